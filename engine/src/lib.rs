@@ -1,0 +1,1 @@
+//! Partition actors, epochs and checkpoints.

@@ -1,0 +1,1 @@
+//! Sources, sinks, formats, expressions and SQL.
