@@ -1,1 +1,13 @@
 //! Partition actors, epochs and checkpoints.
+//!
+//! One partition, one actor, one thread of thought: a lane owns its position, its operators, its state and its writer,
+//! and a row goes through them by plain function calls. `flow` is what a record meets, `epoch` what a marker meets.
+
+pub mod error;
+pub mod flow;
+pub mod operator;
+pub mod record;
+pub mod row;
+pub mod schema;
+pub mod sink;
+pub mod source;

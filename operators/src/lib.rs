@@ -1,1 +1,9 @@
-//! Sources, sinks, formats, expressions and SQL.
+//! Sources, sinks, formats, expressions and the SQL of Thalweg.
+//!
+//! Everything with the name of a product or a format lives here. The contracts it implements stand in
+//! `thalweg-engine`; nothing here knows an actor or an epoch.
+
+pub mod codecs;
+pub mod expr;
+pub mod job_error;
+pub mod table;

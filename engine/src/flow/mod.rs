@@ -1,0 +1,3 @@
+//! What a record meets.
+
+pub mod pipeline;

@@ -1,0 +1,130 @@
+//! The contract of an output.
+//!
+//! A [`Sink`] serves one run of one query; it opens one [`Writer`] per lane. For each record the engine calls `write`
+//! for each of its output rows, then exactly one of `accept` (hand them over) or `reject` (forget them), so that all
+//! outputs of a record appear or none. A writer never waits: when it has taken more than it likes it says
+//! [`Readiness::Full`], and the engine takes no further record until `drained` resolves.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::error::{Failure, RecordError};
+use crate::record::{Micros, RecordMeta};
+use crate::row::Value;
+use crate::source::Health;
+
+/// A future that lives on the thread of its lane.
+pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Where an output row comes from: the coordinate.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The record: its place and times.
+    pub meta: &'a RecordMeta,
+    /// The number of this row among the outputs of that record, from 0.
+    pub index: u32,
+}
+
+/// Whether a writer likes to take more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// More may come at once.
+    Ready,
+    /// Taken, but pause until [`Writer::drained`] resolves.
+    Full,
+}
+
+/// Notes the moments of a row's way out; called by writers, from any thread.
+pub trait DeliveryObserver: Send + Sync {
+    /// `rows` rows of `bytes` bytes in all were acknowledged; the oldest was written this long ago.
+    fn acknowledged(&self, rows: u64, bytes: u64);
+    /// One row was acknowledged this many microseconds after it was written and this many after it was taken.
+    fn latency(&self, written_to_acknowledged: u64, taken_to_acknowledged: u64);
+}
+
+/// What a writer is opened with.
+pub struct WriterContext {
+    /// The lane's name, unique in the query and the same after every restart.
+    pub lane: String,
+    /// Where to note acknowledgements.
+    pub observer: std::sync::Arc<dyn DeliveryObserver>,
+}
+
+/// An output. Shared by all lanes of a run.
+pub trait Sink: Send + Sync {
+    /// Opens the writer of one lane, on that lane's thread.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn open(&self, context: WriterContext) -> Result<Box<dyn Writer>, Failure>;
+
+    /// Whether the sink's system answers.
+    fn health(&self) -> Health {
+        Health::Up
+    }
+
+    /// Rows taken and not yet acknowledged.
+    fn in_flight(&self) -> u64 {
+        0
+    }
+
+    /// Stops clients and threads; what is not acknowledged is given up. Blocks until they are gone, so that nothing of
+    /// this run can be written afterwards.
+    fn close(&self) {}
+}
+
+/// The output of one lane.
+pub trait Writer {
+    /// Encodes one row and holds it until `accept` or `reject`. Never waits.
+    ///
+    /// # Errors
+    /// When the row can never be written: too large, or it cannot be encoded.
+    fn write(&mut self, row: &[Value], origin: Origin<'_>) -> Result<(), RecordError>;
+
+    /// Hands over what was written since the last call.
+    ///
+    /// # Errors
+    /// When the output has failed: the run ends.
+    fn accept(&mut self) -> Result<Readiness, Failure>;
+
+    /// Forgets what was written since the last call.
+    fn reject(&mut self);
+
+    /// Resolves when the writer likes to take more.
+    fn drained(&mut self) -> LocalFuture<Result<(), Failure>>;
+
+    /// Resolves when every row handed over before this call is acknowledged. Later rows do not delay it. Dropping it
+    /// is allowed.
+    fn delivered(&mut self) -> LocalFuture<Result<(), Failure>>;
+
+    /// The trigger's moment: show what was collected for it.
+    ///
+    /// # Errors
+    /// When the output has failed.
+    fn tick(&mut self, now: Micros) -> Result<(), Failure> {
+        let _ = now;
+        Ok(())
+    }
+
+    /// Bytes that the cut carries, for an output that becomes visible with the epoch.
+    fn prepare(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The epoch with these prepared bytes is committed. Idempotent: repeated at each start for the newest checkpoint.
+    ///
+    /// # Errors
+    /// When the output cannot be made visible.
+    fn commit(&mut self, prepared: &[u8]) -> Result<(), Failure> {
+        let _ = prepared;
+        Ok(())
+    }
+
+    /// What was prepared or written by an earlier run and is named by no checkpoint must go.
+    ///
+    /// # Errors
+    /// When the output cannot be cleaned.
+    fn abort(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+}

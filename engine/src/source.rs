@@ -1,0 +1,148 @@
+//! The contract of an input.
+//!
+//! One [`Source`] object serves one run of one query. The engine calls, in this order:
+//! 1. [`Source::resolve`] once, off the row path: where does each partition start?
+//! 2. [`Source::read`] once for each partition, on the thread of the lane that owns it.
+//! 3. While it runs, off the row path: [`Source::discover`] every few seconds, [`Source::forget`] after each committed
+//!    epoch, [`Source::health`] and [`Source::lag`] for the probes and metrics.
+//! 4. [`Source::close`] once, after all lanes have stopped.
+//!
+//! Methods may block (they are called on a thread for blocking work) except `read`, `health` and `lag`.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::Stream;
+use smol_str::SmolStr;
+
+use crate::error::Failure;
+use crate::record::{Partition, Position, Record};
+use crate::schema::Schema;
+
+/// What a partition's stream yields.
+pub enum SourceEvent {
+    /// The next record, in the partition's order.
+    Record(Record),
+    /// Everything that was in the partition a moment ago has been yielded.
+    CaughtUp,
+    /// Nothing will ever come again. The stream must be over after it.
+    Ended,
+    /// Reading cannot go on. The stream must be over after it.
+    Failed(Failure),
+}
+
+/// The records of one partition. Lives on the thread of its lane, so it need not be `Send`. It must register the waker
+/// whenever it returns `Pending`, and should yield control after about 64 records in one poll burst (the engine polls 16
+/// items between two looks at its mail).
+pub type RecordStream = Pin<Box<dyn Stream<Item = SourceEvent>>>;
+
+/// Where a partition starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The partition's name.
+    pub partition: SmolStr,
+    /// The first position to read.
+    pub position: Position,
+    /// Partitions that must have ended before this one may be read (the parents of a Kinesis shard).
+    pub after: Vec<SmolStr>,
+}
+
+/// What the newest checkpoint says of this input.
+#[derive(Clone, Debug)]
+pub struct Resume<'a> {
+    /// The checkpoint's id, made at epoch 0.
+    pub checkpoint: &'a str,
+    /// The newest committed epoch.
+    pub epoch: u64,
+    /// Whether that epoch was written by an explicit step back, so that a witness ahead of it is expected.
+    pub rewound: bool,
+    /// Position by partition name.
+    pub positions: &'a BTreeMap<SmolStr, Position>,
+    /// The source's own bytes, as `save` gave them.
+    pub state: Option<&'a [u8]>,
+}
+
+/// What an epoch has committed of this input.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// The checkpoint's id.
+    pub checkpoint: Arc<str>,
+    /// The epoch.
+    pub epoch: u64,
+    /// Everything before these positions is safe.
+    pub positions: Vec<(SmolStr, Position)>,
+}
+
+/// Whether the other side answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It answers.
+    Up,
+    /// It does not; the reason in words, with its address.
+    Down(String),
+}
+
+/// An input with partitions. See the module for the order of calls.
+pub trait Source: Send + Sync {
+    /// The columns of each row it yields.
+    fn schema(&self) -> &Schema;
+
+    /// The partitions there are, each with its start: from the checkpoint where it names the partition, else from the
+    /// options when there is no checkpoint at all, else the earliest. Checks the checkpoint against what the source's
+    /// system still holds, and against the witness it keeps there.
+    ///
+    /// # Errors
+    /// `Refuse` for what must be mended first (lost data, a witness ahead of the checkpoint), `Restart` where the
+    /// system does not answer.
+    fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure>;
+
+    /// Partitions that appeared since; `known` are the names already read.
+    ///
+    /// # Errors
+    /// As [`Source::resolve`]. A system that is away is not an error here: nothing is found.
+    fn discover(&self, known: &[SmolStr]) -> Result<Vec<Start>, Failure> {
+        let _ = known;
+        Ok(Vec::new())
+    }
+
+    /// Where each partition ends at this moment; a bounded run (`once`, `available now`) reads up to there.
+    ///
+    /// # Errors
+    /// `Restart` where the system does not answer; `Refuse` where the source has no end.
+    fn ends(&self) -> Result<BTreeMap<SmolStr, Position>, Failure>;
+
+    /// Opens one partition from `from`. With `until`, yields [`SourceEvent::Ended`] once everything before it is read.
+    ///
+    /// # Errors
+    /// Where reading cannot begin.
+    fn read(
+        &self,
+        partition: &Arc<Partition>,
+        from: &Position,
+        until: Option<&Position>,
+    ) -> Result<RecordStream, Failure>;
+
+    /// The source's own state for the cut (files already seen); None where positions say everything.
+    fn save(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// A hint: an epoch is committed, everything before these positions is safe. May be late, may be skipped.
+    fn forget(&self, committed: &Committed) {
+        let _ = committed;
+    }
+
+    /// Whether the source's system answers.
+    fn health(&self) -> Health {
+        Health::Up
+    }
+
+    /// Records behind the end, by partition, where the source knows.
+    fn lag(&self) -> Vec<(SmolStr, i64)> {
+        Vec::new()
+    }
+
+    /// Lets go of clients and threads. Blocks until they are gone.
+    fn close(&self) {}
+}

@@ -1,0 +1,42 @@
+//! Formats: bytes to typed columns and back.
+
+use thalweg_engine::error::RecordError;
+use thalweg_engine::row::{Row, Value};
+
+/// What a decoder made of a record's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    /// The wanted columns were appended to the row.
+    Row,
+    /// Malformed, and the mode is DROPMALFORMED: the record is skipped and counted. The row is as it was.
+    Dropped,
+}
+
+/// What a value that does not fit its column becomes: Spark's `mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// An error of the record.
+    FailFast,
+    /// NULL; bytes that are not of the format at all give NULL in every column.
+    Permissive,
+    /// The record is skipped and counted.
+    DropMalformed,
+}
+
+/// Decodes the columns that the plan uses, and only checks the syntax of the others.
+pub trait Decoder: Send {
+    /// Appends one value for each wanted column to `row`.
+    ///
+    /// # Errors
+    /// As the mode says. `row` may then hold a part of the columns.
+    fn decode(&mut self, bytes: &[u8], row: &mut Row) -> Result<Decoded, RecordError>;
+}
+
+/// Encodes rows of one schema.
+pub trait Encoder: Send {
+    /// Appends the encoded row to `out`.
+    ///
+    /// # Errors
+    /// When a value cannot be encoded. `out` may then hold a part of it.
+    fn encode(&mut self, row: &[Value], out: &mut Vec<u8>) -> Result<(), RecordError>;
+}

@@ -1,0 +1,367 @@
+//! Tables as the job declares them, and their options: what the connectors are built from.
+
+use thalweg_engine::schema::Field;
+
+use crate::job_error::{JobError, Location};
+
+/// What a `CREATE TABLE` says. The connector decides what it means.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// Where it is declared.
+    pub at: Location,
+    /// The connector after `USING`, in lower case.
+    pub connector: String,
+    /// The declared columns; None when there is no list.
+    pub columns: Option<Vec<Field>>,
+    /// The columns of `PRIMARY KEY`.
+    pub primary_key: Vec<String>,
+    /// The columns of `PARTITIONED BY`.
+    pub partitioned_by: Vec<String>,
+    /// The options.
+    pub options: Options,
+}
+
+/// What connectors know of the run that opens them.
+#[derive(Clone, Debug)]
+pub struct OpenContext {
+    /// The job's name.
+    pub job: String,
+    /// The query's name.
+    pub query: String,
+    /// The run's id, unique for each life of a query.
+    pub run: String,
+    /// Whether the query keeps its checkpoints in a temporary folder: it then neither reads nor writes anything that
+    /// outlives it (Kafka's group).
+    pub temporary: bool,
+    /// Whether the user has asked to begin anew although a witness of an earlier checkpoint exists (`--fresh`).
+    pub fresh: bool,
+    /// The checkpoint folder, for messages.
+    pub checkpoint: String,
+    /// How long a record may stay unacknowledged while its broker answers.
+    pub delivery_timeout: std::time::Duration,
+    /// The trigger's interval; None when continuous.
+    pub trigger_interval: Option<std::time::Duration>,
+}
+
+/// One option as it was written, with `${...}` replaced.
+#[derive(Clone)]
+pub struct OptionValue {
+    /// The name as it was written.
+    pub name: String,
+    /// The value. May be a secret: never print it, except through [`Options::shown`].
+    pub value: String,
+    /// Whether a `${...}` took part in the value.
+    pub substituted: bool,
+    /// Where the name stands.
+    pub at: Location,
+}
+
+impl std::fmt::Debug for OptionValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}=…", self.name)
+    }
+}
+
+/// The options of a table; names are case-insensitive, as in Spark.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    entries: Vec<OptionValue>,
+}
+
+/// What kind of value an option takes; for messages and for the docs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionKind {
+    /// Any text.
+    Text,
+    /// One of these words, in any case.
+    OneOf(&'static [&'static str]),
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number in this range, both ends included.
+    Whole(i64, i64),
+    /// A duration such as `10 seconds`, `250 ms`, `1 minute`.
+    Duration,
+    /// Known from Spark, without meaning here: refused, with the description as the reason.
+    Refused,
+}
+
+/// The manual of one option: what connectors declare, what `check` verifies and what the docs show.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionSpec {
+    /// Its name, as Spark writes it. A name that ends with `*` stands for all names that begin so.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: OptionKind,
+    /// Its default, as text; empty where there is none.
+    pub default: &'static str,
+    /// What it does; for [`OptionKind::Refused`] why it is refused.
+    pub about: &'static str,
+}
+
+impl Options {
+    /// Options in the order in which they were written.
+    pub fn new(entries: Vec<OptionValue>) -> Self {
+        Self { entries }
+    }
+
+    /// All options, in the order in which they were written.
+    pub fn iter(&self) -> impl Iterator<Item = &OptionValue> {
+        self.entries.iter()
+    }
+
+    /// The option of this name, in any case.
+    pub fn entry(&self, name: &str) -> Option<&OptionValue> {
+        self.entries
+            .iter()
+            .find(|entry| entry.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The value of the option of this name, in any case.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.entry(name).map(|entry| entry.value.as_str())
+    }
+
+    /// Where the option stands; `otherwise` (the table's place) when it is absent.
+    pub fn at(&self, name: &str, otherwise: Location) -> Location {
+        self.entry(name).map_or(otherwise, |entry| entry.at)
+    }
+
+    /// A boolean option that [`Options::verify`] has seen.
+    pub fn flag(&self, name: &str, default: bool) -> bool {
+        self.get(name)
+            .map_or(default, |value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// A whole number that [`Options::verify`] has seen.
+    pub fn whole(&self, name: &str) -> Option<i64> {
+        self.get(name).and_then(|value| value.trim().parse().ok())
+    }
+
+    /// The value as a report may show it: passwords, keys and everything that came from `${...}` are hidden.
+    pub fn shown(entry: &OptionValue) -> String {
+        const SECRET: [&str; 7] = [
+            "password",
+            "secret",
+            "jaas",
+            "token",
+            "credential",
+            "key.pem",
+            "oauthbearer",
+        ];
+        let name = entry.name.to_ascii_lowercase();
+        if entry.substituted || SECRET.iter().any(|word| name.contains(word)) {
+            "******".to_owned()
+        } else {
+            entry.value.clone()
+        }
+    }
+
+    /// Checks every option against a connector's manual.
+    ///
+    /// # Errors
+    /// For an unknown name (with the nearest known one), a value of the wrong kind, a name given twice, or an option
+    /// that has no meaning here (with the reason).
+    pub fn verify(&self, owner: &str, specs: &[OptionSpec]) -> Result<(), JobError> {
+        for (index, entry) in self.entries.iter().enumerate() {
+            if self.entries[..index]
+                .iter()
+                .any(|earlier| earlier.name.eq_ignore_ascii_case(&entry.name))
+            {
+                return Err(JobError::new(
+                    entry.at,
+                    format!("option `{}` is given twice", entry.name),
+                ));
+            }
+            // An exact name wins over a prefix, so that `kafka.group.id` may differ from `kafka.*`.
+            let spec = specs
+                .iter()
+                .find(|spec| spec.name.eq_ignore_ascii_case(&entry.name))
+                .or_else(|| specs.iter().find(|spec| spec.covers(&entry.name)));
+            let Some(spec) = spec else {
+                return Err(JobError::new(
+                    entry.at,
+                    format!("unknown option `{}` of {owner}", entry.name),
+                )
+                .nearest(&entry.name, specs.iter().map(|spec| spec.name)));
+            };
+            spec.accept(entry)?;
+        }
+        Ok(())
+    }
+}
+
+impl OptionSpec {
+    fn covers(&self, name: &str) -> bool {
+        self.name.strip_suffix('*').is_some_and(|prefix| {
+            name.get(..prefix.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        })
+    }
+
+    fn accept(&self, entry: &OptionValue) -> Result<(), JobError> {
+        let value = entry.value.trim();
+        let expected = match self.kind {
+            OptionKind::Text => return Ok(()),
+            OptionKind::Refused => {
+                return Err(JobError::new(
+                    entry.at,
+                    format!(
+                        "option `{}` has no meaning here: {}",
+                        entry.name, self.about
+                    ),
+                ));
+            }
+            OptionKind::OneOf(words) => {
+                if words.iter().any(|word| word.eq_ignore_ascii_case(value)) {
+                    return Ok(());
+                }
+                format!("one of {}", words.join(", "))
+            }
+            OptionKind::Boolean => {
+                if value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false") {
+                    return Ok(());
+                }
+                "true or false".to_owned()
+            }
+            OptionKind::Whole(low, high) => {
+                if value
+                    .parse::<i64>()
+                    .is_ok_and(|n| (low..=high).contains(&n))
+                {
+                    return Ok(());
+                }
+                if high == i64::MAX {
+                    format!("a whole number of at least {low}")
+                } else {
+                    format!("a whole number from {low} to {high}")
+                }
+            }
+            OptionKind::Duration => {
+                if parse_duration(value).is_some() {
+                    return Ok(());
+                }
+                "a duration such as '10 seconds' or '250 ms'".to_owned()
+            }
+        };
+        let shown = if entry.substituted {
+            String::new()
+        } else {
+            format!(", not `{}`", entry.value)
+        };
+        Err(JobError::new(
+            entry.at,
+            format!("option `{}` takes {expected}{shown}", entry.name),
+        ))
+    }
+}
+
+/// A duration as Spark writes it: a number and a unit (`8 seconds`, `1 minute`, `250 ms`, `1.5 hours`, `10s`, `7d`), or
+/// several in a row. None when it is not one or is negative.
+pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
+    let text = text.trim().to_ascii_lowercase();
+    let mut rest = text.strip_prefix("interval ").unwrap_or(&text).trim();
+    if rest.is_empty() {
+        return None;
+    }
+    let mut micros = 0_f64;
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .filter(|end| *end > 0)?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = rest[digits..].trim_start();
+        let letters = rest
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(rest.len());
+        let unit = match &rest[..letters] {
+            "us" | "microsecond" | "microseconds" => 1.0,
+            "ms" | "millisecond" | "milliseconds" => 1e3,
+            "s" | "sec" | "second" | "seconds" => 1e6,
+            "m" | "min" | "minute" | "minutes" => 60e6,
+            "h" | "hour" | "hours" => 3600e6,
+            "d" | "day" | "days" => 86_400e6,
+            "w" | "week" | "weeks" => 604_800e6,
+            _ => return None,
+        };
+        micros += number * unit;
+        rest = rest[letters..].trim_start();
+    }
+    std::time::Duration::try_from_secs_f64(micros / 1e6).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPECS: &[OptionSpec] = &[
+        OptionSpec {
+            name: "subscribe",
+            kind: OptionKind::Text,
+            default: "",
+            about: "topics",
+        },
+        OptionSpec {
+            name: "minPartitions",
+            kind: OptionKind::Refused,
+            default: "",
+            about: "each partition has one actor",
+        },
+        OptionSpec {
+            name: "kafka.*",
+            kind: OptionKind::Text,
+            default: "",
+            about: "passed on",
+        },
+    ];
+
+    fn options(entries: &[(&str, &str)]) -> Options {
+        Options::new(
+            entries
+                .iter()
+                .map(|(name, value)| OptionValue {
+                    name: (*name).to_owned(),
+                    value: (*value).to_owned(),
+                    substituted: false,
+                    at: Location { line: 1, column: 1 },
+                })
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn a_misspelt_option_is_refused_with_the_nearest_name() {
+        let error = options(&[("subscirbe", "a")])
+            .verify("kafka", SPECS)
+            .unwrap_err();
+        assert_eq!(error.help.as_deref(), Some("did you mean `subscribe`?"));
+    }
+
+    #[test]
+    fn an_option_of_spark_without_meaning_is_refused_with_the_reason() {
+        let error = options(&[("minPartitions", "4")])
+            .verify("kafka", SPECS)
+            .unwrap_err();
+        assert!(error.message.contains("each partition has one actor"));
+    }
+
+    #[test]
+    fn names_are_case_insensitive_and_dotted_names_pass_by_their_prefix() {
+        let options = options(&[("SUBSCRIBE", "a"), ("kafka.fetch.min.bytes", "1")]);
+        options.verify("kafka", SPECS).unwrap();
+        assert_eq!(options.get("subscribe"), Some("a"));
+    }
+
+    #[test]
+    fn durations_are_read_as_spark_writes_them() {
+        let ms = |text| parse_duration(text).map(|d| d.as_millis());
+        assert_eq!(ms("8 seconds"), Some(8000));
+        assert_eq!(ms("250ms"), Some(250));
+        assert_eq!(ms("1 minute 30 seconds"), Some(90_000));
+        assert_eq!(ms("interval 1 hour"), Some(3_600_000));
+        assert_eq!(ms("5"), None);
+        assert_eq!(ms("-5 seconds"), None);
+        assert_eq!(ms("soon"), None);
+    }
+}
