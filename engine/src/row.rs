@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_value_is_three_words() {
-        assert_eq!(std::mem::size_of::<Value>(), 24);
+        assert_eq!(size_of::<Value>(), 24);
     }
 
     #[test]
