@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod flow;
+pub mod metrics;
 pub mod operator;
 pub mod record;
 pub mod row;

@@ -1,3 +1,4 @@
 //! What a record meets.
 
 pub mod pipeline;
+pub mod watermark;
