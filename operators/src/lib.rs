@@ -6,4 +6,5 @@
 pub mod codecs;
 pub mod expr;
 pub mod job_error;
+pub mod sql;
 pub mod table;
