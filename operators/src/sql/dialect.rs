@@ -125,8 +125,12 @@ impl Dialect for JobDialect {
         SPARK.supports_map_literal_with_angle_brackets()
     }
 
-    fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        expr: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
         SPARK.parse_infix(parser, expr, precedence)
     }
-
 }

@@ -54,11 +54,26 @@ pub(crate) struct TableParts {
 /// One statement of a job file.
 #[derive(Clone, Debug)]
 pub(crate) enum Statement {
-    Set { name: Name, value: Written },
+    Set {
+        name: Name,
+        value: Written,
+    },
     Table(Box<TableParts>),
-    View { name: Name, columns: Vec<Name>, query: ParsedQuery },
-    Function { name: Name, parameters: Vec<(Name, DataType)>, returns: DataType, body: Box<Expr> },
-    Insert { table: Name, query: ParsedQuery },
+    View {
+        name: Name,
+        columns: Vec<Name>,
+        query: ParsedQuery,
+    },
+    Function {
+        name: Name,
+        parameters: Vec<(Name, DataType)>,
+        returns: DataType,
+        body: Box<Expr>,
+    },
+    Insert {
+        table: Name,
+        query: ParsedQuery,
+    },
     Select(ParsedQuery),
 }
 
@@ -102,13 +117,19 @@ struct Front<'t> {
 
 impl<'t> Front<'t> {
     fn new(tokens: &'t [TokenWithSpan], end: Location, replace: Replace<'t>) -> Self {
-        Self { rest: tokens, end, replace }
+        Self {
+            rest: tokens,
+            end,
+            replace,
+        }
     }
 
     // One token at a time.
 
     fn at(&self) -> Location {
-        self.rest.first().map_or(self.end, |token| place(token.span.start))
+        self.rest
+            .first()
+            .map_or(self.end, |token| place(token.span.start))
     }
 
     fn peek(&self) -> Option<&'t Token> {
@@ -122,10 +143,14 @@ impl<'t> Front<'t> {
     }
 
     fn expected<T>(&self, what: &str) -> Result<T, JobError> {
-        let found = self
-            .peek()
-            .map_or_else(|| "the end of the statement".to_owned(), |token| format!("`{token}`"));
-        Err(JobError::new(self.at(), format!("expected {what}, found {found}")))
+        let found = self.peek().map_or_else(
+            || "the end of the statement".to_owned(),
+            |token| format!("`{token}`"),
+        );
+        Err(JobError::new(
+            self.at(),
+            format!("expected {what}, found {found}"),
+        ))
     }
 
     fn accept(&mut self, token: &Token) -> bool {
@@ -145,7 +170,11 @@ impl<'t> Front<'t> {
     }
 
     fn expect(&mut self, token: &Token, what: &str) -> Result<(), JobError> {
-        if self.accept(token) { Ok(()) } else { self.expected(what) }
+        if self.accept(token) {
+            Ok(())
+        } else {
+            self.expected(what)
+        }
     }
 
     fn expect_word(&mut self, word: &str) -> Result<(), JobError> {
@@ -160,7 +189,11 @@ impl<'t> Front<'t> {
     }
 
     fn end(&self) -> Result<(), JobError> {
-        if self.rest.is_empty() { Ok(()) } else { self.expected("`;` after the statement") }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            self.expected("`;` after the statement")
+        }
     }
 
     fn name(&mut self, what: &str) -> Result<Name, JobError> {
@@ -179,8 +212,11 @@ impl<'t> Front<'t> {
     fn own_name(&mut self, what: &str) -> Result<Name, JobError> {
         let name = self.name(what)?;
         if self.peek() == Some(&Token::Period) {
-            return Err(JobError::new(name.at, format!("{what} has one part, without a dot"))
-                .help("there are no catalogs and schemas: all names of a job stand in its file"));
+            return Err(
+                JobError::new(name.at, format!("{what} has one part, without a dot")).help(
+                    "there are no catalogs and schemas: all names of a job stand in its file",
+                ),
+            );
         }
         Ok(name)
     }
@@ -227,7 +263,7 @@ impl<'t> Front<'t> {
 
     fn data_type(&mut self) -> Result<DataType, JobError> {
         let at = self.at();
-        let ast = self.parse(Parser::parse_data_type)?;
+        let ast = self.parse(|parser| parser.parse_data_type())?;
         type_name::data_type(&ast, at)
     }
 
@@ -248,7 +284,11 @@ impl<'t> Front<'t> {
             }
         });
         match parsed {
-            Ok((query, _)) => Ok(ParsedQuery { query, watermarks, at }),
+            Ok((query, _)) => Ok(ParsedQuery {
+                query,
+                watermarks,
+                at,
+            }),
             Err(error) => Err(inner_error(&tokens, self.end).unwrap_or(error)),
         }
     }
@@ -258,7 +298,8 @@ impl<'t> Front<'t> {
     fn set(&mut self) -> Result<Statement, JobError> {
         self.next();
         if self.accept_word("TIME") && self.accept_word("ZONE") {
-            return Err(JobError::new(self.at(), "expected the name of a setting").help("write SET timeZone = 'Europe/Berlin'"));
+            return Err(JobError::new(self.at(), "expected the name of a setting")
+                .help("write SET timeZone = 'Europe/Berlin'"));
         }
         let name = self.dotted("the name of a setting")?;
         if !self.accept(&Token::Eq) {
@@ -267,7 +308,12 @@ impl<'t> Front<'t> {
         let at = self.at();
         let value = match self.rest {
             [] => return self.expected("a value"),
-            [TokenWithSpan { token: Token::SingleQuotedString(text), .. }] => Written {
+            [
+                TokenWithSpan {
+                    token: Token::SingleQuotedString(text),
+                    ..
+                },
+            ] => Written {
                 text: text.clone(),
                 quoted: true,
                 at,
@@ -280,7 +326,10 @@ impl<'t> Front<'t> {
                         || is_word(&token.token, "SET")
                         || is_word(&token.token, "CREATE")
                     {
-                        return Err(JobError::new(place(token.span.start), format!("expected `;`, found `{}`", token.token)));
+                        return Err(JobError::new(
+                            place(token.span.start),
+                            format!("expected `;`, found `{}`", token.token),
+                        ));
                     }
                     if token.span.start != end {
                         text.push(' ');
@@ -288,7 +337,11 @@ impl<'t> Front<'t> {
                     text.push_str(&token.token.to_string());
                     end = token.span.end;
                 }
-                Written { text, quoted: false, at }
+                Written {
+                    text,
+                    quoted: false,
+                    at,
+                }
             }
         };
         Ok(Statement::Set { name, value })
@@ -298,8 +351,11 @@ impl<'t> Front<'t> {
         let start = self.at();
         self.next();
         if self.accept_word("OR") {
-            return Err(JobError::new(start, "CREATE OR REPLACE is not needed: a job file declares each name once")
-                .help("write CREATE"));
+            return Err(JobError::new(
+                start,
+                "CREATE OR REPLACE is not needed: a job file declares each name once",
+            )
+            .help("write CREATE"));
         }
         let temporary = self.accept_word("TEMPORARY") || self.accept_word("TEMP");
         let what = self.at();
@@ -307,7 +363,8 @@ impl<'t> Front<'t> {
             self.view()
         } else if self.accept_word("FUNCTION") {
             if !temporary {
-                return Err(JobError::new(what, "a function of a job file is temporary").help("write CREATE TEMPORARY FUNCTION"));
+                return Err(JobError::new(what, "a function of a job file is temporary")
+                    .help("write CREATE TEMPORARY FUNCTION"));
             }
             self.function()
         } else if temporary {
@@ -319,9 +376,12 @@ impl<'t> Front<'t> {
         } else {
             let error = self.expected("TABLE, VIEW, TEMPORARY FUNCTION or MODEL");
             match self.peek() {
-                Some(Token::Word(given)) => {
-                    error.map_err(|e| e.nearest(&given.value, ["TABLE", "VIEW", "TEMPORARY", "FUNCTION", "MODEL"]))
-                }
+                Some(Token::Word(given)) => error.map_err(|e| {
+                    e.nearest(
+                        &given.value,
+                        ["TABLE", "VIEW", "TEMPORARY", "FUNCTION", "MODEL"],
+                    )
+                }),
                 _ => error,
             }
         }?;
@@ -332,7 +392,10 @@ impl<'t> Front<'t> {
     fn declared(&mut self, what: &str) -> Result<Name, JobError> {
         let at = self.at();
         if self.accept_word("IF") {
-            return Err(JobError::new(at, "IF NOT EXISTS is not needed: a job file declares each name once"));
+            return Err(JobError::new(
+                at,
+                "IF NOT EXISTS is not needed: a job file declares each name once",
+            ));
         }
         self.own_name(what)
     }
@@ -346,7 +409,11 @@ impl<'t> Front<'t> {
         };
         self.expect_word("AS")?;
         let query = self.query()?;
-        Ok(Statement::View { name, columns, query })
+        Ok(Statement::View {
+            name,
+            columns,
+            query,
+        })
     }
 
     fn function(&mut self) -> Result<Statement, JobError> {
@@ -375,7 +442,12 @@ impl<'t> Front<'t> {
                 _ => parser.expected_ref("`;` after the expression", parser.peek_token_ref()),
             }
         })?;
-        Ok(Statement::Function { name, parameters, returns, body: Box::new(body) })
+        Ok(Statement::Function {
+            name,
+            parameters,
+            returns,
+            body: Box::new(body),
+        })
     }
 
     fn model(&mut self, start: Location) -> Result<Statement, JobError> {
@@ -385,22 +457,34 @@ impl<'t> Front<'t> {
         self.expect_word("OPTIONS")?;
         self.options()?;
         self.end()?;
-        Err(JobError::new(start, "models need scoring, which this version does not have yet")
-            .help("remove CREATE MODEL, and write the rule as an expression"))
+        Err(JobError::new(
+            start,
+            "models need scoring, which this version does not have yet",
+        )
+        .help("remove CREATE MODEL, and write the rule as an expression"))
     }
 
     fn insert(&mut self) -> Result<Statement, JobError> {
         self.next();
         let at = self.at();
         if self.accept_word("OVERWRITE") {
-            return Err(JobError::new(at, "a stream only adds: INSERT OVERWRITE has no meaning here").help("write INSERT INTO"));
+            return Err(JobError::new(
+                at,
+                "a stream only adds: INSERT OVERWRITE has no meaning here",
+            )
+            .help("write INSERT INTO"));
         }
         self.expect_word("INTO")?;
         self.accept_word("TABLE");
         let table = self.own_name("the output table's name")?;
-        if self.peek() == Some(&Token::LParen) && !matches!(self.rest.get(1), Some(t) if is_word(&t.token, "SELECT") || is_word(&t.token, "WITH")) {
-            return Err(JobError::new(self.at(), "columns of INSERT INTO are matched by name, not listed")
-                .help("name the columns in the SELECT: SELECT a AS x, b AS y"));
+        if self.peek() == Some(&Token::LParen)
+            && !matches!(self.rest.get(1), Some(t) if is_word(&t.token, "SELECT") || is_word(&t.token, "WITH"))
+        {
+            return Err(JobError::new(
+                self.at(),
+                "columns of INSERT INTO are matched by name, not listed",
+            )
+            .help("name the columns in the SELECT: SELECT a AS x, b AS y"));
         }
         let query = self.query()?;
         Ok(Statement::Insert { table, query })
@@ -415,7 +499,9 @@ impl<'t> Front<'t> {
             None
         };
         if self.peek().is_none() {
-            return self.expected("USING and the connector").map_err(|e: JobError| e.help("write USING kafka OPTIONS (...)"));
+            return self
+                .expected("USING and the connector")
+                .map_err(|e: JobError| e.help("write USING kafka OPTIONS (...)"));
         }
         self.expect_word("USING")?;
         let connector = self.name("the connector's name")?;
@@ -478,8 +564,14 @@ impl<'t> Front<'t> {
                 self.key(primary_key, names, at)?;
             } else {
                 let name = self.name("a column's name")?;
-                if columns.iter().any(|(field, _)| field.name.eq_ignore_ascii_case(&name.text)) {
-                    return Err(JobError::new(name.at, format!("column `{}` is declared twice", name.text)));
+                if columns
+                    .iter()
+                    .any(|(field, _)| field.name.eq_ignore_ascii_case(&name.text))
+                {
+                    return Err(JobError::new(
+                        name.at,
+                        format!("column `{}` is declared twice", name.text),
+                    ));
                 }
                 if matches!(self.peek(), None | Some(Token::Comma | Token::RParen)) {
                     return self.expected(&format!("the type of column `{}`", name.text));
@@ -495,15 +587,26 @@ impl<'t> Front<'t> {
         }
     }
 
-    fn key(&self, primary_key: &mut Vec<Name>, names: Vec<Name>, at: Location) -> Result<(), JobError> {
+    fn key(
+        &self,
+        primary_key: &mut Vec<Name>,
+        names: Vec<Name>,
+        at: Location,
+    ) -> Result<(), JobError> {
         if !primary_key.is_empty() {
-            return Err(JobError::new(at, "PRIMARY KEY is given twice").help("write PRIMARY KEY (a, b) for several columns"));
+            return Err(JobError::new(at, "PRIMARY KEY is given twice")
+                .help("write PRIMARY KEY (a, b) for several columns"));
         }
         *primary_key = names;
         Ok(())
     }
 
-    fn constraints(&mut self, field: &mut Field, name: &Name, primary_key: &mut Vec<Name>) -> Result<(), JobError> {
+    fn constraints(
+        &mut self,
+        field: &mut Field,
+        name: &Name,
+        primary_key: &mut Vec<Name>,
+    ) -> Result<(), JobError> {
         loop {
             let at = self.at();
             if is_primary(self.rest) {
@@ -539,9 +642,10 @@ impl<'t> Front<'t> {
             let negative = self.accept(&Token::Minus);
             let (text, quoted) = match self.peek() {
                 Some(Token::SingleQuotedString(text)) if !negative => (text.clone(), true),
-                Some(Token::Number(number, _)) => {
-                    (format!("{}{number}", if negative { "-" } else { "" }), false)
-                }
+                Some(Token::Number(number, _)) => (
+                    format!("{}{number}", if negative { "-" } else { "" }),
+                    false,
+                ),
                 Some(Token::Word(word))
                     if !negative && matches!(word.keyword, Keyword::TRUE | Keyword::FALSE) =>
                 {
@@ -567,7 +671,10 @@ fn is_primary(tokens: &[TokenWithSpan]) -> bool {
 }
 
 /// The tokens with `${...}` replaced in quoted strings.
-fn replaced(tokens: &[TokenWithSpan], replace: Replace<'_>) -> Result<Vec<TokenWithSpan>, JobError> {
+fn replaced(
+    tokens: &[TokenWithSpan],
+    replace: Replace<'_>,
+) -> Result<Vec<TokenWithSpan>, JobError> {
     tokens
         .iter()
         .map(|token| {
@@ -599,11 +706,19 @@ pub(crate) fn parse<T>(
 }
 
 /// The crate's error as ours: its place stands at the end of its text.
-fn job_error(error: ParserError, tokens: &[TokenWithSpan], start: Location, end: Location) -> JobError {
+fn job_error(
+    error: ParserError,
+    tokens: &[TokenWithSpan],
+    start: Location,
+    end: Location,
+) -> JobError {
     let message = match error {
         ParserError::RecursionLimitExceeded => {
-            return JobError::new(start, format!("nested too deeply: more than {NESTING_MAX} levels"))
-                .help("use a view for a part of it");
+            return JobError::new(
+                start,
+                format!("nested too deeply: more than {NESTING_MAX} levels"),
+            )
+            .help("use a view for a part of it");
         }
         ParserError::ParserError(message) | ParserError::TokenizerError(message) => message,
     };
@@ -623,7 +738,8 @@ fn job_error(error: ParserError, tokens: &[TokenWithSpan], start: Location, end:
         .iter()
         .find_map(|token| match &token.token {
             Token::Word(word) if word.keyword == Keyword::NoKeyword => {
-                crate::job_error::nearest(&word.value, KEYWORDS).map(|known| (word.value.clone(), known))
+                crate::job_error::nearest(&word.value, KEYWORDS)
+                    .map(|known| (word.value.clone(), known))
             }
             _ => None,
         });
@@ -635,8 +751,25 @@ fn job_error(error: ParserError, tokens: &[TokenWithSpan], start: Location, end:
 }
 
 const KEYWORDS: [&str; 19] = [
-    "SELECT", "FROM", "WHERE", "UNION", "ALL", "LATERAL", "VIEW", "WATERMARK", "DELAY", "BETWEEN", "LIKE", "CASE", "WHEN", "THEN",
-    "ELSE", "END", "INTERVAL", "EXCEPT", "WITH",
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "UNION",
+    "ALL",
+    "LATERAL",
+    "VIEW",
+    "WATERMARK",
+    "DELAY",
+    "BETWEEN",
+    "LIKE",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "END",
+    "INTERVAL",
+    "EXCEPT",
+    "WITH",
 ];
 
 fn location(text: &str) -> Option<Location> {
@@ -681,10 +814,18 @@ fn inner_error(tokens: &[TokenWithSpan], end: Location) -> Option<JobError> {
 /// Where a part of the tree begins; `otherwise` where the parser does not know.
 pub(crate) fn start_of(part: &impl Spanned, otherwise: Location) -> Location {
     let start = part.span().start;
-    if start.line == 0 { otherwise } else { place(start) }
+    if start.line == 0 {
+        otherwise
+    } else {
+        place(start)
+    }
 }
 
 /// Where a name stands.
 pub(crate) fn ident_at(ident: &Ident, otherwise: Location) -> Location {
-    if ident.span.start.line == 0 { otherwise } else { place(ident.span.start) }
+    if ident.span.start.line == 0 {
+        otherwise
+    } else {
+        place(ident.span.start)
+    }
 }

@@ -58,8 +58,21 @@ pub struct SettingSpec {
     pub refused: Option<&'static str>,
 }
 
-const fn spec(name: &'static str, kind: SettingKind, default: &'static str, reach: Reach, about: &'static str) -> SettingSpec {
-    SettingSpec { name, kind, default, reach, about, refused: None }
+const fn spec(
+    name: &'static str,
+    kind: SettingKind,
+    default: &'static str,
+    reach: Reach,
+    about: &'static str,
+) -> SettingSpec {
+    SettingSpec {
+        name,
+        kind,
+        default,
+        reach,
+        about,
+        refused: None,
+    }
 }
 
 const fn later(
@@ -70,7 +83,14 @@ const fn later(
     about: &'static str,
     why: &'static str,
 ) -> SettingSpec {
-    SettingSpec { name, kind, default, reach, about, refused: Some(why) }
+    SettingSpec {
+        name,
+        kind,
+        default,
+        reach,
+        about,
+        refused: Some(why),
+    }
 }
 
 const SWITCH: SettingKind = SettingKind::OneOf(&["on", "off"]);
@@ -79,39 +99,251 @@ const SCORING: &str = "this version has no scoring yet";
 
 /// All settings, in the order of the manual.
 pub const SETTINGS: &[SettingSpec] = &[
-    spec("jobName", SettingKind::Name, "", Reach::Job, "Identity of the job; the file's name where it is not given."),
-    spec("queryName", SettingKind::Name, "", Reach::Next, "Identity of the next query, and the name of its checkpoint folder; the output table's name where it is not given, `console` for a SELECT alone."),
-    spec("checkpointLocation", SettingKind::Text, "", Reach::Query, "Folder of the checkpoints; a query's lie in the folder of its name in there. Needed for every output that outlives the process."),
-    spec("checkpointInterval", SettingKind::Duration, "1 second", Reach::Query, "How often an epoch is committed: what a crash repeats at most."),
-    spec("checkpointsKept", SettingKind::Whole(1, 1_000_000), "10", Reach::Query, "How many of the newest checkpoints are kept."),
-    spec("checkpointHistory", SWITCH, "on", Reach::Query, "Keep also one checkpoint per minute for an hour and one per hour for a day."),
-    spec("epochTimeout", SettingKind::Duration, "60 seconds", Reach::Query, "An epoch open longer than this, while output and checkpoint folder answer, ends the run."),
-    spec("openEpochsMax", SettingKind::Whole(1, 64), "4", Reach::Query, "How many epochs may be under way at once."),
-    spec("deliveryTimeout", SettingKind::Duration, "2 minutes", Reach::Query, "How long a record may stay unacknowledged while its broker answers."),
-    spec("partitionMetrics", SWITCH, "on", Reach::Query, "Metrics of position and lag for each partition."),
-    spec("trigger", SettingKind::Trigger, "continuous", Reach::Query, "`continuous`; a duration such as `8 seconds`: results once per interval; `once` and `available now`: read to the end that was there at the start, then stop. Rows are processed when they come, whatever it is."),
-    spec("outputMode", SettingKind::OneOf(&["append", "update", "complete"]), "append", Reach::Query, "What is written, as in Spark; without state `append` and `update` are the same, and `complete` is refused."),
-    spec("onError", SettingKind::OneOf(&["fail", "skip", "deadLetter"]), "fail", Reach::Query, "What becomes of a record that cannot be decoded, computed or written: the query ends, it is skipped and counted, or it goes to `deadLetterTable`."),
-    spec("deadLetterTable", SettingKind::Table, "", Reach::Query, "The table that takes failed records under `onError = 'deadLetter'`: key, value and headers as they were, with headers that say where and why. On Kafka it has neither columns nor `format`."),
-    spec("showRecords", SWITCH, "off", Reach::Query, "Quote the content of records in errors and logs."),
-    spec("timeZone", SettingKind::Zone, "UTC", Reach::Query, "The zone of times that are written without one."),
-    spec("ansi", SettingKind::OneOf(&["true", "false"]), "true", Reach::Query, "With `true` a cast that fails, an overflow and a division by zero are errors of the record; with `false` Spark's non-ANSI answers: NULL, and integers wrap."),
-    later("exchange", SettingKind::OneOf(&["gather", "topic"]), "gather", Reach::Query, "How rows change partition.", "no query of this version needs to move rows between partitions"),
-    later("idleTimeout", SettingKind::Duration, "30 seconds", Reach::Query, "When a partition counts as idle for the watermark.", STATE),
-    later("alignmentMax", SettingKind::Duration, "1 hour", Reach::Query, "How far one input may be ahead of another in event time.", STATE),
-    later("stateMemoryMax", SettingKind::Text, "70 %", Reach::Job, "Memory for state.", STATE),
-    later("stateTtl", SettingKind::Duration, "", Reach::Query, "How long state without a watermark is kept.", STATE),
-    later("frameRowsMax", SettingKind::Whole(1, u64::MAX), "100000", Reach::Query, "Rows that one key's window frame may hold.", STATE),
-    later("frameStep", SettingKind::Duration, "", Reach::Query, "Width of the panes that a frame keeps instead of rows.", STATE),
-    later("warmUp", SettingKind::Duration, "", Reach::Query, "How far to read back to build state.", STATE),
-    spec("stopTimeout", SettingKind::Duration, "30 seconds", Reach::Query, "How long a clean stop may take."),
-    spec("restartsMax", SettingKind::WholeOrUnlimited, "unlimited", Reach::Query, "How many new runs a query may begin after failures."),
-    later("assignment", SettingKind::OneOf(&["manual", "group"]), "manual", Reach::Job, "Who assigns partitions to processes.", "one process runs all partitions of a job in this version"),
-    later("standbyReplicas", SettingKind::Whole(0, 64), "0", Reach::Job, "Copies of state on other processes.", STATE),
-    later("coordinates", SWITCH, "off", Reach::Query, "Headers with epoch and time on every output record.", SCORING),
-    later("deadline", SettingKind::Duration, "", Reach::Query, "How long an answer may take.", SCORING),
-    later("deadlineFrom", SettingKind::OneOf(&["taken", "record"]), "taken", Reach::Query, "What a deadline is measured from.", SCORING),
-    later("modelSource", SettingKind::OneOf(&["any", "file"]), "any", Reach::Job, "Where models may come from.", SCORING),
+    spec(
+        "jobName",
+        SettingKind::Name,
+        "",
+        Reach::Job,
+        "Identity of the job; the file's name where it is not given.",
+    ),
+    spec(
+        "queryName",
+        SettingKind::Name,
+        "",
+        Reach::Next,
+        "Identity of the next query, and the name of its checkpoint folder; the output table's name where it is not given, `console` for a SELECT alone.",
+    ),
+    spec(
+        "checkpointLocation",
+        SettingKind::Text,
+        "",
+        Reach::Query,
+        "Folder of the checkpoints; a query's lie in the folder of its name in there. Needed for every output that outlives the process.",
+    ),
+    spec(
+        "checkpointInterval",
+        SettingKind::Duration,
+        "1 second",
+        Reach::Query,
+        "How often an epoch is committed: what a crash repeats at most.",
+    ),
+    spec(
+        "checkpointsKept",
+        SettingKind::Whole(1, 1_000_000),
+        "10",
+        Reach::Query,
+        "How many of the newest checkpoints are kept.",
+    ),
+    spec(
+        "checkpointHistory",
+        SWITCH,
+        "on",
+        Reach::Query,
+        "Keep also one checkpoint per minute for an hour and one per hour for a day.",
+    ),
+    spec(
+        "epochTimeout",
+        SettingKind::Duration,
+        "60 seconds",
+        Reach::Query,
+        "An epoch open longer than this, while output and checkpoint folder answer, ends the run.",
+    ),
+    spec(
+        "openEpochsMax",
+        SettingKind::Whole(1, 64),
+        "4",
+        Reach::Query,
+        "How many epochs may be under way at once.",
+    ),
+    spec(
+        "deliveryTimeout",
+        SettingKind::Duration,
+        "2 minutes",
+        Reach::Query,
+        "How long a record may stay unacknowledged while its broker answers.",
+    ),
+    spec(
+        "partitionMetrics",
+        SWITCH,
+        "on",
+        Reach::Query,
+        "Metrics of position and lag for each partition.",
+    ),
+    spec(
+        "trigger",
+        SettingKind::Trigger,
+        "continuous",
+        Reach::Query,
+        "`continuous`; a duration such as `8 seconds`: results once per interval; `once` and `available now`: read to the end that was there at the start, then stop. Rows are processed when they come, whatever it is.",
+    ),
+    spec(
+        "outputMode",
+        SettingKind::OneOf(&["append", "update", "complete"]),
+        "append",
+        Reach::Query,
+        "What is written, as in Spark; without state `append` and `update` are the same, and `complete` is refused.",
+    ),
+    spec(
+        "onError",
+        SettingKind::OneOf(&["fail", "skip", "deadLetter"]),
+        "fail",
+        Reach::Query,
+        "What becomes of a record that cannot be decoded, computed or written: the query ends, it is skipped and counted, or it goes to `deadLetterTable`.",
+    ),
+    spec(
+        "deadLetterTable",
+        SettingKind::Table,
+        "",
+        Reach::Query,
+        "The table that takes failed records under `onError = 'deadLetter'`: key, value and headers as they were, with headers that say where and why. On Kafka it has neither columns nor `format`.",
+    ),
+    spec(
+        "showRecords",
+        SWITCH,
+        "off",
+        Reach::Query,
+        "Quote the content of records in errors and logs.",
+    ),
+    spec(
+        "timeZone",
+        SettingKind::Zone,
+        "UTC",
+        Reach::Query,
+        "The zone of times that are written without one.",
+    ),
+    spec(
+        "ansi",
+        SettingKind::OneOf(&["true", "false"]),
+        "true",
+        Reach::Query,
+        "With `true` a cast that fails, an overflow and a division by zero are errors of the record; with `false` Spark's non-ANSI answers: NULL, and integers wrap.",
+    ),
+    later(
+        "exchange",
+        SettingKind::OneOf(&["gather", "topic"]),
+        "gather",
+        Reach::Query,
+        "How rows change partition.",
+        "no query of this version needs to move rows between partitions",
+    ),
+    later(
+        "idleTimeout",
+        SettingKind::Duration,
+        "30 seconds",
+        Reach::Query,
+        "When a partition counts as idle for the watermark.",
+        STATE,
+    ),
+    later(
+        "alignmentMax",
+        SettingKind::Duration,
+        "1 hour",
+        Reach::Query,
+        "How far one input may be ahead of another in event time.",
+        STATE,
+    ),
+    later(
+        "stateMemoryMax",
+        SettingKind::Text,
+        "70 %",
+        Reach::Job,
+        "Memory for state.",
+        STATE,
+    ),
+    later(
+        "stateTtl",
+        SettingKind::Duration,
+        "",
+        Reach::Query,
+        "How long state without a watermark is kept.",
+        STATE,
+    ),
+    later(
+        "frameRowsMax",
+        SettingKind::Whole(1, u64::MAX),
+        "100000",
+        Reach::Query,
+        "Rows that one key's window frame may hold.",
+        STATE,
+    ),
+    later(
+        "frameStep",
+        SettingKind::Duration,
+        "",
+        Reach::Query,
+        "Width of the panes that a frame keeps instead of rows.",
+        STATE,
+    ),
+    later(
+        "warmUp",
+        SettingKind::Duration,
+        "",
+        Reach::Query,
+        "How far to read back to build state.",
+        STATE,
+    ),
+    spec(
+        "stopTimeout",
+        SettingKind::Duration,
+        "30 seconds",
+        Reach::Query,
+        "How long a clean stop may take.",
+    ),
+    spec(
+        "restartsMax",
+        SettingKind::WholeOrUnlimited,
+        "unlimited",
+        Reach::Query,
+        "How many new runs a query may begin after failures.",
+    ),
+    later(
+        "assignment",
+        SettingKind::OneOf(&["manual", "group"]),
+        "manual",
+        Reach::Job,
+        "Who assigns partitions to processes.",
+        "one process runs all partitions of a job in this version",
+    ),
+    later(
+        "standbyReplicas",
+        SettingKind::Whole(0, 64),
+        "0",
+        Reach::Job,
+        "Copies of state on other processes.",
+        STATE,
+    ),
+    later(
+        "coordinates",
+        SWITCH,
+        "off",
+        Reach::Query,
+        "Headers with epoch and time on every output record.",
+        SCORING,
+    ),
+    later(
+        "deadline",
+        SettingKind::Duration,
+        "",
+        Reach::Query,
+        "How long an answer may take.",
+        SCORING,
+    ),
+    later(
+        "deadlineFrom",
+        SettingKind::OneOf(&["taken", "record"]),
+        "taken",
+        Reach::Query,
+        "What a deadline is measured from.",
+        SCORING,
+    ),
+    later(
+        "modelSource",
+        SettingKind::OneOf(&["any", "file"]),
+        "any",
+        Reach::Job,
+        "Where models may come from.",
+        SCORING,
+    ),
 ];
 
 /// When results are emitted, and whether the query ends.
@@ -210,19 +442,30 @@ pub(crate) struct Given {
 }
 
 /// Checks a SET against the manual.
-pub(crate) fn given(name: &str, name_at: Location, value: &str, at: Location) -> Result<Given, JobError> {
+pub(crate) fn given(
+    name: &str,
+    name_at: Location,
+    value: &str,
+    at: Location,
+) -> Result<Given, JobError> {
     let Some(spec) = SETTINGS.iter().find(|spec| spec.name == name) else {
         return Err(JobError::new(name_at, format!("unknown setting `{name}`"))
             .nearest(name, SETTINGS.iter().map(|spec| spec.name)));
     };
     let value = value.trim();
     if let Some(expected) = unfit(spec.kind, value) {
-        return Err(JobError::new(at, format!("setting `{name}` takes {expected}, not `{value}`")));
+        return Err(JobError::new(
+            at,
+            format!("setting `{name}` takes {expected}, not `{value}`"),
+        ));
     }
     if let Some(why) = spec.refused
         && !same(spec, value)
     {
-        return Err(JobError::new(at, format!("setting `{name}` has no effect yet: {why}")).help("remove it"));
+        return Err(
+            JobError::new(at, format!("setting `{name}` has no effect yet: {why}"))
+                .help("remove it"),
+        );
     }
     if name == "outputMode" && value == "complete" {
         return Err(JobError::new(
@@ -231,7 +474,11 @@ pub(crate) fn given(name: &str, name_at: Location, value: &str, at: Location) ->
         )
         .help("`complete` writes the whole result of an aggregate each time; write 'append' or 'update'"));
     }
-    Ok(Given { spec, value: value.to_owned(), at })
+    Ok(Given {
+        spec,
+        value: value.to_owned(),
+        at,
+    })
 }
 
 /// Whether a value says the same as the default.
@@ -248,7 +495,9 @@ fn unfit(kind: SettingKind, value: &str) -> Option<String> {
         SettingKind::Text => !value.is_empty(),
         SettingKind::Name | SettingKind::Table => is_name(value),
         SettingKind::Duration => parse_duration(value).is_some_and(|d| !d.is_zero()),
-        SettingKind::Whole(low, high) => value.parse::<u64>().is_ok_and(|n| (low..=high).contains(&n)),
+        SettingKind::Whole(low, high) => value
+            .parse::<u64>()
+            .is_ok_and(|n| (low..=high).contains(&n)),
         SettingKind::WholeOrUnlimited => value == "unlimited" || value.parse::<u64>().is_ok(),
         SettingKind::OneOf(words) => words.contains(&value),
         SettingKind::Trigger => trigger(value).is_some(),
@@ -268,7 +517,9 @@ pub fn describe(kind: SettingKind) -> String {
         SettingKind::Whole(low, high) => format!("a whole number from {low} to {high}"),
         SettingKind::WholeOrUnlimited => "a whole number or 'unlimited'".to_owned(),
         SettingKind::OneOf(words) => format!("one of {}", words.join(", ")),
-        SettingKind::Trigger => "'continuous', 'once', 'available now' or a duration such as '8 seconds'".to_owned(),
+        SettingKind::Trigger => {
+            "'continuous', 'once', 'available now' or a duration such as '8 seconds'".to_owned()
+        }
         SettingKind::Zone => "a time zone such as 'Europe/Berlin', 'UTC' or '+02:00'".to_owned(),
     }
 }
@@ -278,7 +529,9 @@ pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 200
         && !text.starts_with('.')
-        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
 fn trigger(value: &str) -> Option<Trigger> {
@@ -300,7 +553,10 @@ fn zone(value: &str) -> Option<Tz> {
     if let Ok(zone) = value.parse::<Tz>() {
         return Some(zone);
     }
-    let offset = value.strip_prefix("UTC").or_else(|| value.strip_prefix("GMT")).unwrap_or(value);
+    let offset = value
+        .strip_prefix("UTC")
+        .or_else(|| value.strip_prefix("GMT"))
+        .unwrap_or(value);
     let (sign, rest) = match offset.split_at_checked(1)? {
         // The database's own names count westward.
         ("+", rest) => ('-', rest),
@@ -316,10 +572,17 @@ fn zone(value: &str) -> Option<Tz> {
 pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
     let mut in_force: Vec<InForce> = SETTINGS
         .iter()
-        .map(|spec| InForce { spec, value: spec.default.to_owned(), at: None })
+        .map(|spec| InForce {
+            spec,
+            value: spec.default.to_owned(),
+            at: None,
+        })
         .collect();
     for one in given {
-        if let Some(entry) = in_force.iter_mut().find(|entry| entry.spec.name == one.spec.name) {
+        if let Some(entry) = in_force
+            .iter_mut()
+            .find(|entry| entry.spec.name == one.spec.name)
+        {
             entry.value.clone_from(&one.value);
             entry.at = Some(one.at);
         }
@@ -330,7 +593,11 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
             .find(|entry| entry.spec.name == name)
             .map_or("", |entry| entry.value.as_str())
     };
-    let optional = |name: &str| Some(text(name)).filter(|value| !value.is_empty()).map(str::to_owned);
+    let optional = |name: &str| {
+        Some(text(name))
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+    };
     // Values have been checked; the defaults of the manual are tested.
     let duration = |name: &str| parse_duration(text(name)).unwrap_or_default();
     let whole = |name: &str| text(name).parse::<usize>().unwrap_or_default();
@@ -388,7 +655,12 @@ mod tests {
     #[test]
     fn every_default_is_a_value_that_its_setting_takes() {
         for spec in SETTINGS.iter().filter(|spec| !spec.default.is_empty()) {
-            assert!(set(spec.name, spec.default).is_ok(), "{} {}", spec.name, spec.default);
+            assert!(
+                set(spec.name, spec.default).is_ok(),
+                "{} {}",
+                spec.name,
+                spec.default
+            );
         }
         let settings = settle(std::iter::empty());
         assert_eq!(settings.checkpoint_interval, Duration::from_secs(1));
@@ -400,7 +672,10 @@ mod tests {
     #[test]
     fn an_unknown_setting_is_refused_with_the_nearest_name() {
         let error = set("checkpointIntervall", "1 second").unwrap_err();
-        assert_eq!(error.help.as_deref(), Some("did you mean `checkpointInterval`?"));
+        assert_eq!(
+            error.help.as_deref(),
+            Some("did you mean `checkpointInterval`?")
+        );
     }
 
     #[test]
@@ -415,7 +690,10 @@ mod tests {
     #[test]
     fn triggers_are_read_as_spark_writes_them() {
         assert_eq!(trigger("Available Now"), Some(Trigger::AvailableNow));
-        assert_eq!(trigger("8 seconds"), Some(Trigger::Interval(Duration::from_secs(8))));
+        assert_eq!(
+            trigger("8 seconds"),
+            Some(Trigger::Interval(Duration::from_secs(8)))
+        );
         assert_eq!(trigger("0 seconds"), None);
         assert_eq!(trigger("soon"), None);
     }
@@ -429,7 +707,11 @@ mod tests {
 
     #[test]
     fn later_values_win() {
-        let all = [set("ansi", "false").unwrap(), set("ansi", "true").unwrap(), set("trigger", "once").unwrap()];
+        let all = [
+            set("ansi", "false").unwrap(),
+            set("ansi", "true").unwrap(),
+            set("trigger", "once").unwrap(),
+        ];
         let settings = settle(all.iter());
         assert!(settings.ansi);
         assert_eq!(settings.trigger, Trigger::Once);

@@ -45,7 +45,12 @@ impl<'e> Substituter<'e> {
     }
 
     /// Replaces every `${...}` of a string. `${` before anything but a name or `file:` is plain text.
-    pub(crate) fn apply(&self, text: &str, at: Location, missing: Missing) -> Result<Substituted, JobError> {
+    pub(crate) fn apply(
+        &self,
+        text: &str,
+        at: Location,
+        missing: Missing,
+    ) -> Result<Substituted, JobError> {
         let mut out = Substituted {
             text: String::with_capacity(text.len()),
             changed: false,
@@ -62,10 +67,14 @@ impl<'e> Substituter<'e> {
             }
             out.text.push_str(&rest[..start]);
             let Some(end) = body.find('}') else {
-                return Err(JobError::new(at, "`${` without its `}`").help("write ${NAME} or ${NAME:-default}"));
+                return Err(JobError::new(at, "`${` without its `}`")
+                    .help("write ${NAME} or ${NAME:-default}"));
             };
             let name = &body[..end];
-            let shown = format!("${{{}}}", name.split_once(":-").map_or(name, |(name, _)| name));
+            let shown = format!(
+                "${{{}}}",
+                name.split_once(":-").map_or(name, |(name, _)| name)
+            );
             let value = if let Some(path) = name.strip_prefix("file:") {
                 read(path).map_err(|reason| {
                     JobError::new(at, format!("{shown} cannot be read: {reason}"))
@@ -114,6 +123,11 @@ impl<'e> Substituter<'e> {
             }))
     }
 
+    /// What was put in so far, and how it is shown instead.
+    pub(crate) fn hidden(&self) -> Vec<(String, String)> {
+        self.hidden.borrow().clone()
+    }
+
     /// Takes substituted values out of an error.
     pub(crate) fn redact(&self, mut error: JobError) -> JobError {
         error.message = self.hide(&error.message);
@@ -129,7 +143,10 @@ impl<'e> Substituter<'e> {
                 text = text.replace(value, shown);
             } else {
                 for quote in ['\'', '`', '"'] {
-                    text = text.replace(&format!("{quote}{value}{quote}"), &format!("{quote}{shown}{quote}"));
+                    text = text.replace(
+                        &format!("{quote}{value}{quote}"),
+                        &format!("{quote}{shown}{quote}"),
+                    );
                 }
             }
         }
@@ -208,7 +225,11 @@ mod tests {
         let path = folder.path().join("x");
         std::fs::write(&path, "hunter2\n").unwrap();
         let text = Substituter::new(&environment)
-            .apply(&format!("${{file:{}}}", path.display()), AT, Missing::Refuse)
+            .apply(
+                &format!("${{file:{}}}", path.display()),
+                AT,
+                Missing::Refuse,
+            )
             .unwrap();
         assert_eq!(text.text, "hunter2");
     }
@@ -216,7 +237,9 @@ mod tests {
     #[test]
     fn what_was_put_in_never_shows() {
         let substituter = Substituter::new(&environment);
-        substituter.apply("${KAFKA} ${STORE}", AT, Missing::Refuse).unwrap();
+        substituter
+            .apply("${KAFKA} ${STORE}", AT, Missing::Refuse)
+            .unwrap();
         assert_eq!(
             substituter.hide("cannot cast 'broker-7.example:9092' or '12' to INT at 12"),
             "cannot cast '${KAFKA}' or '${STORE}' to INT at 12"

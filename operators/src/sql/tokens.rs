@@ -23,7 +23,9 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// Where the statement begins.
     pub(crate) fn start(&self) -> Location {
-        self.tokens.first().map_or(self.end, |token| place(token.span.start))
+        self.tokens
+            .first()
+            .map_or(self.end, |token| place(token.span.start))
     }
 }
 
@@ -162,11 +164,18 @@ fn unescape(raw: &str, quote: char, at: Location) -> Result<String, JobError> {
                 let digits: String = chars.clone().take(if c == 'u' { 4 } else { 8 }).collect();
                 let complete = digits.len() == if c == 'u' { 4 } else { 8 };
                 let code = complete
-                    .then(|| u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32))
+                    .then(|| {
+                        u32::from_str_radix(&digits, 16)
+                            .ok()
+                            .and_then(char::from_u32)
+                    })
                     .flatten();
                 let Some(code) = code else {
-                    return Err(JobError::new(at, format!("\\{c}{digits} in a string is not a character"))
-                        .help("write \\uXXXX or \\UXXXXXXXX with the character's hexadecimal number"));
+                    return Err(JobError::new(
+                        at,
+                        format!("\\{c}{digits} in a string is not a character"),
+                    )
+                    .help("write \\uXXXX or \\UXXXXXXXX with the character's hexadecimal number"));
                 };
                 out.push(code);
                 for _ in 0..digits.len() {
@@ -245,7 +254,13 @@ fn limit(tokens: &[TokenWithSpan]) -> Result<(), JobError> {
 fn clause(keyword: Keyword) -> bool {
     matches!(
         keyword,
-        Keyword::SELECT | Keyword::FROM | Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::WHEN | Keyword::THEN
+        Keyword::SELECT
+            | Keyword::FROM
+            | Keyword::WHERE
+            | Keyword::GROUP
+            | Keyword::HAVING
+            | Keyword::WHEN
+            | Keyword::THEN
     )
 }
 
@@ -289,7 +304,10 @@ pub(crate) fn literals(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>, J
             continue;
         }
         if let Token::Number(number, false) = &token.token
-            && let Some(TokenWithSpan { token: Token::Word(suffix), span }) = tokens.get(index + 1)
+            && let Some(TokenWithSpan {
+                token: Token::Word(suffix),
+                span,
+            }) = tokens.get(index + 1)
             && span.start == token.span.end
             && suffix.quote_style.is_none()
         {
@@ -303,7 +321,12 @@ pub(crate) fn literals(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>, J
     Ok(out)
 }
 
-fn suffixed(number: &str, suffix: &str, span: Span, out: &mut Vec<TokenWithSpan>) -> Result<(), JobError> {
+fn suffixed(
+    number: &str,
+    suffix: &str,
+    span: Span,
+    out: &mut Vec<TokenWithSpan>,
+) -> Result<(), JobError> {
     let whole = number.bytes().all(|b| b.is_ascii_digit());
     let target = match (suffix.to_ascii_uppercase().as_str(), whole) {
         ("Y", true) => "TINYINT".to_owned(),
@@ -312,8 +335,11 @@ fn suffixed(number: &str, suffix: &str, span: Span, out: &mut Vec<TokenWithSpan>
         ("D", _) => "DOUBLE".to_owned(),
         ("BD", _) => decimal_of(number),
         _ => {
-            return Err(JobError::new(place(span.start), format!("`{number}{suffix}` is not a number"))
-                .help("the suffixes of numbers are L, S, Y, F, D and BD"));
+            return Err(JobError::new(
+                place(span.start),
+                format!("`{number}{suffix}` is not a number"),
+            )
+            .help("the suffixes of numbers are L, S, Y, F, D and BD"));
         }
     };
     let word = |text: &str| Token::make_word(text, None);
@@ -325,7 +351,10 @@ fn suffixed(number: &str, suffix: &str, span: Span, out: &mut Vec<TokenWithSpan>
     ];
     match target.split_once('(') {
         Some((name, digits)) => {
-            let (precision, scale) = digits.trim_end_matches(')').split_once(',').unwrap_or((digits, "0"));
+            let (precision, scale) = digits
+                .trim_end_matches(')')
+                .split_once(',')
+                .unwrap_or((digits, "0"));
             tokens.extend([
                 word(name),
                 Token::LParen,
@@ -338,7 +367,11 @@ fn suffixed(number: &str, suffix: &str, span: Span, out: &mut Vec<TokenWithSpan>
         None => tokens.push(word(&target)),
     }
     tokens.push(Token::RParen);
-    out.extend(tokens.into_iter().map(|token| TokenWithSpan::new(token, span)));
+    out.extend(
+        tokens
+            .into_iter()
+            .map(|token| TokenWithSpan::new(token, span)),
+    );
     Ok(())
 }
 
@@ -365,7 +398,9 @@ fn interval(tokens: &[TokenWithSpan]) -> Option<(String, usize)> {
         };
         let number = match rest_after.first().map(|t| &t.token) {
             Some(Token::Number(number, false)) => number,
-            Some(Token::SingleQuotedString(number)) if number.trim().parse::<f64>().is_ok() => number,
+            Some(Token::SingleQuotedString(number)) if number.trim().parse::<f64>().is_ok() => {
+                number
+            }
             _ => break,
         };
         let Some(Token::Word(unit)) = rest_after.get(1).map(|t| &t.token) else {
@@ -374,7 +409,11 @@ fn interval(tokens: &[TokenWithSpan]) -> Option<(String, usize)> {
         if unit.quote_style.is_some() || !unit_word(&unit.value) {
             break;
         }
-        text.push_str(&format!("{}{sign}{number} {}", if pairs > 0 { " " } else { "" }, unit.value));
+        text.push_str(&format!(
+            "{}{sign}{number} {}",
+            if pairs > 0 { " " } else { "" },
+            unit.value
+        ));
         used += rest.len() - rest_after.len() + 2;
         pairs += 1;
     }
@@ -386,7 +425,15 @@ fn unit_word(word: &str) -> bool {
     let word = word.strip_suffix('s').unwrap_or(&word);
     matches!(
         word,
-        "year" | "month" | "week" | "day" | "hour" | "minute" | "second" | "millisecond" | "microsecond"
+        "year"
+            | "month"
+            | "week"
+            | "day"
+            | "hour"
+            | "minute"
+            | "second"
+            | "millisecond"
+            | "microsecond"
     )
 }
 
@@ -424,7 +471,10 @@ mod tests {
         assert_eq!(shown("12.50BD"), "CAST ( 12.50 AS DECIMAL ( 4 , 2 ) )");
         assert_eq!(shown("7L"), "7L");
         assert_eq!(
-            literals(&statements("10s3").unwrap()[0].tokens).unwrap_err().help.as_deref(),
+            literals(&statements("10s3").unwrap()[0].tokens)
+                .unwrap_err()
+                .help
+                .as_deref(),
             Some("the suffixes of numbers are L, S, Y, F, D and BD")
         );
     }
@@ -439,7 +489,11 @@ mod tests {
     fn an_open_quote_is_reported_where_it_begins() {
         let error = statements("SELECT 1;\nSELECT 'abc\nFROM t").unwrap_err();
         assert_eq!(error.at, Location { line: 2, column: 8 });
-        assert!(error.message.contains("no closing quote"), "{}", error.message);
+        assert!(
+            error.message.contains("no closing quote"),
+            "{}",
+            error.message
+        );
     }
 
     #[test]
@@ -452,9 +506,19 @@ mod tests {
     #[test]
     fn a_chain_that_would_overflow_the_stack_is_refused() {
         let long = format!("SELECT 1{}", " + 1".repeat(5000));
-        assert!(statements(&long).unwrap_err().message.contains("nested too deeply"));
+        assert!(
+            statements(&long)
+                .unwrap_err()
+                .message
+                .contains("nested too deeply")
+        );
         let deep = format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000));
-        assert!(statements(&deep).unwrap_err().message.contains("nested too deeply"));
+        assert!(
+            statements(&deep)
+                .unwrap_err()
+                .message
+                .contains("nested too deeply")
+        );
         let list = format!("SELECT x IN ({}1)", "1, ".repeat(5000));
         assert!(statements(&list).is_ok());
     }
