@@ -13,7 +13,7 @@ use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 use crate::plan::lower::{Lowering, Relation, named};
 use crate::plan::node::{Item, Node};
-use crate::sql::front::{ident_at, start_of};
+use crate::sql::cursor::{ident_at, start_of};
 use crate::transforms::Generator;
 
 /// Functions that give rows: name, with position, of structs, with a row of NULLs for nothing.

@@ -3,9 +3,13 @@
 //! Spark's words wherever Spark has a word. The text becomes tokens, the tokens statements, the statements tables, views,
 //! functions and queries, and each query a typed plan. Whatever is wrong is a [`JobError`] with its place.
 
+pub(crate) mod cursor;
 mod dialect;
 pub(crate) mod front;
 mod job;
+mod literals;
+pub mod manual;
+mod queries;
 pub mod settings;
 mod substitute;
 pub(crate) mod tokens;

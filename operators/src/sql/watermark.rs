@@ -7,7 +7,8 @@ use sqlparser::ast::{Expr, LockClause, TableSampleKind};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::job_error::{JobError, Location};
-use crate::sql::front::{Name, parse};
+use crate::sql::cursor::parse;
+use crate::sql::front::Name;
 use crate::sql::tokens::{is_word, place};
 
 /// One clause.
