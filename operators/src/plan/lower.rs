@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use smol_str::SmolStr;
-use sqlparser::ast::{Query, Select, SetExpr, SetOperator, SetQuantifier};
+use sqlparser::ast::{Expr, Query, Select, SetExpr, SetOperator, SetQuantifier};
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::check::check;
 use crate::expr::coerce::{self, cast_implicitly};
 use crate::expr::scope::{Macro, Scope, ScopeColumn};
-use crate::expr::typed::Typed;
+use crate::expr::typed::{Kind, Typed};
 use crate::job_error::{JobError, Location};
 use crate::plan::node::{Declared, Item, Node};
 use crate::plan::refuse::{needs_state, refuse_clauses, refuse_select, start_of_select};
@@ -25,6 +25,12 @@ use crate::sql::watermark;
 const VIEWS_MAX: usize = 64;
 /// How many steps a query may have.
 const STEPS_MAX: usize = 2_000;
+/// How often tables may be named, views counted each time they are used.
+const SCANS_MAX: usize = 10_000;
+/// How many LATERAL VIEWs a SELECT may have.
+const LATERAL_VIEWS_MAX: usize = 50;
+/// How deep an expression may be once its functions are expanded.
+const EXPRESSION_DEPTH_MAX: usize = 1_500;
 
 /// A view as it was declared.
 pub(crate) struct View {
@@ -74,6 +80,7 @@ pub(crate) struct Lowering<'c> {
     pub(crate) ansi: bool,
     pub(crate) zone: Tz,
     depth: Cell<usize>,
+    scans: Cell<usize>,
 }
 
 impl<'c> Lowering<'c> {
@@ -83,6 +90,7 @@ impl<'c> Lowering<'c> {
             ansi,
             zone,
             depth: Cell::new(0),
+            scans: Cell::new(0),
         }
     }
 
@@ -125,6 +133,28 @@ impl<'c> Lowering<'c> {
             time_zone: self.zone,
             ..Scope::default()
         }
+    }
+
+    /// Checks an expression, and that it is not so deep that evaluating it could exhaust the stack.
+    pub(crate) fn check(&self, expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
+        let typed = check(expr, scope)?;
+        if depth(&typed) > EXPRESSION_DEPTH_MAX {
+            let message = "nested too deeply once its functions are expanded";
+            return Err(JobError::new(typed.at, message));
+        }
+        Ok(typed)
+    }
+
+    /// Counts a table that is named.
+    pub(super) fn scan(&self, at: Location) -> Result<(), JobError> {
+        self.scans.set(self.scans.get() + 1);
+        if self.scans.get() > SCANS_MAX {
+            let message = format!(
+                "tables are named more than {SCANS_MAX} times, views counted each time they are used"
+            );
+            return Err(JobError::new(at, message));
+        }
+        Ok(())
     }
 
     pub(super) fn enter<T>(
@@ -371,11 +401,16 @@ impl<'c> Lowering<'c> {
             });
         };
         let mut relation = self.from(from, parsed, ctes, at)?;
+        if let Some(view) = select.lateral_views.get(LATERAL_VIEWS_MAX) {
+            let at = start_of(&view.lateral_view, at);
+            let message = format!("more than {LATERAL_VIEWS_MAX} LATERAL VIEWs in one SELECT");
+            return Err(JobError::new(at, message));
+        }
         for view in &select.lateral_views {
             relation = select::lateral_view(self, relation, view, at)?;
         }
         if let Some(condition) = &select.selection {
-            let typed = check(condition, &self.scope(relation.columns.clone()))?;
+            let typed = self.check(condition, &self.scope(relation.columns.clone()))?;
             let typed = self.condition(typed)?;
             relation.node = Node::Filter {
                 below: Box::new(relation.node),
@@ -407,4 +442,12 @@ pub(crate) fn named(fields: &[Field], qualifier: Option<&SmolStr>) -> Vec<ScopeC
             metadata: false,
         })
         .collect()
+}
+
+fn depth(typed: &Typed) -> usize {
+    match &typed.kind {
+        Kind::Lambda { body, .. } => 1 + depth(body),
+        Kind::Node { args, .. } => 1 + args.iter().map(depth).max().unwrap_or(0),
+        _ => 1,
+    }
 }

@@ -10,7 +10,6 @@ use crate::expr::type_name;
 use crate::job_error::{JobError, Location};
 use crate::sql::dialect::JobDialect;
 use crate::sql::front::{Name, ParsedQuery, Replace};
-use crate::sql::literals::literals;
 use crate::sql::tokens::{is_word, lower_first, over_rows, place};
 use crate::sql::watermark;
 
@@ -184,7 +183,7 @@ impl<'t> Cursor<'t> {
             return Err(JobError::new(at, "expected a SELECT")
                 .help("a query reads at least one input table"));
         }
-        let mut tokens = literals(&replaced(rest, self.replace)?)?;
+        let mut tokens = replaced(rest, self.replace)?;
         let watermarks = watermark::cut(&mut tokens, self.end)?;
         let parsed = parse(&tokens, self.end, |parser| {
             let query = parser.parse_query()?;
@@ -205,14 +204,16 @@ impl<'t> Cursor<'t> {
     }
 }
 
-/// The tokens with `${...}` replaced in quoted strings.
+/// The tokens of an expression or query, with `${...}` replaced in quoted strings.
 pub(super) fn replaced(
     tokens: &[TokenWithSpan],
     replace: Replace<'_>,
 ) -> Result<Vec<TokenWithSpan>, JobError> {
     tokens
         .iter()
-        .map(|token| {
+        .enumerate()
+        .map(|(index, token)| {
+            number(token, tokens.get(index + 1))?;
             let mut token = token.clone();
             if let Token::SingleQuotedString(text) = &mut token.token
                 && text.contains("${")
@@ -222,6 +223,23 @@ pub(super) fn replaced(
             Ok(token)
         })
         .collect()
+}
+
+/// Refuses a number that touches a word which is no suffix; the parser would take the word for an alias.
+fn number(token: &TokenWithSpan, next: Option<&TokenWithSpan>) -> Result<(), JobError> {
+    const SUFFIXES: [&str; 5] = ["S", "Y", "F", "D", "BD"];
+    if let (Token::Number(number, _), Some(next)) = (&token.token, next)
+        && let Token::Word(word) = &next.token
+        && token.span.end == next.span.start
+        && !SUFFIXES.iter().any(|s| word.value.eq_ignore_ascii_case(s))
+    {
+        let at = place(token.span.start);
+        let message = format!("`{number}{}` is not a number", word.value);
+        return Err(
+            JobError::new(at, message).help("the suffixes of numbers are L, S, Y, F, D and BD")
+        );
+    }
+    Ok(())
 }
 
 /// Parses with the crate; gives the number of tokens it took.

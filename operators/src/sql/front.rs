@@ -7,7 +7,6 @@ use thalweg_engine::schema::{DataType, Field};
 
 use crate::job_error::{JobError, Location};
 use crate::sql::cursor::{Cursor, parse, replaced};
-use crate::sql::literals::literals;
 use crate::sql::tokens::{Tokens, is_word, place};
 use crate::sql::watermark::{self, Watermark};
 
@@ -247,7 +246,7 @@ impl Cursor<'_> {
         let returns = self.data_type()?;
         self.expect_word("RETURN")?;
         let rest = std::mem::take(&mut self.rest);
-        let tokens = literals(&replaced(rest, self.replace)?)?;
+        let tokens = replaced(rest, self.replace)?;
         let (body, _) = parse(&tokens, self.end, |parser| {
             let body = parser.parse_expr()?;
             match parser.peek_token_ref().token {
@@ -355,11 +354,9 @@ impl Cursor<'_> {
                 parts.partitioned_by = self.names("a column's name")?;
             }
             _ => {
-                let tokens = literals(&replaced(self.rest, self.replace)?)?;
+                let tokens = replaced(self.rest, self.replace)?;
                 let (watermark, used) = watermark::read(&tokens, self.end)?;
-                // Literals may take more tokens than they were written with; what is left counts from the end.
-                let left = tokens.len() - used;
-                self.rest = &self.rest[self.rest.len() - left.min(self.rest.len())..];
+                self.rest = &self.rest[used.min(self.rest.len())..];
                 parts.watermark = Some(watermark);
             }
         }

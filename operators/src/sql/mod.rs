@@ -7,7 +7,6 @@ pub(crate) mod cursor;
 mod dialect;
 pub(crate) mod front;
 mod job;
-mod literals;
 pub mod manual;
 mod queries;
 pub mod settings;
@@ -21,7 +20,7 @@ use crate::plan::Query;
 use crate::table::Table;
 
 /// Stack for reading a job: nesting is limited, and this is enough for what the limits allow.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
+const STACK_BYTES: usize = 256 * 1024 * 1024;
 
 /// What the command line changes of a job.
 #[derive(Clone, Debug, Default)]
