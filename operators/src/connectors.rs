@@ -22,6 +22,12 @@ pub struct Wanted {
     pub metadata: Vec<usize>,
 }
 
+/// Opens an input for one run.
+pub type OpenInput = fn(&Table, &Wanted, &OpenContext) -> Result<Arc<dyn Source>, Failure>;
+
+/// Opens an output for one run.
+pub type OpenOutput = fn(&Table, &Schema, &OpenContext) -> Result<Arc<dyn Sink>, Failure>;
+
 /// A connector as an input.
 #[derive(Clone, Copy, Debug)]
 pub struct Input {
@@ -32,7 +38,7 @@ pub struct Input {
     /// The fields of `_metadata`.
     pub metadata: fn(&Table) -> Vec<Field>,
     /// Opens it for one run.
-    pub open: fn(&Table, &Wanted, &OpenContext) -> Result<Arc<dyn Source>, Failure>,
+    pub open: OpenInput,
     /// The options that must not change between two runs of a query, because positions depend on them.
     pub identity: &'static [&'static str],
 }
@@ -45,7 +51,7 @@ pub struct Output {
     /// Checks the table and the rows that will be written.
     pub check: fn(&Table, &Schema) -> Result<(), JobError>,
     /// Opens it for one run.
-    pub open: fn(&Table, &Schema, &OpenContext) -> Result<Arc<dyn Sink>, Failure>,
+    pub open: OpenOutput,
     /// Whether what it wrote is gone when the process ends, so that a query needs no checkpoint folder.
     pub passing: bool,
     /// Whether it shows one table per trigger interval, for which one lane must read all partitions.

@@ -4,11 +4,13 @@
 //! job file ─ sql ─► parser's tree ─ lower ─► Node (a tree) ─ optimize ─► Query (steps in order) ─► operators of a lane
 //! ```
 
+mod from;
 mod identity;
 pub(crate) mod lower;
 pub(crate) mod node;
 pub(crate) mod optimize;
 pub(crate) mod output;
+mod refuse;
 pub(crate) mod select;
 mod show;
 
@@ -126,6 +128,9 @@ pub struct Lane {
     pub entries: Vec<(usize, Target)>,
 }
 
+/// A source with its place in [`Query::steps`].
+pub type PlacedSource = (usize, Arc<dyn Source>);
+
 impl Query {
     /// The parts of one lane, made anew at each call.
     pub fn lane(&self) -> Lane {
@@ -153,7 +158,7 @@ impl Query {
     ///
     /// # Errors
     /// As the connector says.
-    pub fn sources(&self, context: &OpenContext) -> Result<Vec<(usize, Arc<dyn Source>)>, Failure> {
+    pub fn sources(&self, context: &OpenContext) -> Result<Vec<PlacedSource>, Failure> {
         let mut sources = Vec::new();
         for (place, step) in self.steps.iter().enumerate() {
             let StepKind::Source(input) = &step.kind else {

@@ -21,13 +21,22 @@ pub(crate) fn assign(
         .filter(|c| !c.metadata)
         .map(|c| c.field.clone())
         .collect();
+    // The item that gives a column, where the SELECT names it.
+    let item_at = |place: usize| match &relation.node {
+        Node::Project { items, .. } => items
+            .get(place)
+            .map(|item| item.typed.at)
+            .filter(|at| at.line != 0)
+            .unwrap_or(at),
+        _ => at,
+    };
     for (index, field) in fields.iter().enumerate() {
         if fields[..index]
             .iter()
             .any(|earlier| earlier.name.eq_ignore_ascii_case(&field.name))
         {
             return Err(JobError::new(
-                at,
+                item_at(index),
                 format!(
                     "two columns for table `{}` are called `{}`",
                     output.table.name, field.name
@@ -49,10 +58,10 @@ pub(crate) fn assign(
     };
     let table = &output.table.name;
     let known = || declared.iter().map(|field| field.name.as_str());
-    for field in &fields {
+    for (index, field) in fields.iter().enumerate() {
         if !known().any(|name| name.eq_ignore_ascii_case(&field.name)) {
             return Err(JobError::new(
-                at,
+                item_at(index),
                 format!("table `{table}` has no column `{}`", field.name),
             )
             .nearest(&field.name, known()));
@@ -77,7 +86,7 @@ pub(crate) fn assign(
         let from = &relation.columns[place].field;
         if !storable(&from.data_type, &to.data_type) {
             return Err(JobError::new(
-                at,
+                item_at(place),
                 format!(
                     "column `{}` of table `{table}` is {}, the SELECT gives {}",
                     to.name, to.data_type, from.data_type

@@ -125,6 +125,10 @@ impl Dialect for JobDialect {
         SPARK.supports_map_literal_with_angle_brackets()
     }
 
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        crate::expr::prefix::parse_prefix(parser)
+    }
+
     fn parse_infix(
         &self,
         parser: &mut Parser<'_>,

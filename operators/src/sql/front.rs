@@ -1,19 +1,14 @@
 //! The statements of the language: what the parser crate does not know is read here, expressions and queries by it.
 
-use sqlparser::ast::{Expr, Ident, Query, Spanned};
+use sqlparser::ast::{Expr, Query};
 use sqlparser::keywords::Keyword;
-use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 use thalweg_engine::schema::{DataType, Field};
 
-use crate::expr::type_name;
 use crate::job_error::{JobError, Location};
-use crate::sql::dialect::JobDialect;
-use crate::sql::tokens::{Tokens, is_word, literals, lower_first, place};
+use crate::sql::cursor::{Cursor, parse, replaced};
+use crate::sql::tokens::{Tokens, is_word, place};
 use crate::sql::watermark::{self, Watermark};
-
-/// How deep parentheses and calls may nest.
-const NESTING_MAX: usize = 200;
 
 /// A name with its place.
 #[derive(Clone, Debug)]
@@ -36,6 +31,8 @@ pub(crate) struct Written {
 pub(crate) struct ParsedQuery {
     pub(crate) query: Box<Query>,
     pub(crate) watermarks: Vec<Watermark>,
+    /// The first call of a function over several rows, or OVER.
+    pub(crate) over_rows: Option<(String, Location)>,
     pub(crate) at: Location,
 }
 
@@ -84,7 +81,7 @@ pub(crate) type Replace<'r> = &'r dyn Fn(&str, Location) -> Result<String, JobEr
 
 /// Reads one statement.
 pub(crate) fn statement(tokens: &Tokens, replace: Replace<'_>) -> Result<Statement, JobError> {
-    let mut front = Front::new(&tokens.tokens, tokens.end, replace);
+    let mut front = Cursor::new(&tokens.tokens, tokens.end, replace);
     let Some(first) = tokens.tokens.first() else {
         return Err(JobError::new(tokens.end, "expected a statement"));
     };
@@ -109,192 +106,7 @@ pub(crate) fn statement(tokens: &Tokens, replace: Replace<'_>) -> Result<Stateme
     }
 }
 
-struct Front<'t> {
-    rest: &'t [TokenWithSpan],
-    end: Location,
-    replace: Replace<'t>,
-}
-
-impl<'t> Front<'t> {
-    fn new(tokens: &'t [TokenWithSpan], end: Location, replace: Replace<'t>) -> Self {
-        Self {
-            rest: tokens,
-            end,
-            replace,
-        }
-    }
-
-    // One token at a time.
-
-    fn at(&self) -> Location {
-        self.rest
-            .first()
-            .map_or(self.end, |token| place(token.span.start))
-    }
-
-    fn peek(&self) -> Option<&'t Token> {
-        self.rest.first().map(|token| &token.token)
-    }
-
-    fn next(&mut self) -> Option<&'t TokenWithSpan> {
-        let (first, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(first)
-    }
-
-    fn expected<T>(&self, what: &str) -> Result<T, JobError> {
-        let found = self.peek().map_or_else(
-            || "the end of the statement".to_owned(),
-            |token| format!("`{token}`"),
-        );
-        Err(JobError::new(
-            self.at(),
-            format!("expected {what}, found {found}"),
-        ))
-    }
-
-    fn accept(&mut self, token: &Token) -> bool {
-        let found = self.peek() == Some(token);
-        if found {
-            self.next();
-        }
-        found
-    }
-
-    fn accept_word(&mut self, word: &str) -> bool {
-        let found = self.peek().is_some_and(|token| is_word(token, word));
-        if found {
-            self.next();
-        }
-        found
-    }
-
-    fn expect(&mut self, token: &Token, what: &str) -> Result<(), JobError> {
-        if self.accept(token) {
-            Ok(())
-        } else {
-            self.expected(what)
-        }
-    }
-
-    fn expect_word(&mut self, word: &str) -> Result<(), JobError> {
-        if self.accept_word(word) {
-            return Ok(());
-        }
-        let error = self.expected::<()>(word);
-        match self.peek() {
-            Some(Token::Word(given)) => error.map_err(|e| e.nearest(&given.value, [word])),
-            _ => error,
-        }
-    }
-
-    fn end(&self) -> Result<(), JobError> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            self.expected("`;` after the statement")
-        }
-    }
-
-    fn name(&mut self, what: &str) -> Result<Name, JobError> {
-        let at = self.at();
-        match self.peek() {
-            Some(Token::Word(word)) => {
-                let text = word.value.clone();
-                self.next();
-                Ok(Name { text, at })
-            }
-            _ => self.expected(what),
-        }
-    }
-
-    /// The name of something the job declares: one part.
-    fn own_name(&mut self, what: &str) -> Result<Name, JobError> {
-        let name = self.name(what)?;
-        if self.peek() == Some(&Token::Period) {
-            return Err(
-                JobError::new(name.at, format!("{what} has one part, without a dot")).help(
-                    "there are no catalogs and schemas: all names of a job stand in its file",
-                ),
-            );
-        }
-        Ok(name)
-    }
-
-    fn names(&mut self, what: &str) -> Result<Vec<Name>, JobError> {
-        self.expect(&Token::LParen, "`(`")?;
-        let mut names = Vec::new();
-        loop {
-            names.push(self.name(what)?);
-            if self.accept(&Token::RParen) {
-                return Ok(names);
-            }
-            self.expect(&Token::Comma, "`,` or `)`")?;
-        }
-    }
-
-    /// `a.b.c`, or the same in quotes.
-    fn dotted(&mut self, what: &str) -> Result<Name, JobError> {
-        let at = self.at();
-        if let Some(Token::SingleQuotedString(text)) = self.peek() {
-            let text = text.clone();
-            self.next();
-            return Ok(Name { text, at });
-        }
-        let mut name = self.name(what)?;
-        while self.accept(&Token::Period) {
-            name.text.push('.');
-            name.text.push_str(&self.name("a name after the dot")?.text);
-        }
-        Ok(name)
-    }
-
-    // Through the parser crate.
-
-    /// Parses with the crate from here on; what it leaves stays.
-    fn parse<T>(
-        &mut self,
-        read: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
-    ) -> Result<T, JobError> {
-        let (value, used) = parse(self.rest, self.end, read)?;
-        self.rest = &self.rest[used..];
-        Ok(value)
-    }
-
-    fn data_type(&mut self) -> Result<DataType, JobError> {
-        let at = self.at();
-        let ast = self.parse(|parser| parser.parse_data_type())?;
-        type_name::data_type(&ast, at)
-    }
-
-    /// The rest of the statement as a query.
-    fn query(&mut self) -> Result<ParsedQuery, JobError> {
-        let at = self.at();
-        let rest = std::mem::take(&mut self.rest);
-        if !rest.iter().any(|t| is_word(&t.token, "SELECT")) {
-            return Err(JobError::new(at, "expected a SELECT"));
-        }
-        let mut tokens = literals(&replaced(rest, self.replace)?)?;
-        let watermarks = watermark::cut(&mut tokens, self.end)?;
-        let parsed = parse(&tokens, self.end, |parser| {
-            let query = parser.parse_query()?;
-            match parser.peek_token_ref().token {
-                Token::EOF => Ok(query),
-                _ => parser.expected_ref("`;` after the statement", parser.peek_token_ref()),
-            }
-        });
-        match parsed {
-            Ok((query, _)) => Ok(ParsedQuery {
-                query,
-                watermarks,
-                at,
-            }),
-            Err(error) => Err(inner_error(&tokens, self.end).unwrap_or(error)),
-        }
-    }
-
-    // The statements.
-
+impl Cursor<'_> {
     fn set(&mut self) -> Result<Statement, JobError> {
         self.next();
         if self.accept_word("TIME") && self.accept_word("ZONE") {
@@ -434,7 +246,7 @@ impl<'t> Front<'t> {
         let returns = self.data_type()?;
         self.expect_word("RETURN")?;
         let rest = std::mem::take(&mut self.rest);
-        let tokens = literals(&replaced(rest, self.replace)?)?;
+        let tokens = replaced(rest, self.replace)?;
         let (body, _) = parse(&tokens, self.end, |parser| {
             let body = parser.parse_expr()?;
             match parser.peek_token_ref().token {
@@ -542,11 +354,9 @@ impl<'t> Front<'t> {
                 parts.partitioned_by = self.names("a column's name")?;
             }
             _ => {
-                let tokens = literals(&replaced(self.rest, self.replace)?)?;
+                let tokens = replaced(self.rest, self.replace)?;
                 let (watermark, used) = watermark::read(&tokens, self.end)?;
-                // Literals may take more tokens than they were written with; what is left counts from the end.
-                let left = tokens.len() - used;
-                self.rest = &self.rest[self.rest.len() - left.min(self.rest.len())..];
+                self.rest = &self.rest[used.min(self.rest.len())..];
                 parts.watermark = Some(watermark);
             }
         }
@@ -668,164 +478,4 @@ impl<'t> Front<'t> {
 
 fn is_primary(tokens: &[TokenWithSpan]) -> bool {
     matches!(tokens, [a, b, ..] if is_word(&a.token, "PRIMARY") && is_word(&b.token, "KEY"))
-}
-
-/// The tokens with `${...}` replaced in quoted strings.
-fn replaced(
-    tokens: &[TokenWithSpan],
-    replace: Replace<'_>,
-) -> Result<Vec<TokenWithSpan>, JobError> {
-    tokens
-        .iter()
-        .map(|token| {
-            let mut token = token.clone();
-            if let Token::SingleQuotedString(text) = &mut token.token
-                && text.contains("${")
-            {
-                *text = replace(text, place(token.span.start))?;
-            }
-            Ok(token)
-        })
-        .collect()
-}
-
-/// Parses with the crate; gives the number of tokens it took.
-pub(crate) fn parse<T>(
-    tokens: &[TokenWithSpan],
-    end: Location,
-    read: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
-) -> Result<(T, usize), JobError> {
-    let mut parser = Parser::new(&JobDialect)
-        .with_recursion_limit(NESTING_MAX)
-        .with_tokens_with_locations(tokens.to_vec());
-    let start = tokens.first().map_or(end, |token| place(token.span.start));
-    match read(&mut parser) {
-        Ok(value) => Ok((value, parser.index().min(tokens.len()))),
-        Err(error) => Err(job_error(error, tokens, start, end)),
-    }
-}
-
-/// The crate's error as ours: its place stands at the end of its text.
-fn job_error(
-    error: ParserError,
-    tokens: &[TokenWithSpan],
-    start: Location,
-    end: Location,
-) -> JobError {
-    let message = match error {
-        ParserError::RecursionLimitExceeded => {
-            return JobError::new(
-                start,
-                format!("nested too deeply: more than {NESTING_MAX} levels"),
-            )
-            .help("use a view for a part of it");
-        }
-        ParserError::ParserError(message) | ParserError::TokenizerError(message) => message,
-    };
-    let (text, at) = match message.rsplit_once(" at Line: ") {
-        Some((text, at)) => (text.to_owned(), location(at).unwrap_or(end)),
-        None => (message, end),
-    };
-    let text = lower_first(&text)
-        .replacen("expected: ", "expected ", 1)
-        .replacen("found: EOF", "found: the end of the statement", 1)
-        .replacen(", found: ", ", found ", 1);
-    let found = tokens
-        .iter()
-        .position(|token| place(token.span.start) == at)
-        .unwrap_or(tokens.len());
-    let near = tokens[found.saturating_sub(1)..tokens.len().min(found + 1)]
-        .iter()
-        .find_map(|token| match &token.token {
-            Token::Word(word) if word.keyword == Keyword::NoKeyword => {
-                crate::job_error::nearest(&word.value, KEYWORDS)
-                    .map(|known| (word.value.clone(), known))
-            }
-            _ => None,
-        });
-    let error = JobError::new(at, text);
-    match near {
-        Some((given, known)) => error.help(format!("did you mean `{known}` instead of `{given}`?")),
-        None => error,
-    }
-}
-
-const KEYWORDS: [&str; 19] = [
-    "SELECT",
-    "FROM",
-    "WHERE",
-    "UNION",
-    "ALL",
-    "LATERAL",
-    "VIEW",
-    "WATERMARK",
-    "DELAY",
-    "BETWEEN",
-    "LIKE",
-    "CASE",
-    "WHEN",
-    "THEN",
-    "ELSE",
-    "END",
-    "INTERVAL",
-    "EXCEPT",
-    "WITH",
-];
-
-fn location(text: &str) -> Option<Location> {
-    let (line, column) = text.split_once(", Column: ")?;
-    Some(Location {
-        line: line.trim().parse().ok()?,
-        column: column.trim().parse().ok()?,
-    })
-}
-
-/// The error of the innermost subquery that cannot be parsed alone: the crate reports a wrong place for it, because it
-/// tries a parenthesis as something else when it is no subquery.
-fn inner_error(tokens: &[TokenWithSpan], end: Location) -> Option<JobError> {
-    let mut open = Vec::new();
-    for (index, token) in tokens.iter().enumerate() {
-        match token.token {
-            Token::LParen => open.push(index),
-            Token::RParen => {
-                let inside = &tokens[open.pop()? + 1..index];
-                let first = inside.first()?;
-                if !(is_word(&first.token, "SELECT") || is_word(&first.token, "WITH")) {
-                    continue;
-                }
-                let end = inside.last().map_or(end, |_| place(token.span.start));
-                let result = parse(inside, end, |parser| {
-                    let query = parser.parse_query()?;
-                    match parser.peek_token_ref().token {
-                        Token::EOF => Ok(query),
-                        _ => parser.expected_ref("`)` after the subquery", parser.peek_token_ref()),
-                    }
-                });
-                if let Err(error) = result {
-                    return Some(error);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-/// Where a part of the tree begins; `otherwise` where the parser does not know.
-pub(crate) fn start_of(part: &impl Spanned, otherwise: Location) -> Location {
-    let start = part.span().start;
-    if start.line == 0 {
-        otherwise
-    } else {
-        place(start)
-    }
-}
-
-/// Where a name stands.
-pub(crate) fn ident_at(ident: &Ident, otherwise: Location) -> Location {
-    if ident.span.start.line == 0 {
-        otherwise
-    } else {
-        place(ident.span.start)
-    }
 }

@@ -3,9 +3,12 @@
 //! Spark's words wherever Spark has a word. The text becomes tokens, the tokens statements, the statements tables, views,
 //! functions and queries, and each query a typed plan. Whatever is wrong is a [`JobError`] with its place.
 
+pub(crate) mod cursor;
 mod dialect;
 pub(crate) mod front;
 mod job;
+pub mod manual;
+mod queries;
 pub mod settings;
 mod substitute;
 pub(crate) mod tokens;
@@ -17,7 +20,7 @@ use crate::plan::Query;
 use crate::table::Table;
 
 /// Stack for reading a job: nesting is limited, and this is enough for what the limits allow.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
+const STACK_BYTES: usize = 256 * 1024 * 1024;
 
 /// What the command line changes of a job.
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,7 @@
 //! From text to statements: tokens with their places, Spark's strings and literals, and limits on what a parser is shown.
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Location as At, Span, Token, TokenWithSpan, Tokenizer, Word};
+use sqlparser::tokenizer::{Location as At, Token, TokenWithSpan, Tokenizer, Word};
 
 use crate::job_error::{JobError, Location};
 use crate::sql::dialect::JobDialect;
@@ -53,7 +53,7 @@ pub(crate) fn statements(text: &str) -> Result<Vec<Tokens>, JobError> {
     let tokens = Tokenizer::new(&JobDialect, text)
         .with_unescape(false)
         .tokenize_with_location()
-        .map_err(|error| token_error(&error.message, place(error.location)))?;
+        .map_err(|error| token_error(text, &error.message, place(error.location)))?;
     let mut all = Vec::new();
     let mut current: Vec<TokenWithSpan> = Vec::new();
     for token in tokens {
@@ -75,17 +75,38 @@ pub(crate) fn statements(text: &str) -> Result<Vec<Tokens>, JobError> {
     Ok(all)
 }
 
-fn token_error(message: &str, at: Location) -> JobError {
+fn token_error(text: &str, message: &str, at: Location) -> JobError {
     if message.starts_with("Unterminated string") {
         JobError::new(at, "the string that begins here has no closing quote")
             .help("write '' or \\' for a quote inside a string")
     } else if message.contains("multi-line comment") {
-        JobError::new(at, "a comment is not closed").help("close it with */")
+        JobError::new(
+            last_comment(text).unwrap_or(at),
+            "the comment that begins here is not closed",
+        )
+        .help("close it with */")
     } else if message.starts_with("Expected close delimiter") {
         JobError::new(at, "the quoted name that begins here has no closing `")
     } else {
         JobError::new(at, lower_first(message))
     }
+}
+
+/// Where the last comment begins.
+fn last_comment(text: &str) -> Option<Location> {
+    let before = &text[..text.rfind("/*")?];
+    let line = before.matches('\n').count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
+    Some(Location {
+        line: u32::try_from(line).ok()?,
+        column: u32::try_from(column).ok()?,
+    })
 }
 
 /// The sentence with a small first letter.
@@ -99,6 +120,7 @@ pub(crate) fn lower_first(message: &str) -> String {
 
 fn statement(tokens: Vec<TokenWithSpan>, end: Location) -> Result<Tokens, JobError> {
     let tokens = strings(tokens)?;
+    balance(&tokens)?;
     limit(&tokens)?;
     Ok(Tokens { tokens, end })
 }
@@ -201,6 +223,43 @@ fn unescape(raw: &str, quote: char, at: Location) -> Result<String, JobError> {
     Ok(out)
 }
 
+/// Refuses parentheses that do not match: the parser would complain about something far from them.
+fn balance(tokens: &[TokenWithSpan]) -> Result<(), JobError> {
+    let mut open: Vec<&TokenWithSpan> = Vec::new();
+    for token in tokens {
+        let opening = match token.token {
+            Token::LParen | Token::LBracket => {
+                open.push(token);
+                continue;
+            }
+            Token::RParen => Token::LParen,
+            Token::RBracket => Token::LBracket,
+            _ => continue,
+        };
+        let at = place(token.span.start);
+        match open.pop() {
+            Some(last) if last.token == opening => {}
+            Some(last) => {
+                let message = format!("`{}` closes the `{}` before it", token.token, last.token);
+                return Err(JobError::new(at, message));
+            }
+            None => {
+                return Err(JobError::new(
+                    at,
+                    format!("`{}` closes nothing", token.token),
+                ));
+            }
+        }
+    }
+    match open.last() {
+        Some(last) => Err(JobError::new(
+            place(last.span.start),
+            format!("this `{}` is not closed", last.token),
+        )),
+        None => Ok(()),
+    }
+}
+
 /// Refuses what would make a tree deeper than the stack: operators in effect at once, over all open parentheses.
 fn limit(tokens: &[TokenWithSpan]) -> Result<(), JobError> {
     let mut open: Vec<usize> = vec![0];
@@ -288,168 +347,100 @@ fn operator_word(word: &Word) -> bool {
         )
 }
 
-/// Rewrites what the parser does not know of Spark's literals: `1.5D`, `2BD`, `5Y` become casts, `INTERVAL 1 DAY 2 HOURS`
-/// one string.
-pub(crate) fn literals(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>, JobError> {
-    let mut out = Vec::with_capacity(tokens.len() + 8);
-    let mut index = 0;
-    while let Some(token) = tokens.get(index) {
-        if is_word(&token.token, "interval")
-            && let Some((text, used)) = interval(&tokens[index + 1..])
-        {
-            let span = tokens[index + 1].span;
-            out.push(token.clone());
-            out.push(TokenWithSpan::new(Token::SingleQuotedString(text), span));
-            index += 1 + used;
-            continue;
-        }
-        if let Token::Number(number, false) = &token.token
-            && let Some(TokenWithSpan {
-                token: Token::Word(suffix),
-                span,
-            }) = tokens.get(index + 1)
-            && span.start == token.span.end
-            && suffix.quote_style.is_none()
-        {
-            suffixed(number, &suffix.value, token.span, &mut out)?;
-            index += 2;
-            continue;
-        }
-        out.push(token.clone());
-        index += 1;
-    }
-    Ok(out)
-}
+/// Functions over several rows.
+const AGGREGATES: &[&str] = &[
+    "any_value",
+    "approx_count_distinct",
+    "approx_percentile",
+    "array_agg",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "collect_list",
+    "collect_set",
+    "corr",
+    "count",
+    "count_if",
+    "count_min_sketch",
+    "covar_pop",
+    "covar_samp",
+    "cume_dist",
+    "dense_rank",
+    "every",
+    "first",
+    "first_value",
+    "grouping",
+    "histogram_numeric",
+    "kurtosis",
+    "lag",
+    "last",
+    "last_value",
+    "lead",
+    "listagg",
+    "max",
+    "max_by",
+    "mean",
+    "median",
+    "min",
+    "min_by",
+    "mode",
+    "nth_value",
+    "ntile",
+    "percent_rank",
+    "percentile",
+    "percentile_approx",
+    "rank",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_slope",
+    "row_number",
+    "session_window",
+    "skewness",
+    "some",
+    "std",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "string_agg",
+    "sum",
+    "try_avg",
+    "try_sum",
+    "var_pop",
+    "var_samp",
+    "variance",
+    "window",
+    "window_time",
+];
 
-fn suffixed(
-    number: &str,
-    suffix: &str,
-    span: Span,
-    out: &mut Vec<TokenWithSpan>,
-) -> Result<(), JobError> {
-    let whole = number.bytes().all(|b| b.is_ascii_digit());
-    let target = match (suffix.to_ascii_uppercase().as_str(), whole) {
-        ("Y", true) => "TINYINT".to_owned(),
-        ("S", true) => "SMALLINT".to_owned(),
-        ("F", _) => "FLOAT".to_owned(),
-        ("D", _) => "DOUBLE".to_owned(),
-        ("BD", _) => decimal_of(number),
-        _ => {
-            return Err(JobError::new(
-                place(span.start),
-                format!("`{number}{suffix}` is not a number"),
-            )
-            .help("the suffixes of numbers are L, S, Y, F, D and BD"));
-        }
-    };
-    let word = |text: &str| Token::make_word(text, None);
-    let mut tokens = vec![
-        word("CAST"),
-        Token::LParen,
-        Token::Number(number.to_owned(), false),
-        word("AS"),
-    ];
-    match target.split_once('(') {
-        Some((name, digits)) => {
-            let (precision, scale) = digits
-                .trim_end_matches(')')
-                .split_once(',')
-                .unwrap_or((digits, "0"));
-            tokens.extend([
-                word(name),
-                Token::LParen,
-                Token::Number(precision.to_owned(), false),
-                Token::Comma,
-                Token::Number(scale.to_owned(), false),
-                Token::RParen,
-            ]);
-        }
-        None => tokens.push(word(&target)),
-    }
-    tokens.push(Token::RParen);
-    out.extend(
-        tokens
-            .into_iter()
-            .map(|token| TokenWithSpan::new(token, span)),
-    );
-    Ok(())
-}
-
-/// The smallest decimal type that holds the literal.
-fn decimal_of(number: &str) -> String {
-    let (mantissa, _) = number.split_once(['e', 'E']).unwrap_or((number, ""));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = whole.trim_start_matches('0').len() + fraction.len();
-    let scale = fraction.len();
-    format!("DECIMAL({},{scale})", digits.max(scale).max(1))
-}
-
-/// `1 DAY 2 HOURS` after INTERVAL, at least two pairs: their text and how many tokens it takes.
-fn interval(tokens: &[TokenWithSpan]) -> Option<(String, usize)> {
-    let mut text = String::new();
-    let mut used = 0;
-    let mut pairs = 0;
-    loop {
-        let rest = &tokens[used..];
-        let (sign, rest_after) = match rest.first().map(|t| &t.token) {
-            Some(Token::Minus) => ("-", &rest[1..]),
-            Some(Token::Plus) => ("", &rest[1..]),
-            _ => ("", rest),
+/// The first call of a function over several rows, or OVER: what it is called and where it stands.
+pub(crate) fn over_rows(tokens: &[TokenWithSpan]) -> Option<(String, Location)> {
+    tokens.iter().enumerate().find_map(|(index, token)| {
+        let Token::Word(word) = &token.token else {
+            return None;
         };
-        let number = match rest_after.first().map(|t| &t.token) {
-            Some(Token::Number(number, false)) => number,
-            Some(Token::SingleQuotedString(number)) if number.trim().parse::<f64>().is_ok() => {
-                number
-            }
-            _ => break,
-        };
-        let Some(Token::Word(unit)) = rest_after.get(1).map(|t| &t.token) else {
-            break;
-        };
-        if unit.quote_style.is_some() || !unit_word(&unit.value) {
-            break;
+        let before = index
+            .checked_sub(1)
+            .and_then(|i| tokens.get(i))
+            .map(|t| &t.token);
+        let after = tokens.get(index + 1).map(|t| &t.token);
+        let at = place(token.span.start);
+        if is_word(&token.token, "OVER") && before == Some(&Token::RParen) {
+            return matches!(after, Some(Token::LParen | Token::Word(_)))
+                .then(|| ("OVER".to_owned(), at));
         }
-        text.push_str(&format!(
-            "{}{sign}{number} {}",
-            if pairs > 0 { " " } else { "" },
-            unit.value
-        ));
-        used += rest.len() - rest_after.len() + 2;
-        pairs += 1;
-    }
-    (pairs >= 2).then_some((text, used))
-}
-
-fn unit_word(word: &str) -> bool {
-    let word = word.to_ascii_lowercase();
-    let word = word.strip_suffix('s').unwrap_or(&word);
-    matches!(
-        word,
-        "year"
-            | "month"
-            | "week"
-            | "day"
-            | "hour"
-            | "minute"
-            | "second"
-            | "millisecond"
-            | "microsecond"
-    )
+        let name = word.value.to_lowercase();
+        let call = after == Some(&Token::LParen) && before != Some(&Token::Period);
+        (call && AGGREGATES.contains(&name.as_str())).then_some((name, at))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn shown(text: &str) -> String {
-        let all = statements(text).unwrap();
-        literals(&all[0].tokens)
-            .unwrap()
-            .iter()
-            .map(|token| token.token.to_string())
-            .collect::<Vec<_>>()
-            .join(" ")
-    }
 
     #[test]
     fn strings_are_read_with_sparks_escapes() {
@@ -462,27 +453,6 @@ mod tests {
         assert_eq!(text(r"'\u0041\t\101\%\d'"), "A\tA\\%d");
         assert_eq!(text("\"double\""), "double");
         assert_eq!(text(r"r'\d+'"), r"\d+");
-    }
-
-    #[test]
-    fn suffixed_numbers_become_casts() {
-        assert_eq!(shown("1.5D"), "CAST ( 1.5 AS DOUBLE )");
-        assert_eq!(shown("2BD"), "CAST ( 2 AS DECIMAL ( 1 , 0 ) )");
-        assert_eq!(shown("12.50BD"), "CAST ( 12.50 AS DECIMAL ( 4 , 2 ) )");
-        assert_eq!(shown("7L"), "7L");
-        assert_eq!(
-            literals(&statements("10s3").unwrap()[0].tokens)
-                .unwrap_err()
-                .help
-                .as_deref(),
-            Some("the suffixes of numbers are L, S, Y, F, D and BD")
-        );
-    }
-
-    #[test]
-    fn an_interval_of_several_units_becomes_one_string() {
-        assert_eq!(shown("INTERVAL 1 DAY 2 HOURS"), "INTERVAL '1 DAY 2 HOURS'");
-        assert_eq!(shown("INTERVAL 10 MINUTES"), "INTERVAL 10 MINUTES");
     }
 
     #[test]
@@ -511,6 +481,12 @@ mod tests {
                 .unwrap_err()
                 .message
                 .contains("nested too deeply")
+        );
+        assert!(
+            statements("SELECT (1 + (2)")
+                .unwrap_err()
+                .message
+                .contains("not closed"),
         );
         let deep = format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000));
         assert!(

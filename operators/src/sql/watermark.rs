@@ -7,7 +7,8 @@ use sqlparser::ast::{Expr, LockClause, TableSampleKind};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::job_error::{JobError, Location};
-use crate::sql::front::{Name, parse};
+use crate::sql::cursor::parse;
+use crate::sql::front::Name;
 use crate::sql::tokens::{is_word, place};
 
 /// One clause.
@@ -64,10 +65,7 @@ pub(crate) fn read(
             .help("write DELAY OF INTERVAL 10 MINUTES"));
     }
     // The interval alone, not an expression: what stands behind it may be an alias.
-    let (delay, taken) = parse(&tokens[used..], end, |parser| {
-        parser.next_token();
-        parser.parse_interval()
-    })?;
+    let (delay, taken) = parse(&tokens[used..], end, |parser| parser.parse_prefix())?;
     Ok((
         Watermark {
             expr,

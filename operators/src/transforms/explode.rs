@@ -94,11 +94,11 @@ impl Operator for Explode {
                 for (index, element) in elements.iter().enumerate() {
                     match element {
                         Value::Struct(fields) if self.generator.fields => {
-                            self.element(index, fields, meta, emit)?
+                            self.element(index, fields, meta, emit)?;
                         }
                         _ if self.generator.fields => self.element(index, &nulls, meta, emit)?,
                         element => {
-                            self.element(index, std::slice::from_ref(element), meta, emit)?
+                            self.element(index, std::slice::from_ref(element), meta, emit)?;
                         }
                     }
                 }
