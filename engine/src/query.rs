@@ -201,6 +201,7 @@ impl Query {
                     self.status.set(Phase::Restarting(failure.message));
                     self.status.metrics().restarts.inc();
                     tokio::select! {
+                        biased;
                         () = actix::clock::sleep(pause) => {}
                         () = told(stop) => return Ok(()),
                     }
@@ -478,6 +479,7 @@ impl Query {
         })
         .start();
         let end = tokio::select! {
+            biased;
             end = &mut ended => end,
             () = told(stop) => {
                 coordinator.do_send(StopRun);
