@@ -1,4 +1,5 @@
 //! The checkpoint folder: what is refused, what is kept, what a broken file does.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use thalweg_engine::epoch::checkpoint::{Checkpoint, Damage, FORMAT, LaneCut, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
-use thalweg_engine::epoch::store::{FolderStore, OpenError, Store};
+use thalweg_engine::epoch::store::{FolderStore, OpenError};
 use thalweg_engine::error::Remedy;
 use thalweg_engine::record::Position;
 
