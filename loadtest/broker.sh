@@ -15,7 +15,7 @@
 #   --listener NAME=PROTOCOL:PORT[:ADVERTISED]
 #                                       one more listener, e.g. SECURE=SASL_SSL:19094, or PROXIED=PLAINTEXT:19095:19096 for
 #                                       clients that come through a proxy on port 19096
-#   --owner PID                         stop the broker as soon as process PID is gone
+#   --owner PID [--remove]              kill the broker (and remove DIR) as soon as process PID is gone
 # A second start of the same DIR without options keeps the properties of the first.
 #
 # Environment: THALWEG_CACHE (default ~/.cache/thalweg), KAFKA_VERSION (4.1.0), BROKER_HEAP (512m),
@@ -126,6 +126,7 @@ write_properties() {
             map+=",$name:$protocol"
             shift ;;
         --owner) shift ;;
+        --remove) ;;
         *=*) own+=("$option") ;;
         *) fail "unknown option '$option' of start" ;;
         esac
@@ -150,11 +151,19 @@ start() {
     mkdir -p "$dir"
     dir="$(cd "$dir" && pwd)"
     pid="$(living "$dir")" && fail "a broker is already running in $dir (pid $pid)"
-    local previous=""
-    for option in "$@"; do [ "$previous" = --owner ] && owner="$option"; previous="$option"; done
+    local previous="" remove="" properties=no
+    for option in "$@"; do
+        case "$previous:$option" in
+        --owner:*) owner="$option" ;;
+        *:--owner) ;;
+        *:--remove) remove="$dir" ;;
+        *) properties=yes ;;
+        esac
+        previous="$option"
+    done
     if [ "$port" = 0 ]; then port="$(cat "$dir/port" 2>/dev/null || free_port)"; fi
     controller="$(cat "$dir/controller.port" 2>/dev/null || free_port)"
-    if [ ! -f "$dir/server.properties" ] || [ "$port" != "$(cat "$dir/port" 2>/dev/null)" ] || [ "$#" -gt "$([ -n "$owner" ] && echo 2 || echo 0)" ]; then
+    if [ ! -f "$dir/server.properties" ] || [ "$port" != "$(cat "$dir/port" 2>/dev/null)" ] || [ "$properties" = yes ]; then
         write_properties "$dir" "$port" "$controller" "$@"
     fi
     echo "$port" >"$dir/port"
@@ -178,8 +187,8 @@ start() {
         sleep 0.05
     done
     if [ -n "$owner" ]; then
-        setsid bash -c 'while kill -0 "$1" 2>/dev/null; do kill -0 "$2" 2>/dev/null || exit 0; sleep 1; done; kill -CONT "$2" 2>/dev/null; kill -9 "$2"' \
-            broker-owner "$owner" "$pid" >/dev/null 2>&1 </dev/null &
+        setsid bash -c 'while kill -0 "$1"; do kill -0 "$2" || exit 0; sleep 1; done; kill -9 "$2"; sleep 1; [ -z "$3" ] || rm -rf "$3"' \
+            broker-owner "$owner" "$pid" "$remove" >/dev/null 2>&1 </dev/null &
     fi
     echo "127.0.0.1:$port"
 }
