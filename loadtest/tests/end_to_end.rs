@@ -1,6 +1,8 @@
 //! The program as its users run it, against a real broker. The measured command is the floor, which keeps no positions: so the
 //! crash audit has something to find.
 
+#![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
