@@ -17,6 +17,8 @@ use crate::failure::{Failure, Result};
 const BATCH_MAX: usize = 1_000;
 /// librdkafka's RD_KAFKA_PARTITION_UA: the partitioner chooses.
 const UNASSIGNED: i32 = -1;
+/// How long the broker may take to answer about a topic.
+const PATIENCE_MS: c_int = 10_000;
 
 /// Where a consumer begins.
 #[derive(Clone, Debug)]
@@ -220,11 +222,47 @@ impl Producer {
             topic: topic_handle,
             refused,
         };
-        match topic_handle.is_null() {
-            true => Err(Failure::new(format!(
+        if topic_handle.is_null() {
+            return Err(Failure::new(format!(
                 "'{topic}' is not a usable topic name"
+            )));
+        }
+        // An idempotent producer asks for its id once at its start, when no broker is connected yet, and then again after half a
+        // second or with the next answer about topics. So it is asked about its topic until a connection has certainly been there.
+        for _ in 0..3 {
+            producer.partitions(topic, bootstrap)?;
+        }
+        Ok(producer)
+    }
+
+    /// How many partitions a topic has, as the broker tells now.
+    pub(crate) fn partitions(&self, topic: &str, bootstrap: &str) -> Result<usize> {
+        let name = c_string(topic)?;
+        let mut answer: *const rd::rd_kafka_metadata = ptr::null();
+        // SAFETY: the client is alive; the topic handle is destroyed here; the answer is read before it is destroyed.
+        let (error, partitions) = unsafe {
+            let handle = rd::rd_kafka_topic_new(self.client, name.as_ptr(), ptr::null_mut());
+            let error = rd::rd_kafka_metadata(self.client, 0, handle, &raw mut answer, PATIENCE_MS);
+            if !handle.is_null() {
+                rd::rd_kafka_topic_destroy(handle);
+            }
+            if answer.is_null() || (*answer).topic_cnt < 1 {
+                (error, 0)
+            } else {
+                let found = &*(*answer).topics;
+                let both = (found.err, found.partition_cnt);
+                rd::rd_kafka_metadata_destroy(answer);
+                both
+            }
+        };
+        match (error, usize::try_from(partitions)) {
+            (RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR, Ok(partitions)) if partitions > 0 => {
+                Ok(partitions)
+            }
+            (error, _) => Err(Failure::new(format!(
+                "topic '{topic}' at {bootstrap}: {}",
+                text_of(error)
             ))),
-            false => Ok(producer),
         }
     }
 

@@ -12,14 +12,14 @@ use crate::audit::{Account, Audit};
 use crate::broker::{Broker, BrokerArgs, Outage, OwnBroker};
 use crate::child::Child;
 use crate::client::{Consumer, Producer, Start};
-use crate::document::{Contender, Document};
 use crate::failure::{Failure, Result};
-use crate::figures::{Figures, medians, short, table};
+use crate::figures::short;
 use crate::generator::{Generator, PRODUCER};
 use crate::invoice::{Invoices, mix};
 use crate::schedule::{Schedule, duration};
 use crate::target::{Places, Template, TopicArgs, Workplace};
 use crate::topics::Topics;
+use crate::verdict::{self, Limits, Mishaps};
 
 /// How long a clean stop may take before it counts as unclean.
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
@@ -107,15 +107,6 @@ struct Shared {
     stop_reading: AtomicBool,
 }
 
-/// Mishaps of the command that are not about records.
-#[derive(Clone, Copy, Debug, Default)]
-struct Mishaps {
-    /// It ended although nobody had asked.
-    unexpected_ends: u64,
-    /// It did not end with 0 within a minute after SIGTERM.
-    unclean_stops: u64,
-}
-
 /// Runs the test. Gives whether the account is clean.
 pub(crate) fn run(args: &CrashArgs) -> Result<bool> {
     if !(args.rate > 0.0 && args.rate.is_finite()) || args.gap_max < args.gap_min {
@@ -166,10 +157,21 @@ pub(crate) fn run(args: &CrashArgs) -> Result<bool> {
         seed,
     };
     let (account, mishaps) = trial.run(from)?;
-    let faults = faults(args, &account, mishaps);
-    print(&account, mishaps, &faults);
+    let limits = Limits {
+        clean_stops: args.target == Target::Command && args.signal == Outage::Term,
+        max_wait: args.max_wait,
+        max_repeated: args.max_repeated,
+    };
+    let faults = verdict::faults(&limits, &account, mishaps);
+    verdict::print(&account, mishaps, &faults);
     if let Some(path) = &args.json {
-        document(args, command, &account, mishaps)?.write(path)?;
+        let rate = short(args.rate);
+        let scenario = format!(
+            "{:?} away {} times by {:?} at {rate} records/s",
+            args.target, args.kills, args.signal
+        )
+        .to_lowercase();
+        verdict::document(scenario, command, args.kills, &account, mishaps)?.write(path)?;
     }
     Ok(faults.is_empty())
 }
@@ -387,141 +389,5 @@ fn joined<T>(end: thread::Result<Result<T>>) -> Result<T> {
         Err(Failure::new(
             "a thread of the load test panicked: this is a fault of the load test",
         ))
-    })
-}
-
-/// What is wrong with this account, one sentence each.
-fn faults(args: &CrashArgs, account: &Account, mishaps: Mishaps) -> Vec<String> {
-    let mut faults = Vec::new();
-    if account.missing > 0 {
-        faults.push(format!(
-            "{} records are missing, among them {:?}",
-            account.missing, account.missing_ranges
-        ));
-    }
-    if account.unknown > 0 {
-        faults.push(format!(
-            "{} records came out that were never sent",
-            account.unknown
-        ));
-    }
-    let clean = args.target == Target::Command && args.signal == Outage::Term;
-    if clean && account.duplicates > 0 {
-        faults.push(format!(
-            "{} records were repeated although every stop was clean",
-            account.duplicates
-        ));
-    }
-    if mishaps.unclean_stops > 0 {
-        faults.push(format!(
-            "{} times SIGTERM did not lead to exit 0 within {} s",
-            mishaps.unclean_stops,
-            STOP_PATIENCE.as_secs()
-        ));
-    }
-    if mishaps.unexpected_ends > 0 {
-        faults.push(format!(
-            "the command ended by itself {} times",
-            mishaps.unexpected_ends
-        ));
-    }
-    if let Some(limit) = args
-        .max_wait
-        .filter(|limit| account.longest_wait_ms > limit.as_secs_f64() * 1e3)
-    {
-        faults.push(format!(
-            "a record waited {} ms, allowed are {} ms",
-            short(account.longest_wait_ms),
-            limit.as_millis()
-        ));
-    }
-    if let Some(limit) = args
-        .max_repeated
-        .filter(|limit| account.duplicates_max_per_kill > *limit)
-    {
-        faults.push(format!(
-            "{} records were repeated after one kill, allowed are {limit}",
-            account.duplicates_max_per_kill
-        ));
-    }
-    faults
-}
-
-fn print(account: &Account, mishaps: Mishaps, faults: &[String]) {
-    let head = ["after", "first seen", "repeated", "longest wait ms"]
-        .map(str::to_owned)
-        .to_vec();
-    let rows = account.lives.iter().enumerate().map(|(place, life)| {
-        let name = if place == 0 {
-            "start".to_owned()
-        } else {
-            format!("kill {place}")
-        };
-        vec![
-            name,
-            short(life.first_seen as f64),
-            short(life.duplicates as f64),
-            short(life.longest_wait_ms),
-        ]
-    });
-    println!(
-        "{}",
-        table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
-    );
-    println!(
-        "{} records sent, {} missing, {} repeated (at most {} after one kill), longest wait {} ms, {} unclean stops, {} unexpected ends",
-        account.sent,
-        account.missing,
-        account.duplicates,
-        account.duplicates_max_per_kill,
-        short(account.longest_wait_ms),
-        mishaps.unclean_stops,
-        mishaps.unexpected_ends
-    );
-    match faults {
-        [] => println!("the account is clean"),
-        faults => faults.iter().for_each(|fault| println!("FAULT: {fault}")),
-    }
-}
-
-fn document(
-    args: &CrashArgs,
-    command: String,
-    account: &Account,
-    mishaps: Mishaps,
-) -> Result<Document> {
-    let figure = |name: &str, value: f64| (name.to_owned(), value);
-    let rounds = vec![Figures::from([
-        figure("killed", args.kills as f64),
-        figure("missing", account.missing as f64),
-        figure("duplicates", account.duplicates as f64),
-        figure(
-            "duplicates_max_per_kill",
-            account.duplicates_max_per_kill as f64,
-        ),
-        figure("longest_wait_ms", account.longest_wait_ms),
-        figure("unclean_stops", mishaps.unclean_stops as f64),
-        figure("unexpected_ends", mishaps.unexpected_ends as f64),
-    ])];
-    let what = format!(
-        "{:?} away {} times by {:?} at {} records/s",
-        args.target,
-        args.kills,
-        args.signal,
-        short(args.rate)
-    );
-    let median = medians(&rounds);
-    let contenders = vec![Contender {
-        name: "crash".into(),
-        command,
-        rounds,
-        median,
-        ratio: Figures::new(),
-    }];
-    let details = serde_json::to_value(account)
-        .map_err(|e| Failure::new(format!("the account cannot be written as JSON: {e}")))?;
-    Ok(Document {
-        details,
-        ..Document::new(what.to_lowercase(), contenders)
     })
 }

@@ -8,7 +8,6 @@ use clap::{Args, ValueEnum};
 
 use crate::client::{Consumer, Producer, Start};
 use crate::failure::Result;
-use crate::topics::Topics;
 
 /// Options of `floor`.
 #[derive(Args, Clone, Debug)]
@@ -57,11 +56,6 @@ pub(crate) fn run(args: &FloorArgs) -> Result<()> {
         libc::signal(libc::SIGINT, handler as libc::sighandler_t);
         libc::mallopt(libc::M_ARENA_MAX, 2);
     }
-    let partitions = {
-        let topics = Topics::connect(&args.bootstrap)?;
-        topics.partitions(&args.output)?;
-        topics.partitions(&args.input)?
-    };
     let (linger, in_flight) = (
         args.linger_ms
             .unwrap_or(if args.drain { 5.0 } else { 0.0 })
@@ -86,6 +80,7 @@ pub(crate) fn run(args: &FloorArgs) -> Result<()> {
         StartingOffsets::Latest => Start::Latest,
     };
     let producer = Producer::new(&args.bootstrap, &writing, &args.output)?;
+    let partitions = producer.partitions(&args.input, &args.bootstrap)?;
     let mut consumer = Consumer::new(&args.bootstrap, &reading, &args.input, partitions, &start)?;
     while !ENDED.load(Ordering::Relaxed) {
         let mut outcome = Ok(());

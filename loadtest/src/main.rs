@@ -20,9 +20,11 @@ mod load;
 mod produce;
 mod proxy;
 mod report;
+mod require;
 mod schedule;
 mod target;
 mod topics;
+mod verdict;
 
 use std::process::ExitCode;
 
