@@ -182,8 +182,17 @@ mod tests {
     fn a_result_without_a_floor_has_no_ratio() {
         let text = markdown(&[Document::new(
             "crash".into(),
-            vec![contender("crash", 7.0, None)],
+            vec![contender("crash", 7.25, None)],
         )]);
-        assert!(text.contains("| crash | p50 ms |  | 7.00 |  |"), "{text}");
+        assert!(text.contains("| crash | p50 ms |  | 7.25 |  |"), "{text}");
+    }
+
+    #[test]
+    fn the_floor_alone_stands_in_its_own_column() {
+        let text = markdown(&[Document::new(
+            "x".into(),
+            vec![contender("floor --drain", 7.25, None)],
+        )]);
+        assert!(text.contains("| x | p50 ms | 7.25 |  |  |"), "{text}");
     }
 }
