@@ -17,6 +17,11 @@ use crate::failure::{Failure, Result};
 const BATCH_MAX: usize = 1_000;
 /// librdkafka's RD_KAFKA_PARTITION_UA: the partitioner chooses.
 const UNASSIGNED: i32 = -1;
+/// How often a new client asks about its topic. librdkafka does two things once at its start, when no broker is connected yet, and then
+/// only half a second later: it requests the id of an idempotent producer, and it looks up where a partition begins or ends. The
+/// first is done again with each answer about a topic, the second at once when the leader is known. One answer may still
+/// come from the connection that is given up for the broker's own.
+const ASKED: usize = 3;
 /// How long the broker may take to answer about a topic.
 const PATIENCE_MS: c_int = 10_000;
 
@@ -40,12 +45,11 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    /// Assigns partitions 0 to `partitions` - 1 of `topic`. Refused when a setting is unknown.
+    /// Assigns all partitions of `topic`. Refused when a setting is unknown or the topic is missing.
     pub(crate) fn new(
         bootstrap: &str,
         settings: &[(&str, &str)],
         topic: &str,
-        partitions: usize,
         start: &Start,
     ) -> Result<Self> {
         let mut all = vec![
@@ -64,10 +68,29 @@ impl Consumer {
         ];
         all.extend_from_slice(settings);
         let client = open(RDKafkaType::RD_KAFKA_CONSUMER, &all, ptr::null_mut())?;
-        let name = c_string(topic)?;
-        // SAFETY: `client` is a live consumer; the list is ours, filled while alive and destroyed once; librdkafka copies it.
-        let (error, queue) = unsafe {
+        // SAFETY: `client` is a live consumer.
+        let queue = unsafe {
             rd::rd_kafka_poll_set_consumer(client);
+            rd::rd_kafka_queue_get_consumer(client)
+        };
+        let consumer = Consumer {
+            client,
+            queue,
+            batch: vec![ptr::null_mut(); BATCH_MAX],
+            last_error: None,
+        };
+        consumer.assign(bootstrap, topic, start).map(|()| consumer)
+    }
+
+    fn assign(&self, bootstrap: &str, topic: &str, start: &Start) -> Result<()> {
+        let name = c_string(topic)?;
+        let handle = TopicHandle::new(self.client, topic)?;
+        let mut partitions = 0;
+        for _ in 0..ASKED {
+            partitions = ask_about(self.client, &handle, bootstrap)?;
+        }
+        // SAFETY: the client is alive; the list is ours, filled while alive and destroyed once; librdkafka copies it.
+        let error = unsafe {
             let list = rd::rd_kafka_topic_partition_list_new(partitions as c_int);
             for partition in 0..partitions {
                 let entry =
@@ -78,18 +101,12 @@ impl Consumer {
                     Start::At(offsets) => offsets.get(partition).copied().unwrap_or(0),
                 };
             }
-            let error = rd::rd_kafka_assign(client, list);
+            let error = rd::rd_kafka_assign(self.client, list);
             rd::rd_kafka_topic_partition_list_destroy(list);
-            (error, rd::rd_kafka_queue_get_consumer(client))
-        };
-        let consumer = Consumer {
-            client,
-            queue,
-            batch: vec![ptr::null_mut(); BATCH_MAX],
-            last_error: None,
+            error
         };
         match error {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(consumer),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
             error => Err(Failure::new(format!(
                 "the partitions of '{topic}' could not be assigned: {}",
                 text_of(error)
@@ -184,7 +201,7 @@ pub(crate) enum Sent {
 /// A producer to one topic. Successful deliveries are not reported one by one: `finish` says whether all arrived.
 pub(crate) struct Producer {
     client: *mut rd::rd_kafka_t,
-    topic: *mut rd::rd_kafka_topic_t,
+    topic: TopicHandle,
     /// The error code of the first record that could not be delivered; 0 if none.
     refused: Box<AtomicI32>,
 }
@@ -213,57 +230,15 @@ impl Producer {
             &all,
             ptr::from_ref(&*refused).cast_mut().cast(),
         )?;
-        let name = c_string(topic)?;
-        // SAFETY: `client` is alive; a null configuration means the defaults set above.
-        let topic_handle =
-            unsafe { rd::rd_kafka_topic_new(client, name.as_ptr(), ptr::null_mut()) };
         let producer = Producer {
+            topic: TopicHandle::new(client, topic)?,
             client,
-            topic: topic_handle,
             refused,
         };
-        if topic_handle.is_null() {
-            return Err(Failure::new(format!(
-                "'{topic}' is not a usable topic name"
-            )));
-        }
-        // An idempotent producer asks for its id once at its start, when no broker is connected yet, and then again after half a
-        // second or with the next answer about topics. So it is asked about its topic until a connection has certainly been there.
-        for _ in 0..3 {
-            producer.partitions(topic, bootstrap)?;
+        for _ in 0..ASKED {
+            ask_about(client, &producer.topic, bootstrap)?;
         }
         Ok(producer)
-    }
-
-    /// How many partitions a topic has, as the broker tells now.
-    pub(crate) fn partitions(&self, topic: &str, bootstrap: &str) -> Result<usize> {
-        let name = c_string(topic)?;
-        let mut answer: *const rd::rd_kafka_metadata = ptr::null();
-        // SAFETY: the client is alive; the topic handle is destroyed here; the answer is read before it is destroyed.
-        let (error, partitions) = unsafe {
-            let handle = rd::rd_kafka_topic_new(self.client, name.as_ptr(), ptr::null_mut());
-            let error = rd::rd_kafka_metadata(self.client, 0, handle, &raw mut answer, PATIENCE_MS);
-            if !handle.is_null() {
-                rd::rd_kafka_topic_destroy(handle);
-            }
-            if answer.is_null() || (*answer).topic_cnt < 1 {
-                (error, 0)
-            } else {
-                let found = &*(*answer).topics;
-                let both = (found.err, found.partition_cnt);
-                rd::rd_kafka_metadata_destroy(answer);
-                both
-            }
-        };
-        match (error, usize::try_from(partitions)) {
-            (RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR, Ok(partitions)) if partitions > 0 => {
-                Ok(partitions)
-            }
-            (error, _) => Err(Failure::new(format!(
-                "topic '{topic}' at {bootstrap}: {}",
-                text_of(error)
-            ))),
-        }
     }
 
     /// Hands over one record. An error is final: this producer cannot go on.
@@ -286,7 +261,7 @@ impl Producer {
         // SAFETY: the handles are alive; librdkafka copies key and value before it returns (the COPY flag).
         let code = unsafe {
             rd::rd_kafka_produce(
-                self.topic,
+                self.topic.handle,
                 UNASSIGNED,
                 rd::RD_KAFKA_MSG_F_COPY | flags,
                 value.as_ptr().cast_mut().cast(),
@@ -347,9 +322,7 @@ impl Drop for Producer {
                 self.client,
                 rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT,
             );
-            if !self.topic.is_null() {
-                rd::rd_kafka_topic_destroy(self.topic);
-            }
+            self.topic.close();
             rd::rd_kafka_destroy(self.client);
         }
     }
@@ -413,6 +386,70 @@ fn open(
             )));
         }
         Ok(client)
+    }
+}
+
+/// A client's handle of a topic. It must be closed before its client is destroyed, so its owner does that.
+struct TopicHandle {
+    name: String,
+    handle: *mut rd::rd_kafka_topic_t,
+}
+
+impl TopicHandle {
+    fn new(client: *mut rd::rd_kafka_t, topic: &str) -> Result<Self> {
+        let name = c_string(topic)?;
+        // SAFETY: the client is alive; a null configuration means the client's own.
+        let handle = unsafe { rd::rd_kafka_topic_new(client, name.as_ptr(), ptr::null_mut()) };
+        match handle.is_null() {
+            true => Err(Failure::new(format!(
+                "'{topic}' is not a usable topic name"
+            ))),
+            false => Ok(TopicHandle {
+                name: topic.to_owned(),
+                handle,
+            }),
+        }
+    }
+
+    fn close(&mut self) {
+        if !self.handle.is_null() {
+            // SAFETY: the handle is alive, and from here on it is null.
+            unsafe { rd::rd_kafka_topic_destroy(self.handle) };
+            self.handle = ptr::null_mut();
+        }
+    }
+}
+
+impl Drop for TopicHandle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// How many partitions the topic has, as the broker tells now. An answer also makes the client learn where the leaders are.
+fn ask_about(client: *mut rd::rd_kafka_t, topic: &TopicHandle, bootstrap: &str) -> Result<usize> {
+    let mut answer: *const rd::rd_kafka_metadata = ptr::null();
+    // SAFETY: client and handle are alive; the answer is read before it is destroyed, once.
+    let (error, partitions) = unsafe {
+        let error = rd::rd_kafka_metadata(client, 0, topic.handle, &raw mut answer, PATIENCE_MS);
+        if answer.is_null() || (*answer).topic_cnt < 1 {
+            (error, 0)
+        } else {
+            let found = &*(*answer).topics;
+            let both = (found.err, found.partition_cnt);
+            rd::rd_kafka_metadata_destroy(answer);
+            both
+        }
+    };
+    match (error, usize::try_from(partitions)) {
+        (RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR, Ok(partitions)) if partitions > 0 => {
+            Ok(partitions)
+        }
+        (error, _) => Err(Failure::new(format!(
+            "topic '{}' at {bootstrap}: {}",
+            topic.name,
+            text_of(error)
+        ))),
     }
 }
 

@@ -363,13 +363,8 @@ impl Bench<'_> {
         log: &std::path::Path,
     ) -> Result<(Child, f64)> {
         let partitions = self.output_partitions();
-        let mut consumer = Consumer::new(
-            self.direct,
-            &[],
-            output,
-            partitions,
-            &Start::At(vec![0; partitions]),
-        )?;
+        let mut consumer =
+            Consumer::new(self.direct, &[], output, &Start::At(vec![0; partitions]))?;
         // The reader's own connections are made before the clock runs.
         consumer.read(Duration::from_millis(500), |_, _, _| {});
         let started = Instant::now();

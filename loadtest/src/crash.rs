@@ -359,7 +359,6 @@ impl Trial<'_> {
             self.bootstrap,
             &settings,
             &self.args.topics.output,
-            from.len(),
             &Start::At(from.to_vec()),
         )?;
         let mut audit = Audit::default();

@@ -104,8 +104,9 @@ pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         v if v.is_nan() => "-".into(),
         v if v >= 100.0 => grouped(value.round()),
+        v if v.fract() == 0.0 => format!("{value:.0}"),
         v if v >= 10.0 => format!("{value:.1}"),
-        v if v >= 0.01 || v == 0.0 => format!("{value:.2}"),
+        v if v >= 0.01 => format!("{value:.2}"),
         _ => format!("{value:.4}"),
     }
 }

@@ -80,8 +80,7 @@ pub(crate) fn run(args: &FloorArgs) -> Result<()> {
         StartingOffsets::Latest => Start::Latest,
     };
     let producer = Producer::new(&args.bootstrap, &writing, &args.output)?;
-    let partitions = producer.partitions(&args.input, &args.bootstrap)?;
-    let mut consumer = Consumer::new(&args.bootstrap, &reading, &args.input, partitions, &start)?;
+    let mut consumer = Consumer::new(&args.bootstrap, &reading, &args.input, &start)?;
     while !ENDED.load(Ordering::Relaxed) {
         let mut outcome = Ok(());
         consumer.read(Duration::from_millis(100), |_, key, value| {

@@ -154,7 +154,6 @@ fn read(load: &Load<'_>, shared: &Shared, start: Instant) -> Result<Outcome> {
         load.bootstrap,
         &[],
         load.output,
-        load.from.len(),
         &Start::At(load.from.clone()),
     )?;
     let phases = load.schedule.phases().count();

@@ -78,16 +78,24 @@ fn markdown(documents: &[Document]) -> String {
         "| scenario | figure | floor | measured | ratio |\n| --- | --- | ---: | ---: | ---: |\n",
     );
     for document in documents {
-        let (floor, others): (Option<&Contender>, &[Contender]) =
-            match document.contenders.as_slice() {
-                [floor, others @ ..] if !others.is_empty() => (Some(floor), others),
-                only => (None, only),
-            };
-        for contender in others {
-            let name = if others.len() > 1 {
-                format!("{} ({})", document.scenario, contender.name)
-            } else {
-                document.scenario.clone()
+        let floor = document
+            .contenders
+            .first()
+            .filter(|first| first.name.starts_with("floor"));
+        let mut others: Vec<_> = document.contenders.iter().map(Some).collect();
+        match others.len() {
+            0 => continue,
+            // The floor alone has its own column and nothing beside it.
+            1 if floor.is_some() => others[0] = None,
+            _ if floor.is_some() => drop(others.remove(0)),
+            _ => {}
+        }
+        for contender in &others {
+            let name = match contender {
+                Some(contender) if others.len() > 1 => {
+                    format!("{} ({})", document.scenario, contender.name)
+                }
+                _ => document.scenario.clone(),
             };
             for (figure, label) in rows(&document.contenders) {
                 let cell = |from: Option<&Contender>| {
@@ -95,13 +103,12 @@ fn markdown(documents: &[Document]) -> String {
                         .map_or(String::new(), |value| short(*value))
                 };
                 let ratio = contender
-                    .ratio
-                    .get(figure)
+                    .and_then(|c| c.ratio.get(figure))
                     .map_or(String::new(), |ratio| format!("{ratio:.2}"));
                 text += &format!(
                     "| {name} | {label} | {} | {} | {ratio} |\n",
                     cell(floor),
-                    cell(Some(contender))
+                    cell(*contender)
                 );
             }
         }
@@ -166,7 +173,7 @@ mod tests {
             "mishaps that did not happen are left out: {text}"
         );
         assert!(
-            text.contains("| missing | 0.00 | 0.00 |"),
+            text.contains("| missing | 0 | 0 |"),
             "that nothing is missing is always said: {text}"
         );
     }
@@ -175,8 +182,17 @@ mod tests {
     fn a_result_without_a_floor_has_no_ratio() {
         let text = markdown(&[Document::new(
             "crash".into(),
-            vec![contender("crash", 7.0, None)],
+            vec![contender("crash", 7.25, None)],
         )]);
-        assert!(text.contains("| crash | p50 ms |  | 7.00 |  |"), "{text}");
+        assert!(text.contains("| crash | p50 ms |  | 7.25 |  |"), "{text}");
+    }
+
+    #[test]
+    fn the_floor_alone_stands_in_its_own_column() {
+        let text = markdown(&[Document::new(
+            "x".into(),
+            vec![contender("floor --drain", 7.25, None)],
+        )]);
+        assert!(text.contains("| x | p50 ms | 7.25 |  |  |"), "{text}");
     }
 }

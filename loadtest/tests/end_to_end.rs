@@ -114,7 +114,7 @@ fn a_load_through_the_floor_is_measured_to_the_last_record() {
     assert!(output.status.success(), "{output:?}");
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(
-        shown.contains("p99.99") && shown.contains("1,600 records sent, 0.00 missing"),
+        shown.contains("p99.99") && shown.contains("1,600 records sent, 0 missing"),
         "{shown}"
     );
     let document: serde_json::Value =
