@@ -6,6 +6,7 @@
 pub mod epoch;
 pub mod error;
 pub mod flow;
+pub mod memory;
 pub mod metrics;
 pub mod operator;
 pub mod query;
@@ -16,4 +17,5 @@ pub mod schema;
 pub mod sink;
 pub mod source;
 pub mod status;
+pub mod testing;
 pub mod workers;

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+
+/// How long a piece of simulated work takes.
+pub type Delay = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// Where blocking work is done.
 #[derive(Clone)]
 pub struct Workers {
-    inline: bool,
+    simulated: Option<Delay>,
     running: Arc<Running>,
 }
 
@@ -33,15 +37,15 @@ impl Workers {
     /// On the runtime's pool of threads for blocking work.
     pub fn pool() -> Self {
         Self {
-            inline: false,
+            simulated: None,
             running: Arc::default(),
         }
     }
 
-    /// At once, on the caller's thread: for simulations, where everything must happen in one order.
-    pub fn inline() -> Self {
+    /// On the caller's thread, after a delay of its clock: for simulations, where everything happens in one order.
+    pub fn simulated(delay: Delay) -> Self {
         Self {
-            inline: true,
+            simulated: Some(delay),
             running: Arc::default(),
         }
     }
@@ -53,22 +57,21 @@ impl Workers {
     ) -> impl Future<Output = Option<T>> + use<T, W> {
         self.running.count.fetch_add(1, Ordering::AcqRel);
         let counted = Counted(Arc::clone(&self.running));
-        let started = if self.inline {
-            let done = work();
-            drop(counted);
-            Ok(done)
-        } else {
-            Err(tokio::task::spawn_blocking(move || {
-                let _counted = counted;
-                work()
-            }))
+        let work = move || {
+            let _counted = counted;
+            work()
         };
-        async move {
-            match started {
-                Ok(done) => Some(done),
-                Err(handle) => handle.await.ok(),
+        let handle = match &self.simulated {
+            None => tokio::task::spawn_blocking(work),
+            Some(delay) => {
+                let delay = delay();
+                tokio::task::spawn_local(async move {
+                    actix::clock::sleep(delay).await;
+                    work()
+                })
             }
-        }
+        };
+        async move { handle.await.ok() }
     }
 
     /// Resolves when no work is under way.
