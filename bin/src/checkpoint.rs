@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
-use thalweg_engine::epoch::store::Store;
 use thalweg_engine::record::Position;
 
 use crate::cli::{RollbackArgs, SetArgs};
@@ -85,7 +84,10 @@ fn number(text: &str, what: &str) -> Result<i64, Refusal> {
 }
 
 /// Where a partition stands, to be changed.
-fn position<'c>(checkpoint: &'c mut Checkpoint, partition: &str) -> Result<&'c mut Position, Refusal> {
+fn position<'c>(
+    checkpoint: &'c mut Checkpoint,
+    partition: &str,
+) -> Result<&'c mut Position, Refusal> {
     let known: Vec<String> = sorted(checkpoint)
         .iter()
         .map(|cut| cut.partition.to_string())
@@ -123,7 +125,9 @@ fn move_to(checkpoint: &mut Checkpoint, partition: &str, offset: i64) -> Result<
 /// Steps over the record that the partition stands at.
 fn skip(checkpoint: &mut Checkpoint, place: &str, folder: &Path) -> Result<(), Refusal> {
     let (partition, offset) = place.rsplit_once('@').ok_or_else(|| {
-        Refusal::new(format!("--skip {place}: write PARTITION@N, such as invoices/3@310"))
+        Refusal::new(format!(
+            "--skip {place}: write PARTITION@N, such as invoices/3@310"
+        ))
     })?;
     let offset = number(offset, &format!("--skip {place}"))?;
     let position = position(checkpoint, partition)?;
@@ -189,10 +193,14 @@ fn effect(old: Option<&Checkpoint>, new: &Checkpoint, content: u64) -> String {
     let moved = old.is_some_and(|old| old.epoch == content);
     if !moved {
         let committed = time(new.committed_at);
-        let _ = write!(out, " with what epoch {content} said (committed {committed})");
+        let _ = write!(
+            out,
+            " with what epoch {content} said (committed {committed})"
+        );
     }
     out.push('\n');
-    let same = |a: &PartitionCut, b: &PartitionCut| a.input == b.input && a.partition == b.partition;
+    let same =
+        |a: &PartitionCut, b: &PartitionCut| a.input == b.input && a.partition == b.partition;
     for cut in sorted(new) {
         let (name, what, is) = (&cut.partition, word(new, cut), &cut.position);
         let before = old.and_then(|old| old.partitions().find(|other| same(other, cut)));
@@ -207,11 +215,16 @@ fn effect(old: Option<&Checkpoint>, new: &Checkpoint, content: u64) -> String {
     for cut in old.map(sorted).unwrap_or_default() {
         if !new.partitions().any(|other| same(other, cut)) {
             let name = &cut.partition;
-            let _ = writeln!(out, "  {name}: found after epoch {content}, will be read from its beginning");
+            let _ = writeln!(
+                out,
+                "  {name}: found after epoch {content}, will be read from its beginning"
+            );
         }
     }
     if moved && new.objects().next().is_some() {
-        out.push_str("  The state of the query stays as it is: what is read again is counted again.\n");
+        out.push_str(
+            "  The state of the query stays as it is: what is read again is counted again.\n",
+        );
     }
     out
 }

@@ -26,7 +26,11 @@ option, command line, checkpoint).";
 /// A continuous-processing, low-latency stream engine: SQL jobs over Kafka, one actor per partition, nothing lost.
 #[derive(Debug, Parser)]
 #[command(name = "thalweg", version, propagate_version = false, after_help = EXAMPLES, max_term_width = 110)]
-#[command(disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) telemetry: Telemetry,

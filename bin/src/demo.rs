@@ -42,7 +42,11 @@ fn summary(query: &QueryStatus, ran: Duration) -> String {
     let metrics = query.metrics();
     let way = &metrics.processed;
     let at = |quantile| latency(way.quantile(quantile));
-    let failed: u64 = metrics.errors.iter().map(prometheus::core::GenericCounter::get).sum();
+    let failed: u64 = metrics
+        .errors
+        .iter()
+        .map(prometheus::core::GenericCounter::get)
+        .sum();
     let errors = if failed == 0 {
         String::new()
     } else {

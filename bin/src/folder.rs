@@ -46,11 +46,7 @@ pub(crate) fn lock(
 
 /// Opens a log to look at: nothing is locked, made or changed.
 pub(crate) fn look(folder: &Path) -> CheckpointLog {
-    CheckpointLog::new(
-        Arc::new(FolderStore::read_only(folder)),
-        usize::MAX,
-        false,
-    )
+    CheckpointLog::new(Arc::new(FolderStore::read_only(folder)), usize::MAX, false)
 }
 
 /// The folders of queries at a place: the place itself, or those right below it, by name.

@@ -19,7 +19,9 @@ pub(crate) fn functions(args: &FunctionsArgs) -> Result<End, Refusal> {
     };
     let wanted = name.to_lowercase();
     let names = |function: &Function| {
-        std::iter::once(function.name).chain(function.aliases.iter().copied()).collect::<Vec<_>>()
+        std::iter::once(function.name)
+            .chain(function.aliases.iter().copied())
+            .collect::<Vec<_>>()
     };
     let all = || families().into_iter().flat_map(|(_, functions)| functions);
     if let Some(function) = all().find(|function| names(function).contains(&wanted.as_str())) {
@@ -36,8 +38,12 @@ pub(crate) fn functions(args: &FunctionsArgs) -> Result<End, Refusal> {
         String::new(),
     )
     .nearest(&wanted, all().flat_map(|function| names(function)));
-    let help = near.help.unwrap_or_else(|| "`thalweg functions` lists them all".to_owned());
-    Err(Refusal::new(format!("no function is called `{name}`: {help}")))
+    let help = near
+        .help
+        .unwrap_or_else(|| "`thalweg functions` lists them all".to_owned());
+    Err(Refusal::new(format!(
+        "no function is called `{name}`: {help}"
+    )))
 }
 
 fn list(wanted: impl Fn(&Function) -> bool) -> String {

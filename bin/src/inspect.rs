@@ -245,7 +245,10 @@ fn text(report: &Report) -> String {
             }
         }
         (None, None) => {
-            let _ = writeln!(out, "  nothing is committed: a start begins as the job's options say");
+            let _ = writeln!(
+                out,
+                "  nothing is committed: a start begins as the job's options say"
+            );
         }
     }
     out

@@ -47,20 +47,24 @@ pub(crate) fn check(path: &Path, text: &str, overrides: &Overrides) -> Result<Lo
         .map_err(|error| Refusal::new(error.render(&file, text)))?;
     let name = match &job.name {
         Some(name) => name.clone(),
-        None => path
-            .file_stem()
-            .map_or_else(|| "job".to_owned(), |stem| stem.to_string_lossy().into_owned()),
+        None => path.file_stem().map_or_else(
+            || "job".to_owned(),
+            |stem| stem.to_string_lossy().into_owned(),
+        ),
     };
     Ok(Loaded { name, file, job })
 }
 
 fn read(path: &Path) -> Result<String, Refusal> {
     let shown = path.display();
-    let unreadable =
-        |error: std::io::Error| Refusal::new(format!("the job file {shown} cannot be read: {error}"));
+    let unreadable = |error: std::io::Error| {
+        Refusal::new(format!("the job file {shown} cannot be read: {error}"))
+    };
     let about = fs::metadata(path).map_err(unreadable)?;
     if about.is_dir() {
-        return Err(Refusal::new(format!("{shown} is a folder; give a job file")));
+        return Err(Refusal::new(format!(
+            "{shown} is a folder; give a job file"
+        )));
     }
     if about.len() > JOB_BYTES_MAX {
         return Err(Refusal::new(format!(
@@ -71,7 +75,11 @@ fn read(path: &Path) -> Result<String, Refusal> {
     let bytes = fs::read(path).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = error.as_bytes()[..valid]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
         Refusal::new(format!("{shown}:{line}: the job file is not UTF-8 text"))
     })
 }

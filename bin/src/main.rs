@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         .map_err(Refusal::new)
         .and_then(|()| match &cli.command {
             Command::Run(args) => run::run(args),
-            Command::Check(args) => check::check(args).map(End::from),
+            Command::Check(args) => check::check(args),
             Command::Demo(args) => demo::demo(args, started),
             Command::Inspect(args) => inspect::inspect(args),
             Command::Checkpoint(CheckpointCommand::Set(args)) => checkpoint::set(args),

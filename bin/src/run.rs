@@ -96,7 +96,14 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
     };
     let mut ready = Vec::new();
     for query in launch.job.queries {
-        ready.push(open(&launch.name, query, launch.fresh, &metrics, &host, &mut temporary)?);
+        ready.push(open(
+            &launch.name,
+            query,
+            launch.fresh,
+            &metrics,
+            &host,
+            &mut temporary,
+        )?);
     }
     let statuses: Vec<Arc<QueryStatus>> = ready
         .iter()
@@ -159,7 +166,9 @@ fn arbiters() -> Vec<Arbiter> {
     if cores == 1 {
         return Vec::new();
     }
-    (0..cores.min(ARBITERS_MAX)).map(|_| Arbiter::new()).collect()
+    (0..cores.min(ARBITERS_MAX))
+        .map(|_| Arbiter::new())
+        .collect()
 }
 
 /// Opens the checkpoint folder of one query and wires it.

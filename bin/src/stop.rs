@@ -20,7 +20,8 @@ impl Signals {
     /// When the system does not let a process listen.
     pub(crate) fn listen() -> Result<Self, Refusal> {
         let listen = |kind| {
-            signal(kind).map_err(|error| Refusal::new(format!("signals cannot be received: {error}")))
+            signal(kind)
+                .map_err(|error| Refusal::new(format!("signals cannot be received: {error}")))
         };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
