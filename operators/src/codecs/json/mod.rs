@@ -34,10 +34,10 @@ pub struct JsonOptions {
 }
 
 impl JsonOptions {
-    /// Those of a table that is opened for a run. Times without a zone are taken and written in UTC.
-    pub fn of(_context: &OpenContext, table: &str) -> Self {
+    /// Those of a table that is opened for a run.
+    pub fn of(context: &OpenContext, table: &str) -> Self {
         Self {
-            zone: Tz::UTC,
+            zone: context.time_zone,
             table: SmolStr::new(table),
         }
     }
