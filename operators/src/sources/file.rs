@@ -344,6 +344,7 @@ pub(crate) fn test_context() -> OpenContext {
         checkpoint: String::new(),
         delivery_timeout: std::time::Duration::from_secs(120),
         trigger_interval: None,
+        time_zone: chrono_tz::Tz::UTC,
     }
 }
 
