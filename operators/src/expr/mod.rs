@@ -10,11 +10,17 @@ use thalweg_engine::row::Value;
 
 pub mod access;
 pub mod body;
+pub mod calendar;
 pub mod check;
 pub mod coerce;
+pub mod compare;
 mod compile;
+pub mod decimal;
 pub mod functions;
+pub mod interval;
+pub mod prefix;
 pub mod scope;
+pub mod text;
 pub mod type_name;
 pub mod typed;
 
