@@ -142,11 +142,7 @@ fn code_point(code: u32, out: &mut String) {
     out.push_str(&format!(r"\x{{{code:x}}}"));
 }
 
-fn escape(
-    chars: &mut Peekable<Chars<'_>>,
-    in_class: bool,
-    out: &mut String,
-) -> Result<(), String> {
+fn escape(chars: &mut Peekable<Chars<'_>>, in_class: bool, out: &mut String) -> Result<(), String> {
     let Some(c) = chars.next() else {
         return Err(r"it ends with a lone \".to_owned());
     };

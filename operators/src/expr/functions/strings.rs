@@ -348,8 +348,7 @@ fn concat(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
             let mut out = Vec::new();
             Box::new(move |v| {
                 out.clear();
-                v.iter()
-                    .for_each(|part| out.extend_from_slice(bytes(part)));
+                v.iter().for_each(|part| out.extend_from_slice(bytes(part)));
                 Ok(binary(&out))
             })
         });
@@ -431,7 +430,9 @@ fn trim(
 fn pad(args: Vec<Typed>, cx: &BindContext, left: bool) -> Result<Typed, JobError> {
     let args = cx.take(args, &[TextOrBinary, Int, TextOrBinary], 2)?;
     if args[0].data_type == DataType::Binary
-        && args.get(2).is_none_or(|pad| pad.data_type == DataType::Binary)
+        && args
+            .get(2)
+            .is_none_or(|pad| pad.data_type == DataType::Binary)
     {
         return cx.strict(DataType::Binary, args, move |v| {
             let pad = v.get(2).map_or(&[0][..], bytes);

@@ -4,9 +4,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use super::Param::{Int, Long, Text, TextOrBinary};
-use super::forms::{
-    error_or_null, failed, int, scratch_with_nulls, strict_scratch, string, written,
-};
+use super::forms::{error_or_null, failed, int, strict_scratch, string, written};
 use super::strings::{offset, text_part};
 use super::{BindContext, Function, function};
 use crate::expr::access::{bytes, int as number, long, text};
@@ -379,10 +377,7 @@ fn split_part(whole: &str, delimiter: &str, n: i32) -> crate::expr::body::Outcom
 
 fn elt(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     if args.len() < 2 {
-        return Err(cx.error(format!(
-            "expected at least 2 arguments, got {}",
-            args.len()
-        )));
+        return Err(cx.error(format!("expected at least 2 arguments, got {}", args.len())));
     }
     let mut args = args;
     let texts = args.split_off(1);

@@ -190,7 +190,11 @@ fn parts(url: &str) -> Option<Parts<'_>> {
         && !scheme.contains(['/', '?'])
     {
         let starts = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
-        if !starts || !scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) {
+        if !starts
+            || !scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        {
             return None;
         }
         if after.is_empty() {
