@@ -6,4 +6,7 @@
 pub mod codecs;
 pub mod expr;
 pub mod job_error;
+pub mod kafka;
+pub mod sinks;
+pub mod sources;
 pub mod table;

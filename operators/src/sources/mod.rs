@@ -1,0 +1,3 @@
+//! Inputs.
+
+pub mod kafka;
