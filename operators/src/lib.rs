@@ -8,6 +8,8 @@ pub mod connectors;
 pub mod expr;
 pub mod job_error;
 pub mod plan;
+pub mod sinks;
+pub mod sources;
 pub mod sql;
 pub mod table;
 pub mod transforms;

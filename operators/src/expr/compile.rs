@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
+use chrono_tz::Tz;
 use smol_str::SmolStr;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::record::{Partition, Position, RecordMeta};
@@ -14,6 +15,7 @@ use thalweg_engine::schema::DataType;
 use crate::expr::Eval;
 use crate::expr::body::{Body, Lambda, LambdaFn, Outcome, PureFn, ScratchFn, locate};
 use crate::expr::typed::{Call, Kind, Op, Typed};
+use crate::expr::{arithmetic, cast, compare_eval, operand, text};
 use crate::job_error::Location;
 
 /// Makes a typed expression evaluable.
@@ -56,8 +58,51 @@ fn node(op: &Op, args: &[Typed], typed: &Typed) -> Box<dyn Eval> {
             args: compiled(args),
             decisive: true,
         }),
-        _ => Box::new(Constant(Value::Null)),
+        Op::Cast(cast) => match args {
+            [arg] => {
+                let mut caster = cast::caster(&arg.data_type, &typed.data_type, *cast);
+                operand::unary(arg, typed.at, move |value| {
+                    if value.is_null() {
+                        Ok(Value::Null)
+                    } else {
+                        caster(value)
+                    }
+                })
+            }
+            _ => malformed(),
+        },
+        Op::Arithmetic { operator, mode } => match args {
+            [left, right] => arithmetic::compile(*operator, *mode, left, right, typed),
+            _ => malformed(),
+        },
+        Op::Compare(comparison) => match args {
+            [left, right] => compare_eval::compile(*comparison, left, right, typed.at),
+            _ => malformed(),
+        },
+        Op::Not => match args {
+            [arg] => operand::unary(arg, typed.at, |value| {
+                Ok(match value {
+                    Value::Boolean(value) => Value::Boolean(!value),
+                    _ => Value::Null,
+                })
+            }),
+            _ => malformed(),
+        },
+        Op::IsNull => match args {
+            [arg] => operand::unary(arg, typed.at, |v| Ok(Value::Boolean(v.is_null()))),
+            _ => malformed(),
+        },
+        Op::IsNotNull => match args {
+            [arg] => operand::unary(arg, typed.at, |v| Ok(Value::Boolean(!v.is_null()))),
+            _ => malformed(),
+        },
     }
+}
+
+/// A node with another number of arguments than its operator has cannot be built by the check.
+fn malformed() -> Box<dyn Eval> {
+    debug_assert!(false, "an operator with a wrong number of arguments");
+    Box::new(Constant(Value::Null))
 }
 
 fn call_node(call: &Call, args: &[Typed], at: Location) -> Box<dyn Eval> {
@@ -137,14 +182,9 @@ impl Eval for Column {
     fn eval(&mut self, row: &[Value], _: &RecordMeta) -> Outcome {
         match row.get(self.0) {
             Some(value) => Ok(value.clone()),
-            None => Err(missing_column()),
+            None => Err(operand::missing_column()),
         }
     }
-}
-
-#[cold]
-fn missing_column() -> RecordError {
-    RecordError::expression("the row has fewer columns than the plan says")
 }
 
 struct TakenAt;
@@ -264,6 +304,19 @@ pub(crate) fn show_literal(
     data_type: &DataType,
     f: &mut fmt::Formatter<'_>,
 ) -> fmt::Result {
-    let _ = data_type;
-    write!(f, "{value:?}")
+    let mut shown = String::new();
+    text::append(&mut shown, value, data_type, Tz::UTC);
+    match value {
+        Value::Null => f.write_str("NULL"),
+        Value::String(_) => write!(f, "'{}'", shown.replace('\\', "\\\\").replace('\'', "\\'")),
+        Value::Date(_) => write!(f, "DATE '{shown}'"),
+        Value::Timestamp(_) => write!(f, "TIMESTAMP '{shown}Z'"),
+        Value::TimestampNtz(_) => write!(f, "TIMESTAMP_NTZ '{shown}'"),
+        Value::Binary(bytes) => {
+            f.write_str("X'")?;
+            bytes.iter().try_for_each(|byte| write!(f, "{byte:02X}"))?;
+            f.write_str("'")
+        }
+        _ => f.write_str(&shown),
+    }
 }

@@ -50,3 +50,20 @@ impl Operator for EventTime {
         emit.emit(&self.scratch, &meta)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transforms::stage::{column, through};
+
+    #[test]
+    fn the_time_stands_beside_the_row_and_in_its_column() {
+        let rows = [vec![Value::Timestamp(7)], vec![Value::Null]];
+        let named = through(&mut EventTime::new(column(0), true), &rows).unwrap();
+        assert_eq!(named.event_times, [Some(7), None]);
+        assert_eq!(named.rows[0], [Value::Timestamp(7), Value::Timestamp(7)]);
+        let unnamed = through(&mut EventTime::new(column(0), false), &rows).unwrap();
+        assert_eq!(unnamed.event_times, [Some(7), None]);
+        assert_eq!(unnamed.rows, rows);
+    }
+}

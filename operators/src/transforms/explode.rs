@@ -114,3 +114,81 @@ impl Operator for Explode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transforms::stage::{column, through};
+
+    fn generator(position: bool, fields: bool, width: usize, outer: bool) -> Generator {
+        Generator {
+            position,
+            fields,
+            width,
+            outer,
+        }
+    }
+
+    fn row(id: i32, value: Value) -> Vec<Value> {
+        vec![Value::Int(id), value]
+    }
+
+    fn array(elements: impl Into<Vec<Value>>) -> Value {
+        Value::Array(elements.into().into())
+    }
+
+    #[test]
+    fn each_element_gives_a_row_and_nothing_gives_none() {
+        let mut explode = Explode::new(column(1), generator(false, false, 1, false), vec![0]);
+        let rows = [
+            row(1, array([Value::Int(10), Value::Null])),
+            row(2, array([])),
+            row(3, Value::Null),
+        ];
+        assert_eq!(
+            through(&mut explode, &rows).unwrap().rows,
+            [
+                vec![Value::Int(1), Value::Int(10)],
+                vec![Value::Int(1), Value::Null]
+            ]
+        );
+    }
+
+    #[test]
+    fn outer_gives_a_row_of_nulls_for_nothing() {
+        let mut explode = Explode::new(column(1), generator(true, false, 1, true), vec![0]);
+        let rows = [row(2, array([])), row(3, array([Value::Int(9)]))];
+        assert_eq!(
+            through(&mut explode, &rows).unwrap().rows,
+            [
+                vec![Value::Int(2), Value::Null, Value::Null],
+                vec![Value::Int(3), Value::Int(0), Value::Int(9)]
+            ]
+        );
+    }
+
+    #[test]
+    fn a_map_gives_keys_and_values() {
+        let mut explode = Explode::new(column(1), generator(false, false, 2, false), vec![]);
+        let map = Value::Map(vec![(Value::from("a"), Value::Int(1))].into());
+        assert_eq!(
+            through(&mut explode, &[row(1, map)]).unwrap().rows,
+            [vec![Value::from("a"), Value::Int(1)]]
+        );
+    }
+
+    #[test]
+    fn inline_gives_the_fields_and_nulls_for_a_missing_struct() {
+        let mut inline = Explode::new(column(1), generator(false, true, 2, false), vec![0]);
+        let pair = Value::Struct(vec![Value::from("s"), Value::Int(2)].into());
+        assert_eq!(
+            through(&mut inline, &[row(1, array([pair, Value::Null]))])
+                .unwrap()
+                .rows,
+            [
+                vec![Value::Int(1), Value::from("s"), Value::Int(2)],
+                vec![Value::Int(1), Value::Null, Value::Null]
+            ]
+        );
+    }
+}

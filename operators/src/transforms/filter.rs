@@ -35,3 +35,31 @@ impl Operator for Filter {
         emit.emit(row, meta)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transforms::stage::{column, compute, through};
+
+    #[test]
+    fn only_true_passes_and_null_is_not_true() {
+        let mut filter = Filter::new(vec![column(0)]);
+        let rows = [
+            vec![Value::Boolean(true)],
+            vec![Value::Boolean(false)],
+            vec![Value::Null],
+        ];
+        assert_eq!(
+            through(&mut filter, &rows).unwrap().rows,
+            [vec![Value::Boolean(true)]]
+        );
+    }
+
+    #[test]
+    fn a_later_condition_is_not_tried_when_an_earlier_one_fails() {
+        let never = compute(|_| Err(RecordError::expression("tried")));
+        let mut filter = Filter::new(vec![column(0), never]);
+        assert!(through(&mut filter, &[vec![Value::Boolean(false)]]).is_ok());
+        assert!(through(&mut filter, &[vec![Value::Boolean(true)]]).is_err());
+    }
+}

@@ -4,6 +4,8 @@ mod event_time;
 mod explode;
 mod filter;
 mod project;
+#[cfg(test)]
+mod stage;
 
 pub use event_time::EventTime;
 pub use explode::{Explode, Generator};

@@ -86,3 +86,55 @@ impl Operator for Project {
         emit.emit(self.scratch.get(row.len()..).unwrap_or_default(), meta)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transforms::stage::{column, compute, through};
+
+    fn double(place: usize) -> Box<dyn Eval> {
+        compute(move |row| match row[place] {
+            Value::Int(n) => Ok(Value::Int(n * 2)),
+            _ => Ok(Value::Null),
+        })
+    }
+
+    #[test]
+    fn columns_are_picked_and_computed() {
+        let mut project = Project::new(vec![Cell::Column(1), Cell::Computed(double(0))]);
+        let rows = [
+            vec![Value::Int(1), Value::from("a")],
+            vec![Value::Int(2), Value::Null],
+        ];
+        assert_eq!(
+            through(&mut project, &rows).unwrap().rows,
+            [
+                vec![Value::from("a"), Value::Int(2)],
+                vec![Value::Null, Value::Int(4)]
+            ]
+        );
+    }
+
+    #[test]
+    fn a_lateral_cell_sees_the_cells_before_it() {
+        let cells = vec![
+            Cell::Computed(double(0)),
+            Cell::Computed(double(1)),
+            Cell::Column(2),
+        ];
+        let mut project = Project::lateral(cells);
+        let rows = [vec![Value::Int(3)], vec![Value::Int(5)]];
+        let out = through(&mut project, &rows).unwrap().rows;
+        assert_eq!(out[0], [Value::Int(6), Value::Int(12), Value::Int(12)]);
+        assert_eq!(out[1], [Value::Int(10), Value::Int(20), Value::Int(20)]);
+    }
+
+    #[test]
+    fn null_in_a_required_column_is_an_error_of_the_record() {
+        let cell = Cell::Required(column(0), "column a is NULL".into());
+        let mut project = Project::new(vec![cell]);
+        assert!(through(&mut project, &[vec![Value::Int(1)]]).is_ok());
+        let error = through(&mut project, &[vec![Value::Null]]).err().unwrap();
+        assert_eq!(&*error.reason, "column a is NULL");
+    }
+}
