@@ -1,3 +1,8 @@
 //! Outputs.
 
+pub mod console;
+mod console_table;
+pub mod file;
+mod file_outlet;
 pub mod kafka;
+pub mod noop;

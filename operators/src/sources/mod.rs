@@ -1,3 +1,6 @@
 //! Inputs.
 
+pub mod file;
+mod file_lines;
 pub mod kafka;
+pub mod rate;
