@@ -28,6 +28,9 @@ use crate::{produce, proxy, report};
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// From the first output until an idle process is looked at.
 const CALM: Duration = Duration::from_secs(1);
+/// Rate and partitions of the load that warms the broker up.
+const WARM_UP_RATE: f64 = 5_000.0;
+const WARM_UP_PARTITIONS: usize = 4;
 const DRAIN_INPUT: &str = "compare-drain-in";
 
 /// Options of `compare`.
@@ -68,6 +71,9 @@ pub(crate) struct CompareArgs {
     /// The longest time for one drain
     #[arg(long, value_parser = duration, default_value = "300s")]
     limit: Duration,
+    /// Before the first round, a load through the floor that is not counted: a fresh broker is slow until its code is compiled
+    #[arg(long, value_parser = duration, value_name = "TIME", default_value = "15s")]
+    broker_warm_up: Duration,
     /// Fail (exit 1) unless this holds, e.g. 'ratio:p50_ms<=1.15' or 'rss_peak_mb<=24'. May be given several times
     #[arg(long, value_name = "FIGURE<=NUMBER")]
     require: Vec<Requirement>,
@@ -115,6 +121,13 @@ pub(crate) fn run(args: &CompareArgs) -> Result<bool> {
         };
         (name, Template(command.clone()))
     }));
+    if let (Some((_, floor)), false) = (commands.first(), args.broker_warm_up.is_zero()) {
+        eprintln!(
+            "warming the broker up for {} s",
+            args.broker_warm_up.as_secs_f64()
+        );
+        bench.warm_up(floor)?;
+    }
     let rounds = bench.all_rounds(&commands)?;
     let contenders = against_best_floor(commands, rounds, floors, args.drain.is_some());
     print(&bench.scenario(), &contenders);
@@ -219,6 +232,34 @@ impl Bench<'_> {
         Ok(variants.iter().map(command).collect())
     }
 
+    fn warm_up(&self, floor: &Template) -> Result<()> {
+        let (input, output) = ("compare-warm-up-in", "compare-warm-up-out");
+        self.topics.create(input, WARM_UP_PARTITIONS)?;
+        self.topics.create(output, WARM_UP_PARTITIONS)?;
+        let line = floor.fill(Places {
+            bootstrap: self.direct,
+            input,
+            output,
+            checkpoint: "",
+        });
+        let mut child = Child::start(&line, &self.place.join("log-warm-up"))?;
+        let load = Load {
+            bootstrap: self.direct,
+            input,
+            output,
+            from: vec![0; WARM_UP_PARTITIONS],
+            invoices: &Invoices::new(),
+            first: 0,
+            schedule: &Schedule::constant(WARM_UP_RATE, self.args.broker_warm_up),
+            warm_up: Duration::ZERO,
+            settle: Duration::from_secs(5),
+        };
+        load::run(&load, &mut || child.must_live())?;
+        child.stop(Duration::from_secs(5));
+        self.topics.delete(&[input, output]);
+        Ok(())
+    }
+
     /// Figures by contender and round. The order turns with each round, so that no one always comes after the same.
     fn all_rounds(&self, commands: &[(String, Template)]) -> Result<Vec<Vec<Figures>>> {
         let mut all = vec![Vec::new(); commands.len()];
@@ -321,7 +362,9 @@ impl Bench<'_> {
         if let Some(idle) = self.args.idle {
             let (before, began) = (child.usage().cpu_us, Instant::now());
             thread::sleep(idle);
-            let share = (child.usage().cpu_us - before) as f64 / began.elapsed().as_micros() as f64;
+            child.must_live()?;
+            let used = child.usage().cpu_us.saturating_sub(before);
+            let share = used as f64 / began.elapsed().as_micros() as f64;
             figures.insert("cpu_idle_percent".into(), share * 100.0);
         }
         let before = child.usage();

@@ -206,6 +206,8 @@ fn two_commands_are_compared_behind_a_slow_network() {
         "20ms",
         "--output-partitions",
         "8",
+        "--broker-warm-up",
+        "1s",
         "--require",
         "ratio:p50_ms<=1.2",
         "--json",
