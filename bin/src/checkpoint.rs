@@ -7,13 +7,23 @@ use std::sync::Arc;
 use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::record::Position;
+use thalweg_engine::source::Start;
+use thalweg_operators::connectors;
+use thalweg_operators::plan;
+use thalweg_operators::table::{OpenContext, OptionValue, Options, Table};
 
-use crate::cli::{RollbackArgs, SetArgs};
+use crate::cli::{JobArgs, RollbackArgs, SetArgs};
 use crate::console;
-use crate::duration::{grouped, now, time};
+use crate::duration::{grouped, now, parse_time, time};
 use crate::folder;
 use crate::inspect::{sorted, word};
+use crate::job_file;
 use crate::refusal::{End, Refusal};
+use crate::wiring;
+
+/// Spark's options for a start at a time, and for partitions that have no record so late.
+const BY_TIME: &str = "startingTimestamp";
+const IF_NONE: &str = "startingOffsetsByTimestampStrategy";
 
 /// `thalweg checkpoint set`.
 ///
@@ -29,6 +39,9 @@ pub(crate) fn set(args: &SetArgs) -> Result<End, Refusal> {
     }
     for place in &args.skip {
         skip(&mut new, place, &args.folder)?;
+    }
+    if let (Some(time), Some(job)) = (&args.to_time, &args.job) {
+        to_time(&mut new, time, job)?;
     }
     new.run = "checkpoint-set".to_owned();
     write(&log, Some(&old), new, old.epoch, args.yes)
@@ -141,6 +154,102 @@ fn skip(checkpoint: &mut Checkpoint, place: &str, folder: &Path) -> Result<(), R
     }
     *position = Position::Number(offset.saturating_add(1));
     Ok(())
+}
+
+/// Moves every partition to its first record at or after a time, as the system behind it says; to its end where there
+/// is none.
+fn to_time(checkpoint: &mut Checkpoint, time: &str, job: &Path) -> Result<(), Refusal> {
+    let millis = parse_time(time).ok_or_else(|| {
+        Refusal::new(format!(
+            "--to-time {time}: write a time such as 2026-01-31T12:00:00Z, or milliseconds since 1970"
+        ))
+    })?;
+    let loaded = job_file::load(
+        &JobArgs {
+            job: job.to_owned(),
+            ..JobArgs::default()
+        },
+        false,
+    )?;
+    let (wanted, file) = (&checkpoint.query, &loaded.file);
+    let queries = &loaded.job.queries;
+    let query = queries
+        .iter()
+        .find(|query| query.name == *wanted)
+        .ok_or_else(|| {
+            let names: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();
+            Refusal::new(format!(
+                "these are checkpoints of the query `{wanted}`, and {file} has {}",
+                names.join(", ")
+            ))
+        })?;
+    plan::compare(&checkpoint.plan, &query.identity())
+        .map_err(|why| Refusal::new(format!("{file} does not fit the checkpoints: {why}")))?;
+    let context = OpenContext {
+        temporary: true,
+        ..wiring::context(&loaded.name, query, false, String::new())
+    };
+    for (place, input) in query.inputs() {
+        let name = query.steps[place].name.as_str();
+        let starts = starts_at(input.table(), input.wanted(), millis, &context)?;
+        for cut in checkpoint
+            .lanes
+            .iter_mut()
+            .flat_map(|lane| &mut lane.partitions)
+        {
+            if cut.input == name
+                && let Some(start) = starts.iter().find(|start| start.partition == cut.partition)
+            {
+                cut.position = start.position.clone();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where a first start at this time would begin to read a table.
+fn starts_at(
+    table: &Table,
+    wanted: &[usize],
+    millis: i64,
+    context: &OpenContext,
+) -> Result<Vec<Start>, Refusal> {
+    let connector = connectors::find(connectors::CONNECTORS, table, table.at)
+        .map_err(|error| Refusal::new(error.message))?;
+    let by_time = connector
+        .input
+        .filter(|input| input.options.iter().any(|option| option.name == BY_TIME));
+    let Some(input) = by_time else {
+        return Err(Refusal::new(format!(
+            "the table `{}` is {}, which cannot be read from a time",
+            table.name, table.connector
+        )));
+    };
+    let mut options: Vec<OptionValue> = table
+        .options
+        .iter()
+        .filter(|option| !option.name.to_ascii_lowercase().starts_with("starting"))
+        .cloned()
+        .collect();
+    for (name, value) in [
+        (BY_TIME, millis.to_string()),
+        (IF_NONE, "latest".to_owned()),
+    ] {
+        options.push(OptionValue {
+            name: name.to_owned(),
+            value,
+            substituted: false,
+            at: table.at,
+        });
+    }
+    let table = Table {
+        options: Options::new(options),
+        ..table.clone()
+    };
+    let source = (input.open)(&table, wanted, context)?;
+    let starts = source.resolve(None);
+    source.close();
+    Ok(starts?)
 }
 
 /// Shows what changes against the newest checkpoint, asks, and writes the new epoch behind `last`.
