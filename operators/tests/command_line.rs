@@ -41,7 +41,11 @@ fn with_set(set: &[(&str, &str)]) -> Result<Job, JobError> {
 fn a_set_holds_for_the_queries_below_it() {
     let job = with_set(&[]).unwrap();
     assert_eq!(job.name.as_deref(), Some("shop"));
-    let names: Vec<&str> = job.queries.iter().map(|query| query.name.as_str()).collect();
+    let names: Vec<&str> = job
+        .queries
+        .iter()
+        .map(|query| query.name.as_str())
+        .collect();
     assert_eq!(names, ["small", "large"]);
     assert_eq!(job.queries[0].settings.trigger, Trigger::Continuous);
     assert_eq!(job.queries[1].settings.trigger, Trigger::Once);
@@ -75,7 +79,11 @@ fn a_set_that_fits_nothing_is_refused() {
             "did you mean `onError`?".to_owned()
         )
     );
-    assert!(message(&[("onError", "ignore")]).0.contains("one of fail, skip, deadLetter"));
+    assert!(
+        message(&[("onError", "ignore")])
+            .0
+            .contains("one of fail, skip, deadLetter")
+    );
     assert_eq!(
         message(&[("larg.onError", "skip")]),
         (
@@ -142,7 +150,9 @@ SELECT a FROM t WHERE a = '${KAFKA}' AND length('${KAFKA}') > 3;";
     let shown = format!("{}{}{:?}", query.fmt_tree(), query.identity(), job.tables);
     assert!(!shown.contains("broker.example"), "{shown}");
     let wrong = text.replace("a = '${KAFKA}'", "a = CAST('${KAFKA}' AS NOTYPE)");
-    let error = load(&wrong, &Overrides::default(), &environment).err().unwrap();
+    let error = load(&wrong, &Overrides::default(), &environment)
+        .err()
+        .unwrap();
     assert!(!error.render("f", &wrong).contains("broker.example"));
 }
 
@@ -152,7 +162,10 @@ fn one_lane_reads_all_for_a_console_table_per_interval() {
         let text = format!(
             "SET trigger = '{trigger}';\nCREATE TABLE t USING rate;\nCREATE TABLE o USING {output};\nINSERT INTO o SELECT value FROM t;"
         );
-        load(&text, &Overrides::default(), &environment).unwrap().queries[0].gather()
+        load(&text, &Overrides::default(), &environment)
+            .unwrap()
+            .queries[0]
+            .gather()
     };
     assert!(gathers("8 seconds", "console"));
     assert!(!gathers("continuous", "console"));
