@@ -2,6 +2,7 @@
 
 mod ansi;
 mod casts;
+mod grammar;
 mod names;
 mod properties;
 mod types;
