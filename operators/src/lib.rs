@@ -6,4 +6,6 @@
 pub mod codecs;
 pub mod expr;
 pub mod job_error;
+pub mod sinks;
+pub mod sources;
 pub mod table;
