@@ -194,13 +194,7 @@ fn errors_point_at_their_place_and_name_the_nearest() {
             "argument 1 takes STRING, got ARRAY<INT>",
             "upper(text)",
         ),
-        (
-            "upper()",
-            1,
-            1,
-            "expected 1 arguments, got 0",
-            "upper(text)",
-        ),
+        ("upper()", 1, 1, "expected 1 argument, got 0", "upper(text)"),
         ("CAST(1 AS INTEGR)", 1, 6, "unknown type INTEGR", "BIGINT"),
         (
             "TRUE AND numbers",
