@@ -3,11 +3,19 @@
 //! One partition, one actor, one thread of thought: a lane owns its position, its operators, its state and its writer,
 //! and a row goes through them by plain function calls. `flow` is what a record meets, `epoch` what a marker meets.
 
+pub mod epoch;
 pub mod error;
 pub mod flow;
+pub mod memory;
+pub mod metrics;
 pub mod operator;
+pub mod query;
 pub mod record;
+pub mod restarts;
 pub mod row;
 pub mod schema;
 pub mod sink;
 pub mod source;
+pub mod status;
+pub mod testing;
+pub mod workers;

@@ -15,6 +15,11 @@ pub trait Emit {
     /// # Errors
     /// When a step behind fails on it. The operator must pass the error on.
     fn emit(&mut self, row: &[Value], meta: &RecordMeta) -> Result<(), RecordError>;
+
+    /// The step that declares a `WATERMARK` calls this with the event time of the row less the delay.
+    fn watermark(&mut self, watermark: Micros) {
+        let _ = watermark;
+    }
 }
 
 /// Whether an operator has emitted all it had to.

@@ -1,3 +1,5 @@
 //! What a record meets.
 
+pub mod partition;
 pub mod pipeline;
+pub mod watermark;

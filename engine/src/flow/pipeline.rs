@@ -1,8 +1,17 @@
 //! The living operators of one lane, wired into a tree that ends in its writer.
+//!
+//! A row goes through by plain calls: each step emits into the steps behind it, the last into the writer. The steps are
+//! in topological order, so a step and everything behind it can be borrowed apart, without locks or reference counts.
+
+use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
-use crate::operator::Operator;
+use crate::error::{Failure, RecordError};
+use crate::operator::{Emit, Operator, Progress, StateChanges};
+use crate::record::{Micros, RecordMeta};
+use crate::row::Value;
+use crate::sink::{Origin, Readiness, Writer};
 
 /// Where a step's rows go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,4 +35,218 @@ pub struct Step {
     pub operator: Box<dyn Operator>,
     /// Where its rows go.
     pub to: Target,
+}
+
+/// The steps of one lane and its writer.
+pub struct Pipeline {
+    steps: Vec<Step>,
+    writer: Box<dyn Writer>,
+    /// Rows that the current record has put out so far: the index of the next.
+    outputs: u32,
+    /// The highest watermark that a step has seen since the last look.
+    watermark: Option<Micros>,
+}
+
+/// The way on from one step: the steps behind it and the writer.
+struct Onward<'a> {
+    steps: &'a mut [Step],
+    /// The place in the pipeline of `steps[0]`.
+    first: usize,
+    to: Target,
+    writer: &'a mut dyn Writer,
+    outputs: &'a mut u32,
+    watermark: &'a mut Option<Micros>,
+}
+
+impl Emit for Onward<'_> {
+    #[inline]
+    fn emit(&mut self, row: &[Value], meta: &RecordMeta) -> Result<(), RecordError> {
+        match self.to {
+            Target::Writer => {
+                let index = *self.outputs;
+                self.writer.write(row, Origin { meta, index })?;
+                *self.outputs = index + 1;
+                Ok(())
+            }
+            Target::Step { step, input } => {
+                let (head, behind) = self.steps.split_at_mut(step - self.first + 1);
+                let taker = &mut head[step - self.first];
+                taker.operator.process(
+                    input,
+                    row,
+                    meta,
+                    &mut Onward {
+                        steps: behind,
+                        first: step + 1,
+                        to: taker.to,
+                        writer: self.writer,
+                        outputs: self.outputs,
+                        watermark: self.watermark,
+                    },
+                )
+            }
+        }
+    }
+
+    fn watermark(&mut self, watermark: Micros) {
+        *self.watermark = (*self.watermark).max(Some(watermark));
+    }
+}
+
+impl Pipeline {
+    /// Wires steps to a writer.
+    ///
+    /// # Errors
+    /// When a step emits to itself or backwards: the plan is wrong.
+    pub fn new(steps: Vec<Step>, writer: Box<dyn Writer>) -> Result<Self, Failure> {
+        for (place, step) in steps.iter().enumerate() {
+            if let Target::Step { step: to, .. } = step.to
+                && (to <= place || to >= steps.len())
+            {
+                return Err(Failure::end(format!(
+                    "the step `{}` emits to step {to}, which is not behind it",
+                    step.name
+                )));
+            }
+        }
+        Ok(Self {
+            steps,
+            writer,
+            outputs: 0,
+            watermark: None,
+        })
+    }
+
+    /// Pushes the row of a record through all steps; the outputs are written, but neither handed over nor in state for
+    /// good until [`Pipeline::accept`]. Gives the number of outputs.
+    ///
+    /// # Errors
+    /// When a step fails on it; call [`Pipeline::reject`] then.
+    #[inline]
+    pub fn process(
+        &mut self,
+        entry: Target,
+        row: &[Value],
+        meta: &RecordMeta,
+    ) -> Result<u32, RecordError> {
+        self.outputs = 0;
+        self.onward(0, entry).emit(row, meta)?;
+        Ok(self.outputs)
+    }
+
+    fn onward(&mut self, first: usize, to: Target) -> Onward<'_> {
+        Onward {
+            steps: &mut self.steps[first..],
+            first,
+            to,
+            writer: &mut *self.writer,
+            outputs: &mut self.outputs,
+            watermark: &mut self.watermark,
+        }
+    }
+
+    /// The current record has succeeded: its outputs go, its effect on state stays.
+    ///
+    /// # Errors
+    /// When the output has failed.
+    #[inline]
+    pub fn accept(&mut self) -> Result<Readiness, Failure> {
+        for step in &mut self.steps {
+            step.operator.accept();
+        }
+        self.writer.accept()
+    }
+
+    /// The current record has failed: nothing of it stays.
+    pub fn reject(&mut self) {
+        for step in &mut self.steps {
+            step.operator.reject();
+        }
+        self.writer.reject();
+        self.watermark = None;
+    }
+
+    /// The highest watermark that a step has seen since the last call.
+    #[inline]
+    pub fn take_watermark(&mut self) -> Option<Micros> {
+        self.watermark.take()
+    }
+
+    /// Runs `call` on each step in order, with the way on from it.
+    fn each(
+        &mut self,
+        mut call: impl FnMut(&mut dyn Operator, &mut dyn Emit) -> Result<Progress, RecordError>,
+    ) -> Result<Progress, RecordError> {
+        let mut progress = Progress::Done;
+        for place in 0..self.steps.len() {
+            let (head, behind) = self.steps.split_at_mut(place + 1);
+            let step = &mut head[place];
+            let mut onward = Onward {
+                steps: behind,
+                first: place + 1,
+                to: step.to,
+                writer: &mut *self.writer,
+                outputs: &mut self.outputs,
+                watermark: &mut self.watermark,
+            };
+            if call(&mut *step.operator, &mut onward)? == Progress::More {
+                progress = Progress::More;
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Event time has passed the watermark in every partition of the lane.
+    ///
+    /// # Errors
+    /// When a step fails on what it emits.
+    pub fn advance(&mut self, watermark: Micros) -> Result<Progress, RecordError> {
+        self.each(|operator, emit| operator.advance(watermark, emit))
+    }
+
+    /// The trigger's moment for the steps.
+    ///
+    /// # Errors
+    /// When a step fails on what it emits.
+    pub fn tick(&mut self, now: Micros) -> Result<Progress, RecordError> {
+        self.each(|operator, emit| operator.tick(now, emit))
+    }
+
+    /// Goes on with what `advance` or `tick` left.
+    ///
+    /// # Errors
+    /// When a step fails on what it emits.
+    pub fn resume(&mut self) -> Result<Progress, RecordError> {
+        self.each(|operator, emit| operator.resume(emit))
+    }
+
+    /// What changed in each step's state since the last call.
+    pub fn save(&mut self) -> Vec<(SmolStr, StateChanges)> {
+        self.steps
+            .iter_mut()
+            .filter_map(|step| {
+                step.operator
+                    .save()
+                    .map(|changes| (step.name.clone(), changes))
+            })
+            .collect()
+    }
+
+    /// Gives each step the state that the checkpoint holds of it.
+    ///
+    /// # Errors
+    /// When a step does not understand it.
+    pub fn restore(&mut self, state: &BTreeMap<SmolStr, Vec<StateChanges>>) -> Result<(), Failure> {
+        for step in &mut self.steps {
+            if let Some(changes) = state.get(&step.name) {
+                step.operator.restore(changes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The writer behind the last step.
+    pub fn writer(&mut self) -> &mut dyn Writer {
+        &mut *self.writer
+    }
 }

@@ -259,23 +259,6 @@ impl Query {
                 .output
                 .is_some_and(|output| output.gathers_intervals)
     }
-
-    /// How late rows may be, by input: the delay of its WATERMARK in microseconds.
-    pub fn watermarks(&self) -> Vec<(usize, i64)> {
-        self.inputs()
-            .filter_map(|(place, _)| {
-                let mut to = self.steps[place].to;
-                while let Target::Step { step, .. } = to {
-                    let next = self.steps.get(step)?;
-                    if let StepKind::EventTime(time) = &next.kind {
-                        return Some((place, time.delay));
-                    }
-                    to = next.to;
-                }
-                None
-            })
-            .collect()
-    }
 }
 
 fn open_output(
@@ -319,7 +302,11 @@ impl StepKind {
                 explosion.generator,
                 explosion.kept.clone(),
             )),
-            Self::EventTime(time) => Box::new(EventTime::new(time.value.compile(), time.column)),
+            Self::EventTime(time) => Box::new(EventTime::new(
+                time.value.compile(),
+                time.column,
+                time.delay,
+            )),
         })
     }
 }

@@ -2,24 +2,27 @@
 
 use thalweg_engine::error::RecordError;
 use thalweg_engine::operator::{Emit, Operator};
-use thalweg_engine::record::RecordMeta;
+use thalweg_engine::record::{Micros, RecordMeta};
 use thalweg_engine::row::Value;
 
 use crate::expr::Eval;
 
 /// Computes the event time of each row, keeps it beside the row and, where it has a name, in a column behind the others.
+/// The event time less the delay is the watermark that the row shows to its partition.
 pub struct EventTime {
     time: Box<dyn Eval>,
     column: bool,
+    delay: Micros,
     scratch: Vec<Value>,
 }
 
 impl EventTime {
-    /// With `column`, the time is appended to the row.
-    pub fn new(time: Box<dyn Eval>, column: bool) -> Self {
+    /// With `column`, the time is appended to the row. Rows may be `delay` microseconds late.
+    pub fn new(time: Box<dyn Eval>, column: bool, delay: Micros) -> Self {
         Self {
             time,
             column,
+            delay,
             scratch: Vec::new(),
         }
     }
@@ -41,6 +44,9 @@ impl Operator for EventTime {
             },
             ..meta.clone()
         };
+        if let Some(time) = meta.event_time {
+            emit.watermark(time.saturating_sub(self.delay));
+        }
         if !self.column {
             return emit.emit(row, &meta);
         }
@@ -59,10 +65,11 @@ mod tests {
     #[test]
     fn the_time_stands_beside_the_row_and_in_its_column() {
         let rows = [vec![Value::Timestamp(7)], vec![Value::Null]];
-        let named = through(&mut EventTime::new(column(0), true), &rows).unwrap();
+        let named = through(&mut EventTime::new(column(0), true, 5), &rows).unwrap();
         assert_eq!(named.event_times, [Some(7), None]);
+        assert_eq!(named.watermark, Some(2));
         assert_eq!(named.rows[0], [Value::Timestamp(7), Value::Timestamp(7)]);
-        let unnamed = through(&mut EventTime::new(column(0), false), &rows).unwrap();
+        let unnamed = through(&mut EventTime::new(column(0), false, 5), &rows).unwrap();
         assert_eq!(unnamed.event_times, [Some(7), None]);
         assert_eq!(unnamed.rows, rows);
     }

@@ -49,6 +49,7 @@ where
 pub(crate) struct Collected {
     pub(crate) rows: Vec<Row>,
     pub(crate) event_times: Vec<Option<i64>>,
+    pub(crate) watermark: Option<i64>,
 }
 
 impl Emit for Collected {
@@ -56,6 +57,10 @@ impl Emit for Collected {
         self.rows.push(row.to_vec());
         self.event_times.push(meta.event_time);
         Ok(())
+    }
+
+    fn watermark(&mut self, watermark: i64) {
+        self.watermark = self.watermark.max(Some(watermark));
     }
 }
 

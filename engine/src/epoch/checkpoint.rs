@@ -1,0 +1,168 @@
+//! The checkpoint: what one committed epoch says, and its bytes.
+//!
+//! The bytes are one JSON object and a last line `crc32c:<8 hex>` over everything before that line.
+//!
+//! | given | then |
+//! | --- | --- |
+//! | checksum missing or wrong | damaged |
+//! | `format` other than [`FORMAT`] | of another version |
+//! | a field that this version does not know, or one missing | damaged |
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::record::{Micros, Position};
+
+/// The format that this version writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// One committed epoch of one query.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The job's name.
+    pub job: String,
+    /// The query's name.
+    pub query: String,
+    /// Made at epoch 0; the same for all epochs of one history.
+    pub checkpoint: String,
+    /// The run that committed it.
+    pub run: String,
+    /// Its number.
+    pub epoch: u64,
+    /// When it was committed.
+    pub committed_at: Micros,
+    /// Whether an explicit command wrote it to step over or back.
+    pub rewound: bool,
+    /// What of the plan must not change between runs.
+    pub plan: serde_json::Value,
+    /// Each source's own bytes in base64, by input.
+    pub sources: BTreeMap<SmolStr, String>,
+    /// What each lane handed over.
+    pub lanes: Vec<LaneCut>,
+}
+
+/// What one lane hands over at a marker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaneCut {
+    /// The lane's name.
+    pub lane: SmolStr,
+    /// Where each of its partitions stands.
+    pub partitions: Vec<PartitionCut>,
+    /// The writer's own bytes in base64.
+    pub writer: Option<String>,
+    /// The names of the state objects of each step, oldest first, beginning with a whole one.
+    pub state: BTreeMap<SmolStr, Vec<String>>,
+}
+
+/// Where one partition stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartitionCut {
+    /// The step that reads it.
+    pub input: SmolStr,
+    /// Its name.
+    pub partition: SmolStr,
+    /// Where to read next.
+    pub position: Position,
+    /// Its watermark.
+    pub watermark: Option<Micros>,
+    /// Whether it has ended for good.
+    pub ended: bool,
+}
+
+/// Why bytes are not a checkpoint of this version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// Truncated or edited.
+    Checksum,
+    /// Of another version of the format.
+    Format(u64),
+    /// Not what this format says, although the checksum is right.
+    Content(String),
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Checksum => {
+                f.write_str("it is truncated or was edited: its checksum does not match")
+            }
+            Self::Format(format) => write!(
+                f,
+                "it has format {format}, and this version reads format {FORMAT}: use the version of thalweg that wrote it, or a newer one"
+            ),
+            Self::Content(why) => write!(f, "its content is not a checkpoint: {why}"),
+        }
+    }
+}
+
+impl fmt::Debug for Checkpoint {
+    /// Short: `notification#12 {invoices/0: 310, invoices/1: 298}`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{} ", self.query, self.epoch)?;
+        f.debug_map()
+            .entries(
+                self.partitions()
+                    .map(|cut| (cut.partition.as_str(), &cut.position)),
+            )
+            .finish()
+    }
+}
+
+const SEAL: &str = "crc32c:";
+
+impl Checkpoint {
+    /// All partitions of all lanes.
+    pub fn partitions(&self) -> impl Iterator<Item = &PartitionCut> {
+        self.lanes.iter().flat_map(|lane| &lane.partitions)
+    }
+
+    /// The names of all state objects that it needs.
+    pub fn objects(&self) -> impl Iterator<Item = &String> {
+        self.lanes
+            .iter()
+            .flat_map(|lane| lane.state.values().flatten())
+    }
+
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        // A value of plain strings, numbers and maps with string keys always has a JSON form.
+        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
+        bytes.push(b'\n');
+        let seal = format!("{SEAL}{:08x}\n", crc32c::crc32c(&bytes));
+        bytes.extend_from_slice(seal.as_bytes());
+        bytes
+    }
+
+    /// The checkpoint that the bytes hold.
+    ///
+    /// # Errors
+    /// See the table above. Never panics, whatever the bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        let seal_at = bytes
+            .len()
+            .checked_sub(SEAL.len() + 9)
+            .ok_or(Damage::Checksum)?;
+        let (content, seal) = bytes.split_at(seal_at);
+        if seal != format!("{SEAL}{:08x}\n", crc32c::crc32c(content)).as_bytes() {
+            return Err(Damage::Checksum);
+        }
+        let value: serde_json::Value =
+            serde_json::from_slice(content).map_err(|error| Damage::Content(error.to_string()))?;
+        let format = value
+            .get("format")
+            .and_then(serde_json::Value::as_u64)
+            .ok_or_else(|| Damage::Content("it has no format".into()))?;
+        if format != u64::from(FORMAT) {
+            return Err(Damage::Format(format));
+        }
+        serde_json::from_value(value).map_err(|error| Damage::Content(error.to_string()))
+    }
+}

@@ -1,0 +1,637 @@
+//! The coordinator of one run: begins epochs, collects reports in any order, commits in order, ends the run.
+//!
+//! 1. Each checkpoint interval it asks the ledger for a new epoch and sends the marker to all lanes. No epoch begins while
+//!    broker or store do not answer, or while too many are open.
+//! 2. A complete epoch becomes one checkpoint. Only then may sources forget and writers make visible.
+//! 3. To end, it stops the reading, commits one last epoch, and stops the lanes. A lane that falls ends the run at once;
+//!    there is no repair of a part.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use actix::clock::Instant;
+use actix::prelude::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use smol_str::SmolStr;
+use tokio::sync::oneshot;
+
+use crate::epoch::checkpoint::{Checkpoint, LaneCut, PartitionCut};
+use crate::epoch::checkpoint_log::CheckpointLog;
+use crate::epoch::ledger::{Complete, Epoch, LaneId, Ledger, Noted};
+use crate::epoch::messages::{Cut, News, Order};
+use crate::error::Failure;
+use crate::flow::partition::{STORE_RETRY, now};
+use crate::metrics::QueryMetrics;
+use crate::record::Position;
+use crate::sink::Sink;
+use crate::source::{Committed, Health, Source, Start};
+use crate::status::QueryStatus;
+use crate::workers::Workers;
+
+/// A living lane, seen from here.
+pub struct LaneHandle {
+    /// Its name.
+    pub name: SmolStr,
+    /// Where its orders go.
+    pub orders: Recipient<Order>,
+}
+
+/// Begins to read partitions that appeared: starts lanes, or tells the one lane of a gathered query. Gives the new lanes.
+pub type Launcher =
+    Box<dyn FnMut(&[(SmolStr, Start)], &Recipient<News>) -> Vec<(LaneId, LaneHandle)>>;
+
+/// How a run ended.
+#[derive(Debug, Default)]
+pub struct RunEnd {
+    /// Why it failed; None when it was stopped or its inputs ended.
+    pub failure: Option<Failure>,
+    /// The record that a lane fell at.
+    pub at: Option<String>,
+    /// Epochs it committed.
+    pub committed: u64,
+}
+
+/// What a coordinator is made of.
+pub struct CoordinatorSpec {
+    /// The newest checkpoint: epoch 0 at least.
+    pub newest: Checkpoint,
+    /// The run's id.
+    pub run: Arc<str>,
+    /// The log.
+    pub log: Arc<CheckpointLog>,
+    /// The inputs by name.
+    pub sources: Vec<(SmolStr, Arc<dyn Source>)>,
+    /// The output.
+    pub sink: Arc<dyn Sink>,
+    /// The dead-letter output.
+    pub dead: Option<Arc<dyn Sink>>,
+    /// Partitions to begin with, each with its input.
+    pub starts: Vec<(SmolStr, Start)>,
+    /// Starts lanes.
+    pub launcher: Launcher,
+    /// How often epochs begin.
+    pub checkpoint_interval: Duration,
+    /// How long an epoch may stay open while the other sides answer.
+    pub epoch_timeout: Duration,
+    /// How many epochs may be open.
+    pub open_epochs_max: usize,
+    /// How often to look for new partitions; None in a bounded run, which has an end and reads no further.
+    pub discover_interval: Option<Duration>,
+    /// Whether positions and lags are shown by partition.
+    pub partition_metrics: bool,
+    /// Blocking work.
+    pub workers: Workers,
+    /// Counters.
+    pub metrics: Arc<QueryMetrics>,
+    /// What the probes see.
+    pub status: Arc<QueryStatus>,
+    /// Told once, when all lanes are gone.
+    pub done: oneshot::Sender<RunEnd>,
+}
+
+/// How far the end of a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    No,
+    /// Reading has stopped, this epoch is the last.
+    LastEpoch(Epoch),
+    /// The lanes are told to stop.
+    Stopping,
+}
+
+/// The actor.
+pub struct Coordinator {
+    spec: CoordinatorSpec,
+    done: Option<oneshot::Sender<RunEnd>>,
+    end: RunEnd,
+    ending: Ending,
+    ledger: Ledger<Cut>,
+    lanes: BTreeMap<LaneId, LaneHandle>,
+    exhausted: BTreeSet<LaneId>,
+    /// Complete epochs whose turn has not come.
+    complete: VecDeque<Complete<Cut>>,
+    committing: bool,
+    /// Partitions that wait for others to end, by input.
+    waiting: Vec<(SmolStr, Start)>,
+    /// Every partition that was ever launched or waits, by input.
+    known: BTreeMap<SmolStr, BTreeSet<SmolStr>>,
+    discovering: bool,
+    store_away: Option<String>,
+    /// Since when broker and store answer: the time of an outage is not counted against an epoch.
+    answering_since: Instant,
+    origin: Instant,
+}
+
+/// To a coordinator: stop reading, commit one last epoch, end.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct StopRun;
+
+/// To a coordinator: end at once, without a last epoch.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AbandonRun;
+
+impl Coordinator {
+    /// A coordinator that launches its lanes when it is started.
+    pub fn new(mut spec: CoordinatorSpec) -> Self {
+        let (sender, _) = oneshot::channel();
+        let done = Some(std::mem::replace(&mut spec.done, sender));
+        Self {
+            ledger: Ledger::new(Epoch(spec.newest.epoch), spec.open_epochs_max),
+            done,
+            end: RunEnd::default(),
+            ending: Ending::No,
+            lanes: BTreeMap::new(),
+            exhausted: BTreeSet::new(),
+            complete: VecDeque::new(),
+            committing: false,
+            waiting: Vec::new(),
+            known: BTreeMap::new(),
+            discovering: false,
+            store_away: None,
+            answering_since: Instant::now(),
+            origin: Instant::now(),
+            spec,
+        }
+    }
+
+    /// Milliseconds since the coordinator was made: the ledger's clock.
+    fn clock(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Launches partitions whose predecessors have ended; the others wait.
+    fn launch(&mut self, starts: Vec<(SmolStr, Start)>, ctx: &mut Context<Self>) {
+        for (input, start) in &starts {
+            let known = self.known.entry(input.clone()).or_default();
+            known.insert(start.partition.clone());
+        }
+        let (ready, waiting) = starts
+            .into_iter()
+            .partition::<Vec<_>, _>(|(input, start)| self.may_start(input, start));
+        self.waiting.extend(waiting);
+        if !ready.is_empty() {
+            let news = ctx.address().recipient();
+            self.lanes.extend((self.spec.launcher)(&ready, &news));
+        }
+    }
+
+    /// Whether every partition that must end before this one has ended, or is not there any more.
+    fn may_start(&self, input: &SmolStr, start: &Start) -> bool {
+        start.after.iter().all(|parent| {
+            let ended = self
+                .spec
+                .newest
+                .partitions()
+                .any(|cut| cut.input == *input && cut.partition == *parent && cut.ended);
+            let known = self
+                .known
+                .get(input)
+                .is_some_and(|known| known.contains(parent));
+            ended || !known
+        })
+    }
+
+    /// Why no epoch may begin now.
+    fn away(&self) -> Option<String> {
+        if let Some(away) = &self.store_away {
+            return Some(format!(
+                "the checkpoint folder {} does not take anything: {away}",
+                self.spec.log.location()
+            ));
+        }
+        let sources = self.spec.sources.iter().map(|(_, source)| source.health());
+        let sinks = [Some(&self.spec.sink), self.spec.dead.as_ref()];
+        sources
+            .chain(sinks.into_iter().flatten().map(|sink| sink.health()))
+            .find_map(|health| match health {
+                Health::Up => None,
+                Health::Down(why) => Some(why),
+            })
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        let metrics = &self.spec.metrics;
+        metrics
+            .sink_in_flight
+            .set(i64::try_from(self.spec.sink.in_flight()).unwrap_or(i64::MAX));
+        if self.spec.partition_metrics {
+            for (partition, lag) in self
+                .spec
+                .sources
+                .iter()
+                .flat_map(|(_, source)| source.lag())
+            {
+                metrics.lag(&partition, lag);
+            }
+        }
+        if let Some(away) = self.away() {
+            self.answering_since = Instant::now();
+            self.spec.status.waiting(&away);
+            metrics.epochs_refused.inc();
+            return;
+        }
+        self.spec.status.running();
+        if let Some((epoch, begun, owing)) = self.ledger.oldest() {
+            let open = Duration::from_millis(self.clock().saturating_sub(begun))
+                .min(self.answering_since.elapsed());
+            if open > self.spec.epoch_timeout {
+                let names: Vec<&str> = owing
+                    .iter()
+                    .filter_map(|lane| self.lanes.get(lane).map(|handle| handle.name.as_str()))
+                    .take(5)
+                    .collect();
+                let failure = Failure::restart(format!(
+                    "epoch {} is open for longer than epochTimeout although broker and store answer; it waits for {}",
+                    epoch.0,
+                    names.join(", "),
+                ));
+                return self.fall(failure, None, ctx);
+            }
+        }
+        if self.ending != Ending::No {
+            return;
+        }
+        let now = self.clock();
+        match self.ledger.begin(self.lanes.keys().copied(), now) {
+            Some(epoch) => self.order(epoch),
+            None => metrics.epochs_refused.inc(),
+        }
+        self.commit_next(ctx);
+    }
+
+    fn order(&self, epoch: Epoch) {
+        for lane in self.lanes.values() {
+            lane.orders.do_send(Order::Cut(epoch));
+        }
+        self.show_open();
+    }
+
+    fn show_open(&self) {
+        let open = self.ledger.open() + self.complete.len();
+        let open = i64::try_from(open).unwrap_or(i64::MAX);
+        self.spec.metrics.epochs_open.set(open);
+    }
+
+    /// Stops reading and begins the last epoch.
+    fn finish(&mut self, failure: Option<Failure>, ctx: &mut Context<Self>) {
+        if let Some(failure) = failure {
+            self.end.failure.get_or_insert(failure);
+        }
+        if self.ending != Ending::No {
+            return;
+        }
+        for lane in self.lanes.values() {
+            lane.orders.do_send(Order::StopReading);
+        }
+        let now = self.clock();
+        let last = self.ledger.begin_last(self.lanes.keys().copied(), now);
+        self.ending = Ending::LastEpoch(last);
+        self.order(last);
+        self.commit_next(ctx);
+    }
+
+    /// The run is over: what is open will not be committed.
+    fn fall(&mut self, failure: Failure, at: Option<String>, ctx: &mut Context<Self>) {
+        self.end.failure.get_or_insert(failure);
+        if self.end.at.is_none() {
+            self.end.at = at;
+        }
+        self.stop_lanes(ctx);
+    }
+
+    fn stop_lanes(&mut self, ctx: &mut Context<Self>) {
+        self.ending = Ending::Stopping;
+        for lane in self.lanes.values() {
+            lane.orders.do_send(Order::Stop);
+        }
+        self.end_if_alone(ctx);
+    }
+
+    fn end_if_alone(&mut self, ctx: &mut Context<Self>) {
+        if self.ending == Ending::Stopping && self.lanes.is_empty() && !self.committing {
+            if let Some(done) = self.done.take() {
+                // Nobody waits only when the whole process is going down.
+                let _ = done.send(std::mem::take(&mut self.end));
+            }
+            ctx.stop();
+        }
+    }
+
+    /// Commits the oldest complete epoch, one at a time.
+    fn commit_next(&mut self, ctx: &mut Context<Self>) {
+        while let Some(complete) = self.ledger.complete() {
+            self.complete.push_back(complete);
+        }
+        self.show_open();
+        if self.committing || self.ending == Ending::Stopping {
+            return;
+        }
+        let Some(complete) = self.complete.pop_front() else {
+            return;
+        };
+        self.committing = true;
+        let checkpoint = Arc::new(self.checkpoint(&complete));
+        let prepared = complete
+            .reports
+            .into_iter()
+            .filter_map(|(lane, cut)| Some((lane, cut.writer?)))
+            .collect();
+        self.commit(checkpoint, complete.begun, prepared, ctx);
+    }
+
+    fn commit(
+        &mut self,
+        checkpoint: Arc<Checkpoint>,
+        begun: u64,
+        prepared: Vec<(LaneId, Vec<u8>)>,
+        ctx: &mut Context<Self>,
+    ) {
+        let (log, written) = (Arc::clone(&self.spec.log), Arc::clone(&checkpoint));
+        let work = self.spec.workers.run(move || log.commit(&written));
+        ctx.spawn(
+            work.into_actor(self)
+                .map(move |result, this, ctx| match result {
+                    Some(Ok(size)) => this.committed(&checkpoint, begun, size, prepared, ctx),
+                    Some(Err(error)) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                        this.committing = false;
+                        let failure = Failure::restart(format!(
+                            "another process has committed here: {error}"
+                        ));
+                        this.fall(failure, None, ctx);
+                    }
+                    failed => {
+                        let why = match failed {
+                            Some(Err(error)) => error.to_string(),
+                            _ => "writing it panicked, see the message above".to_owned(),
+                        };
+                        this.store(Some(why));
+                        if this.ending == Ending::Stopping {
+                            this.committing = false;
+                            return this.end_if_alone(ctx);
+                        }
+                        ctx.run_later(STORE_RETRY, move |this, ctx| {
+                            this.commit(checkpoint, begun, prepared, ctx);
+                        });
+                    }
+                }),
+        );
+    }
+
+    fn committed(
+        &mut self,
+        checkpoint: &Arc<Checkpoint>,
+        begun: u64,
+        size: u64,
+        prepared: Vec<(LaneId, Vec<u8>)>,
+        ctx: &mut Context<Self>,
+    ) {
+        self.committing = false;
+        self.store(None);
+        self.end.committed += 1;
+        let metrics = &self.spec.metrics;
+        metrics.epochs_committed.inc();
+        metrics
+            .epoch_duration
+            .observe(self.clock().saturating_sub(begun).saturating_mul(1000));
+        metrics
+            .checkpoint_bytes
+            .set(i64::try_from(size).unwrap_or(i64::MAX));
+        metrics
+            .checkpoint_committed_at
+            .store(checkpoint.committed_at / 1_000_000, Relaxed);
+        self.spec.newest = Checkpoint::clone(checkpoint);
+        for (lane, bytes) in prepared {
+            if let Some(handle) = self.lanes.get(&lane) {
+                handle.orders.do_send(Order::Committed(bytes));
+            }
+        }
+        self.thank();
+        let waiting = std::mem::take(&mut self.waiting);
+        if !waiting.is_empty() && self.ending == Ending::No {
+            self.launch(waiting, ctx);
+        }
+        if self.ending == Ending::LastEpoch(Epoch(checkpoint.epoch)) {
+            return self.stop_lanes(ctx);
+        }
+        if self.ending == Ending::Stopping {
+            return self.end_if_alone(ctx);
+        }
+        self.commit_next(ctx);
+    }
+
+    /// Tells the sources what is safe, and the metrics where the partitions stand.
+    fn thank(&self) {
+        let id: Arc<str> = Arc::from(self.spec.newest.checkpoint.as_str());
+        for (input, source) in &self.spec.sources {
+            let positions: Vec<(SmolStr, Position)> = self
+                .spec
+                .newest
+                .partitions()
+                .filter(|cut| cut.input == *input)
+                .map(|cut| (cut.partition.clone(), cut.position.clone()))
+                .collect();
+            if self.spec.partition_metrics {
+                for (partition, position) in &positions {
+                    if let Position::Number(number) = position {
+                        self.spec.metrics.position(partition, *number);
+                    }
+                }
+            }
+            let committed = Committed {
+                checkpoint: Arc::clone(&id),
+                epoch: self.spec.newest.epoch,
+                positions,
+            };
+            let source = Arc::clone(source);
+            // Counted by the workers although nobody waits here: a new run begins only after it.
+            drop(self.spec.workers.run(move || source.forget(&committed)));
+        }
+    }
+
+    /// The checkpoint that the newest one becomes with these reports.
+    fn checkpoint(&self, complete: &Complete<Cut>) -> Checkpoint {
+        let mut checkpoint = self.spec.newest.clone();
+        checkpoint.run = self.spec.run.to_string();
+        checkpoint.epoch = complete.epoch.0;
+        checkpoint.committed_at = now();
+        checkpoint.rewound = false;
+        for (input, source) in &self.spec.sources {
+            if let Some(bytes) = source.save() {
+                checkpoint
+                    .sources
+                    .insert(input.clone(), BASE64.encode(bytes));
+            }
+        }
+        for (id, cut) in &complete.reports {
+            let Some(name) = self.lane_name(*id) else {
+                continue;
+            };
+            merge(&mut checkpoint.lanes, name, cut);
+        }
+        checkpoint
+    }
+
+    fn lane_name(&self, id: LaneId) -> Option<&SmolStr> {
+        self.lanes.get(&id).map(|handle| &handle.name)
+    }
+
+    fn store(&mut self, away: Option<String>) {
+        match (&away, &self.store_away) {
+            (Some(why), None) => {
+                tracing::warn!(
+                    why,
+                    location = self.spec.log.location(),
+                    "the checkpoint folder takes nothing; rows flow on, no epoch is committed"
+                );
+            }
+            (None, Some(_)) => tracing::info!("the checkpoint folder takes checkpoints again"),
+            _ => {}
+        }
+        if away.is_some() {
+            self.answering_since = Instant::now();
+        }
+        self.store_away = away;
+    }
+
+    fn discover(&mut self, ctx: &mut Context<Self>) {
+        if self.discovering || self.ending != Ending::No {
+            return;
+        }
+        self.discovering = true;
+        let sources = self.spec.sources.clone();
+        let known = self.known.clone();
+        let work = self.spec.workers.run(move || {
+            let mut found = Vec::new();
+            for (input, source) in sources {
+                let known: Vec<SmolStr> =
+                    known.get(&input).into_iter().flatten().cloned().collect();
+                let starts = source.discover(&known)?;
+                found.extend(starts.into_iter().map(|start| (input.clone(), start)));
+            }
+            Ok::<_, Failure>(found)
+        });
+        ctx.spawn(work.into_actor(self).map(|found, this, ctx| {
+            this.discovering = false;
+            match found {
+                Some(Ok(found)) => {
+                    for (_, start) in &found {
+                        tracing::info!(partition = %start.partition, position = %start.position, "a new partition is read");
+                    }
+                    if this.ending == Ending::No {
+                        this.launch(found, ctx);
+                    }
+                }
+                Some(Err(failure)) => this.fall(failure, None, ctx),
+                None => {}
+            }
+        }));
+    }
+}
+
+/// Puts a lane's cut into the lanes of a checkpoint. A lane's partitions and state objects that the cut does not name
+/// stay as they are.
+fn merge(lanes: &mut Vec<LaneCut>, name: &SmolStr, cut: &Cut) {
+    // A partition that another lane had before (a query that was gathered) has moved.
+    let moved = |part: &PartitionCut| {
+        cut.partitions
+            .iter()
+            .any(|new| new.input == part.input && new.partition == part.partition)
+    };
+    for lane in lanes.iter_mut() {
+        lane.partitions.retain(|part| !moved(part));
+    }
+    lanes.retain(|lane| lane.lane == *name || !lane.partitions.is_empty());
+    let place = lanes
+        .iter()
+        .position(|lane| lane.lane == *name)
+        .unwrap_or_else(|| {
+            lanes.push(LaneCut {
+                lane: name.clone(),
+                partitions: Vec::new(),
+                writer: None,
+                state: BTreeMap::new(),
+            });
+            lanes.len() - 1
+        });
+    let lane = &mut lanes[place];
+    lane.partitions.extend(cut.partitions.iter().cloned());
+    lane.writer = cut.writer.as_ref().map(|bytes| BASE64.encode(bytes));
+    for object in &cut.state {
+        let chain = lane.state.entry(object.step.clone()).or_default();
+        if object.whole {
+            chain.clear();
+        }
+        chain.push(object.object.clone());
+    }
+}
+
+impl Actor for Coordinator {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let starts = std::mem::take(&mut self.spec.starts);
+        self.launch(starts, ctx);
+        self.spec.status.running();
+        ctx.run_interval(self.spec.checkpoint_interval, Self::tick);
+        match self.spec.discover_interval {
+            Some(interval) => {
+                ctx.run_interval(interval, Self::discover);
+            }
+            // A bounded run without any partition is over before it began.
+            None if self.lanes.is_empty() => self.finish(None, ctx),
+            None => {}
+        }
+    }
+}
+
+impl Handler<News> for Coordinator {
+    type Result = ();
+
+    fn handle(&mut self, news: News, ctx: &mut Context<Self>) {
+        match news {
+            News::Report { lane, epoch, cut } => {
+                if self.ledger.report(epoch, lane, cut) == Noted::Unexpected {
+                    tracing::debug!(?lane, ?epoch, "a report that nobody waits for");
+                }
+                self.commit_next(ctx);
+            }
+            News::Exhausted(lane) => {
+                self.exhausted.insert(lane);
+                let all = self.lanes.keys().all(|lane| self.exhausted.contains(lane));
+                if all && self.waiting.is_empty() && self.spec.discover_interval.is_none() {
+                    self.finish(None, ctx);
+                }
+            }
+            News::Refused { lane: _, failure } => self.finish(Some(failure), ctx),
+            News::Store(away) => self.store(away),
+            News::Gone { lane, failure, at } => {
+                self.lanes.remove(&lane);
+                match failure {
+                    Some(failure) => self.fall(failure, at, ctx),
+                    None => self.end_if_alone(ctx),
+                }
+            }
+        }
+    }
+}
+
+impl Handler<StopRun> for Coordinator {
+    type Result = ();
+
+    fn handle(&mut self, _: StopRun, ctx: &mut Context<Self>) {
+        self.finish(None, ctx);
+    }
+}
+
+impl Handler<AbandonRun> for Coordinator {
+    type Result = ();
+
+    fn handle(&mut self, _: AbandonRun, ctx: &mut Context<Self>) {
+        self.stop_lanes(ctx);
+    }
+}

@@ -1,0 +1,90 @@
+//! Every control message of the engine, on one screen.
+//!
+//! ```text
+//!   coordinator ── Order ──► lane          lane ── News ──► coordinator
+//! ```
+//!
+//! One life of a run, seen from a lane: `Cut` any number of times, each answered by one `Report` (in any order, and only
+//! after delivery); `Read` any number of times in a gathered query; `StopReading` at most once; `Stop` last. A lane sends
+//! `Gone` as its very last word, however it ends. Both sides hold only the other's `Recipient`.
+
+use actix::Message;
+use smol_str::SmolStr;
+
+use crate::epoch::checkpoint::PartitionCut;
+use crate::epoch::ledger::{Epoch, LaneId};
+use crate::error::Failure;
+use crate::flow::partition::Reading;
+
+/// From the coordinator to a lane.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub enum Order {
+    /// The marker: end the epoch here.
+    Cut(Epoch),
+    /// Read one more partition.
+    Read(Box<Reading>),
+    /// The epoch is committed: make visible what the writer had prepared in it.
+    Committed(Vec<u8>),
+    /// Take no further record; markers are still answered.
+    StopReading,
+    /// End.
+    Stop,
+}
+
+/// From a lane to the coordinator.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub enum News {
+    /// A cut that is safe: everything before it is delivered, its state is on disk.
+    Report {
+        /// Who.
+        lane: LaneId,
+        /// Which epoch.
+        epoch: Epoch,
+        /// What.
+        cut: Cut,
+    },
+    /// All partitions of the lane have ended.
+    Exhausted(LaneId),
+    /// A record failed and the job says `fail`: the lane has stopped before it.
+    Refused {
+        /// Who.
+        lane: LaneId,
+        /// What to tell the user.
+        failure: Failure,
+    },
+    /// The store of state answers again (None), or does not (why).
+    Store(Option<String>),
+    /// The lane is no more.
+    Gone {
+        /// Who.
+        lane: LaneId,
+        /// Why; None when it was told to stop.
+        failure: Option<Failure>,
+        /// The record it was at when it fell, as `partition@position`.
+        at: Option<String>,
+    },
+}
+
+/// What a lane hands over at a marker.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cut {
+    /// Where its partitions stand.
+    pub partitions: Vec<PartitionCut>,
+    /// The bytes its writer prepared.
+    pub writer: Option<Vec<u8>>,
+    /// The objects written for this epoch.
+    pub state: Vec<StateObject>,
+}
+
+/// One object of state that an epoch has written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateObject {
+    /// The step's name.
+    pub step: SmolStr,
+    /// The object's name in the folder `state`.
+    pub object: String,
+    /// Whether it holds the whole state.
+    pub whole: bool,
+}

@@ -1,0 +1,236 @@
+//! Where checkpoints and state lie: named, immutable objects that are safe once `put` has returned.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// An object as `list` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name within the folder.
+    pub name: String,
+    /// Its bytes.
+    pub size: u64,
+    /// When it was written.
+    pub modified: SystemTime,
+}
+
+/// Objects by name; a name is `folder/object`. Methods block.
+pub trait Store: Send + Sync {
+    /// Writes a new object; durable when it returns, and never visible in part. An object of that name must not exist.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or what the medium says. The object may then exist or not; it is never damaged.
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// The bytes of an object.
+    ///
+    /// # Errors
+    /// `NotFound`, or what the medium says.
+    fn get(&self, name: &str) -> io::Result<Vec<u8>>;
+
+    /// The objects of a folder, in order of their names; empty when there is no such folder.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn list(&self, folder: &str) -> io::Result<Vec<Entry>>;
+
+    /// Removes an object; one that is not there is no error.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Where it is, for messages.
+    fn location(&self) -> String;
+
+    /// A note of the newest committed epoch beside the objects, so that a newest object that was deleted is noticed. Not
+    /// durable: after a power cut it may be behind, never ahead.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn note(&self, epoch: u64) -> io::Result<()>;
+
+    /// The note; None when there is none.
+    fn noted(&self) -> Option<u64>;
+}
+
+/// A local folder, locked by one process at a time.
+pub struct FolderStore {
+    root: PathBuf,
+    lock: Option<File>,
+}
+
+/// Why a folder cannot be opened for writing.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another process has it.
+    InUse {
+        /// Its process id, where it wrote it.
+        by: Option<u32>,
+    },
+    /// What the system says, with what was tried.
+    Io(String, io::Error),
+}
+
+impl FolderStore {
+    /// Opens a folder to read only: nothing is locked, made or changed.
+    pub fn read_only(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            lock: None,
+        }
+    }
+
+    /// Makes the folder where it is missing, locks it, and removes what an interrupted `put` has left.
+    ///
+    /// # Errors
+    /// When another process has it, or it cannot be written.
+    pub fn lock(root: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        let root = root.into();
+        for folder in ["epochs", "state"] {
+            fs::create_dir_all(root.join(folder))
+                .map_err(|error| OpenError::Io("cannot make the folder".into(), error))?;
+        }
+        let lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(root.join("lock"))
+            .map_err(|error| OpenError::Io("cannot open the file `lock`".into(), error))?;
+        // SAFETY: flock on a descriptor that `lock` owns; it has no memory effects.
+        if unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
+            let error = io::Error::last_os_error();
+            if error.kind() == io::ErrorKind::WouldBlock {
+                let text = fs::read_to_string(root.join("lock")).unwrap_or_default();
+                let by = text
+                    .split_whitespace()
+                    .skip_while(|word| *word != "pid")
+                    .nth(1)
+                    .and_then(|word| word.parse().ok());
+                return Err(OpenError::InUse { by });
+            }
+            return Err(OpenError::Io("cannot lock the file `lock`".into(), error));
+        }
+        let store = Self {
+            root,
+            lock: Some(lock),
+        };
+        for folder in ["epochs", "state"] {
+            let leftovers = fs::read_dir(store.root.join(folder))
+                .map_err(|error| OpenError::Io("cannot list the folder".into(), error))?;
+            for entry in leftovers.flatten() {
+                if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+                    // A temporary file that cannot be removed harms nobody.
+                    let _ = fs::remove_file(entry.path());
+                }
+            }
+        }
+        if let Some(noted) = store.noted() {
+            // Writes the process id beside the note that was there.
+            store
+                .note(noted)
+                .map_err(|error| OpenError::Io("cannot write the file `lock`".into(), error))?;
+        }
+        Ok(store)
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+/// How the names of unfinished objects begin.
+const TEMPORARY: &str = ".tmp-";
+
+impl Store for FolderStore {
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.root.join(name);
+        if path.exists() {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("{} exists", path.display()),
+            ));
+        }
+        let folder = path.parent().unwrap_or(&self.root);
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = folder.join(format!("{TEMPORARY}{file_name}"));
+        let written = (|| {
+            let mut file = File::create(&temporary)?;
+            file.write_all(bytes)?;
+            file.sync_data()?;
+            fs::rename(&temporary, &path)?;
+            // The rename itself is safe only when the folder is.
+            File::open(folder)?.sync_all()
+        })();
+        if written.is_err() {
+            // After a failed fsync nobody knows what is on disk: the object must not be taken for whole.
+            let _ = fs::remove_file(&temporary);
+            let _ = fs::remove_file(&path);
+        }
+        written
+    }
+
+    fn get(&self, name: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.root.join(name))
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
+        let entries = match fs::read_dir(self.root.join(folder)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(TEMPORARY) {
+                continue;
+            }
+            let about = match entry.metadata() {
+                Ok(about) => about,
+                // Removed since: a reader beside the running job may see that.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            found.push(Entry {
+                name,
+                size: about.len(),
+                modified: about.modified()?,
+            });
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.root.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn location(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn note(&self, epoch: u64) -> io::Result<()> {
+        use std::os::unix::fs::FileExt;
+        let Some(lock) = &self.lock else {
+            return Ok(());
+        };
+        // One write of a fixed length, so that a crash leaves either the old or the new note.
+        let note = format!("epoch {epoch:020} pid {:010}\n", std::process::id());
+        lock.write_all_at(note.as_bytes(), 0)
+    }
+
+    fn noted(&self) -> Option<u64> {
+        let text = fs::read_to_string(self.root.join("lock")).ok()?;
+        text.split_whitespace().nth(1)?.parse().ok()
+    }
+}

@@ -1,0 +1,721 @@
+//! The partition actor: one lane with its pipeline. It owns its positions, its operators, its state and its writer.
+//!
+//! Rows come in by its only door, the streams of its partitions; control comes as mail. Between two rows nothing is in
+//! flight except inside the sink, so a marker found there is a clean cut.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context as Poller, Poll, Waker};
+use std::time::Duration;
+
+use actix::prelude::*;
+use futures_util::Stream;
+use smol_str::SmolStr;
+
+use crate::epoch::checkpoint::PartitionCut;
+use crate::epoch::ledger::{Epoch, LaneId};
+use crate::epoch::messages::{Cut, News, Order, StateObject};
+use crate::epoch::store::Store;
+use crate::error::{Failure, RecordError};
+use crate::flow::pipeline::{Pipeline, Step, Target};
+use crate::flow::watermark::Watermarks;
+use crate::metrics::QueryMetrics;
+use crate::operator::{Progress, StateChanges};
+use crate::record::{Body, Micros, Partition, Position, Record, Skip};
+use crate::row::Row;
+use crate::sink::{LocalFuture, Origin, Readiness, Sink, Writer, WriterContext};
+use crate::source::{RecordStream, Source, SourceEvent};
+use crate::workers::Workers;
+
+/// One partition to read, and from where.
+pub struct Reading {
+    /// Which.
+    pub partition: Arc<Partition>,
+    /// From which source.
+    pub source: Arc<dyn Source>,
+    /// Where its rows enter the pipeline.
+    pub entry: Target,
+    /// The first position to read.
+    pub from: Position,
+    /// The end of a bounded run.
+    pub until: Option<Position>,
+    /// Its watermark as of the checkpoint.
+    pub watermark: Option<Micros>,
+}
+
+/// What a record that fails does.
+#[derive(Clone)]
+pub enum OnError {
+    /// The query ends.
+    Fail,
+    /// It is skipped and counted.
+    Skip,
+    /// It goes to another table.
+    DeadLetter(DeadLetters),
+}
+
+/// Makes the row of a dead letter.
+pub type DeadLetterRow = Arc<dyn Fn(&Record, &RecordError) -> Row + Send + Sync>;
+
+/// Where bad records go.
+#[derive(Clone)]
+pub struct DeadLetters {
+    /// The table.
+    pub sink: Arc<dyn Sink>,
+    /// Makes its row of a record and its error.
+    pub row: DeadLetterRow,
+}
+
+/// Everything a lane is made of. Sent to the thread that it will live on.
+pub struct LaneSpec {
+    /// Its number in this run.
+    pub id: LaneId,
+    /// Its name, unique in the query and the same after every restart.
+    pub name: SmolStr,
+    /// The run's id.
+    pub run: Arc<str>,
+    /// The partitions it begins with.
+    pub readings: Vec<Reading>,
+    /// Makes its operators, on its own thread.
+    pub steps: Box<dyn FnOnce() -> Vec<Step> + Send>,
+    /// The state of its steps.
+    pub state: BTreeMap<SmolStr, Vec<StateChanges>>,
+    /// What its writer had prepared in the newest checkpoint.
+    pub prepared: Option<Vec<u8>>,
+    /// The output.
+    pub sink: Arc<dyn Sink>,
+    /// What becomes of bad records.
+    pub on_error: OnError,
+    /// Whether messages may quote what a record holds.
+    pub show_records: bool,
+    /// The trigger's interval; None when continuous.
+    pub trigger: Option<Duration>,
+    /// Where its reports go.
+    pub coordinator: Recipient<News>,
+    /// Where its state goes.
+    pub store: Arc<dyn Store>,
+    /// Where that is done.
+    pub workers: Workers,
+    /// What it counts into.
+    pub metrics: Arc<QueryMetrics>,
+}
+
+/// A partition that is being read.
+struct Reader {
+    partition: Arc<Partition>,
+    entry: Target,
+    position: Position,
+    /// Whether its end is only that of this run.
+    bounded: bool,
+    ended: bool,
+}
+
+/// Counts since the last hand-over to the metrics.
+#[derive(Default)]
+struct Tally {
+    records: u64,
+    bytes: u64,
+    rows: u64,
+}
+
+/// The actor.
+pub struct Lane {
+    spec: LaneSpec,
+    pipeline: Option<Pipeline>,
+    dead: Option<Box<dyn Writer>>,
+    readers: Vec<Reader>,
+    watermarks: Watermarks,
+    gate: Rc<Gate>,
+    tally: Tally,
+    /// The reader whose record is being processed: what a panic was at.
+    at: Option<usize>,
+    /// Slices of `advance` or `tick` that are still to be emitted.
+    more: bool,
+    failure: Option<Failure>,
+    told_to_stop: bool,
+    refused: bool,
+}
+
+/// Lets records in, or not: closed while the writer is full, ended for good when reading stops.
+#[derive(Default)]
+struct Gate {
+    closed: Cell<u32>,
+    ended: Cell<bool>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Gate {
+    /// All streams of a lane are polled by one task, so one waker nearly always serves them all.
+    fn register(&self, waker: &Waker) {
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.iter().any(|known| known.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+
+    fn wake(&self) {
+        for waker in self.waiting.borrow_mut().drain(..) {
+            waker.wake();
+        }
+    }
+}
+
+/// A partition's stream behind the lane's gate.
+struct Gated {
+    reader: usize,
+    inner: RecordStream,
+    gate: Rc<Gate>,
+}
+
+impl Stream for Gated {
+    type Item = (usize, SourceEvent);
+
+    fn poll_next(mut self: Pin<&mut Self>, poller: &mut Poller<'_>) -> Poll<Option<Self::Item>> {
+        if self.gate.ended.get() {
+            return Poll::Ready(None);
+        }
+        if self.gate.closed.get() > 0 {
+            self.gate.register(poller.waker());
+            return Poll::Pending;
+        }
+        let reader = self.reader;
+        let polled = self.inner.as_mut().poll_next(poller);
+        if polled.is_pending() {
+            // StopReading must end the stream even if nothing ever comes.
+            self.gate.register(poller.waker());
+        }
+        polled.map(|event| event.map(|event| (reader, event)))
+    }
+}
+
+impl Lane {
+    /// A lane that begins to read when it is started.
+    pub fn new(spec: LaneSpec) -> Self {
+        Self {
+            spec,
+            pipeline: None,
+            dead: None,
+            readers: Vec::new(),
+            watermarks: Watermarks::default(),
+            gate: Rc::default(),
+            tally: Tally::default(),
+            at: None,
+            more: false,
+            failure: None,
+            told_to_stop: false,
+            refused: false,
+        }
+    }
+
+    fn open(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        let context = || WriterContext {
+            lane: self.spec.name.to_string(),
+            observer: Arc::clone(&self.spec.metrics) as _,
+        };
+        let mut writer = self.spec.sink.open(context())?;
+        writer.abort()?;
+        if let Some(prepared) = self.spec.prepared.take() {
+            writer.commit(&prepared)?;
+        }
+        if let OnError::DeadLetter(dead) = &self.spec.on_error {
+            self.dead = Some(dead.sink.open(context())?);
+        }
+        let steps = std::mem::replace(&mut self.spec.steps, Box::new(Vec::new))();
+        let mut pipeline = Pipeline::new(steps, writer)?;
+        pipeline.restore(&std::mem::take(&mut self.spec.state))?;
+        self.pipeline = Some(pipeline);
+        for reading in std::mem::take(&mut self.spec.readings) {
+            self.read(reading, ctx)?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, reading: Reading, ctx: &mut Context<Self>) -> Result<(), Failure> {
+        let inner =
+            reading
+                .source
+                .read(&reading.partition, &reading.from, reading.until.as_ref())?;
+        let reader = self.watermarks.add(reading.watermark);
+        self.readers.push(Reader {
+            partition: reading.partition,
+            entry: reading.entry,
+            position: reading.from,
+            bounded: reading.until.is_some(),
+            ended: false,
+        });
+        ctx.add_stream(Gated {
+            reader,
+            inner,
+            gate: Rc::clone(&self.gate),
+        });
+        Ok(())
+    }
+
+    fn fail(&mut self, failure: Failure, ctx: &mut Context<Self>) {
+        self.gate.ended.set(true);
+        self.gate.wake();
+        self.failure.get_or_insert(failure);
+        ctx.stop();
+    }
+
+    /// Takes one record all the way.
+    fn take(&mut self, reader: usize, record: &Record, ctx: &mut Context<Self>) {
+        let (Some(pipeline), Some(from)) = (&mut self.pipeline, self.readers.get_mut(reader))
+        else {
+            return;
+        };
+        self.at = Some(reader);
+        self.tally.records += 1;
+        self.tally.bytes += u64::from(record.size);
+        let metrics = &self.spec.metrics;
+        if let Some(time) = record.meta.record_time {
+            metrics
+                .received
+                .observe(u64::try_from(record.meta.taken_at - time).unwrap_or(0));
+        }
+        let outcome = match &record.body {
+            Body::Row(row) => match pipeline.process(from.entry, row, &record.meta) {
+                Ok(rows) => {
+                    self.tally.rows += u64::from(rows);
+                    Ok(pipeline.accept())
+                }
+                Err(error) => {
+                    pipeline.reject();
+                    Err(error)
+                }
+            },
+            Body::Skipped(skip) => {
+                metrics.skipped[match skip {
+                    Skip::Tombstone => 0,
+                    Skip::Malformed => 1,
+                }]
+                .inc();
+                Ok(Ok(Readiness::Ready))
+            }
+            Body::Bad(error) => Err((**error).clone()),
+        };
+        match outcome {
+            Ok(Ok(readiness)) => {
+                metrics
+                    .processed
+                    .observe_duration(record.meta.taken.elapsed());
+                from.position.clone_from(&record.next);
+                if let Some(watermark) = pipeline.take_watermark()
+                    && let Some(now) = self.watermarks.observe(reader, watermark)
+                {
+                    self.advance(now, ctx);
+                }
+                if readiness == Readiness::Full
+                    && let Some(pipeline) = &mut self.pipeline
+                {
+                    let drained = pipeline.writer().drained();
+                    self.pause(drained, ctx);
+                }
+            }
+            Ok(Err(failure)) => self.fail(failure, ctx),
+            Err(error) => self.bad(reader, record, &error, ctx),
+        }
+        self.at = None;
+        if self.tally.records >= 256 {
+            self.hand_over();
+        }
+    }
+
+    /// A record that failed: the job's policy for it.
+    fn bad(
+        &mut self,
+        reader: usize,
+        record: &Record,
+        error: &RecordError,
+        ctx: &mut Context<Self>,
+    ) {
+        self.spec.metrics.errors[error.class as usize].inc();
+        let from = &self.readers[reader];
+        let place = format!("{}@{}", from.partition, record.meta.position);
+        let mut reason = error.reason.to_string();
+        if self.spec.show_records
+            && let Some(content) = &error.content
+        {
+            reason = format!("{reason}: {content}");
+        }
+        match &self.spec.on_error {
+            OnError::Fail => {
+                tracing::error!(place, reason, "a record failed and onError is 'fail'");
+                self.refused = true;
+                self.gate.ended.set(true);
+                self.gate.wake();
+                self.spec.coordinator.do_send(News::Refused {
+                    lane: self.spec.id,
+                    failure: Failure::end(format!(
+                        "the record {place} failed ({}): {reason}. The query ends here, because onError is 'fail'. \
+                         To step over this record: thalweg checkpoint set {} --skip {place}",
+                        error.class.name(),
+                        self.spec.store.location(),
+                    )),
+                });
+                return;
+            }
+            OnError::Skip => {
+                tracing::warn!(place, reason, "a record failed and is skipped");
+            }
+            OnError::DeadLetter(dead) => {
+                tracing::debug!(
+                    place,
+                    reason,
+                    "a record failed and goes to the dead letters"
+                );
+                let row = (dead.row)(record, error);
+                let Some(writer) = &mut self.dead else {
+                    return;
+                };
+                let origin = Origin {
+                    meta: &record.meta,
+                    index: 0,
+                };
+                if let Err(error) = writer.write(&row, origin) {
+                    writer.reject();
+                    let failure = Failure::end(format!(
+                        "the record {place} failed, and the dead-letter table cannot take it: {}",
+                        error.reason
+                    ));
+                    self.fail(failure, ctx);
+                    return;
+                }
+                self.spec.metrics.dead_letters.inc();
+                match writer.accept() {
+                    Ok(Readiness::Ready) => {}
+                    Ok(Readiness::Full) => {
+                        let drained = writer.drained();
+                        self.pause(drained, ctx);
+                    }
+                    Err(failure) => {
+                        self.fail(failure, ctx);
+                        return;
+                    }
+                }
+            }
+        }
+        self.readers[reader].position.clone_from(&record.next);
+    }
+
+    /// Takes no further record until the writer has drained. Mail is still read.
+    fn pause(&mut self, drained: LocalFuture<Result<(), Failure>>, ctx: &mut Context<Self>) {
+        self.gate.closed.set(self.gate.closed.get() + 1);
+        ctx.spawn(
+            drained
+                .into_actor(self)
+                .map(|drained, lane, ctx| match drained {
+                    Ok(()) => {
+                        lane.gate.closed.set(lane.gate.closed.get() - 1);
+                        lane.gate.wake();
+                    }
+                    Err(failure) => lane.fail(failure, ctx),
+                }),
+        );
+    }
+
+    /// The watermark has moved.
+    fn advance(&mut self, watermark: Micros, ctx: &mut Context<Self>) {
+        if let Some(pipeline) = &mut self.pipeline {
+            let progress = pipeline.advance(watermark);
+            self.emitted(progress, ctx);
+        }
+    }
+
+    /// After `advance`, `tick` or `resume`: hands over what they emitted and plans the next slice.
+    fn emitted(&mut self, progress: Result<Progress, RecordError>, ctx: &mut Context<Self>) {
+        let Some(pipeline) = &mut self.pipeline else {
+            return;
+        };
+        let progress = match progress {
+            Ok(progress) => progress,
+            Err(error) => {
+                pipeline.reject();
+                let failure = Failure::end(format!("a result could not be emitted: {error}"));
+                return self.fail(failure, ctx);
+            }
+        };
+        match pipeline.accept() {
+            Ok(Readiness::Ready) => {}
+            Ok(Readiness::Full) => {
+                let drained = pipeline.writer().drained();
+                self.pause(drained, ctx);
+            }
+            Err(failure) => return self.fail(failure, ctx),
+        }
+        if progress == Progress::More && !self.more {
+            self.more = true;
+            // By way of the mailbox, so that markers and other lanes get their turn between two slices.
+            ctx.notify(Resume);
+        }
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        let now = now();
+        let Some(pipeline) = &mut self.pipeline else {
+            return;
+        };
+        let progress = pipeline.tick(now);
+        self.emitted(progress, ctx);
+        if let Some(pipeline) = &mut self.pipeline
+            && let Err(failure) = pipeline.writer().tick(now)
+        {
+            self.fail(failure, ctx);
+        }
+    }
+
+    /// The cut, and aside from the row path the report.
+    fn cut(&mut self, epoch: Epoch, ctx: &mut Context<Self>) {
+        let begun = std::time::Instant::now();
+        let Some(pipeline) = &mut self.pipeline else {
+            return;
+        };
+        let partitions = self
+            .readers
+            .iter()
+            .enumerate()
+            .map(|(index, reader)| PartitionCut {
+                input: reader.partition.input.clone(),
+                partition: reader.partition.name.clone(),
+                position: reader.position.clone(),
+                watermark: self.watermarks.of(index),
+                ended: reader.ended && !reader.bounded,
+            })
+            .collect();
+        let state = pipeline.save();
+        let writer = pipeline.writer().prepare();
+        let delivered = pipeline.writer().delivered();
+        let dead = self.dead.as_mut().map(|writer| writer.delivered());
+        self.spec.metrics.cut.observe_duration(begun.elapsed());
+        self.hand_over();
+
+        let (lane, coordinator) = (self.spec.id, self.spec.coordinator.clone());
+        let saved = self.save_aside(epoch, state);
+        ctx.spawn(
+            async move {
+                // State first: it is being written while the sink still delivers.
+                let state = saved.await;
+                delivered.await?;
+                if let Some(dead) = dead {
+                    dead.await?;
+                }
+                coordinator.do_send(News::Report {
+                    lane,
+                    epoch,
+                    cut: Cut {
+                        partitions,
+                        writer,
+                        state,
+                    },
+                });
+                Ok(())
+            }
+            .into_actor(self)
+            .map(|reported: Result<(), Failure>, lane, ctx| {
+                if let Err(failure) = reported {
+                    lane.fail(failure, ctx);
+                }
+            }),
+        );
+    }
+
+    /// Writes the state objects of one epoch; a store that does not take them is asked again until it does.
+    fn save_aside(
+        &self,
+        epoch: Epoch,
+        state: Vec<(SmolStr, StateChanges)>,
+    ) -> impl Future<Output = Vec<StateObject>> + use<> {
+        let (run, lane) = (Arc::clone(&self.spec.run), self.spec.name.clone());
+        let (store, workers) = (Arc::clone(&self.spec.store), self.spec.workers.clone());
+        let coordinator = self.spec.coordinator.clone();
+        async move {
+            let mut objects = Vec::with_capacity(state.len());
+            for (step, changes) in state {
+                let object = format!("{run}-{}-{}-{}", epoch.0, plain(&lane), plain(&step));
+                let whole = changes.whole;
+                let bytes = Arc::new(changes.bytes);
+                let mut away = false;
+                loop {
+                    let (store, name) = (Arc::clone(&store), format!("state/{object}"));
+                    let bytes = Arc::clone(&bytes);
+                    let written = workers.run(move || store.put(&name, &bytes)).await;
+                    match written {
+                        Some(Ok(())) => break,
+                        Some(Err(error)) => {
+                            away = true;
+                            coordinator.do_send(News::Store(Some(error.to_string())));
+                        }
+                        None => {}
+                    }
+                    actix::clock::sleep(STORE_RETRY).await;
+                }
+                if away {
+                    coordinator.do_send(News::Store(None));
+                }
+                objects.push(StateObject {
+                    step,
+                    object,
+                    whole,
+                });
+            }
+            objects
+        }
+    }
+
+    /// Hands the counts over to the metrics.
+    fn hand_over(&mut self) {
+        let tally = std::mem::take(&mut self.tally);
+        if tally.records > 0 {
+            self.spec.metrics.records_in.inc_by(tally.records);
+            self.spec.metrics.bytes_in.inc_by(tally.bytes);
+            self.spec.metrics.records_out.inc_by(tally.rows);
+        }
+    }
+
+    fn ended(&mut self, reader: usize, ctx: &mut Context<Self>) {
+        if let Some(reader) = self.readers.get_mut(reader) {
+            reader.ended = true;
+        }
+        self.hand_over();
+        if self.readers.iter().all(|reader| reader.ended) {
+            self.tick(ctx);
+            self.spec.coordinator.do_send(News::Exhausted(self.spec.id));
+        }
+    }
+}
+
+/// How long a store that failed is left alone.
+pub(crate) const STORE_RETRY: Duration = Duration::from_millis(500);
+
+/// The wall clock in microseconds.
+pub(crate) fn now() -> Micros {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| {
+            Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
+        })
+}
+
+/// A name as part of an object's name: anything but letters, digits, `_` and `.` as `%XX`.
+fn plain(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// To itself: emit the next slice.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Resume;
+
+impl Actor for Lane {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        if let Err(failure) = self.open(ctx) {
+            return self.fail(failure, ctx);
+        }
+        if let Some(interval) = self.spec.trigger {
+            ctx.run_interval(interval, |lane, ctx| lane.tick(ctx));
+        }
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.hand_over();
+        let at = self.at.and_then(|reader| {
+            let reader = self.readers.get(reader)?;
+            Some(format!("{}@{}", reader.partition, reader.position))
+        });
+        let failure = self.failure.take().or_else(|| {
+            (!self.told_to_stop).then(|| {
+                Failure::restart(match &at {
+                    Some(at) => format!(
+                        "the lane panicked at the record {at}: a bug, see the message above"
+                    ),
+                    None => "the lane ended without being told to: a bug".to_owned(),
+                })
+            })
+        });
+        self.spec.coordinator.do_send(News::Gone {
+            lane: self.spec.id,
+            failure,
+            at,
+        });
+    }
+}
+
+impl StreamHandler<(usize, SourceEvent)> for Lane {
+    fn handle(&mut self, (reader, event): (usize, SourceEvent), ctx: &mut Context<Self>) {
+        if self.refused || self.failure.is_some() {
+            return;
+        }
+        match event {
+            SourceEvent::Record(record) => self.take(reader, &record, ctx),
+            SourceEvent::CaughtUp => self.hand_over(),
+            SourceEvent::Ended => self.ended(reader, ctx),
+            SourceEvent::Failed(failure) => self.fail(failure, ctx),
+        }
+    }
+
+    /// By default the end of a stream stops the actor, and a bounded source would lose its last epoch.
+    fn finished(&mut self, _: &mut Context<Self>) {}
+}
+
+impl Handler<Order> for Lane {
+    type Result = ();
+
+    fn handle(&mut self, order: Order, ctx: &mut Context<Self>) {
+        match order {
+            Order::Cut(epoch) => self.cut(epoch, ctx),
+            Order::Read(reading) => {
+                if !self.gate.ended.get()
+                    && let Err(failure) = self.read(*reading, ctx)
+                {
+                    self.fail(failure, ctx);
+                }
+            }
+            Order::Committed(prepared) => {
+                if let Some(pipeline) = &mut self.pipeline
+                    && let Err(failure) = pipeline.writer().commit(&prepared)
+                {
+                    self.fail(failure, ctx);
+                }
+            }
+            Order::StopReading => {
+                self.gate.ended.set(true);
+                self.gate.wake();
+            }
+            Order::Stop => {
+                self.told_to_stop = true;
+                ctx.stop();
+            }
+        }
+    }
+}
+
+impl Handler<Resume> for Lane {
+    type Result = ();
+
+    fn handle(&mut self, _: Resume, ctx: &mut Context<Self>) {
+        self.more = false;
+        if self.gate.closed.get() > 0 {
+            // The sink is full: the next slice waits as the records do.
+            self.more = true;
+            ctx.notify_later(Resume, Duration::from_millis(1));
+            return;
+        }
+        if let Some(pipeline) = &mut self.pipeline {
+            let progress = pipeline.resume();
+            self.emitted(progress, ctx);
+        }
+    }
+}

@@ -1,0 +1,550 @@
+//! What a query counts and times while it runs, and how Prometheus sees it.
+//!
+//! Lanes count in plain fields and hand over twice a second; latencies go into log-linear histograms whose `observe` is
+//! two relaxed atomic additions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::sink::DeliveryObserver;
+
+/// Sub-buckets per power of two: a relative error of at most 1/32.
+const SUB_BITS: u32 = 5;
+const SUB: usize = 1 << SUB_BITS;
+/// Powers of two covered beyond the linear start: up to 2^37 microseconds.
+const POWERS: usize = 32;
+const SLOTS: usize = SUB * (POWERS + 1);
+
+/// A histogram of microseconds, safe to share: log-linear buckets with a relative error of 3 %.
+pub struct Histogram {
+    slots: Box<[AtomicU64]>,
+    sum: AtomicU64,
+    max: AtomicU64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self {
+            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            sum: AtomicU64::new(0),
+            max: AtomicU64::new(0),
+        }
+    }
+}
+
+fn slot_of(micros: u64) -> usize {
+    if micros < SUB as u64 {
+        return usize::try_from(micros).unwrap_or(0);
+    }
+    let power = 63 - micros.leading_zeros();
+    let shift = power - SUB_BITS;
+    let sub = usize::try_from(micros >> shift).unwrap_or(SUB) - SUB;
+    ((shift as usize + 1) * SUB + sub).min(SLOTS - 1)
+}
+
+/// The largest value that falls into the slot.
+fn top_of(slot: usize) -> u64 {
+    if slot < SUB {
+        return slot as u64;
+    }
+    let shift = slot / SUB - 1;
+    (((slot % SUB + SUB + 1) as u64) << shift) - 1
+}
+
+impl Histogram {
+    /// Notes one duration in microseconds.
+    #[inline]
+    pub fn observe(&self, micros: u64) {
+        self.slots[slot_of(micros)].fetch_add(1, Relaxed);
+        self.sum.fetch_add(micros, Relaxed);
+        if micros > self.max.load(Relaxed) {
+            self.max.fetch_max(micros, Relaxed);
+        }
+    }
+
+    /// Notes one duration.
+    #[inline]
+    pub fn observe_duration(&self, duration: Duration) {
+        self.observe(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// How many were noted.
+    pub fn count(&self) -> u64 {
+        self.slots.iter().map(|slot| slot.load(Relaxed)).sum()
+    }
+
+    /// The largest, in microseconds.
+    pub fn max(&self) -> u64 {
+        self.max.load(Relaxed)
+    }
+
+    /// The value below which the share `quantile` (0 to 1) lies, in microseconds, rounded up by at most 3 %; 0 when
+    /// nothing was noted.
+    pub fn quantile(&self, quantile: f64) -> u64 {
+        let total = self.count();
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss,
+            clippy::cast_possible_truncation
+        )]
+        let wanted = ((total as f64 * quantile).ceil() as u64).max(1);
+        let mut seen = 0;
+        for (slot, count) in self.slots.iter().enumerate() {
+            seen += count.load(Relaxed);
+            if seen >= wanted {
+                return top_of(slot).min(self.max());
+            }
+        }
+        0
+    }
+
+    /// As a Prometheus histogram in seconds with the given upper bounds in microseconds, ascending.
+    fn export(&self, bounds: &[u64]) -> proto::Histogram {
+        let mut buckets = Vec::with_capacity(bounds.len());
+        let mut slots = self.slots.iter().enumerate().peekable();
+        let mut cumulative = 0;
+        for &bound in bounds {
+            while let Some((_, count)) = slots.next_if(|(slot, _)| top_of(*slot) <= bound) {
+                cumulative += count.load(Relaxed);
+            }
+            let mut bucket = proto::Bucket::default();
+            bucket.set_upper_bound(seconds(bound));
+            bucket.set_cumulative_count(cumulative);
+            buckets.push(bucket);
+        }
+        let total = cumulative + slots.map(|(_, count)| count.load(Relaxed)).sum::<u64>();
+        let mut histogram = proto::Histogram::default();
+        histogram.set_bucket(buckets);
+        histogram.set_sample_count(total);
+        histogram.set_sample_sum(seconds(self.sum.load(Relaxed)));
+        histogram
+    }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
+/// Upper bounds in microseconds: 10 us to 10 s.
+const BOUNDS: [u64; 19] = [
+    10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000,
+    500_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000,
+];
+
+/// What one query counts and times. Shared by its lanes, its coordinator and its sink.
+pub struct QueryMetrics {
+    /// Records read.
+    pub records_in: IntCounter,
+    /// Bytes of their keys and values.
+    pub bytes_in: IntCounter,
+    /// Rows handed to the sink.
+    pub records_out: IntCounter,
+    /// Rows that the sink acknowledged.
+    pub records_acknowledged: IntCounter,
+    /// Bytes that the sink acknowledged.
+    pub bytes_out: IntCounter,
+    /// Records that failed, by class.
+    pub errors: [IntCounter; 3],
+    /// Records without a row, by reason: tombstones, malformed ones.
+    pub skipped: [IntCounter; 2],
+    /// Records sent to the dead-letter table.
+    pub dead_letters: IntCounter,
+    /// From the record's own timestamp to taken.
+    pub received: Histogram,
+    /// From taken to written.
+    pub processed: Histogram,
+    /// From written to acknowledged.
+    pub acknowledged: Histogram,
+    /// From taken to acknowledged.
+    pub total: Histogram,
+    /// The time of the cut: what an epoch delays a record.
+    pub cut: Histogram,
+    /// From marker to committed.
+    pub epoch_duration: Histogram,
+    /// Epochs committed.
+    pub epochs_committed: IntCounter,
+    /// Epochs not begun, because too many were open or the other side did not answer.
+    pub epochs_refused: IntCounter,
+    /// Epochs open now.
+    pub epochs_open: IntGauge,
+    /// Bytes of the newest checkpoint.
+    pub checkpoint_bytes: IntGauge,
+    /// When the newest checkpoint was committed, in seconds since 1970.
+    pub checkpoint_committed_at: AtomicI64,
+    /// Rows in flight in the sink.
+    pub sink_in_flight: IntGauge,
+    /// Runs begun after a failure.
+    pub restarts: IntCounter,
+    /// 1 while rows flow, 0 while not.
+    pub ready: IntGauge,
+    families: Arc<Families>,
+    query: String,
+}
+
+impl DeliveryObserver for QueryMetrics {
+    fn acknowledged(&self, rows: u64, bytes: u64) {
+        self.records_acknowledged.inc_by(rows);
+        self.bytes_out.inc_by(bytes);
+    }
+
+    fn latency(&self, written_to_acknowledged: u64, taken_to_acknowledged: u64) {
+        self.acknowledged.observe(written_to_acknowledged);
+        self.total.observe(taken_to_acknowledged);
+    }
+}
+
+impl QueryMetrics {
+    /// Shows where a partition stands.
+    pub fn position(&self, partition: &str, position: i64) {
+        self.families
+            .position
+            .with_label_values(&[&self.query, partition])
+            .set(position);
+    }
+
+    /// Shows how far a partition is behind its end.
+    pub fn lag(&self, partition: &str, records: i64) {
+        self.families
+            .lag
+            .with_label_values(&[&self.query, partition])
+            .set(records);
+    }
+}
+
+struct Families {
+    counters: HashMap<&'static str, IntCounterVec>,
+    errors: IntCounterVec,
+    skipped: IntCounterVec,
+    gauges: HashMap<&'static str, IntGaugeVec>,
+    position: IntGaugeVec,
+    lag: IntGaugeVec,
+}
+
+/// All metrics of a process: one registry, a [`QueryMetrics`] for each query.
+pub struct Metrics {
+    registry: Registry,
+    families: Arc<Families>,
+    queries: Arc<parking_lot::Mutex<Vec<Arc<QueryMetrics>>>>,
+}
+
+const COUNTERS: [(&str, &str); 9] = [
+    ("thalweg_records_in_total", "Records read from the inputs."),
+    ("thalweg_bytes_in_total", "Bytes of keys and values read."),
+    ("thalweg_records_out_total", "Rows handed to the sink."),
+    (
+        "thalweg_records_acknowledged_total",
+        "Rows that the sink has acknowledged.",
+    ),
+    (
+        "thalweg_bytes_out_total",
+        "Bytes that the sink has acknowledged.",
+    ),
+    (
+        "thalweg_dead_letters_total",
+        "Records sent to the dead-letter table.",
+    ),
+    ("thalweg_epochs_committed_total", "Epochs committed."),
+    (
+        "thalweg_epochs_refused_total",
+        "Epochs not begun: too many open, or broker or store away.",
+    ),
+    (
+        "thalweg_restarts_total",
+        "New runs of the query after a failure.",
+    ),
+];
+
+const GAUGES: [(&str, &str); 4] = [
+    ("thalweg_epochs_open", "Epochs begun and not yet committed."),
+    (
+        "thalweg_checkpoint_size_bytes",
+        "Size of the newest checkpoint.",
+    ),
+    (
+        "thalweg_sink_in_flight_records",
+        "Rows handed to the sink and not yet acknowledged.",
+    ),
+    (
+        "thalweg_query_ready",
+        "1 while the query's rows flow, else 0.",
+    ),
+];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Metrics of a process that has no query yet.
+    ///
+    /// # Panics
+    /// Never: the names are constants that the tests register.
+    #[allow(clippy::expect_used, clippy::missing_panics_doc)]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let family = IntCounterVec::new(Opts::new(name, help), labels).expect("constant name");
+            registry
+                .register(Box::new(family.clone()))
+                .expect("registered once");
+            family
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let family = IntGaugeVec::new(Opts::new(name, help), labels).expect("constant name");
+            registry
+                .register(Box::new(family.clone()))
+                .expect("registered once");
+            family
+        };
+        let families = Arc::new(Families {
+            counters: COUNTERS
+                .iter()
+                .map(|(name, help)| (*name, counter(name, help, &["query"])))
+                .collect(),
+            errors: counter(
+                "thalweg_record_errors_total",
+                "Records that failed, by reason.",
+                &["query", "reason"],
+            ),
+            skipped: counter(
+                "thalweg_records_skipped_total",
+                "Records that yield no row although nothing failed, by reason.",
+                &["query", "reason"],
+            ),
+            gauges: GAUGES
+                .iter()
+                .map(|(name, help)| (*name, gauge(name, help, &["query"])))
+                .collect(),
+            position: gauge(
+                "thalweg_partition_position",
+                "The next position to read, as of the newest epoch.",
+                &["query", "partition"],
+            ),
+            lag: gauge(
+                "thalweg_partition_lag_records",
+                "Records between the position and the partition's end.",
+                &["query", "partition"],
+            ),
+        });
+        let queries = Arc::default();
+        registry
+            .register(Box::new(Latencies::new(Arc::clone(&queries))))
+            .expect("registered once");
+        Self {
+            registry,
+            families,
+            queries,
+        }
+    }
+
+    /// Where further metrics of the process may be registered.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The metrics of one query; all its series exist from now on.
+    pub fn query(&self, query: &str) -> Arc<QueryMetrics> {
+        let counter = |name: &str| self.families.counters[name].with_label_values(&[query]);
+        let gauge = |name: &str| self.families.gauges[name].with_label_values(&[query]);
+        let error = |reason: &str| self.families.errors.with_label_values(&[query, reason]);
+        let skip = |reason: &str| self.families.skipped.with_label_values(&[query, reason]);
+        let metrics = Arc::new(QueryMetrics {
+            records_in: counter("thalweg_records_in_total"),
+            bytes_in: counter("thalweg_bytes_in_total"),
+            records_out: counter("thalweg_records_out_total"),
+            records_acknowledged: counter("thalweg_records_acknowledged_total"),
+            bytes_out: counter("thalweg_bytes_out_total"),
+            errors: [error("decode"), error("expression"), error("write")],
+            skipped: [skip("tombstone"), skip("malformed")],
+            dead_letters: counter("thalweg_dead_letters_total"),
+            received: Histogram::default(),
+            processed: Histogram::default(),
+            acknowledged: Histogram::default(),
+            total: Histogram::default(),
+            cut: Histogram::default(),
+            epoch_duration: Histogram::default(),
+            epochs_committed: counter("thalweg_epochs_committed_total"),
+            epochs_refused: counter("thalweg_epochs_refused_total"),
+            epochs_open: gauge("thalweg_epochs_open"),
+            checkpoint_bytes: gauge("thalweg_checkpoint_size_bytes"),
+            checkpoint_committed_at: AtomicI64::new(0),
+            sink_in_flight: gauge("thalweg_sink_in_flight_records"),
+            restarts: counter("thalweg_restarts_total"),
+            ready: gauge("thalweg_query_ready"),
+            families: Arc::clone(&self.families),
+            query: query.to_owned(),
+        });
+        self.queries.lock().push(Arc::clone(&metrics));
+        metrics
+    }
+}
+
+/// Exports the histograms of all queries and what is computed when asked.
+struct Latencies {
+    queries: Arc<parking_lot::Mutex<Vec<Arc<QueryMetrics>>>>,
+    descriptions: Vec<Desc>,
+}
+
+const LATENCY: (&str, &str) = (
+    "thalweg_latency_seconds",
+    "Latency of records by stage: received (record timestamp to taken), processed (taken to written), acknowledged (written to acknowledged), total (taken to acknowledged).",
+);
+const CUT: (&str, &str) = (
+    "thalweg_cut_seconds",
+    "Time of the cut: what an epoch marker delays a record.",
+);
+const EPOCH: (&str, &str) = (
+    "thalweg_epoch_duration_seconds",
+    "From the marker of an epoch to its checkpoint on disk.",
+);
+const COMMITTED_AT: (&str, &str) = (
+    "thalweg_checkpoint_committed_timestamp_seconds",
+    "When the newest checkpoint was committed; 0 before the first.",
+);
+
+impl Latencies {
+    fn new(queries: Arc<parking_lot::Mutex<Vec<Arc<QueryMetrics>>>>) -> Self {
+        let descriptions = [
+            (LATENCY, vec!["query", "stage"]),
+            (CUT, vec!["query"]),
+            (EPOCH, vec!["query"]),
+            (COMMITTED_AT, vec!["query"]),
+        ]
+        .into_iter()
+        .filter_map(|((name, help), labels)| {
+            let labels = labels.into_iter().map(str::to_owned).collect();
+            Desc::new(name.to_owned(), help.to_owned(), labels, HashMap::new()).ok()
+        })
+        .collect();
+        Self {
+            queries,
+            descriptions,
+        }
+    }
+}
+
+fn family(
+    of: (&str, &str),
+    kind: proto::MetricType,
+    metrics: Vec<proto::Metric>,
+) -> proto::MetricFamily {
+    let mut family = proto::MetricFamily::default();
+    family.set_name(of.0.to_owned());
+    family.set_help(of.1.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
+    family
+}
+
+fn metric(labels: &[(&str, &str)]) -> proto::Metric {
+    let mut metric = proto::Metric::default();
+    metric.set_label(
+        labels
+            .iter()
+            .map(|(name, value)| {
+                let mut pair = proto::LabelPair::default();
+                pair.set_name((*name).to_owned());
+                pair.set_value((*value).to_owned());
+                pair
+            })
+            .collect(),
+    );
+    metric
+}
+
+impl Collector for Latencies {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<proto::MetricFamily> {
+        let queries = self.queries.lock();
+        let histogram = |labels: &[(&str, &str)], histogram: &Histogram| {
+            let mut metric = metric(labels);
+            metric.set_histogram(histogram.export(&BOUNDS));
+            metric
+        };
+        let (mut latency, mut cut, mut epoch, mut committed_at) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for metrics in queries.iter() {
+            let query = ("query", metrics.query.as_str());
+            for (stage, of) in [
+                ("received", &metrics.received),
+                ("processed", &metrics.processed),
+                ("acknowledged", &metrics.acknowledged),
+                ("total", &metrics.total),
+            ] {
+                latency.push(histogram(&[query, ("stage", stage)], of));
+            }
+            cut.push(histogram(&[query], &metrics.cut));
+            epoch.push(histogram(&[query], &metrics.epoch_duration));
+            let mut at = metric(&[query]);
+            let mut gauge = proto::Gauge::default();
+            #[allow(clippy::cast_precision_loss)]
+            gauge.set_value(metrics.checkpoint_committed_at.load(Relaxed) as f64);
+            at.set_gauge(gauge);
+            committed_at.push(at);
+        }
+        if queries.is_empty() {
+            return Vec::new();
+        }
+        vec![
+            family(LATENCY, proto::MetricType::HISTOGRAM, latency),
+            family(CUT, proto::MetricType::HISTOGRAM, cut),
+            family(EPOCH, proto::MetricType::HISTOGRAM, epoch),
+            family(COMMITTED_AT, proto::MetricType::GAUGE, committed_at),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_value_lies_in_its_slot_within_three_percent(micros in 0_u64..1 << 36) {
+            let top = top_of(slot_of(micros));
+            prop_assert!(top >= micros);
+            prop_assert!(top - micros <= micros / 32 + 1);
+        }
+    }
+
+    #[test]
+    fn quantiles_of_a_thousand_even_latencies() {
+        let histogram = Histogram::default();
+        for micros in 1..=1000 {
+            histogram.observe(micros);
+        }
+        assert!((485..=520).contains(&histogram.quantile(0.5)));
+        assert!((985..=1000).contains(&histogram.quantile(0.99)));
+        assert_eq!(histogram.quantile(1.0), 1000);
+        assert_eq!(histogram.max(), 1000);
+    }
+
+    #[test]
+    fn every_series_of_a_query_exists_from_its_start() {
+        let metrics = Metrics::new();
+        let query = metrics.query("q");
+        query.processed.observe(15);
+        let text = prometheus::TextEncoder::new()
+            .encode_to_string(&metrics.registry().gather())
+            .unwrap();
+        assert!(text.contains("thalweg_records_in_total{query=\"q\"} 0"));
+        assert!(text.contains(
+            "thalweg_latency_seconds_bucket{query=\"q\",stage=\"processed\",le=\"0.00002\"} 1"
+        ));
+        assert!(text.contains("thalweg_record_errors_total{query=\"q\",reason=\"decode\"} 0"));
+    }
+}

@@ -1,0 +1,642 @@
+//! The life of a query: run after run from its newest checkpoint, until it ends, is stopped or cannot go on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use smol_str::SmolStr;
+use tokio::sync::{oneshot, watch};
+
+use crate::epoch::checkpoint::{Checkpoint, FORMAT, LaneCut, PartitionCut};
+use crate::epoch::checkpoint_log::CheckpointLog;
+use crate::epoch::coordinator::{
+    AbandonRun, Coordinator, CoordinatorSpec, LaneHandle, Launcher, RunEnd, StopRun,
+};
+use crate::epoch::ledger::LaneId;
+use crate::epoch::messages::{News, Order};
+use crate::error::Failure;
+use crate::flow::partition::{DeadLetters, Lane, LaneSpec, OnError, Reading, now};
+use crate::flow::pipeline::{Step, Target};
+use crate::operator::StateChanges;
+use crate::record::{Micros, Partition, Position};
+use crate::restarts::{Decision, Restarts};
+use crate::sink::Sink;
+use crate::source::{Resume, Source, Start};
+use crate::status::{Phase, QueryStatus};
+use crate::workers::Workers;
+
+/// The steps of a query, as its author wrote them. The engine opens it once per run.
+pub trait Plan: Send + Sync {
+    /// Opens new clients for a run. May block.
+    ///
+    /// # Errors
+    /// When an input or output cannot be opened.
+    fn open(&self, run: &str) -> Result<Opened, Failure>;
+
+    /// New operators for one lane.
+    fn steps(&self) -> Vec<Step>;
+
+    /// Whether one lane reads all partitions.
+    fn gathers(&self) -> bool;
+
+    /// What must stay as it is from run to run.
+    fn identity(&self) -> serde_json::Value;
+
+    /// Whether a checkpoint of a plan with the identity `old` can be continued.
+    ///
+    /// # Errors
+    /// The reason why not, in words for the user.
+    fn compare(&self, old: &serde_json::Value) -> Result<(), String>;
+}
+
+/// The clients of one run.
+pub struct Opened {
+    /// The inputs.
+    pub inputs: Vec<Input>,
+    /// The output.
+    pub sink: Arc<dyn Sink>,
+    /// What becomes of bad records.
+    pub on_error: OnError,
+}
+
+/// One input of a run.
+pub struct Input {
+    /// The name of its step.
+    pub name: SmolStr,
+    /// Where its rows enter the pipeline.
+    pub entry: Target,
+    /// It.
+    pub source: Arc<dyn Source>,
+}
+
+/// How a query runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How often epochs begin.
+    pub checkpoint_interval: Duration,
+    /// How many of the newest checkpoints are kept.
+    pub checkpoints_kept: usize,
+    /// Whether older ones are kept by the minute and the hour.
+    pub checkpoint_history: bool,
+    /// How long an epoch may stay open while the other sides answer.
+    pub epoch_timeout: Duration,
+    /// How many epochs may be open.
+    pub open_epochs_max: usize,
+    /// How long a clean stop may take.
+    pub stop_timeout: Duration,
+    /// How many failed runs are followed by another; None: any number.
+    pub restarts_max: Option<u32>,
+    /// The trigger's interval; None when continuous.
+    pub trigger: Option<Duration>,
+    /// Whether the query ends at the end that its inputs had at its start.
+    pub bounded: bool,
+    /// Whether messages may quote what records hold.
+    pub show_records: bool,
+    /// Whether positions and lags are shown by partition.
+    pub partition_metrics: bool,
+    /// How often to look for new partitions.
+    pub discover_interval: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            checkpoint_interval: Duration::from_secs(1),
+            checkpoints_kept: 10,
+            checkpoint_history: true,
+            epoch_timeout: Duration::from_secs(60),
+            open_epochs_max: 4,
+            stop_timeout: Duration::from_secs(30),
+            restarts_max: None,
+            trigger: None,
+            bounded: false,
+            show_records: false,
+            partition_metrics: true,
+            discover_interval: Duration::from_secs(4),
+        }
+    }
+}
+
+/// Threads that lanes live on, and threads for blocking work.
+#[derive(Clone)]
+pub struct Host {
+    /// Lanes are dealt over these; none: all live on the thread that runs the query.
+    pub arbiters: Vec<ArbiterHandle>,
+    /// Blocking work.
+    pub workers: Workers,
+}
+
+/// A query that is ready to run.
+pub struct Query {
+    /// The job's name.
+    pub job: String,
+    /// Its own name, unique in the job.
+    pub name: String,
+    /// What it does.
+    pub plan: Arc<dyn Plan>,
+    /// How it does it.
+    pub settings: Settings,
+    /// Where its checkpoints lie.
+    pub log: Arc<CheckpointLog>,
+    /// Where it runs.
+    pub host: Host,
+    /// What the probes see.
+    pub status: Arc<QueryStatus>,
+}
+
+/// By lane and step, the state objects oldest first.
+type LaneStates = BTreeMap<SmolStr, BTreeMap<SmolStr, Vec<StateChanges>>>;
+
+/// By input and partition, the end of a bounded run.
+type Ends = BTreeMap<SmolStr, BTreeMap<SmolStr, Position>>;
+
+/// Where a run begins, and where it ends.
+struct Resolved {
+    newest: Checkpoint,
+    starts: Vec<(SmolStr, Start)>,
+    ends: Ends,
+    state: LaneStates,
+}
+
+/// A run that is ready to start.
+struct Prepared {
+    run: Arc<str>,
+    opened: Opened,
+    resolved: Resolved,
+}
+
+impl Query {
+    /// Runs until the inputs end, `stop` says true, or it cannot go on. Must be called within an actix system.
+    ///
+    /// # Errors
+    /// The failure that ended it: `Refuse` before its first record, else `End`.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
+        let query = Arc::new(self);
+        let ended = query.live(&mut stop).await;
+        query.status.set(match &ended {
+            Ok(()) => Phase::Ended,
+            Err(failure) => Phase::Failed(failure.clone()),
+        });
+        ended
+    }
+
+    async fn live(self: &Arc<Self>, stop: &mut watch::Receiver<bool>) -> Result<(), Failure> {
+        let mut restarts = Restarts::new(self.settings.restarts_max);
+        let workers = &self.host.workers;
+        let this = Arc::clone(self);
+        let recovered = workers.run(move || this.log.recover().map(|_| ())).await;
+        recovered.unwrap_or_else(|| Err(panicked()))?;
+        loop {
+            let this = Arc::clone(self);
+            let prepared = tokio::select! {
+                biased;
+                prepared = workers.run(move || this.prepare()) => prepared.unwrap_or_else(|| Err(panicked())),
+                () = told(stop) => return Ok(()),
+            };
+            let mut end = match prepared {
+                Ok(prepared) => self.run_once(prepared, stop).await,
+                Err(failure) => RunEnd {
+                    failure: Some(failure),
+                    ..RunEnd::default()
+                },
+            };
+            let Some(failure) = end.failure.take() else {
+                return Ok(());
+            };
+            match restarts.decide(&failure, &end) {
+                Decision::End(failure) => return Err(failure),
+                Decision::Restart(pause) => {
+                    self.status.set(Phase::Restarting(failure.message));
+                    self.status.metrics().restarts.inc();
+                    tokio::select! {
+                        biased;
+                        () = actix::clock::sleep(pause) => {}
+                        () = told(stop) => return Ok(()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Opens clients and finds out where each partition starts. Writes epoch 0 where there is no checkpoint. Blocks.
+    fn prepare(&self) -> Result<Prepared, Failure> {
+        let newest = self.log.newest()?;
+        if let Some(checkpoint) = &newest {
+            self.accept(checkpoint)?;
+        }
+        let run: Arc<str> = Arc::from(new_id());
+        let opened = self.plan.open(&run)?;
+        match self.resolve(newest, &run, &opened) {
+            Ok(resolved) => Ok(Prepared {
+                run,
+                opened,
+                resolved,
+            }),
+            Err(failure) => {
+                close(&opened);
+                Err(failure)
+            }
+        }
+    }
+
+    fn resolve(
+        &self,
+        newest: Option<Checkpoint>,
+        run: &Arc<str>,
+        opened: &Opened,
+    ) -> Result<Resolved, Failure> {
+        let mut starts = Vec::new();
+        let mut ends = BTreeMap::new();
+        for input in &opened.inputs {
+            let resolved = match &newest {
+                Some(checkpoint) => {
+                    let positions: BTreeMap<SmolStr, Position> = checkpoint
+                        .partitions()
+                        .filter(|cut| cut.input == input.name)
+                        .map(|cut| (cut.partition.clone(), cut.position.clone()))
+                        .collect();
+                    let state = checkpoint
+                        .sources
+                        .get(&input.name)
+                        .map(|text| BASE64.decode(text))
+                        .transpose()
+                        .map_err(|_| {
+                            Failure::refuse("the checkpoint's source state is not base64")
+                        })?;
+                    input.source.resolve(Some(&Resume {
+                        checkpoint: &checkpoint.checkpoint,
+                        epoch: checkpoint.epoch,
+                        rewound: checkpoint.rewound,
+                        positions: &positions,
+                        state: state.as_deref(),
+                    }))?
+                }
+                None => input.source.resolve(None)?,
+            };
+            if self.settings.bounded {
+                ends.insert(input.name.clone(), input.source.ends()?);
+            }
+            starts.extend(
+                resolved
+                    .into_iter()
+                    .map(|start| (input.name.clone(), start)),
+            );
+        }
+        let (newest, state) = match newest {
+            Some(checkpoint) => {
+                let state = self.read_state(&checkpoint)?;
+                (checkpoint, state)
+            }
+            None => (self.epoch_zero(run, opened, &starts)?, BTreeMap::new()),
+        };
+        Ok(Resolved {
+            newest,
+            starts,
+            ends,
+            state,
+        })
+    }
+
+    /// Whether the newest checkpoint is this query's and its plan can go on from it.
+    fn accept(&self, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        let location = self.log.location();
+        if checkpoint.job != self.job || checkpoint.query != self.name {
+            return Err(Failure::refuse(format!(
+                "the checkpoints in {location} are of the query `{}` of the job `{}`, and this is the query `{}` of \
+                 the job `{}`. Set another checkpointLocation, or the jobName or queryName they were written with.",
+                checkpoint.query, checkpoint.job, self.name, self.job
+            )));
+        }
+        self.plan.compare(&checkpoint.plan).map_err(|why| {
+            Failure::refuse(format!(
+                "the query `{}` has changed in a way that its checkpoints in {location} cannot follow: {why}. Give it \
+                 another queryName or checkpointLocation to begin anew, or take the change back.",
+                self.name
+            ))
+        })
+    }
+
+    /// Commits the resolved start of every partition before the first record is read.
+    fn epoch_zero(
+        &self,
+        run: &Arc<str>,
+        opened: &Opened,
+        starts: &[(SmolStr, Start)],
+    ) -> Result<Checkpoint, Failure> {
+        let cut = |input: &SmolStr, start: &Start| PartitionCut {
+            input: input.clone(),
+            partition: start.partition.clone(),
+            position: start.position.clone(),
+            watermark: None,
+            ended: false,
+        };
+        let mut lanes: Vec<LaneCut> = Vec::new();
+        for (input, start) in starts {
+            let lane = self.lane_name(input, &start.partition);
+            let cut = cut(input, start);
+            match lanes.iter_mut().find(|known| known.lane == lane) {
+                Some(lane) if self.plan.gathers() => lane.partitions.push(cut),
+                _ => lanes.push(LaneCut {
+                    lane,
+                    partitions: vec![cut],
+                    writer: None,
+                    state: BTreeMap::new(),
+                }),
+            }
+        }
+        let sources = opened
+            .inputs
+            .iter()
+            .filter_map(|input| Some((input.name.clone(), BASE64.encode(input.source.save()?))))
+            .collect();
+        let checkpoint = Checkpoint {
+            format: FORMAT,
+            job: self.job.clone(),
+            query: self.name.clone(),
+            checkpoint: new_id(),
+            run: run.to_string(),
+            epoch: 0,
+            committed_at: now(),
+            rewound: false,
+            plan: self.plan.identity(),
+            sources,
+            lanes,
+        };
+        self.log.commit(&checkpoint).map_err(|error| {
+            Failure::restart(format!(
+                "the first checkpoint cannot be written to {}: {error}",
+                self.log.location()
+            ))
+        })?;
+        Ok(checkpoint)
+    }
+
+    fn read_state(&self, checkpoint: &Checkpoint) -> Result<LaneStates, Failure> {
+        let mut lanes = BTreeMap::new();
+        for lane in &checkpoint.lanes {
+            let mut steps = BTreeMap::new();
+            for (step, objects) in &lane.state {
+                let mut chain = Vec::with_capacity(objects.len());
+                for (index, object) in objects.iter().enumerate() {
+                    let name = format!("state/{object}");
+                    let bytes = self.log.store().get(&name).map_err(|error| {
+                        Failure::refuse(format!(
+                            "{}/{name} belongs to epoch {} and cannot be read: {error}. Restore the file from a copy, \
+                             or go back to an older epoch with `thalweg checkpoint rollback`.",
+                            self.log.location(),
+                            checkpoint.epoch
+                        ))
+                    })?;
+                    chain.push(StateChanges {
+                        whole: index == 0,
+                        bytes,
+                    });
+                }
+                steps.insert(step.clone(), chain);
+            }
+            lanes.insert(lane.lane.clone(), steps);
+        }
+        Ok(lanes)
+    }
+
+    fn lane_name(&self, input: &SmolStr, partition: &SmolStr) -> SmolStr {
+        if self.plan.gathers() {
+            SmolStr::new_static("gather")
+        } else {
+            SmolStr::from(format!("{input}:{partition}"))
+        }
+    }
+
+    /// One run: lanes and coordinator live until it ends; afterwards nothing of it is left.
+    async fn run_once(
+        self: &Arc<Self>,
+        prepared: Prepared,
+        stop: &mut watch::Receiver<bool>,
+    ) -> RunEnd {
+        let (done, mut ended) = oneshot::channel();
+        let opened = Arc::new(prepared.opened);
+        let resolved = prepared.resolved;
+        let settings = &self.settings;
+        let sources = opened
+            .inputs
+            .iter()
+            .map(|input| (input.name.clone(), Arc::clone(&input.source)))
+            .collect();
+        let dead = match &opened.on_error {
+            OnError::DeadLetter(DeadLetters { sink, .. }) => Some(Arc::clone(sink)),
+            _ => None,
+        };
+        let watermarks = resolved
+            .newest
+            .partitions()
+            .filter_map(|cut| {
+                let place = (cut.input.clone(), cut.partition.clone());
+                Some((place, cut.watermark?))
+            })
+            .collect();
+        let writers = resolved
+            .newest
+            .lanes
+            .iter()
+            .filter_map(|lane| {
+                let bytes = BASE64.decode(lane.writer.as_ref()?).ok()?;
+                Some((lane.lane.clone(), bytes))
+            })
+            .collect();
+        let launching = Launching {
+            query: Arc::clone(self),
+            run: Arc::clone(&prepared.run),
+            opened: Arc::clone(&opened),
+            ends: resolved.ends,
+            state: resolved.state,
+            watermarks,
+            writers,
+            next: 0,
+            gathered: None,
+        };
+        let coordinator = Coordinator::new(CoordinatorSpec {
+            newest: resolved.newest,
+            run: prepared.run,
+            log: Arc::clone(&self.log),
+            sources,
+            sink: Arc::clone(&opened.sink),
+            dead,
+            starts: resolved.starts,
+            launcher: launching.launcher(),
+            checkpoint_interval: settings.checkpoint_interval,
+            epoch_timeout: settings.epoch_timeout,
+            open_epochs_max: settings.open_epochs_max,
+            discover_interval: (!settings.bounded).then_some(settings.discover_interval),
+            partition_metrics: settings.partition_metrics,
+            workers: self.host.workers.clone(),
+            metrics: Arc::clone(self.status.metrics()),
+            status: Arc::clone(&self.status),
+            done,
+        })
+        .start();
+        let end = tokio::select! {
+            biased;
+            end = &mut ended => end,
+            () = told(stop) => {
+                coordinator.do_send(StopRun);
+                if let Ok(end) = actix::clock::timeout(settings.stop_timeout, &mut ended).await {
+                    end
+                } else {
+                    coordinator.do_send(AbandonRun);
+                    let _ = ended.await;
+                    Ok(RunEnd {
+                        failure: Some(Failure::end(
+                            "stopped after stopTimeout without the last epoch: what came after the newest checkpoint will be processed again",
+                        )),
+                        ..RunEnd::default()
+                    })
+                }
+            }
+        };
+        // Clients outlive actors: the next run may begin only when nothing of this one can write any more.
+        let workers = &self.host.workers;
+        let closing = Arc::clone(&opened);
+        workers.run(move || close(&closing)).await;
+        workers.settled().await;
+        end.unwrap_or_else(|_| RunEnd {
+            failure: Some(Failure::restart(
+                "the coordinator ended without a word: a bug",
+            )),
+            ..RunEnd::default()
+        })
+    }
+}
+
+/// What the launcher of one run knows.
+struct Launching {
+    query: Arc<Query>,
+    run: Arc<str>,
+    opened: Arc<Opened>,
+    ends: Ends,
+    state: LaneStates,
+    watermarks: BTreeMap<(SmolStr, SmolStr), Micros>,
+    writers: BTreeMap<SmolStr, Vec<u8>>,
+    next: u32,
+    gathered: Option<Recipient<Order>>,
+}
+
+impl Launching {
+    fn launcher(mut self) -> Launcher {
+        Box::new(move |starts, news| self.launch(starts, news))
+    }
+
+    fn launch(
+        &mut self,
+        starts: &[(SmolStr, Start)],
+        news: &Recipient<News>,
+    ) -> Vec<(LaneId, LaneHandle)> {
+        let readings: Vec<Reading> = starts
+            .iter()
+            .filter_map(|(input, start)| self.reading(input, start))
+            .collect();
+        if !self.query.plan.gathers() {
+            return readings
+                .into_iter()
+                .map(|reading| self.lane(vec![reading], news))
+                .collect();
+        }
+        if let Some(lane) = &self.gathered {
+            for reading in readings {
+                lane.do_send(Order::Read(Box::new(reading)));
+            }
+            return Vec::new();
+        }
+        let (id, handle) = self.lane(readings, news);
+        self.gathered = Some(handle.orders.clone());
+        vec![(id, handle)]
+    }
+
+    fn reading(&self, input: &SmolStr, start: &Start) -> Option<Reading> {
+        let known = self
+            .opened
+            .inputs
+            .iter()
+            .find(|known| known.name == *input)?;
+        let place = (input.clone(), start.partition.clone());
+        Some(Reading {
+            until: self
+                .ends
+                .get(input)
+                .and_then(|ends| ends.get(&start.partition).cloned()),
+            watermark: self.watermarks.get(&place).copied(),
+            partition: Arc::new(Partition {
+                input: input.clone(),
+                name: start.partition.clone(),
+            }),
+            source: Arc::clone(&known.source),
+            entry: known.entry,
+            from: start.position.clone(),
+        })
+    }
+
+    fn lane(&mut self, readings: Vec<Reading>, news: &Recipient<News>) -> (LaneId, LaneHandle) {
+        let query = &self.query;
+        let id = LaneId(self.next);
+        self.next += 1;
+        let name = readings.first().map_or_else(
+            || SmolStr::new_static("gather"),
+            |reading| query.lane_name(&reading.partition.input, &reading.partition.name),
+        );
+        let plan = Arc::clone(&query.plan);
+        let spec = LaneSpec {
+            id,
+            name: name.clone(),
+            run: Arc::clone(&self.run),
+            readings,
+            steps: Box::new(move || plan.steps()),
+            state: self.state.remove(&name).unwrap_or_default(),
+            prepared: self.writers.remove(&name),
+            sink: Arc::clone(&self.opened.sink),
+            on_error: self.opened.on_error.clone(),
+            show_records: query.settings.show_records,
+            trigger: query.settings.trigger,
+            coordinator: news.clone(),
+            store: Arc::clone(query.log.store()),
+            workers: query.host.workers.clone(),
+            metrics: Arc::clone(query.status.metrics()),
+        };
+        let arbiters = &query.host.arbiters;
+        let address = match arbiters.get(id.0 as usize % arbiters.len().max(1)) {
+            Some(arbiter) => Lane::start_in_arbiter(arbiter, move |_| Lane::new(spec)),
+            None => Lane::new(spec).start(),
+        };
+        let orders = address.recipient();
+        (id, LaneHandle { name, orders })
+    }
+}
+
+fn close(opened: &Opened) {
+    for input in &opened.inputs {
+        input.source.close();
+    }
+    opened.sink.close();
+    if let OnError::DeadLetter(dead) = &opened.on_error {
+        dead.sink.close();
+    }
+}
+
+/// Resolves when the query is told to stop.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        // Nobody is left who could say so.
+        std::future::pending::<()>().await;
+    }
+}
+
+fn panicked() -> Failure {
+    Failure::restart("opening the query panicked: a bug, see the message above")
+}
+
+/// 16 random hexadecimal digits. The hasher's keys come from the system's random numbers.
+fn new_id() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
+}

@@ -1,0 +1,164 @@
+//! When a query gets a new run, and when it is given up. Pure.
+//!
+//! | the run ended with | then |
+//! | --- | --- |
+//! | something to mend first, or an error that a restart cannot heal | the query ends |
+//! | the same error at the same record for the third time | the query ends |
+//! | more failures than `restartsMax` | the query ends |
+//! | anything else | a new run after a pause: 100 ms, doubled up to 10 s, from the start again after a committed epoch |
+
+use std::time::Duration;
+
+use crate::epoch::coordinator::RunEnd;
+use crate::error::{Failure, Remedy};
+
+const FIRST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(10);
+const SAME_RECORD_MAX: u32 = 3;
+
+/// What to do after a failed run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Begin a new run after this pause.
+    Restart(Duration),
+    /// Give up, for this reason.
+    End(Failure),
+}
+
+/// The history of failed runs of one query.
+#[derive(Debug)]
+pub struct Restarts {
+    max: Option<u32>,
+    count: u32,
+    pause: Duration,
+    same: Option<(String, String, u32)>,
+}
+
+impl Restarts {
+    /// No run has failed yet; at most `max` may.
+    pub fn new(max: Option<u32>) -> Self {
+        Self {
+            max,
+            count: 0,
+            pause: FIRST,
+            same: None,
+        }
+    }
+
+    /// Decides after a run that ended with `failure`.
+    pub fn decide(&mut self, failure: &Failure, end: &RunEnd) -> Decision {
+        if failure.remedy != Remedy::Restart {
+            return Decision::End(failure.clone());
+        }
+        if let Some(at) = &end.at {
+            let times = match &self.same {
+                Some((place, message, times)) if place == at && *message == failure.message => {
+                    times + 1
+                }
+                _ => 1,
+            };
+            self.same = Some((at.clone(), failure.message.clone(), times));
+            if times >= SAME_RECORD_MAX {
+                return Decision::End(Failure::end(format!(
+                    "{} (the third time at this record: {at})",
+                    failure.message
+                )));
+            }
+        }
+        self.count += 1;
+        if self.max.is_some_and(|max| self.count > max) {
+            return Decision::End(Failure::end(format!(
+                "{} (restartsMax = {} is reached)",
+                failure.message,
+                self.count - 1
+            )));
+        }
+        if end.committed > 0 {
+            self.pause = FIRST;
+        }
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST);
+        Decision::Restart(pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(at: Option<&str>, committed: u64) -> RunEnd {
+        RunEnd {
+            failure: None,
+            at: at.map(str::to_owned),
+            committed,
+        }
+    }
+
+    #[test]
+    fn an_outage_is_waited_out_for_ever_with_growing_pauses() {
+        let mut restarts = Restarts::new(None);
+        let away = Failure::restart("the broker is away");
+        for n in 0..50 {
+            let expected = (FIRST * 2_u32.pow(n.min(20))).min(LONGEST);
+            assert_eq!(
+                restarts.decide(&away, &end(None, 0)),
+                Decision::Restart(expected)
+            );
+        }
+        assert_eq!(
+            restarts.decide(&away, &end(None, 1)),
+            Decision::Restart(FIRST)
+        );
+    }
+
+    #[test]
+    fn three_runs_that_fall_at_one_record_with_one_error_end_the_query() {
+        let mut restarts = Restarts::new(None);
+        let panic = Failure::restart("the lane panicked");
+        let place = end(Some("t/0@7"), 1);
+        assert!(matches!(
+            restarts.decide(&panic, &place),
+            Decision::Restart(_)
+        ));
+        assert!(matches!(
+            restarts.decide(&panic, &place),
+            Decision::Restart(_)
+        ));
+        assert!(matches!(restarts.decide(&panic, &place), Decision::End(_)));
+    }
+
+    #[test]
+    fn another_record_in_between_begins_the_count_anew() {
+        let mut restarts = Restarts::new(None);
+        let panic = Failure::restart("the lane panicked");
+        for at in ["t/0@7", "t/0@7", "t/0@8", "t/0@7", "t/0@7"] {
+            assert!(matches!(
+                restarts.decide(&panic, &end(Some(at), 1)),
+                Decision::Restart(_)
+            ));
+        }
+    }
+
+    #[test]
+    fn what_a_restart_cannot_heal_ends_at_once() {
+        let failure = Failure::end("topic deleted");
+        assert_eq!(
+            Restarts::new(None).decide(&failure, &end(None, 5)),
+            Decision::End(failure)
+        );
+    }
+
+    #[test]
+    fn restarts_max_is_obeyed() {
+        let mut restarts = Restarts::new(Some(1));
+        let away = Failure::restart("x");
+        assert!(matches!(
+            restarts.decide(&away, &end(None, 0)),
+            Decision::Restart(_)
+        ));
+        assert!(matches!(
+            restarts.decide(&away, &end(None, 0)),
+            Decision::End(_)
+        ));
+    }
+}

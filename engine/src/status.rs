@@ -1,0 +1,95 @@
+//! What the probes and pages see of a query.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::error::Failure;
+use crate::metrics::QueryMetrics;
+
+/// Where a query is in its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Opening its inputs and outputs.
+    Starting,
+    /// Rows flow.
+    Running,
+    /// It waits for a broker or a store that does not answer.
+    Waiting(String),
+    /// A run has failed; the next begins soon.
+    Restarting(String),
+    /// It ended by itself or was stopped.
+    Ended,
+    /// It cannot go on.
+    Failed(Failure),
+}
+
+/// The status of one query.
+pub struct QueryStatus {
+    query: String,
+    metrics: Arc<QueryMetrics>,
+    phase: Mutex<(Phase, Instant)>,
+}
+
+impl QueryStatus {
+    /// A query that is about to start.
+    pub fn new(query: impl Into<String>, metrics: Arc<QueryMetrics>) -> Self {
+        Self {
+            query: query.into(),
+            metrics,
+            phase: Mutex::new((Phase::Starting, Instant::now())),
+        }
+    }
+
+    /// The query's name.
+    pub fn query(&self) -> &str {
+        &self.query
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> &Arc<QueryMetrics> {
+        &self.metrics
+    }
+
+    /// Where it is, and since when.
+    pub fn phase(&self) -> (Phase, Instant) {
+        self.phase.lock().clone()
+    }
+
+    /// Moves it on; the log says so once per change.
+    pub fn set(&self, phase: Phase) {
+        let mut current = self.phase.lock();
+        if current.0 == phase {
+            return;
+        }
+        let query = &self.query;
+        match &phase {
+            Phase::Starting => tracing::debug!(query, "starting"),
+            Phase::Running if matches!(current.0, Phase::Waiting(_)) => {
+                tracing::info!(query, "running again");
+            }
+            Phase::Running => tracing::info!(query, "running"),
+            Phase::Waiting(why) => tracing::warn!(query, why, "waiting"),
+            Phase::Restarting(why) => {
+                tracing::warn!(query, why, "the run failed, a new one begins");
+            }
+            Phase::Ended => tracing::info!(query, "ended"),
+            Phase::Failed(failure) => {
+                tracing::error!(query, why = failure.message, "the query cannot go on");
+            }
+        }
+        self.metrics.ready.set(i64::from(phase == Phase::Running));
+        *current = (phase, Instant::now());
+    }
+
+    /// Rows flow.
+    pub(crate) fn running(&self) {
+        self.set(Phase::Running);
+    }
+
+    /// Something does not answer.
+    pub(crate) fn waiting(&self, why: &str) {
+        self.set(Phase::Waiting(why.to_owned()));
+    }
+}

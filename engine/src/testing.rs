@@ -1,0 +1,157 @@
+//! The workbench: runs an operator in several worlds that must all agree.
+//!
+//! | world | what happens |
+//! | --- | --- |
+//! | plain | the rows, one by one |
+//! | cut | an epoch after each row |
+//! | restored | after each row an epoch, then a fresh operator that is given what was saved |
+//! | rejected | each row is first processed and rejected, then processed again |
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::RecordError;
+use crate::operator::{Emit, Operator, Progress, StateChanges};
+use crate::record::{Micros, Partition, Position, RecordMeta};
+use crate::row::{Row, Value};
+
+/// What is done to the operator, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// A row on input 0 of partition 0.
+    Row(Row),
+    /// A row on this input of this partition, with this event time.
+    RowOf(usize, u32, Option<Micros>, Row),
+    /// The watermark moves.
+    Watermark(Micros),
+    /// The trigger's moment.
+    Tick(Micros),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum World {
+    Plain,
+    Cut,
+    Restored,
+    Rejected,
+}
+
+struct Collect(Vec<Row>);
+
+impl Emit for Collect {
+    fn emit(&mut self, row: &[Value], _: &RecordMeta) -> Result<(), RecordError> {
+        self.0.push(row.to_vec());
+        Ok(())
+    }
+}
+
+/// The record that rows without a source come with.
+pub fn meta(partition: u32, position: i64, event_time: Option<Micros>) -> RecordMeta {
+    RecordMeta {
+        partition: Arc::new(Partition {
+            input: "in".into(),
+            name: format!("in/{partition}").into(),
+        }),
+        position: Position::Number(position),
+        record_time: None,
+        event_time,
+        taken_at: 0,
+        taken: Instant::now(),
+    }
+}
+
+/// Runs the actions in every world and compares what is emitted after each action with `expected`: rows, or the class of
+/// the error as text.
+///
+/// # Panics
+/// When a world differs; the message lists the actions with an arrow at the one that differs.
+pub fn assert_operator(
+    make: impl Fn() -> Box<dyn Operator>,
+    actions: &[Action],
+    expected: &[Result<Vec<Row>, &str>],
+) {
+    assert_eq!(actions.len(), expected.len(), "one expectation per action");
+    for world in [World::Plain, World::Cut, World::Restored, World::Rejected] {
+        let mut operator = make();
+        let mut saved: Vec<StateChanges> = Vec::new();
+        for (index, (action, expected)) in actions.iter().zip(expected).enumerate() {
+            if world == World::Rejected && matches!(action, Action::Row(_) | Action::RowOf(..)) {
+                // Whatever it gives, nothing of it may stay.
+                let _ = apply(&mut *operator, action, index, false);
+            }
+            let got = apply(&mut *operator, action, index, true);
+            let same = match (&got, expected) {
+                (Ok(got), Ok(expected)) => got == expected,
+                (Err(error), Err(class)) => error.class.name() == *class,
+                _ => false,
+            };
+            assert!(
+                same,
+                "in the world {world:?} an action gave {got:?} and not {expected:?}\n{}",
+                listing(actions, index)
+            );
+            if matches!(world, World::Cut | World::Restored)
+                && let Some(changes) = operator.save()
+            {
+                if changes.whole {
+                    saved.clear();
+                }
+                saved.push(changes);
+            }
+            if world == World::Restored {
+                operator = make();
+                if !saved.is_empty() {
+                    let restored = operator.restore(&saved);
+                    assert!(
+                        restored.is_ok(),
+                        "{restored:?}\n{}",
+                        listing(actions, index)
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn apply(
+    operator: &mut dyn Operator,
+    action: &Action,
+    index: usize,
+    accept: bool,
+) -> Result<Vec<Row>, RecordError> {
+    let position = i64::try_from(index).unwrap_or(i64::MAX);
+    let mut collect = Collect(Vec::new());
+    let outcome = match action {
+        Action::Row(row) => operator
+            .process(0, row, &meta(0, position, None), &mut collect)
+            .map(|()| Progress::Done),
+        Action::RowOf(input, partition, event_time, row) => operator
+            .process(
+                *input,
+                row,
+                &meta(*partition, position, *event_time),
+                &mut collect,
+            )
+            .map(|()| Progress::Done),
+        Action::Watermark(watermark) => operator.advance(*watermark, &mut collect),
+        Action::Tick(now) => operator.tick(*now, &mut collect),
+    };
+    let mut progress = outcome;
+    while let Ok(Progress::More) = progress {
+        progress = operator.resume(&mut collect);
+    }
+    match progress {
+        Ok(_) if accept => operator.accept(),
+        _ => operator.reject(),
+    }
+    progress.map(|_| collect.0)
+}
+
+fn listing(actions: &[Action], at: usize) -> String {
+    let mut out = String::new();
+    for (index, action) in actions.iter().enumerate() {
+        let arrow = if index == at { "=>" } else { "  " };
+        out.push_str(&format!("{arrow} {action:?}\n"));
+    }
+    out
+}

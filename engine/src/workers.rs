@@ -1,0 +1,90 @@
+//! Blocking work aside from the row path, counted, so that a new run can wait until the old one's work is over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+/// How long a piece of simulated work takes.
+pub type Delay = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// Where blocking work is done.
+#[derive(Clone)]
+pub struct Workers {
+    simulated: Option<Delay>,
+    running: Arc<Running>,
+}
+
+#[derive(Default)]
+struct Running {
+    count: AtomicUsize,
+    over: Notify,
+}
+
+/// Counts one piece of work for as long as it lives.
+struct Counted(Arc<Running>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.over.notify_waiters();
+        }
+    }
+}
+
+impl Workers {
+    /// On the runtime's pool of threads for blocking work.
+    pub fn pool() -> Self {
+        Self {
+            simulated: None,
+            running: Arc::default(),
+        }
+    }
+
+    /// On the caller's thread, after a delay of its clock: for simulations, where everything happens in one order.
+    pub fn simulated(delay: Delay) -> Self {
+        Self {
+            simulated: Some(delay),
+            running: Arc::default(),
+        }
+    }
+
+    /// Does the work. It goes on to its end even if the future is dropped. None when it panicked.
+    pub fn run<T: Send + 'static, W: FnOnce() -> T + Send + 'static>(
+        &self,
+        work: W,
+    ) -> impl Future<Output = Option<T>> + use<T, W> {
+        self.running.count.fetch_add(1, Ordering::AcqRel);
+        let counted = Counted(Arc::clone(&self.running));
+        let work = move || {
+            let _counted = counted;
+            work()
+        };
+        let handle = match &self.simulated {
+            None => tokio::task::spawn_blocking(work),
+            Some(delay) => {
+                let delay = delay();
+                tokio::task::spawn_local(async move {
+                    actix::clock::sleep(delay).await;
+                    work()
+                })
+            }
+        };
+        async move { handle.await.ok() }
+    }
+
+    /// Resolves when no work is under way.
+    pub async fn settled(&self) {
+        loop {
+            let over = self.running.over.notified();
+            tokio::pin!(over);
+            // Registered before the look, so that the last piece cannot end unseen in between.
+            over.as_mut().enable();
+            if self.running.count.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            over.await;
+        }
+    }
+}

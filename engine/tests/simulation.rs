@@ -1,0 +1,630 @@
+//! A whole query under a seed: memory source, a sink and a store that fail, crashes at any moment.
+//!
+//! After every crash: no committed position is ahead of delivery, and the newest checkpoint can be read. At the end: every
+//! row was delivered. A seed reproduces its run. Seeds in CI: 300. More: `THALWEG_SEEDS=100000`, one: `THALWEG_SEED=17`.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use actix::clock::{Instant, sleep, sleep_until};
+use actix::prelude::*;
+use parking_lot::Mutex;
+use smol_str::SmolStr;
+use thalweg_engine::epoch::checkpoint::Checkpoint;
+use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
+use thalweg_engine::epoch::store::{Entry, Store};
+use thalweg_engine::error::{Failure, RecordError};
+use thalweg_engine::flow::partition::OnError;
+use thalweg_engine::flow::pipeline::{Step, Target};
+use thalweg_engine::memory::{MemoryLog, MemorySource};
+use thalweg_engine::metrics::Metrics;
+use thalweg_engine::operator::{Emit, Operator};
+use thalweg_engine::query::{Host, Input, Opened, Plan, Query, Settings};
+use thalweg_engine::record::{Position, RecordMeta};
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::{DataType, Field, Schema};
+use thalweg_engine::sink::{LocalFuture, Origin, Readiness, Sink, Writer, WriterContext};
+use thalweg_engine::status::QueryStatus;
+use thalweg_engine::workers::Workers;
+use tokio::sync::{Notify, watch};
+
+/// splitmix64: small, and the same on every machine.
+#[derive(Clone)]
+struct Dice(Arc<Mutex<u64>>);
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(seed)))
+    }
+
+    fn roll(&self, sides: u64) -> u64 {
+        let mut state = self.0.lock();
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = *state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % sides
+    }
+
+    fn one_in(&self, sides: u64) -> bool {
+        self.roll(sides) == 0
+    }
+
+    fn millis(&self, below: u64) -> Duration {
+        Duration::from_micros(self.roll(below * 1000))
+    }
+}
+
+/// A bug to plant: the simulation must find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bug {
+    None,
+    ReportsBeforeDelivery,
+    SinkSkipsARow,
+}
+
+/// What outlives a crash: the rows that were delivered, and the objects of the store.
+#[derive(Clone)]
+struct World {
+    dice: Dice,
+    bug: Bug,
+    /// Delivered rows: how often each (partition, index) is there.
+    delivered: Arc<Mutex<BTreeMap<(i64, i64), u32>>>,
+    objects: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    /// No more faults: the last run must get through.
+    calm: Arc<AtomicBool>,
+}
+
+impl World {
+    fn fault(&self, sides: u64) -> bool {
+        !self.calm.load(Ordering::Relaxed) && self.dice.one_in(sides)
+    }
+}
+
+impl Store for World {
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut objects = self.objects.lock();
+        if objects.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        if self.fault(12) {
+            return Err(io::Error::other("planted: fsync failed"));
+        }
+        objects.insert(name.to_owned(), bytes.to_vec());
+        Ok(())
+    }
+
+    fn get(&self, name: &str) -> io::Result<Vec<u8>> {
+        let objects = self.objects.lock();
+        objects
+            .get(name)
+            .cloned()
+            .ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
+        let objects = self.objects.lock();
+        Ok(objects
+            .iter()
+            .filter_map(|(name, bytes)| {
+                Some(Entry {
+                    name: name.strip_prefix(folder)?.strip_prefix('/')?.to_owned(),
+                    size: bytes.len() as u64,
+                    modified: SystemTime::UNIX_EPOCH,
+                })
+            })
+            .collect())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.objects.lock().remove(name);
+        Ok(())
+    }
+
+    fn location(&self) -> String {
+        "simulated".into()
+    }
+
+    fn note(&self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn noted(&self) -> Option<u64> {
+        None
+    }
+}
+
+type InFlight = Arc<Mutex<Vec<(u64, (i64, i64))>>>;
+
+/// The client of one run: what it has not delivered when it is closed or dropped may be there or not.
+struct SimulatedSink {
+    world: World,
+    in_flight: InFlight,
+    closed: Arc<AtomicBool>,
+    acknowledged: Arc<Notify>,
+    next: Arc<Mutex<u64>>,
+    failed: Arc<AtomicBool>,
+}
+
+impl SimulatedSink {
+    fn new(world: &World) -> Self {
+        Self {
+            world: world.clone(),
+            in_flight: InFlight::default(),
+            closed: Arc::default(),
+            acknowledged: Arc::default(),
+            next: Arc::default(),
+            failed: Arc::default(),
+        }
+    }
+
+    /// The client is gone: each row in flight has reached the other side or not.
+    fn gone(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        for (_, row) in self.in_flight.lock().drain(..) {
+            if self.world.dice.one_in(2) {
+                *self.world.delivered.lock().entry(row).or_default() += 1;
+            }
+        }
+    }
+}
+
+impl Drop for SimulatedSink {
+    fn drop(&mut self) {
+        self.gone();
+    }
+}
+
+impl Sink for SimulatedSink {
+    fn open(&self, _: WriterContext) -> Result<Box<dyn Writer>, Failure> {
+        Ok(Box::new(SimulatedWriter {
+            world: self.world.clone(),
+            in_flight: Arc::clone(&self.in_flight),
+            closed: Arc::clone(&self.closed),
+            acknowledged: Arc::clone(&self.acknowledged),
+            next: Arc::clone(&self.next),
+            failed: Arc::clone(&self.failed),
+            own: Arc::default(),
+            staged: Vec::new(),
+        }))
+    }
+
+    fn close(&self) {
+        self.gone();
+    }
+}
+
+struct SimulatedWriter {
+    world: World,
+    in_flight: InFlight,
+    closed: Arc<AtomicBool>,
+    acknowledged: Arc<Notify>,
+    next: Arc<Mutex<u64>>,
+    failed: Arc<AtomicBool>,
+    own: Arc<Mutex<BTreeSet<u64>>>,
+    staged: Vec<(i64, i64)>,
+}
+
+impl SimulatedWriter {
+    fn hand_over(&mut self, row: (i64, i64)) {
+        let number = {
+            let mut next = self.next.lock();
+            *next += 1;
+            *next
+        };
+        if self.world.bug == Bug::SinkSkipsARow && self.world.dice.one_in(50) {
+            return;
+        }
+        self.in_flight.lock().push((number, row));
+        self.own.lock().insert(number);
+        let (world, in_flight) = (self.world.clone(), Arc::clone(&self.in_flight));
+        let (own, acknowledged) = (Arc::clone(&self.own), Arc::clone(&self.acknowledged));
+        let closed = Arc::clone(&self.closed);
+        let slow = if self.world.fault(20) { 400 } else { 8 };
+        let delay = self.world.dice.millis(slow);
+        actix::spawn(async move {
+            sleep(delay).await;
+            if closed.load(Ordering::Relaxed) {
+                return;
+            }
+            in_flight.lock().retain(|(known, _)| *known != number);
+            *world.delivered.lock().entry(row).or_default() += 1;
+            own.lock().remove(&number);
+            acknowledged.notify_waiters();
+        });
+    }
+}
+
+impl Writer for SimulatedWriter {
+    fn write(&mut self, row: &[Value], _: Origin<'_>) -> Result<(), RecordError> {
+        let (Value::BigInt(partition), Value::BigInt(index)) = (&row[0], &row[1]) else {
+            return Err(RecordError::write("not a simulated row"));
+        };
+        self.staged.push((*partition, *index));
+        Ok(())
+    }
+
+    fn accept(&mut self) -> Result<Readiness, Failure> {
+        if self.world.fault(900) {
+            self.failed.store(true, Ordering::Relaxed);
+            return Err(Failure::restart("planted: the client failed"));
+        }
+        for row in std::mem::take(&mut self.staged) {
+            self.hand_over(row);
+        }
+        let full = self.own.lock().len() > 20 || self.world.fault(30);
+        Ok(if full {
+            Readiness::Full
+        } else {
+            Readiness::Ready
+        })
+    }
+
+    fn reject(&mut self) {
+        self.staged.clear();
+    }
+
+    fn drained(&mut self) -> LocalFuture<Result<(), Failure>> {
+        let (own, acknowledged) = (Arc::clone(&self.own), Arc::clone(&self.acknowledged));
+        Box::pin(async move {
+            loop {
+                let heard = acknowledged.notified();
+                if own.lock().len() <= 10 {
+                    return Ok(());
+                }
+                heard.await;
+            }
+        })
+    }
+
+    fn delivered(&mut self) -> LocalFuture<Result<(), Failure>> {
+        if self.world.bug == Bug::ReportsBeforeDelivery {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        let before: BTreeSet<u64> = self.own.lock().clone();
+        let (own, acknowledged) = (Arc::clone(&self.own), Arc::clone(&self.acknowledged));
+        let fails = self.world.fault(60);
+        Box::pin(async move {
+            loop {
+                let heard = acknowledged.notified();
+                if fails {
+                    return Err(Failure::restart("planted: a delivery report failed"));
+                }
+                if own.lock().is_disjoint(&before) {
+                    return Ok(());
+                }
+                heard.await;
+            }
+        })
+    }
+}
+
+/// Passes rows on; panics now and then.
+struct Shaky(World);
+
+impl Operator for Shaky {
+    fn process(
+        &mut self,
+        _: usize,
+        row: &[Value],
+        meta: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<(), RecordError> {
+        assert!(!self.0.fault(1500), "planted: the operator panicked");
+        emit.emit(row, meta)
+    }
+}
+
+struct SimulatedPlan {
+    world: World,
+    log: MemoryLog,
+    gathers: bool,
+}
+
+impl Plan for SimulatedPlan {
+    fn open(&self, _: &str) -> Result<Opened, Failure> {
+        if self.world.fault(10) {
+            return Err(Failure::restart("planted: the broker is away"));
+        }
+        Ok(Opened {
+            inputs: vec![Input {
+                name: "in".into(),
+                entry: Target::Step { step: 0, input: 0 },
+                source: Arc::new(MemorySource::new(&self.log)),
+            }],
+            sink: Arc::new(SimulatedSink::new(&self.world)),
+            on_error: OnError::Fail,
+        })
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        vec![Step {
+            name: "shaky".into(),
+            operator: Box::new(Shaky(self.world.clone())),
+            to: Target::Writer,
+        }]
+    }
+
+    fn gathers(&self) -> bool {
+        self.gathers
+    }
+
+    fn identity(&self) -> serde_json::Value {
+        serde_json::json!({})
+    }
+
+    fn compare(&self, _: &serde_json::Value) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// How one life of the process ends.
+enum Fate {
+    /// kill -9 after this time.
+    Killed(Duration),
+    /// SIGTERM after this time.
+    Stopped(Duration),
+    /// It reads to the end.
+    Bounded,
+}
+
+const PARTITIONS: i64 = 3;
+const ROWS: i64 = 150;
+
+struct Simulation {
+    world: World,
+    log: MemoryLog,
+    gathers: bool,
+}
+
+impl Simulation {
+    fn new(seed: u64, bug: Bug) -> Self {
+        let dice = Dice::new(seed);
+        let schema = Schema::new([
+            Field::required("partition", DataType::BigInt),
+            Field::required("index", DataType::BigInt),
+        ]);
+        let partitions = if dice.one_in(2) {
+            PARTITIONS - 1
+        } else {
+            PARTITIONS
+        };
+        Self {
+            gathers: dice.one_in(3),
+            log: MemoryLog::new("in", schema, usize::try_from(partitions).unwrap()),
+            world: World {
+                dice,
+                bug,
+                delivered: Arc::default(),
+                objects: Arc::default(),
+                calm: Arc::default(),
+            },
+        }
+    }
+
+    fn query(&self, bounded: bool) -> Query {
+        let dice = self.world.dice.clone();
+        let metrics = Metrics::new();
+        Query {
+            job: "simulated".into(),
+            name: "q".into(),
+            plan: Arc::new(SimulatedPlan {
+                world: self.world.clone(),
+                log: self.log.clone(),
+                gathers: self.gathers,
+            }),
+            settings: Settings {
+                checkpoint_interval: Duration::from_millis(20),
+                epoch_timeout: Duration::from_secs(2),
+                discover_interval: Duration::from_millis(50),
+                checkpoints_kept: 3,
+                checkpoint_history: false,
+                bounded,
+                ..Settings::default()
+            },
+            log: Arc::new(CheckpointLog::new(Arc::new(self.world.clone()), 3, false)),
+            host: Host {
+                arbiters: Vec::new(),
+                workers: Workers::simulated(Arc::new(move || dice.millis(15))),
+            },
+            status: Arc::new(QueryStatus::new("q", metrics.query("q"))),
+        }
+    }
+
+    /// One life of the process. Gives what the query ended with, if it came to an end.
+    fn live(&self, fate: &Fate, written: &mut i64) -> Option<Result<(), Failure>> {
+        let system = System::with_tokio_rt(|| {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .start_paused(true)
+                .build()
+                .expect("a runtime")
+        });
+        let query = self.query(matches!(fate, Fate::Bounded));
+        let (tell, told) = watch::channel(false);
+        let dice = self.world.dice.clone();
+        let log = self.log.clone();
+        system.block_on(async {
+            let start = Instant::now();
+            let mut running = Box::pin(query.run(told));
+            let appending = async {
+                while *written < ROWS {
+                    sleep(dice.millis(4)).await;
+                    if *written == ROWS / 2 {
+                        // In half of the seeds a partition appears now; in the other half it is one nobody reads.
+                        log.grow(1);
+                    }
+                    for partition in 0..PARTITIONS {
+                        let row = vec![Value::BigInt(partition), Value::BigInt(*written)];
+                        log.append(usize::try_from(partition).unwrap(), Ok(row));
+                    }
+                    *written += 1;
+                }
+                std::future::pending::<()>().await;
+            };
+            let deadline = async {
+                match fate {
+                    Fate::Killed(after) => sleep_until(start + *after).await,
+                    Fate::Stopped(after) => {
+                        sleep_until(start + *after).await;
+                        tell.send(true).expect("the query listens");
+                        std::future::pending::<()>().await;
+                    }
+                    Fate::Bounded => std::future::pending::<()>().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                ended = &mut running => Some(ended),
+                () = deadline => None,
+                () = appending => None,
+            }
+        })
+    }
+
+    /// Everything before a committed position is delivered.
+    fn check(&self, seed: u64) -> Result<Option<Checkpoint>, String> {
+        let log = CheckpointLog::new(Arc::new(self.world.clone()), 3, false);
+        let newest = log.newest().map_err(|failure| {
+            format!("seed {seed}: the newest checkpoint cannot be read: {failure}")
+        })?;
+        let delivered = self.world.delivered.lock();
+        for cut in newest.iter().flat_map(Checkpoint::partitions) {
+            let partition: i64 = cut.partition.as_str()["in/".len()..].parse().unwrap();
+            let Position::Number(position) = cut.position else {
+                return Err(format!("seed {seed}: a position that is no number"));
+            };
+            let first = self.first(partition);
+            for index in first..first + position {
+                if !delivered.contains_key(&(partition, index)) {
+                    return Err(format!(
+                        "seed {seed}: {} is committed up to {position}, and row {index} was not delivered",
+                        cut.partition
+                    ));
+                }
+            }
+        }
+        Ok(newest)
+    }
+
+    /// The number of the first row of a partition: one that appeared later missed the rows before.
+    fn first(&self, partition: i64) -> i64 {
+        let rows = thalweg_engine::source::Source::ends(&MemorySource::new(&self.log)).unwrap();
+        match rows.get(&SmolStr::from(format!("in/{partition}"))) {
+            Some(Position::Number(count)) if partition == PARTITIONS - 1 => {
+                // Rows are appended one by one to all partitions, so what is missing was before its time.
+                let others = match rows.get("in/0") {
+                    Some(Position::Number(count)) => *count,
+                    _ => 0,
+                };
+                others - count
+            }
+            _ => 0,
+        }
+    }
+
+    fn run(seed: u64, bug: Bug) -> Result<(), String> {
+        let simulation = Self::new(seed, bug);
+        let dice = simulation.world.dice.clone();
+        let mut written = 0;
+        for _ in 0..dice.roll(6) {
+            let after = dice.millis(250);
+            let fate = if dice.one_in(4) {
+                Fate::Stopped(after)
+            } else {
+                Fate::Killed(after)
+            };
+            if let Some(Err(failure)) = simulation.live(&fate, &mut written)
+                && !failure.message.contains("planted")
+                && !failure.message.contains("panicked")
+            {
+                return Err(format!("seed {seed}: the query gave up: {failure}"));
+            }
+            simulation.check(seed)?;
+        }
+        simulation.world.calm.store(true, Ordering::Relaxed);
+        while written < ROWS {
+            simulation.live(&Fate::Killed(Duration::from_millis(100)), &mut written);
+            simulation.check(seed)?;
+        }
+        match simulation.live(&Fate::Bounded, &mut written) {
+            Some(Ok(())) => {}
+            ended => return Err(format!("seed {seed}: the last run ended with {ended:?}")),
+        }
+        simulation.check(seed)?;
+        let delivered = simulation.world.delivered.lock();
+        for partition in 0..PARTITIONS {
+            for index in simulation.first(partition)..ROWS {
+                if !delivered.contains_key(&(partition, index)) {
+                    return Err(format!(
+                        "seed {seed}: row {index} of in/{partition} is lost"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn seeds(default: u64) -> impl Iterator<Item = u64> {
+    let read = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    match read("THALWEG_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..read("THALWEG_SEEDS").unwrap_or(default),
+    }
+}
+
+/// Planted panics are expected: their messages would hide everything else.
+fn quiet() {
+    let shown = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !info.to_string().contains("planted") {
+            shown(info);
+        }
+    }));
+}
+
+#[test]
+fn nothing_is_lost_whatever_fails() {
+    quiet();
+    for seed in seeds(300) {
+        if let Err(violation) = Simulation::run(seed, Bug::None) {
+            panic!("{violation}");
+        }
+    }
+}
+
+#[test]
+fn a_seed_reproduces_its_run() {
+    quiet();
+    let run = |seed| {
+        let simulation = Simulation::new(seed, Bug::None);
+        let mut written = 0;
+        simulation.live(&Fate::Killed(Duration::from_millis(180)), &mut written);
+        let delivered = simulation.world.delivered.lock().clone();
+        (written, delivered, simulation.world.dice.roll(1 << 40))
+    };
+    for seed in 0..20 {
+        assert_eq!(run(seed), run(seed), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_report_before_delivery_is_found() {
+    quiet();
+    assert!((0..200).any(|seed| Simulation::run(seed, Bug::ReportsBeforeDelivery).is_err()));
+}
+
+#[test]
+fn a_sink_that_skips_a_row_is_found() {
+    quiet();
+    assert!((0..50).any(|seed| Simulation::run(seed, Bug::SinkSkipsARow).is_err()));
+}
