@@ -11,8 +11,8 @@ use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
 
 use crate::job_error::{JobError, Location};
-use crate::{sinks, sources};
 use crate::table::{OpenContext, OptionSpec, Options, Table};
+use crate::{sinks, sources};
 
 /// Opens an input for one run. The numbers are the places that the plan uses, ascending, among the input's columns
 /// followed by its metadata; a record's row holds these, in that order.

@@ -25,7 +25,7 @@ mod conditional;
 mod dates;
 mod forms;
 mod hash;
-mod java_regex;
+pub(in crate::expr) mod java_regex;
 mod json;
 mod maps;
 mod mathematics;
@@ -65,6 +65,12 @@ pub struct Function {
     pub bind: Bind,
     /// The parameters of its lambdas; None where it takes none.
     pub lambda: Option<LambdaTypes>,
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.signature)
+    }
 }
 
 /// An entry of a family's table.
@@ -218,12 +224,12 @@ impl BindContext {
         required: usize,
     ) -> Result<Vec<Typed>, JobError> {
         if args.len() < required || args.len() > params.len() {
-            let expected = if required == params.len() {
-                format!("{required}")
-            } else {
-                format!("{required} to {}", params.len())
+            let expected = match (required, params.len()) {
+                (1, 1) => "1 argument".to_owned(),
+                (least, most) if least == most => format!("{least} arguments"),
+                (least, most) => format!("{least} to {most} arguments"),
             };
-            return Err(self.error(format!("expected {expected} arguments, got {}", args.len())));
+            return Err(self.error(format!("expected {expected}, got {}", args.len())));
         }
         args.into_iter()
             .zip(params)
