@@ -16,7 +16,7 @@ use crate::cli::{JobArgs, RollbackArgs, SetArgs};
 use crate::console;
 use crate::duration::{grouped, now, parse_time, time};
 use crate::folder;
-use crate::inspect::{sorted, word};
+use crate::inspect::{counts_records, sorted, word};
 use crate::job_file;
 use crate::refusal::{End, Refusal};
 use crate::wiring;
@@ -96,11 +96,11 @@ fn number(text: &str, what: &str) -> Result<i64, Refusal> {
         .ok_or_else(|| Refusal::new(format!("{what}: write a whole number from 0, not `{text}`")))
 }
 
-/// Where a partition stands, to be changed.
-fn position<'c>(
+/// What a partition stands at, to be changed.
+fn cut<'c>(
     checkpoint: &'c mut Checkpoint,
     partition: &str,
-) -> Result<&'c mut Position, Refusal> {
+) -> Result<&'c mut PartitionCut, Refusal> {
     let known: Vec<String> = sorted(checkpoint)
         .iter()
         .map(|cut| cut.partition.to_string())
@@ -111,7 +111,7 @@ fn position<'c>(
         .flat_map(|lane| &mut lane.partitions)
         .filter(|cut| cut.partition == partition);
     match (found.next(), found.next()) {
-        (Some(cut), None) => Ok(&mut cut.position),
+        (Some(cut), None) => Ok(cut),
         (Some(_), Some(_)) => Err(Refusal::new(format!(
             "several inputs of the query have a partition `{partition}`: it is not clear which is meant"
         ))),
@@ -123,10 +123,11 @@ fn position<'c>(
 }
 
 fn move_to(checkpoint: &mut Checkpoint, partition: &str, offset: i64) -> Result<(), Refusal> {
-    let position = position(checkpoint, partition)?;
-    match position {
+    let cut = cut(checkpoint, partition)?;
+    match cut.position {
         Position::Number(_) => {
-            *position = Position::Number(offset);
+            cut.position = Position::Number(offset);
+            cut.ended = false;
             Ok(())
         }
         Position::Token(_) => Err(Refusal::new(format!(
@@ -143,16 +144,24 @@ fn skip(checkpoint: &mut Checkpoint, place: &str, folder: &Path) -> Result<(), R
         ))
     })?;
     let offset = number(offset, &format!("--skip {place}"))?;
-    let position = position(checkpoint, partition)?;
-    if *position != Position::Number(offset) {
+    let after = offset.saturating_add(1);
+    let cut = cut(checkpoint, partition)?;
+    if cut.position != Position::Number(offset) {
         return Err(Refusal::new(format!(
-            "`{partition}` stands at {position}, not at {offset}, so the record {place} is not the next one. If all \
-             between is done or may be lost: thalweg checkpoint set {} --to-offset {partition}={}",
+            "`{partition}` stands at {}, not at {offset}, so the record {place} is not the next one. If all between is \
+             done or may be lost: thalweg checkpoint set {} --to-offset {partition}={after}",
+            cut.position,
             folder.display(),
-            offset.saturating_add(1)
         )));
     }
-    *position = Position::Number(offset.saturating_add(1));
+    cut.position = Position::Number(after);
+    let input = cut.input.clone();
+    if !counts_records(checkpoint, &input) {
+        return Err(Refusal::new(format!(
+            "the positions of `{partition}` do not count records, so where the next record begins is not known here. \
+             To step over a record that fails, run the job once with --set onError=skip."
+        )));
+    }
     Ok(())
 }
 
@@ -311,12 +320,15 @@ fn effect(old: Option<&Checkpoint>, new: &Checkpoint, content: u64) -> String {
     let same =
         |a: &PartitionCut, b: &PartitionCut| a.input == b.input && a.partition == b.partition;
     for cut in sorted(new) {
-        let (name, what, is) = (&cut.partition, word(new, cut), &cut.position);
+        let (name, what, is) = (&cut.partition, word(new, &cut.input), &cut.position);
         let before = old.and_then(|old| old.partitions().find(|other| same(other, cut)));
         let line = match before.map(|before| &before.position) {
             None if old.is_none() => format!("{name}: {what} {is}"),
             None => format!("{name}: {what} {is} (it was not read before)"),
             Some(was) if was == is => format!("{name}: stays at {what} {was}"),
+            Some(was) if !counts_records(new, &cut.input) => {
+                format!("{name}: {what} {was} → {is}")
+            }
             Some(was) => format!("{name}: {what} {was} → {is}{}", difference(was, is)),
         };
         let _ = writeln!(out, "  {line}");
