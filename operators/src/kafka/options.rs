@@ -44,7 +44,7 @@ const CLIENT: OptionSpec = option(
 );
 const FORMAT: OptionSpec = option(
     "format",
-    OneOf(&["json", "csv", "text"]),
+    OneOf(&["json", "text"]),
     "",
     "How a value is decoded into the declared columns, or encoded from the columns of the query.",
 );
