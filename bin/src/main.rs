@@ -31,7 +31,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let started = std::time::Instant::now();
     let cli = Cli::parse();
-    let done = telemetry::start(&cli.telemetry)
+    // A command that answers and ends has no story to tell beside its answer.
+    let level = match cli.command {
+        Command::Run(_) | Command::Demo(_) => "info",
+        _ => "error",
+    };
+    let done = telemetry::start(&cli.telemetry, level)
         .map_err(Refusal::new)
         .and_then(|()| match &cli.command {
             Command::Run(args) => run::run(args),

@@ -1,5 +1,7 @@
 //! `thalweg inspect` and `thalweg checkpoint` on folders as a job leaves them behind.
 
+#![allow(clippy::unwrap_used)]
+
 mod command;
 
 use std::collections::BTreeMap;

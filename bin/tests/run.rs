@@ -1,5 +1,7 @@
 //! `thalweg run`, `check` and `demo` as a user meets them, without any server.
 
+#![allow(clippy::unwrap_used)]
+
 mod command;
 
 use std::fs;
