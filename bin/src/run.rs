@@ -23,7 +23,7 @@ use crate::folder;
 use crate::http::{self, Http, Pulses};
 use crate::job_file;
 use crate::refusal::{End, Refusal};
-use crate::stop::{self, Signals};
+use crate::stop::{self, Asked, Signals};
 use crate::wiring::{self, Wired};
 
 /// Lanes are dealt over at most so many threads; more would cost memory before they save time.
@@ -273,14 +273,7 @@ impl Watched {
                         }
                     }
                 },
-                name = self.signals.next() => {
-                    if *self.stop.borrow() {
-                        tracing::warn!("{name} again: ending at once, the next start repeats what came after the newest checkpoint");
-                        stop::leave(End::Failed);
-                    }
-                    tracing::info!("{name}: reading stops, the last epoch is being committed; once more to end at once");
-                    self.stop.send_replace(true);
-                }
+                asked = self.signals.next() => self.asked(asked),
                 () = &mut until, if !endless && !*self.stop.borrow() => {
                     self.stop.send_replace(true);
                 }
@@ -290,6 +283,27 @@ impl Watched {
                         self.stop.send_replace(true);
                     }
                 }
+            }
+        }
+    }
+
+    fn asked(&self, asked: Asked) {
+        let again = self.stop.send_replace(true);
+        match asked {
+            Asked::Interrupt if again => {
+                tracing::warn!(
+                    "Ctrl-C again: ending at once; the next start repeats what came after the newest checkpoint"
+                );
+                stop::leave(End::Failed);
+            }
+            Asked::Interrupt => {
+                tracing::info!(
+                    "Ctrl-C: reading stops, the last epoch is being committed; once more to end at once"
+                );
+            }
+            Asked::Terminate if again => {}
+            Asked::Terminate => {
+                tracing::info!("SIGTERM: reading stops, the last epoch is being committed");
             }
         }
     }

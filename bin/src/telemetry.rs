@@ -17,7 +17,7 @@ use crate::cli::{LogFormat, Telemetry};
 static JSON: AtomicBool = AtomicBool::new(false);
 
 /// What others log stays quiet unless it matters; what the user writes comes after it and wins.
-const QUIET: &str = "actix_server=warn,actix_http=warn,actix_web=warn,librdkafka=warn,rdkafka=warn";
+const QUIET: &str = "actix_server=warn,actix_http=warn,actix_web=warn,kafka=warn";
 
 /// Begins to log, at the level `otherwise` where the user gives none.
 ///
