@@ -36,6 +36,8 @@ mod rounding;
 mod strings;
 mod strings_regex;
 mod strings_search;
+#[cfg(test)]
+mod tests;
 mod text_formats;
 mod urls;
 
