@@ -24,7 +24,7 @@ pub mod decimal;
 pub mod functions;
 pub mod interval;
 mod literal;
-pub mod matching;
+mod matching;
 pub mod number;
 mod operand;
 pub mod operators;

@@ -10,6 +10,7 @@ use thalweg_engine::schema::DataType;
 use crate::expr::access::{boolean, long};
 use crate::expr::body::{Body, Outcome};
 use crate::expr::coerce::{self, Settings};
+use crate::expr::functions::java_regex;
 use crate::expr::matching::{self, Pattern};
 use crate::expr::typed::{Call, Comparison, Form, Kind, Mode, Op, Typed};
 use crate::job_error::{JobError, Location};
@@ -213,7 +214,7 @@ pub(crate) fn rlike(
     let nullable = args.iter().any(|arg| arg.nullable);
     let body = match args[1].constant_text() {
         Some(text) => {
-            let regex = matching::regex(text).map_err(|why| {
+            let regex = java_regex::compile(text).map_err(|why| {
                 JobError::new(args[1].at, format!("malformed regular expression: {why}"))
             })?;
             Body::Scratch {

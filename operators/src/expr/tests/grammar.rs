@@ -25,7 +25,10 @@ fn operators_bind_as_in_spark() {
     for (sql, expected) in [
         ("a + b * c", "(a + (b * c))"),
         ("a - b - c", "((a - b) - c)"),
-        ("a + b div c", "(CAST(a AS BIGINT) + (CAST(b AS BIGINT) div CAST(c AS BIGINT)))"),
+        (
+            "a + b div c",
+            "(CAST(a AS BIGINT) + (CAST(b AS BIGINT) div CAST(c AS BIGINT)))",
+        ),
         ("a % b * c", "((a % b) * c)"),
         ("-a * b", "((- a) * b)"),
         ("a = b AND p OR p", "(((a = b) AND p) OR p)"),
@@ -45,8 +48,14 @@ fn operators_bind_as_in_spark() {
         ("-a::BIGINT", "(- CAST(a AS BIGINT))"),
         ("!p AND p", "((NOT p) AND p)"),
         ("p IS NOT TRUE", "(NOT (p <=> true))"),
-        ("ts + INTERVAL 1 DAY > ts", "((ts + INTERVAL '1 00:00:00' DAY TO SECOND) > ts)"),
-        ("ts - INTERVAL '1' HOUR", "(ts - INTERVAL '0 01:00:00' DAY TO SECOND)"),
+        (
+            "ts + INTERVAL 1 DAY > ts",
+            "((ts + INTERVAL '1 00:00:00' DAY TO SECOND) > ts)",
+        ),
+        (
+            "ts - INTERVAL '1' HOUR",
+            "(ts - INTERVAL '0 01:00:00' DAY TO SECOND)",
+        ),
         ("timestamp > ts", "(timestamp > ts)"),
         ("date > ts", "(CAST(date AS TIMESTAMP) > ts)"),
         ("value + offset", "(value + CAST(offset AS DOUBLE))"),
@@ -55,9 +64,15 @@ fn operators_bind_as_in_spark() {
         ("a == b", "(a = b)"),
         ("a != b", "(a <> b)"),
         ("a = '1'", "(CAST(a AS BIGINT) = 1)"),
-        ("ts > '2024-01-01'", "(ts > TIMESTAMP '2024-01-01 00:00:00Z')"),
+        (
+            "ts > '2024-01-01'",
+            "(ts > TIMESTAMP '2024-01-01 00:00:00Z')",
+        ),
         ("a < 2.5", "(CAST(a AS DECIMAL(11,1)) < 2.5)"),
-        ("CASE a WHEN 1 THEN 'x' END", "CASE WHEN (a = 1) THEN 'x' END"),
+        (
+            "CASE a WHEN 1 THEN 'x' END",
+            "CASE WHEN (a = 1) THEN 'x' END",
+        ),
     ] {
         let got = check(&parse(sql), &scope).map_or_else(|e| e.message, |typed| typed.to_string());
         if got != expected {

@@ -1,11 +1,15 @@
 //! Properties: no expression panics over any row, decimals agree with a slow model, casts come back.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::check::check;
+use crate::expr::compare::{compare, equal};
 use crate::expr::decimal;
+use crate::expr::functions;
 use crate::expr::scope::Scope;
 use crate::expr::testing::{meta, scope, try_parse};
 use crate::expr::{cast, text};
@@ -35,6 +39,20 @@ fn columns() -> Vec<Field> {
             precision: 5,
             scale: 5,
         },
+        DataType::Array(Arc::new(DataType::Int)),
+        DataType::Array(Arc::new(DataType::String)),
+        DataType::Map(Arc::new((DataType::String, DataType::Int))),
+        DataType::Struct(
+            vec![
+                Field::nullable("a", DataType::Int),
+                Field::nullable("b", DataType::String),
+            ]
+            .into(),
+        ),
+        DataType::Array(Arc::new(DataType::Map(Arc::new((
+            DataType::Int,
+            DataType::Double,
+        ))))),
     ];
     types
         .into_iter()
@@ -54,7 +72,11 @@ fn unscaled(precision: u8) -> impl Strategy<Value = i128> {
 }
 
 fn value(data_type: &DataType) -> BoxedStrategy<Value> {
-    let some = match data_type {
+    prop_oneof![4 => some_value(data_type), 1 => Just(Value::Null)].boxed()
+}
+
+fn some_value(data_type: &DataType) -> BoxedStrategy<Value> {
+    match data_type {
         DataType::Boolean => any::<bool>().prop_map(Value::Boolean).boxed(),
         DataType::TinyInt => any::<i8>().prop_map(Value::TinyInt).boxed(),
         DataType::SmallInt => any::<i16>().prop_map(Value::SmallInt).boxed(),
@@ -73,6 +95,22 @@ fn value(data_type: &DataType) -> BoxedStrategy<Value> {
         DataType::TimestampNtz => any::<i64>().prop_map(Value::TimestampNtz).boxed(),
         DataType::YearMonthInterval => any::<i32>().prop_map(Value::YearMonthInterval).boxed(),
         DataType::DayTimeInterval => any::<i64>().prop_map(Value::DayTimeInterval).boxed(),
+        DataType::Array(element) => prop::collection::vec(value(element), 0..4)
+            .prop_map(|values| Value::Array(values.into()))
+            .boxed(),
+        DataType::Map(pair) => prop::collection::vec((some_value(&pair.0), value(&pair.1)), 0..4)
+            .prop_map(|mut pairs| {
+                pairs.sort_by(|a, b| compare(&a.0, &b.0));
+                pairs.dedup_by(|a, b| equal(&a.0, &b.0));
+                Value::Map(pairs.into())
+            })
+            .boxed(),
+        DataType::Struct(fields) => fields
+            .iter()
+            .map(|field| value(&field.data_type))
+            .collect::<Vec<_>>()
+            .prop_map(|values| Value::Struct(values.into()))
+            .boxed(),
         _ => prop_oneof![
             ".{0,12}",
             "[-+]?[0-9]{0,5}[.]?[0-9]{0,5}",
@@ -80,8 +118,7 @@ fn value(data_type: &DataType) -> BoxedStrategy<Value> {
         ]
         .prop_map(|text| Value::from(text.as_str()))
         .boxed(),
-    };
-    prop_oneof![4 => some, 1 => Just(Value::Null)].boxed()
+    }
 }
 
 fn row() -> impl Strategy<Value = Vec<Value>> {
@@ -94,7 +131,7 @@ fn row() -> impl Strategy<Value = Vec<Value>> {
 /// SQL of any shape; much of it is refused, which is fine.
 fn sql() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
-        8 => (0..16_usize).prop_map(|i| format!("c{i}")),
+        8 => (0..21_usize).prop_map(|i| format!("c{i}")),
         1 => Just("NULL".to_owned()),
         1 => Just("0".to_owned()),
         1 => Just("1.5".to_owned()),
@@ -145,6 +182,19 @@ fn sql() -> impl Strategy<Value = String> {
     })
 }
 
+/// An argument of a function: columns most often, because constants are computed when the job is checked.
+fn argument() -> impl Strategy<Value = String> {
+    prop_oneof![
+        12 => (0..21_usize).prop_map(|i| format!("c{i}")),
+        1 => prop::sample::select(vec![
+            "NULL", "-1", "0", "1", "3", "2147483647", "1.5", "'a'", "''", "'yyyy-MM-dd'", "'[a-z'",
+            "'MONTH'", "'Europe/Berlin'", "'a INT, b STRING'", "'$.a[0]'", "x -> x", "(x, y) -> x",
+            "(x, y) -> x + y", "x -> x > 1",
+        ])
+        .prop_map(str::to_owned),
+    ]
+}
+
 /// Whether a value is of a type.
 fn is_of(value: &Value, data_type: &DataType) -> bool {
     use DataType as T;
@@ -167,6 +217,17 @@ fn is_of(value: &Value, data_type: &DataType) -> bool {
         | (Value::TimestampNtz(_), T::TimestampNtz)
         | (Value::YearMonthInterval(_), T::YearMonthInterval)
         | (Value::DayTimeInterval(_), T::DayTimeInterval) => true,
+        (Value::Array(values), T::Array(element)) => values.iter().all(|v| is_of(v, element)),
+        (Value::Map(pairs), T::Map(pair)) => pairs
+            .iter()
+            .all(|(key, value)| is_of(key, &pair.0) && is_of(value, &pair.1)),
+        (Value::Struct(values), T::Struct(fields)) => {
+            values.len() == fields.len()
+                && values
+                    .iter()
+                    .zip(fields.iter())
+                    .all(|(v, f)| is_of(v, &f.data_type))
+        }
         _ => false,
     }
 }
@@ -197,6 +258,26 @@ proptest! {
     }
 
     #[test]
+    fn no_function_panics_and_every_value_is_of_its_type(
+        function in prop::sample::select(functions::all().collect::<Vec<_>>()),
+        args in prop::collection::vec(argument(), 0..5),
+        row in row(),
+        ansi in any::<bool>(),
+    ) {
+        let scope = Scope { ansi, ..scope(&columns()) };
+        let sql = format!("{}({})", function.name, args.join(", "));
+        let typed = try_parse(&sql).ok().and_then(|expr| check(&expr, &scope).ok());
+        if let Some(typed) = typed
+            && let Ok(value) = typed.compile().eval(&row, &meta())
+        {
+            prop_assert!(is_of(&value, &typed.data_type), "{} gave {:?} for {}", sql, value, typed.data_type);
+            prop_assert!(typed.nullable || !value.is_null(), "{} is NULL", sql);
+            let mut out = String::new();
+            text::append(&mut out, &value, &typed.data_type, scope.time_zone);
+        }
+    }
+
+    #[test]
     fn reading_a_text_never_panics(text in ".{0,40}") {
         for field in columns() {
             let _ = cast::parse(&text, &field.data_type, chrono_tz::Tz::Europe__Berlin, false);
@@ -207,7 +288,10 @@ proptest! {
     #[test]
     fn what_is_written_is_read_back(row in row()) {
         for (field, value) in columns().iter().zip(&row) {
-            let nothing = matches!(value, Value::Null | Value::Binary(_) | Value::String(_));
+            let nothing = matches!(
+                value,
+                Value::Null | Value::Binary(_) | Value::String(_) | Value::Array(_) | Value::Map(_) | Value::Struct(_)
+            );
             // Beyond the years of the calendar that texts can name.
             let far = match value {
                 Value::Timestamp(micros) | Value::TimestampNtz(micros) => micros.abs() > 1 << 60,
@@ -220,7 +304,7 @@ proptest! {
             let mut out = String::new();
             text::append(&mut out, value, &field.data_type, chrono_tz::Tz::UTC);
             let back = cast::parse(&out, &field.data_type, chrono_tz::Tz::UTC, false);
-            let same = back.as_ref().is_some_and(|back| crate::expr::compare::equal(back, value));
+            let same = back.as_ref().is_some_and(|back| equal(back, value));
             prop_assert!(same, "{:?} as {} came back as {:?}", value, out, back);
         }
     }
