@@ -6,6 +6,7 @@
 pub mod codecs;
 pub mod connectors;
 pub mod expr;
+mod formats;
 pub mod job_error;
 pub mod kafka;
 pub mod plan;
