@@ -27,6 +27,7 @@ RENDERED = [
     "base",
     "base with service-monitor",
     *(f"overlays/{folder.name}" for folder in sorted((HERE / "overlays").iterdir())),
+    "tools",
 ]
 
 # The part of a ServiceMonitor that is used here, strictly: the operator's own schema lets unknown fields pass.
@@ -160,7 +161,7 @@ def selectors(documents):
             yield f"{name(monitor)} would also select the services of other instances"
 
 
-def pods(documents):
+def jobs(documents):
     """Of each StatefulSet its pod template's spec and its only container."""
     for workload in of_kind(documents, "StatefulSet"):
         spec = workload["spec"]["template"]["spec"]
@@ -168,9 +169,16 @@ def pods(documents):
             yield workload, spec, spec["containers"][0]
 
 
+def pods(documents):
+    """The jobs, and pods that stand alone."""
+    yield from jobs(documents)
+    for pod in of_kind(documents, "Pod"):
+        yield from ((pod, pod["spec"], container) for container in pod["spec"]["containers"])
+
+
 def one_process(documents):
     workloads = of_kind(documents, "StatefulSet")
-    if len(workloads) != 1 or len(list(pods(documents))) != 1:
+    if len(workloads) != 1 or len(list(jobs(documents))) != 1:
         yield "there must be one StatefulSet of one container"
     for workload in workloads:
         if workload["spec"].get("replicas") != 1:
@@ -208,9 +216,10 @@ def images(documents):
         if "@sha256:" not in image and (not colon or tag == "latest"):
             yield f"{name(workload)}: the image {image} is not pinned to a version"
     version = re.search(r'^version = "(.*)"', (HERE.parent / "Cargo.toml").read_text(), re.M)
-    base = yaml.safe_load((HERE / "base/kustomization.yaml").read_text())
-    if version and [image.get("newTag") for image in base.get("images", [])] != [version.group(1)]:
-        yield f"the base does not name the image of version {version.group(1)}"
+    for part in ("base", "tools"):
+        named = yaml.safe_load((HERE / part / "kustomization.yaml").read_text()).get("images", [])
+        if not version or [image.get("newTag") for image in named] != [version.group(1)]:
+            yield f"{part} does not name the image of the version in Cargo.toml"
 
 
 def job_text(documents, container, spec):
@@ -245,7 +254,7 @@ def seconds(duration):
 
 
 def job(documents):
-    for workload, spec, container in pods(documents):
+    for workload, spec, container in jobs(documents):
         text, config = job_text(documents, container, spec)
         if text is None:
             yield f"{name(workload)}: its job file is in no mounted ConfigMap"
@@ -273,7 +282,7 @@ def job(documents):
 
 def probes(documents):
     wanted = {"startupProbe": "/live", "livenessProbe": "/live", "readinessProbe": "/ready"}
-    for workload, _, container in pods(documents):
+    for workload, _, container in jobs(documents):
         ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
         for probe, path in wanted.items():
             asked = container.get(probe, {}).get("httpGet", {})
@@ -296,7 +305,7 @@ def answer(port, path):
 
 def process(documents, binary):
     """Runs the container's own command while its broker is away, as in a cluster where the job comes up first."""
-    for workload, spec, container in pods(documents):
+    for workload, spec, container in jobs(documents):
         text, _ = job_text(documents, container, spec)
         if text is None:
             continue
@@ -351,10 +360,12 @@ def behaviour(who, child, container, spec, port, log):
 
 def main():
     binary = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
-    rules = [schemas, one_process, selectors, restricted, images, job, probes]
+    pod_rules = [schemas, restricted, images]
+    job_rules = [one_process, selectors, job, probes]
     faults = 0
     for what in RENDERED:
         documents = render(what)
+        rules = pod_rules if what == "tools" else pod_rules + job_rules
         found = [fault for rule in rules for fault in rule(documents)]
         if binary and not found:
             found += process(documents, binary)
