@@ -147,14 +147,25 @@ pub struct Query {
     pub status: Arc<QueryStatus>,
 }
 
+/// By lane and step, the state objects oldest first.
+type LaneStates = BTreeMap<SmolStr, BTreeMap<SmolStr, Vec<StateChanges>>>;
+
+/// By input and partition, the end of a bounded run.
+type Ends = BTreeMap<SmolStr, BTreeMap<SmolStr, Position>>;
+
+/// Where a run begins, and where it ends.
+struct Resolved {
+    newest: Checkpoint,
+    starts: Vec<(SmolStr, Start)>,
+    ends: Ends,
+    state: LaneStates,
+}
+
 /// A run that is ready to start.
 struct Prepared {
     run: Arc<str>,
     opened: Opened,
-    newest: Checkpoint,
-    starts: Vec<(SmolStr, Start)>,
-    ends: BTreeMap<SmolStr, BTreeMap<SmolStr, Position>>,
-    state: BTreeMap<SmolStr, BTreeMap<SmolStr, Vec<StateChanges>>>,
+    resolved: Resolved,
 }
 
 impl Query {
@@ -218,15 +229,11 @@ impl Query {
         }
         let run: Arc<str> = Arc::from(new_id());
         let opened = self.plan.open(&run)?;
-        let prepared = self.resolve(newest, run, &opened);
-        match prepared {
-            Ok((run, newest, starts, ends, state)) => Ok(Prepared {
+        match self.resolve(newest, &run, &opened) {
+            Ok(resolved) => Ok(Prepared {
                 run,
                 opened,
-                newest,
-                starts,
-                ends,
-                state,
+                resolved,
             }),
             Err(failure) => {
                 close(&opened);
@@ -235,22 +242,12 @@ impl Query {
         }
     }
 
-    #[allow(clippy::type_complexity)]
     fn resolve(
         &self,
         newest: Option<Checkpoint>,
-        run: Arc<str>,
+        run: &Arc<str>,
         opened: &Opened,
-    ) -> Result<
-        (
-            Arc<str>,
-            Checkpoint,
-            Vec<(SmolStr, Start)>,
-            BTreeMap<SmolStr, BTreeMap<SmolStr, Position>>,
-            BTreeMap<SmolStr, BTreeMap<SmolStr, Vec<StateChanges>>>,
-        ),
-        Failure,
-    > {
+    ) -> Result<Resolved, Failure> {
         let mut starts = Vec::new();
         let mut ends = BTreeMap::new();
         for input in &opened.inputs {
@@ -293,9 +290,14 @@ impl Query {
                 let state = self.read_state(&checkpoint)?;
                 (checkpoint, state)
             }
-            None => (self.epoch_zero(&run, opened, &starts)?, BTreeMap::new()),
+            None => (self.epoch_zero(run, opened, &starts)?, BTreeMap::new()),
         };
-        Ok((run, newest, starts, ends, state))
+        Ok(Resolved {
+            newest,
+            starts,
+            ends,
+            state,
+        })
     }
 
     /// Whether the newest checkpoint is this query's and its plan can go on from it.
@@ -372,11 +374,7 @@ impl Query {
         Ok(checkpoint)
     }
 
-    #[allow(clippy::type_complexity)]
-    fn read_state(
-        &self,
-        checkpoint: &Checkpoint,
-    ) -> Result<BTreeMap<SmolStr, BTreeMap<SmolStr, Vec<StateChanges>>>, Failure> {
+    fn read_state(&self, checkpoint: &Checkpoint) -> Result<LaneStates, Failure> {
         let mut lanes = BTreeMap::new();
         for lane in &checkpoint.lanes {
             let mut steps = BTreeMap::new();
@@ -420,6 +418,7 @@ impl Query {
     ) -> RunEnd {
         let (done, mut ended) = oneshot::channel();
         let opened = Arc::new(prepared.opened);
+        let resolved = prepared.resolved;
         let settings = &self.settings;
         let sources = opened
             .inputs
@@ -430,7 +429,7 @@ impl Query {
             OnError::DeadLetter(DeadLetters { sink, .. }) => Some(Arc::clone(sink)),
             _ => None,
         };
-        let watermarks = prepared
+        let watermarks = resolved
             .newest
             .partitions()
             .filter_map(|cut| {
@@ -438,7 +437,7 @@ impl Query {
                 Some((place, cut.watermark?))
             })
             .collect();
-        let writers = prepared
+        let writers = resolved
             .newest
             .lanes
             .iter()
@@ -451,21 +450,21 @@ impl Query {
             query: Arc::clone(self),
             run: Arc::clone(&prepared.run),
             opened: Arc::clone(&opened),
-            ends: prepared.ends,
-            state: prepared.state,
+            ends: resolved.ends,
+            state: resolved.state,
             watermarks,
             writers,
             next: 0,
             gathered: None,
         };
         let coordinator = Coordinator::new(CoordinatorSpec {
-            newest: prepared.newest,
+            newest: resolved.newest,
             run: prepared.run,
             log: Arc::clone(&self.log),
             sources,
             sink: Arc::clone(&opened.sink),
             dead,
-            starts: prepared.starts,
+            starts: resolved.starts,
             launcher: launching.launcher(),
             checkpoint_interval: settings.checkpoint_interval,
             epoch_timeout: settings.epoch_timeout,
@@ -516,8 +515,8 @@ struct Launching {
     query: Arc<Query>,
     run: Arc<str>,
     opened: Arc<Opened>,
-    ends: BTreeMap<SmolStr, BTreeMap<SmolStr, Position>>,
-    state: BTreeMap<SmolStr, BTreeMap<SmolStr, Vec<StateChanges>>>,
+    ends: Ends,
+    state: LaneStates,
     watermarks: BTreeMap<(SmolStr, SmolStr), Micros>,
     writers: BTreeMap<SmolStr, Vec<u8>>,
     next: u32,

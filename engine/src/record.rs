@@ -35,7 +35,7 @@ pub enum Position {
     /// A number, such as a Kafka offset.
     Number(i64),
     /// A token that only the source understands.
-    Token(SmolStr),
+    Token(Arc<str>),
 }
 
 impl fmt::Display for Position {

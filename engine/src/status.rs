@@ -1,12 +1,12 @@
 //! What the probes and pages see of a query.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use crate::error::Failure;
 use crate::metrics::QueryMetrics;
-use std::sync::Arc;
 
 /// Where a query is in its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,17 +66,17 @@ impl QueryStatus {
         let query = &self.query;
         match &phase {
             Phase::Starting => tracing::debug!(query, "starting"),
-            Phase::Running => match &current.0 {
-                Phase::Waiting(_) => tracing::info!(query, "running again"),
-                _ => tracing::info!(query, "running"),
-            },
+            Phase::Running if matches!(current.0, Phase::Waiting(_)) => {
+                tracing::info!(query, "running again");
+            }
+            Phase::Running => tracing::info!(query, "running"),
             Phase::Waiting(why) => tracing::warn!(query, why, "waiting"),
             Phase::Restarting(why) => {
-                tracing::warn!(query, why, "the run failed, a new one begins")
+                tracing::warn!(query, why, "the run failed, a new one begins");
             }
             Phase::Ended => tracing::info!(query, "ended"),
             Phase::Failed(failure) => {
-                tracing::error!(query, why = failure.message, "the query cannot go on")
+                tracing::error!(query, why = failure.message, "the query cannot go on");
             }
         }
         self.metrics.ready.set(i64::from(phase == Phase::Running));

@@ -4,6 +4,12 @@
 //! `thalweg-engine`; nothing here knows an actor or an epoch.
 
 pub mod codecs;
+pub mod connectors;
 pub mod expr;
 pub mod job_error;
+pub mod plan;
+pub mod sinks;
+pub mod sources;
+pub mod sql;
 pub mod table;
+pub mod transforms;

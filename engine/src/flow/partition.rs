@@ -57,13 +57,16 @@ pub enum OnError {
     DeadLetter(DeadLetters),
 }
 
+/// Makes the row of a dead letter.
+pub type DeadLetterRow = Arc<dyn Fn(&Record, &RecordError) -> Row + Send + Sync>;
+
 /// Where bad records go.
 #[derive(Clone)]
 pub struct DeadLetters {
     /// The table.
     pub sink: Arc<dyn Sink>,
     /// Makes its row of a record and its error.
-    pub row: Arc<dyn Fn(&Record, &RecordError) -> Row + Send + Sync>,
+    pub row: DeadLetterRow,
 }
 
 /// Everything a lane is made of. Sent to the thread that it will live on.
@@ -259,7 +262,7 @@ impl Lane {
     }
 
     /// Takes one record all the way.
-    fn take(&mut self, reader: usize, record: Record, ctx: &mut Context<Self>) {
+    fn take(&mut self, reader: usize, record: &Record, ctx: &mut Context<Self>) {
         let (Some(pipeline), Some(from)) = (&mut self.pipeline, self.readers.get_mut(reader))
         else {
             return;
@@ -299,7 +302,7 @@ impl Lane {
                 metrics
                     .processed
                     .observe_duration(record.meta.taken.elapsed());
-                from.position = record.next;
+                from.position.clone_from(&record.next);
                 if let Some(watermark) = pipeline.take_watermark()
                     && let Some(now) = self.watermarks.observe(reader, watermark)
                 {
@@ -322,7 +325,13 @@ impl Lane {
     }
 
     /// A record that failed: the job's policy for it.
-    fn bad(&mut self, reader: usize, record: Record, error: &RecordError, ctx: &mut Context<Self>) {
+    fn bad(
+        &mut self,
+        reader: usize,
+        record: &Record,
+        error: &RecordError,
+        ctx: &mut Context<Self>,
+    ) {
         self.spec.metrics.errors[error.class as usize].inc();
         let from = &self.readers[reader];
         let place = format!("{}@{}", from.partition, record.meta.position);
@@ -358,7 +367,7 @@ impl Lane {
                     reason,
                     "a record failed and goes to the dead letters"
                 );
-                let row = (dead.row)(&record, error);
+                let row = (dead.row)(record, error);
                 let Some(writer) = &mut self.dead else {
                     return;
                 };
@@ -389,7 +398,7 @@ impl Lane {
                 }
             }
         }
-        self.readers[reader].position = record.next;
+        self.readers[reader].position.clone_from(&record.next);
     }
 
     /// Takes no further record until the writer has drained. Mail is still read.
@@ -650,7 +659,7 @@ impl StreamHandler<(usize, SourceEvent)> for Lane {
             return;
         }
         match event {
-            SourceEvent::Record(record) => self.take(reader, record, ctx),
+            SourceEvent::Record(record) => self.take(reader, &record, ctx),
             SourceEvent::CaughtUp => self.hand_over(),
             SourceEvent::Ended => self.ended(reader, ctx),
             SourceEvent::Failed(failure) => self.fail(failure, ctx),

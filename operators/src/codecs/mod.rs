@@ -3,6 +3,9 @@
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::{Row, Value};
 
+pub mod json;
+pub mod text;
+
 /// What a decoder made of a record's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decoded {
@@ -30,6 +33,11 @@ pub trait Decoder: Send {
     /// # Errors
     /// As the mode says. `row` may then hold a part of the columns.
     fn decode(&mut self, bytes: &[u8], row: &mut Row) -> Result<Decoded, RecordError>;
+
+    /// How often a wanted column was found absent from a thousand records in a row.
+    fn absences(&self) -> u64 {
+        0
+    }
 }
 
 /// Encodes rows of one schema.

@@ -1,8 +1,39 @@
 //! Expressions: checked once against the columns in scope, compiled once, evaluated for each row.
+//!
+//! The way of an expression: [`check`](check::check) turns the parser's tree into a [`Typed`](typed::Typed) tree in which
+//! every column is a place in the row and every type is known; [`Typed::compile`](typed::Typed::compile) turns that into
+//! an [`Eval`]. Functions by name stand in [`functions`].
 
 use thalweg_engine::error::RecordError;
 use thalweg_engine::record::RecordMeta;
 use thalweg_engine::row::Value;
+
+pub mod access;
+pub mod arithmetic;
+pub mod body;
+pub mod calendar;
+mod call;
+pub mod cast;
+pub mod check;
+pub mod coerce;
+pub mod compare;
+mod compare_eval;
+mod compile;
+pub mod decimal;
+pub mod functions;
+pub mod interval;
+mod literal;
+pub mod matching;
+pub mod number;
+mod operand;
+pub mod operators;
+mod path;
+pub mod prefix;
+pub mod scope;
+pub mod text;
+mod time_arithmetic;
+pub mod type_name;
+pub mod typed;
 
 /// A compiled expression. Owned by one lane; may keep scratch space between calls.
 pub trait Eval: Send {

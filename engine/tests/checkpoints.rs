@@ -1,0 +1,219 @@
+//! The checkpoint folder: what is refused, what is kept, what a broken file does.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use thalweg_engine::epoch::checkpoint::{Checkpoint, Damage, FORMAT, LaneCut, PartitionCut};
+use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
+use thalweg_engine::epoch::store::{FolderStore, OpenError};
+use thalweg_engine::error::Remedy;
+use thalweg_engine::record::Position;
+
+fn checkpoint(epoch: u64, objects: &[&str]) -> Checkpoint {
+    Checkpoint {
+        format: FORMAT,
+        job: "loyalty".into(),
+        query: "notification".into(),
+        checkpoint: "c0ffee".into(),
+        run: "r1".into(),
+        epoch,
+        committed_at: i64::try_from(epoch).unwrap() * 1_000_000,
+        rewound: false,
+        plan: serde_json::json!({"inputs": ["invoices"]}),
+        sources: Default::default(),
+        lanes: vec![LaneCut {
+            lane: "invoices:invoices/0".into(),
+            partitions: vec![PartitionCut {
+                input: "invoices".into(),
+                partition: "invoices/0".into(),
+                position: Position::Number(310),
+                watermark: None,
+                ended: false,
+            }],
+            writer: None,
+            state: [(
+                "count".into(),
+                objects.iter().map(|name| (*name).to_owned()).collect(),
+            )]
+            .into(),
+        }],
+    }
+}
+
+fn log(folder: &Path, kept: usize) -> CheckpointLog {
+    let store = FolderStore::lock(folder).expect("the folder is free");
+    CheckpointLog::new(Arc::new(store), kept, false)
+}
+
+fn newest_file(folder: &Path) -> std::path::PathBuf {
+    let mut files: Vec<_> = fs::read_dir(folder.join("epochs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    files.pop().unwrap()
+}
+
+#[test]
+fn the_newest_epoch_is_read_back_and_only_the_kept_ones_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path(), 3);
+    assert_eq!(log.recover().unwrap(), None);
+    for epoch in 0..10 {
+        log.commit(&checkpoint(epoch, &[])).unwrap();
+    }
+    assert_eq!(log.newest().unwrap(), Some(checkpoint(9, &[])));
+    let epochs: Vec<u64> = log.list().unwrap().iter().map(|kept| kept.epoch).collect();
+    assert_eq!(epochs, [7, 8, 9]);
+}
+
+#[test]
+fn an_epoch_is_never_written_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path(), 3);
+    log.commit(&checkpoint(1, &[])).unwrap();
+    let error = log.commit(&checkpoint(1, &[])).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+}
+
+#[test]
+fn a_second_process_is_refused_with_the_first_ones_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log(folder.path(), 3);
+    log.commit(&checkpoint(0, &[])).unwrap();
+    match FolderStore::lock(folder.path()) {
+        Err(OpenError::InUse { by }) => assert_eq!(by, Some(std::process::id())),
+        _ => panic!("the folder was locked twice"),
+    }
+}
+
+#[test]
+fn a_truncated_an_edited_and_a_deleted_newest_file_are_refused_and_nothing_changes() {
+    for damage in ["truncated", "edited", "deleted"] {
+        let folder = tempfile::tempdir().unwrap();
+        {
+            let log = log(folder.path(), 3);
+            log.commit(&checkpoint(0, &[])).unwrap();
+            log.commit(&checkpoint(1, &[])).unwrap();
+        }
+        let file = newest_file(folder.path());
+        let bytes = fs::read(&file).unwrap();
+        match damage {
+            "truncated" => fs::write(&file, &bytes[..bytes.len() / 2]).unwrap(),
+            "edited" => {
+                let text = String::from_utf8(bytes).unwrap().replace("310", "910");
+                fs::write(&file, text).unwrap();
+            }
+            _ => fs::remove_file(&file).unwrap(),
+        }
+        let before: Vec<_> = fs::read_dir(folder.path().join("epochs"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        let failure = log(folder.path(), 3).recover().unwrap_err();
+        assert_eq!(failure.remedy, Remedy::Refuse, "{damage}");
+        assert!(
+            failure.message.contains("00000000000000000001.json"),
+            "{damage}: {failure}"
+        );
+        assert!(
+            failure.message.contains("thalweg checkpoint rollback"),
+            "{damage}: {failure}"
+        );
+        let after: Vec<_> = fs::read_dir(folder.path().join("epochs"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(before, after, "{damage}");
+    }
+}
+
+#[test]
+fn a_newer_format_and_an_unknown_field_are_refused() {
+    let sealed = |text: &str| {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.push(b'\n');
+        let seal = format!("crc32c:{:08x}\n", crc32c::crc32c(&bytes));
+        bytes.extend_from_slice(seal.as_bytes());
+        bytes
+    };
+    assert_eq!(
+        Checkpoint::decode(&sealed(r#"{"format":2,"what":"ever"}"#)),
+        Err(Damage::Format(2))
+    );
+    let text = String::from_utf8(checkpoint(1, &[]).encode()).unwrap();
+    let (json, _) = text.split_once('\n').unwrap();
+    let foreign = json.replacen("{", r#"{"later":1,"#, 1);
+    assert!(matches!(
+        Checkpoint::decode(&sealed(&foreign)),
+        Err(Damage::Content(why)) if why.contains("later")
+    ));
+}
+
+#[test]
+fn state_that_no_kept_checkpoint_names_is_removed_and_the_rest_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let log = log(folder.path(), 1);
+        log.recover().unwrap();
+        for name in ["a", "b", "c"] {
+            log.store().put(&format!("state/{name}"), b"x").unwrap();
+        }
+        log.commit(&checkpoint(1, &["a", "b"])).unwrap();
+        log.commit(&checkpoint(2, &["b"])).unwrap();
+    }
+    let names = |log: &CheckpointLog| -> Vec<String> {
+        let entries = log.store().list("state").unwrap();
+        entries.into_iter().map(|entry| entry.name).collect()
+    };
+    let log = log(folder.path(), 1);
+    assert_eq!(names(&log), ["b", "c"], "a went with its epoch");
+    log.recover().unwrap();
+    assert_eq!(names(&log), ["b"], "c is what a later epoch had left");
+}
+
+#[test]
+fn what_an_interrupted_write_has_left_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(log(folder.path(), 3));
+    let left = folder.path().join("epochs/.tmp-00000000000000000001.json");
+    fs::write(&left, b"{").unwrap();
+    let log = log(folder.path(), 3);
+    assert!(!left.exists());
+    assert_eq!(log.newest().unwrap(), None);
+}
+
+proptest! {
+    #[test]
+    fn a_checkpoint_cut_at_any_byte_is_refused(cut in 0.0_f64..1.0) {
+        let bytes = checkpoint(7, &["a"]).encode();
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let at = (bytes.len() as f64 * cut) as usize;
+        prop_assert_eq!(Checkpoint::decode(&bytes[..at]), Err(Damage::Checksum));
+    }
+
+    #[test]
+    fn a_flipped_bit_is_refused(place in any::<prop::sample::Index>(), bit in 0_u8..8) {
+        let mut bytes = checkpoint(7, &["a"]).encode();
+        let at = place.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        prop_assert!(Checkpoint::decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_refused_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(Checkpoint::decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn arbitrary_json_under_a_right_seal_never_panics(text in "\\PC{0,200}") {
+        let mut bytes = text.into_bytes();
+        bytes.push(b'\n');
+        let seal = format!("crc32c:{:08x}\n", crc32c::crc32c(&bytes));
+        bytes.extend_from_slice(seal.as_bytes());
+        let _ = Checkpoint::decode(&bytes);
+    }
+}

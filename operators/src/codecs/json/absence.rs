@@ -1,0 +1,83 @@
+//! Columns that the records do not have: a typing error in the job, or a producer that has changed.
+
+use super::object::Object;
+use crate::job_error::nearest;
+
+/// A column that this many records in a row did not have is reported.
+const RECORDS: u64 = 1000;
+
+/// Notes which columns come, at the price of one store each.
+pub(super) struct Absence {
+    records: u64,
+    /// The last record that had the column, counted from 1.
+    last: Vec<u64>,
+    reported: Vec<bool>,
+    count: u64,
+}
+
+impl Absence {
+    pub(super) fn new(columns: usize) -> Self {
+        Self {
+            records: 0,
+            last: vec![0; columns],
+            reported: vec![false; columns],
+            count: 0,
+        }
+    }
+
+    /// A record begins; its number.
+    #[inline]
+    pub(super) fn begin(&mut self) -> u64 {
+        self.records += 1;
+        self.records
+    }
+
+    /// Where the last record of each column is noted.
+    #[inline]
+    pub(super) fn last(&mut self) -> &mut [u64] {
+        &mut self.last
+    }
+
+    /// A record is over.
+    #[inline]
+    pub(super) fn end(&mut self, object: &Object, table: &str) {
+        if self.records.is_multiple_of(RECORDS) {
+            self.look(object, table);
+        }
+    }
+
+    /// How many reports there were.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    #[cold]
+    fn look(&mut self, object: &Object, table: &str) {
+        for slot in 0..object.len() {
+            let absent = self.records - self.last[slot] >= RECORDS;
+            if absent && !self.reported[slot] {
+                self.count += 1;
+                report(object, slot, table, self.last[slot] == 0);
+            }
+            // A column that comes back may vanish again.
+            self.reported[slot] = absent;
+        }
+    }
+}
+
+fn report(object: &Object, slot: usize, table: &str, never: bool) {
+    let column = object.name(slot).as_str();
+    let history = if never {
+        format!("none of the first {RECORDS} records had it")
+    } else {
+        format!("the last {RECORDS} records did not have it any more")
+    };
+    let advice = nearest(column, object.unwanted())
+        .map(|name| format!("; the nearest field that the records have is `{name}`"))
+        .unwrap_or_default();
+    tracing::warn!(
+        table,
+        column,
+        "column `{column}` of `{table}` is NULL: {history}{advice}"
+    );
+}

@@ -1,0 +1,151 @@
+//! `from_json`: a text into one typed value.
+
+use std::sync::Arc;
+
+use thalweg_engine::error::RecordError;
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::{DataType, Field};
+
+use super::object::{Context, Node, Object};
+use super::scan::{Fault, Kind, Scanner};
+use super::{JsonOptions, decode, unsupported};
+use crate::codecs::Mode;
+
+/// Reads texts as one STRUCT, ARRAY or MAP type, as Spark's `from_json` does. Owned by one lane.
+pub struct JsonParser {
+    root: Root,
+    context: Context,
+    permissive: bool,
+}
+
+enum Root {
+    Object(Object),
+    /// An array of structs takes a single object too, as its only element.
+    Objects(Box<Node>),
+    Other(Node),
+}
+
+impl JsonParser {
+    /// A parser of this type. With [`Mode::Permissive`], Spark's default, what does not parse gives NULLs; with
+    /// [`Mode::FailFast`] it is an error.
+    ///
+    /// # Errors
+    /// When the type is none that a JSON text can be, or the mode is neither of these; the reason in words.
+    pub fn new(data_type: &DataType, mode: Mode, options: &JsonOptions) -> Result<Self, String> {
+        if mode == Mode::DropMalformed {
+            return Err("the mode of from_json is PERMISSIVE or FAILFAST".to_owned());
+        }
+        if let Some(reason) = unsupported(data_type) {
+            return Err(reason);
+        }
+        let root = match nullable(data_type) {
+            DataType::Struct(fields) => Root::Object(Object::new(fields.iter())),
+            DataType::Array(element) if matches!(*element, DataType::Struct(_)) => {
+                Root::Objects(Box::new(Node::new(&element)))
+            }
+            other @ (DataType::Array(_) | DataType::Map(_)) => Root::Other(Node::new(&other)),
+            other => {
+                return Err(format!(
+                    "the type of from_json is a STRUCT, an ARRAY or a MAP, not {other}"
+                ));
+            }
+        };
+        Ok(Self {
+            root,
+            context: Context {
+                scratch: String::new(),
+                zone: options.zone,
+                permissive: mode == Mode::Permissive,
+            },
+            permissive: mode == Mode::Permissive,
+        })
+    }
+
+    /// The value of a text; NULL for one without content.
+    ///
+    /// # Errors
+    /// When the mode is FAILFAST and the text does not parse.
+    pub fn parse(&mut self, text: &str) -> Result<Value, RecordError> {
+        if text.trim_ascii().is_empty() {
+            return Ok(Value::Null);
+        }
+        match self.read(text) {
+            Ok(value) => Ok(value),
+            Err(_) if self.permissive => Ok(match &self.root {
+                Root::Object(object) => Value::Struct(vec![Value::Null; object.len()].into()),
+                _ => Value::Null,
+            }),
+            Err(fault) => {
+                let error = decode::error(&fault, text.as_bytes());
+                Err(RecordError {
+                    class: thalweg_engine::error::ErrorClass::Expression,
+                    reason: format!("from_json: {}", error.reason).into(),
+                    content: error.content,
+                })
+            }
+        }
+    }
+
+    /// What follows the value is not looked at, as in Spark.
+    fn read(&mut self, text: &str) -> Result<Value, Fault> {
+        let mut scanner = decode::begin(text)?;
+        let s = &mut scanner;
+        let cx = &mut self.context;
+        let kind = s.kind()?;
+        match (&mut self.root, kind) {
+            (Root::Object(object), Kind::Array) => first_of_many(object, s, cx),
+            (Root::Object(object), _) => object.value(s, cx),
+            (Root::Objects(node), Kind::Object) => {
+                Ok(Value::Array(Arc::from([node.value(s, cx)?])))
+            }
+            (Root::Objects(node), Kind::Array) => {
+                let mut values = Vec::new();
+                s.advance(1);
+                if !s.take(b']') {
+                    loop {
+                        values.push(node.value(s, cx)?);
+                        if !s.more(b']')? {
+                            break;
+                        }
+                    }
+                }
+                Ok(Value::Array(values.into()))
+            }
+            (Root::Other(node), _) => node.value(s, cx),
+            (Root::Objects(_), _) => Err(s.syntax("expected an array")),
+        }
+    }
+}
+
+/// A struct from an array of objects: the first one, as Spark does.
+fn first_of_many(
+    object: &mut Object,
+    s: &mut Scanner<'_>,
+    cx: &mut Context,
+) -> Result<Value, Fault> {
+    s.advance(1);
+    if s.take(b']') {
+        return Ok(Value::Null);
+    }
+    s.space();
+    let first = object.value(s, cx)?;
+    while s.more(b']')? {
+        s.skip()?;
+    }
+    Ok(first)
+}
+
+/// The type with every field nullable: what a text lacks is NULL, whatever the type says.
+fn nullable(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Array(element) => DataType::Array(Arc::new(nullable(element))),
+        DataType::Map(pair) => DataType::Map(Arc::new((pair.0.clone(), nullable(&pair.1)))),
+        DataType::Struct(fields) => DataType::Struct(
+            fields
+                .iter()
+                .map(|field| Field::nullable(field.name.clone(), nullable(&field.data_type)))
+                .collect(),
+        ),
+        other => other.clone(),
+    }
+}

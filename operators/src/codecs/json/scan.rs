@@ -1,0 +1,567 @@
+//! A scanner over one JSON text: no tree, no copies, no recursion.
+//!
+//! It walks over a text that is known to be UTF-8 and hands out slices of it. Beside RFC 8259 it accepts what Spark's
+//! reader accepts by default: strings in single quotes, and the bare numbers `NaN`, `INF` and `Infinity`.
+
+use std::ops::Range;
+
+/// How deep arrays and objects may lie in each other.
+pub(super) const DEPTH_MAX: usize = 256;
+
+/// Why the scanner stopped.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The text is not JSON.
+    Syntax {
+        /// Where, in bytes.
+        at: usize,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// The text is JSON, a value does not fit its type.
+    Misfit(Box<Misfit>),
+}
+
+/// A value that does not fit its type.
+#[derive(Debug)]
+pub(super) struct Misfit {
+    /// The names of the fields that lead to it, joined by dots.
+    pub path: String,
+    /// What is wrong with it.
+    pub what: String,
+    /// Where it stands.
+    pub span: Range<usize>,
+}
+
+/// What kind of value begins at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Null,
+    True,
+    False,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::True | Self::False => "a boolean",
+            Self::Number => "a number",
+            Self::String => "a string",
+            Self::Array => "an array",
+            Self::Object => "an object",
+        }
+    }
+}
+
+/// A number as it stands in the text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Number<'a> {
+    /// Its text.
+    pub text: &'a str,
+    /// Whether it has neither a fraction nor an exponent.
+    pub integer: bool,
+    /// Its digits as one number, with the point left out; None when they are more than 19.
+    pub digits: Option<u64>,
+    /// The power of ten that `digits` is to be multiplied with, without the written exponent.
+    pub scale: i32,
+    /// Whether an exponent was written.
+    pub exponent: bool,
+    /// Whether it is `NaN` or an infinity.
+    pub special: bool,
+}
+
+impl Number<'_> {
+    /// Whether it begins with a minus.
+    pub(super) fn negative(&self) -> bool {
+        self.text.as_bytes().first() == Some(&b'-')
+    }
+
+    /// The number as a whole 64-bit one, if it is one.
+    pub(super) fn to_i64(self) -> Option<i64> {
+        if !self.integer {
+            return None;
+        }
+        let digits = self.digits?;
+        if self.negative() {
+            0_i64.checked_sub_unsigned(digits)
+        } else {
+            i64::try_from(digits).ok()
+        }
+    }
+
+    /// The nearest double.
+    pub(super) fn to_f64(self) -> f64 {
+        const EXACT: [f64; 23] = [
+            1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+            1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+        ];
+        if self.special {
+            return special(self.text).unwrap_or(f64::NAN);
+        }
+        // Both operands are exact, so the one division rounds correctly (Clinger).
+        if let (Some(digits), false) = (self.digits, self.exponent)
+            && digits < 1 << 53
+            && let Some(power) = usize::try_from(-self.scale)
+                .ok()
+                .and_then(|scale| EXACT.get(scale))
+        {
+            #[allow(clippy::cast_precision_loss)]
+            let value = digits as f64 / power;
+            return if self.negative() { -value } else { value };
+        }
+        self.text.parse().unwrap_or(f64::NAN)
+    }
+}
+
+/// The words for doubles that are no numbers.
+pub(super) fn special(text: &str) -> Option<f64> {
+    match text {
+        "NaN" => Some(f64::NAN),
+        "INF" | "+INF" | "Infinity" | "+Infinity" => Some(f64::INFINITY),
+        "-INF" | "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    }
+}
+
+/// The place in a text.
+pub(super) struct Scanner<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+        }
+    }
+
+    /// Where it stands, in bytes.
+    #[inline]
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Goes back to a place where a value begins.
+    pub(super) fn back_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    /// What was read from a place up to here.
+    pub(super) fn since(&self, from: usize) -> &'a str {
+        self.text.get(from..self.at).unwrap_or_default()
+    }
+
+    /// What has not been read.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    #[cold]
+    pub(super) fn syntax(&self, what: &'static str) -> Fault {
+        let what = if self.at >= self.bytes.len() {
+            "the text ends too early"
+        } else {
+            what
+        };
+        Fault::Syntax { at: self.at, what }
+    }
+
+    /// The byte here; 0, which is nowhere legal, at the end.
+    #[inline]
+    fn byte(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
+    /// Steps over white space.
+    #[inline]
+    pub(super) fn space(&mut self) {
+        while matches!(self.byte(), b' ' | b'\n' | b'\r' | b'\t') {
+            self.at += 1;
+        }
+    }
+
+    /// Steps over white space and then over this byte, if it stands there.
+    #[inline]
+    pub(super) fn take(&mut self, byte: u8) -> bool {
+        self.space();
+        let here = self.byte() == byte;
+        self.at += usize::from(here);
+        here
+    }
+
+    /// What kind of value stands here.
+    #[inline]
+    pub(super) fn kind(&mut self) -> Result<Kind, Fault> {
+        self.space();
+        Ok(match self.byte() {
+            b'"' | b'\'' => Kind::String,
+            b'-' | b'0'..=b'9' | b'N' | b'I' | b'+' => Kind::Number,
+            b'{' => Kind::Object,
+            b'[' => Kind::Array,
+            b't' => Kind::True,
+            b'f' => Kind::False,
+            b'n' => Kind::Null,
+            _ => return Err(self.syntax("expected a value")),
+        })
+    }
+
+    /// Steps over `null`, `true` or `false`.
+    pub(super) fn word(&mut self, kind: Kind) -> Result<(), Fault> {
+        let word: &[u8] = match kind {
+            Kind::Null => b"null",
+            Kind::True => b"true",
+            _ => b"false",
+        };
+        if !self.rest().starts_with(word) {
+            return Err(self.syntax("expected a value"));
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    /// Reads a number.
+    pub(super) fn number(&mut self) -> Result<Number<'a>, Fault> {
+        let start = self.at;
+        self.at += usize::from(self.byte() == b'-');
+        if !self.byte().is_ascii_digit() {
+            return self.special_number(start);
+        }
+        let mut digits = Some(0_u64);
+        if self.byte() == b'0' {
+            self.at += 1;
+            if self.byte().is_ascii_digit() {
+                return Err(self.syntax("a number with leading zeros"));
+            }
+        } else {
+            self.digits(&mut digits);
+        }
+        let (mut scale, mut integer, mut exponent) = (0, true, false);
+        if self.byte() == b'.' {
+            self.at += 1;
+            integer = false;
+            let count = self.digits(&mut digits);
+            if count == 0 {
+                return Err(self.syntax("a number without digits after its point"));
+            }
+            scale = -i32::try_from(count).unwrap_or(i32::MAX);
+        }
+        if matches!(self.byte(), b'e' | b'E') {
+            self.at += 1;
+            (integer, exponent) = (false, true);
+            self.at += usize::from(matches!(self.byte(), b'+' | b'-'));
+            if self.digits(&mut None) == 0 {
+                return Err(self.syntax("a number without digits in its exponent"));
+            }
+        }
+        Ok(Number {
+            text: self.since(start),
+            integer,
+            digits,
+            scale,
+            exponent,
+            special: false,
+        })
+    }
+
+    /// Reads digits into `number`, which becomes None when it would overflow. Returns their count.
+    #[inline]
+    fn digits(&mut self, number: &mut Option<u64>) -> usize {
+        let start = self.at;
+        while self.byte().is_ascii_digit() {
+            let digit = u64::from(self.byte() - b'0');
+            *number = number
+                .and_then(|n| n.checked_mul(10))
+                .and_then(|n| n.checked_add(digit));
+            self.at += 1;
+        }
+        self.at - start
+    }
+
+    #[cold]
+    fn special_number(&mut self, start: usize) -> Result<Number<'a>, Fault> {
+        self.at = start;
+        let rest = self.rest();
+        let sign = usize::from(matches!(rest.first(), Some(b'-' | b'+')));
+        for word in ["Infinity", "INF", "NaN"] {
+            if rest[sign..].starts_with(word.as_bytes()) && (sign == 0 || word != "NaN") {
+                self.at += sign + word.len();
+                return Ok(Number {
+                    text: self.since(start),
+                    integer: false,
+                    digits: None,
+                    scale: 0,
+                    exponent: false,
+                    special: true,
+                });
+            }
+        }
+        Err(self.syntax("expected a value"))
+    }
+
+    /// Reads a string. It is a slice of the text where it has no escapes, otherwise it is built in `scratch`.
+    #[inline]
+    pub(super) fn string<'s>(&mut self, scratch: &'s mut String) -> Result<&'s str, Fault>
+    where
+        'a: 's,
+    {
+        let quote = self.open_quote()?;
+        let start = self.at;
+        self.at = plain_end(self.bytes, start, quote);
+        if self.byte() == quote {
+            let text = self.since(start);
+            self.at += 1;
+            return Ok(text);
+        }
+        self.escaped(start, quote, Some(scratch))?;
+        Ok(scratch)
+    }
+
+    /// Steps over a string.
+    #[inline]
+    fn skip_string(&mut self) -> Result<(), Fault> {
+        let quote = self.open_quote()?;
+        let start = self.at;
+        self.at = plain_end(self.bytes, start, quote);
+        if self.byte() == quote {
+            self.at += 1;
+            return Ok(());
+        }
+        self.escaped(start, quote, None)
+    }
+
+    #[inline]
+    fn open_quote(&mut self) -> Result<u8, Fault> {
+        let quote = self.byte();
+        if !matches!(quote, b'"' | b'\'') {
+            return Err(self.syntax("expected a string"));
+        }
+        self.at += 1;
+        Ok(quote)
+    }
+
+    /// The rest of a string that has escapes; `start` is where its content begins.
+    #[inline(never)]
+    fn escaped(
+        &mut self,
+        start: usize,
+        quote: u8,
+        mut out: Option<&mut String>,
+    ) -> Result<(), Fault> {
+        if let Some(out) = out.as_deref_mut() {
+            out.clear();
+            out.push_str(self.since(start));
+        }
+        loop {
+            match self.byte() {
+                b'\\' => {
+                    let c = self.escape()?;
+                    if let Some(out) = out.as_deref_mut() {
+                        out.push(c);
+                    }
+                }
+                here if here == quote => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(self.syntax("a control character in a string")),
+            }
+            let plain = self.at;
+            self.at = plain_end(self.bytes, plain, quote);
+            if let Some(out) = out.as_deref_mut() {
+                out.push_str(self.since(plain));
+            }
+        }
+    }
+
+    /// Reads one escape; stands on its backslash.
+    fn escape(&mut self) -> Result<char, Fault> {
+        self.at += 1;
+        let c = match self.byte() {
+            b'n' => '\n',
+            b't' => '\t',
+            b'r' => '\r',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            c @ (b'"' | b'\\' | b'/' | b'\'') => char::from(c),
+            b'u' => return self.unicode_escape(),
+            _ => return Err(self.syntax("an unknown escape in a string")),
+        };
+        self.at += 1;
+        Ok(c)
+    }
+
+    /// Reads `uXXXX`, or two of them for one character; stands on the `u`.
+    fn unicode_escape(&mut self) -> Result<char, Fault> {
+        let lone = "half of a surrogate pair in a string";
+        let unit = self.hex4()?;
+        if let Some(c) = char::from_u32(unit) {
+            return Ok(c);
+        }
+        if unit >= 0xDC00 || !self.rest().starts_with(b"\\u") {
+            return Err(self.syntax(lone));
+        }
+        self.at += 1;
+        let low = self.hex4()?;
+        if !(0xDC00..0xE000).contains(&low) {
+            return Err(self.syntax(lone));
+        }
+        char::from_u32(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))
+            .ok_or_else(|| self.syntax(lone))
+    }
+
+    fn hex4(&mut self) -> Result<u32, Fault> {
+        self.at += 1;
+        let mut unit = 0;
+        for _ in 0..4 {
+            let digit = char::from(self.byte())
+                .to_digit(16)
+                .ok_or_else(|| self.syntax("expected four hexadecimal digits after \\u"))?;
+            unit = unit * 16 + digit;
+            self.at += 1;
+        }
+        Ok(unit)
+    }
+
+    /// Steps over any value, checking its syntax.
+    #[inline]
+    pub(super) fn skip(&mut self) -> Result<(), Fault> {
+        match self.kind()? {
+            Kind::String => self.skip_string(),
+            Kind::Number => self.number().map(drop),
+            Kind::Array | Kind::Object => self.skip_nested(),
+            word => self.word(word),
+        }
+    }
+
+    fn skip_nested(&mut self) -> Result<(), Fault> {
+        // One bit for each open level: 1 for an object.
+        let mut objects = [0_u64; DEPTH_MAX / 64];
+        let mut depth = 0;
+        loop {
+            match self.kind()? {
+                Kind::String => self.skip_string()?,
+                Kind::Number => self.number().map(drop)?,
+                open @ (Kind::Array | Kind::Object) => {
+                    if depth == DEPTH_MAX {
+                        return Err(self.syntax("arrays and objects lie too deep in each other"));
+                    }
+                    let (word, bit) = (depth / 64, depth % 64);
+                    let object = open == Kind::Object;
+                    objects[word] = (objects[word] & !(1 << bit)) | (u64::from(object) << bit);
+                    self.at += 1;
+                    if !self.take(if object { b'}' } else { b']' }) {
+                        depth += 1;
+                        if object {
+                            self.skip_key()?;
+                        }
+                        continue;
+                    }
+                }
+                word => self.word(word)?,
+            }
+            // A value is over: close what ends here, or step to the next value.
+            loop {
+                if depth == 0 {
+                    return Ok(());
+                }
+                let object = objects[(depth - 1) / 64] >> ((depth - 1) % 64) & 1 == 1;
+                if self.more(if object { b'}' } else { b']' })? {
+                    if object {
+                        self.skip_key()?;
+                    }
+                    break;
+                }
+                depth -= 1;
+            }
+        }
+    }
+
+    /// After a value: whether another one follows (a comma) or `close` ends the list.
+    #[inline]
+    pub(super) fn more(&mut self, close: u8) -> Result<bool, Fault> {
+        self.space();
+        let here = self.byte();
+        if here == b',' {
+            self.at += 1;
+            self.space();
+            return Ok(true);
+        }
+        if here != close {
+            return Err(self.syntax(if close == b'}' {
+                "expected `,` or `}`"
+            } else {
+                "expected `,` or `]`"
+            }));
+        }
+        self.at += 1;
+        Ok(false)
+    }
+
+    fn skip_key(&mut self) -> Result<(), Fault> {
+        self.space();
+        if !matches!(self.byte(), b'"' | b'\'') {
+            return Err(self.syntax("expected the name of a field"));
+        }
+        self.skip_string()?;
+        self.colon()
+    }
+
+    /// Steps over the colon after a name.
+    #[inline]
+    pub(super) fn colon(&mut self) -> Result<(), Fault> {
+        if self.take(b':') {
+            return Ok(());
+        }
+        Err(self.syntax("expected `:`"))
+    }
+
+    /// That nothing but white space follows.
+    pub(super) fn end(&mut self) -> Result<(), Fault> {
+        self.space();
+        if self.at == self.bytes.len() {
+            return Ok(());
+        }
+        Err(self.syntax("something follows the value"))
+    }
+}
+
+/// The first quote, backslash or control character from `at` on, eight bytes at a time.
+#[inline]
+pub(super) fn plain_end(bytes: &[u8], mut at: usize, quote: u8) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // Sets the high bit of each zero byte; what stands above the lowest one may be wrong, so only that one is used.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let quotes = ONES * u64::from(quote);
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let hits = zeros(word ^ quotes) | zeros(word ^ (ONES * u64::from(b'\\'))) | control;
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while let Some(byte) = bytes.get(at) {
+        if *byte == quote || *byte == b'\\' || *byte < 0x20 {
+            break;
+        }
+        at += 1;
+    }
+    at
+}

@@ -1,0 +1,174 @@
+//! The one place that knows every connector by its name after USING.
+//!
+//! A connector is a row of [`CONNECTORS`]: what it is as an input, what it is as an output, and the manuals of its
+//! options. A new one plugs in with one line.
+
+use std::sync::Arc;
+
+use thalweg_engine::error::Failure;
+use thalweg_engine::schema::{Field, Schema};
+use thalweg_engine::sink::Sink;
+use thalweg_engine::source::Source;
+
+use crate::job_error::JobError;
+use crate::table::{OpenContext, OptionSpec, Options, Table};
+
+/// What a plan asks of an input: the record's row holds `columns`, then `metadata`, in this order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Places in the input's columns, ascending.
+    pub columns: Vec<usize>,
+    /// Places in the input's metadata, ascending.
+    pub metadata: Vec<usize>,
+}
+
+/// Opens an input for one run.
+pub type OpenInput = fn(&Table, &Wanted, &OpenContext) -> Result<Arc<dyn Source>, Failure>;
+
+/// Opens an output for one run.
+pub type OpenOutput = fn(&Table, &Schema, &OpenContext) -> Result<Arc<dyn Sink>, Failure>;
+
+/// A connector as an input.
+#[derive(Clone, Copy, Debug)]
+pub struct Input {
+    /// The manual of its options.
+    pub options: &'static [OptionSpec],
+    /// The columns of the table; checks its options and declared columns.
+    pub columns: fn(&Table) -> Result<Schema, JobError>,
+    /// The fields of `_metadata`.
+    pub metadata: fn(&Table) -> Vec<Field>,
+    /// Opens it for one run.
+    pub open: OpenInput,
+    /// The options that must not change between two runs of a query, because positions depend on them.
+    pub identity: &'static [&'static str],
+}
+
+/// A connector as an output.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// The manual of its options.
+    pub options: &'static [OptionSpec],
+    /// Checks the table and the rows that will be written.
+    pub check: fn(&Table, &Schema) -> Result<(), JobError>,
+    /// Opens it for one run.
+    pub open: OpenOutput,
+    /// Whether what it wrote is gone when the process ends, so that a query needs no checkpoint folder.
+    pub passing: bool,
+    /// Whether it shows one table per trigger interval, for which one lane must read all partitions.
+    pub gathers_intervals: bool,
+}
+
+/// A connector.
+#[derive(Clone, Copy, Debug)]
+pub struct Connector {
+    /// The name after USING, in lower case.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub about: &'static str,
+    /// As an input, where it is one.
+    pub input: Option<Input>,
+    /// As an output, where it is one.
+    pub output: Option<Output>,
+}
+
+/// All connectors.
+pub const CONNECTORS: &[Connector] = &[];
+
+/// Finds the connector of a table among the known ones.
+///
+/// # Errors
+/// For an unknown name, with the nearest known one.
+pub fn find<'c>(connectors: &'c [Connector], table: &Table) -> Result<&'c Connector, JobError> {
+    connectors
+        .iter()
+        .find(|connector| connector.name == table.connector)
+        .ok_or_else(|| {
+            let error = JobError::new(
+                table.at,
+                format!(
+                    "unknown connector `{}` of table `{}`",
+                    table.connector, table.name
+                ),
+            )
+            .nearest(&table.connector, connectors.iter().map(|c| c.name));
+            if error.help.is_some() {
+                return error;
+            }
+            let names: Vec<&str> = connectors.iter().map(|c| c.name).collect();
+            error.help(format!("known are {}", names.join(", ")))
+        })
+}
+
+/// How the queries of a job use a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Use {
+    /// A query reads it.
+    pub read: bool,
+    /// A query writes it, or its dead letters.
+    pub written: bool,
+}
+
+impl Connector {
+    /// Checks the table's options against the manuals of the roles that it plays; of all roles when it plays none.
+    ///
+    /// # Errors
+    /// As [`Options::verify`]; and for an option of the role that the table does not play.
+    pub fn verify(&self, table: &Table, used: Use) -> Result<(), JobError> {
+        let input = self.input.map_or(&[][..], |input| input.options);
+        let output = self.output.map_or(&[][..], |output| output.options);
+        let idle = !used.read && !used.written;
+        let owner = format!("connector {}", self.name);
+        let mut specs: Vec<OptionSpec> = Vec::new();
+        if used.read || idle {
+            specs.extend_from_slice(input);
+        }
+        if used.written || idle {
+            // An option of both roles is checked once, as the first says.
+            let more = output
+                .iter()
+                .filter(|spec| !specs.iter().any(|s| s.name.eq_ignore_ascii_case(spec.name)))
+                .copied()
+                .collect::<Vec<_>>();
+            specs.extend(more);
+        }
+        self.other_role(&table.options, &specs, used)?;
+        table.options.verify(&owner, &specs)
+    }
+
+    /// Refuses an option that only the other role has, with a sentence that says so.
+    fn other_role(
+        &self,
+        options: &Options,
+        specs: &[OptionSpec],
+        used: Use,
+    ) -> Result<(), JobError> {
+        let (other, role) = match (used.read, used.written) {
+            (true, false) => (self.output.map_or(&[][..], |o| o.options), "written"),
+            (false, true) => (self.input.map_or(&[][..], |i| i.options), "read"),
+            _ => return Ok(()),
+        };
+        for entry in options.iter() {
+            let named = |specs: &[OptionSpec]| {
+                specs.iter().any(|spec| {
+                    spec.name.eq_ignore_ascii_case(&entry.name)
+                        || spec.name.strip_suffix('*').is_some_and(|prefix| {
+                            entry
+                                .name
+                                .get(..prefix.len())
+                                .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+                        })
+                })
+            };
+            if !named(specs) && named(other) {
+                return Err(JobError::new(
+                    entry.at,
+                    format!(
+                        "option `{}` is for a table that is {role}; no query of this job does that",
+                        entry.name
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,268 @@
+//! Days, months and time zones: the proleptic Gregorian calendar, as Spark counts.
+
+use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
+use chrono_tz::Tz;
+
+/// Microseconds of a second.
+pub const MICROS_PER_SECOND: i64 = 1_000_000;
+/// Microseconds of a day.
+pub const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+
+/// A time zone: of a region, or a fixed offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    /// A region with its rules.
+    Region(Tz),
+    /// Seconds east of UTC.
+    Fixed(i32),
+}
+
+impl From<Tz> for Zone {
+    fn from(zone: Tz) -> Self {
+        if zone == Tz::UTC {
+            Self::Fixed(0)
+        } else {
+            Self::Region(zone)
+        }
+    }
+}
+
+/// Year, month (1 to 12) and day (1 to 31) of a day counted from 1970-01-01.
+pub fn civil(days: i32) -> (i32, u32, u32) {
+    let shifted = i64::from(days) + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_index = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
+    let month = if month_index < 10 {
+        month_index + 3
+    } else {
+        month_index - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (
+        i32::try_from(year).unwrap_or(i32::MAX),
+        u32::try_from(month).unwrap_or(1),
+        u32::try_from(day).unwrap_or(1),
+    )
+}
+
+/// The day counted from 1970-01-01; None when there is no such day or it is out of range.
+pub fn days(year: i32, month: u32, day: u32) -> Option<i32> {
+    if !(1..=12).contains(&month) || day < 1 || day > days_of_month(year, month) {
+        return None;
+    }
+    let year = i64::from(year) - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_index = (i64::from(month) + 9) % 12;
+    let day_of_year = (153 * month_index + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    i32::try_from(era * 146_097 + day_of_era - 719_468).ok()
+}
+
+/// Whether the year has a 29 February.
+pub fn is_leap(year: i32) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+/// How many days the month has.
+pub fn days_of_month(year: i32, month: u32) -> u32 {
+    match month {
+        2 if is_leap(year) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// The date so many months later; the last day of the month where the day does not exist. None out of range.
+pub fn add_months(date: i32, months: i32) -> Option<i32> {
+    let (year, month, day) = civil(date);
+    let total = i64::from(year) * 12 + i64::from(month) - 1 + i64::from(months);
+    let year = i32::try_from(total.div_euclid(12)).ok()?;
+    let month = u32::try_from(total.rem_euclid(12)).ok()? + 1;
+    days(year, month, day.min(days_of_month(year, month)))
+}
+
+/// What the clocks of the zone show at an instant: microseconds since 1970-01-01T00:00:00 there.
+pub fn local(micros: i64, zone: impl Into<Zone>) -> i64 {
+    micros.saturating_add(i64::from(offset_at(micros, zone.into())) * MICROS_PER_SECOND)
+}
+
+/// The instant at which the clocks of the zone show this. In a gap it is later by the gap, in an overlap the earlier one.
+pub fn utc(local: i64, zone: impl Into<Zone>) -> i64 {
+    let offset = match zone.into() {
+        Zone::Fixed(seconds) => seconds,
+        Zone::Region(zone) => match naive(local) {
+            Some(naive) => match zone.offset_from_local_datetime(&naive) {
+                chrono::LocalResult::Single(offset) | chrono::LocalResult::Ambiguous(offset, _) => {
+                    offset.fix().local_minus_utc()
+                }
+                chrono::LocalResult::None => {
+                    offset_at(local.saturating_sub(MICROS_PER_DAY), Zone::Region(zone))
+                }
+            },
+            None => 0,
+        },
+    };
+    local.saturating_sub(i64::from(offset) * MICROS_PER_SECOND)
+}
+
+/// Seconds east of UTC at an instant.
+pub fn offset_at(micros: i64, zone: Zone) -> i32 {
+    match zone {
+        Zone::Fixed(seconds) => seconds,
+        Zone::Region(zone) => naive(micros).map_or(0, |naive| {
+            zone.offset_from_utc_datetime(&naive)
+                .fix()
+                .local_minus_utc()
+        }),
+    }
+}
+
+fn naive(micros: i64) -> Option<NaiveDateTime> {
+    DateTime::from_timestamp(micros.div_euclid(MICROS_PER_SECOND), 0).map(|time| time.naive_utc())
+}
+
+/// The time zone of this name: a region (`Europe/Berlin`), `Z`, `UTC`, `+01:00`, `GMT+1`, or one of Java's short names.
+pub fn zone(name: &str) -> Option<Zone> {
+    let name = name.trim();
+    match name {
+        "Z" | "z" | "UTC" | "GMT" | "UT" => return Some(Zone::Fixed(0)),
+        "EST" => return Some(Zone::Fixed(-5 * 3600)),
+        "MST" => return Some(Zone::Fixed(-7 * 3600)),
+        "HST" => return Some(Zone::Fixed(-10 * 3600)),
+        _ => {}
+    }
+    let rest = ["UTC", "GMT", "UT"]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .unwrap_or(name);
+    if rest.starts_with(['+', '-']) {
+        return offset(rest).map(Zone::Fixed);
+    }
+    let region = SHORT_NAMES
+        .iter()
+        .find(|(short, _)| *short == name)
+        .map_or(name, |(_, region)| region);
+    region.parse::<Tz>().ok().map(Zone::from)
+}
+
+/// `+1`, `+01`, `+1:00`, `+01:00`, `+0100`, `+01:00:00`: seconds east of UTC, at most 18 hours.
+fn offset(text: &str) -> Option<i32> {
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let text = text.get(1..)?;
+    let digits = |part: &str| {
+        ((1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| part.parse::<i32>().ok())
+            .flatten()
+    };
+    let (hours, minutes, seconds) = if text.contains(':') {
+        let mut parts = text.split(':').map(digits);
+        let hours = parts.next()??;
+        let minutes = parts.next()??;
+        let seconds = match parts.next() {
+            Some(part) => part?,
+            None => 0,
+        };
+        if parts.next().is_some() {
+            return None;
+        }
+        (hours, minutes, seconds)
+    } else if text.len() > 2 {
+        if text.len() % 2 == 1 || text.len() > 6 {
+            return None;
+        }
+        let part = |from: usize| text.get(from..from + 2).map_or(Some(0), digits);
+        (part(0)?, part(2)?, part(4)?)
+    } else {
+        (digits(text)?, 0, 0)
+    };
+    let total = hours * 3600 + minutes * 60 + seconds;
+    (minutes < 60 && seconds < 60 && total <= 18 * 3600).then_some(sign * total)
+}
+
+/// Java's `ZoneId.SHORT_IDS`.
+const SHORT_NAMES: [(&str, &str); 25] = [
+    ("ACT", "Australia/Darwin"),
+    ("AET", "Australia/Sydney"),
+    ("AGT", "America/Argentina/Buenos_Aires"),
+    ("ART", "Africa/Cairo"),
+    ("AST", "America/Anchorage"),
+    ("BET", "America/Sao_Paulo"),
+    ("BST", "Asia/Dhaka"),
+    ("CAT", "Africa/Harare"),
+    ("CNT", "America/St_Johns"),
+    ("CST", "America/Chicago"),
+    ("CTT", "Asia/Shanghai"),
+    ("EAT", "Africa/Addis_Ababa"),
+    ("ECT", "Europe/Paris"),
+    ("IET", "America/Indiana/Indianapolis"),
+    ("IST", "Asia/Kolkata"),
+    ("JST", "Asia/Tokyo"),
+    ("MIT", "Pacific/Apia"),
+    ("NET", "Asia/Yerevan"),
+    ("NST", "Pacific/Auckland"),
+    ("PLT", "Asia/Karachi"),
+    ("PNT", "America/Phoenix"),
+    ("PRT", "America/Puerto_Rico"),
+    ("PST", "America/Los_Angeles"),
+    ("SST", "Pacific/Guadalcanal"),
+    ("VST", "Asia/Ho_Chi_Minh"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_and_dates_are_each_others_inverse() {
+        for day in (-2_000_000..3_000_000).step_by(37) {
+            let (year, month, of_month) = civil(day);
+            assert_eq!(days(year, month, of_month), Some(day));
+        }
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(days(2024, 2, 29), Some(19_782));
+        assert_eq!(days(2023, 2, 29), None);
+    }
+
+    #[test]
+    fn a_month_later_ends_at_the_months_last_day() {
+        let day = |y, m, d| days(y, m, d).unwrap();
+        assert_eq!(add_months(day(2024, 1, 31), 1), Some(day(2024, 2, 29)));
+        assert_eq!(add_months(day(2024, 2, 29), 1), Some(day(2024, 3, 29)));
+        assert_eq!(add_months(day(2024, 1, 31), -2), Some(day(2023, 11, 30)));
+    }
+
+    #[test]
+    fn a_time_in_the_gap_is_later_by_the_gap_and_in_the_overlap_the_earlier() {
+        let berlin = Tz::Europe__Berlin;
+        let at = |y, m, d, hour: i64| {
+            i64::from(days(y, m, d).unwrap()) * MICROS_PER_DAY + hour * 3600 * MICROS_PER_SECOND
+        };
+        // 2024-03-31 02:00 to 03:00 does not exist; 2024-10-27 02:00 to 03:00 exists twice.
+        assert_eq!(utc(at(2024, 3, 31, 2), berlin), at(2024, 3, 31, 1));
+        assert_eq!(
+            local(utc(at(2024, 3, 31, 2), berlin), berlin),
+            at(2024, 3, 31, 3)
+        );
+        assert_eq!(utc(at(2024, 10, 27, 2), berlin), at(2024, 10, 27, 0));
+    }
+
+    #[test]
+    fn zones_are_read_as_java_reads_them() {
+        assert_eq!(zone("+01:00"), Some(Zone::Fixed(3600)));
+        assert_eq!(zone("+1:00"), Some(Zone::Fixed(3600)));
+        assert_eq!(zone("-0730"), Some(Zone::Fixed(-27_000)));
+        assert_eq!(zone("UTC+8"), Some(Zone::Fixed(28_800)));
+        assert_eq!(zone("Z"), Some(Zone::Fixed(0)));
+        assert_eq!(zone("PST"), Some(Zone::Region(Tz::America__Los_Angeles)));
+        assert_eq!(zone("+25:00"), None);
+        assert_eq!(zone("Europe/Nowhere"), None);
+        assert_eq!(zone("+é"), None);
+    }
+}

@@ -1,0 +1,646 @@
+//! From the parser's tree to the typed tree: names are found, types are known, casts are made visible.
+
+use smol_str::SmolStr;
+use sqlparser::ast::{
+    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr, Spanned, Subscript,
+    TrimWhereField, UnaryOperator,
+};
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::DataType;
+
+use crate::expr::coerce::{self, Settings};
+use crate::expr::operators::{self, Bits};
+use crate::expr::scope::Scope;
+use crate::expr::typed::{Arithmetic, Comparison, Mode, Op, Typed};
+use crate::expr::{arithmetic, call, cast, literal, path, type_name};
+use crate::job_error::{JobError, Location};
+
+/// How deep expressions may be nested.
+const DEEPEST: usize = 200;
+
+/// Checks an expression.
+///
+/// # Errors
+/// For unknown or ambiguous names, wrong types, wrong numbers of arguments, and syntax that the language does not have;
+/// each at its place in the job file.
+pub fn check(expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
+    let mut scope = scope.clone();
+    Checker {
+        scope: &mut scope,
+        depth: 0,
+    }
+    .expr(expr, Location::default())
+}
+
+/// Checks a condition (WHERE, HAVING, FILTER): as [`check`], and the result is BOOLEAN.
+///
+/// # Errors
+/// Those of [`check`], and when the expression is no condition.
+pub fn check_condition(expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
+    let typed = check(expr, scope)?;
+    operators::condition(
+        typed,
+        Settings {
+            ansi: scope.ansi,
+            zone: scope.time_zone,
+        },
+    )
+}
+
+pub(crate) struct Checker<'s> {
+    pub(crate) scope: &'s mut Scope,
+    pub(crate) depth: usize,
+}
+
+impl Checker<'_> {
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            ansi: self.scope.ansi,
+            zone: self.scope.time_zone,
+        }
+    }
+
+    pub(crate) fn expr(&mut self, expr: &Expr, around: Location) -> Result<Typed, JobError> {
+        let at = place(expr, around);
+        if self.depth >= DEEPEST {
+            return Err(JobError::new(
+                at,
+                format!("the expression is nested deeper than {DEEPEST} levels"),
+            )
+            .help("split it with a view or a lateral alias"));
+        }
+        self.depth += 1;
+        let typed = self.at(expr, at);
+        self.depth -= 1;
+        typed
+    }
+
+    fn at(&mut self, expr: &Expr, at: Location) -> Result<Typed, JobError> {
+        let settings = self.settings();
+        match expr {
+            Expr::Nested(inner) => self.expr(inner, at),
+            Expr::Value(value) => literal::literal(&value.value, false, at),
+            Expr::TypedString(typed) => literal::typed_string(typed, settings, at),
+            Expr::Interval(interval) => literal::interval(interval, at),
+            Expr::Identifier(name) => self.name(&[&name.value], at),
+            Expr::CompoundIdentifier(names) => {
+                let parts: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
+                self.name(&parts, at)
+            }
+            Expr::CompoundFieldAccess { root, access_chain } => self.path(root, access_chain, at),
+            Expr::BinaryOp { left, op, right } => self.binary(left, op, right, at),
+            Expr::UnaryOp { op, expr } => self.unary(op, expr, at),
+            Expr::Function(function) => call::function(self, function, at),
+            Expr::Cast {
+                kind,
+                expr,
+                data_type,
+                format,
+            } => match format {
+                None => self.cast(kind, expr, data_type, at),
+                Some(_) => Err(JobError::new(at, "CAST has no FORMAT here")
+                    .help("use to_date, to_timestamp or date_format")),
+            },
+            Expr::Case { .. } => self.case(expr, at),
+            Expr::Struct { values, fields } if fields.is_empty() => self.structure(values, at),
+            Expr::Tuple(values) => self.structure(values, at),
+            Expr::Array(array) => call::named(self, "array", array.elem.iter().collect(), at),
+            Expr::Lambda(_) => Err(JobError::new(
+                at,
+                "a lambda stands only as an argument of a function that takes one",
+            )),
+            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => Err(
+                JobError::new(at, "subqueries are not supported in expressions")
+                    .help("join with the table instead"),
+            ),
+            Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => {
+                Err(JobError::new(at, "`*` stands only in a SELECT list"))
+            }
+            other => self.predicate(other, at),
+        }
+    }
+
+    /// Conditions, and the functions that have a syntax of their own.
+    fn predicate(&mut self, expr: &Expr, at: Location) -> Result<Typed, JobError> {
+        let settings = self.settings();
+        match expr {
+            Expr::IsNull(inner) => self.is_null(inner, Op::IsNull, at),
+            Expr::IsNotNull(inner) => self.is_null(inner, Op::IsNotNull, at),
+            Expr::IsUnknown(inner) => self.is_null(inner, Op::IsNull, at),
+            Expr::IsNotUnknown(inner) => self.is_null(inner, Op::IsNotNull, at),
+            Expr::IsTrue(inner) => self.is_boolean(inner, true, false, at),
+            Expr::IsNotTrue(inner) => self.is_boolean(inner, true, true, at),
+            Expr::IsFalse(inner) => self.is_boolean(inner, false, false, at),
+            Expr::IsNotFalse(inner) => self.is_boolean(inner, false, true, at),
+            Expr::IsDistinctFrom(left, right) => {
+                let same = self.compare(Comparison::NullSafeEqual, left, right, at)?;
+                Ok(operators::not(same, at))
+            }
+            Expr::IsNotDistinctFrom(left, right) => {
+                self.compare(Comparison::NullSafeEqual, left, right, at)
+            }
+            Expr::InList {
+                expr,
+                list,
+                negated,
+            } => {
+                let value = self.expr(expr, at)?;
+                let list = list
+                    .iter()
+                    .map(|item| self.expr(item, at))
+                    .collect::<Result<Vec<_>, _>>()?;
+                operators::in_list(value, list, *negated, settings, at)
+            }
+            Expr::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } => {
+                let low = self.compare(Comparison::GreaterOrEqual, expr, low, at)?;
+                let high = self.compare(Comparison::LessOrEqual, expr, high, at)?;
+                let both = operators::logic(true, vec![low, high], at);
+                Ok(if *negated {
+                    operators::not(both, at)
+                } else {
+                    both
+                })
+            }
+            Expr::Like { .. } | Expr::ILike { .. } => self.like(expr, at),
+            Expr::RLike {
+                negated,
+                expr,
+                pattern,
+                ..
+            } => {
+                let (value, pattern) = (self.expr(expr, at)?, self.expr(pattern, at)?);
+                operators::rlike(value, pattern, *negated, settings, at)
+            }
+            other => self.special(other, at),
+        }
+    }
+
+    /// Functions that the parser knows by a syntax of their own.
+    fn special(&mut self, expr: &Expr, at: Location) -> Result<Typed, JobError> {
+        match expr {
+            Expr::Ceil { expr, field } => self.rounded("ceil", expr, field, at),
+            Expr::Floor { expr, field } => self.rounded("floor", expr, field, at),
+            Expr::Substring {
+                expr,
+                substring_from,
+                substring_for,
+                ..
+            } => {
+                let mut args = vec![expr.as_ref()];
+                args.extend(substring_from.as_deref());
+                args.extend(substring_for.as_deref());
+                call::named(self, "substring", args, at)
+            }
+            Expr::Position { expr, r#in } => call::named(self, "locate", vec![expr, r#in], at),
+            Expr::Overlay {
+                expr,
+                overlay_what,
+                overlay_from,
+                overlay_for,
+            } => {
+                let mut args = vec![expr.as_ref(), overlay_what, overlay_from];
+                args.extend(overlay_for.as_deref());
+                call::named(self, "overlay", args, at)
+            }
+            Expr::Extract { field, expr, .. } => {
+                let field = Typed::literal(
+                    Value::from(field.to_string().as_str()),
+                    DataType::String,
+                    at,
+                );
+                let value = self.expr(expr, at)?;
+                call::with_args(self, "extract", vec![field, value], at)
+            }
+            Expr::Trim {
+                trim_where,
+                trim_what,
+                expr,
+                trim_characters: None,
+            } => match (trim_where, trim_what.as_deref()) {
+                (None | Some(TrimWhereField::Both), None) => {
+                    call::named(self, "trim", vec![expr], at)
+                }
+                (None | Some(TrimWhereField::Both), Some(what)) => {
+                    call::named(self, "btrim", vec![expr, what], at)
+                }
+                // The two-argument form of these names the characters first.
+                (Some(TrimWhereField::Leading), what) => call::named(
+                    self,
+                    "ltrim",
+                    what.into_iter().chain([&**expr]).collect(),
+                    at,
+                ),
+                (Some(TrimWhereField::Trailing), what) => call::named(
+                    self,
+                    "rtrim",
+                    what.into_iter().chain([&**expr]).collect(),
+                    at,
+                ),
+            },
+            Expr::JsonAccess { .. } => Err(JobError::new(at, "`:` paths are not supported")
+                .help("use get_json_object(text, '$.path')")),
+            other => Err(JobError::new(
+                at,
+                format!("`{other}` is not supported in an expression"),
+            )),
+        }
+    }
+
+    /// A dotted name: a column, and the fields of it.
+    fn name(&self, parts: &[&str], at: Location) -> Result<Typed, JobError> {
+        let found = self.scope.resolve(parts, at)?;
+        parts[found.parts..]
+            .iter()
+            .try_fold(found.typed, |base, field| {
+                path::field(base, field, self.settings(), at)
+            })
+    }
+
+    fn path(&mut self, root: &Expr, chain: &[AccessExpr], at: Location) -> Result<Typed, JobError> {
+        let settings = self.settings();
+        let mut chain = chain.iter().peekable();
+        let mut typed = if let Expr::Identifier(first) = root {
+            // The leading names may be a table and its column.
+            let mut names = vec![first.value.as_str()];
+            while let Some(AccessExpr::Dot(Expr::Identifier(name))) = chain.peek() {
+                names.push(&name.value);
+                chain.next();
+            }
+            self.name(&names, at)?
+        } else {
+            self.expr(root, at)?
+        };
+        for access in chain {
+            typed = match access {
+                AccessExpr::Dot(Expr::Identifier(name)) => {
+                    path::field(typed, &name.value, settings, at)?
+                }
+                AccessExpr::Subscript(Subscript::Index { index }) => {
+                    let key = self.expr(index, at)?;
+                    path::element(typed, key, settings, at)?
+                }
+                AccessExpr::Subscript(Subscript::Slice { .. }) => {
+                    return Err(JobError::new(at, "slices are not supported")
+                        .help("use slice(array, start, length)"));
+                }
+                AccessExpr::Dot(other) => {
+                    return Err(JobError::new(
+                        place(other, at),
+                        format!("expected the name of a field after the dot, got `{other}`"),
+                    ));
+                }
+            };
+        }
+        Ok(typed)
+    }
+
+    fn binary(
+        &mut self,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+        at: Location,
+    ) -> Result<Typed, JobError> {
+        use BinaryOperator as B;
+        let settings = self.settings();
+        let comparison = match op {
+            B::Eq => Some(Comparison::Equal),
+            B::NotEq => Some(Comparison::NotEqual),
+            B::Lt => Some(Comparison::Less),
+            B::LtEq => Some(Comparison::LessOrEqual),
+            B::Gt => Some(Comparison::Greater),
+            B::GtEq => Some(Comparison::GreaterOrEqual),
+            B::Spaceship => Some(Comparison::NullSafeEqual),
+            _ => None,
+        };
+        if let Some(comparison) = comparison {
+            return self.compare(comparison, left, right, at);
+        }
+        let operator = match op {
+            B::Plus => Some(Arithmetic::Add),
+            B::Minus => Some(Arithmetic::Subtract),
+            B::Multiply => Some(Arithmetic::Multiply),
+            B::Divide => Some(Arithmetic::Divide),
+            B::Modulo => Some(Arithmetic::Remainder),
+            B::MyIntegerDivide => Some(Arithmetic::IntegralDivide),
+            _ => None,
+        };
+        if let Some(operator) = operator {
+            let (left, right) = (self.expr(left, at)?, self.expr(right, at)?);
+            let mode = Mode::of(settings.ansi);
+            return arithmetic::bind(operator, left, right, mode, settings, at);
+        }
+        match op {
+            B::And | B::Or => self.logic(left, op, right, at),
+            B::StringConcat => call::named(self, "concat", vec![left, right], at),
+            B::BitwiseAnd => self.bits(Bits::And, left, right, at),
+            B::BitwiseOr => self.bits(Bits::Or, left, right, at),
+            B::BitwiseXor => self.bits(Bits::Xor, left, right, at),
+            B::PGBitwiseShiftLeft => call::named(self, "shiftleft", vec![left, right], at),
+            B::PGBitwiseShiftRight => call::named(self, "shiftright", vec![left, right], at),
+            other => Err(JobError::new(
+                at,
+                format!("the operator `{other}` is not supported"),
+            )),
+        }
+    }
+
+    /// A chain of one of AND and OR becomes one node, however long it is.
+    fn logic(
+        &mut self,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+        at: Location,
+    ) -> Result<Typed, JobError> {
+        let mut terms = vec![right];
+        let mut rest = left;
+        while let Expr::BinaryOp {
+            left,
+            op: inner,
+            right,
+        } = rest
+        {
+            if inner != op {
+                break;
+            }
+            terms.push(right);
+            rest = left;
+        }
+        terms.push(rest);
+        let settings = self.settings();
+        let args = terms
+            .into_iter()
+            .rev()
+            .map(|term| {
+                self.expr(term, at)
+                    .and_then(|typed| operators::condition(typed, settings))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(operators::logic(*op == BinaryOperator::And, args, at))
+    }
+
+    fn bits(
+        &mut self,
+        operator: Bits,
+        left: &Expr,
+        right: &Expr,
+        at: Location,
+    ) -> Result<Typed, JobError> {
+        let (left, right) = (self.expr(left, at)?, self.expr(right, at)?);
+        operators::bits(operator, left, right, self.settings(), at)
+    }
+
+    fn compare(
+        &mut self,
+        comparison: Comparison,
+        left: &Expr,
+        right: &Expr,
+        at: Location,
+    ) -> Result<Typed, JobError> {
+        let (left, right) = (self.expr(left, at)?, self.expr(right, at)?);
+        operators::comparison(comparison, left, right, self.settings(), at)
+    }
+
+    fn unary(&mut self, op: &UnaryOperator, inner: &Expr, at: Location) -> Result<Typed, JobError> {
+        let settings = self.settings();
+        match (op, inner) {
+            // The smallest integers exist only with their sign.
+            (UnaryOperator::Minus, Expr::Value(value))
+                if matches!(value.value, ast::Value::Number(..)) =>
+            {
+                literal::literal(&value.value, true, at)
+            }
+            (UnaryOperator::Minus, _) => {
+                let typed = self.expr(inner, at)?;
+                operators::negate(typed, settings, at)
+            }
+            (UnaryOperator::Plus, _) => self.expr(inner, at),
+            (UnaryOperator::Not | UnaryOperator::BangNot, _) => {
+                let typed = self.expr(inner, at)?;
+                Ok(operators::not(operators::condition(typed, settings)?, at))
+            }
+            (UnaryOperator::BitwiseNot, _) => {
+                let typed = self.expr(inner, at)?;
+                operators::complement(typed, at)
+            }
+            (other, _) => Err(JobError::new(
+                at,
+                format!("the operator `{other}` is not supported"),
+            )),
+        }
+    }
+
+    fn is_null(&mut self, inner: &Expr, op: Op, at: Location) -> Result<Typed, JobError> {
+        let typed = self.expr(inner, at)?;
+        Ok(Typed::node(op, vec![typed], DataType::Boolean, false, at))
+    }
+
+    fn is_boolean(
+        &mut self,
+        inner: &Expr,
+        wanted: bool,
+        negated: bool,
+        at: Location,
+    ) -> Result<Typed, JobError> {
+        let typed = self.expr(inner, at)?;
+        operators::is_boolean(typed, wanted, negated, self.settings(), at)
+    }
+
+    fn cast(
+        &mut self,
+        kind: &CastKind,
+        inner: &Expr,
+        to: &ast::DataType,
+        at: Location,
+    ) -> Result<Typed, JobError> {
+        let settings = self.settings();
+        let typed = self.expr(inner, at)?;
+        let to = type_name::data_type(to, at)?;
+        let mode = match kind {
+            CastKind::TryCast | CastKind::SafeCast => Mode::Try,
+            CastKind::Cast | CastKind::DoubleColon => Mode::of(settings.ansi),
+        };
+        explicit_cast(typed, &to, mode, settings, at)
+    }
+
+    fn case(&mut self, expr: &Expr, at: Location) -> Result<Typed, JobError> {
+        let Expr::Case {
+            operand,
+            conditions,
+            else_result,
+            ..
+        } = expr
+        else {
+            return Err(JobError::new(at, "expected CASE"));
+        };
+        let settings = self.settings();
+        let operand = match operand {
+            Some(operand) => Some(self.expr(operand, at)?),
+            None => None,
+        };
+        let mut branches = Vec::with_capacity(conditions.len());
+        for branch in conditions {
+            let mut when = self.expr(&branch.condition, at)?;
+            if let Some(operand) = &operand {
+                let when_at = when.at;
+                when = operators::comparison(
+                    Comparison::Equal,
+                    operand.clone(),
+                    when,
+                    settings,
+                    when_at,
+                )?;
+            }
+            branches.push((when, self.expr(&branch.result, at)?));
+        }
+        let otherwise = match else_result {
+            Some(value) => Some(self.expr(value, at)?),
+            None => None,
+        };
+        operators::case(branches, otherwise, settings, at)
+    }
+
+    fn like(&mut self, expr: &Expr, at: Location) -> Result<Typed, JobError> {
+        let any_case = matches!(expr, Expr::ILike { .. });
+        let (Expr::Like {
+            negated,
+            any,
+            expr,
+            pattern,
+            escape_char,
+        }
+        | Expr::ILike {
+            negated,
+            any,
+            expr,
+            pattern,
+            escape_char,
+        }) = expr
+        else {
+            return Err(JobError::new(at, "expected LIKE"));
+        };
+        let settings = self.settings();
+        let escape = match escape_char {
+            Some(escape) => Some(self.expr(escape, at)?),
+            None => None,
+        };
+        let escape = match &escape {
+            None => None,
+            Some(typed) => Some(
+                typed
+                    .constant_text()
+                    .ok_or_else(|| JobError::new(typed.at, "ESCAPE takes a constant character"))?,
+            ),
+        };
+        let value = self.expr(expr, at)?;
+        let patterns: Vec<&Expr> = match pattern.as_ref() {
+            Expr::Tuple(patterns) if *any => patterns.iter().collect(),
+            Expr::Nested(inner) if *any => vec![inner],
+            one => vec![one],
+        };
+        let mut matches = Vec::with_capacity(patterns.len());
+        for pattern in patterns {
+            let pattern = self.expr(pattern, at)?;
+            matches.push(operators::like(
+                value.clone(),
+                pattern,
+                escape,
+                any_case,
+                *negated,
+                settings,
+                at,
+            )?);
+        }
+        match matches.len() {
+            1 => matches
+                .pop()
+                .ok_or_else(|| JobError::new(at, "expected a pattern")),
+            _ => Ok(operators::logic(false, matches, at)),
+        }
+    }
+
+    /// `struct(a, b AS name)` and `(a, b)`: a field is named by its alias, its column, or `col` and its number.
+    fn structure(&mut self, values: &[Expr], at: Location) -> Result<Typed, JobError> {
+        let mut names = Vec::with_capacity(values.len());
+        let mut args = Vec::with_capacity(values.len());
+        for (i, value) in values.iter().enumerate() {
+            let (name, value) = match value {
+                Expr::Named { expr, name } => (Some(&name.value), expr.as_ref()),
+                Expr::Identifier(name) => (Some(&name.value), value),
+                Expr::CompoundIdentifier(parts) => (parts.last().map(|part| &part.value), value),
+                Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+                    Some(AccessExpr::Dot(Expr::Identifier(name))) => (Some(&name.value), value),
+                    _ => (None, value),
+                },
+                other => (None, other),
+            };
+            names.push(name.map_or_else(
+                || SmolStr::new(format!("col{}", i + 1)),
+                |name| SmolStr::new(name),
+            ));
+            args.push(self.expr(value, at)?);
+        }
+        Ok(operators::structure(names, args, at))
+    }
+
+    fn rounded(
+        &mut self,
+        name: &'static str,
+        inner: &Expr,
+        field: &CeilFloorKind,
+        at: Location,
+    ) -> Result<Typed, JobError> {
+        let mut args = vec![self.expr(inner, at)?];
+        match field {
+            CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => {}
+            CeilFloorKind::Scale(scale) => args.push(literal::literal(&scale.value, false, at)?),
+            CeilFloorKind::DateTimeField(field) => {
+                return Err(
+                    JobError::new(at, format!("{name} to {field} is not supported"))
+                        .help("use date_trunc"),
+                );
+            }
+        }
+        call::with_args(self, name, args, at)
+    }
+}
+
+/// A cast that the author wrote.
+pub(crate) fn explicit_cast(
+    typed: Typed,
+    to: &DataType,
+    mode: Mode,
+    settings: Settings,
+    at: Location,
+) -> Result<Typed, JobError> {
+    if !cast::allowed(&typed.data_type, to, mode) {
+        return Err(JobError::new(
+            at,
+            format!("a {} cannot be cast to {to}", typed.data_type),
+        ));
+    }
+    Ok(coerce::cast(typed, to, mode, settings, false))
+}
+
+/// Where an expression begins; where the parser does not know, where the one around it does.
+pub(crate) fn place(expr: &Expr, around: Location) -> Location {
+    let mut inner = expr;
+    // The parser gives these no place; they begin where their first part does.
+    while let Expr::RLike { expr, .. } = inner {
+        inner = expr;
+    }
+    let start = inner.span().start;
+    if start.line == 0 {
+        return around;
+    }
+    Location {
+        line: u32::try_from(start.line).unwrap_or(u32::MAX),
+        column: u32::try_from(start.column).unwrap_or(u32::MAX),
+    }
+}

@@ -1,0 +1,5 @@
+//! Functions of hashes and identifiers.
+
+use super::Function;
+
+pub(super) const FUNCTIONS: &[Function] = &[];

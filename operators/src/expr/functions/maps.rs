@@ -1,0 +1,5 @@
+//! Functions of maps and structs.
+
+use super::Function;
+
+pub(super) const FUNCTIONS: &[Function] = &[];

@@ -1,0 +1,245 @@
+//! What an expression may refer to: columns, aliases, macros, and the settings that change its meaning.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+use smol_str::SmolStr;
+use sqlparser::ast::Expr;
+use thalweg_engine::schema::{DataType, Field, Schema};
+
+use crate::expr::typed::Typed;
+use crate::job_error::{JobError, Location};
+
+/// The qualifier of the columns that say where a record came from.
+pub const METADATA: &str = "_metadata";
+
+/// A column of the row that the expression is evaluated over; its place in [`Scope::columns`] is its place in the row.
+#[derive(Clone, Debug)]
+pub struct ScopeColumn {
+    /// The name or alias of the table or subquery it belongs to.
+    pub qualifier: Option<SmolStr>,
+    /// Name, type, nullability.
+    pub field: Field,
+    /// Whether it is reached only as `_metadata.name` (or `table._metadata.name`), and not by `*`.
+    pub metadata: bool,
+}
+
+/// A function of `CREATE TEMPORARY FUNCTION`: expanded where it is called.
+#[derive(Clone, Debug)]
+pub struct Macro {
+    /// Its name as declared.
+    pub name: SmolStr,
+    /// Names and types of the parameters.
+    pub parameters: Vec<(SmolStr, DataType)>,
+    /// The declared type of the result.
+    pub returns: DataType,
+    /// The expression after `RETURN`.
+    pub body: Expr,
+}
+
+/// A name that is bound inside an expression: a parameter of a lambda or a macro.
+#[derive(Clone, Debug)]
+pub(crate) struct Bound {
+    pub(crate) name: SmolStr,
+    pub(crate) typed: Typed,
+}
+
+/// What the names in an expression mean, and the settings it is checked under.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The columns of the row, in order.
+    pub columns: Vec<ScopeColumn>,
+    /// Lateral column aliases: names of earlier items of the same SELECT. A column of the same name wins, as in Spark.
+    pub aliases: Vec<(SmolStr, Typed)>,
+    /// Temporary functions by lower-case name.
+    pub macros: HashMap<String, Arc<Macro>>,
+    /// `SET ansi`.
+    pub ansi: bool,
+    /// `SET timeZone`.
+    pub time_zone: Tz,
+    pub(crate) bound: Vec<Bound>,
+    /// Macros being expanded, against recursion.
+    pub(crate) expanding: Vec<String>,
+    pub(crate) next_variable: u32,
+}
+
+impl Default for Scope {
+    /// No columns, `ansi` on, UTC.
+    fn default() -> Self {
+        Self {
+            columns: Vec::new(),
+            aliases: Vec::new(),
+            macros: HashMap::new(),
+            ansi: true,
+            time_zone: Tz::UTC,
+            bound: Vec::new(),
+            expanding: Vec::new(),
+            next_variable: 0,
+        }
+    }
+}
+
+/// A name that was found, and how many of its parts it took.
+pub(crate) struct Found {
+    pub(crate) typed: Typed,
+    pub(crate) parts: usize,
+}
+
+impl Scope {
+    /// A scope of one table's columns, `ansi` on, UTC.
+    pub fn of(qualifier: Option<&str>, schema: &Schema) -> Self {
+        let mut scope = Self::default();
+        scope.add(qualifier, schema);
+        scope
+    }
+
+    /// Adds the columns of one more table at the end of the row.
+    pub fn add(&mut self, qualifier: Option<&str>, schema: &Schema) {
+        self.columns
+            .extend(schema.fields.iter().map(|field| ScopeColumn {
+                qualifier: qualifier.map(SmolStr::new),
+                field: field.clone(),
+                metadata: false,
+            }));
+    }
+
+    /// Adds a hidden column, reached as `_metadata.name`, at the end of the row.
+    pub fn add_metadata(&mut self, qualifier: Option<&str>, field: Field) {
+        self.columns.push(ScopeColumn {
+            qualifier: qualifier.map(SmolStr::new),
+            field,
+            metadata: true,
+        });
+    }
+
+    /// Finds what the first parts of a dotted name mean; the rest are fields of a struct.
+    pub(crate) fn resolve(&self, parts: &[&str], at: Location) -> Result<Found, JobError> {
+        let same =
+            |a: &str, b: &str| a.eq_ignore_ascii_case(b) || a.to_lowercase() == b.to_lowercase();
+        let [first, ..] = parts else {
+            return Err(JobError::new(at, "expected a name"));
+        };
+        if let Some(bound) = self.bound.iter().rev().find(|b| same(&b.name, first)) {
+            let mut typed = bound.typed.clone();
+            typed.at = at;
+            return Ok(Found { typed, parts: 1 });
+        }
+        // `table.column` before `column.field`, as in Spark.
+        type Test<'t> = Box<dyn Fn(&ScopeColumn) -> bool + 't>;
+        let qualified = |column: &ScopeColumn, name: &str| {
+            column.qualifier.as_deref().is_some_and(|q| same(q, name))
+        };
+        let mut tests: Vec<(usize, Test<'_>)> = Vec::new();
+        if let [table, meta, name, ..] = parts
+            && same(meta, METADATA)
+        {
+            tests.push((
+                3,
+                Box::new(move |c| c.metadata && qualified(c, table) && same(&c.field.name, name)),
+            ));
+        }
+        if let [one, two, ..] = parts {
+            tests.push((
+                2,
+                Box::new(move |c| {
+                    if c.metadata {
+                        same(one, METADATA) && same(&c.field.name, two)
+                    } else {
+                        qualified(c, one) && same(&c.field.name, two)
+                    }
+                }),
+            ));
+        }
+        tests.push((
+            1,
+            Box::new(move |c| !c.metadata && same(&c.field.name, first)),
+        ));
+        for (used, test) in &tests {
+            let found: Vec<usize> = (0..self.columns.len())
+                .filter(|i| test(&self.columns[*i]))
+                .collect();
+            match found.as_slice() {
+                [] => {}
+                [index] => {
+                    return Ok(Found {
+                        typed: Typed::column(*index, &self.columns[*index].field, at),
+                        parts: *used,
+                    });
+                }
+                several => return Err(self.ambiguous(&parts[..*used], several, at)),
+            }
+        }
+        if let Some((_, alias)) = self
+            .aliases
+            .iter()
+            .rev()
+            .find(|(name, _)| same(name, first))
+        {
+            let mut typed = alias.clone();
+            typed.at = at;
+            return Ok(Found { typed, parts: 1 });
+        }
+        Err(self.unknown(parts, at))
+    }
+
+    fn ambiguous(&self, parts: &[&str], found: &[usize], at: Location) -> JobError {
+        let names: Vec<String> = found
+            .iter()
+            .map(|i| self.shown(&self.columns[*i]))
+            .collect();
+        JobError::new(
+            at,
+            format!(
+                "column `{}` is ambiguous: it may be {}",
+                parts.join("."),
+                names.join(" or ")
+            ),
+        )
+        .help("write the table's name or alias before it")
+    }
+
+    fn shown(&self, column: &ScopeColumn) -> String {
+        let mut shown = String::new();
+        if let Some(qualifier) = &column.qualifier {
+            shown.push_str(qualifier);
+            shown.push('.');
+        }
+        if column.metadata {
+            shown.push_str(METADATA);
+            shown.push('.');
+        }
+        shown.push_str(&column.field.name);
+        shown
+    }
+
+    fn unknown(&self, parts: &[&str], at: Location) -> JobError {
+        let given = parts.join(".");
+        let mut known: Vec<String> = Vec::new();
+        for column in &self.columns {
+            if !column.metadata {
+                known.push(column.field.name.to_string());
+            } else if parts.len() > 1 {
+                known.push(format!("{METADATA}.{}", column.field.name));
+            }
+            if parts.len() > 1 {
+                known.push(self.shown(column));
+            }
+        }
+        known.extend(self.aliases.iter().map(|(name, _)| name.to_string()));
+        known.extend(self.bound.iter().map(|bound| bound.name.to_string()));
+        let error = JobError::new(at, format!("unknown column `{given}`"))
+            .nearest(&given, known.iter().map(String::as_str));
+        if error.help.is_some() {
+            return error;
+        }
+        match known.len() {
+            0 => error.help("no columns are in scope here"),
+            _ => {
+                let rest = if known.len() > 12 { ", …" } else { "" };
+                known.truncate(12);
+                error.help(format!("known are {}{rest}", known.join(", ")))
+            }
+        }
+    }
+}

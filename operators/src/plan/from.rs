@@ -1,0 +1,344 @@
+//! FROM: tables, views, WITH, subqueries, and their event time.
+
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+use sqlparser::ast::{ObjectName, TableAlias, TableFactor, TableWithJoins};
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::{DataType, Field};
+
+use crate::expr::scope::ScopeColumn;
+use crate::expr::typed::Kind;
+use crate::job_error::{JobError, Location};
+use crate::plan::lower::{Ctes, Lowering, Relation, View, named};
+use crate::plan::node::{Declared, Node};
+use crate::plan::refuse::needs_state;
+use crate::sql::cursor::{ident_at, start_of};
+use crate::sql::front::{Name, ParsedQuery};
+use crate::sql::watermark::{self, Watermark};
+
+impl Lowering<'_> {
+    pub(super) fn from(
+        &self,
+        from: &TableWithJoins,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<Relation, JobError> {
+        if let Some(join) = from.joins.first() {
+            return Err(needs_state(start_of(&join.relation, at), "a join"));
+        }
+        let at = start_of(&from.relation, at);
+        match &from.relation {
+            TableFactor::Table {
+                name,
+                alias,
+                args,
+                with_hints,
+                version,
+                with_ordinality,
+                partitions,
+                json_path,
+                sample,
+                index_hints,
+            } => {
+                if args.is_some() {
+                    return Err(JobError::new(
+                        at,
+                        format!(
+                            "`{name}(...)` in FROM is not supported: FROM takes a table, a view or a subquery"
+                        ),
+                    ));
+                }
+                if version.is_some()
+                    || *with_ordinality
+                    || json_path.is_some()
+                    || !(with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty())
+                {
+                    return Err(JobError::new(
+                        at,
+                        "a table in FROM takes an alias and a WATERMARK only",
+                    ));
+                }
+                let clause = match sample {
+                    Some(sample) => {
+                        match watermark::of_sample(sample).and_then(|i| parsed.watermarks.get(i)) {
+                            Some(clause) => Some(clause),
+                            None => {
+                                return Err(JobError::new(
+                                    at,
+                                    "TABLESAMPLE is not supported on a stream",
+                                )
+                                .help("write WHERE rand() < 0.1"));
+                            }
+                        }
+                    }
+                    None => None,
+                };
+                let relation = self.named_input(name, ctes, at)?;
+                self.alias(relation, alias.as_ref(), Some(last(name)), clause, at)
+            }
+            TableFactor::Derived {
+                lateral: false,
+                subquery,
+                alias,
+                sample: None,
+            } => {
+                let relation = self.subquery(subquery, parsed, ctes, at)?;
+                self.alias(relation, alias.as_ref(), None, None, at)
+            }
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias: None,
+            } => self.enter(at, || self.from(table_with_joins, parsed, ctes, at)),
+            TableFactor::Derived { lateral: true, .. } => {
+                Err(JobError::new(at, "LATERAL subqueries are not supported")
+                    .help("write LATERAL VIEW explode(...)"))
+            }
+            other => Err(JobError::new(
+                at,
+                format!(
+                    "`{other}` in FROM is not supported: FROM takes a table, a view or a subquery"
+                ),
+            )),
+        }
+    }
+
+    fn named_input(
+        &self,
+        name: &ObjectName,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<Relation, JobError> {
+        let [part] = name.0.as_slice() else {
+            return Err(
+                JobError::new(at, format!("`{name}`: a table's name has one part")).help(
+                    "there are no catalogs and schemas: all names of a job stand in its file",
+                ),
+            );
+        };
+        let given = part
+            .as_ident()
+            .map_or_else(|| part.to_string(), |ident| ident.value.clone());
+        let mut scope = Some(&ctes);
+        while let Some(here) = scope {
+            if let Some((cte, parsed)) = here.cte
+                && cte.alias.name.value.eq_ignore_ascii_case(&given)
+            {
+                // A table of WITH sees those before it, not itself.
+                let outer = here.around.copied().unwrap_or(Ctes {
+                    around: None,
+                    cte: None,
+                });
+                let mut relation = self.subquery(&cte.query, parsed, outer, at)?;
+                rename(&mut relation, &columns_of(Some(&cte.alias)), at)?;
+                return Ok(relation);
+            }
+            scope = here.around;
+        }
+        if let Some(view) = self.catalog.view(&given) {
+            return self.view(view, at);
+        }
+        if let Some(declared) = self.catalog.table(&given) {
+            return self.table(declared, at);
+        }
+        let known = self.catalog.tables.iter().map(|t| t.table.name.as_str());
+        let views = self
+            .catalog
+            .views
+            .iter()
+            .map(|view| view.name.text.as_str());
+        Err(
+            JobError::new(at, format!("unknown table or view `{given}`"))
+                .nearest(&given, known.chain(views)),
+        )
+    }
+
+    /// The rows of a view.
+    pub(crate) fn view(&self, view: &View, at: Location) -> Result<Relation, JobError> {
+        let mut relation = self.enter(at, || {
+            self.subquery(
+                &view.query.query,
+                &view.query,
+                Ctes {
+                    around: None,
+                    cte: None,
+                },
+                view.query.at,
+            )
+        })?;
+        rename(&mut relation, &view.columns, view.name.at)?;
+        Ok(relation)
+    }
+
+    fn table(&self, declared: &Arc<Declared>, at: Location) -> Result<Relation, JobError> {
+        let table = &declared.table;
+        self.scan(at)?;
+        let Some(input) = declared.connector.input else {
+            return Err(JobError::new(
+                at,
+                format!(
+                    "table `{}` cannot be read: connector {} is an output",
+                    table.name, table.connector
+                ),
+            ));
+        };
+        if !table.primary_key.is_empty() {
+            return Err(needs_state(
+                table.at,
+                &format!("the keyed table `{}` (PRIMARY KEY)", table.name),
+            ));
+        }
+        let schema = (input.columns)(table)?;
+        let metadata = (input.metadata)(table);
+        let mut columns = named(&schema.fields, None);
+        columns.extend(metadata.iter().map(|field| ScopeColumn {
+            qualifier: None,
+            field: field.clone(),
+            metadata: true,
+        }));
+        let node = Node::Source {
+            input: declared.clone(),
+            columns: schema.fields.iter().cloned().enumerate().collect(),
+            metadata: metadata.into_iter().enumerate().collect(),
+            at,
+        };
+        let relation = Relation { node, columns };
+        match &declared.watermark {
+            Some(clause) => self.event_time(relation, clause, Some(&table.name)),
+            None => Ok(relation),
+        }
+    }
+
+    /// Gives a relation its name and, with WATERMARK, its event time.
+    fn alias(
+        &self,
+        mut relation: Relation,
+        alias: Option<&TableAlias>,
+        name: Option<String>,
+        clause: Option<&Watermark>,
+        at: Location,
+    ) -> Result<Relation, JobError> {
+        if let Some(clause) = clause {
+            relation = self.event_time(relation, clause, name.as_deref())?;
+        }
+        rename(&mut relation, &columns_of(alias), at)?;
+        let qualifier = alias
+            .map(|alias| alias.name.value.clone())
+            .or(name)
+            .map(SmolStr::new);
+        for column in &mut relation.columns {
+            column.qualifier.clone_from(&qualifier);
+        }
+        Ok(relation)
+    }
+
+    pub(super) fn event_time(
+        &self,
+        mut relation: Relation,
+        clause: &Watermark,
+        qualifier: Option<&str>,
+    ) -> Result<Relation, JobError> {
+        let mut columns = relation.columns.clone();
+        for column in &mut columns {
+            column.qualifier = qualifier.map(SmolStr::new);
+        }
+        let scope = self.scope(columns);
+        let time = self.check(&clause.expr, &scope)?;
+        if !matches!(time.data_type, DataType::Timestamp | DataType::TimestampNtz) {
+            return Err(JobError::new(
+                clause.at,
+                format!("WATERMARK takes a TIMESTAMP, not {}", time.data_type),
+            )
+            .help(
+                "for milliseconds write timestamp_millis(column), for text to_timestamp(column)",
+            ));
+        }
+        let delay = self.check(&clause.delay, &scope)?;
+        let delay = match delay.constant() {
+            Some(Value::DayTimeInterval(micros)) if *micros >= 0 => *micros,
+            _ => {
+                return Err(JobError::new(
+                    delay.at,
+                    "DELAY OF takes an interval of days to seconds, not negative",
+                )
+                .help("write DELAY OF INTERVAL 10 MINUTES"));
+            }
+        };
+        let column = match (&clause.column, &time.kind) {
+            (Some(name), _) => Some(Field {
+                name: name.text.as_str().into(),
+                data_type: time.data_type.clone(),
+                nullable: time.nullable,
+            }),
+            (None, Kind::Column { .. }) => None,
+            (None, _) => {
+                return Err(JobError::new(clause.at, "the event time needs a name")
+                    .help("write WATERMARK expression AS name DELAY OF ..."));
+            }
+        };
+        if let (Some(field), Some(name)) = (&column, &clause.column) {
+            if relation
+                .columns
+                .iter()
+                .any(|c| !c.metadata && c.field.name.eq_ignore_ascii_case(&field.name))
+            {
+                return Err(JobError::new(
+                    name.at,
+                    format!("there is a column `{}` already", field.name),
+                ));
+            }
+            relation.columns.push(ScopeColumn {
+                qualifier: None,
+                field: field.clone(),
+                metadata: false,
+            });
+        }
+        relation.node = Node::EventTime {
+            below: Box::new(relation.node),
+            time,
+            column,
+            delay,
+        };
+        Ok(relation)
+    }
+}
+fn last(name: &ObjectName) -> String {
+    name.0
+        .last()
+        .and_then(|part| part.as_ident())
+        .map_or_else(|| name.to_string(), |ident| ident.value.clone())
+}
+
+fn columns_of(alias: Option<&TableAlias>) -> Vec<Name> {
+    alias.map_or_else(Vec::new, |alias| {
+        alias
+            .columns
+            .iter()
+            .map(|column| Name {
+                text: column.name.value.clone(),
+                at: ident_at(&column.name, Location::default()),
+            })
+            .collect()
+    })
+}
+
+/// Gives the columns other names, where a list of them is given.
+fn rename(relation: &mut Relation, names: &[Name], at: Location) -> Result<(), JobError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let shown: Vec<usize> = (0..relation.columns.len())
+        .filter(|i| !relation.columns[*i].metadata)
+        .collect();
+    if shown.len() != names.len() {
+        return Err(JobError::new(
+            at,
+            format!("{} names for {} columns", names.len(), shown.len()),
+        ));
+    }
+    for (place, name) in shown.into_iter().zip(names) {
+        relation.columns[place].field.name = name.text.as_str().into();
+    }
+    Ok(())
+}

@@ -1,0 +1,453 @@
+//! From the parser's query to a plan: FROM, WHERE, UNION ALL, WITH, views; what needs state is refused at its place.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+use smol_str::SmolStr;
+use sqlparser::ast::{Expr, Query, Select, SetExpr, SetOperator, SetQuantifier};
+use thalweg_engine::schema::{DataType, Field};
+
+use crate::expr::check::check;
+use crate::expr::coerce::{self, cast_implicitly};
+use crate::expr::scope::{Macro, Scope, ScopeColumn};
+use crate::expr::typed::{Kind, Typed};
+use crate::job_error::{JobError, Location};
+use crate::plan::node::{Declared, Item, Node};
+use crate::plan::refuse::{needs_state, refuse_clauses, refuse_select, start_of_select};
+use crate::plan::select;
+use crate::sql::cursor::{ident_at, start_of};
+use crate::sql::front::{Name, ParsedQuery};
+use crate::sql::watermark;
+
+/// How deep views and subqueries may stand in each other.
+const VIEWS_MAX: usize = 64;
+/// How many steps a query may have.
+const STEPS_MAX: usize = 2_000;
+/// How often tables may be named, views counted each time they are used.
+const SCANS_MAX: usize = 10_000;
+/// How many LATERAL VIEWs a SELECT may have.
+const LATERAL_VIEWS_MAX: usize = 50;
+/// How deep an expression may be once its functions are expanded.
+const EXPRESSION_DEPTH_MAX: usize = 1_500;
+
+/// A view as it was declared.
+pub(crate) struct View {
+    pub(crate) name: Name,
+    pub(crate) columns: Vec<Name>,
+    pub(crate) query: ParsedQuery,
+}
+
+/// What the names of a job mean.
+#[derive(Default)]
+pub(crate) struct Catalog {
+    pub(crate) tables: Vec<Arc<Declared>>,
+    pub(crate) views: Vec<View>,
+    pub(crate) macros: HashMap<String, Arc<Macro>>,
+}
+
+impl Catalog {
+    pub(crate) fn table(&self, name: &str) -> Option<&Arc<Declared>> {
+        self.tables
+            .iter()
+            .find(|declared| declared.table.name.eq_ignore_ascii_case(name))
+    }
+
+    pub(crate) fn view(&self, name: &str) -> Option<&View> {
+        self.views
+            .iter()
+            .find(|view| view.name.text.eq_ignore_ascii_case(name))
+    }
+}
+
+/// A plan so far, and how its columns are called.
+pub(crate) struct Relation {
+    pub(crate) node: Node,
+    pub(crate) columns: Vec<ScopeColumn>,
+}
+
+/// The tables of WITH that are in sight, the innermost last.
+#[derive(Clone, Copy)]
+pub(super) struct Ctes<'a> {
+    pub(super) around: Option<&'a Ctes<'a>>,
+    pub(super) cte: Option<(&'a sqlparser::ast::Cte, &'a ParsedQuery)>,
+}
+
+/// Lowers the queries of a job under the settings of one query.
+pub(crate) struct Lowering<'c> {
+    pub(crate) catalog: &'c Catalog,
+    pub(crate) ansi: bool,
+    pub(crate) zone: Tz,
+    depth: Cell<usize>,
+    scans: Cell<usize>,
+}
+
+impl<'c> Lowering<'c> {
+    pub(crate) fn new(catalog: &'c Catalog, ansi: bool, zone: Tz) -> Self {
+        Self {
+            catalog,
+            ansi,
+            zone,
+            depth: Cell::new(0),
+            scans: Cell::new(0),
+        }
+    }
+
+    /// Lowers a whole query.
+    pub(crate) fn query(&self, parsed: &ParsedQuery) -> Result<Relation, JobError> {
+        let relation = self.subquery(
+            &parsed.query,
+            parsed,
+            Ctes {
+                around: None,
+                cte: None,
+            },
+            parsed.at,
+        )?;
+        if relation.node.steps() > STEPS_MAX {
+            return Err(JobError::new(
+                parsed.at,
+                format!(
+                    "the query has more than {STEPS_MAX} steps, its views counted each time they are used"
+                ),
+            ));
+        }
+        Ok(relation)
+    }
+
+    /// The settings that expressions depend on.
+    pub(crate) fn settings(&self) -> coerce::Settings {
+        coerce::Settings {
+            ansi: self.ansi,
+            zone: self.zone,
+        }
+    }
+
+    /// A scope of these columns.
+    pub(crate) fn scope(&self, columns: Vec<ScopeColumn>) -> Scope {
+        Scope {
+            columns,
+            macros: self.catalog.macros.clone(),
+            ansi: self.ansi,
+            time_zone: self.zone,
+            ..Scope::default()
+        }
+    }
+
+    /// Checks an expression, and that it is not so deep that evaluating it could exhaust the stack.
+    pub(crate) fn check(&self, expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
+        let typed = check(expr, scope)?;
+        if depth(&typed) > EXPRESSION_DEPTH_MAX {
+            let message = "nested too deeply once its functions are expanded";
+            return Err(JobError::new(typed.at, message));
+        }
+        Ok(typed)
+    }
+
+    /// Counts a table that is named.
+    pub(super) fn scan(&self, at: Location) -> Result<(), JobError> {
+        self.scans.set(self.scans.get() + 1);
+        if self.scans.get() > SCANS_MAX {
+            let message = format!(
+                "tables are named more than {SCANS_MAX} times, views counted each time they are used"
+            );
+            return Err(JobError::new(at, message));
+        }
+        Ok(())
+    }
+
+    pub(super) fn enter<T>(
+        &self,
+        at: Location,
+        work: impl FnOnce() -> Result<T, JobError>,
+    ) -> Result<T, JobError> {
+        let depth = self.depth.get();
+        if depth >= VIEWS_MAX {
+            return Err(JobError::new(
+                at,
+                format!("views and subqueries stand in each other more than {VIEWS_MAX} deep"),
+            )
+            .help("does a view use itself?"));
+        }
+        self.depth.set(depth + 1);
+        let result = work();
+        self.depth.set(depth);
+        result
+    }
+
+    pub(super) fn subquery(
+        &self,
+        query: &Query,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<Relation, JobError> {
+        if let Some((name, at)) = &parsed.over_rows
+            && !self.catalog.macros.contains_key(name)
+        {
+            let what = if name == "OVER" {
+                name.clone()
+            } else {
+                format!("`{name}` over several rows")
+            };
+            return Err(needs_state(*at, &what));
+        }
+        self.enter(at, || {
+            refuse_clauses(query, at)?;
+            let tables = query
+                .with
+                .as_ref()
+                .map_or(&[][..], |with| with.cte_tables.as_slice());
+            if query.with.as_ref().is_some_and(|with| with.recursive) {
+                return Err(JobError::new(
+                    at,
+                    "WITH RECURSIVE has no meaning on a stream",
+                ));
+            }
+            let relation = self.with(tables, query, parsed, ctes, at)?;
+            match query.locks.iter().find_map(watermark::of_lock) {
+                Some(index) => match parsed.watermarks.get(index) {
+                    Some(clause) => self.event_time(relation, clause, None),
+                    None => Ok(relation),
+                },
+                None => Ok(relation),
+            }
+        })
+    }
+
+    fn with(
+        &self,
+        tables: &[sqlparser::ast::Cte],
+        query: &Query,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<Relation, JobError> {
+        match tables {
+            [] => self.body(&query.body, parsed, ctes, at),
+            [cte, rest @ ..] => {
+                let name = &cte.alias.name;
+                if rest
+                    .iter()
+                    .any(|other| other.alias.name.value.eq_ignore_ascii_case(&name.value))
+                {
+                    return Err(JobError::new(
+                        ident_at(name, at),
+                        format!("WITH names `{}` twice", name.value),
+                    ));
+                }
+                // Checked where it stands, also when nobody uses it.
+                self.subquery(&cte.query, parsed, ctes, ident_at(name, at))?;
+                let inner = Ctes {
+                    around: Some(&ctes),
+                    cte: Some((cte, parsed)),
+                };
+                self.with(rest, query, parsed, inner, at)
+            }
+        }
+    }
+
+    fn body(
+        &self,
+        body: &SetExpr,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<Relation, JobError> {
+        match body {
+            SetExpr::Select(select) => self.enter(at, || self.select(select, parsed, ctes, at)),
+            SetExpr::Query(query) => self.subquery(query, parsed, ctes, at),
+            SetExpr::SetOperation {
+                op, set_quantifier, ..
+            } => {
+                let at = start_of(body, at);
+                match (op, set_quantifier) {
+                    (SetOperator::Union, SetQuantifier::All) => {}
+                    (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => {
+                        return Err(needs_state(at, "UNION without ALL drops duplicates, which")
+                            .help("write UNION ALL"));
+                    }
+                    (SetOperator::Union, _) => {
+                        return Err(
+                            JobError::new(at, "UNION BY NAME is not part of the language")
+                                .help("write UNION ALL with the columns in one order"),
+                        );
+                    }
+                    _ => return Err(needs_state(at, &format!("{op}"))),
+                }
+                let mut sides = Vec::new();
+                self.sides(body, parsed, ctes, at, &mut sides)?;
+                self.union(sides)
+            }
+            SetExpr::Values(_) => Err(JobError::new(
+                at,
+                "VALUES is no stream: a query reads at least one input table",
+            )),
+            _ => Err(JobError::new(start_of(body, at), "expected a SELECT")),
+        }
+    }
+
+    /// The sides of a chain of UNION ALL, from left to right.
+    fn sides(
+        &self,
+        body: &SetExpr,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+        sides: &mut Vec<(Relation, Location)>,
+    ) -> Result<(), JobError> {
+        let mut chain = Vec::new();
+        let mut left = body;
+        while let SetExpr::SetOperation {
+            op: SetOperator::Union,
+            set_quantifier: SetQuantifier::All,
+            left: next,
+            right,
+        } = left
+        {
+            chain.push(right);
+            left = next;
+        }
+        let mut one = |side: &SetExpr| -> Result<(), JobError> {
+            let at = start_of(side, at);
+            sides.push((self.body(side, parsed, ctes, at)?, at));
+            Ok(())
+        };
+        one(left)?;
+        chain.into_iter().rev().try_for_each(|side| one(side))
+    }
+
+    /// UNION ALL: columns by position, each cast to the type that all sides have in common.
+    fn union(&self, sides: Vec<(Relation, Location)>) -> Result<Relation, JobError> {
+        let mut fields: Vec<Field> = Vec::new();
+        for (number, (side, at)) in sides.iter().enumerate() {
+            let these = side.node.fields();
+            if number == 0 {
+                fields = these;
+                continue;
+            }
+            if these.len() != fields.len() {
+                return Err(JobError::new(
+                    *at,
+                    format!(
+                        "UNION ALL needs equal numbers of columns: {} before, {} here",
+                        fields.len(),
+                        these.len()
+                    ),
+                ));
+            }
+            for (common, field) in fields.iter_mut().zip(these) {
+                let Some(wider) = coerce::wider(&common.data_type, &field.data_type, self.ansi)
+                else {
+                    return Err(JobError::new(
+                        *at,
+                        format!(
+                            "column `{}` of UNION ALL is {} before and {} here",
+                            common.name, common.data_type, field.data_type
+                        ),
+                    )
+                    .help("cast one of them"));
+                };
+                common.data_type = wider;
+                common.nullable |= field.nullable;
+            }
+        }
+        let below = sides
+            .into_iter()
+            .map(|(side, at)| {
+                let own = side.node.fields();
+                let items = own
+                    .iter()
+                    .enumerate()
+                    .zip(&fields)
+                    .map(|((index, from), to)| Item {
+                        field: to.clone(),
+                        typed: cast_implicitly(
+                            Typed::column(index, from, at),
+                            &to.data_type,
+                            self.settings(),
+                        ),
+                        required: false,
+                    });
+                Node::Project {
+                    items: items.collect(),
+                    below: Box::new(side.node),
+                }
+            })
+            .collect();
+        Ok(Relation {
+            columns: named(&fields, None),
+            node: Node::Union { below },
+        })
+    }
+
+    fn select(
+        &self,
+        select: &Select,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<Relation, JobError> {
+        let at = start_of_select(select, at);
+        refuse_select(select, at)?;
+        let [from] = select.from.as_slice() else {
+            return Err(match select.from.get(1) {
+                Some(second) => needs_state(start_of(second, at), "a join"),
+                None => JobError::new(
+                    at,
+                    "the SELECT has no FROM: a query reads at least one input table",
+                ),
+            });
+        };
+        let mut relation = self.from(from, parsed, ctes, at)?;
+        if let Some(view) = select.lateral_views.get(LATERAL_VIEWS_MAX) {
+            let at = start_of(&view.lateral_view, at);
+            let message = format!("more than {LATERAL_VIEWS_MAX} LATERAL VIEWs in one SELECT");
+            return Err(JobError::new(at, message));
+        }
+        for view in &select.lateral_views {
+            relation = select::lateral_view(self, relation, view, at)?;
+        }
+        if let Some(condition) = &select.selection {
+            let typed = self.check(condition, &self.scope(relation.columns.clone()))?;
+            let typed = self.condition(typed)?;
+            relation.node = Node::Filter {
+                below: Box::new(relation.node),
+                conditions: vec![typed],
+            };
+        }
+        select::items(self, relation, &select.projection, at)
+    }
+
+    fn condition(&self, typed: Typed) -> Result<Typed, JobError> {
+        match typed.data_type {
+            DataType::Boolean => Ok(typed),
+            DataType::Void => Ok(cast_implicitly(typed, &DataType::Boolean, self.settings())),
+            _ => Err(JobError::new(
+                typed.at,
+                format!("WHERE takes a BOOLEAN, not {}", typed.data_type),
+            )),
+        }
+    }
+}
+
+/// Columns of one table or subquery.
+pub(crate) fn named(fields: &[Field], qualifier: Option<&SmolStr>) -> Vec<ScopeColumn> {
+    fields
+        .iter()
+        .map(|field| ScopeColumn {
+            qualifier: qualifier.cloned(),
+            field: field.clone(),
+            metadata: false,
+        })
+        .collect()
+}
+
+fn depth(typed: &Typed) -> usize {
+    match &typed.kind {
+        Kind::Lambda { body, .. } => 1 + depth(body),
+        Kind::Node { args, .. } => 1 + args.iter().map(depth).max().unwrap_or(0),
+        _ => 1,
+    }
+}

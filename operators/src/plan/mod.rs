@@ -1,0 +1,438 @@
+//! The plan of a query: typed steps from its inputs to its output, and the living parts that they become.
+//!
+//! ```text
+//! job file ─ sql ─► parser's tree ─ lower ─► Node (a tree) ─ optimize ─► Query (steps in order) ─► operators of a lane
+//! ```
+
+mod from;
+mod identity;
+pub(crate) mod lower;
+pub(crate) mod node;
+pub(crate) mod optimize;
+pub(crate) mod output;
+mod refuse;
+pub(crate) mod select;
+mod show;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smol_str::{SmolStr, format_smolstr};
+use thalweg_engine::error::Failure;
+use thalweg_engine::flow::pipeline;
+pub use thalweg_engine::flow::pipeline::Target;
+use thalweg_engine::schema::{DataType, Field, Schema};
+use thalweg_engine::sink::Sink;
+use thalweg_engine::source::Source;
+
+use crate::connectors::Wanted;
+use crate::expr::typed::Typed;
+use crate::job_error::{JobError, Location};
+pub use crate::plan::identity::compare;
+use crate::plan::node::{Declared, Item, Node};
+use crate::sql::settings::{Settings, Trigger};
+use crate::table::{OpenContext, Table};
+use crate::transforms::{Cell, EventTime, Explode, Filter, Generator, Project};
+
+/// One query of a job, checked and typed.
+pub struct Query {
+    /// Its identity.
+    pub name: String,
+    /// Where it stands in the job file.
+    pub at: Location,
+    /// Its settings.
+    pub settings: Settings,
+    /// Its steps; each emits to one behind it or to the output.
+    pub steps: Vec<Step>,
+    /// Whether its checkpoints lie in a temporary folder, because its output does not outlive the process or its tables
+    /// were replaced on the command line.
+    pub temporary: bool,
+    pub(crate) output: Arc<Declared>,
+    pub(crate) schema: Schema,
+    pub(crate) dead_letters: Option<Arc<Declared>>,
+    /// Takes what `${...}` put in out of texts.
+    pub(crate) hidden: Vec<(String, String)>,
+}
+
+/// One step of a plan.
+pub struct Step {
+    /// The identity of its positions or state: for an input the table's name.
+    pub name: SmolStr,
+    /// What it does.
+    pub kind: StepKind,
+    /// The columns of its rows.
+    pub schema: Schema,
+    /// Where its rows go.
+    pub to: Target,
+}
+
+/// What a step does.
+pub enum StepKind {
+    /// Reads a table.
+    Source(Input),
+    /// Keeps rows for which all conditions are true.
+    Filter(Vec<Typed>),
+    /// Computes new rows.
+    Project(Projection),
+    /// One row for each element.
+    Explode(Explosion),
+    /// Gives rows their event time.
+    EventTime(Time),
+}
+
+/// An input of a query.
+pub struct Input {
+    pub(crate) declared: Arc<Declared>,
+    pub(crate) wanted: Wanted,
+}
+
+impl Input {
+    /// The table that it reads.
+    pub fn table(&self) -> &Table {
+        &self.declared.table
+    }
+
+    /// What the plan asks of it.
+    pub fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+}
+
+/// A projection.
+pub struct Projection {
+    pub(crate) items: Vec<Item>,
+    /// How many columns the row below has.
+    pub(crate) width: usize,
+}
+
+/// A step of the explode family.
+pub struct Explosion {
+    pub(crate) value: Typed,
+    pub(crate) name: &'static str,
+    pub(crate) generator: Generator,
+    pub(crate) kept: Vec<usize>,
+}
+
+/// A WATERMARK.
+pub struct Time {
+    pub(crate) value: Typed,
+    pub(crate) column: bool,
+    pub(crate) delay: i64,
+}
+
+/// The parts of one lane: fresh operators, and where the rows of each input enter.
+pub struct Lane {
+    /// By place in [`Query::steps`]; None where a step is an input.
+    pub steps: Vec<Option<pipeline::Step>>,
+    /// For each input its place and the target of its rows.
+    pub entries: Vec<(usize, Target)>,
+}
+
+/// A source with its place in [`Query::steps`].
+pub type PlacedSource = (usize, Arc<dyn Source>);
+
+impl Query {
+    /// The parts of one lane, made anew at each call.
+    pub fn lane(&self) -> Lane {
+        let mut entries = Vec::new();
+        let steps = self
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(place, step)| {
+                let Some(operator) = step.kind.operator(&self.output.table.name) else {
+                    entries.push((place, step.to));
+                    return None;
+                };
+                Some(pipeline::Step {
+                    name: step.name.clone(),
+                    operator,
+                    to: step.to,
+                })
+            })
+            .collect();
+        Lane { steps, entries }
+    }
+
+    /// Opens the inputs for one run: place in [`Query::steps`] and source.
+    ///
+    /// # Errors
+    /// As the connector says.
+    pub fn sources(&self, context: &OpenContext) -> Result<Vec<PlacedSource>, Failure> {
+        let mut sources = Vec::new();
+        for (place, step) in self.steps.iter().enumerate() {
+            let StepKind::Source(input) = &step.kind else {
+                continue;
+            };
+            let Some(connector) = input.declared.connector.input else {
+                continue;
+            };
+            sources.push((
+                place,
+                (connector.open)(input.table(), &input.wanted, context)?,
+            ));
+        }
+        Ok(sources)
+    }
+
+    /// Opens the output for one run.
+    ///
+    /// # Errors
+    /// As the connector says.
+    pub fn sink(&self, context: &OpenContext) -> Result<Arc<dyn Sink>, Failure> {
+        open_output(&self.output, &self.schema, context)
+    }
+
+    /// Opens the output of failed records for one run, where there is one. Its rows have the columns of
+    /// [`dead_letter_schema`].
+    ///
+    /// # Errors
+    /// As the connector says.
+    pub fn dead_letters(&self, context: &OpenContext) -> Result<Option<Arc<dyn Sink>>, Failure> {
+        self.dead_letters
+            .as_ref()
+            .map(|declared| open_output(declared, &dead_letter_schema(), context))
+            .transpose()
+    }
+
+    /// The tables that it reads, in the order of its steps.
+    pub fn inputs(&self) -> impl Iterator<Item = (usize, &Input)> {
+        self.steps
+            .iter()
+            .enumerate()
+            .filter_map(|(place, step)| match &step.kind {
+                StepKind::Source(input) => Some((place, input)),
+                _ => None,
+            })
+    }
+
+    /// The table that it writes.
+    pub fn output(&self) -> &Table {
+        &self.output.table
+    }
+
+    /// The table of failed records.
+    pub fn dead_letter_table(&self) -> Option<&Table> {
+        self.dead_letters.as_ref().map(|declared| &declared.table)
+    }
+
+    /// The columns that it writes.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The trigger's interval; None when continuous.
+    pub fn interval(&self) -> Option<Duration> {
+        match self.settings.trigger {
+            Trigger::Interval(interval) => Some(interval),
+            _ => None,
+        }
+    }
+
+    /// Whether one lane must read all partitions.
+    pub fn gather(&self) -> bool {
+        self.interval().is_some()
+            && self
+                .output
+                .connector
+                .output
+                .is_some_and(|output| output.gathers_intervals)
+    }
+}
+
+fn open_output(
+    declared: &Declared,
+    schema: &Schema,
+    context: &OpenContext,
+) -> Result<Arc<dyn Sink>, Failure> {
+    match declared.connector.output {
+        Some(output) => (output.open)(&declared.table, schema, context),
+        None => Err(Failure::refuse(format!(
+            "table {} cannot be written",
+            declared.table.name
+        ))),
+    }
+}
+
+impl StepKind {
+    fn operator(&self, output: &str) -> Option<Box<dyn thalweg_engine::operator::Operator>> {
+        Some(match self {
+            Self::Source(_) => return None,
+            Self::Filter(conditions) => {
+                Box::new(Filter::new(conditions.iter().map(Typed::compile).collect()))
+            }
+            Self::Project(projection) => {
+                let cells = projection
+                    .items
+                    .iter()
+                    .map(|item| cell(item, output))
+                    .collect();
+                if projection.lateral() {
+                    Box::new(Project::lateral(cells))
+                } else {
+                    Box::new(Project::new(cells))
+                }
+            }
+            Self::Explode(explosion) => Box::new(Explode::new(
+                explosion.value.compile(),
+                explosion.generator,
+                explosion.kept.clone(),
+            )),
+            Self::EventTime(time) => Box::new(EventTime::new(
+                time.value.compile(),
+                time.column,
+                time.delay,
+            )),
+        })
+    }
+}
+
+impl Projection {
+    /// Whether an item uses one before it.
+    fn lateral(&self) -> bool {
+        self.items.iter().any(|item| {
+            item.typed
+                .columns()
+                .iter()
+                .any(|place| *place >= self.width)
+        })
+    }
+}
+
+fn cell(item: &Item, output: &str) -> Cell {
+    if item.required {
+        let reason = format!(
+            "column {} is NULL, but NOT NULL in table {output}",
+            item.field.name
+        );
+        return Cell::Required(item.typed.compile(), reason.into());
+    }
+    match item.column() {
+        Some(place) => Cell::Column(place),
+        None => Cell::Computed(item.typed.compile()),
+    }
+}
+
+/// The columns of a dead letter: `key` and `value` as they were, `headers` with those that say where and why.
+pub fn dead_letter_schema() -> Schema {
+    let header = DataType::Struct(Arc::new([
+        Field::required("key", DataType::String),
+        Field::nullable("value", DataType::Binary),
+    ]));
+    Schema::new(vec![
+        Field::nullable("key", DataType::Binary),
+        Field::nullable("value", DataType::Binary),
+        Field::nullable("headers", DataType::Array(Arc::new(header))),
+    ])
+}
+
+/// The steps of a tree, in an order in which rows only go forward.
+///
+/// # Errors
+/// When one table is read twice.
+pub(crate) fn steps(root: Node) -> Result<Vec<Step>, JobError> {
+    let mut steps = Vec::new();
+    let ends = place(root, &mut steps)?;
+    for end in ends {
+        steps[end].to = Target::Writer;
+    }
+    Ok(steps)
+}
+
+/// Places a node behind everything that feeds it; gives the steps whose rows are its own.
+fn place(node: Node, steps: &mut Vec<Step>) -> Result<Vec<usize>, JobError> {
+    let schema = Schema::new(node.fields());
+    let (below, kind) = match node {
+        Node::Union { below } => {
+            let mut ends = Vec::new();
+            for node in below {
+                ends.extend(place(node, steps)?);
+            }
+            return Ok(ends);
+        }
+        Node::Source {
+            input,
+            columns,
+            metadata,
+            at,
+        } => {
+            let name = SmolStr::new(&input.table.name);
+            if steps
+                .iter()
+                .any(|step| step.name == name && matches!(step.kind, StepKind::Source(_)))
+            {
+                return Err(JobError::new(at, format!("table `{name}` is read twice in one query"))
+                    .help("read it once, with CASE or explode(array(...)) for what differs, or write two INSERTs"));
+            }
+            let wanted = Wanted {
+                columns: columns.iter().map(|(place, _)| *place).collect(),
+                metadata: metadata.iter().map(|(place, _)| *place).collect(),
+            };
+            let kind = StepKind::Source(Input {
+                declared: input,
+                wanted,
+            });
+            steps.push(Step {
+                name,
+                kind,
+                schema,
+                to: Target::Writer,
+            });
+            return Ok(vec![steps.len() - 1]);
+        }
+        Node::Filter { below, conditions } => (below, StepKind::Filter(conditions)),
+        Node::Project { below, items } => {
+            let width = below.width();
+            (below, StepKind::Project(Projection { items, width }))
+        }
+        Node::Explode {
+            below,
+            value,
+            name,
+            generator,
+            kept,
+            ..
+        } => (
+            below,
+            StepKind::Explode(Explosion {
+                value,
+                name,
+                generator,
+                kept,
+            }),
+        ),
+        Node::EventTime {
+            below,
+            time,
+            column,
+            delay,
+        } => (
+            below,
+            StepKind::EventTime(Time {
+                value: time,
+                column: column.is_some(),
+                delay,
+            }),
+        ),
+    };
+    let ends = place(*below, steps)?;
+    let step = steps.len();
+    for end in ends {
+        steps[end].to = Target::Step { step, input: 0 };
+    }
+    let word = match &kind {
+        StepKind::Source(_) => "source",
+        StepKind::Filter(_) => "filter",
+        StepKind::Project(_) => "project",
+        StepKind::Explode(_) => "explode",
+        StepKind::EventTime(_) => "watermark",
+    };
+    let name = format_smolstr!("{word} {step}");
+    steps.push(Step {
+        name,
+        kind,
+        schema,
+        to: Target::Writer,
+    });
+    Ok(vec![step])
+}

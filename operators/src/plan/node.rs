@@ -1,0 +1,157 @@
+//! The plan while it is made: a tree whose root is what the output gets.
+
+use std::sync::Arc;
+
+use thalweg_engine::schema::Field;
+
+use crate::connectors::Connector;
+use crate::expr::typed::{Kind, Typed};
+use crate::job_error::Location;
+use crate::sql::watermark::Watermark;
+use crate::table::Table;
+use crate::transforms::Generator;
+
+/// A table of the job with its connector.
+#[derive(Clone, Debug)]
+pub(crate) struct Declared {
+    pub(crate) table: Table,
+    pub(crate) connector: Connector,
+    pub(crate) watermark: Option<Watermark>,
+    /// Whether the command line put a file in its place.
+    pub(crate) replaced: bool,
+}
+
+/// One column of a projection.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) field: Field,
+    pub(crate) typed: Typed,
+    /// The output's column that must not be NULL.
+    pub(crate) required: bool,
+}
+
+impl Item {
+    /// The place in the row below, where the item is a plain column.
+    pub(crate) fn column(&self) -> Option<usize> {
+        match self.typed.kind {
+            Kind::Column { index, .. } if !self.required => Some(index),
+            _ => None,
+        }
+    }
+}
+
+/// One step and what feeds it.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    /// Reads a table: its columns, then its metadata.
+    Source {
+        input: Arc<Declared>,
+        columns: Vec<(usize, Field)>,
+        metadata: Vec<(usize, Field)>,
+        at: Location,
+    },
+    /// Keeps rows for which all conditions are true.
+    Filter {
+        below: Box<Node>,
+        conditions: Vec<Typed>,
+    },
+    /// Computes new rows. An item may use the ones before it, at the places behind the row's.
+    Project { below: Box<Node>, items: Vec<Item> },
+    /// One row for each element: the kept columns, then the generated ones.
+    Explode {
+        below: Box<Node>,
+        value: Typed,
+        name: &'static str,
+        generator: Generator,
+        kept: Vec<usize>,
+        generated: Vec<Field>,
+    },
+    /// Gives rows their event time, and with a field a column of it behind the others.
+    EventTime {
+        below: Box<Node>,
+        time: Typed,
+        column: Option<Field>,
+        delay: i64,
+    },
+    /// The rows of all.
+    Union { below: Vec<Node> },
+}
+
+impl Node {
+    /// The columns of its rows.
+    pub(crate) fn fields(&self) -> Vec<Field> {
+        match self {
+            Self::Source {
+                columns, metadata, ..
+            } => columns
+                .iter()
+                .chain(metadata)
+                .map(|(_, field)| field.clone())
+                .collect(),
+            Self::Filter { below, .. } => below.fields(),
+            Self::Project { items, .. } => items.iter().map(|item| item.field.clone()).collect(),
+            Self::Explode {
+                below,
+                kept,
+                generated,
+                ..
+            } => {
+                let below = below.fields();
+                kept.iter()
+                    .filter_map(|place| below.get(*place).cloned())
+                    .chain(generated.iter().cloned())
+                    .collect()
+            }
+            Self::EventTime { below, column, .. } => {
+                below.fields().into_iter().chain(column.clone()).collect()
+            }
+            Self::Union { below } => below.first().map(Self::fields).unwrap_or_default(),
+        }
+    }
+
+    /// How many columns its rows have.
+    pub(crate) fn width(&self) -> usize {
+        match self {
+            Self::Source {
+                columns, metadata, ..
+            } => columns.len() + metadata.len(),
+            Self::Filter { below, .. } => below.width(),
+            Self::Project { items, .. } => items.len(),
+            Self::Explode {
+                kept, generated, ..
+            } => kept.len() + generated.len(),
+            Self::EventTime { below, column, .. } => below.width() + usize::from(column.is_some()),
+            Self::Union { below } => below.first().map_or(0, Self::width),
+        }
+    }
+
+    /// How many steps it has.
+    pub(crate) fn steps(&self) -> usize {
+        match self {
+            Self::Source { .. } => 1,
+            Self::Filter { below, .. }
+            | Self::Project { below, .. }
+            | Self::Explode { below, .. }
+            | Self::EventTime { below, .. } => 1 + below.steps(),
+            Self::Union { below } => below.iter().map(Self::steps).sum(),
+        }
+    }
+
+    /// A projection that picks columns of the row below.
+    pub(crate) fn pick(below: Self, places: &[usize]) -> Self {
+        let fields = below.fields();
+        let items = places
+            .iter()
+            .filter_map(|place| fields.get(*place).map(|field| (*place, field)))
+            .map(|(place, field)| Item {
+                field: field.clone(),
+                typed: Typed::column(place, field, Location::default()),
+                required: false,
+            })
+            .collect();
+        Self::Project {
+            below: Box::new(below),
+            items,
+        }
+    }
+}

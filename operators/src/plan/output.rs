@@ -1,0 +1,137 @@
+//! What a query writes: its columns matched with those that the output declares.
+
+use thalweg_engine::schema::{DataType, Field, Schema};
+
+use crate::expr::coerce;
+use crate::expr::typed::{Mode, Typed};
+use crate::job_error::{JobError, Location};
+use crate::plan::lower::{Lowering, Relation};
+use crate::plan::node::{Declared, Item, Node};
+
+/// Makes the rows of a query those of its output: declared columns by name, each of its declared type.
+pub(crate) fn assign(
+    lowering: &Lowering<'_>,
+    relation: Relation,
+    output: &Declared,
+    at: Location,
+) -> Result<(Node, Schema), JobError> {
+    let fields: Vec<Field> = relation
+        .columns
+        .iter()
+        .filter(|c| !c.metadata)
+        .map(|c| c.field.clone())
+        .collect();
+    // The item that gives a column, where the SELECT names it.
+    let item_at = |place: usize| match &relation.node {
+        Node::Project { items, .. } => items
+            .get(place)
+            .map(|item| item.typed.at)
+            .filter(|at| at.line != 0)
+            .unwrap_or(at),
+        _ => at,
+    };
+    for (index, field) in fields.iter().enumerate() {
+        if fields[..index]
+            .iter()
+            .any(|earlier| earlier.name.eq_ignore_ascii_case(&field.name))
+        {
+            return Err(JobError::new(
+                item_at(index),
+                format!(
+                    "two columns for table `{}` are called `{}`",
+                    output.table.name, field.name
+                ),
+            )
+            .help("give one of them another name with AS"));
+        }
+    }
+    let Some(declared) = &output.table.columns else {
+        let node = if relation.node.width() == fields.len() {
+            relation.node
+        } else {
+            let places: Vec<usize> = (0..relation.columns.len())
+                .filter(|i| !relation.columns[*i].metadata)
+                .collect();
+            Node::pick(relation.node, &places)
+        };
+        return Ok((node, Schema::new(fields)));
+    };
+    let table = &output.table.name;
+    let known = || declared.iter().map(|field| field.name.as_str());
+    for (index, field) in fields.iter().enumerate() {
+        if !known().any(|name| name.eq_ignore_ascii_case(&field.name)) {
+            return Err(JobError::new(
+                item_at(index),
+                format!("table `{table}` has no column `{}`", field.name),
+            )
+            .nearest(&field.name, known()));
+        }
+    }
+    let mut items = Vec::with_capacity(declared.len());
+    for to in declared {
+        let found = relation
+            .columns
+            .iter()
+            .position(|c| !c.metadata && c.field.name.eq_ignore_ascii_case(&to.name));
+        let Some(place) = found else {
+            return Err(JobError::new(
+                at,
+                format!(
+                    "column `{}` of table `{table}` is missing from the SELECT",
+                    to.name
+                ),
+            )
+            .nearest(&to.name, fields.iter().map(|field| field.name.as_str())));
+        };
+        let from = &relation.columns[place].field;
+        if !storable(&from.data_type, &to.data_type) {
+            return Err(JobError::new(
+                item_at(place),
+                format!(
+                    "column `{}` of table `{table}` is {}, the SELECT gives {}",
+                    to.name, to.data_type, from.data_type
+                ),
+            )
+            .help(format!(
+                "write CAST(... AS {}) AS {}",
+                to.data_type, to.name
+            )));
+        }
+        let typed = Typed::column(place, from, at);
+        items.push(Item {
+            field: to.clone(),
+            // An overflow while storing is an error of the record whatever `ansi` says, as in Spark.
+            typed: coerce::cast(typed, &to.data_type, Mode::Ansi, lowering.settings(), true),
+            required: !to.nullable && from.nullable,
+        });
+    }
+    let node = Node::Project {
+        below: Box::new(relation.node),
+        items,
+    };
+    Ok((node, Schema::new(declared.clone())))
+}
+
+/// Spark's ANSI store assignment: numbers to numbers, times to times, everything plain to STRING.
+fn storable(from: &DataType, to: &DataType) -> bool {
+    use DataType as T;
+    match (from, to) {
+        (a, b) if a == b => true,
+        (T::Void, _) => true,
+        (a, b) if a.is_numeric() && b.is_numeric() => true,
+        (T::Array(_) | T::Map(_) | T::Struct(_), T::String) => false,
+        (_, T::String) => true,
+        (T::Date | T::Timestamp | T::TimestampNtz, T::Date | T::Timestamp | T::TimestampNtz) => {
+            true
+        }
+        (T::Array(a), T::Array(b)) => storable(a, b),
+        (T::Map(a), T::Map(b)) => storable(&a.0, &b.0) && storable(&a.1, &b.1),
+        (T::Struct(a), T::Struct(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .zip(b.iter())
+                    .all(|(a, b)| storable(&a.data_type, &b.data_type))
+        }
+        _ => false,
+    }
+}

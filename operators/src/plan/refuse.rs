@@ -1,0 +1,123 @@
+//! What SQL has and a stream without state has not: refused at its place, with the reason.
+
+use sqlparser::ast::{Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select};
+
+use crate::job_error::{JobError, Location};
+use crate::sql::cursor::{ident_at, start_of};
+use crate::sql::watermark;
+
+/// What every clause without state yet says.
+pub(crate) fn needs_state(at: Location, what: &str) -> JobError {
+    JobError::new(
+        at,
+        format!("{what} needs state, which this version does not have yet"),
+    )
+}
+
+pub(super) fn start_of_select(select: &Select, otherwise: Location) -> Location {
+    let start = select.select_token.0.span.start;
+    if start.line == 0 {
+        otherwise
+    } else {
+        crate::sql::tokens::place(start)
+    }
+}
+
+pub(super) fn refuse_clauses(query: &Query, at: Location) -> Result<(), JobError> {
+    if let Some(order) = &query.order_by {
+        let at = match &order.kind {
+            OrderByKind::Expressions(all) => all.first().map_or(at, |one| start_of(one, at)),
+            OrderByKind::All(_) => at,
+        };
+        return Err(JobError::new(
+            at,
+            "Sorting is not supported on streaming DataFrames/Datasets, unless it is on aggregated DataFrame/Dataset in Complete output mode",
+        )
+        .help("a stream has no end that a sort could wait for; remove ORDER BY"));
+    }
+    if let Some(limit) = &query.limit_clause {
+        let expr = match limit {
+            LimitClause::LimitOffset { limit, .. } => limit.as_ref(),
+            LimitClause::OffsetCommaLimit { limit, .. } => Some(limit),
+        };
+        return Err(needs_state(
+            expr.map_or(at, |expr: &Expr| start_of(expr, at)),
+            "LIMIT",
+        ));
+    }
+    if query.fetch.is_some() {
+        return Err(needs_state(at, "FETCH"));
+    }
+    if query
+        .locks
+        .iter()
+        .any(|lock| watermark::of_lock(lock).is_none())
+    {
+        return Err(JobError::new(
+            at,
+            "FOR UPDATE and FOR SHARE have no meaning on a stream",
+        ));
+    }
+    if query.for_clause.is_some()
+        || query.settings.is_some()
+        || query.format_clause.is_some()
+        || !query.pipe_operators.is_empty()
+    {
+        return Err(JobError::new(
+            at,
+            "a clause after this SELECT is not part of the language",
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn refuse_select(select: &Select, at: Location) -> Result<(), JobError> {
+    let first = |all: &[Expr]| all.first().map(|expr| start_of(expr, at));
+    match &select.distinct {
+        Some(Distinct::Distinct | Distinct::On(_)) => {
+            return Err(needs_state(at, "SELECT DISTINCT"));
+        }
+        Some(Distinct::All) | None => {}
+    }
+    match &select.group_by {
+        GroupByExpr::All(_) => return Err(needs_state(at, "GROUP BY")),
+        GroupByExpr::Expressions(all, _) => {
+            if let Some(at) = first(all) {
+                return Err(needs_state(at, "GROUP BY"));
+            }
+        }
+    }
+    if let Some(having) = &select.having {
+        return Err(needs_state(start_of(having, at), "HAVING"));
+    }
+    if let Some(window) = select.named_window.first() {
+        return Err(needs_state(ident_at(&window.0, at), "WINDOW"));
+    }
+    if let Some(qualify) = &select.qualify {
+        return Err(needs_state(start_of(qualify, at), "QUALIFY"));
+    }
+    let sorted = !select.sort_by.is_empty()
+        || !select.cluster_by.is_empty()
+        || !select.distribute_by.is_empty();
+    if sorted {
+        return Err(JobError::new(
+            at,
+            "SORT BY, CLUSTER BY and DISTRIBUTE BY have no meaning on a stream: rows are processed one by one",
+        ));
+    }
+    let foreign = select.top.is_some()
+        || select.into.is_some()
+        || select.prewhere.is_some()
+        || select.exclude.is_some()
+        || select.value_table_mode.is_some()
+        || select.select_modifiers.is_some()
+        || !select.connect_by.is_empty()
+        || !select.optimizer_hints.is_empty();
+    if foreign {
+        return Err(
+            JobError::new(at, "a clause of this SELECT is not part of the language")
+                .help("a SELECT has columns, FROM, LATERAL VIEW and WHERE"),
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! A plan as the user sees it: a tree from the output to the inputs, each step with its expressions and types.
+
+use std::fmt::Write;
+
+use smol_str::SmolStr;
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::Field;
+
+use crate::expr::typed::{Kind, Typed};
+use crate::plan::{Query, StepKind, Target};
+
+impl Query {
+    /// The plan as a tree, its output first. Values that a `${...}` put in do not show.
+    pub fn fmt_tree(&self) -> String {
+        let mut out = String::new();
+        let table = self.output();
+        let name = if table.name == table.connector {
+            String::new()
+        } else {
+            format!("{} ", table.connector)
+        };
+        let _ = writeln!(
+            out,
+            "write {name}{}: {}",
+            table.name,
+            columns(&self.schema.fields)
+        );
+        let below = self.feeding(Target::Writer);
+        self.branch(&below, "", &mut out);
+        self.hide(&out)
+    }
+
+    fn feeding(&self, target: Target) -> Vec<usize> {
+        let same = |to: Target| match (to, target) {
+            (Target::Writer, Target::Writer) => true,
+            (Target::Step { step: a, .. }, Target::Step { step: b, .. }) => a == b,
+            _ => false,
+        };
+        (0..self.steps.len())
+            .filter(|place| same(self.steps[*place].to))
+            .collect()
+    }
+
+    fn branch(&self, places: &[usize], indent: &str, out: &mut String) {
+        // A chain goes straight down; several that meet are a union.
+        let (mut indent, mut below) = (indent.to_owned(), places.to_vec());
+        if below.len() > 1 {
+            let _ = writeln!(out, "{indent}└─ union of {}", below.len());
+            indent.push_str("   ");
+        }
+        loop {
+            let last = below.len().saturating_sub(1);
+            if let [place] = below.as_slice() {
+                let _ = writeln!(out, "{indent}└─ {}", self.step(*place));
+                below = self.feeding(Target::Step {
+                    step: *place,
+                    input: 0,
+                });
+                indent.push_str("   ");
+                if below.len() > 1 {
+                    return self.branch(&below, &indent, out);
+                }
+                continue;
+            }
+            for (index, place) in below.iter().enumerate() {
+                let (corner, line) = if index == last {
+                    ("└─", "   ")
+                } else {
+                    ("├─", "│  ")
+                };
+                let _ = writeln!(out, "{indent}{corner} {}", self.step(*place));
+                let feeding = self.feeding(Target::Step {
+                    step: *place,
+                    input: 0,
+                });
+                if !feeding.is_empty() {
+                    self.branch(&feeding, &format!("{indent}{line}"), out);
+                }
+            }
+            return;
+        }
+    }
+
+    fn step(&self, place: usize) -> String {
+        let step = &self.steps[place];
+        match &step.kind {
+            StepKind::Source(input) => {
+                let read = if step.schema.fields.is_empty() {
+                    "no columns".to_owned()
+                } else {
+                    columns(&step.schema.fields)
+                };
+                format!("read {} {}: {read}", input.table().connector, step.name)
+            }
+            StepKind::Filter(conditions) => {
+                let all: Vec<String> = conditions.iter().map(|c| self.shown(c)).collect();
+                format!("filter {}", all.join(" AND "))
+            }
+            StepKind::Project(projection) => {
+                let all: Vec<String> = projection
+                    .items
+                    .iter()
+                    .map(|item| {
+                        let value = self.shown(&item.typed);
+                        let name = &item.field.name;
+                        let required = if item.required { " NOT NULL" } else { "" };
+                        if value == **name {
+                            format!("{name} {}{required}", item.field.data_type)
+                        } else {
+                            format!("{value} AS {name} {}{required}", item.field.data_type)
+                        }
+                    })
+                    .collect();
+                format!("project {}", all.join(", "))
+            }
+            StepKind::Explode(explosion) => {
+                let generated = &step.schema.fields[explosion.kept.len()..];
+                let outer = if explosion.generator.outer && !explosion.name.ends_with("_outer") {
+                    " outer"
+                } else {
+                    ""
+                };
+                format!(
+                    "{}{outer} {} AS {}",
+                    explosion.name,
+                    self.shown(&explosion.value),
+                    columns(generated)
+                )
+            }
+            StepKind::EventTime(time) => {
+                let name = match step.schema.fields.last() {
+                    Some(field) if time.column => format!(" AS {} {}", field.name, field.data_type),
+                    _ => String::new(),
+                };
+                format!(
+                    "watermark {}{name}, rows may be {} late",
+                    self.shown(&time.value),
+                    delay(time.delay)
+                )
+            }
+        }
+    }
+
+    /// An expression without what a `${...}` put in.
+    fn shown(&self, typed: &Typed) -> String {
+        let mut typed = typed.clone();
+        typed.visit_mut(&mut |part| {
+            if let Kind::Literal(Value::String(text)) = &mut part.kind
+                && let Some((_, name)) =
+                    self.hidden.iter().find(|(value, _)| value == text.as_str())
+            {
+                *text = SmolStr::new(name);
+            }
+        });
+        typed.to_string()
+    }
+
+    fn hide(&self, text: &str) -> String {
+        let long = self
+            .hidden
+            .iter()
+            .filter(|(value, _)| value.chars().count() >= 4);
+        long.fold(text.to_owned(), |text, (value, name)| {
+            text.replace(value, name)
+        })
+    }
+}
+
+fn columns(fields: &[Field]) -> String {
+    let all: Vec<String> = fields
+        .iter()
+        .map(|field| {
+            format!(
+                "{} {}{}",
+                field.name,
+                field.data_type,
+                if field.nullable { "" } else { " NOT NULL" }
+            )
+        })
+        .collect();
+    all.join(", ")
+}
+
+fn delay(micros: i64) -> String {
+    for (unit, size) in [
+        ("days", 86_400_000_000),
+        ("hours", 3_600_000_000),
+        ("minutes", 60_000_000),
+        ("seconds", 1_000_000),
+        ("ms", 1_000),
+    ] {
+        if micros != 0 && micros % size == 0 {
+            return format!("{} {unit}", micros / size);
+        }
+    }
+    if micros == 0 {
+        "0 seconds".to_owned()
+    } else {
+        format!("{micros} us")
+    }
+}

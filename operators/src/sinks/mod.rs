@@ -1,0 +1,7 @@
+//! Outputs.
+
+pub mod console;
+mod console_table;
+pub mod file;
+mod file_outlet;
+pub mod noop;

@@ -1,0 +1,5 @@
+//! Inputs.
+
+pub mod file;
+mod file_lines;
+pub mod rate;

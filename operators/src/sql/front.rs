@@ -1,0 +1,481 @@
+//! The statements of the language: what the parser crate does not know is read here, expressions and queries by it.
+
+use sqlparser::ast::{Expr, Query};
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+use thalweg_engine::schema::{DataType, Field};
+
+use crate::job_error::{JobError, Location};
+use crate::sql::cursor::{Cursor, parse, replaced};
+use crate::sql::tokens::{Tokens, is_word, place};
+use crate::sql::watermark::{self, Watermark};
+
+/// A name with its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    pub(crate) text: String,
+    pub(crate) at: Location,
+}
+
+/// A string or word with its place, before substitution.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) text: String,
+    /// Whether it stood in quotes, so that `${...}` in it is replaced.
+    pub(crate) quoted: bool,
+    pub(crate) at: Location,
+}
+
+/// A query and the WATERMARK clauses that were cut out of it.
+#[derive(Clone, Debug)]
+pub(crate) struct ParsedQuery {
+    pub(crate) query: Box<Query>,
+    pub(crate) watermarks: Vec<Watermark>,
+    /// The first call of a function over several rows, or OVER.
+    pub(crate) over_rows: Option<(String, Location)>,
+    pub(crate) at: Location,
+}
+
+/// A column of CREATE TABLE.
+#[derive(Clone, Debug)]
+pub(crate) struct TableParts {
+    pub(crate) name: Name,
+    pub(crate) columns: Option<Vec<(Field, Location)>>,
+    pub(crate) primary_key: Vec<Name>,
+    pub(crate) connector: Name,
+    pub(crate) options: Vec<(Name, Written)>,
+    pub(crate) partitioned_by: Vec<Name>,
+    pub(crate) watermark: Option<Watermark>,
+}
+
+/// One statement of a job file.
+#[derive(Clone, Debug)]
+pub(crate) enum Statement {
+    Set {
+        name: Name,
+        value: Written,
+    },
+    Table(Box<TableParts>),
+    View {
+        name: Name,
+        columns: Vec<Name>,
+        query: ParsedQuery,
+    },
+    Function {
+        name: Name,
+        parameters: Vec<(Name, DataType)>,
+        returns: DataType,
+        body: Box<Expr>,
+    },
+    Insert {
+        table: Name,
+        query: ParsedQuery,
+    },
+    Select(ParsedQuery),
+}
+
+const STATEMENTS: [&str; 6] = ["SET", "CREATE", "INSERT", "SELECT", "WITH", "FROM"];
+
+/// Replaces `${...}` in a quoted string of an expression.
+pub(crate) type Replace<'r> = &'r dyn Fn(&str, Location) -> Result<String, JobError>;
+
+/// Reads one statement.
+pub(crate) fn statement(tokens: &Tokens, replace: Replace<'_>) -> Result<Statement, JobError> {
+    let mut front = Cursor::new(&tokens.tokens, tokens.end, replace);
+    let Some(first) = tokens.tokens.first() else {
+        return Err(JobError::new(tokens.end, "expected a statement"));
+    };
+    let word = |word| is_word(&first.token, word);
+    if word("SET") {
+        front.set()
+    } else if word("CREATE") {
+        front.create()
+    } else if word("INSERT") {
+        front.insert()
+    } else if word("SELECT") || word("WITH") || first.token == Token::LParen {
+        Ok(Statement::Select(front.query()?))
+    } else {
+        let shown = first.token.to_string();
+        let error = JobError::new(tokens.start(), format!("unknown statement `{shown}`"))
+            .nearest(&shown, STATEMENTS);
+        Err(if error.help.is_some() {
+            error
+        } else {
+            error.help("statements are SET, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY FUNCTION, INSERT INTO and SELECT")
+        })
+    }
+}
+
+impl Cursor<'_> {
+    fn set(&mut self) -> Result<Statement, JobError> {
+        self.next();
+        if self.accept_word("TIME") && self.accept_word("ZONE") {
+            return Err(JobError::new(self.at(), "expected the name of a setting")
+                .help("write SET timeZone = 'Europe/Berlin'"));
+        }
+        let name = self.dotted("the name of a setting")?;
+        if !self.accept(&Token::Eq) {
+            return self.expected(&format!("`=` after `{}`", name.text));
+        }
+        let at = self.at();
+        let value = match self.rest {
+            [] => return self.expected("a value"),
+            [
+                TokenWithSpan {
+                    token: Token::SingleQuotedString(text),
+                    ..
+                },
+            ] => Written {
+                text: text.clone(),
+                quoted: true,
+                at,
+            },
+            [first, rest @ ..] => {
+                let mut text = first.token.to_string();
+                let mut end = first.span.end;
+                for token in rest {
+                    if matches!(token.token, Token::SingleQuotedString(_) | Token::Eq)
+                        || is_word(&token.token, "SET")
+                        || is_word(&token.token, "CREATE")
+                    {
+                        return Err(JobError::new(
+                            place(token.span.start),
+                            format!("expected `;`, found `{}`", token.token),
+                        ));
+                    }
+                    if token.span.start != end {
+                        text.push(' ');
+                    }
+                    text.push_str(&token.token.to_string());
+                    end = token.span.end;
+                }
+                Written {
+                    text,
+                    quoted: false,
+                    at,
+                }
+            }
+        };
+        Ok(Statement::Set { name, value })
+    }
+
+    fn create(&mut self) -> Result<Statement, JobError> {
+        let start = self.at();
+        self.next();
+        if self.accept_word("OR") {
+            return Err(JobError::new(
+                start,
+                "CREATE OR REPLACE is not needed: a job file declares each name once",
+            )
+            .help("write CREATE"));
+        }
+        let temporary = self.accept_word("TEMPORARY") || self.accept_word("TEMP");
+        let what = self.at();
+        let statement = if self.accept_word("VIEW") {
+            self.view()
+        } else if self.accept_word("FUNCTION") {
+            if !temporary {
+                return Err(JobError::new(what, "a function of a job file is temporary")
+                    .help("write CREATE TEMPORARY FUNCTION"));
+            }
+            self.function()
+        } else if temporary {
+            self.expected("VIEW or FUNCTION")
+        } else if self.accept_word("TABLE") {
+            self.table()
+        } else if self.accept_word("MODEL") {
+            self.model(start)
+        } else {
+            let error = self.expected("TABLE, VIEW, TEMPORARY FUNCTION or MODEL");
+            match self.peek() {
+                Some(Token::Word(given)) => error.map_err(|e| {
+                    e.nearest(
+                        &given.value,
+                        ["TABLE", "VIEW", "TEMPORARY", "FUNCTION", "MODEL"],
+                    )
+                }),
+                _ => error,
+            }
+        }?;
+        self.end()?;
+        Ok(statement)
+    }
+
+    fn declared(&mut self, what: &str) -> Result<Name, JobError> {
+        let at = self.at();
+        if self.accept_word("IF") {
+            return Err(JobError::new(
+                at,
+                "IF NOT EXISTS is not needed: a job file declares each name once",
+            ));
+        }
+        self.own_name(what)
+    }
+
+    fn view(&mut self) -> Result<Statement, JobError> {
+        let name = self.declared("the view's name")?;
+        let columns = if self.peek() == Some(&Token::LParen) {
+            self.names("a column's name")?
+        } else {
+            Vec::new()
+        };
+        self.expect_word("AS")?;
+        let query = self.query()?;
+        Ok(Statement::View {
+            name,
+            columns,
+            query,
+        })
+    }
+
+    fn function(&mut self) -> Result<Statement, JobError> {
+        let name = self.declared("the function's name")?;
+        self.expect(&Token::LParen, "`(` and the parameters")?;
+        let mut parameters = Vec::new();
+        if !self.accept(&Token::RParen) {
+            loop {
+                let parameter = self.name("a parameter's name")?;
+                parameters.push((parameter, self.data_type()?));
+                if self.accept(&Token::RParen) {
+                    break;
+                }
+                self.expect(&Token::Comma, "`,` or `)`")?;
+            }
+        }
+        self.expect_word("RETURNS")?;
+        let returns = self.data_type()?;
+        self.expect_word("RETURN")?;
+        let rest = std::mem::take(&mut self.rest);
+        let tokens = replaced(rest, self.replace)?;
+        let (body, _) = parse(&tokens, self.end, |parser| {
+            let body = parser.parse_expr()?;
+            match parser.peek_token_ref().token {
+                Token::EOF => Ok(body),
+                _ => parser.expected_ref("`;` after the expression", parser.peek_token_ref()),
+            }
+        })?;
+        Ok(Statement::Function {
+            name,
+            parameters,
+            returns,
+            body: Box::new(body),
+        })
+    }
+
+    fn model(&mut self, start: Location) -> Result<Statement, JobError> {
+        self.own_name("the model's name")?;
+        self.expect_word("USING")?;
+        self.name("the kind of model")?;
+        self.expect_word("OPTIONS")?;
+        self.options()?;
+        self.end()?;
+        Err(JobError::new(
+            start,
+            "models need scoring, which this version does not have yet",
+        )
+        .help("remove CREATE MODEL, and write the rule as an expression"))
+    }
+
+    fn insert(&mut self) -> Result<Statement, JobError> {
+        self.next();
+        let at = self.at();
+        if self.accept_word("OVERWRITE") {
+            return Err(JobError::new(
+                at,
+                "a stream only adds: INSERT OVERWRITE has no meaning here",
+            )
+            .help("write INSERT INTO"));
+        }
+        self.expect_word("INTO")?;
+        self.accept_word("TABLE");
+        let table = self.own_name("the output table's name")?;
+        if self.peek() == Some(&Token::LParen)
+            && !matches!(self.rest.get(1), Some(t) if is_word(&t.token, "SELECT") || is_word(&t.token, "WITH"))
+        {
+            return Err(JobError::new(
+                self.at(),
+                "columns of INSERT INTO are matched by name, not listed",
+            )
+            .help("name the columns in the SELECT: SELECT a AS x, b AS y"));
+        }
+        let query = self.query()?;
+        Ok(Statement::Insert { table, query })
+    }
+
+    fn table(&mut self) -> Result<Statement, JobError> {
+        let name = self.declared("the table's name")?;
+        let mut primary_key = Vec::new();
+        let columns = if self.peek() == Some(&Token::LParen) {
+            Some(self.columns(&mut primary_key)?)
+        } else {
+            None
+        };
+        if self.peek().is_none() {
+            return self
+                .expected("USING and the connector")
+                .map_err(|e: JobError| e.help("write USING kafka OPTIONS (...)"));
+        }
+        self.expect_word("USING")?;
+        let connector = self.name("the connector's name")?;
+        let mut parts = TableParts {
+            name,
+            columns,
+            primary_key,
+            connector,
+            options: Vec::new(),
+            partitioned_by: Vec::new(),
+            watermark: None,
+        };
+        let mut seen: Vec<&str> = Vec::new();
+        while self.peek().is_some() {
+            self.clause(&mut parts, &mut seen)?;
+        }
+        Ok(Statement::Table(Box::new(parts)))
+    }
+
+    fn clause(&mut self, parts: &mut TableParts, seen: &mut Vec<&str>) -> Result<(), JobError> {
+        const CLAUSES: [&str; 3] = ["OPTIONS", "PARTITIONED", "WATERMARK"];
+        let at = self.at();
+        let Some(clause) = CLAUSES.into_iter().find(|word| self.accept_word(word)) else {
+            let error = self.expected::<()>("OPTIONS, PARTITIONED BY, WATERMARK or `;`");
+            return match self.peek() {
+                Some(Token::Word(given)) => error.map_err(|e| e.nearest(&given.value, CLAUSES)),
+                _ => error,
+            };
+        };
+        if seen.contains(&clause) {
+            return Err(JobError::new(at, format!("{clause} is given twice")));
+        }
+        seen.push(clause);
+        match clause {
+            "OPTIONS" => parts.options = self.options()?,
+            "PARTITIONED" => {
+                self.expect_word("BY")?;
+                parts.partitioned_by = self.names("a column's name")?;
+            }
+            _ => {
+                let tokens = replaced(self.rest, self.replace)?;
+                let (watermark, used) = watermark::read(&tokens, self.end)?;
+                self.rest = &self.rest[used.min(self.rest.len())..];
+                parts.watermark = Some(watermark);
+            }
+        }
+        Ok(())
+    }
+
+    fn columns(&mut self, primary_key: &mut Vec<Name>) -> Result<Vec<(Field, Location)>, JobError> {
+        self.expect(&Token::LParen, "`(`")?;
+        let mut columns: Vec<(Field, Location)> = Vec::new();
+        loop {
+            if is_primary(self.rest) {
+                let at = self.at();
+                self.rest = &self.rest[2..];
+                let names = self.names("a column's name")?;
+                self.key(primary_key, names, at)?;
+            } else {
+                let name = self.name("a column's name")?;
+                if columns
+                    .iter()
+                    .any(|(field, _)| field.name.eq_ignore_ascii_case(&name.text))
+                {
+                    return Err(JobError::new(
+                        name.at,
+                        format!("column `{}` is declared twice", name.text),
+                    ));
+                }
+                if matches!(self.peek(), None | Some(Token::Comma | Token::RParen)) {
+                    return self.expected(&format!("the type of column `{}`", name.text));
+                }
+                let mut field = Field::nullable(name.text.as_str(), self.data_type()?);
+                self.constraints(&mut field, &name, primary_key)?;
+                columns.push((field, name.at));
+            }
+            if self.accept(&Token::RParen) {
+                return Ok(columns);
+            }
+            self.expect(&Token::Comma, "`,` or `)` after the column")?;
+        }
+    }
+
+    fn key(
+        &self,
+        primary_key: &mut Vec<Name>,
+        names: Vec<Name>,
+        at: Location,
+    ) -> Result<(), JobError> {
+        if !primary_key.is_empty() {
+            return Err(JobError::new(at, "PRIMARY KEY is given twice")
+                .help("write PRIMARY KEY (a, b) for several columns"));
+        }
+        *primary_key = names;
+        Ok(())
+    }
+
+    fn constraints(
+        &mut self,
+        field: &mut Field,
+        name: &Name,
+        primary_key: &mut Vec<Name>,
+    ) -> Result<(), JobError> {
+        loop {
+            let at = self.at();
+            if is_primary(self.rest) {
+                self.rest = &self.rest[2..];
+                self.key(primary_key, vec![name.clone()], at)?;
+            } else if self.accept_word("NOT") {
+                self.expect_word("NULL")?;
+                field.nullable = false;
+            } else if self.accept_word("NULL") {
+            } else if self.accept_word("COMMENT") {
+                match self.next().map(|token| &token.token) {
+                    Some(Token::SingleQuotedString(_)) => {}
+                    _ => return Err(JobError::new(at, "COMMENT needs a quoted text")),
+                }
+            } else if matches!(self.peek(), Some(Token::Word(_))) {
+                return self.expected("NOT NULL, PRIMARY KEY, COMMENT, `,` or `)`");
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn options(&mut self) -> Result<Vec<(Name, Written)>, JobError> {
+        self.expect(&Token::LParen, "`(` and the options")?;
+        let mut options = Vec::new();
+        if self.accept(&Token::RParen) {
+            return Ok(options);
+        }
+        loop {
+            let name = self.dotted("an option's name")?;
+            self.accept(&Token::Eq);
+            let at = self.at();
+            let negative = self.accept(&Token::Minus);
+            let (text, quoted) = match self.peek() {
+                Some(Token::SingleQuotedString(text)) if !negative => (text.clone(), true),
+                Some(Token::Number(number, _)) => (
+                    format!("{}{number}", if negative { "-" } else { "" }),
+                    false,
+                ),
+                Some(Token::Word(word))
+                    if !negative && matches!(word.keyword, Keyword::TRUE | Keyword::FALSE) =>
+                {
+                    (word.value.to_lowercase(), false)
+                }
+                _ => {
+                    return self
+                        .expected(&format!("the value of option `{}` in quotes", name.text));
+                }
+            };
+            self.next();
+            options.push((name, Written { text, quoted, at }));
+            if self.accept(&Token::RParen) {
+                return Ok(options);
+            }
+            self.expect(&Token::Comma, "`,` or `)` after the option")?;
+        }
+    }
+}
+
+fn is_primary(tokens: &[TokenWithSpan]) -> bool {
+    matches!(tokens, [a, b, ..] if is_word(&a.token, "PRIMARY") && is_word(&b.token, "KEY"))
+}

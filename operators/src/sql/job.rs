@@ -1,0 +1,363 @@
+//! From statements to a job: names are declared once, settings hold from where they stand, queries are planned.
+
+use std::sync::Arc;
+
+use crate::connectors::{Connector, Use, find};
+use crate::expr::check::check;
+use crate::expr::coerce;
+use crate::expr::scope::{Macro, Scope, ScopeColumn};
+use crate::job_error::{JobError, Location};
+use crate::plan::lower::{Catalog, View};
+use crate::plan::node::Declared;
+use crate::sql::front::{self, Name, ParsedQuery, Statement, TableParts, Written};
+use crate::sql::settings::{self, Given, Reach};
+use crate::sql::substitute::{Missing, Substituter};
+use crate::sql::{Job, Overrides, tokens};
+use crate::table::{OptionValue, Options, Table};
+
+/// Reads a job.
+pub(crate) fn read(
+    text: &str,
+    overrides: &Overrides,
+    substituter: &Substituter<'_>,
+    connectors: &[Connector],
+) -> Result<Job, JobError> {
+    let mut reader = Reader {
+        overrides,
+        substituter,
+        connectors,
+        catalog: Catalog::default(),
+        given: Vec::new(),
+        drafts: Vec::new(),
+        names: Vec::new(),
+    };
+    let replace = |text: &str, at: Location| {
+        substituter
+            .apply(text, at, Missing::Refuse)
+            .map(|done| done.text)
+    };
+    for tokens in tokens::statements(text)? {
+        let at = tokens.start();
+        let statement = front::statement(&tokens, &replace)?;
+        reader.statement(statement, at)?;
+    }
+    reader.finish()
+}
+
+/// A query before it is planned.
+pub(super) struct Draft {
+    pub(super) at: Location,
+    /// The output table; None for a SELECT alone.
+    pub(super) table: Option<Name>,
+    pub(super) query: ParsedQuery,
+    pub(super) given: Vec<Given>,
+}
+
+pub(super) struct Reader<'r> {
+    pub(super) overrides: &'r Overrides,
+    pub(super) substituter: &'r Substituter<'r>,
+    pub(super) connectors: &'r [Connector],
+    pub(super) catalog: Catalog,
+    pub(super) given: Vec<Given>,
+    pub(super) drafts: Vec<Draft>,
+    /// Tables and views: name, kind, place.
+    pub(super) names: Vec<(String, &'static str, Location)>,
+}
+
+impl Reader<'_> {
+    fn statement(&mut self, statement: Statement, at: Location) -> Result<(), JobError> {
+        match statement {
+            Statement::Set { name, value } => self.set(&name, &value),
+            Statement::Table(parts) => self.table(*parts),
+            Statement::View {
+                name,
+                columns,
+                query,
+            } => {
+                self.declare(&name, "view")?;
+                self.catalog.views.push(View {
+                    name,
+                    columns,
+                    query,
+                });
+                Ok(())
+            }
+            Statement::Function {
+                name,
+                parameters,
+                returns,
+                body,
+            } => {
+                let key = name.text.to_lowercase();
+                let made = Macro {
+                    name: name.text.as_str().into(),
+                    parameters: parameters
+                        .iter()
+                        .map(|(name, t)| (name.text.as_str().into(), t.clone()))
+                        .collect(),
+                    returns,
+                    body: *body,
+                };
+                check_macro(&made, &parameters, &self.catalog)?;
+                if self.catalog.macros.insert(key, Arc::new(made)).is_some() {
+                    return Err(JobError::new(
+                        name.at,
+                        format!("function `{}` is declared twice", name.text),
+                    ));
+                }
+                Ok(())
+            }
+            Statement::Insert { table, query } => {
+                self.draft(at, Some(table), query);
+                Ok(())
+            }
+            Statement::Select(query) => {
+                self.draft(at, None, query);
+                Ok(())
+            }
+        }
+    }
+
+    fn draft(&mut self, at: Location, table: Option<Name>, query: ParsedQuery) {
+        let given = self.given.clone();
+        // `queryName` is for one query.
+        self.given.retain(|given| given.spec.reach != Reach::Next);
+        self.drafts.push(Draft {
+            at,
+            table,
+            query,
+            given,
+        });
+    }
+
+    fn text(&self, written: &Written) -> Result<String, JobError> {
+        if !written.quoted {
+            return Ok(written.text.clone());
+        }
+        Ok(self
+            .substituter
+            .apply(&written.text, written.at, Missing::Refuse)?
+            .text)
+    }
+
+    fn set(&mut self, name: &Name, value: &Written) -> Result<(), JobError> {
+        let given = settings::given(&name.text, name.at, &self.text(value)?, value.at)?;
+        if given.spec.reach == Reach::Job {
+            if let Some(first) = self.given.iter().find(|g| g.spec.name == given.spec.name) {
+                return Err(JobError::new(
+                    name.at,
+                    format!("`{}` is set already in line {}", name.text, first.at.line),
+                ));
+            }
+            if let Some(first) = self.drafts.first() {
+                return Err(JobError::new(
+                    name.at,
+                    format!(
+                        "`{}` is the job's: set it before the first query, which is in line {}",
+                        name.text, first.at.line
+                    ),
+                ));
+            }
+        }
+        self.given.push(given);
+        Ok(())
+    }
+
+    fn declare(&mut self, name: &Name, kind: &'static str) -> Result<(), JobError> {
+        if let Some((_, was, at)) = self
+            .names
+            .iter()
+            .find(|(known, ..)| known.eq_ignore_ascii_case(&name.text))
+        {
+            return Err(JobError::new(
+                name.at,
+                format!(
+                    "{kind} `{}` has the name of the {was} in line {}",
+                    name.text, at.line
+                ),
+            ));
+        }
+        self.names.push((name.text.clone(), kind, name.at));
+        Ok(())
+    }
+
+    fn table(&mut self, parts: TableParts) -> Result<(), JobError> {
+        self.declare(&parts.name, "table")?;
+        let is = |list: &[(String, String)]| {
+            list.iter()
+                .any(|(table, _)| table.eq_ignore_ascii_case(&parts.name.text))
+        };
+        let replaced = is(&self.overrides.inputs) || is(&self.overrides.outputs);
+        let missing = if self.overrides.offline || replaced {
+            Missing::Keep
+        } else {
+            Missing::Refuse
+        };
+        let mut options = Vec::new();
+        for (name, value) in &parts.options {
+            let (text, substituted) = if value.quoted {
+                let done = self.substituter.apply(&value.text, value.at, missing)?;
+                (done.text, done.changed)
+            } else {
+                (value.text.clone(), false)
+            };
+            options.push(OptionValue {
+                name: name.text.clone(),
+                value: text,
+                substituted,
+                at: name.at,
+            });
+        }
+        let columns = parts.columns;
+        for key in parts.primary_key.iter().chain(&parts.partitioned_by) {
+            let known = || {
+                columns
+                    .iter()
+                    .flatten()
+                    .map(|(field, _)| field.name.as_str())
+            };
+            if !known().any(|name| name.eq_ignore_ascii_case(&key.text)) {
+                return Err(JobError::new(
+                    key.at,
+                    format!(
+                        "table `{}` declares no column `{}`",
+                        parts.name.text, key.text
+                    ),
+                )
+                .nearest(&key.text, known()));
+            }
+        }
+        let texts = |names: &[Name]| {
+            names
+                .iter()
+                .map(|name| name.text.clone())
+                .collect::<Vec<_>>()
+        };
+        let mut table = Table {
+            name: parts.name.text,
+            at: parts.name.at,
+            connector: parts.connector.text.to_lowercase(),
+            primary_key: texts(&parts.primary_key),
+            partitioned_by: texts(&parts.partitioned_by),
+            columns: columns.map(|columns| columns.into_iter().map(|(field, _)| field).collect()),
+            options: Options::new(options),
+        };
+        let connector = *find(
+            self.connectors,
+            &Table {
+                at: parts.connector.at,
+                ..table.clone()
+            },
+        )?;
+        let mut declared = Declared {
+            table: table.clone(),
+            connector,
+            watermark: parts.watermark,
+            replaced,
+        };
+        if replaced {
+            table = self.replaced(&declared)?;
+            declared.connector = *find(self.connectors, &table)?;
+            declared.table = table;
+        }
+        self.catalog.tables.push(Arc::new(declared));
+        Ok(())
+    }
+
+    /// The file of JSON lines that stands for a table on the command line, with the table's columns.
+    fn replaced(&self, declared: &Declared) -> Result<Table, JobError> {
+        let table = &declared.table;
+        let file = |list: &[(String, String)]| {
+            list.iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(&table.name))
+                .map(|(_, file)| file.clone())
+        };
+        let (input, output) = (file(&self.overrides.inputs), file(&self.overrides.outputs));
+        if let (Some(_), Some(_)) = (&input, &output) {
+            return Err(JobError::new(
+                table.at,
+                format!(
+                    "table `{}` is given by both --input and --output",
+                    table.name
+                ),
+            ));
+        }
+        declared.connector.verify(
+            table,
+            Use {
+                read: input.is_some(),
+                written: output.is_some(),
+            },
+        )?;
+        let columns = match (&input, declared.connector.input) {
+            (Some(_), Some(connector)) => Some((connector.columns)(table)?.fields.to_vec()),
+            _ => table.columns.clone(),
+        };
+        let path = input.or(output).unwrap_or_default();
+        let option = |name: &str, value: &str| OptionValue {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            substituted: false,
+            at: table.at,
+        };
+        let mut options = vec![option("path", &path), option("format", "json")];
+        if let Some(mode) = table.options.get("mode") {
+            options.push(option("mode", mode));
+        }
+        Ok(Table {
+            connector: "file".to_owned(),
+            columns,
+            options: Options::new(options),
+            ..table.clone()
+        })
+    }
+}
+
+/// Checks a function's body where it is declared, with its parameters as columns.
+fn check_macro(
+    made: &Macro,
+    parameters: &[(Name, thalweg_engine::schema::DataType)],
+    catalog: &Catalog,
+) -> Result<(), JobError> {
+    for (index, (name, _)) in parameters.iter().enumerate() {
+        if parameters[..index]
+            .iter()
+            .any(|(earlier, _)| earlier.text.eq_ignore_ascii_case(&name.text))
+        {
+            return Err(JobError::new(
+                name.at,
+                format!("parameter `{}` is declared twice", name.text),
+            ));
+        }
+    }
+    let columns = made
+        .parameters
+        .iter()
+        .map(|(name, data_type)| ScopeColumn {
+            qualifier: None,
+            field: thalweg_engine::schema::Field::nullable(name.clone(), data_type.clone()),
+            metadata: false,
+        })
+        .collect();
+    let scope = Scope {
+        columns,
+        macros: catalog.macros.clone(),
+        ..Scope::default()
+    };
+    let typed = check(&made.body, &scope)?;
+    if coerce::wider(&typed.data_type, &made.returns, true).is_none()
+        && typed.data_type != made.returns
+    {
+        let numeric = typed.data_type.is_numeric() && made.returns.is_numeric();
+        if !numeric {
+            return Err(JobError::new(
+                typed.at,
+                format!(
+                    "function `{}` RETURNS {}, its expression gives {}",
+                    made.name, made.returns, typed.data_type
+                ),
+            ));
+        }
+    }
+    Ok(())
+}

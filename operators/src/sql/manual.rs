@@ -1,0 +1,340 @@
+//! The manual of the settings: name, kind, default, meaning, in one table.
+
+/// What a setting belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The job: given once, before the first query.
+    Job,
+    /// Every query below it.
+    Query,
+    /// The next query only.
+    Next,
+}
+
+/// What a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingKind {
+    /// Any text.
+    Text,
+    /// A name that is also the name of a folder.
+    Name,
+    /// The name of a table of the job.
+    Table,
+    /// A duration such as `10 seconds`.
+    Duration,
+    /// A whole number in this range, both ends included.
+    Whole(u64, u64),
+    /// `unlimited` or a whole number.
+    WholeOrUnlimited,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A trigger: `continuous`, a duration, `once`, `available now`.
+    Trigger,
+    /// A time zone, such as `Europe/Berlin`.
+    Zone,
+}
+
+/// The manual of one setting.
+#[derive(Clone, Copy, Debug)]
+pub struct SettingSpec {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: SettingKind,
+    /// Its default as text; empty where there is none.
+    pub default: &'static str,
+    /// What it belongs to.
+    pub reach: Reach,
+    /// What it does.
+    pub about: &'static str,
+    /// Why no other value than the default is taken, where that is so.
+    pub refused: Option<&'static str>,
+}
+
+const fn spec(
+    name: &'static str,
+    kind: SettingKind,
+    default: &'static str,
+    reach: Reach,
+    about: &'static str,
+) -> SettingSpec {
+    SettingSpec {
+        name,
+        kind,
+        default,
+        reach,
+        about,
+        refused: None,
+    }
+}
+
+const fn later(
+    name: &'static str,
+    kind: SettingKind,
+    default: &'static str,
+    reach: Reach,
+    about: &'static str,
+    why: &'static str,
+) -> SettingSpec {
+    SettingSpec {
+        name,
+        kind,
+        default,
+        reach,
+        about,
+        refused: Some(why),
+    }
+}
+
+const SWITCH: SettingKind = SettingKind::OneOf(&["on", "off"]);
+const STATE: &str = "this version keeps no state: it has no aggregates, joins and windows yet";
+const SCORING: &str = "this version has no scoring yet";
+
+/// All settings, in the order of the manual.
+pub const SETTINGS: &[SettingSpec] = &[
+    spec(
+        "jobName",
+        SettingKind::Name,
+        "",
+        Reach::Job,
+        "Identity of the job; the file's name where it is not given.",
+    ),
+    spec(
+        "queryName",
+        SettingKind::Name,
+        "",
+        Reach::Next,
+        "Identity of the next query, and the name of its checkpoint folder; the output table's name where it is not given, `console` for a SELECT alone.",
+    ),
+    spec(
+        "checkpointLocation",
+        SettingKind::Text,
+        "",
+        Reach::Query,
+        "Folder of the checkpoints; a query's lie in the folder of its name in there. Needed for every output that outlives the process.",
+    ),
+    spec(
+        "checkpointInterval",
+        SettingKind::Duration,
+        "1 second",
+        Reach::Query,
+        "How often an epoch is committed: what a crash repeats at most.",
+    ),
+    spec(
+        "checkpointsKept",
+        SettingKind::Whole(1, 1_000_000),
+        "10",
+        Reach::Query,
+        "How many of the newest checkpoints are kept.",
+    ),
+    spec(
+        "checkpointHistory",
+        SWITCH,
+        "on",
+        Reach::Query,
+        "Keep also one checkpoint per minute for an hour and one per hour for a day.",
+    ),
+    spec(
+        "epochTimeout",
+        SettingKind::Duration,
+        "60 seconds",
+        Reach::Query,
+        "An epoch open longer than this, while output and checkpoint folder answer, ends the run.",
+    ),
+    spec(
+        "openEpochsMax",
+        SettingKind::Whole(1, 64),
+        "4",
+        Reach::Query,
+        "How many epochs may be under way at once.",
+    ),
+    spec(
+        "deliveryTimeout",
+        SettingKind::Duration,
+        "2 minutes",
+        Reach::Query,
+        "How long a record may stay unacknowledged while its broker answers.",
+    ),
+    spec(
+        "partitionMetrics",
+        SWITCH,
+        "on",
+        Reach::Query,
+        "Metrics of position and lag for each partition.",
+    ),
+    spec(
+        "trigger",
+        SettingKind::Trigger,
+        "continuous",
+        Reach::Query,
+        "`continuous`; a duration such as `8 seconds`: results once per interval; `once` and `available now`: read to the end that was there at the start, then stop. Rows are processed when they come, whatever it is.",
+    ),
+    spec(
+        "outputMode",
+        SettingKind::OneOf(&["append", "update", "complete"]),
+        "append",
+        Reach::Query,
+        "What is written, as in Spark; without state `append` and `update` are the same, and `complete` is refused.",
+    ),
+    spec(
+        "onError",
+        SettingKind::OneOf(&["fail", "skip", "deadLetter"]),
+        "fail",
+        Reach::Query,
+        "What becomes of a record that cannot be decoded, computed or written: the query ends, it is skipped and counted, or it goes to `deadLetterTable`.",
+    ),
+    spec(
+        "deadLetterTable",
+        SettingKind::Table,
+        "",
+        Reach::Query,
+        "The table that takes failed records under `onError = 'deadLetter'`: key, value and headers as they were, with headers that say where and why. On Kafka it has neither columns nor `format`.",
+    ),
+    spec(
+        "showRecords",
+        SWITCH,
+        "off",
+        Reach::Query,
+        "Quote the content of records in errors and logs.",
+    ),
+    spec(
+        "timeZone",
+        SettingKind::Zone,
+        "UTC",
+        Reach::Query,
+        "The zone of times that are written without one.",
+    ),
+    spec(
+        "ansi",
+        SettingKind::OneOf(&["true", "false"]),
+        "true",
+        Reach::Query,
+        "With `true` a cast that fails, an overflow and a division by zero are errors of the record; with `false` Spark's non-ANSI answers: NULL, and integers wrap.",
+    ),
+    later(
+        "exchange",
+        SettingKind::OneOf(&["gather", "topic"]),
+        "gather",
+        Reach::Query,
+        "How rows change partition.",
+        "no query of this version needs to move rows between partitions",
+    ),
+    later(
+        "idleTimeout",
+        SettingKind::Duration,
+        "30 seconds",
+        Reach::Query,
+        "When a partition counts as idle for the watermark.",
+        STATE,
+    ),
+    later(
+        "alignmentMax",
+        SettingKind::Duration,
+        "1 hour",
+        Reach::Query,
+        "How far one input may be ahead of another in event time.",
+        STATE,
+    ),
+    later(
+        "stateMemoryMax",
+        SettingKind::Text,
+        "70 %",
+        Reach::Job,
+        "Memory for state.",
+        STATE,
+    ),
+    later(
+        "stateTtl",
+        SettingKind::Duration,
+        "",
+        Reach::Query,
+        "How long state without a watermark is kept.",
+        STATE,
+    ),
+    later(
+        "frameRowsMax",
+        SettingKind::Whole(1, u64::MAX),
+        "100000",
+        Reach::Query,
+        "Rows that one key's window frame may hold.",
+        STATE,
+    ),
+    later(
+        "frameStep",
+        SettingKind::Duration,
+        "",
+        Reach::Query,
+        "Width of the panes that a frame keeps instead of rows.",
+        STATE,
+    ),
+    later(
+        "warmUp",
+        SettingKind::Duration,
+        "",
+        Reach::Query,
+        "How far to read back to build state.",
+        STATE,
+    ),
+    spec(
+        "stopTimeout",
+        SettingKind::Duration,
+        "30 seconds",
+        Reach::Query,
+        "How long a clean stop may take.",
+    ),
+    spec(
+        "restartsMax",
+        SettingKind::WholeOrUnlimited,
+        "unlimited",
+        Reach::Query,
+        "How many new runs a query may begin after failures.",
+    ),
+    later(
+        "assignment",
+        SettingKind::OneOf(&["manual", "group"]),
+        "manual",
+        Reach::Job,
+        "Who assigns partitions to processes.",
+        "one process runs all partitions of a job in this version",
+    ),
+    later(
+        "standbyReplicas",
+        SettingKind::Whole(0, 64),
+        "0",
+        Reach::Job,
+        "Copies of state on other processes.",
+        STATE,
+    ),
+    later(
+        "coordinates",
+        SWITCH,
+        "off",
+        Reach::Query,
+        "Headers with epoch and time on every output record.",
+        SCORING,
+    ),
+    later(
+        "deadline",
+        SettingKind::Duration,
+        "",
+        Reach::Query,
+        "How long an answer may take.",
+        SCORING,
+    ),
+    later(
+        "deadlineFrom",
+        SettingKind::OneOf(&["taken", "record"]),
+        "taken",
+        Reach::Query,
+        "What a deadline is measured from.",
+        SCORING,
+    ),
+    later(
+        "modelSource",
+        SettingKind::OneOf(&["any", "file"]),
+        "any",
+        Reach::Job,
+        "Where models may come from.",
+        SCORING,
+    ),
+];

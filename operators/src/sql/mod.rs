@@ -1,0 +1,76 @@
+//! The job file: from text to queries that can run.
+//!
+//! Spark's words wherever Spark has a word. The text becomes tokens, the tokens statements, the statements tables, views,
+//! functions and queries, and each query a typed plan. Whatever is wrong is a [`JobError`] with its place.
+
+pub(crate) mod cursor;
+mod dialect;
+pub(crate) mod front;
+mod job;
+pub mod manual;
+mod queries;
+pub mod settings;
+mod substitute;
+pub(crate) mod tokens;
+pub(crate) mod watermark;
+
+use crate::connectors::{CONNECTORS, Connector};
+use crate::job_error::JobError;
+use crate::plan::Query;
+use crate::table::Table;
+
+/// Stack for reading a job: nesting is limited, and this is enough for what the limits allow.
+const STACK_BYTES: usize = 256 * 1024 * 1024;
+
+/// What the command line changes of a job.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--set name=value` and `--set query.name=value`: name and value.
+    pub set: Vec<(String, String)>,
+    /// `--input table=FILE`: the table is read from a file of JSON lines, `-` is stdin.
+    pub inputs: Vec<(String, String)>,
+    /// `--output table=FILE`: the table is written to a file of JSON lines, `-` is stdout.
+    pub outputs: Vec<(String, String)>,
+    /// Connects to nothing: a `${...}` without a value in a table's options stays as it is written.
+    pub offline: bool,
+}
+
+/// A job file, checked.
+pub struct Job {
+    /// `jobName`, where it is given; else the file's name is the job's.
+    pub name: Option<String>,
+    /// Its tables, in the order of the file.
+    pub tables: Vec<Table>,
+    /// Its queries, in the order of the file. At least one.
+    pub queries: Vec<Query>,
+}
+
+/// Reads a job file. `environment` gives the values of `${NAME}`.
+///
+/// # Errors
+/// For the first thing that is wrong, with its place and, where one is near, the name that was meant. No value of a
+/// `${...}` is in it.
+pub fn load(
+    text: &str,
+    overrides: &Overrides,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Job, JobError> {
+    load_with(text, overrides, environment, CONNECTORS)
+}
+
+/// As [`load`], with other connectors.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(
+    text: &str,
+    overrides: &Overrides,
+    environment: &dyn Fn(&str) -> Option<String>,
+    connectors: &[Connector],
+) -> Result<Job, JobError> {
+    stacker::grow(STACK_BYTES, || {
+        let substituter = substitute::Substituter::new(environment);
+        job::read(text, overrides, &substituter, connectors)
+            .map_err(|error| substituter.redact(error))
+    })
+}

@@ -1,0 +1,452 @@
+//! From what a job declares to queries that can run: settings settled, tables verified, plans made.
+
+use std::sync::Arc;
+
+use sqlparser::ast::{Query as Ast, SetExpr, TableFactor, TableWithJoins};
+
+use crate::connectors::{Use, find};
+use crate::job_error::{JobError, Location};
+use crate::plan::lower::Lowering;
+use crate::plan::node::Declared;
+use crate::plan::optimize::optimize;
+use crate::plan::{self, Query, output};
+use crate::sql::Job;
+use crate::sql::job::{Draft, Reader};
+use crate::sql::settings::{self, Given, OnError, Reach, Settings};
+use crate::table::{Options, Table};
+
+/// The `--set`s for all queries, and those for one with its name.
+type Overridden = (Vec<Given>, Vec<(String, Given)>);
+impl Reader<'_> {
+    pub(super) fn finish(mut self) -> Result<Job, JobError> {
+        self.known_overrides()?;
+        if let Some(unused) = self
+            .given
+            .iter()
+            .find(|given| given.spec.reach == Reach::Next)
+        {
+            return Err(JobError::new(
+                unused.at,
+                "`queryName` names the next query, and none follows",
+            ));
+        }
+        let (for_all, for_one) = self.overridden()?;
+        let name = for_all
+            .iter()
+            .chain(&self.given)
+            .find(|given| given.spec.name == "jobName")
+            .map(|given| given.value.clone());
+        let drafts = std::mem::take(&mut self.drafts);
+        let mut settled: Vec<(String, Settings)> = Vec::new();
+        for draft in &drafts {
+            settled.push(self.settle(draft, &for_all, &for_one)?);
+        }
+        self.distinct(&drafts, &settled)?;
+        for (query, given) in &for_one {
+            if !settled.iter().any(|(name, _)| name == query) {
+                let error = JobError::new(
+                    given.at,
+                    format!(
+                        "--set {query}.{}: no query is called `{query}`",
+                        given.spec.name
+                    ),
+                );
+                return Err(error.nearest(query, settled.iter().map(|(name, _)| name.as_str())));
+            }
+        }
+        self.verify(&drafts, &settled)?;
+        if drafts.is_empty() {
+            return Err(JobError::new(Location::default(), "the job has no query")
+                .help("add an INSERT INTO ... SELECT, or a SELECT for the console"));
+        }
+        for view in &self.catalog.views {
+            Lowering::new(&self.catalog, true, chrono_tz::Tz::UTC).view(view, view.name.at)?;
+        }
+        let queries = drafts
+            .iter()
+            .zip(settled)
+            .map(|(draft, (name, settings))| self.plan(draft, name, settings))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut queries = queries;
+        let hidden = self.substituter.hidden();
+        for query in &mut queries {
+            query.hidden.clone_from(&hidden);
+        }
+        let tables = self
+            .catalog
+            .tables
+            .iter()
+            .map(|declared| declared.table.clone())
+            .collect();
+        Ok(Job {
+            name,
+            tables,
+            queries,
+        })
+    }
+
+    /// `--input` and `--output` name tables of the job.
+    fn known_overrides(&self) -> Result<(), JobError> {
+        for (flag, list) in [
+            ("--input", &self.overrides.inputs),
+            ("--output", &self.overrides.outputs),
+        ] {
+            for (name, _) in list {
+                if self.catalog.table(name).is_none() {
+                    let known = self
+                        .catalog
+                        .tables
+                        .iter()
+                        .map(|declared| declared.table.name.as_str());
+                    return Err(JobError::new(
+                        Location::default(),
+                        format!("{flag} {name}=...: the job has no table `{name}`"),
+                    )
+                    .nearest(name, known));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The `--set`s: for all queries, and for one.
+    fn overridden(&self) -> Result<Overridden, JobError> {
+        let (mut for_all, mut for_one) = (Vec::new(), Vec::new());
+        let nowhere = Location::default();
+        for (name, value) in &self.overrides.set {
+            let flag = |error: JobError| JobError {
+                message: format!("--set {name}: {}", error.message),
+                ..error
+            };
+            let (query, setting) = match name.rsplit_once('.') {
+                Some((query, setting)) => (Some(query), setting),
+                None => (None, name.as_str()),
+            };
+            let given = settings::given(setting, nowhere, value, nowhere).map_err(flag)?;
+            match query {
+                Some(_) if given.spec.reach == Reach::Job => {
+                    return Err(flag(JobError::new(
+                        nowhere,
+                        format!("`{setting}` is the job's, not a query's"),
+                    )));
+                }
+                None if given.spec.reach == Reach::Next && self.drafts.len() > 1 => {
+                    return Err(flag(
+                        JobError::new(nowhere, "the job has several queries")
+                            .help(format!("write --set query.{setting}=...")),
+                    ));
+                }
+                Some(query) => for_one.push((query.to_owned(), given)),
+                None => for_all.push(given),
+            }
+        }
+        Ok((for_all, for_one))
+    }
+
+    /// The name and settings of a query.
+    fn settle(
+        &self,
+        draft: &Draft,
+        for_all: &[Given],
+        for_one: &[(String, Given)],
+    ) -> Result<(String, Settings), JobError> {
+        let output = draft
+            .table
+            .as_ref()
+            .map_or("console", |table| table.text.as_str());
+        let plain = settings::settle(draft.given.iter().chain(for_all));
+        let name = plain
+            .query_name
+            .clone()
+            .unwrap_or_else(|| output.to_owned());
+        let mine = for_one
+            .iter()
+            .filter(|(query, _)| *query == name)
+            .map(|(_, given)| given);
+        let settings = settings::settle(draft.given.iter().chain(for_all).chain(mine));
+        let name = settings.query_name.clone().unwrap_or(name);
+        if !settings::is_name(&name) {
+            return Err(JobError::new(
+                draft.at,
+                format!("`{name}` cannot be the name of a query, because it names a folder"),
+            )
+            .help("write SET queryName = '...' before it, with letters, digits, _, - and ."));
+        }
+        Ok((name, settings))
+    }
+
+    fn distinct(&self, drafts: &[Draft], settled: &[(String, Settings)]) -> Result<(), JobError> {
+        for (index, (name, _)) in settled.iter().enumerate() {
+            if let Some(first) = settled[..index]
+                .iter()
+                .position(|(other, _)| other.eq_ignore_ascii_case(name))
+            {
+                let (first, second) = (drafts[first].at, drafts[index].at);
+                return Err(JobError::new(
+                    second,
+                    format!(
+                        "two queries are called `{name}`: in line {} and in line {}",
+                        first.line, second.line
+                    ),
+                )
+                .help("write SET queryName = '...' before one of them"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks every table's options for what the queries do with it.
+    fn verify(&self, drafts: &[Draft], settled: &[(String, Settings)]) -> Result<(), JobError> {
+        let mut read: Vec<String> = Vec::new();
+        for draft in drafts {
+            mentions(&draft.query.query, &mut read);
+        }
+        for view in &self.catalog.views {
+            mentions(&view.query.query, &mut read);
+        }
+        let mut written: Vec<&str> = drafts
+            .iter()
+            .filter_map(|draft| draft.table.as_ref())
+            .map(|name| name.text.as_str())
+            .collect();
+        written.extend(
+            settled
+                .iter()
+                .filter_map(|(_, settings)| settings.dead_letter_table.as_deref()),
+        );
+        for declared in &self.catalog.tables {
+            let name = &declared.table.name;
+            let used = Use {
+                read: read.iter().any(|other| other.eq_ignore_ascii_case(name)),
+                written: written.iter().any(|other| other.eq_ignore_ascii_case(name)),
+            };
+            declared.connector.verify(&declared.table, used)?;
+        }
+        Ok(())
+    }
+
+    fn plan(&self, draft: &Draft, name: String, settings: Settings) -> Result<Query, JobError> {
+        let output = self.output(draft)?;
+        let Some(sink) = output.connector.output else {
+            let at = draft.table.as_ref().map_or(draft.at, |table| table.at);
+            return Err(JobError::new(
+                at,
+                format!(
+                    "table `{}` cannot be written: connector {} is an input",
+                    output.table.name, output.table.connector
+                ),
+            ));
+        };
+        let lowering = Lowering::new(&self.catalog, settings.ansi, settings.time_zone);
+        let relation = lowering.query(&draft.query)?;
+        let at = draft.query.at;
+        let (node, schema) = output::assign(&lowering, relation, &output, at)?;
+        (sink.check)(&output.table, &schema).map_err(|error| {
+            if error.at.line == 0 {
+                JobError { at, ..error }
+            } else {
+                error
+            }
+        })?;
+        let steps = plan::steps(optimize(node))?;
+        let inputs: Vec<&Declared> = steps
+            .iter()
+            .filter_map(|step| match &step.kind {
+                plan::StepKind::Source(input) => Some(input.declared.as_ref()),
+                _ => None,
+            })
+            .collect();
+        let dead_letters = self.dead_letters(draft, &settings, &inputs)?;
+        if draft.table.is_some()
+            && inputs
+                .iter()
+                .any(|input| input.table.name == output.table.name)
+        {
+            return Err(JobError::new(
+                draft.at,
+                format!(
+                    "the query reads and writes table `{}`: it would read its own output for ever",
+                    output.table.name
+                ),
+            ));
+        }
+        let replaced = output.replaced || inputs.iter().any(|input| input.replaced);
+        let temporary = replaced || (sink.passing && settings.checkpoint_location.is_none());
+        if !temporary && settings.checkpoint_location.is_none() {
+            return Err(JobError::new(
+                draft.at,
+                format!(
+                    "checkpointLocation must be specified: the output `{}` outlives the process",
+                    output.table.name
+                ),
+            )
+            .help("write SET checkpointLocation = './checkpoints' before the query"));
+        }
+        Ok(Query {
+            name,
+            at: draft.at,
+            settings,
+            steps,
+            temporary,
+            output,
+            schema,
+            dead_letters,
+            hidden: Vec::new(),
+        })
+    }
+
+    /// The table that a query writes; the console for a SELECT alone.
+    fn output(&self, draft: &Draft) -> Result<Arc<Declared>, JobError> {
+        let Some(name) = &draft.table else {
+            let table = Table {
+                name: "console".to_owned(),
+                at: draft.at,
+                connector: "console".to_owned(),
+                columns: None,
+                primary_key: Vec::new(),
+                partitioned_by: Vec::new(),
+                options: Options::default(),
+            };
+            let connector = *find(self.connectors, &table)?;
+            return Ok(Arc::new(Declared {
+                table,
+                connector,
+                watermark: None,
+                replaced: false,
+            }));
+        };
+        if let Some(declared) = self.catalog.table(&name.text) {
+            return Ok(declared.clone());
+        }
+        if self.catalog.view(&name.text).is_some() {
+            return Err(JobError::new(
+                name.at,
+                format!("`{}` is a view, which cannot be written", name.text),
+            ));
+        }
+        let known = self
+            .catalog
+            .tables
+            .iter()
+            .map(|declared| declared.table.name.as_str());
+        Err(
+            JobError::new(name.at, format!("unknown table `{}`", name.text))
+                .nearest(&name.text, known),
+        )
+    }
+
+    fn dead_letters(
+        &self,
+        draft: &Draft,
+        settings: &Settings,
+        inputs: &[&Declared],
+    ) -> Result<Option<Arc<Declared>>, JobError> {
+        let at = settings.at("deadLetterTable", settings.at("onError", draft.at));
+        let name = match (settings.on_error, &settings.dead_letter_table) {
+            (OnError::DeadLetter, Some(name)) => name,
+            (OnError::DeadLetter, None) => {
+                return Err(
+                    JobError::new(at, "onError = 'deadLetter' needs deadLetterTable")
+                        .help("write SET deadLetterTable = 'name' with the name of a table"),
+                );
+            }
+            // The command line may switch dead letters off for once.
+            (_, Some(_)) if settings.at("onError", draft.at).line != 0 => {
+                return Err(JobError::new(
+                    at,
+                    "deadLetterTable has no effect without onError = 'deadLetter'",
+                ));
+            }
+            _ => return Ok(None),
+        };
+        let Some(declared) = self.catalog.table(name) else {
+            let known = self
+                .catalog
+                .tables
+                .iter()
+                .map(|declared| declared.table.name.as_str());
+            return Err(
+                JobError::new(at, format!("deadLetterTable: unknown table `{name}`"))
+                    .nearest(name, known),
+            );
+        };
+        let table = &declared.table;
+        let Some(sink) = declared.connector.output else {
+            return Err(JobError::new(
+                at,
+                format!(
+                    "deadLetterTable: table `{name}` cannot be written: connector {} is an input",
+                    table.connector
+                ),
+            ));
+        };
+        if inputs.iter().any(|input| input.table.name == table.name) {
+            return Err(JobError::new(
+                at,
+                format!(
+                    "deadLetterTable: the query reads table `{name}`, it would get its dead letters back"
+                ),
+            ));
+        }
+        if table.columns.is_some() {
+            return Err(JobError::new(
+                table.at,
+                format!(
+                    "table `{name}` takes dead letters, whose columns are key, value and headers"
+                ),
+            )
+            .help("remove its columns"));
+        }
+        if table.connector == "kafka" && table.options.get("format").is_some() {
+            return Err(JobError::new(
+                table.options.at("format", table.at),
+                format!("table `{name}` takes dead letters, which are written as they were"),
+            )
+            .help("remove its format"));
+        }
+        (sink.check)(table, &plan::dead_letter_schema())?;
+        Ok(Some(declared.clone()))
+    }
+}
+
+/// The names after FROM anywhere in a query; those of WITH among them do no harm.
+fn mentions(query: &Ast, names: &mut Vec<String>) {
+    for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+        mentions(&cte.query, names);
+    }
+    mentioned(&query.body, names);
+}
+
+fn mentioned(body: &SetExpr, names: &mut Vec<String>) {
+    match body {
+        SetExpr::Select(select) => select
+            .from
+            .iter()
+            .for_each(|from| mentioned_table(from, names)),
+        SetExpr::Query(query) => mentions(query, names),
+        SetExpr::SetOperation { left, right, .. } => {
+            mentioned(left, names);
+            mentioned(right, names);
+        }
+        _ => {}
+    }
+}
+
+fn mentioned_table(from: &TableWithJoins, names: &mut Vec<String>) {
+    let factors =
+        std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation));
+    for factor in factors {
+        match factor {
+            TableFactor::Table { name, .. } => {
+                if let Some(ident) = name.0.last().and_then(|part| part.as_ident()) {
+                    names.push(ident.value.clone());
+                }
+            }
+            TableFactor::Derived { subquery, .. } => mentions(subquery, names),
+            TableFactor::NestedJoin {
+                table_with_joins, ..
+            } => mentioned_table(table_with_joins, names),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! The settings of a query: checked against the manual and given their types.
+
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use crate::job_error::{JobError, Location};
+use crate::table::parse_duration;
+
+pub use crate::sql::manual::{Reach, SETTINGS, SettingKind, SettingSpec};
+
+/// When results are emitted, and whether the query ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// At once, until it is stopped.
+    Continuous,
+    /// Once per interval, until it is stopped.
+    Interval(Duration),
+    /// To the end that is there at the start, then stop.
+    Once,
+    /// As `Once`, with the rate limits of the sources.
+    AvailableNow,
+}
+
+/// What is emitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputMode {
+    /// New rows.
+    Append,
+    /// Changed rows; without state the same as append.
+    Update,
+}
+
+/// What becomes of a record that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// The query ends.
+    Fail,
+    /// It is counted.
+    Skip,
+    /// It goes to the dead-letter table.
+    DeadLetter,
+}
+
+/// The settings of one query, with their types.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `queryName`, where it is given.
+    pub query_name: Option<String>,
+    /// `checkpointLocation`.
+    pub checkpoint_location: Option<String>,
+    /// `checkpointInterval`.
+    pub checkpoint_interval: Duration,
+    /// `checkpointsKept`.
+    pub checkpoints_kept: usize,
+    /// `checkpointHistory`.
+    pub checkpoint_history: bool,
+    /// `epochTimeout`.
+    pub epoch_timeout: Duration,
+    /// `openEpochsMax`.
+    pub open_epochs_max: usize,
+    /// `deliveryTimeout`.
+    pub delivery_timeout: Duration,
+    /// `partitionMetrics`.
+    pub partition_metrics: bool,
+    /// `trigger`.
+    pub trigger: Trigger,
+    /// `outputMode`.
+    pub output_mode: OutputMode,
+    /// `onError`.
+    pub on_error: OnError,
+    /// `deadLetterTable`.
+    pub dead_letter_table: Option<String>,
+    /// `showRecords`.
+    pub show_records: bool,
+    /// `timeZone`.
+    pub time_zone: Tz,
+    /// `ansi`.
+    pub ansi: bool,
+    /// `stopTimeout`.
+    pub stop_timeout: Duration,
+    /// `restartsMax`; None is unlimited.
+    pub restarts_max: Option<u64>,
+    /// Every setting that is in force: its manual, its value, where it was given. In the order of the manual.
+    pub in_force: Vec<InForce>,
+}
+
+/// A setting in force.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    /// Its manual.
+    pub spec: &'static SettingSpec,
+    /// Its value as text; empty where it has none.
+    pub value: String,
+    /// Where it was given; None for the default, line 0 for the command line.
+    pub at: Option<Location>,
+}
+
+/// One SET or `--set` that has been checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    pub(crate) spec: &'static SettingSpec,
+    pub(crate) value: String,
+    pub(crate) at: Location,
+}
+
+/// Checks a SET against the manual.
+pub(crate) fn given(
+    name: &str,
+    name_at: Location,
+    value: &str,
+    at: Location,
+) -> Result<Given, JobError> {
+    let Some(spec) = SETTINGS.iter().find(|spec| spec.name == name) else {
+        return Err(JobError::new(name_at, format!("unknown setting `{name}`"))
+            .nearest(name, SETTINGS.iter().map(|spec| spec.name)));
+    };
+    let value = value.trim();
+    if let Some(expected) = unfit(spec.kind, value) {
+        return Err(JobError::new(
+            at,
+            format!("setting `{name}` takes {expected}, not `{value}`"),
+        ));
+    }
+    if let Some(why) = spec.refused
+        && !same(spec, value)
+    {
+        return Err(
+            JobError::new(at, format!("setting `{name}` has no effect yet: {why}"))
+                .help("remove it"),
+        );
+    }
+    if name == "outputMode" && value == "complete" {
+        return Err(JobError::new(
+            at,
+            "invalid streaming output mode: complete. This output mode is not supported for no streaming aggregations on streaming DataFrames/DataSets",
+        )
+        .help("`complete` writes the whole result of an aggregate each time; write 'append' or 'update'"));
+    }
+    Ok(Given {
+        spec,
+        value: value.to_owned(),
+        at,
+    })
+}
+
+/// Whether a value says the same as the default.
+fn same(spec: &SettingSpec, value: &str) -> bool {
+    match spec.kind {
+        SettingKind::Duration => parse_duration(value) == parse_duration(spec.default),
+        _ => value == spec.default,
+    }
+}
+
+/// What the kind takes, where the value is not of it.
+fn unfit(kind: SettingKind, value: &str) -> Option<String> {
+    let fits = match kind {
+        SettingKind::Text => !value.is_empty(),
+        SettingKind::Name | SettingKind::Table => is_name(value),
+        SettingKind::Duration => parse_duration(value).is_some_and(|d| !d.is_zero()),
+        SettingKind::Whole(low, high) => value
+            .parse::<u64>()
+            .is_ok_and(|n| (low..=high).contains(&n)),
+        SettingKind::WholeOrUnlimited => value == "unlimited" || value.parse::<u64>().is_ok(),
+        SettingKind::OneOf(words) => words.contains(&value),
+        SettingKind::Trigger => trigger(value).is_some(),
+        SettingKind::Zone => zone(value).is_some(),
+    };
+    if fits { None } else { Some(describe(kind)) }
+}
+
+/// What a kind takes, in words.
+pub fn describe(kind: SettingKind) -> String {
+    match kind {
+        SettingKind::Text => "a text".to_owned(),
+        SettingKind::Name => "a name of letters, digits, `_`, `-` and `.`".to_owned(),
+        SettingKind::Table => "the name of a table".to_owned(),
+        SettingKind::Duration => "a duration such as '10 seconds' or '250 ms'".to_owned(),
+        SettingKind::Whole(low, u64::MAX) => format!("a whole number of at least {low}"),
+        SettingKind::Whole(low, high) => format!("a whole number from {low} to {high}"),
+        SettingKind::WholeOrUnlimited => "a whole number or 'unlimited'".to_owned(),
+        SettingKind::OneOf(words) => format!("one of {}", words.join(", ")),
+        SettingKind::Trigger => {
+            "'continuous', 'once', 'available now' or a duration such as '8 seconds'".to_owned()
+        }
+        SettingKind::Zone => "a time zone such as 'Europe/Berlin', 'UTC' or '+02:00'".to_owned(),
+    }
+}
+
+/// Whether a text may be the name of a job or query: it names a folder and stands in headers.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 200
+        && !text.starts_with('.')
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+}
+
+fn trigger(value: &str) -> Option<Trigger> {
+    match value.to_ascii_lowercase().as_str() {
+        "continuous" => Some(Trigger::Continuous),
+        "once" => Some(Trigger::Once),
+        "available now" => Some(Trigger::AvailableNow),
+        other => parse_duration(other)
+            .filter(|d| !d.is_zero())
+            .map(Trigger::Interval),
+    }
+}
+
+/// A zone by name. Fixed offsets of whole hours are the only ones that the time zone database has a name for.
+fn zone(value: &str) -> Option<Tz> {
+    if value == "Z" {
+        return Some(Tz::UTC);
+    }
+    if let Ok(zone) = value.parse::<Tz>() {
+        return Some(zone);
+    }
+    let offset = value
+        .strip_prefix("UTC")
+        .or_else(|| value.strip_prefix("GMT"))
+        .unwrap_or(value);
+    let (sign, rest) = match offset.split_at_checked(1)? {
+        // The database's own names count westward.
+        ("+", rest) => ('-', rest),
+        ("-", rest) => ('+', rest),
+        _ => return None,
+    };
+    let hours = rest.strip_suffix(":00").unwrap_or(rest);
+    let hours: u8 = hours.parse().ok()?;
+    format!("Etc/GMT{sign}{hours}").parse().ok()
+}
+
+/// Settles what holds for one query: later entries win over earlier ones.
+pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
+    let mut in_force: Vec<InForce> = SETTINGS
+        .iter()
+        .map(|spec| InForce {
+            spec,
+            value: spec.default.to_owned(),
+            at: None,
+        })
+        .collect();
+    for one in given {
+        if let Some(entry) = in_force
+            .iter_mut()
+            .find(|entry| entry.spec.name == one.spec.name)
+        {
+            entry.value.clone_from(&one.value);
+            entry.at = Some(one.at);
+        }
+    }
+    let text = |name: &str| {
+        in_force
+            .iter()
+            .find(|entry| entry.spec.name == name)
+            .map_or("", |entry| entry.value.as_str())
+    };
+    let optional = |name: &str| {
+        Some(text(name))
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
+    };
+    // Values have been checked; the defaults of the manual are tested.
+    let duration = |name: &str| parse_duration(text(name)).unwrap_or_default();
+    let whole = |name: &str| text(name).parse::<usize>().unwrap_or_default();
+    Settings {
+        query_name: optional("queryName"),
+        checkpoint_location: optional("checkpointLocation"),
+        checkpoint_interval: duration("checkpointInterval"),
+        checkpoints_kept: whole("checkpointsKept"),
+        checkpoint_history: text("checkpointHistory") == "on",
+        epoch_timeout: duration("epochTimeout"),
+        open_epochs_max: whole("openEpochsMax"),
+        delivery_timeout: duration("deliveryTimeout"),
+        partition_metrics: text("partitionMetrics") == "on",
+        trigger: trigger(text("trigger")).unwrap_or(Trigger::Continuous),
+        output_mode: match text("outputMode") {
+            "update" => OutputMode::Update,
+            _ => OutputMode::Append,
+        },
+        on_error: match text("onError") {
+            "skip" => OnError::Skip,
+            "deadLetter" => OnError::DeadLetter,
+            _ => OnError::Fail,
+        },
+        dead_letter_table: optional("deadLetterTable"),
+        show_records: text("showRecords") == "on",
+        time_zone: zone(text("timeZone")).unwrap_or(Tz::UTC),
+        ansi: text("ansi") == "true",
+        stop_timeout: duration("stopTimeout"),
+        restarts_max: text("restartsMax").parse().ok(),
+        in_force,
+    }
+}
+
+impl Settings {
+    /// Where a setting was given; `otherwise` where it was not.
+    pub fn at(&self, name: &str, otherwise: Location) -> Location {
+        self.in_force
+            .iter()
+            .find(|entry| entry.spec.name == name)
+            .and_then(|entry| entry.at)
+            .unwrap_or(otherwise)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Location = Location { line: 1, column: 1 };
+
+    fn set(name: &str, value: &str) -> Result<Given, JobError> {
+        given(name, AT, value, AT)
+    }
+
+    #[test]
+    fn every_default_is_a_value_that_its_setting_takes() {
+        for spec in SETTINGS.iter().filter(|spec| !spec.default.is_empty()) {
+            assert!(
+                set(spec.name, spec.default).is_ok(),
+                "{} {}",
+                spec.name,
+                spec.default
+            );
+        }
+        let settings = settle(std::iter::empty());
+        assert_eq!(settings.checkpoint_interval, Duration::from_secs(1));
+        assert_eq!(settings.delivery_timeout, Duration::from_secs(120));
+        assert_eq!(settings.trigger, Trigger::Continuous);
+        assert_eq!(settings.restarts_max, None);
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_with_the_nearest_name() {
+        let error = set("checkpointIntervall", "1 second").unwrap_err();
+        assert_eq!(
+            error.help.as_deref(),
+            Some("did you mean `checkpointInterval`?")
+        );
+    }
+
+    #[test]
+    fn a_setting_without_effect_yet_is_refused_unless_it_is_the_default() {
+        assert!(set("exchange", "gather").is_ok());
+        assert!(set("idleTimeout", "30s").is_ok());
+        let error = set("exchange", "topic").unwrap_err();
+        assert!(error.message.contains("no effect yet"), "{}", error.message);
+        assert!(set("stateTtl", "1 hour").is_err());
+    }
+
+    #[test]
+    fn triggers_are_read_as_spark_writes_them() {
+        assert_eq!(trigger("Available Now"), Some(Trigger::AvailableNow));
+        assert_eq!(
+            trigger("8 seconds"),
+            Some(Trigger::Interval(Duration::from_secs(8)))
+        );
+        assert_eq!(trigger("0 seconds"), None);
+        assert_eq!(trigger("soon"), None);
+    }
+
+    #[test]
+    fn zones_have_names_or_whole_hours() {
+        assert_eq!(zone("Europe/Berlin"), Some(Tz::Europe__Berlin));
+        assert_eq!(zone("+02:00"), Some(Tz::Etc__GMTMinus2));
+        assert_eq!(zone("Berlin"), None);
+    }
+
+    #[test]
+    fn later_values_win() {
+        let all = [
+            set("ansi", "false").unwrap(),
+            set("ansi", "true").unwrap(),
+            set("trigger", "once").unwrap(),
+        ];
+        let settings = settle(all.iter());
+        assert!(settings.ansi);
+        assert_eq!(settings.trigger, Trigger::Once);
+    }
+}

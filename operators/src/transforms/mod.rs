@@ -1,0 +1,13 @@
+//! Steps without state: they turn one row into none, one or several.
+
+mod event_time;
+mod explode;
+mod filter;
+mod project;
+#[cfg(test)]
+mod stage;
+
+pub use event_time::EventTime;
+pub use explode::{Explode, Generator};
+pub use filter::Filter;
+pub use project::{Cell, Project};

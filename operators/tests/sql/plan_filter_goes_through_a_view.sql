@@ -1,0 +1,7 @@
+CREATE TABLE invoices (
+  BillNo STRING, StoreID STRING, TotalValue DOUBLE, Items ARRAY<STRUCT<sku: STRING, qty: INT>>,
+  Address STRUCT<city: STRING, zip: STRING>, Tags MAP<STRING, STRING>, CreatedTime BIGINT
+) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices', format 'json');
+CREATE TABLE out USING noop;
+CREATE VIEW big AS SELECT BillNo AS bill, StoreID, TotalValue * 2 AS twice FROM invoices WHERE TotalValue > 10;
+INSERT INTO out SELECT bill, twice FROM big WHERE StoreID = 'a';
