@@ -33,7 +33,8 @@ fn names() -> BTreeMap<i32, String> {
 
 fn table() -> String {
     let names = names();
-    let mut out = String::from("| error | number | then | what to do |\n| --- | --- | --- | --- |\n");
+    let mut out =
+        String::from("| error | number | then | what to do |\n| --- | --- | --- | --- |\n");
     for error in DELIVERY_ERRORS {
         let name = names.get(&error.code).expect("the client knows the error");
         let then = match error.remedy {
