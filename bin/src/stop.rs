@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use actix::System;
 use actix_rt::signal::unix::{Signal, SignalKind, signal};
 
 use crate::refusal::{End, Refusal};
@@ -49,9 +48,6 @@ pub(crate) enum Asked {
 
 /// Ends the process without waiting for calls that a query has given up on: a client that connects, a read of stdin.
 pub(crate) fn leave(end: End) -> ! {
-    if let Some(system) = System::try_current() {
-        system.stop();
-    }
     let _ = std::io::stdout().flush();
     let _ = std::io::stderr().flush();
     let code = match end {
