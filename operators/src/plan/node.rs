@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use smol_str::format_smolstr;
 use thalweg_engine::schema::Field;
 
 use crate::connectors::Connector;
+use crate::expr::scope::METADATA;
 use crate::expr::typed::{Kind, Typed};
 use crate::job_error::Location;
 use crate::sql::watermark::Watermark;
@@ -17,8 +19,10 @@ pub(crate) struct Declared {
     pub(crate) table: Table,
     pub(crate) connector: Connector,
     pub(crate) watermark: Option<Watermark>,
-    /// Whether the command line put a file in its place.
-    pub(crate) replaced: bool,
+    /// The file that the command line has it read from instead.
+    pub(crate) read_from: Option<String>,
+    /// The file that the command line has it written to instead.
+    pub(crate) written_to: Option<String>,
 }
 
 /// One column of a projection.
@@ -43,7 +47,7 @@ impl Item {
 /// One step and what feeds it.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
-    /// Reads a table: its columns, then its metadata.
+    /// Reads a table: its columns, then its metadata, each with its place among all of them.
     Source {
         input: Arc<Declared>,
         columns: Vec<(usize, Field)>,
@@ -83,11 +87,14 @@ impl Node {
         match self {
             Self::Source {
                 columns, metadata, ..
-            } => columns
-                .iter()
-                .chain(metadata)
-                .map(|(_, field)| field.clone())
-                .collect(),
+            } => {
+                let hidden = metadata.iter().map(|(_, field)| Field {
+                    name: format_smolstr!("{METADATA}.{}", field.name),
+                    ..field.clone()
+                });
+                let columns = columns.iter().map(|(_, field)| field.clone());
+                columns.chain(hidden).collect()
+            }
             Self::Filter { below, .. } => below.fields(),
             Self::Project { items, .. } => items.iter().map(|item| item.field.clone()).collect(),
             Self::Explode {

@@ -9,7 +9,7 @@ use thalweg_engine::record::{Body, Position, Skip};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 use thalweg_engine::source::{Committed, Health, SourceEvent};
-use thalweg_operators::connectors::Wanted;
+use thalweg_operators::connectors::{CONNECTORS, find};
 use thalweg_operators::sources::kafka;
 
 use crate::broker::{
@@ -84,11 +84,10 @@ fn a_tombstone_and_a_broken_record_move_the_position() {
     let table = table(shared(), Some(columns), &options);
     let metadata = kafka::metadata(&table);
     let offset = metadata.iter().position(|f| f.name == "offset").unwrap();
-    let wanted = Wanted {
-        columns: vec![0],
-        metadata: vec![0, offset],
-    };
-    let source = (kafka::INPUT.open)(&table, &wanted, &context("tombstones")).unwrap();
+    let declared = kafka::columns(&table).unwrap().fields.len();
+    let wanted = [0, declared, declared + offset];
+    let connector = find(CONNECTORS, &table, table.at).unwrap();
+    let source = (connector.input.unwrap().open)(&table, &wanted, &context("tombstones")).unwrap();
     source.resolve(None).unwrap();
     wait(async {
         let mut stream = read(&source, &format!("{topic}/0"), 0, Some(5));

@@ -9,6 +9,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 use thalweg_engine::sink::{Origin, Readiness};
 use thalweg_engine::source::Health;
+use thalweg_operators::connectors::{CONNECTORS, find};
 use thalweg_operators::sinks::kafka;
 
 use crate::broker::{
@@ -231,8 +232,9 @@ fn with_a_format_columns_are_fields_and_keys_are_text_or_json() {
         let topic = shared().topic(1, &[]);
         let options = [("topic", topic.as_str()), ("format", "json"), ("key", key)];
         let table = table(shared(), None, &options);
-        (kafka::OUTPUT.check)(&table, &schema).unwrap();
-        let sink = (kafka::OUTPUT.open)(&table, &schema, &context("formatted")).unwrap();
+        let output = find(CONNECTORS, &table, table.at).unwrap().output.unwrap();
+        (output.check)(&table, &schema).unwrap();
+        let sink = (output.open)(&table, &schema, &context("formatted")).unwrap();
         let (mut writer, _) = open_writer(&sink, "lane");
         write(&mut writer, &[Value::BigInt(7), "x".into()]);
         wait(writer.delivered()).unwrap();

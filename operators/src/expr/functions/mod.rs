@@ -20,13 +20,26 @@ use crate::expr::typed::{Call, Form, Kind, Mode, Op, Typed};
 use crate::job_error::{JobError, Location};
 
 mod arrays;
+mod bits;
 mod conditional;
 mod dates;
+mod forms;
 mod hash;
+pub(in crate::expr) mod java_regex;
 mod json;
 mod maps;
+mod mathematics;
+mod number_formats;
 mod numbers;
+mod random;
+mod rounding;
 mod strings;
+mod strings_regex;
+mod strings_search;
+#[cfg(test)]
+mod tests;
+mod text_formats;
+mod urls;
 
 /// Checks and coerces the arguments and gives the typed node.
 pub type Bind = fn(Vec<Typed>, &BindContext) -> Result<Typed, JobError>;
@@ -54,6 +67,12 @@ pub struct Function {
     pub bind: Bind,
     /// The parameters of its lambdas; None where it takes none.
     pub lambda: Option<LambdaTypes>,
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.signature)
+    }
 }
 
 /// An entry of a family's table.
@@ -92,11 +111,19 @@ impl Function {
 }
 
 /// The families and their functions, for the manual.
-pub fn families() -> [(&'static str, &'static [Function]); 8] {
+pub fn families() -> [(&'static str, &'static [Function]); 16] {
     [
         ("conditional", conditional::FUNCTIONS),
         ("numbers", numbers::FUNCTIONS),
-        ("strings", strings::FUNCTIONS),
+        ("mathematics", mathematics::FUNCTIONS),
+        ("bits and number systems", bits::FUNCTIONS),
+        ("random numbers", random::FUNCTIONS),
+        ("text", strings::FUNCTIONS),
+        ("finding and replacing text", strings_search::FUNCTIONS),
+        ("regular expressions", strings_regex::FUNCTIONS),
+        ("formatting", number_formats::FUNCTIONS),
+        ("encodings", text_formats::FUNCTIONS),
+        ("URLs", urls::FUNCTIONS),
         ("dates and times", dates::FUNCTIONS),
         ("arrays", arrays::FUNCTIONS),
         ("maps and structs", maps::FUNCTIONS),
@@ -199,12 +226,12 @@ impl BindContext {
         required: usize,
     ) -> Result<Vec<Typed>, JobError> {
         if args.len() < required || args.len() > params.len() {
-            let expected = if required == params.len() {
-                format!("{required}")
-            } else {
-                format!("{required} to {}", params.len())
+            let expected = match (required, params.len()) {
+                (1, 1) => "1 argument".to_owned(),
+                (least, most) if least == most => format!("{least} arguments"),
+                (least, most) => format!("{least} to {most} arguments"),
             };
-            return Err(self.error(format!("expected {expected} arguments, got {}", args.len())));
+            return Err(self.error(format!("expected {expected}, got {}", args.len())));
         }
         args.into_iter()
             .zip(params)
@@ -242,17 +269,25 @@ impl BindContext {
     pub fn coerce(&self, arg: Typed, param: Param, place: usize) -> Result<Typed, JobError> {
         let at = arg.at;
         let got = arg.data_type.clone();
-        coerce::to_param(arg, param, self.settings).ok_or_else(|| {
-            let mut error = self.error(format!(
-                "argument {} takes {}, got {got}",
-                place + 1,
-                coerce::param_name(param)
-            ));
+        let constant = arg.constant_text().map(str::to_owned);
+        let wrong = |message: String| {
+            let mut error = self.error(format!("argument {}{message}", place + 1));
             if at.line > 0 {
                 error.at = at;
             }
             error
-        })
+        };
+        let Some(coerced) = coerce::to_param(arg, param, self.settings) else {
+            let expected = coerce::param_name(param);
+            return Err(wrong(format!(" takes {expected}, got {got}")));
+        };
+        match constant {
+            // It would fail for every row: a mistake of the job.
+            Some(text) if self.settings.ansi && coerced.constant().is_none() => {
+                Err(wrong(format!(": '{text}' is no {}", coerced.data_type)))
+            }
+            _ => Ok(coerced),
+        }
     }
 
     /// Coerces arguments to the one type that all of them fit, as `coalesce` and `array` do.

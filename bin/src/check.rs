@@ -1,0 +1,135 @@
+//! `thalweg check`: what a job reads, does and writes, without running it.
+
+use std::fmt::Write;
+
+use thalweg_operators::connect;
+use thalweg_operators::plan::Query;
+use thalweg_operators::table::{Options, Table};
+
+use crate::cli::CheckArgs;
+use crate::console;
+use crate::job_file::{self, Loaded};
+use crate::refusal::{End, Refusal};
+use crate::telemetry;
+use crate::wiring;
+
+/// `thalweg check`.
+///
+/// # Errors
+/// For what is wrong in the job file.
+pub(crate) fn check(args: &CheckArgs) -> Result<End, Refusal> {
+    let loaded = job_file::load(&args.job, !args.connect)?;
+    console::text(&report(&loaded));
+    if args.connect && !reachable(&loaded) {
+        return Ok(End::Refused);
+    }
+    Ok(End::Clean)
+}
+
+/// Asks the systems behind all tables that are used, each once, and shows what they say.
+fn reachable(loaded: &Loaded) -> bool {
+    console::line("\nconnections");
+    let mut asked: Vec<(&str, bool)> = Vec::new();
+    let mut well = true;
+    for query in &loaded.job.queries {
+        let context = wiring::context(&loaded.name, query, false, String::new());
+        let inputs = query
+            .inputs()
+            .filter(|(_, input)| input.replaced().is_none())
+            .map(|(_, input)| (input.table(), true));
+        let outputs = std::iter::once(query.output()).chain(query.dead_letter_table());
+        for (table, as_input) in inputs.chain(outputs.map(|table| (table, false))) {
+            if asked.contains(&(table.name.as_str(), as_input)) {
+                continue;
+            }
+            asked.push((&table.name, as_input));
+            let does = if as_input { "read" } else { "written" };
+            let name = &table.name;
+            match connect::ask(table, as_input, &context) {
+                Ok(None) => {}
+                Ok(Some(reach)) => {
+                    for line in reach.found {
+                        console::line(&format!("  {name} ({does}): {line}"));
+                    }
+                    for line in reach.missing {
+                        well = false;
+                        telemetry::fatal(&format!("{name} ({does}): {line}"));
+                    }
+                }
+                Err(failure) => {
+                    well = false;
+                    telemetry::fatal(&format!("{name} ({does}): {failure}"));
+                }
+            }
+        }
+    }
+    well
+}
+
+fn report(loaded: &Loaded) -> String {
+    let queries = &loaded.job.queries;
+    let count = queries.len();
+    let mut out = format!(
+        "job {} ({}), {count} {}\n",
+        loaded.name,
+        loaded.file,
+        if count == 1 { "query" } else { "queries" }
+    );
+    for query in queries {
+        describe(query, &mut out);
+    }
+    out
+}
+
+fn describe(query: &Query, out: &mut String) {
+    let _ = writeln!(out, "\nquery {} (line {})", query.name, query.at.line);
+    let _ = writeln!(out, "  inputs");
+    for (_, input) in query.inputs() {
+        match input.replaced() {
+            None => table(input.table(), out),
+            Some(file) => {
+                let _ = writeln!(out, "    {} from JSON lines of {file}", input.table().name);
+            }
+        }
+    }
+    let _ = writeln!(out, "  plan");
+    for line in query.fmt_tree().lines() {
+        let _ = writeln!(out, "    {line}");
+    }
+    let _ = writeln!(out, "  output");
+    table(query.output(), out);
+    if let Some(dead) = query.dead_letter_table() {
+        let _ = writeln!(out, "  dead letters");
+        table(dead, out);
+    }
+    let lanes = if query.gather() {
+        "one lane reads all partitions"
+    } else {
+        "one lane for each partition"
+    };
+    let _ = writeln!(out, "  lanes\n    {lanes}");
+    let checkpoints = match &query.settings.checkpoint_location {
+        Some(location) if !query.temporary => format!("{location}/{}", query.name),
+        _ => "a temporary folder".to_owned(),
+    };
+    let _ = writeln!(out, "  checkpoints\n    {checkpoints}");
+    let _ = writeln!(out, "  settings");
+    for entry in &query.settings.in_force {
+        if entry.value.is_empty() || entry.spec.refused.is_some() {
+            continue;
+        }
+        let origin = match entry.at {
+            None => String::new(),
+            Some(at) if at.line == 0 => "  (command line)".to_owned(),
+            Some(at) => format!("  (line {})", at.line),
+        };
+        let _ = writeln!(out, "    {:<20} {}{origin}", entry.spec.name, entry.value);
+    }
+}
+
+fn table(table: &Table, out: &mut String) {
+    let _ = writeln!(out, "    {} USING {}", table.name, table.connector);
+    for entry in table.options.iter() {
+        let _ = writeln!(out, "      {} {}", entry.name, Options::shown(entry));
+    }
+}
