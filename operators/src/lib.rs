@@ -4,6 +4,7 @@
 //! `thalweg-engine`; nothing here knows an actor or an epoch.
 
 pub mod codecs;
+pub mod connect;
 pub mod connectors;
 pub mod expr;
 mod formats;

@@ -415,10 +415,21 @@ pub(crate) fn explicit_cast(
 
 /// Where an expression begins; where the parser does not know, where the one around it does.
 pub(crate) fn place(expr: &Expr, around: Location) -> Location {
+    // To the leftmost part by a loop: a chain of operators may be longer than the stack is deep.
     let mut inner = expr;
-    // The parser gives these no place; they begin where their first part does.
-    while let Expr::RLike { expr, .. } = inner {
-        inner = expr;
+    while let Expr::BinaryOp { left: first, .. }
+    | Expr::IsNull(first)
+    | Expr::IsNotNull(first)
+    | Expr::IsDistinctFrom(first, _)
+    | Expr::IsNotDistinctFrom(first, _)
+    | Expr::InList { expr: first, .. }
+    | Expr::Between { expr: first, .. }
+    | Expr::Like { expr: first, .. }
+    | Expr::ILike { expr: first, .. }
+    | Expr::RLike { expr: first, .. }
+    | Expr::Nested(first) = inner
+    {
+        inner = first;
     }
     let start = inner.span().start;
     if start.line == 0 {

@@ -44,7 +44,18 @@ const KEEP_CAPACITY: usize = 256 * 1024;
 pub fn check(table: &Table, input: &Schema) -> Result<(), JobError> {
     verify(table)?;
     Connection::of(table)?;
-    Layout::of(table, input).map(|_| ())
+    let layout = Layout::of(table, input)?;
+    if layout.encodes_value() {
+        if let Some(format) = table.options.entry("format")
+            && !format.value.trim().eq_ignore_ascii_case("json")
+        {
+            return Err(JobError::new(
+                format.at,
+                "a Kafka table is written in the format json; for text leave `format` out and select a column `value`",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The columns that the key encoder is made for, in this order; None where none is needed. A key of one STRING or BINARY

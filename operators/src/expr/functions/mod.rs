@@ -269,17 +269,25 @@ impl BindContext {
     pub fn coerce(&self, arg: Typed, param: Param, place: usize) -> Result<Typed, JobError> {
         let at = arg.at;
         let got = arg.data_type.clone();
-        coerce::to_param(arg, param, self.settings).ok_or_else(|| {
-            let mut error = self.error(format!(
-                "argument {} takes {}, got {got}",
-                place + 1,
-                coerce::param_name(param)
-            ));
+        let constant = arg.constant_text().map(str::to_owned);
+        let wrong = |message: String| {
+            let mut error = self.error(format!("argument {}{message}", place + 1));
             if at.line > 0 {
                 error.at = at;
             }
             error
-        })
+        };
+        let Some(coerced) = coerce::to_param(arg, param, self.settings) else {
+            let expected = coerce::param_name(param);
+            return Err(wrong(format!(" takes {expected}, got {got}")));
+        };
+        match constant {
+            // It would fail for every row: a mistake of the job.
+            Some(text) if self.settings.ansi && coerced.constant().is_none() => {
+                Err(wrong(format!(": '{text}' is no {}", coerced.data_type)))
+            }
+            _ => Ok(coerced),
+        }
     }
 
     /// Coerces arguments to the one type that all of them fit, as `coalesce` and `array` do.

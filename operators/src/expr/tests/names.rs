@@ -205,6 +205,7 @@ fn errors_point_at_their_place_and_name_the_nearest() {
         ),
         ("sum(TotalValue)", 1, 1, "aggregate function", ""),
         ("numbers['x']", 1, 1, "has no meaning", ""),
+        ("sqrt('four')", 1, 6, "'four' is no DOUBLE", "sqrt("),
         ("x -> x", 1, 1, "a lambda stands only", ""),
         ("upper(x -> x)", 1, 7, "takes no lambda", "upper(text)"),
         (
@@ -264,6 +265,10 @@ fn an_error_of_a_row_names_the_place_but_not_the_content() {
 fn a_long_chain_is_one_node_and_a_deep_nest_is_refused() {
     let chain = vec!["TotalValue > 1"; 300].join(" OR ");
     assert_eq!(give(&chain), "true: BOOLEAN");
+    let sum = vec!["TotalValue"; 190].join(" + ");
+    assert_eq!(give(&sum), "68400.0: DOUBLE");
+    let error = refuse(&vec!["TotalValue"; 3000].join(" + "), &invoices());
+    assert!(error.message.contains("nested deeper"), "{}", error.message);
     let mut deep = parse("TotalValue");
     for _ in 0..250 {
         deep = Expr::Nested(Box::new(deep));
