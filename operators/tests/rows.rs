@@ -234,3 +234,12 @@ fn without_ansi_what_cannot_be_computed_is_null() {
     let out = send(&lenient, "a", &[r#"{"name":"x"}"#]).unwrap();
     assert_eq!(out.rows, [vec![Value::Null]]);
 }
+
+#[test]
+fn the_deepest_expression_that_is_taken_can_be_computed() {
+    let sum = format!("SELECT id{} AS n FROM a", " + 1".repeat(490));
+    assert_eq!(rows(&sum, &[r#"{"id":10}"#]), [r#"{"n":500}"#]);
+    let text = format!("{TABLES}SELECT id{} AS n FROM a", " + 1".repeat(600));
+    let error = load(&text, &Overrides::default(), &|_| None).err().unwrap();
+    assert!(error.message.contains("nested too deeply"));
+}

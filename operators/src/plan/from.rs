@@ -183,12 +183,6 @@ impl Lowering<'_> {
                 ),
             ));
         };
-        if !table.primary_key.is_empty() {
-            return Err(needs_state(
-                table.at,
-                &format!("the keyed table `{}` (PRIMARY KEY)", table.name),
-            ));
-        }
         let schema = (input.columns)(table)?;
         let metadata = (input.metadata)(table);
         let mut columns = named(&schema.fields, None);

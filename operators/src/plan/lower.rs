@@ -30,7 +30,7 @@ const SCANS_MAX: usize = 10_000;
 /// How many LATERAL VIEWs a SELECT may have.
 const LATERAL_VIEWS_MAX: usize = 50;
 /// How deep an expression may be once its functions are expanded.
-const EXPRESSION_DEPTH_MAX: usize = 1_500;
+const EXPRESSION_DEPTH_MAX: usize = 800;
 
 /// A view as it was declared.
 pub(crate) struct View {

@@ -103,7 +103,7 @@ fn one(
         }
         SelectItem::Wildcard(options) => star(scope, None, options, at, items)?,
         SelectItem::QualifiedWildcard(kind, options) => {
-            qualified(lowering, scope, kind, options, at, items)?
+            qualified(lowering, scope, kind, options, at, items)?;
         }
     }
     Ok(())

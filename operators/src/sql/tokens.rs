@@ -136,6 +136,9 @@ fn strings(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, JobError> {
                 return Err(JobError::new(
                     place(token.span.start),
                     format!("unexpected character `{}`", c.escape_debug()),
+                )
+                .help(
+                    "a name with other characters than letters, digits and _ stands in backticks",
                 ));
             }
             _ => {
