@@ -10,20 +10,13 @@ use thalweg_engine::schema::{Field, Schema};
 use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
 
-use crate::job_error::JobError;
+use crate::job_error::{JobError, Location};
+use crate::{sinks, sources};
 use crate::table::{OpenContext, OptionSpec, Options, Table};
 
-/// What a plan asks of an input: the record's row holds `columns`, then `metadata`, in this order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// Places in the input's columns, ascending.
-    pub columns: Vec<usize>,
-    /// Places in the input's metadata, ascending.
-    pub metadata: Vec<usize>,
-}
-
-/// Opens an input for one run.
-pub type OpenInput = fn(&Table, &Wanted, &OpenContext) -> Result<Arc<dyn Source>, Failure>;
+/// Opens an input for one run. The numbers are the places that the plan uses, ascending, among the input's columns
+/// followed by its metadata; a record's row holds these, in that order.
+pub type OpenInput = fn(&Table, &[usize], &OpenContext) -> Result<Arc<dyn Source>, Failure>;
 
 /// Opens an output for one run.
 pub type OpenOutput = fn(&Table, &Schema, &OpenContext) -> Result<Arc<dyn Sink>, Failure>;
@@ -72,19 +65,83 @@ pub struct Connector {
 }
 
 /// All connectors.
-pub const CONNECTORS: &[Connector] = &[];
+pub const CONNECTORS: &[Connector] = &[
+    Connector {
+        name: "rate",
+        about: "Rows with a time and a counter, at a given speed: for trying things out.",
+        input: Some(Input {
+            options: sources::rate::OPTIONS,
+            columns: sources::rate::columns,
+            metadata: none,
+            open: sources::rate::open,
+            identity: &["numPartitions"],
+        }),
+        output: None,
+    },
+    Connector {
+        name: "file",
+        about: "A file of JSON lines, a pipe, or with `-` standard input and output.",
+        input: Some(Input {
+            options: sources::file::OPTIONS,
+            columns: sources::file::columns,
+            metadata: none,
+            open: sources::file::open,
+            identity: &["path"],
+        }),
+        output: Some(Output {
+            options: sinks::file::OPTIONS,
+            check: sinks::file::check,
+            open: sinks::file::open,
+            passing: false,
+            gathers_intervals: false,
+        }),
+    },
+    Connector {
+        name: "console",
+        about: "Rows on the screen as they come; with a trigger interval one of Spark's tables per interval.",
+        input: None,
+        output: Some(Output {
+            options: sinks::console::OPTIONS,
+            check: sinks::console::check,
+            open: sinks::console::open,
+            passing: true,
+            gathers_intervals: true,
+        }),
+    },
+    Connector {
+        name: "noop",
+        about: "Takes rows and forgets them.",
+        input: None,
+        output: Some(Output {
+            options: sinks::noop::OPTIONS,
+            check: sinks::noop::check,
+            open: sinks::noop::open,
+            passing: true,
+            gathers_intervals: false,
+        }),
+    },
+];
+
+/// An input without metadata.
+fn none(_: &Table) -> Vec<Field> {
+    Vec::new()
+}
 
 /// Finds the connector of a table among the known ones.
 ///
 /// # Errors
 /// For an unknown name, with the nearest known one.
-pub fn find<'c>(connectors: &'c [Connector], table: &Table) -> Result<&'c Connector, JobError> {
+pub fn find<'c>(
+    connectors: &'c [Connector],
+    table: &Table,
+    at: Location,
+) -> Result<&'c Connector, JobError> {
     connectors
         .iter()
         .find(|connector| connector.name == table.connector)
         .ok_or_else(|| {
             let error = JobError::new(
-                table.at,
+                at,
                 format!(
                     "unknown connector `{}` of table `{}`",
                     table.connector, table.name

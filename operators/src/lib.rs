@@ -7,6 +7,7 @@ pub mod codecs;
 pub mod connectors;
 pub mod expr;
 pub mod job_error;
+pub mod kafka;
 pub mod plan;
 pub mod sinks;
 pub mod sources;

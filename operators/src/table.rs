@@ -43,6 +43,8 @@ pub struct OpenContext {
     pub delivery_timeout: std::time::Duration,
     /// The trigger's interval; None when continuous.
     pub trigger_interval: Option<std::time::Duration>,
+    /// The session's time zone: for times that are read or shown as text.
+    pub time_zone: chrono_tz::Tz,
 }
 
 /// One option as it was written, with `${...}` replaced.

@@ -200,7 +200,7 @@ impl Lowering<'_> {
         let node = Node::Source {
             input: declared.clone(),
             columns: schema.fields.iter().cloned().enumerate().collect(),
-            metadata: metadata.into_iter().enumerate().collect(),
+            metadata: (schema.fields.len()..).zip(metadata).collect(),
             at,
         };
         let relation = Relation { node, columns };

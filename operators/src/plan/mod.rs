@@ -25,13 +25,13 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
 
-use crate::connectors::Wanted;
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 pub use crate::plan::identity::compare;
 use crate::plan::node::{Declared, Item, Node};
 use crate::sql::settings::{Settings, Trigger};
 use crate::table::{OpenContext, Table};
+use crate::{sinks, sources};
 use crate::transforms::{Cell, EventTime, Explode, Filter, Generator, Project};
 
 /// One query of a job, checked and typed.
@@ -83,7 +83,7 @@ pub enum StepKind {
 /// An input of a query.
 pub struct Input {
     pub(crate) declared: Arc<Declared>,
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: Vec<usize>,
 }
 
 impl Input {
@@ -92,9 +92,28 @@ impl Input {
         &self.declared.table
     }
 
-    /// What the plan asks of it.
-    pub fn wanted(&self) -> &Wanted {
+    /// The places that the plan uses, ascending, among the table's columns followed by its metadata.
+    pub fn wanted(&self) -> &[usize] {
         &self.wanted
+    }
+
+    /// The file that the command line put in the table's place.
+    pub fn replaced(&self) -> Option<&str> {
+        self.declared.read_from.as_deref()
+    }
+
+    fn open(&self, context: &OpenContext) -> Result<Arc<dyn Source>, Failure> {
+        let table = self.table();
+        let Some(connector) = self.declared.connector.input else {
+            return Err(Failure::refuse(format!("table {} cannot be read", table.name)));
+        };
+        let Some(path) = self.replaced() else {
+            return (connector.open)(table, &self.wanted, context);
+        };
+        let schema = (connector.columns)(table).map_err(|error| Failure::refuse(error.message))?;
+        let fields = schema.fields.iter().cloned().chain((connector.metadata)(table));
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        sources::file::open_in_place(table, &schema, &self.wanted, path, context)
     }
 }
 
@@ -159,20 +178,9 @@ impl Query {
     /// # Errors
     /// As the connector says.
     pub fn sources(&self, context: &OpenContext) -> Result<Vec<PlacedSource>, Failure> {
-        let mut sources = Vec::new();
-        for (place, step) in self.steps.iter().enumerate() {
-            let StepKind::Source(input) = &step.kind else {
-                continue;
-            };
-            let Some(connector) = input.declared.connector.input else {
-                continue;
-            };
-            sources.push((
-                place,
-                (connector.open)(input.table(), &input.wanted, context)?,
-            ));
-        }
-        Ok(sources)
+        self.inputs()
+            .map(|(place, input)| Ok((place, input.open(context)?)))
+            .collect()
     }
 
     /// Opens the output for one run.
@@ -211,6 +219,11 @@ impl Query {
         &self.output.table
     }
 
+    /// The file that the command line put in the output's place.
+    pub fn output_replaced(&self) -> Option<&str> {
+        self.output.written_to.as_deref()
+    }
+
     /// The table of failed records.
     pub fn dead_letter_table(&self) -> Option<&Table> {
         self.dead_letters.as_ref().map(|declared| &declared.table)
@@ -245,6 +258,9 @@ fn open_output(
     schema: &Schema,
     context: &OpenContext,
 ) -> Result<Arc<dyn Sink>, Failure> {
+    if let Some(path) = &declared.written_to {
+        return sinks::file::open_in_place(&declared.table, schema, path, context);
+    }
     match declared.connector.output {
         Some(output) => (output.open)(&declared.table, schema, context),
         None => Err(Failure::refuse(format!(
@@ -364,10 +380,7 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Result<Vec<usize>, JobError> {
                 return Err(JobError::new(at, format!("table `{name}` is read twice in one query"))
                     .help("read it once, with CASE or explode(array(...)) for what differs, or write two INSERTs"));
             }
-            let wanted = Wanted {
-                columns: columns.iter().map(|(place, _)| *place).collect(),
-                metadata: metadata.iter().map(|(place, _)| *place).collect(),
-            };
+            let wanted = columns.iter().chain(&metadata).map(|(place, _)| *place).collect();
             let kind = StepKind::Source(Input {
                 declared: input,
                 wanted,

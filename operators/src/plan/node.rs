@@ -17,8 +17,10 @@ pub(crate) struct Declared {
     pub(crate) table: Table,
     pub(crate) connector: Connector,
     pub(crate) watermark: Option<Watermark>,
-    /// Whether the command line put a file in its place.
-    pub(crate) replaced: bool,
+    /// The file that the command line has it read from instead.
+    pub(crate) read_from: Option<String>,
+    /// The file that the command line has it written to instead.
+    pub(crate) written_to: Option<String>,
 }
 
 /// One column of a projection.
@@ -43,7 +45,7 @@ impl Item {
 /// One step and what feeds it.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
-    /// Reads a table: its columns, then its metadata.
+    /// Reads a table: its columns, then its metadata, each with its place among all of them.
     Source {
         input: Arc<Declared>,
         columns: Vec<(usize, Field)>,

@@ -18,6 +18,7 @@ use thalweg_engine::sink::{LocalFuture, Origin, Readiness, Sink, Writer, WriterC
 use super::console_table::{self, Columns};
 pub use super::file_outlet::READER_GONE;
 use super::file_outlet::{Inlet, Outlet, Target};
+use crate::codecs::json::JsonOptions;
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
 
@@ -101,7 +102,7 @@ fn open_on(
             usize::try_from(rows).unwrap_or(20)
         }),
         columns: Arc::new(Mutex::new(Columns::new(&input.fields))),
-        zone: Tz::UTC,
+        zone: JsonOptions::of(context, &table.name).zone,
     })
 }
 

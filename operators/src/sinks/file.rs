@@ -20,6 +20,7 @@ use super::file_outlet::{Inlet, Outlet, Target};
 use crate::codecs::json::{self, JsonOptions};
 use crate::codecs::{Encoder, text};
 use crate::job_error::JobError;
+use crate::sources::file as source;
 use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
 
 /// The path that means standard output.
@@ -49,7 +50,16 @@ pub const OPTIONS: &[OptionSpec] = &[
 /// # Errors
 /// For options that are not the sink's, and a missing path.
 pub fn check(table: &Table, _input: &Schema) -> Result<(), JobError> {
-    table.options.verify("file", OPTIONS)?;
+    // A table that is read too has the source's options.
+    table.options.verify("file", source::OPTIONS)?;
+    if let Some(format) = table.options.entry("format")
+        && !format.value.eq_ignore_ascii_case("json")
+    {
+        return Err(JobError::new(
+            format.at,
+            "a file is written in the format json, not another",
+        ));
+    }
     if table.options.get("path").is_none_or(str::is_empty) {
         return Err(JobError::new(
             table.at,
@@ -103,6 +113,7 @@ pub fn open_in_place(
     Ok(Arc::new(FileSink {
         outlet: Outlet::open(target)?,
         value: if bare { input.index_of("value") } else { None },
+        options: JsonOptions::of(context, &table.name),
         input: input.clone(),
     }))
 }
@@ -112,17 +123,17 @@ struct FileSink {
     input: Schema,
     /// The one column that is written; None where the whole row is.
     value: Option<usize>,
+    options: JsonOptions,
 }
 
 impl Sink for FileSink {
     fn open(&self, context: WriterContext) -> Result<Box<dyn Writer>, Failure> {
-        let options = JsonOptions::default();
         let value: Option<&Field> = self.value.and_then(|place| self.input.fields.get(place));
         Ok(Box::new(FileWriter {
             inlet: Inlet::new(&self.outlet, context.observer),
             encoder: match value {
-                Some(field) => text::key_encoder(std::slice::from_ref(field), &options),
-                None => json::encoder_with(&self.input, &options),
+                Some(field) => text::key_encoder(std::slice::from_ref(field), &self.options),
+                None => json::encoder_with(&self.input, &self.options),
             },
             value: self.value,
         }))

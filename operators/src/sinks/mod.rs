@@ -4,4 +4,5 @@ pub mod console;
 mod console_table;
 pub mod file;
 mod file_outlet;
+pub mod kafka;
 pub mod noop;

@@ -115,7 +115,7 @@ pub fn open(
 }
 
 /// Opens a file, or with `-` standard input, in place of the input `table`, whatever its connector. `schema` is what that
-/// connector says of the table's columns.
+/// connector says of the table's columns, followed by those of its metadata.
 ///
 /// # Errors
 /// When the lines cannot be decoded as the table's values are.
@@ -124,9 +124,9 @@ pub fn open_in_place(
     schema: &Schema,
     wanted: &[usize],
     path: &str,
-    _context: &OpenContext,
+    context: &OpenContext,
 ) -> Result<Arc<dyn Source>, Failure> {
-    let rows = Rows::new(table, schema, wanted);
+    let rows = Rows::new(table, schema, wanted, JsonOptions::of(context, &table.name));
     // An unknown format is an error now, and not of the first record.
     rows.decoder()?;
     let file = File {
@@ -145,7 +145,7 @@ pub fn open_in_place(
 
 /// How the lines become rows.
 struct Rows {
-    table: SmolStr,
+    options: JsonOptions,
     format: String,
     mode: Mode,
     /// The columns that the decoder knows, and those of them that are wanted.
@@ -156,7 +156,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(table: &Table, schema: &Schema, wanted: &[usize]) -> Self {
+    fn new(table: &Table, schema: &Schema, wanted: &[usize], options: JsonOptions) -> Self {
         let raw = table.connector == "kafka" && table.columns.is_none();
         let columns: Vec<Field> = match (&table.columns, raw) {
             (Some(columns), _) => columns.clone(),
@@ -166,16 +166,16 @@ impl Rows {
         let mut decoded = Vec::new();
         let facts = wanted
             .iter()
-            .filter_map(|place| schema.fields.get(*place))
-            .map(
-                |field| match columns.iter().position(|column| column.name == field.name) {
-                    Some(place) => {
-                        decoded.push(place);
-                        Fact::Decoded
-                    }
-                    None => Fact::of(field, &table.name),
-                },
-            )
+            .filter_map(|place| Some((*place, schema.fields.get(*place)?)))
+            .map(|(place, field)| {
+                // Behind the table's columns stand those of its metadata, which may have the same names.
+                if place < columns.len() {
+                    decoded.push(place);
+                    Fact::Decoded
+                } else {
+                    Fact::of(field, &table.name)
+                }
+            })
             .collect();
         let default = if table.connector == "file" {
             Mode::Permissive
@@ -183,7 +183,7 @@ impl Rows {
             Mode::FailFast
         };
         Self {
-            table: SmolStr::new(&table.name),
+            options,
             format: if raw {
                 "raw".to_owned()
             } else {
@@ -201,19 +201,14 @@ impl Rows {
             return Ok(None);
         }
         if let Some(reason) = refused(&self.format, &self.columns) {
-            return Err(Failure::refuse(format!("`{}`: {reason}", self.table)));
+            return Err(Failure::refuse(format!(
+                "`{}`: {reason}",
+                self.options.table
+            )));
         }
         Ok(Some(match self.format.as_str() {
             "text" => text::decoder(&self.decoded, self.mode),
-            _ => json::decoder(
-                &self.columns,
-                &self.decoded,
-                self.mode,
-                &JsonOptions {
-                    table: self.table.clone(),
-                    ..JsonOptions::default()
-                },
-            ),
+            _ => json::decoder(&self.columns, &self.decoded, self.mode, &self.options),
         }))
     }
 }
@@ -349,6 +344,7 @@ pub(crate) fn test_context() -> OpenContext {
         checkpoint: String::new(),
         delivery_timeout: std::time::Duration::from_secs(120),
         trigger_interval: None,
+        time_zone: chrono_tz::Tz::UTC,
     }
 }
 

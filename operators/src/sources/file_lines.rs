@@ -44,8 +44,6 @@ pub(super) enum Fact {
     Timestamp,
     /// An INT that is always 0: the partition, the type of the timestamp.
     Zero,
-    /// Several of them as a STRUCT.
-    Struct(Vec<Fact>),
     /// What a line does not have: key, headers.
     Null,
 }
@@ -54,9 +52,6 @@ impl Fact {
     /// What stands for this fact of a record.
     pub(super) fn of(field: &Field, table: &str) -> Self {
         match (field.name.as_str(), &field.data_type) {
-            (_, DataType::Struct(fields)) => {
-                Self::Struct(fields.iter().map(|field| Self::of(field, table)).collect())
-            }
             ("value", data_type) => Self::Line(data_type.clone()),
             ("topic", DataType::String) => Self::Topic(SmolStr::new(table)),
             ("offset", DataType::BigInt) => Self::Offset,
@@ -255,13 +250,6 @@ fn value(
         Fact::Offset => Value::BigInt(i64::try_from(line).unwrap_or(i64::MAX)),
         Fact::Timestamp => Value::Timestamp(now),
         Fact::Zero => Value::Int(0),
-        Fact::Struct(facts) => Value::Struct(
-            facts
-                .iter()
-                .map(|fact| value(fact, decoded, bytes, line, now))
-                .collect::<Result<Vec<_>, _>>()?
-                .into(),
-        ),
         Fact::Null => Value::Null,
     })
 }

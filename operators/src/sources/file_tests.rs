@@ -202,34 +202,24 @@ fn in_place_of_bare_kafka_a_line_is_the_value_and_the_facts_are_made_up() {
 }
 
 #[test]
-fn decoded_columns_and_metadata_stand_side_by_side() {
-    let metadata = vec![
-        Field::nullable("key", DataType::Binary),
-        Field::nullable("offset", DataType::BigInt),
+fn decoded_columns_and_metadata_of_the_same_name_stand_side_by_side() {
+    let mut fields = vec![
+        Field::nullable("offset", DataType::Int),
+        Field::nullable("name", DataType::String),
     ];
-    let mut fields = two_columns().unwrap();
-    fields.push(Field::nullable(
-        "_metadata",
-        DataType::Struct(metadata.into()),
-    ));
-    let file = text_file("{\"name\":\"a\",\"id\":1}\n");
-    let table = table("kafka", two_columns(), &[("format", "json")]);
-    let path = file.path().to_str().unwrap();
-    let source = open_in_place(
-        &table,
-        &Schema::new(fields),
-        &[1, 2, 0],
-        path,
-        &test_context(),
-    )
-    .unwrap();
+    let table = table("kafka", Some(fields.clone()), &[("format", "json")]);
+    fields.push(Field::nullable("key", DataType::Binary));
+    fields.push(Field::required("offset", DataType::BigInt));
+    let file = text_file("{\"name\":\"a\",\"offset\":7}\n");
+    let source = in_place(&table, &Schema::new(fields), file.path());
     let (records, _) = read(&*source, 0, None);
     assert_eq!(
         row(&records[0]),
         [
+            Value::Int(7),
             Value::from("a"),
-            Value::Struct([Value::Null, Value::BigInt(0)].into()),
-            Value::Int(1)
+            Value::Null,
+            Value::BigInt(0)
         ]
     );
 }

@@ -2,4 +2,5 @@
 
 pub mod file;
 mod file_lines;
+pub mod kafka;
 pub mod rate;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::connectors::{Connector, Use, find};
+use crate::connectors::{Connector, find};
 use crate::expr::check::check;
 use crate::expr::coerce;
 use crate::expr::scope::{Macro, Scope, ScopeColumn};
@@ -183,11 +183,14 @@ impl Reader<'_> {
 
     fn table(&mut self, parts: TableParts) -> Result<(), JobError> {
         self.declare(&parts.name, "table")?;
-        let is = |list: &[(String, String)]| {
+        let file = |list: &[(String, String)]| {
             list.iter()
-                .any(|(table, _)| table.eq_ignore_ascii_case(&parts.name.text))
+                .find(|(table, _)| table.eq_ignore_ascii_case(&parts.name.text))
+                .map(|(_, file)| file.clone())
         };
-        let replaced = is(&self.overrides.inputs) || is(&self.overrides.outputs);
+        let read_from = file(&self.overrides.inputs);
+        let written_to = file(&self.overrides.outputs);
+        let replaced = read_from.is_some() || written_to.is_some();
         let missing = if self.overrides.offline || replaced {
             Missing::Keep
         } else {
@@ -233,7 +236,7 @@ impl Reader<'_> {
                 .map(|name| name.text.clone())
                 .collect::<Vec<_>>()
         };
-        let mut table = Table {
+        let table = Table {
             name: parts.name.text,
             at: parts.name.at,
             connector: parts.connector.text.to_lowercase(),
@@ -242,74 +245,15 @@ impl Reader<'_> {
             columns: columns.map(|columns| columns.into_iter().map(|(field, _)| field).collect()),
             options: Options::new(options),
         };
-        let connector = *find(
-            self.connectors,
-            &Table {
-                at: parts.connector.at,
-                ..table.clone()
-            },
-        )?;
-        let mut declared = Declared {
-            table: table.clone(),
-            connector,
-            watermark: parts.watermark,
-            replaced,
-        };
-        if replaced {
-            table = self.replaced(&declared)?;
-            declared.connector = *find(self.connectors, &table)?;
-            declared.table = table;
-        }
-        self.catalog.tables.push(Arc::new(declared));
-        Ok(())
-    }
-
-    /// The file of JSON lines that stands for a table on the command line, with the table's columns.
-    fn replaced(&self, declared: &Declared) -> Result<Table, JobError> {
-        let table = &declared.table;
-        let file = |list: &[(String, String)]| {
-            list.iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case(&table.name))
-                .map(|(_, file)| file.clone())
-        };
-        let (input, output) = (file(&self.overrides.inputs), file(&self.overrides.outputs));
-        if let (Some(_), Some(_)) = (&input, &output) {
-            return Err(JobError::new(
-                table.at,
-                format!(
-                    "table `{}` is given by both --input and --output",
-                    table.name
-                ),
-            ));
-        }
-        declared.connector.verify(
+        let connector = find(self.connectors, &table, parts.connector.at)?;
+        self.catalog.tables.push(Arc::new(Declared {
             table,
-            Use {
-                read: input.is_some(),
-                written: output.is_some(),
-            },
-        )?;
-        let columns = match (&input, declared.connector.input) {
-            (Some(_), Some(connector)) => Some((connector.columns)(table)?.fields.to_vec()),
-            _ => table.columns.clone(),
-        };
-        let path = input.or(output).unwrap_or_default();
-        let option = |name: &str, value: &str| OptionValue {
-            name: name.to_owned(),
-            value: value.to_owned(),
-            substituted: false,
-            at: table.at,
-        };
-        let mut options = vec![option("path", &path), option("format", "json")];
-        if let Some(mode) = table.options.get("mode") {
-            options.push(option("mode", mode));
-        }
-        Ok(Table {
-            connector: "file".to_owned(),
-            columns,
-            options: Options::new(options),
-            ..table.clone()
-        })
+            connector: *connector,
+            watermark: parts.watermark,
+            read_from,
+            written_to,
+        }));
+        Ok(())
     }
 }
 

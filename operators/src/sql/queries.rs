@@ -270,7 +270,7 @@ impl Reader<'_> {
                 ),
             ));
         }
-        let replaced = output.replaced || inputs.iter().any(|input| input.replaced);
+        let replaced = output.written_to.is_some() || inputs.iter().any(|input| input.read_from.is_some());
         let temporary = replaced || (sink.passing && settings.checkpoint_location.is_none());
         if !temporary && settings.checkpoint_location.is_none() {
             return Err(JobError::new(
@@ -307,12 +307,13 @@ impl Reader<'_> {
                 partitioned_by: Vec::new(),
                 options: Options::default(),
             };
-            let connector = *find(self.connectors, &table)?;
+            let connector = *find(self.connectors, &table, draft.at)?;
             return Ok(Arc::new(Declared {
                 table,
                 connector,
                 watermark: None,
-                replaced: false,
+                read_from: None,
+                written_to: None,
             }));
         };
         if let Some(declared) = self.catalog.table(&name.text) {

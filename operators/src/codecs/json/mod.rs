@@ -7,6 +7,8 @@ mod absence;
 mod decimal;
 mod decode;
 mod encode;
+#[cfg(test)]
+mod encode_stories;
 mod object;
 mod parser;
 mod scan;
@@ -20,7 +22,7 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 pub use parser::JsonParser;
 
 use super::{Decoder, Encoder, Mode};
-use crate::table::{OptionKind, OptionSpec};
+use crate::table::{OpenContext, OptionKind, OptionSpec};
 
 /// What the format needs to know of its table and its query.
 #[derive(Clone, Debug)]
@@ -29,6 +31,16 @@ pub struct JsonOptions {
     pub zone: Tz,
     /// The table's name, for warnings.
     pub table: SmolStr,
+}
+
+impl JsonOptions {
+    /// Those of a table that is opened for a run.
+    pub fn of(context: &OpenContext, table: &str) -> Self {
+        Self {
+            zone: context.time_zone,
+            table: SmolStr::new(table),
+        }
+    }
 }
 
 impl Default for JsonOptions {

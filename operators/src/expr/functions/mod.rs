@@ -20,13 +20,24 @@ use crate::expr::typed::{Call, Form, Kind, Mode, Op, Typed};
 use crate::job_error::{JobError, Location};
 
 mod arrays;
+mod bits;
 mod conditional;
 mod dates;
+mod forms;
 mod hash;
+mod java_regex;
 mod json;
 mod maps;
+mod mathematics;
+mod number_formats;
 mod numbers;
+mod random;
+mod rounding;
 mod strings;
+mod strings_regex;
+mod strings_search;
+mod text_formats;
+mod urls;
 
 /// Checks and coerces the arguments and gives the typed node.
 pub type Bind = fn(Vec<Typed>, &BindContext) -> Result<Typed, JobError>;
@@ -92,11 +103,19 @@ impl Function {
 }
 
 /// The families and their functions, for the manual.
-pub fn families() -> [(&'static str, &'static [Function]); 8] {
+pub fn families() -> [(&'static str, &'static [Function]); 16] {
     [
         ("conditional", conditional::FUNCTIONS),
         ("numbers", numbers::FUNCTIONS),
-        ("strings", strings::FUNCTIONS),
+        ("mathematics", mathematics::FUNCTIONS),
+        ("bits and number systems", bits::FUNCTIONS),
+        ("random numbers", random::FUNCTIONS),
+        ("text", strings::FUNCTIONS),
+        ("finding and replacing text", strings_search::FUNCTIONS),
+        ("regular expressions", strings_regex::FUNCTIONS),
+        ("formatting", number_formats::FUNCTIONS),
+        ("encodings", text_formats::FUNCTIONS),
+        ("URLs", urls::FUNCTIONS),
         ("dates and times", dates::FUNCTIONS),
         ("arrays", arrays::FUNCTIONS),
         ("maps and structs", maps::FUNCTIONS),

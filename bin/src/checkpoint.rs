@@ -1,0 +1,249 @@
+//! `thalweg checkpoint`: moves a stopped query by writing a new epoch. Shows the effect first; deletes nothing.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
+use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
+use thalweg_engine::record::Position;
+
+use crate::cli::{RollbackArgs, SetArgs};
+use crate::console;
+use crate::duration::{grouped, now, time};
+use crate::folder;
+use crate::inspect::{sorted, word};
+use crate::refusal::{End, Refusal};
+
+/// `thalweg checkpoint set`.
+///
+/// # Errors
+/// When the folder is in use or damaged, a partition is not there or not where it must be, or nobody confirms.
+pub(crate) fn set(args: &SetArgs) -> Result<End, Refusal> {
+    let log = lock(&args.folder)?;
+    let old = log.newest()?.ok_or_else(|| nothing(&log))?;
+    let mut new = old.clone();
+    for (partition, offset) in &args.to_offset {
+        let offset = number(offset, &format!("--to-offset {partition}={offset}"))?;
+        move_to(&mut new, partition, offset)?;
+    }
+    for place in &args.skip {
+        skip(&mut new, place, &args.folder)?;
+    }
+    new.run = "checkpoint-set".to_owned();
+    write(&log, Some(&old), new, old.epoch, args.yes)
+}
+
+/// `thalweg checkpoint rollback`.
+///
+/// # Errors
+/// When the folder is in use, the epoch is not there or damaged, or nobody confirms.
+pub(crate) fn rollback(args: &RollbackArgs) -> Result<End, Refusal> {
+    let log = lock(&args.folder)?;
+    let kept = log.list()?;
+    let Some(newest) = kept.last() else {
+        return Err(nothing(&log));
+    };
+    if !kept.iter().any(|kept| kept.epoch == args.epoch) {
+        let epochs: Vec<String> = kept.iter().map(|kept| kept.epoch.to_string()).collect();
+        return Err(Refusal::new(format!(
+            "epoch {} is not kept in {}. Kept are {}.",
+            args.epoch,
+            log.location(),
+            epochs.join(", ")
+        )));
+    }
+    // The newest may be damaged or deleted: that is what going back is for. Its number is not given twice.
+    let last = log.store().noted().unwrap_or(0).max(newest.epoch);
+    let old = log.newest().ok().flatten();
+    let mut new = log.read(args.epoch)?;
+    new.run = "checkpoint-rollback".to_owned();
+    write(&log, old.as_ref(), new, last, args.yes)
+}
+
+/// Locks the folder of one query that is there.
+fn lock(folder: &Path) -> Result<Arc<CheckpointLog>, Refusal> {
+    let folder = folder::one_query(folder)?;
+    // Nothing that is kept is removed, however much it is.
+    folder::lock(&folder, usize::MAX, true)
+}
+
+fn nothing(log: &CheckpointLog) -> Refusal {
+    Refusal::new(format!(
+        "nothing is committed in {}: there is no epoch to start from",
+        log.location()
+    ))
+}
+
+fn number(text: &str, what: &str) -> Result<i64, Refusal> {
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|number| *number >= 0)
+        .ok_or_else(|| Refusal::new(format!("{what}: write a whole number from 0, not `{text}`")))
+}
+
+/// Where a partition stands, to be changed.
+fn position<'c>(
+    checkpoint: &'c mut Checkpoint,
+    partition: &str,
+) -> Result<&'c mut Position, Refusal> {
+    let known: Vec<String> = sorted(checkpoint)
+        .iter()
+        .map(|cut| cut.partition.to_string())
+        .collect();
+    let mut found = checkpoint
+        .lanes
+        .iter_mut()
+        .flat_map(|lane| &mut lane.partitions)
+        .filter(|cut| cut.partition == partition);
+    match (found.next(), found.next()) {
+        (Some(cut), None) => Ok(&mut cut.position),
+        (Some(_), Some(_)) => Err(Refusal::new(format!(
+            "several inputs of the query have a partition `{partition}`: it is not clear which is meant"
+        ))),
+        (None, _) => Err(Refusal::new(format!(
+            "the query reads no partition `{partition}`. It reads {}.",
+            known.join(", ")
+        ))),
+    }
+}
+
+fn move_to(checkpoint: &mut Checkpoint, partition: &str, offset: i64) -> Result<(), Refusal> {
+    let position = position(checkpoint, partition)?;
+    match position {
+        Position::Number(_) => {
+            *position = Position::Number(offset);
+            Ok(())
+        }
+        Position::Token(_) => Err(Refusal::new(format!(
+            "`{partition}` does not count its positions with numbers, so it cannot be moved to one"
+        ))),
+    }
+}
+
+/// Steps over the record that the partition stands at.
+fn skip(checkpoint: &mut Checkpoint, place: &str, folder: &Path) -> Result<(), Refusal> {
+    let (partition, offset) = place.rsplit_once('@').ok_or_else(|| {
+        Refusal::new(format!(
+            "--skip {place}: write PARTITION@N, such as invoices/3@310"
+        ))
+    })?;
+    let offset = number(offset, &format!("--skip {place}"))?;
+    let position = position(checkpoint, partition)?;
+    if *position != Position::Number(offset) {
+        return Err(Refusal::new(format!(
+            "`{partition}` stands at {position}, not at {offset}, so the record {place} is not the next one. If all \
+             between is done or may be lost: thalweg checkpoint set {} --to-offset {partition}={}",
+            folder.display(),
+            offset.saturating_add(1)
+        )));
+    }
+    *position = Position::Number(offset.saturating_add(1));
+    Ok(())
+}
+
+/// Shows what changes against the newest checkpoint, asks, and writes the new epoch behind `last`.
+fn write(
+    log: &CheckpointLog,
+    old: Option<&Checkpoint>,
+    mut new: Checkpoint,
+    last: u64,
+    yes: bool,
+) -> Result<End, Refusal> {
+    let content = new.epoch;
+    new.epoch = last.saturating_add(1);
+    new.rewound = true;
+    console::text(&effect(old, &new, content));
+    if !yes {
+        match console::confirm(&format!("Write epoch {}?", new.epoch)) {
+            Some(true) => {}
+            Some(false) => {
+                console::line("Nothing was changed.");
+                return Ok(End::Refused);
+            }
+            None => {
+                return Err(Refusal::new(
+                    "nobody can be asked, because stdin is not a terminal: add --yes to write it. Nothing was changed.",
+                ));
+            }
+        }
+    }
+    new.committed_at = now();
+    log.commit(&new).map_err(|error| {
+        Refusal::new(format!(
+            "the new epoch cannot be written to {}: {error}. The query still stands where it stood.",
+            log.location()
+        ))
+    })?;
+    console::line(&format!(
+        "Epoch {} is written. The next start goes on from there.",
+        new.epoch
+    ));
+    Ok(End::Clean)
+}
+
+fn effect(old: Option<&Checkpoint>, new: &Checkpoint, content: u64) -> String {
+    let mut out = format!("job {}, query {}\n", new.job, new.query);
+    let from = old.map_or_else(
+        || "the newest epoch cannot be read".to_owned(),
+        |old| format!("epoch {}", old.epoch),
+    );
+    let _ = write!(out, "{from} → new epoch {}", new.epoch);
+    let moved = old.is_some_and(|old| old.epoch == content);
+    if !moved {
+        let committed = time(new.committed_at);
+        let _ = write!(
+            out,
+            " with what epoch {content} said (committed {committed})"
+        );
+    }
+    out.push('\n');
+    let same =
+        |a: &PartitionCut, b: &PartitionCut| a.input == b.input && a.partition == b.partition;
+    for cut in sorted(new) {
+        let (name, what, is) = (&cut.partition, word(new, cut), &cut.position);
+        let before = old.and_then(|old| old.partitions().find(|other| same(other, cut)));
+        let line = match before.map(|before| &before.position) {
+            None if old.is_none() => format!("{name}: {what} {is}"),
+            None => format!("{name}: {what} {is} (it was not read before)"),
+            Some(was) if was == is => format!("{name}: stays at {what} {was}"),
+            Some(was) => format!("{name}: {what} {was} → {is}{}", difference(was, is)),
+        };
+        let _ = writeln!(out, "  {line}");
+    }
+    for cut in old.map(sorted).unwrap_or_default() {
+        if !new.partitions().any(|other| same(other, cut)) {
+            let name = &cut.partition;
+            let _ = writeln!(
+                out,
+                "  {name}: found after epoch {content}, will be read from its beginning"
+            );
+        }
+    }
+    if moved && new.objects().next().is_some() {
+        out.push_str(
+            "  The state of the query stays as it is: what is read again is counted again.\n",
+        );
+    }
+    out
+}
+
+/// What moving a position does to its records, where positions are numbers.
+fn difference(was: &Position, is: &Position) -> String {
+    let (Position::Number(was), Position::Number(is)) = (was, is) else {
+        return String::new();
+    };
+    let records = |count: u64| {
+        if count == 1 {
+            "1 record".to_owned()
+        } else {
+            format!("up to {} records", grouped(count))
+        }
+    };
+    if is < was {
+        format!(", {} processed again", records(was.abs_diff(*is)))
+    } else {
+        format!(", {} skipped", records(was.abs_diff(*is)))
+    }
+}

@@ -1,0 +1,222 @@
+//! The command line: what the user may write, and the texts of `--help`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The exit codes, as the help shows them.
+const EXIT_CODES: &str = "\
+Exit codes: 0 ended cleanly; 1 something failed after the start; 2 refused before the first record was read (job file, \
+option, command line, checkpoint).";
+
+const EXAMPLES: &str = "\
+Try it without any server:
+  thalweg demo --seconds 5
+
+Run a job of your own on a file, and see what comes out:
+  thalweg run loyalty.sql --input invoices=sample.jsonl --output notification=-
+
+Check a job, then run it until Ctrl-C or SIGTERM:
+  thalweg check loyalty.sql --connect
+  thalweg run loyalty.sql
+
+Exit codes: 0 ended cleanly; 1 something failed after the start; 2 refused before the first record was read (job file, \
+option, command line, checkpoint).";
+
+/// A continuous-processing, low-latency stream engine: SQL jobs over Kafka, one actor per partition, nothing lost.
+#[derive(Debug, Parser)]
+#[command(name = "thalweg", version, propagate_version = false, after_help = EXAMPLES, max_term_width = 110)]
+#[command(
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) telemetry: Telemetry,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How the process speaks of itself on stderr.
+#[derive(Args, Debug)]
+pub(crate) struct Telemetry {
+    /// How log lines look on stderr.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace or off; also by module, as in `info,thalweg_engine=debug`.
+    /// Without it the environment's THALWEG_LOG, else info.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+}
+
+/// The look of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a job until Ctrl-C, SIGTERM, or the end of its inputs.
+    #[command(after_help = EXIT_CODES)]
+    Run(RunArgs),
+    /// Check a job and show its inputs, typed plans, outputs and settings.
+    Check(CheckArgs),
+    /// Run the job that comes with the program: made-up card payments, the suspicious ones on the screen.
+    Demo(DemoArgs),
+    /// Show the checkpoints of a job or a query, and where a restart would go on. Changes nothing.
+    Inspect(InspectArgs),
+    /// Move a stopped query: to a time, to offsets, over a record, or back to a kept epoch.
+    #[command(subcommand, arg_required_else_help = true)]
+    Checkpoint(CheckpointCommand),
+    /// List the SQL functions, each with an example; with a name, all about one.
+    Functions(FunctionsArgs),
+    /// Show the version.
+    Version,
+}
+
+/// What changes a job without touching its file.
+#[derive(Args, Debug, Default)]
+pub(crate) struct JobArgs {
+    /// The job file.
+    #[arg(value_name = "JOB.sql")]
+    pub(crate) job: PathBuf,
+    /// Give a setting a value, over every SET of that name; `query.name=value` for one query only.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Read JSON lines from a file in place of a table; `-` is stdin.
+    #[arg(long, value_name = "TABLE=FILE", value_parser = pair)]
+    pub(crate) input: Vec<(String, String)>,
+    /// Write JSON lines to a file in place of a table; `-` is stdout.
+    #[arg(long, value_name = "TABLE=FILE", value_parser = pair)]
+    pub(crate) output: Vec<(String, String)>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Where /metrics, /live and /ready are served; `off` for nowhere.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
+    pub(crate) http: String,
+    /// Begin anew where there is no checkpoint, although the Kafka group says that this query once had one.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// End all queries when one of them fails.
+    #[arg(long)]
+    pub(crate) fail_together: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Also ask the brokers: do they answer, are the topics there, may this user read and write them?
+    #[arg(long)]
+    pub(crate) connect: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Stop after this many seconds; without it on Ctrl-C.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) seconds: Option<u64>,
+    /// Where /metrics, /live and /ready are served; `off` for nowhere.
+    #[arg(long, value_name = "ADDRESS", default_value = "off")]
+    pub(crate) http: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InspectArgs {
+    /// A checkpointLocation, or the folder of one query in it.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckpointCommand {
+    /// Write a new epoch with other positions. The query must be stopped; the next start goes on from there.
+    Set(SetArgs),
+    /// Write a new epoch that says what a kept one said. The query must be stopped; nothing is deleted.
+    Rollback(RollbackArgs),
+}
+
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("move").required(true).multiple(true))]
+pub(crate) struct SetArgs {
+    /// The folder of one query: checkpointLocation/queryName.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Every partition to its first record at or after this time: `2026-01-31T12:00:00Z`, `2026-01-31 12:00` (UTC) or
+    /// milliseconds since 1970. Needs --job.
+    #[arg(long, value_name = "TIME", group = "move", requires = "job", conflicts_with_all = ["to_offset", "skip"])]
+    pub(crate) to_time: Option<String>,
+    /// One partition to this offset: the next record that is read.
+    #[arg(long, value_name = "PARTITION=N", group = "move", value_parser = pair)]
+    pub(crate) to_offset: Vec<(String, String)>,
+    /// Step over one record: the partition must stand exactly there.
+    #[arg(long, value_name = "PARTITION@N", group = "move")]
+    pub(crate) skip: Vec<String>,
+    /// The job file, whose broker is asked which offsets a time has.
+    #[arg(long, value_name = "JOB.sql")]
+    pub(crate) job: Option<PathBuf>,
+    /// Do not ask for confirmation.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RollbackArgs {
+    /// The folder of one query: checkpointLocation/queryName.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// The kept epoch to go back to; `thalweg inspect DIR` lists them.
+    #[arg(value_name = "N")]
+    pub(crate) epoch: u64,
+    /// Do not ask for confirmation.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FunctionsArgs {
+    /// A function's name, or a part of one.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+/// Splits `name=value`.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() && !value.is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_value_may_hold_an_equals_sign() {
+        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert!(pair("a").is_err());
+        assert!(pair("=b").is_err());
+    }
+}

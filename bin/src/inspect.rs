@@ -1,0 +1,305 @@
+//! `thalweg inspect`: the checkpoints there are and what a restart would do. Never locks or changes anything.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde::Serialize;
+use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
+use thalweg_engine::epoch::checkpoint_log::{CheckpointLog, Kept};
+use thalweg_engine::record::Position;
+
+use crate::cli::InspectArgs;
+use crate::console;
+use crate::duration::{ago, bytes, now, time};
+use crate::folder;
+use crate::refusal::{End, Refusal};
+
+/// `thalweg inspect`. Ends with 1 when a query could not be started from what lies there.
+///
+/// # Errors
+/// When there is nothing to inspect.
+pub(crate) fn inspect(args: &InspectArgs) -> Result<End, Refusal> {
+    let mut queries = Vec::new();
+    for folder in folder::queries(&args.folder)? {
+        queries.push(look(&folder)?);
+    }
+    if args.json {
+        let text = serde_json::to_string_pretty(&queries)
+            .map_err(|error| Refusal::new(format!("the report has no JSON form: {error}")))?;
+        console::line(&text);
+    } else {
+        let texts: Vec<String> = queries.iter().map(text).collect();
+        console::text(&texts.join("\n"));
+    }
+    let startable = queries.iter().all(|query| query.trouble.is_none());
+    Ok(if startable { End::Clean } else { End::Failed })
+}
+
+/// What lies in the folder of one query.
+#[derive(Serialize)]
+struct Report {
+    folder: String,
+    /// The process that has it.
+    in_use_by: Option<u32>,
+    newest: Option<Newest>,
+    /// Why a start would be refused.
+    trouble: Option<String>,
+    /// Kept epochs, oldest first.
+    epochs: Vec<EpochReport>,
+    state_objects: usize,
+    state_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Newest {
+    job: String,
+    query: String,
+    checkpoint: String,
+    run: String,
+    epoch: u64,
+    committed_at: String,
+    age_seconds: i64,
+    rewound: bool,
+    /// Where a restart goes on.
+    partitions: Vec<PartitionReport>,
+}
+
+#[derive(Serialize)]
+struct PartitionReport {
+    input: String,
+    partition: String,
+    position: Position,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watermark: Option<String>,
+    ended: bool,
+    /// What its source calls a position.
+    #[serde(skip)]
+    word: &'static str,
+}
+
+#[derive(Serialize)]
+struct EpochReport {
+    epoch: u64,
+    bytes: u64,
+    written_at: String,
+    #[serde(skip)]
+    age: i64,
+    /// Why it cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<String>,
+}
+
+fn look(folder: &Path) -> Result<Report, Refusal> {
+    let log = folder::look(folder);
+    let now = now();
+    let kept = log.list()?;
+    let (newest, trouble) = match newest(&log) {
+        Ok(newest) => (newest, None),
+        Err(trouble) => (None, Some(trouble)),
+    };
+    let epochs = kept
+        .iter()
+        .map(|kept| EpochReport {
+            epoch: kept.epoch,
+            bytes: kept.size,
+            written_at: time(kept.at),
+            age: now - kept.at,
+            damage: damage(&log, kept),
+        })
+        .collect();
+    let state = log.store().list("state").unwrap_or_default();
+    Ok(Report {
+        folder: folder.display().to_string(),
+        in_use_by: folder::holder(folder),
+        newest: newest.map(|checkpoint| describe(&checkpoint, now)),
+        trouble,
+        epochs,
+        state_objects: state.len(),
+        state_bytes: state.iter().map(|entry| entry.size).sum(),
+    })
+}
+
+/// The newest checkpoint. A job that runs beside may remove an old epoch or commit a new one between two looks.
+fn newest(log: &CheckpointLog) -> Result<Option<Checkpoint>, String> {
+    let mut last = String::new();
+    for _ in 0..3 {
+        match log.newest() {
+            Ok(newest) => return Ok(newest),
+            Err(failure) => last = failure.message,
+        }
+    }
+    Err(last)
+}
+
+fn damage(log: &CheckpointLog, kept: &Kept) -> Option<String> {
+    let failure = log.read(kept.epoch).err()?;
+    // An epoch that the running job has removed since is no damage.
+    let there = log
+        .list()
+        .is_ok_and(|all| all.iter().any(|other| other.epoch == kept.epoch));
+    there.then_some(failure.message)
+}
+
+fn describe(checkpoint: &Checkpoint, now: i64) -> Newest {
+    Newest {
+        job: checkpoint.job.clone(),
+        query: checkpoint.query.clone(),
+        checkpoint: checkpoint.checkpoint.clone(),
+        run: checkpoint.run.clone(),
+        epoch: checkpoint.epoch,
+        committed_at: time(checkpoint.committed_at),
+        age_seconds: (now - checkpoint.committed_at) / 1_000_000,
+        rewound: checkpoint.rewound,
+        partitions: sorted(checkpoint)
+            .into_iter()
+            .map(|cut| PartitionReport {
+                input: cut.input.to_string(),
+                partition: cut.partition.to_string(),
+                position: cut.position.clone(),
+                watermark: cut.watermark.map(time),
+                ended: cut.ended,
+                word: word(checkpoint, cut),
+            })
+            .collect(),
+    }
+}
+
+/// Partitions by input, then by name, numbers in the order of numbers.
+pub(crate) fn sorted(checkpoint: &Checkpoint) -> Vec<&PartitionCut> {
+    let mut partitions: Vec<&PartitionCut> = checkpoint.partitions().collect();
+    partitions.sort_by_key(|cut| {
+        let (name, number) = cut
+            .partition
+            .rsplit_once('/')
+            .and_then(|(name, number)| Some((name, number.parse::<u64>().ok()?)))
+            .unwrap_or((&cut.partition, 0));
+        (cut.input.as_str(), name, number)
+    });
+    partitions
+}
+
+/// What the source of a partition calls a position.
+pub(crate) fn word(checkpoint: &Checkpoint, cut: &PartitionCut) -> &'static str {
+    let connector = checkpoint
+        .plan
+        .get("inputs")
+        .and_then(|inputs| inputs.get(cut.input.as_str()))
+        .and_then(|input| input.get("connector"))
+        .and_then(serde_json::Value::as_str);
+    match connector {
+        Some("kafka") => "offset",
+        _ => "position",
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut out = format!("{}\n", report.folder);
+    if let Some(newest) = &report.newest {
+        let _ = writeln!(out, "  job       {}, query {}", newest.job, newest.query);
+    }
+    if let Some(pid) = report.in_use_by {
+        let _ = writeln!(out, "  in use    by the process {pid}");
+    }
+    if let (Some(newest), Some(last)) = (&report.newest, report.epochs.last()) {
+        let _ = writeln!(
+            out,
+            "  newest    epoch {}, committed {} ago ({}), {}{}",
+            newest.epoch,
+            ago(newest.age_seconds * 1_000_000),
+            newest.committed_at,
+            bytes(last.bytes),
+            if newest.rewound {
+                ", written by a checkpoint command"
+            } else {
+                ""
+            }
+        );
+    }
+    kept(&report.epochs, &mut out);
+    if report.state_objects > 0 {
+        let _ = writeln!(
+            out,
+            "  state     {} objects, {}",
+            report.state_objects,
+            bytes(report.state_bytes)
+        );
+    }
+    for epoch in &report.epochs {
+        if let Some(damage) = &epoch.damage
+            && report.trouble.as_ref() != Some(damage)
+        {
+            let _ = writeln!(out, "  damaged   epoch {}: {damage}", epoch.epoch);
+        }
+    }
+    match (&report.newest, &report.trouble) {
+        (_, Some(trouble)) => {
+            let _ = writeln!(out, "  a start would be refused: {trouble}");
+        }
+        (Some(newest), None) if newest.partitions.is_empty() => {
+            let _ = writeln!(out, "  a restart has no partition to go on with");
+        }
+        (Some(newest), None) => {
+            let _ = writeln!(out, "  a restart goes on");
+            for partition in &newest.partitions {
+                let _ = writeln!(out, "    {}", goes_on(partition));
+            }
+        }
+        (None, None) => {
+            let _ = writeln!(
+                out,
+                "  nothing is committed: a start begins as the job's options say"
+            );
+        }
+    }
+    out
+}
+
+fn goes_on(partition: &PartitionReport) -> String {
+    let PartitionReport {
+        partition: name,
+        position,
+        word,
+        ..
+    } = partition;
+    let mut line = if partition.ended {
+        format!("at {name} not at all: it has ended ({word} {position})")
+    } else {
+        format!("at {name} from {word} {position}")
+    };
+    if let Some(watermark) = &partition.watermark {
+        let _ = write!(line, ", watermark {watermark}");
+    }
+    line
+}
+
+/// The kept epochs on a few lines: runs of numbers, with the age of the oldest of each.
+fn kept(epochs: &[EpochReport], out: &mut String) {
+    let mut stretches: Vec<(&EpochReport, &EpochReport)> = Vec::new();
+    for epoch in epochs {
+        match stretches.last_mut() {
+            Some((_, last)) if last.epoch + 1 == epoch.epoch => *last = epoch,
+            _ => stretches.push((epoch, epoch)),
+        }
+    }
+    let shown: Vec<String> = stretches
+        .iter()
+        .rev()
+        .map(|(first, last)| {
+            let numbers = if first.epoch == last.epoch {
+                first.epoch.to_string()
+            } else {
+                format!("{}..{}", first.epoch, last.epoch)
+            };
+            format!("{numbers} ({} ago)", ago(first.age))
+        })
+        .collect();
+    let count = epochs.len();
+    let noun = if count == 1 { "epoch" } else { "epochs" };
+    let lines: Vec<String> = shown.chunks(6).map(|chunk| chunk.join(", ")).collect();
+    let _ = writeln!(
+        out,
+        "  kept      {count} {noun}{}{}",
+        if count == 0 { "" } else { ": " },
+        lines.join(",\n            ")
+    );
+}

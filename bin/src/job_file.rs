@@ -1,0 +1,85 @@
+//! The job file: from a path and the command line to a checked job.
+
+use std::fs;
+use std::path::Path;
+
+use thalweg_operators::sql::{self, Job, Overrides};
+
+use crate::cli::JobArgs;
+use crate::refusal::Refusal;
+
+/// Longest job file, in bytes: more is surely the wrong file.
+const JOB_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// A job and its name.
+pub(crate) struct Loaded {
+    /// `jobName`, or the file's name without `.sql`.
+    pub(crate) name: String,
+    /// What the user calls it in messages.
+    pub(crate) file: String,
+    /// The job.
+    pub(crate) job: Job,
+}
+
+/// Reads and checks the job of the command line.
+///
+/// # Errors
+/// When the file cannot be read, or for the first thing that is wrong in it: line, column, the line with a caret, advice.
+pub(crate) fn load(args: &JobArgs, offline: bool) -> Result<Loaded, Refusal> {
+    let overrides = Overrides {
+        set: args.set.clone(),
+        inputs: args.input.clone(),
+        outputs: args.output.clone(),
+        offline,
+    };
+    let text = read(&args.job)?;
+    check(&args.job, &text, &overrides)
+}
+
+/// Checks a job whose text is at hand.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn check(path: &Path, text: &str, overrides: &Overrides) -> Result<Loaded, Refusal> {
+    let file = path.display().to_string();
+    let environment = |name: &str| std::env::var(name).ok();
+    let job = sql::load(text, overrides, &environment)
+        .map_err(|error| Refusal::new(error.render(&file, text)))?;
+    let name = match &job.name {
+        Some(name) => name.clone(),
+        None => path.file_stem().map_or_else(
+            || "job".to_owned(),
+            |stem| stem.to_string_lossy().into_owned(),
+        ),
+    };
+    Ok(Loaded { name, file, job })
+}
+
+fn read(path: &Path) -> Result<String, Refusal> {
+    let shown = path.display();
+    let unreadable = |error: std::io::Error| {
+        Refusal::new(format!("the job file {shown} cannot be read: {error}"))
+    };
+    let about = fs::metadata(path).map_err(unreadable)?;
+    if about.is_dir() {
+        return Err(Refusal::new(format!(
+            "{shown} is a folder; give a job file"
+        )));
+    }
+    if about.len() > JOB_BYTES_MAX {
+        return Err(Refusal::new(format!(
+            "{shown} has {} bytes; a job file has at most {JOB_BYTES_MAX}. Is it the right file?",
+            about.len()
+        )));
+    }
+    let bytes = fs::read(path).map_err(unreadable)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..valid]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
+        Refusal::new(format!("{shown}:{line}: the job file is not UTF-8 text"))
+    })
+}

@@ -1,0 +1,46 @@
+//! How a command ends, and the exit codes that say so.
+
+use std::process::ExitCode;
+
+use thalweg_engine::error::Failure;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// As it should: 0.
+    Clean,
+    /// Something failed after the start: 1.
+    Failed,
+    /// Refused before the first record was read; it was said already: 2.
+    Refused,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        match end {
+            End::Clean => Self::SUCCESS,
+            End::Failed => Self::from(1),
+            End::Refused => Self::from(2),
+        }
+    }
+}
+
+/// Something that the user must mend before anything can begin. Holds no secret.
+#[derive(Debug)]
+pub(crate) struct Refusal(String);
+
+impl Refusal {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self(failure.message)
+    }
+}

@@ -1,0 +1,323 @@
+//! Runs a job: opens the checkpoint folders, starts the queries, waits for their end or for a signal.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tempfile::TempDir;
+use thalweg_engine::error::{Failure, Remedy};
+use thalweg_engine::metrics::Metrics;
+use thalweg_engine::query::{Host, Query};
+use thalweg_engine::status::QueryStatus;
+use thalweg_engine::workers::Workers;
+use thalweg_operators::plan;
+use thalweg_operators::sql::Job;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::cli::RunArgs;
+use crate::console;
+use crate::folder;
+use crate::http::{self, Http, Pulses};
+use crate::job_file;
+use crate::refusal::{End, Refusal};
+use crate::stop::{self, Signals};
+use crate::wiring::{self, Wired};
+
+/// Lanes are dealt over at most so many threads; more would cost memory before they save time.
+const ARBITERS_MAX: usize = 8;
+
+/// Blocking calls of a thread that may be under way at once: opening clients, writing checkpoints.
+const BLOCKING_MAX: usize = 64;
+
+/// How often to look whether somebody still reads what goes to a pipe.
+const READER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A job with all that the command line says of its run.
+pub(crate) struct Launch {
+    /// The job's name.
+    pub(crate) name: String,
+    /// The job.
+    pub(crate) job: Job,
+    /// Where HTTP is served.
+    pub(crate) http: Option<Http>,
+    /// `--fresh`.
+    pub(crate) fresh: bool,
+    /// `--fail-together`.
+    pub(crate) fail_together: bool,
+    /// When to stop by itself.
+    pub(crate) until: Option<Duration>,
+}
+
+/// What a run leaves behind.
+pub(crate) struct Finished {
+    /// How it ended.
+    pub(crate) end: End,
+    /// Its queries with their counts.
+    pub(crate) queries: Vec<Arc<QueryStatus>>,
+}
+
+/// `thalweg run`.
+///
+/// # Errors
+/// When something must be mended before anything can begin.
+pub(crate) fn run(args: &RunArgs) -> Result<End, Refusal> {
+    let loaded = job_file::load(&args.job, false)?;
+    let finished = live(Launch {
+        name: loaded.name,
+        job: loaded.job,
+        http: http::listen(&args.http)?,
+        fresh: args.fresh,
+        fail_together: args.fail_together,
+        until: None,
+    })?;
+    stop::leave(finished.end)
+}
+
+/// A query that is ready to start, with what the end of the process needs to know of it.
+struct Ready {
+    query: Query,
+    /// Whether it writes to stdout.
+    shows: bool,
+}
+
+/// Lives until all queries have ended.
+///
+/// # Errors
+/// When something must be mended before anything can begin.
+pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
+    let metrics = Metrics::new();
+    // Removed when the queries have ended.
+    let mut temporary = None;
+    let host = Host {
+        arbiters: Vec::new(),
+        workers: Workers::pool(),
+    };
+    let mut ready = Vec::new();
+    for query in launch.job.queries {
+        ready.push(open(
+            &launch.name,
+            query,
+            launch.fresh,
+            &metrics,
+            &host,
+            &mut temporary,
+        )?);
+    }
+    let statuses: Vec<Arc<QueryStatus>> = ready
+        .iter()
+        .map(|ready| Arc::clone(&ready.query.status))
+        .collect();
+    let system = System::with_tokio_rt(|| {
+        #[allow(clippy::expect_used)]
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_MAX)
+            .build()
+            .expect("the system gives a process its event queue")
+    });
+    let shows: Vec<bool> = ready.iter().map(|ready| ready.shows).collect();
+    let job = launch.name;
+    let seen = statuses.clone();
+    let results = system.block_on(async move {
+        let signals = Signals::listen()?;
+        let arbiters = arbiters();
+        let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
+        let (stop, stopped) = watch::channel(false);
+        let mut running = JoinSet::new();
+        for (index, mut ready) in ready.into_iter().enumerate() {
+            ready.query.host.arbiters.clone_from(&handles);
+            let stopped = stopped.clone();
+            running.spawn_local(async move { (index, ready.query.run(stopped).await) });
+        }
+        let queries = seen.len();
+        tracing::info!(
+            "job {job} started with {queries} {}",
+            if queries == 1 { "query" } else { "queries" }
+        );
+        let pulses = Pulses::start(&handles);
+        if let Some(http) = launch.http {
+            http.serve(&metrics, seen.clone(), pulses);
+        }
+        let watched = Watched {
+            stop,
+            signals,
+            until: launch.until,
+            fail_together: launch.fail_together,
+            shows,
+        };
+        let results = watched.wait(running, seen.len()).await;
+        for arbiter in arbiters {
+            arbiter.stop();
+        }
+        Ok::<_, Refusal>(results)
+    })?;
+    drop(temporary);
+    Ok(Finished {
+        end: judge(&results, &statuses),
+        queries: statuses,
+    })
+}
+
+/// Threads for lanes. On a single core the main thread does it all.
+fn arbiters() -> Vec<Arbiter> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if cores == 1 {
+        return Vec::new();
+    }
+    (0..cores.min(ARBITERS_MAX))
+        .map(|_| Arbiter::new())
+        .collect()
+}
+
+/// Opens the checkpoint folder of one query and wires it.
+fn open(
+    job: &str,
+    query: plan::Query,
+    fresh: bool,
+    metrics: &Metrics,
+    host: &Host,
+    temporary: &mut Option<TempDir>,
+) -> Result<Ready, Refusal> {
+    let given = &query.settings;
+    let location = match (&given.checkpoint_location, query.temporary) {
+        (Some(location), false) => Path::new(location).to_owned(),
+        (None, false) => {
+            return Err(Refusal::new(format!(
+                "the query `{}` has no checkpointLocation: add SET checkpointLocation = '...' above it",
+                query.name
+            )));
+        }
+        (_, true) => {
+            let folder = match temporary.take() {
+                Some(folder) => folder,
+                None => TempDir::with_prefix("thalweg-").map_err(|error| {
+                    Refusal::new(format!(
+                        "no temporary folder for checkpoints can be made: {error}. Set TMPDIR to a folder that this \
+                         user may write."
+                    ))
+                })?,
+            };
+            temporary.insert(folder).path().to_owned()
+        }
+    };
+    let log = folder::lock(
+        &location.join(&query.name),
+        given.checkpoints_kept,
+        given.checkpoint_history,
+    )?;
+    let context = wiring::context(job, &query, fresh, log.location());
+    let settings = wiring::settings(&query);
+    let output = query.output();
+    let shows = output.connector == "console"
+        || output.connector == "file" && output.options.get("path") == Some("-");
+    let status = Arc::new(QueryStatus::new(&query.name, metrics.query(&query.name)));
+    Ok(Ready {
+        query: Query {
+            job: job.to_owned(),
+            name: query.name.clone(),
+            plan: Arc::new(Wired::new(query, context)),
+            settings,
+            log,
+            host: host.clone(),
+            status,
+        },
+        shows,
+    })
+}
+
+/// What may end a job.
+struct Watched {
+    stop: watch::Sender<bool>,
+    signals: Signals,
+    until: Option<Duration>,
+    fail_together: bool,
+    /// By query: whether it writes to stdout.
+    shows: Vec<bool>,
+}
+
+type Results = Vec<Result<(), Failure>>;
+
+impl Watched {
+    /// Waits until every query has ended.
+    async fn wait(
+        mut self,
+        mut running: JoinSet<(usize, Result<(), Failure>)>,
+        queries: usize,
+    ) -> Results {
+        // A query that panicked has not said how it ended.
+        let mut results: Results = vec![Err(Failure::end("the query panicked: a bug")); queries];
+        let (until, endless) = (self.until.unwrap_or_default(), self.until.is_none());
+        let until = actix::clock::sleep(until);
+        tokio::pin!(until);
+        let mut reader = actix::clock::interval(READER_INTERVAL);
+        let watching = self.shows.contains(&true) && console::is_pipe();
+        loop {
+            tokio::select! {
+                ended = running.join_next() => match ended {
+                    None => return results,
+                    Some(Ok((index, result))) => {
+                        let ended = self.ended(index, result);
+                        if ended.is_err() && self.fail_together {
+                            tracing::info!("ending the other queries, as --fail-together says");
+                            self.stop.send_replace(true);
+                        }
+                        results[index] = ended;
+                    }
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "a query ended without a word: a bug");
+                        if self.fail_together {
+                            self.stop.send_replace(true);
+                        }
+                    }
+                },
+                name = self.signals.next() => {
+                    if *self.stop.borrow() {
+                        tracing::warn!("{name} again: ending at once, the next start repeats what came after the newest checkpoint");
+                        stop::leave(End::Failed);
+                    }
+                    tracing::info!("{name}: reading stops, the last epoch is being committed; once more to end at once");
+                    self.stop.send_replace(true);
+                }
+                () = &mut until, if !endless && !*self.stop.borrow() => {
+                    self.stop.send_replace(true);
+                }
+                _ = reader.tick(), if watching && !*self.stop.borrow() => {
+                    if console::closed() {
+                        tracing::debug!("nobody reads stdout any more");
+                        self.stop.send_replace(true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A query that cannot write because its reader has gone (`| head`) has ended well.
+    fn ended(&self, index: usize, result: Result<(), Failure>) -> Result<(), Failure> {
+        match result {
+            Err(_) if self.shows[index] && console::is_pipe() && console::closed() => Ok(()),
+            result => result,
+        }
+    }
+}
+
+/// The exit code: 2 where every query was refused before its first record.
+fn judge(results: &Results, statuses: &[Arc<QueryStatus>]) -> End {
+    if results.iter().all(Result::is_ok) {
+        return End::Clean;
+    }
+    let refused = |result: &Result<(), Failure>| {
+        result
+            .as_ref()
+            .is_err_and(|failure| failure.remedy == Remedy::Refuse)
+    };
+    let untouched = statuses
+        .iter()
+        .all(|status| status.metrics().records_in.get() == 0);
+    if untouched && results.iter().all(refused) {
+        End::Refused
+    } else {
+        End::Failed
+    }
+}

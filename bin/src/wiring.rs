@@ -1,0 +1,300 @@
+//! From the plan of a query to what the engine runs: places of steps, clients of a run, dead letters, settings.
+
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+use thalweg_engine::error::{Failure, RecordError};
+use thalweg_engine::flow::partition::{DeadLetters, OnError};
+use thalweg_engine::flow::pipeline::{Step, Target};
+use thalweg_engine::query::{Input, Opened, Plan, Settings};
+use thalweg_engine::record::Record;
+use thalweg_engine::row::{Row, Value};
+use thalweg_engine::sink::Sink;
+use thalweg_engine::source::Source;
+use thalweg_operators::plan::{self, Query};
+use thalweg_operators::sql::settings::{OnError as Policy, Trigger};
+use thalweg_operators::table::OpenContext;
+
+/// A query's plan as the engine asks for it.
+pub(crate) struct Wired {
+    query: Query,
+    context: OpenContext,
+}
+
+impl Wired {
+    /// Wires a query; `context` holds what is the same for all its runs.
+    pub(crate) fn new(query: Query, context: OpenContext) -> Self {
+        Self { query, context }
+    }
+
+    fn policy(&self, context: &OpenContext) -> Result<OnError, Failure> {
+        Ok(match self.query.settings.on_error {
+            Policy::Fail => OnError::Fail,
+            Policy::Skip => OnError::Skip,
+            Policy::DeadLetter => {
+                let sink = self.query.dead_letters(context)?.ok_or_else(|| {
+                    Failure::refuse("onError is 'deadLetter', and there is no deadLetterTable")
+                })?;
+                let (job, query) = (context.job.clone(), context.query.clone());
+                let show = self.query.settings.show_records;
+                OnError::DeadLetter(DeadLetters {
+                    sink,
+                    row: Arc::new(move |record, error| {
+                        dead_letter(&job, &query, show, record, error)
+                    }),
+                })
+            }
+        })
+    }
+}
+
+/// Closes what was opened when the rest cannot be.
+struct Opening {
+    sources: Vec<Arc<dyn Source>>,
+    sinks: Vec<Arc<dyn Sink>>,
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        for source in &self.sources {
+            source.close();
+        }
+        for sink in &self.sinks {
+            sink.close();
+        }
+    }
+}
+
+impl Plan for Wired {
+    fn open(&self, run: &str) -> Result<Opened, Failure> {
+        let context = OpenContext {
+            run: run.to_owned(),
+            ..self.context.clone()
+        };
+        let mut opening = Opening {
+            sources: Vec::new(),
+            sinks: Vec::new(),
+        };
+        let sink = self.query.sink(&context)?;
+        opening.sinks.push(Arc::clone(&sink));
+        let on_error = self.policy(&context)?;
+        if let OnError::DeadLetter(dead) = &on_error {
+            opening.sinks.push(Arc::clone(&dead.sink));
+        }
+        let places = Places::of(&self.query);
+        let mut inputs = Vec::new();
+        for (place, source) in self.query.sources(&context)? {
+            opening.sources.push(Arc::clone(&source));
+            inputs.push(Input {
+                name: self.query.steps[place].name.clone(),
+                entry: places.target(self.query.steps[place].to),
+                source,
+            });
+        }
+        opening.sources.clear();
+        opening.sinks.clear();
+        Ok(Opened {
+            inputs,
+            sink,
+            on_error,
+        })
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        let places = Places::of(&self.query);
+        let mut steps: Vec<Step> = self.query.lane().steps.into_iter().flatten().collect();
+        for step in &mut steps {
+            step.to = places.target(step.to);
+        }
+        steps
+    }
+
+    fn gathers(&self) -> bool {
+        self.query.gather()
+    }
+
+    fn identity(&self) -> serde_json::Value {
+        self.query.identity()
+    }
+
+    fn compare(&self, old: &serde_json::Value) -> Result<(), String> {
+        plan::compare(old, &self.query.identity())
+    }
+}
+
+/// Inputs are steps of a plan but no operators of a pipeline, so the places behind them move up.
+struct Places(Vec<usize>);
+
+impl Places {
+    fn of(query: &Query) -> Self {
+        let inputs: Vec<usize> = query.inputs().map(|(place, _)| place).collect();
+        Self(
+            (0..query.steps.len())
+                .map(|place| place - inputs.iter().filter(|input| **input < place).count())
+                .collect(),
+        )
+    }
+
+    fn target(&self, target: Target) -> Target {
+        match target {
+            Target::Writer => Target::Writer,
+            Target::Step { step, input } => Target::Step {
+                step: self.0.get(step).copied().unwrap_or(step),
+                input,
+            },
+        }
+    }
+}
+
+/// How a query runs.
+pub(crate) fn settings(query: &Query) -> Settings {
+    let given = &query.settings;
+    Settings {
+        checkpoint_interval: given.checkpoint_interval,
+        checkpoints_kept: given.checkpoints_kept,
+        checkpoint_history: given.checkpoint_history,
+        epoch_timeout: given.epoch_timeout,
+        open_epochs_max: given.open_epochs_max,
+        stop_timeout: given.stop_timeout,
+        restarts_max: given
+            .restarts_max
+            .map(|max| u32::try_from(max).unwrap_or(u32::MAX)),
+        trigger: query.interval(),
+        bounded: matches!(given.trigger, Trigger::Once | Trigger::AvailableNow),
+        show_records: given.show_records,
+        partition_metrics: given.partition_metrics,
+        ..Settings::default()
+    }
+}
+
+/// What connectors know of all runs of a query.
+pub(crate) fn context(job: &str, query: &Query, fresh: bool, checkpoint: String) -> OpenContext {
+    OpenContext {
+        job: job.to_owned(),
+        query: query.name.clone(),
+        run: String::new(),
+        temporary: query.temporary,
+        fresh,
+        checkpoint,
+        delivery_timeout: query.settings.delivery_timeout,
+        trigger_interval: query.interval(),
+    }
+}
+
+/// A failed record as a row of the dead-letter table: key, value and headers as they were, and headers that say where
+/// it came from and why it failed.
+fn dead_letter(job: &str, query: &str, show: bool, record: &Record, error: &RecordError) -> Row {
+    let raw = record.raw.as_deref();
+    let bytes =
+        |bytes: Option<&[u8]>| bytes.map_or(Value::Null, |bytes| Value::Binary(bytes.into()));
+    let meta = &record.meta;
+    let (topic, partition) = meta
+        .partition
+        .name
+        .rsplit_once('/')
+        .unwrap_or((&meta.partition.input, &meta.partition.name));
+    let origin = format!("v1;{job};{query};{topic};{partition};{};0", meta.position);
+    let reason = match &error.content {
+        Some(content) if show => format!("{}: {content}", error.reason),
+        _ => error.reason.to_string(),
+    };
+    let header = |name: SmolStr, value: Option<&[u8]>| {
+        Value::Struct(Arc::from([Value::String(name), bytes(value)]))
+    };
+    let mut headers: Vec<Value> = raw
+        .map(thalweg_engine::record::Raw::headers)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, value)| header(name, value.as_deref()))
+        .collect();
+    let mut add =
+        |name, value: &str| headers.push(header(SmolStr::new_static(name), Some(value.as_bytes())));
+    add("thalweg-origin", &origin);
+    if let Some(time) = meta.record_time {
+        add("thalweg-timestamp", &(time / 1_000).to_string());
+    }
+    add("thalweg-error-class", error.class.name());
+    add("thalweg-error", &reason);
+    [
+        bytes(raw.and_then(|raw| raw.key())),
+        bytes(raw.and_then(|raw| raw.value())),
+        Value::Array(headers.into()),
+    ]
+    .into_iter()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use thalweg_engine::record::{Body, Partition, Position, Raw, RecordMeta};
+
+    use super::*;
+
+    struct Invoice;
+
+    impl Raw for Invoice {
+        fn key(&self) -> Option<&[u8]> {
+            Some(b"b-1")
+        }
+        fn value(&self) -> Option<&[u8]> {
+            None
+        }
+        fn headers(&self) -> Vec<(SmolStr, Option<Vec<u8>>)> {
+            vec![("trace".into(), Some(b"7".to_vec()))]
+        }
+    }
+
+    fn letter(show: bool) -> Row {
+        let record = Record {
+            meta: RecordMeta {
+                partition: Arc::new(Partition {
+                    input: "invoices".into(),
+                    name: "in/voices/3".into(),
+                }),
+                position: Position::Number(310),
+                record_time: Some(1_700_000_000_123_000),
+                event_time: None,
+                taken_at: 0,
+                taken: Instant::now(),
+            },
+            next: Position::Number(311),
+            body: Body::Row(Row::default()),
+            size: 0,
+            raw: Some(Box::new(Invoice)),
+        };
+        let error = RecordError::decode("not JSON").with_content("{secret");
+        dead_letter("loyalty", "notification", show, &record, &error)
+    }
+
+    fn text(value: &Value) -> String {
+        match value {
+            Value::String(text) => text.to_string(),
+            Value::Binary(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Value::Struct(parts) => parts.iter().map(text).collect::<Vec<_>>().join("="),
+            Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join("\n"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_dead_letter_keeps_the_record_and_says_where_and_why() {
+        let row = letter(false);
+        assert_eq!((text(&row[0]).as_str(), &row[1]), ("b-1", &Value::Null));
+        assert_eq!(
+            text(&row[2]),
+            "trace=7\n\
+             thalweg-origin=v1;loyalty;notification;in/voices;3;310;0\n\
+             thalweg-timestamp=1700000000123\n\
+             thalweg-error-class=decode\n\
+             thalweg-error=not JSON"
+        );
+    }
+
+    #[test]
+    fn content_of_a_record_is_quoted_only_when_the_job_says_so() {
+        assert!(!text(&letter(false)[2]).contains("secret"));
+        assert!(text(&letter(true)[2]).ends_with("thalweg-error=not JSON: {secret"));
+    }
+}

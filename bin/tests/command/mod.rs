@@ -1,0 +1,94 @@
+//! The built command, run as a user runs it.
+
+#![allow(dead_code, unreachable_pub)]
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What a command said and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+/// The command, not yet started.
+pub fn thalweg(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
+    command
+        .args(arguments)
+        .env_remove("THALWEG_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command to its end, with nothing on stdin.
+pub fn run(arguments: &[&str]) -> Said {
+    run_with(arguments, "")
+}
+
+/// Runs a command to its end with this on stdin.
+pub fn run_with(arguments: &[&str], stdin: &str) -> Said {
+    let mut child = thalweg(arguments).stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    // A command that does not read its stdin may be gone already.
+    let _ = input.write_all(stdin.as_bytes());
+    drop(input);
+    ended(child)
+}
+
+/// What a started command says until its end, which must come within a minute.
+pub fn ended(mut child: Child) -> Said {
+    let reader = |from: Option<Box<dyn Read + Send>>| {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            if let Some(mut from) = from {
+                from.read_to_end(&mut bytes).unwrap();
+            }
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    };
+    let out = reader(child.stdout.take().map(|out| Box::new(out) as _));
+    let err = reader(child.stderr.take().map(|err| Box::new(err) as _));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!(
+                "the command did not end: {}{}",
+                out.join().unwrap(),
+                err.join().unwrap()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    Said {
+        code: status.code().unwrap_or(-1),
+        out: out.join().unwrap(),
+        err: err.join().unwrap(),
+    }
+}
+
+/// Sends SIGTERM.
+pub fn terminate(child: &Child) {
+    let pid = i32::try_from(child.id()).unwrap();
+    // SAFETY: a signal to a child that is not yet waited for, so its id is still its own.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+}
+
+/// Asks again until it is so, at most 20 seconds.
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

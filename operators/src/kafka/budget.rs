@@ -1,0 +1,120 @@
+//! `maxOffsetsPerTrigger`: a bucket of records that all partitions of an input share.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// How often a continuous bucket is filled.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// Records that may still be taken. Filled by the input's thread, emptied by its readers.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    left: AtomicI64,
+    /// Records per `interval`.
+    quota: u64,
+    /// The time over which the quota is spread or, with a trigger, after which it is given anew.
+    interval: Duration,
+    continuous: bool,
+}
+
+impl Budget {
+    /// A bucket of `quota` records per trigger interval, or per second when there is none.
+    pub(crate) fn new(quota: u64, trigger: Option<Duration>) -> Self {
+        let trigger = trigger.filter(|interval| !interval.is_zero());
+        let budget = Self {
+            left: AtomicI64::new(0),
+            quota,
+            interval: trigger.unwrap_or(Duration::from_secs(1)),
+            continuous: trigger.is_none(),
+        };
+        if trigger.is_some() {
+            budget.left.store(budget.whole(), Ordering::Relaxed);
+        }
+        budget
+    }
+
+    fn whole(&self) -> i64 {
+        i64::try_from(self.quota).unwrap_or(i64::MAX)
+    }
+
+    /// How long to wait between two calls of [`Budget::fill`].
+    pub(crate) fn period(&self) -> Duration {
+        if self.continuous {
+            SLICE
+        } else {
+            self.interval
+        }
+    }
+
+    /// The time since the last call was `elapsed`: gives what has become due and says whether readers may go on. A
+    /// continuous bucket never holds more than one second's records.
+    pub(crate) fn fill(&self, elapsed: Duration, carried: &mut f64) -> bool {
+        if !self.continuous {
+            self.left.store(self.whole(), Ordering::Release);
+            return true;
+        }
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+        let due = {
+            let exact = self.quota as f64 * elapsed.as_secs_f64() + *carried;
+            let whole = exact.floor();
+            *carried = (exact - whole).clamp(0.0, 1.0);
+            whole as i64
+        };
+        let limit = self.whole();
+        self.left
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+                Some(left.saturating_add(due).min(limit))
+            })
+            .is_ok_and(|before| before.saturating_add(due) > 0)
+    }
+
+    /// Takes one record, if one is left.
+    pub(crate) fn take(&self) -> bool {
+        self.left
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+                (left > 0).then(|| left - 1)
+            })
+            .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(budget: &Budget) -> u64 {
+        let mut count = 0;
+        while budget.take() {
+            count += 1;
+        }
+        count
+    }
+
+    #[test]
+    fn a_continuous_bucket_gives_its_quota_per_second_and_loses_no_fraction() {
+        let budget = Budget::new(30, None);
+        let mut carried = 0.0;
+        let mut all = 0;
+        for _ in 0..200 {
+            budget.fill(Duration::from_millis(50), &mut carried);
+            all += taken(&budget);
+        }
+        assert!((299..=300).contains(&all), "{all}");
+    }
+
+    #[test]
+    fn a_continuous_bucket_holds_one_second_at_most() {
+        let budget = Budget::new(10, None);
+        budget.fill(Duration::from_secs(100), &mut 0.0);
+        assert_eq!(taken(&budget), 10);
+    }
+
+    #[test]
+    fn a_trigger_gives_the_whole_quota_each_interval() {
+        let budget = Budget::new(7, Some(Duration::from_secs(8)));
+        assert_eq!(taken(&budget), 7);
+        assert!(!budget.take());
+        assert!(budget.fill(Duration::from_secs(8), &mut 0.0));
+        assert_eq!(taken(&budget), 7);
+    }
+}

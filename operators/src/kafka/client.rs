@@ -1,0 +1,649 @@
+//! The C client behind a small safe face: handles, events, partition lists, error codes.
+//!
+//! Everything the client reports comes as events of one queue, polled by one thread; records come from queues of their
+//! own. Objects that the client hands out keep their handle alive, because it must be destroyed last.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fmt;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use rdkafka_sys as sys;
+use thalweg_engine::error::Failure;
+
+/// An error code of the client (negative) or of a broker (positive).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Code(pub(crate) i32);
+
+impl Code {
+    pub(crate) const OK: Self = Self(0);
+    pub(crate) const BAD_COMPRESSION: Self = Self(-198);
+    pub(crate) const BAD_MSG: Self = Self(-199);
+    pub(crate) const TRANSPORT: Self = Self(-195);
+    pub(crate) const RESOLVE: Self = Self(-193);
+    pub(crate) const PARTITION_EOF: Self = Self(-191);
+    pub(crate) const UNKNOWN_PARTITION: Self = Self(-190);
+    pub(crate) const UNKNOWN_TOPIC: Self = Self(-188);
+    pub(crate) const ALL_BROKERS_DOWN: Self = Self(-187);
+    pub(crate) const TIMED_OUT: Self = Self(-185);
+    pub(crate) const SSL: Self = Self(-181);
+    pub(crate) const AUTHENTICATION: Self = Self(-169);
+    pub(crate) const FATAL: Self = Self(-150);
+    pub(crate) const AUTO_OFFSET_RESET: Self = Self(-140);
+    pub(crate) const UNKNOWN_TOPIC_OR_PART: Self = Self(3);
+    pub(crate) const MSG_SIZE_TOO_LARGE: Self = Self(10);
+    pub(crate) const TOPIC_AUTHORIZATION_FAILED: Self = Self(29);
+    pub(crate) const GROUP_AUTHORIZATION_FAILED: Self = Self(30);
+    pub(crate) const CLUSTER_AUTHORIZATION_FAILED: Self = Self(31);
+    pub(crate) const UNKNOWN_TOPIC_ID: Self = Self(100);
+
+    fn native(self) -> Option<sys::rd_kafka_resp_err_t> {
+        sys::rd_kafka_resp_err_t::try_from(self.0).ok()
+    }
+
+    /// The code's name, such as `TOPIC_AUTHORIZATION_FAILED`.
+    pub(crate) fn name(self) -> String {
+        self.native().map_or_else(
+            || format!("error {}", self.0),
+            // SAFETY: the function returns a static, terminated string for every code.
+            |code| unsafe { text(sys::rd_kafka_err2name(code)) },
+        )
+    }
+
+    /// The client's sentence for the code.
+    pub(crate) fn describe(self) -> String {
+        self.native().map_or_else(
+            || format!("error {}", self.0),
+            // SAFETY: as above.
+            |code| unsafe { text(sys::rd_kafka_err2str(code)) },
+        )
+    }
+}
+
+impl From<sys::rd_kafka_resp_err_t> for Code {
+    fn from(code: sys::rd_kafka_resp_err_t) -> Self {
+        Self(code as i32)
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name(), self.0)
+    }
+}
+
+/// The code that stands in a field of a native struct; read as a number, because a broker newer than the client may
+/// send one that the enumeration lacks.
+///
+/// # Safety
+/// `field` points to a readable code.
+pub(crate) unsafe fn code_of(field: *const sys::rd_kafka_resp_err_t) -> Code {
+    // SAFETY: the enumeration is represented as an i32.
+    Code(unsafe { field.cast::<i32>().read() })
+}
+
+/// A copy of a terminated string; empty for a null pointer.
+///
+/// # Safety
+/// `pointer` is null or points to a terminated string.
+pub(crate) unsafe fn text(pointer: *const c_char) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    // SAFETY: as the caller promises.
+    unsafe { CStr::from_ptr(pointer) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// A name as the client takes it. Names with a NUL cannot exist in Kafka.
+pub(crate) fn c_name(name: &str) -> Result<CString, Failure> {
+    CString::new(name).map_err(|_| Failure::refuse(format!("`{name:?}` holds a NUL character")))
+}
+
+/// Consumes a native error object.
+///
+/// # Safety
+/// `error` is null or an error object that nobody else will destroy.
+pub(crate) unsafe fn take_error(error: *mut sys::rd_kafka_error_t) -> Result<(), (Code, String)> {
+    if error.is_null() {
+        return Ok(());
+    }
+    // SAFETY: as the caller promises; the strings are copied before the object goes.
+    unsafe {
+        let code = Code::from(sys::rd_kafka_error_code(error));
+        let message = text(sys::rd_kafka_error_string(error));
+        sys::rd_kafka_error_destroy(error);
+        Err((code, message))
+    }
+}
+
+/// A configuration under construction.
+pub(crate) struct Configuration {
+    conf: *mut sys::rd_kafka_conf_t,
+}
+
+/// Why a property was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum PropertyError {
+    Unknown,
+    /// The client's text. It may hold the value.
+    Invalid(String),
+}
+
+impl Configuration {
+    pub(crate) fn new() -> Self {
+        // SAFETY: allocates; no preconditions.
+        Self {
+            conf: unsafe { sys::rd_kafka_conf_new() },
+        }
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), PropertyError> {
+        let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else {
+            return Err(PropertyError::Invalid(
+                "it holds a NUL character".to_owned(),
+            ));
+        };
+        let mut reason = [0 as c_char; 512];
+        // SAFETY: all pointers live for the call and the length is the array's.
+        let result = unsafe {
+            sys::rd_kafka_conf_set(
+                self.conf,
+                name.as_ptr(),
+                value.as_ptr(),
+                reason.as_mut_ptr(),
+                reason.len(),
+            )
+        };
+        match result {
+            sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK => Ok(()),
+            sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_UNKNOWN => Err(PropertyError::Unknown),
+            // SAFETY: the client terminates what it writes.
+            sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_INVALID => {
+                Err(PropertyError::Invalid(unsafe { text(reason.as_ptr()) }))
+            }
+        }
+    }
+
+    /// Trusts the certificates of a PKCS#12 file. Sets `ssl.key.password` on the way: the client reads the file's
+    /// password from there.
+    pub(crate) fn trust_pkcs12(&mut self, content: &[u8], password: &str) -> Result<(), String> {
+        if let Err(PropertyError::Invalid(reason)) = self.set("ssl.key.password", password) {
+            return Err(reason);
+        }
+        let mut reason = [0 as c_char; 512];
+        // SAFETY: the buffer outlives the call, which copies it.
+        let result = unsafe {
+            sys::rd_kafka_conf_set_ssl_cert(
+                self.conf,
+                sys::rd_kafka_cert_type_t::RD_KAFKA_CERT_CA,
+                sys::rd_kafka_cert_enc_t::RD_KAFKA_CERT_ENC_PKCS12,
+                content.as_ptr().cast::<c_void>(),
+                content.len(),
+                reason.as_mut_ptr(),
+                reason.len(),
+            )
+        };
+        if result == sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
+            Ok(())
+        } else {
+            // SAFETY: the client terminates what it writes.
+            Err(unsafe { text(reason.as_ptr()) })
+        }
+    }
+
+    /// Every property the client knows, without its aliases.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut count = 0;
+        // SAFETY: the dump is an array of `count` strings, name and value in turn, freed after the copy.
+        unsafe {
+            let dump = sys::rd_kafka_conf_dump(self.conf, &raw mut count);
+            for index in (0..count).step_by(2) {
+                names.push(text(*dump.add(index)));
+            }
+            sys::rd_kafka_conf_dump_free(dump, count);
+        }
+        names
+    }
+}
+
+impl Drop for Configuration {
+    fn drop(&mut self) {
+        if !self.conf.is_null() {
+            // SAFETY: owned and not yet given to a client.
+            unsafe { sys::rd_kafka_conf_destroy(self.conf) };
+        }
+    }
+}
+
+/// What a client is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Consumer,
+    Producer,
+}
+
+/// A client handle.
+pub(crate) struct Client {
+    rk: NonNull<sys::rd_kafka_t>,
+}
+
+// SAFETY: the client library is thread safe.
+unsafe impl Send for Client {}
+// SAFETY: as above.
+unsafe impl Sync for Client {}
+
+impl Client {
+    /// Creates a client; it connects in the background.
+    pub(crate) fn new(role: Role, mut configuration: Configuration) -> Result<Arc<Self>, Failure> {
+        let mut reason = [0 as c_char; 512];
+        let kind = match role {
+            Role::Consumer => sys::rd_kafka_type_t::RD_KAFKA_CONSUMER,
+            Role::Producer => sys::rd_kafka_type_t::RD_KAFKA_PRODUCER,
+        };
+        // SAFETY: the configuration is owned; on success the client takes it over.
+        let rk = unsafe {
+            sys::rd_kafka_conf_set_log_cb(configuration.conf, Some(on_log));
+            sys::rd_kafka_conf_enable_sasl_queue(configuration.conf, 1);
+            sys::rd_kafka_conf_set_events(
+                configuration.conf,
+                sys::RD_KAFKA_EVENT_DR
+                    | sys::RD_KAFKA_EVENT_ERROR
+                    | sys::RD_KAFKA_EVENT_STATS
+                    | sys::RD_KAFKA_EVENT_OFFSET_COMMIT,
+            );
+            sys::rd_kafka_new(kind, configuration.conf, reason.as_mut_ptr(), reason.len())
+        };
+        let Some(rk) = NonNull::new(rk) else {
+            // SAFETY: the client terminates what it writes.
+            let reason = unsafe { text(reason.as_ptr()) };
+            return Err(Failure::refuse(format!(
+                "the Kafka client cannot be made: {reason}"
+            )));
+        };
+        configuration.conf = ptr::null_mut();
+        // SAFETY: a live handle. Tokens of OAUTHBEARER are fetched on the client's own thread; with other mechanisms
+        // the call has no effect.
+        unsafe {
+            let _ = take_error(sys::rd_kafka_sasl_background_callbacks_enable(rk.as_ptr()));
+        }
+        Ok(Arc::new(Self { rk }))
+    }
+
+    /// The native handle, for calls within the room.
+    pub(crate) fn native(&self) -> *mut sys::rd_kafka_t {
+        self.rk.as_ptr()
+    }
+
+    /// The text of the error that has made this client unusable, if any.
+    pub(crate) fn fatal(&self) -> Option<(Code, String)> {
+        let mut reason = [0 as c_char; 512];
+        // SAFETY: a live handle and a buffer of the given length.
+        let code = Code::from(unsafe {
+            sys::rd_kafka_fatal_error(self.native(), reason.as_mut_ptr(), reason.len())
+        });
+        // SAFETY: the client terminates what it writes.
+        (code != Code::OK).then(|| (code, unsafe { text(reason.as_ptr()) }))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // SAFETY: the last owner; queues and records hold an owner, so none of them is left.
+        unsafe {
+            sys::rd_kafka_destroy_flags(
+                self.native(),
+                sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int,
+            );
+        }
+    }
+}
+
+/// The client's log lines become ours; those about properties of the other role are noise.
+unsafe extern "C" fn on_log(
+    _: *const sys::rd_kafka_t,
+    level: c_int,
+    facility: *const c_char,
+    line: *const c_char,
+) {
+    // SAFETY: the client passes terminated strings that live for the call.
+    let (facility, line) = unsafe { (text(facility), text(line)) };
+    match level {
+        _ if facility == "CONFWARN" => tracing::debug!(target: "kafka", "{facility}: {line}"),
+        0..=3 => tracing::warn!(target: "kafka", "{facility}: {line}"),
+        4 => tracing::info!(target: "kafka", "{facility}: {line}"),
+        _ => tracing::debug!(target: "kafka", "{facility}: {line}"),
+    }
+}
+
+/// A queue of a client.
+pub(crate) struct Queue {
+    queue: *mut sys::rd_kafka_queue_t,
+    client: Arc<Client>,
+}
+
+// SAFETY: the client library is thread safe.
+unsafe impl Send for Queue {}
+// SAFETY: as above.
+unsafe impl Sync for Queue {}
+
+impl Queue {
+    /// A queue for the answer to one question.
+    pub(crate) fn temporary(client: &Arc<Client>) -> Self {
+        // SAFETY: a live handle.
+        Self::own(client, unsafe { sys::rd_kafka_queue_new(client.native()) })
+    }
+
+    /// The queue of errors, statistics and delivery reports.
+    pub(crate) fn main(client: &Arc<Client>) -> Self {
+        // SAFETY: a live handle.
+        Self::own(client, unsafe {
+            sys::rd_kafka_queue_get_main(client.native())
+        })
+    }
+
+    /// The consumer's queue, with the main queue led into it: errors, statistics, and records of partitions whose queue
+    /// was not split.
+    pub(crate) fn consumer(client: &Arc<Client>) -> Self {
+        // SAFETY: a live handle of a consumer.
+        Self::own(client, unsafe {
+            sys::rd_kafka_poll_set_consumer(client.native());
+            sys::rd_kafka_queue_get_consumer(client.native())
+        })
+    }
+
+    /// The queue of one partition, split from the consumer's. Must be made before the partition is assigned.
+    pub(crate) fn partition(
+        client: &Arc<Client>,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Self, Failure> {
+        let name = c_name(topic)?;
+        // SAFETY: a live handle and a terminated name; forwarding to null ends the forwarding.
+        let queue = unsafe {
+            let queue =
+                sys::rd_kafka_queue_get_partition(client.native(), name.as_ptr(), partition);
+            if queue.is_null() {
+                return Err(Failure::restart(format!(
+                    "the Kafka client has no queue for {topic}/{partition}"
+                )));
+            }
+            sys::rd_kafka_queue_forward(queue, ptr::null_mut());
+            queue
+        };
+        Ok(Self::own(client, queue))
+    }
+
+    fn own(client: &Arc<Client>, queue: *mut sys::rd_kafka_queue_t) -> Self {
+        Self {
+            queue,
+            client: Arc::clone(client),
+        }
+    }
+
+    /// The native queue, for calls within the room.
+    pub(crate) fn native(&self) -> *mut sys::rd_kafka_queue_t {
+        self.queue
+    }
+
+    /// Waits for an event, `timeout_ms` at most.
+    pub(crate) fn poll(&self, timeout_ms: c_int) -> Option<Event> {
+        // SAFETY: a live queue.
+        NonNull::new(unsafe { sys::rd_kafka_queue_poll(self.queue, timeout_ms) })
+            .map(|event| Event { event })
+    }
+
+    /// The client whose queue it is.
+    pub(crate) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    /// Wakes the thread that waits in `poll`.
+    pub(crate) fn wake(&self) {
+        // SAFETY: a live queue.
+        unsafe { sys::rd_kafka_queue_yield(self.queue) };
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: owned; the client lives until after this. A callback must not come after its opaque is gone.
+        unsafe {
+            sys::rd_kafka_queue_cb_event_enable(self.queue, None, ptr::null_mut());
+            sys::rd_kafka_queue_destroy(self.queue);
+        }
+    }
+}
+
+/// What came from a queue.
+pub(crate) struct Event {
+    event: NonNull<sys::rd_kafka_event_t>,
+}
+
+impl Event {
+    /// The native event, for calls within the room.
+    pub(crate) fn native(&self) -> *mut sys::rd_kafka_event_t {
+        self.event.as_ptr()
+    }
+
+    /// One of the `RD_KAFKA_EVENT_*` numbers.
+    pub(crate) fn kind(&self) -> c_int {
+        // SAFETY: a live event.
+        unsafe { sys::rd_kafka_event_type(self.native()) }
+    }
+
+    /// The event's error.
+    pub(crate) fn error(&self) -> Code {
+        // SAFETY: a live event.
+        Code::from(unsafe { sys::rd_kafka_event_error(self.native()) })
+    }
+
+    /// The client's sentence about the error.
+    pub(crate) fn error_text(&self) -> String {
+        // SAFETY: a live event; the string is copied.
+        unsafe { text(sys::rd_kafka_event_error_string(self.native())) }
+    }
+
+    /// The statistics as JSON; empty for another kind of event.
+    pub(crate) fn statistics(&self) -> &str {
+        // SAFETY: the string lives as long as the event and is what the client printed as JSON.
+        unsafe {
+            let text = sys::rd_kafka_event_stats(self.native());
+            if text.is_null() {
+                return "";
+            }
+            CStr::from_ptr(text).to_str().unwrap_or("")
+        }
+    }
+
+    /// The messages of a delivery report.
+    pub(crate) fn delivered(&self, into: &mut Vec<*const sys::rd_kafka_message_t>) {
+        into.clear();
+        // SAFETY: a live event; the array has room for as many as the call is told.
+        unsafe {
+            let count = sys::rd_kafka_event_message_count(self.native());
+            into.reserve(count);
+            let taken = sys::rd_kafka_event_message_array(self.native(), into.as_mut_ptr(), count);
+            into.set_len(taken);
+        }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: owned.
+        unsafe { sys::rd_kafka_event_destroy(self.native()) };
+    }
+}
+
+/// A list of partitions with an offset each.
+pub(crate) struct PartitionList {
+    list: *mut sys::rd_kafka_topic_partition_list_t,
+}
+
+/// One entry of a [`PartitionList`].
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) error: Code,
+    pub(crate) metadata: Option<Vec<u8>>,
+}
+
+impl PartitionList {
+    pub(crate) fn new() -> Self {
+        // SAFETY: allocates; no preconditions.
+        Self {
+            list: unsafe { sys::rd_kafka_topic_partition_list_new(8) },
+        }
+    }
+
+    pub(crate) fn native(&self) -> *mut sys::rd_kafka_topic_partition_list_t {
+        self.list
+    }
+
+    /// Adds an entry, with the metadata that a commit stores beside the offset.
+    pub(crate) fn add(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        metadata: Option<&str>,
+    ) -> Result<(), Failure> {
+        let name = c_name(topic)?;
+        // SAFETY: the entry is valid until the list changes. The client frees its metadata with free(), so it must come
+        // from malloc().
+        unsafe {
+            let entry = sys::rd_kafka_topic_partition_list_add(self.list, name.as_ptr(), partition);
+            (*entry).offset = offset;
+            if let Some(metadata) = metadata {
+                let copy = libc::malloc(metadata.len().max(1));
+                if !copy.is_null() {
+                    ptr::copy_nonoverlapping(metadata.as_ptr(), copy.cast::<u8>(), metadata.len());
+                    (*entry).metadata = copy;
+                    (*entry).metadata_size = metadata.len();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A copy of the entries.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        // SAFETY: the list is owned and holds `cnt` entries.
+        unsafe {
+            let count = usize::try_from((*self.list).cnt).unwrap_or(0);
+            (0..count)
+                .map(|index| entry_of((*self.list).elems.add(index)))
+                .collect()
+        }
+    }
+}
+
+/// A copy of a native entry.
+///
+/// # Safety
+/// `entry` points to a live entry.
+pub(crate) unsafe fn entry_of(entry: *const sys::rd_kafka_topic_partition_t) -> Entry {
+    // SAFETY: as the caller promises; metadata of the given size is readable.
+    unsafe {
+        let metadata = (!(*entry).metadata.is_null()).then(|| {
+            std::slice::from_raw_parts((*entry).metadata.cast::<u8>(), (*entry).metadata_size)
+                .to_vec()
+        });
+        Entry {
+            topic: text((*entry).topic),
+            partition: (*entry).partition,
+            offset: (*entry).offset,
+            error: code_of(&raw const (*entry).err),
+            metadata,
+        }
+    }
+}
+
+impl Drop for PartitionList {
+    fn drop(&mut self) {
+        // SAFETY: owned.
+        unsafe { sys::rd_kafka_topic_partition_list_destroy(self.list) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_code_has_a_number_for_a_name() {
+        assert_eq!(Code(31_000).name(), "error 31000");
+        assert_eq!(Code(29).name(), "TOPIC_AUTHORIZATION_FAILED");
+    }
+
+    #[test]
+    fn the_constants_are_the_clients() {
+        use sys::rd_kafka_resp_err_t as Native;
+        for (ours, native) in [
+            (
+                Code::BAD_COMPRESSION,
+                Native::RD_KAFKA_RESP_ERR__BAD_COMPRESSION,
+            ),
+            (Code::BAD_MSG, Native::RD_KAFKA_RESP_ERR__BAD_MSG),
+            (Code::TRANSPORT, Native::RD_KAFKA_RESP_ERR__TRANSPORT),
+            (Code::RESOLVE, Native::RD_KAFKA_RESP_ERR__RESOLVE),
+            (
+                Code::PARTITION_EOF,
+                Native::RD_KAFKA_RESP_ERR__PARTITION_EOF,
+            ),
+            (
+                Code::UNKNOWN_PARTITION,
+                Native::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+            ),
+            (
+                Code::UNKNOWN_TOPIC,
+                Native::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+            ),
+            (
+                Code::ALL_BROKERS_DOWN,
+                Native::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+            ),
+            (Code::TIMED_OUT, Native::RD_KAFKA_RESP_ERR__TIMED_OUT),
+            (Code::SSL, Native::RD_KAFKA_RESP_ERR__SSL),
+            (
+                Code::AUTHENTICATION,
+                Native::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+            ),
+            (Code::FATAL, Native::RD_KAFKA_RESP_ERR__FATAL),
+            (
+                Code::AUTO_OFFSET_RESET,
+                Native::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET,
+            ),
+            (
+                Code::UNKNOWN_TOPIC_ID,
+                Native::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID,
+            ),
+            (
+                Code::MSG_SIZE_TOO_LARGE,
+                Native::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+            ),
+        ] {
+            assert_eq!(ours, Code::from(native));
+        }
+    }
+
+    #[test]
+    fn a_property_is_taken_unknown_or_invalid() {
+        let mut configuration = Configuration::new();
+        assert_eq!(configuration.set("fetch.min.bytes", "1"), Ok(()));
+        assert_eq!(
+            configuration.set("fetch.min.byte", "1"),
+            Err(PropertyError::Unknown)
+        );
+        assert!(matches!(
+            configuration.set("fetch.min.bytes", "x"),
+            Err(PropertyError::Invalid(_))
+        ));
+        assert!(configuration.names().contains(&"client.id".to_owned()));
+    }
+}

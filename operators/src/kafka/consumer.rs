@@ -1,0 +1,519 @@
+//! The consumer of one input: assigns partitions, serves the client's events on a thread of its own, commits positions.
+//!
+//! Each partition has a queue of its own, split before the partition is first assigned, and a [`Lane`] that its reader
+//! and this thread share. A record that appears on the consumer's own queue has escaped its split and fails the run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use rdkafka_sys as sys;
+use smol_str::SmolStr;
+use thalweg_engine::error::Failure;
+use thalweg_engine::source::Health;
+
+use super::budget::Budget;
+use super::client::{Client, Code, Event, PartitionList, Queue, Role, take_error};
+use super::options::Connection;
+use super::scout::Scout;
+use super::starting::Place;
+use super::statistics::Statistics;
+
+/// Readers are woken at least this often: a wake-up that was lost costs no more.
+const SAFETY_PERIOD: Duration = Duration::from_secs(1);
+/// A reader that asks this long in vain while its partition holds more is stalled.
+const STALL_AFTER: Duration = Duration::from_secs(10);
+/// How long `close` waits for the last commit.
+const LAST_COMMIT: Duration = Duration::from_secs(1);
+
+/// How much the consumer may hold, by the number of its partitions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Partitions that will be read.
+    pub(crate) partitions: usize,
+    /// `maxOffsetsPerTrigger`.
+    pub(crate) max_offsets: Option<u64>,
+    /// The trigger's interval; None when continuous.
+    pub(crate) trigger: Option<Duration>,
+}
+
+/// What a reader and the consumer's thread share of one partition.
+pub(crate) struct Lane {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) waker: AtomicWaker,
+    /// The next offset to be yielded.
+    pub(crate) position: AtomicI64,
+    /// The last stable offset that a fetch has told; negative where unknown.
+    stable_end: AtomicI64,
+    /// Whether its reader waits for a record.
+    pub(crate) asking: AtomicBool,
+    /// Milliseconds since the consumer began, when the position last moved.
+    pub(crate) moved_at: AtomicU64,
+    /// Whether the watchdog has already sought this partition.
+    pub(crate) sought: AtomicBool,
+}
+
+enum Command {
+    Assign(Place, i64),
+    Unassign(Place),
+}
+
+#[derive(Default)]
+struct Commits {
+    in_flight: bool,
+    next: Option<Vec<(Place, i64, String)>>,
+}
+
+/// What readers and the thread share.
+pub(crate) struct Shared {
+    pub(crate) client: Arc<Client>,
+    queue: Queue,
+    servers: String,
+    commands: Mutex<Vec<Command>>,
+    failed: Mutex<Option<Failure>>,
+    failing: AtomicBool,
+    lanes: Mutex<BTreeMap<SmolStr, Arc<Lane>>>,
+    health: Mutex<Health>,
+    pub(crate) budget: Option<Budget>,
+    commits: Mutex<Commits>,
+    stopping: AtomicBool,
+    began: Instant,
+}
+
+/// The consumer of one input.
+pub(crate) struct Consumer {
+    pub(crate) shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Consumer {
+    /// Makes the client and starts its thread.
+    pub(crate) fn start(
+        connection: &Connection,
+        group: &str,
+        limits: Limits,
+    ) -> Result<Self, Failure> {
+        let client = Client::new(Role::Consumer, configuration(connection, group, limits)?)?;
+        let shared = Arc::new(Shared {
+            queue: Queue::consumer(&client),
+            client,
+            servers: connection.servers.clone(),
+            commands: Mutex::default(),
+            failed: Mutex::default(),
+            failing: AtomicBool::new(false),
+            lanes: Mutex::default(),
+            health: Mutex::new(Health::Up),
+            budget: limits
+                .max_offsets
+                .map(|quota| Budget::new(quota, limits.trigger)),
+            commits: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            began: Instant::now(),
+        });
+        let thread = std::thread::Builder::new()
+            .name("kafka-source".to_owned())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || shared.serve()
+            })
+            .map_err(|error| {
+                Failure::restart(format!("no thread for the Kafka source: {error}"))
+            })?;
+        Ok(Self {
+            shared,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Questions by the consumer's own connection.
+    pub(crate) fn scout(&self) -> Scout {
+        Scout::with(&self.shared.client, &self.shared.servers)
+    }
+
+    /// Commits positions in the background; while one commit is under way only the newest next one is kept.
+    pub(crate) fn commit(&self, positions: Vec<(Place, i64, String)>) {
+        let mut commits = self.shared.commits.lock();
+        if commits.in_flight {
+            commits.next = Some(positions);
+        } else {
+            commits.in_flight = self.shared.send_commit(&positions);
+        }
+    }
+
+    /// Whether brokers answer.
+    pub(crate) fn health(&self) -> Health {
+        self.shared.health.lock().clone()
+    }
+
+    /// Records behind the end, where a fetch has told the end.
+    pub(crate) fn lag(&self) -> Vec<(SmolStr, i64)> {
+        self.shared
+            .lanes
+            .lock()
+            .iter()
+            .filter_map(|(name, lane)| {
+                let end = lane.stable_end.load(Ordering::Relaxed);
+                (end >= 0).then(|| {
+                    let position = lane.position.load(Ordering::Relaxed);
+                    (name.clone(), (end - position).max(0))
+                })
+            })
+            .collect()
+    }
+
+    /// The watchdog: a reader that has asked for [`STALL_AFTER`] while its partition holds records is sought anew once;
+    /// if that does not help either, the run fails.
+    pub(crate) fn watch(&self) -> Result<(), Failure> {
+        let now = self.shared.millis();
+        let waiting: Vec<Arc<Lane>> = self
+            .shared
+            .lanes
+            .lock()
+            .values()
+            .filter(|lane| {
+                lane.asking.load(Ordering::Relaxed)
+                    && now.saturating_sub(lane.moved_at.load(Ordering::Relaxed))
+                        > STALL_AFTER.as_millis() as u64
+            })
+            .cloned()
+            .collect();
+        if waiting.is_empty() || self.shared.budget.is_some() {
+            return Ok(());
+        }
+        let asked = waiting
+            .iter()
+            .map(|lane| (lane.place(), super::scout::LATEST))
+            .collect();
+        // A broker that is away is no stall.
+        let Ok(ends) = self.scout().offsets(&asked, true) else {
+            return Ok(());
+        };
+        for lane in waiting {
+            let position = lane.position.load(Ordering::Relaxed);
+            let end = ends.get(&lane.place()).copied().unwrap_or(position);
+            let still = lane.asking.load(Ordering::Relaxed)
+                && lane.position.load(Ordering::Relaxed) == position;
+            if end <= position || !still {
+                lane.moved_at.store(now, Ordering::Relaxed);
+                continue;
+            }
+            let (topic, partition) = lane.place();
+            if lane.sought.swap(true, Ordering::Relaxed) {
+                return Err(Failure::restart(format!(
+                    "{topic}/{partition} stands at offset {position} although the topic goes to {end}, and reading it anew \
+                     did not help"
+                )));
+            }
+            tracing::warn!(target: "kafka", "{topic}/{partition} stands at offset {position} although the topic goes to {end}: reading it anew");
+            lane.moved_at.store(now, Ordering::Relaxed);
+            self.shared.assign_anew(&lane, position);
+        }
+        Ok(())
+    }
+
+    /// Ends the thread; the client goes with the last reader.
+    pub(crate) fn close(&self) {
+        let until = Instant::now() + LAST_COMMIT;
+        while self.shared.commits.lock().in_flight && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.queue.wake();
+        if let Some(thread) = self.thread.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!(target: "kafka", "the thread of the Kafka source has panicked");
+        }
+        self.shared.lanes.lock().clear();
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn configuration(
+    connection: &Connection,
+    group: &str,
+    limits: Limits,
+) -> Result<super::client::Configuration, Failure> {
+    let n = limits.partitions.max(1);
+    let kbytes = (32_768 / n).clamp(64, 8_192).to_string();
+    let messages = (20_000 / n).clamp(50, 5_000).to_string();
+    let per_partition = (4 * 1_048_576 / n).clamp(65_536, 1_048_576).to_string();
+    // Each request names every partition, so with many of them fewer requests are made while nothing comes. A record
+    // that comes is answered at once in any case.
+    let wait = if n <= 64 { "50" } else { "500" };
+    let statistics = if n <= 64 { "1000" } else { "5000" };
+    connection.configuration(
+        &[
+            ("fetch.min.bytes", "1"),
+            ("fetch.wait.max.ms", wait),
+            ("fetch.error.backoff.ms", "20"),
+            ("fetch.queue.backoff.ms", "2"),
+            ("fetch.message.max.bytes", &per_partition),
+            ("fetch.max.bytes", "8388608"),
+            ("queued.max.messages.kbytes", &kbytes),
+            ("queued.min.messages", &messages),
+            ("isolation.level", "read_committed"),
+            ("reconnect.backoff.ms", "20"),
+            ("reconnect.backoff.max.ms", "500"),
+            ("retry.backoff.ms", "20"),
+            ("retry.backoff.max.ms", "200"),
+            ("topic.metadata.refresh.fast.interval.ms", "50"),
+            ("socket.nagle.disable", "true"),
+            ("log.connection.close", "false"),
+            ("client.id", "thalweg"),
+        ],
+        &[
+            ("group.id", group),
+            ("statistics.interval.ms", statistics),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "error"),
+            ("enable.partition.eof", "true"),
+            ("allow.auto.create.topics", "false"),
+        ],
+    )
+}
+
+impl Lane {
+    fn place(&self) -> Place {
+        (self.topic.clone(), self.partition)
+    }
+}
+
+impl Shared {
+    /// Milliseconds since the consumer began.
+    pub(crate) fn millis(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Enters a partition whose queue is split, and asks for its assignment.
+    pub(crate) fn enter(
+        &self,
+        name: &SmolStr,
+        topic: &str,
+        partition: i32,
+        from: i64,
+    ) -> Arc<Lane> {
+        let lane = Arc::new(Lane {
+            topic: topic.to_owned(),
+            partition,
+            waker: AtomicWaker::new(),
+            position: AtomicI64::new(from),
+            stable_end: AtomicI64::new(-1),
+            asking: AtomicBool::new(false),
+            moved_at: AtomicU64::new(self.millis()),
+            sought: AtomicBool::new(false),
+        });
+        self.lanes.lock().insert(name.clone(), Arc::clone(&lane));
+        lane
+    }
+
+    /// Asks for the assignment of an entered partition.
+    pub(crate) fn assign(&self, lane: &Lane, from: i64) {
+        self.command([Command::Assign(lane.place(), from)]);
+    }
+
+    /// Begins a partition anew at an offset.
+    pub(crate) fn assign_anew(&self, lane: &Lane, from: i64) {
+        self.command([
+            Command::Unassign(lane.place()),
+            Command::Assign(lane.place(), from),
+        ]);
+    }
+
+    /// A partition is read no more.
+    pub(crate) fn leave(&self, name: &SmolStr, lane: &Lane) {
+        self.lanes.lock().remove(name);
+        if !self.stopping.load(Ordering::Acquire) {
+            self.command([Command::Unassign(lane.place())]);
+        }
+    }
+
+    fn command(&self, commands: impl IntoIterator<Item = Command>) {
+        self.commands.lock().extend(commands);
+        self.queue.wake();
+    }
+
+    /// The failure that ends the run, if there is one.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        if self.failing.load(Ordering::Acquire) {
+            self.failed.lock().clone()
+        } else {
+            None
+        }
+    }
+
+    fn fail(&self, failure: Failure) {
+        self.failed.lock().get_or_insert(failure);
+        self.failing.store(true, Ordering::Release);
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        for lane in self.lanes.lock().values() {
+            lane.waker.wake();
+        }
+    }
+
+    /// The thread.
+    fn serve(&self) {
+        let period = self.budget.as_ref().map_or(SAFETY_PERIOD, Budget::period);
+        let (mut woken, mut filled, mut carried) = (Instant::now(), Instant::now(), 0.0);
+        while !self.stopping.load(Ordering::Acquire) {
+            self.obey();
+            let timeout = period.min(SAFETY_PERIOD).as_millis() as i32;
+            if let Some(event) = self.queue.poll(timeout) {
+                self.notice(&event);
+            }
+            if let Some(budget) = &self.budget
+                && filled.elapsed() >= budget.period()
+            {
+                if budget.fill(filled.elapsed(), &mut carried) {
+                    self.wake_all();
+                }
+                filled = Instant::now();
+            }
+            if woken.elapsed() >= SAFETY_PERIOD {
+                self.wake_all();
+                woken = Instant::now();
+            }
+        }
+    }
+
+    /// Carries out assignments, neighbours of one kind in one call and in the order they were asked for.
+    fn obey(&self) {
+        let commands = std::mem::take(&mut *self.commands.lock());
+        let mut rest = commands.as_slice();
+        while let Some(first) = rest.first() {
+            let assigns = matches!(first, Command::Assign(..));
+            let count = rest
+                .iter()
+                .take_while(|command| matches!(command, Command::Assign(..)) == assigns)
+                .count();
+            let (now, later) = rest.split_at(count);
+            if let Err(failure) = self.change(now, assigns) {
+                self.fail(failure);
+            }
+            rest = later;
+        }
+    }
+
+    fn change(&self, commands: &[Command], assigns: bool) -> Result<(), Failure> {
+        let mut list = PartitionList::new();
+        for command in commands {
+            match command {
+                Command::Assign((topic, partition), offset) => {
+                    list.add(topic, *partition, *offset, None)?;
+                }
+                Command::Unassign((topic, partition)) => {
+                    list.add(topic, *partition, 0, None)?;
+                }
+            }
+        }
+        // SAFETY: a live handle and list; the returned error is consumed.
+        let done = unsafe {
+            take_error(if assigns {
+                sys::rd_kafka_incremental_assign(self.client.native(), list.native())
+            } else {
+                sys::rd_kafka_incremental_unassign(self.client.native(), list.native())
+            })
+        };
+        done.map_err(|(_, reason)| {
+            Failure::restart(format!(
+                "the Kafka client cannot assign partitions: {reason}"
+            ))
+        })
+    }
+
+    fn notice(&self, event: &Event) {
+        match event.kind() {
+            sys::RD_KAFKA_EVENT_STATS => self.measure(&Statistics::read(event.statistics())),
+            sys::RD_KAFKA_EVENT_ERROR => self.notice_error(event.error(), &event.error_text()),
+            sys::RD_KAFKA_EVENT_OFFSET_COMMIT => self.committed(event.error()),
+            sys::RD_KAFKA_EVENT_FETCH => self.fail(Failure::restart(
+                "the Kafka client has put a record on the consumer's own queue: a partition has lost its queue",
+            )),
+            _ => {}
+        }
+    }
+
+    fn notice_error(&self, code: Code, text: &str) {
+        match code {
+            Code::FATAL => {
+                let reason = self
+                    .client
+                    .fatal()
+                    .map_or_else(|| text.to_owned(), |(_, reason)| reason);
+                self.fail(Failure::restart(format!(
+                    "the Kafka client has failed for good: {reason}"
+                )));
+            }
+            Code::ALL_BROKERS_DOWN => {
+                *self.health.lock() = self.down();
+                tracing::warn!(target: "kafka", "no Kafka broker at {} answers", self.servers);
+            }
+            Code::AUTHENTICATION | Code::SSL | Code::RESOLVE => {
+                tracing::warn!(target: "kafka", "{}: {text}", self.servers);
+            }
+            _ => tracing::debug!(target: "kafka", "{}: {text}", code.name()),
+        }
+    }
+
+    fn down(&self) -> Health {
+        Health::Down(format!("no Kafka broker at {} answers", self.servers))
+    }
+
+    fn measure(&self, statistics: &Statistics) {
+        *self.health.lock() = if statistics.any_answers() {
+            Health::Up
+        } else {
+            self.down()
+        };
+        let lanes = self.lanes.lock();
+        for lane in lanes.values() {
+            let told = statistics.topics.get(&lane.topic).and_then(|topic| {
+                topic
+                    .partitions
+                    .get(itoa::Buffer::new().format(lane.partition))
+            });
+            if let Some(told) = told {
+                lane.stable_end.store(told.ls_offset, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Sends a commit; says whether an answer will come.
+    fn send_commit(&self, positions: &[(Place, i64, String)]) -> bool {
+        let mut list = PartitionList::new();
+        for ((topic, partition), offset, witness) in positions {
+            if list.add(topic, *partition, *offset, Some(witness)).is_err() {
+                return false;
+            }
+        }
+        // SAFETY: a live handle and list; the client copies the list.
+        let code =
+            Code::from(unsafe { sys::rd_kafka_commit(self.client.native(), list.native(), 1) });
+        code == Code::OK
+    }
+
+    fn committed(&self, code: Code) {
+        if code != Code::OK {
+            tracing::warn!(target: "kafka", "positions could not be committed to the consumer group: {}. They are safe in the checkpoint", code.describe());
+        }
+        let mut commits = self.commits.lock();
+        commits.in_flight = match commits.next.take() {
+            Some(next) => self.send_commit(&next),
+            None => false,
+        };
+    }
+}

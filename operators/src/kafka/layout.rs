@@ -1,0 +1,388 @@
+//! How a row of the query becomes a Kafka record: which columns are value, key, headers, topic and partition.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use smol_str::SmolStr;
+use thalweg_engine::error::RecordError;
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::{DataType, Field, Schema};
+
+use super::starting::legal_topic;
+use crate::codecs::Encoder;
+use crate::job_error::JobError;
+use crate::table::Table;
+
+/// A header of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) name: SmolStr,
+    pub(crate) value: Option<Arc<[u8]>>,
+}
+
+/// A record that was encoded but not handed over: ranges of the writer's buffer.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    pub(crate) key: Option<Range<usize>>,
+    pub(crate) value: Option<Range<usize>>,
+    pub(crate) headers: Option<Box<[Header]>>,
+    /// The topic of the column `topic`.
+    pub(crate) topic: Option<SmolStr>,
+    /// The partition of the column `partition`.
+    pub(crate) partition: Option<i32>,
+    /// When the engine took the record that it comes from.
+    pub(crate) taken: Instant,
+    headers_size: usize,
+}
+
+impl Staged {
+    /// Bytes of key, value and headers, with what headers cost in the log.
+    pub(crate) fn size(&self) -> usize {
+        let length = |range: &Option<Range<usize>>| range.as_ref().map_or(0, Range::len);
+        length(&self.key) + length(&self.value) + self.headers_size
+    }
+}
+
+/// Lengths that the log writes before a header's name and value, at most.
+const HEADER_OVERHEAD: usize = 10;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Key {
+    None,
+    Column(usize),
+    /// By the key encoder, from these columns.
+    Encoded(Vec<usize>),
+}
+
+/// Which columns are what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// The column of the value; None where all columns are encoded.
+    value: Option<usize>,
+    key: Key,
+    headers: Option<usize>,
+    topic: Option<usize>,
+    partition: Option<usize>,
+}
+
+/// The element of the column `headers`.
+fn is_headers(data_type: &DataType) -> bool {
+    let DataType::Array(element) = data_type else {
+        return false;
+    };
+    let DataType::Struct(fields) = element.as_ref() else {
+        return false;
+    };
+    matches!(
+        fields.as_ref(),
+        [name, value] if name.data_type == DataType::String
+            && matches!(value.data_type, DataType::Binary | DataType::String)
+    )
+}
+
+fn is_bytes(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::String | DataType::Binary | DataType::Void
+    )
+}
+
+impl Layout {
+    /// Reads and checks what the table's options and the query's columns say.
+    pub(crate) fn of(table: &Table, input: &Schema) -> Result<Self, JobError> {
+        let topic = table.options.entry("topic");
+        if let Some(topic) = topic
+            && !legal_topic(topic.value.trim())
+        {
+            return Err(JobError::new(
+                topic.at,
+                "option `topic` is no topic: letters, digits, `.`, `_` and `-`, 249 at most",
+            ));
+        }
+        if table.options.get("format").is_some() {
+            if topic.is_none() {
+                return Err(JobError::new(
+                    table.at,
+                    format!(
+                        "table `{}` needs the option `topic`: with `format` every column is a field of the value",
+                        table.name
+                    ),
+                ));
+            }
+            Self::formatted(table, input)
+        } else {
+            Self::plain(table, input, topic.is_some())
+        }
+    }
+
+    fn formatted(table: &Table, input: &Schema) -> Result<Self, JobError> {
+        let at = |option: &str| table.options.at(option, table.at);
+        let find = |option: &str, name: &str| {
+            position(input, name).ok_or_else(|| {
+                JobError::new(
+                    at(option),
+                    format!("option `{option}` names `{name}`, which is no column of the query"),
+                )
+                .nearest(name, input.fields.iter().map(|field| field.name.as_str()))
+            })
+        };
+        let key = match table.options.get("key") {
+            None => Key::None,
+            Some(names) => {
+                let columns = names
+                    .split(',')
+                    .map(|name| find("key", name.trim()))
+                    .collect::<Result<Vec<_>, _>>()?;
+                match columns.as_slice() {
+                    [one] if is_bytes(&input.fields[*one].data_type) => Key::Column(*one),
+                    _ => Key::Encoded(columns),
+                }
+            }
+        };
+        let headers = match table.options.get("headers") {
+            None => None,
+            Some(name) => {
+                let column = find("headers", name.trim())?;
+                check_headers(&input.fields[column])
+                    .map_err(|reason| JobError::new(at("headers"), reason))?;
+                Some(column)
+            }
+        };
+        Ok(Self {
+            value: None,
+            key,
+            headers,
+            topic: None,
+            partition: None,
+        })
+    }
+
+    fn plain(table: &Table, input: &Schema, has_topic: bool) -> Result<Self, JobError> {
+        const COLUMNS: [&str; 5] = ["value", "key", "topic", "headers", "partition"];
+        let wrong = |reason: String| JobError::new(table.at, reason);
+        for option in ["key", "headers"] {
+            if let Some(entry) = table.options.entry(option) {
+                return Err(JobError::new(
+                    entry.at,
+                    format!(
+                        "option `{option}` needs `format`; without it the columns {} are written",
+                        COLUMNS.join(", ")
+                    ),
+                ));
+            }
+        }
+        for field in input.fields.iter() {
+            if !COLUMNS
+                .iter()
+                .any(|name| field.name.eq_ignore_ascii_case(name))
+            {
+                return Err(wrong(format!(
+                    "column `{}` cannot be written to Kafka table `{}`: without the option `format` the columns are {}",
+                    field.name,
+                    table.name,
+                    COLUMNS.join(", ")
+                ))
+                .nearest(&field.name, COLUMNS)
+                .help("say format 'json' to write every column as a field of the value"));
+            }
+        }
+        let column =
+            |name: &str, fits: fn(&DataType) -> bool, expected: &str| match position(input, name) {
+                Some(index) if !fits(&input.fields[index].data_type) => Err(wrong(format!(
+                    "column `{name}` of Kafka table `{}` must be {expected}, not {}",
+                    table.name, input.fields[index].data_type
+                ))),
+                found => Ok(found),
+            };
+        let value = column("value", is_bytes, "STRING or BINARY")?;
+        if value.is_none() {
+            return Err(wrong(format!(
+                "the query has no column `value` for Kafka table `{}`",
+                table.name
+            )));
+        }
+        let topic = column("topic", |t| *t == DataType::String, "STRING")?;
+        if topic.is_none() && !has_topic {
+            return Err(wrong(format!(
+                "Kafka table `{}` needs the option `topic`, or the query a column `topic`",
+                table.name
+            )));
+        }
+        let headers = column(
+            "headers",
+            is_headers,
+            "ARRAY<STRUCT<key: STRING, value: BINARY>>",
+        )?;
+        Ok(Self {
+            value,
+            key: column("key", is_bytes, "STRING or BINARY")?.map_or(Key::None, Key::Column),
+            headers,
+            // As in Spark the option wins.
+            topic: topic.filter(|_| !has_topic),
+            partition: column("partition", |t| *t == DataType::Int, "INT")?,
+        })
+    }
+
+    /// The columns that the key encoder gets, in this order; None where it is not needed.
+    pub(crate) fn encoded_key(&self) -> Option<&[usize]> {
+        match &self.key {
+            Key::Encoded(columns) => Some(columns),
+            _ => None,
+        }
+    }
+
+    /// Whether the value encoder is needed.
+    pub(crate) fn encodes_value(&self) -> bool {
+        self.value.is_none()
+    }
+
+    /// Encodes a row into `buffer`.
+    ///
+    /// # Errors
+    /// When a value cannot be encoded. The buffer may then hold a part of it.
+    pub(crate) fn stage(
+        &self,
+        row: &[Value],
+        taken: Instant,
+        encoders: &mut Encoders,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Staged, RecordError> {
+        let key = match &self.key {
+            Key::None => None,
+            Key::Column(column) => append(&row[*column], buffer),
+            Key::Encoded(columns) => encoders.key(row, columns, buffer)?,
+        };
+        let value = match self.value {
+            Some(column) => append(&row[column], buffer),
+            None => encoders.value(row, buffer)?,
+        };
+        let headers = self.headers.and_then(|column| headers_of(&row[column]));
+        let headers_size = headers.as_deref().map_or(0, |headers| {
+            headers
+                .iter()
+                .map(|h| h.name.len() + h.value.as_ref().map_or(0, |v| v.len()) + HEADER_OVERHEAD)
+                .sum()
+        });
+        let topic = match self.topic.map(|column| &row[column]) {
+            None => None,
+            Some(Value::String(topic)) => Some(topic.clone()),
+            Some(_) => return Err(RecordError::write("the column `topic` is NULL")),
+        };
+        let partition = match self.partition.map(|column| &row[column]) {
+            Some(Value::Int(partition)) => Some(*partition),
+            _ => None,
+        };
+        Ok(Staged {
+            key,
+            value,
+            headers,
+            topic,
+            partition,
+            taken,
+            headers_size,
+        })
+    }
+}
+
+/// The encoders of a writer.
+pub(crate) struct Encoders {
+    pub(crate) value: Option<Box<dyn Encoder>>,
+    pub(crate) key: Option<Box<dyn Encoder>>,
+    /// The key's columns, for the key encoder.
+    pub(crate) scratch: Vec<Value>,
+}
+
+impl Encoders {
+    fn value(
+        &mut self,
+        row: &[Value],
+        buffer: &mut Vec<u8>,
+    ) -> Result<Option<Range<usize>>, RecordError> {
+        let Some(encoder) = &mut self.value else {
+            return Ok(None);
+        };
+        let start = buffer.len();
+        encoder.encode(row, buffer)?;
+        Ok(Some(start..buffer.len()))
+    }
+
+    fn key(
+        &mut self,
+        row: &[Value],
+        columns: &[usize],
+        buffer: &mut Vec<u8>,
+    ) -> Result<Option<Range<usize>>, RecordError> {
+        let Some(encoder) = &mut self.key else {
+            return Ok(None);
+        };
+        // One column that is NULL: a record without key, as in Spark.
+        if let [one] = columns
+            && row[*one].is_null()
+        {
+            return Ok(None);
+        }
+        self.scratch.clear();
+        self.scratch
+            .extend(columns.iter().map(|column| row[*column].clone()));
+        let start = buffer.len();
+        encoder.encode(&self.scratch, buffer)?;
+        Ok(Some(start..buffer.len()))
+    }
+}
+
+fn append(value: &Value, buffer: &mut Vec<u8>) -> Option<Range<usize>> {
+    let start = buffer.len();
+    match value {
+        Value::String(text) => buffer.extend_from_slice(text.as_bytes()),
+        Value::Binary(bytes) => buffer.extend_from_slice(bytes),
+        _ => return None,
+    }
+    Some(start..buffer.len())
+}
+
+fn headers_of(value: &Value) -> Option<Box<[Header]>> {
+    let Value::Array(elements) = value else {
+        return None;
+    };
+    let headers: Box<[Header]> = elements
+        .iter()
+        .filter_map(|element| {
+            let Value::Struct(pair) = element else {
+                return None;
+            };
+            let Value::String(name) = pair.first()? else {
+                return None;
+            };
+            let value = match pair.get(1) {
+                Some(Value::Binary(bytes)) => Some(Arc::clone(bytes)),
+                Some(Value::String(text)) => Some(Arc::from(text.as_bytes())),
+                _ => None,
+            };
+            Some(Header {
+                name: name.clone(),
+                value,
+            })
+        })
+        .collect();
+    (!headers.is_empty()).then_some(headers)
+}
+
+fn check_headers(field: &Field) -> Result<(), String> {
+    if is_headers(&field.data_type) {
+        return Ok(());
+    }
+    Err(format!(
+        "the column of `headers` must be ARRAY<STRUCT<key: STRING, value: BINARY>>, not {}",
+        field.data_type
+    ))
+}
+
+fn position(input: &Schema, name: &str) -> Option<usize> {
+    input.index_of(name).or_else(|| {
+        input
+            .fields
+            .iter()
+            .position(|field| field.name.eq_ignore_ascii_case(name))
+    })
+}

@@ -1,0 +1,587 @@
+//! The options of a Kafka table: their manual, and what they come to.
+
+use std::time::Duration;
+
+use thalweg_engine::error::Failure;
+
+use super::client::{Configuration, PropertyError};
+use super::java_names::{self, Translated};
+use super::starting::{Starting, Subscription};
+use crate::job_error::JobError;
+use crate::table::{OptionKind, OptionSpec, OptionValue, Options, Table};
+
+const fn option(
+    name: &'static str,
+    kind: OptionKind,
+    default: &'static str,
+    about: &'static str,
+) -> OptionSpec {
+    OptionSpec {
+        name,
+        kind,
+        default,
+        about,
+    }
+}
+
+const fn refused(name: &'static str, about: &'static str) -> OptionSpec {
+    option(name, OptionKind::Refused, "", about)
+}
+
+use OptionKind::{Boolean, OneOf, Text, Whole};
+
+const SERVERS: OptionSpec = option(
+    "kafka.bootstrap.servers",
+    Text,
+    "",
+    "Brokers to ask first, `host:port`, separated by commas. Required.",
+);
+const CLIENT: OptionSpec = option(
+    "kafka.*",
+    Text,
+    "",
+    "Any other property of the Kafka client, by librdkafka's or Java's name.",
+);
+const FORMAT: OptionSpec = option(
+    "format",
+    OneOf(&["json", "csv", "text"]),
+    "",
+    "How a value is decoded into the declared columns, or encoded from the columns of the query.",
+);
+const MODE: OptionSpec = option(
+    "mode",
+    OneOf(&["FAILFAST", "PERMISSIVE", "DROPMALFORMED"]),
+    "FAILFAST",
+    "What a value that does not fit its column becomes: an error of the record, NULL, or no record.",
+);
+const HEADERS: OptionSpec = option(
+    "includeHeaders",
+    Boolean,
+    "false",
+    "Adds the column `headers` (and `_metadata.headers`) to an input. An output writes its `headers` column always.",
+);
+
+/// The manual of a Kafka input.
+pub(crate) const SOURCE_OPTIONS: &[OptionSpec] = &[
+    SERVERS,
+    option(
+        "subscribe",
+        Text,
+        "",
+        "Topics to read, separated by commas. One of `subscribe`, `subscribePattern` and `assign` is required.",
+    ),
+    option(
+        "subscribePattern",
+        Text,
+        "",
+        "A Java regular expression: topics whose whole name matches are read, also those that appear later.",
+    ),
+    option(
+        "assign",
+        Text,
+        "",
+        "Partitions to read, as JSON: `{\"invoices\":[0,1]}`.",
+    ),
+    option(
+        "startingOffsets",
+        Text,
+        "latest",
+        "Where a query without a checkpoint starts: `earliest`, `latest`, `group` (where the consumer group stands; a partition without an entry at its earliest), or JSON with an offset for each partition, -2 earliest, -1 latest. Partitions that appear later start at their earliest.",
+    ),
+    option(
+        "startingTimestamp",
+        Text,
+        "",
+        "Start at the first record at or after this time, in milliseconds since 1970. Wins over the next two.",
+    ),
+    option(
+        "startingOffsetsByTimestamp",
+        Text,
+        "",
+        "The same for each partition, as JSON. Wins over startingOffsets.",
+    ),
+    option(
+        "startingOffsetsByTimestampStrategy",
+        OneOf(&["error", "latest"]),
+        "error",
+        "What to do where no record is that new: an error, or start at the end.",
+    ),
+    option(
+        "failOnDataLoss",
+        Boolean,
+        "true",
+        "Whether records that were removed before they were read end the query; otherwise a warning is logged and it goes on with what is there.",
+    ),
+    HEADERS,
+    option(
+        "maxOffsetsPerTrigger",
+        Whole(1, i64::MAX),
+        "",
+        "At most this many records per trigger interval; per second when continuous. Shared by all partitions.",
+    ),
+    option(
+        "groupIdPrefix",
+        Text,
+        "",
+        "Put before the name of the consumer group, `job-query`. Ignored when kafka.group.id is set.",
+    ),
+    option(
+        "kafka.group.id",
+        Text,
+        "",
+        "The consumer group to which positions are committed. Default: `job-query`.",
+    ),
+    option(
+        "fetchOffset.numRetries",
+        Whole(0, 1000),
+        "3",
+        "How often the question where a partition begins or ends is repeated.",
+    ),
+    option(
+        "fetchOffset.retryIntervalMs",
+        Whole(0, 600_000),
+        "10",
+        "Milliseconds between two such questions.",
+    ),
+    FORMAT,
+    MODE,
+    refused(
+        "partitioner",
+        "checking PARTITIONED BY against the keys is not supported yet",
+    ),
+    refused(
+        "minPartitions",
+        "each partition is read by one actor and is never split",
+    ),
+    refused(
+        "maxRecordsPerPartition",
+        "each partition is read by one actor and is never split",
+    ),
+    refused(
+        "minOffsetsPerTrigger",
+        "records are processed when they come, so there is no batch to wait for",
+    ),
+    refused(
+        "maxTriggerDelay",
+        "records are processed when they come, so there is no batch to wait for",
+    ),
+    refused(
+        "endingOffsets",
+        "a stream has no end; `SET trigger = 'available now'` reads what is there now",
+    ),
+    refused(
+        "endingTimestamp",
+        "a stream has no end; `SET trigger = 'available now'` reads what is there now",
+    ),
+    refused(
+        "endingOffsetsByTimestamp",
+        "a stream has no end; `SET trigger = 'available now'` reads what is there now",
+    ),
+    refused(
+        "kafkaConsumer.pollTimeoutMs",
+        "records wake the query up, nothing is polled",
+    ),
+    CLIENT,
+];
+
+/// The manual of a Kafka output.
+pub(crate) const SINK_OPTIONS: &[OptionSpec] = &[
+    SERVERS,
+    option(
+        "topic",
+        Text,
+        "",
+        "The topic to write to. Wins over a column `topic`; one of both is required.",
+    ),
+    FORMAT,
+    option(
+        "key",
+        Text,
+        "",
+        "With `format`: the columns that are the record's key, separated by commas. One is written as its text, several as JSON.",
+    ),
+    option(
+        "headers",
+        Text,
+        "",
+        "With `format`: the column that holds the record's headers, ARRAY<STRUCT<key: STRING, value: BINARY>>.",
+    ),
+    HEADERS,
+    CLIENT,
+];
+
+/// Checks all options of a table, which may be an input, an output or both.
+pub(crate) fn verify(table: &Table) -> Result<(), JobError> {
+    let all: Vec<OptionSpec> = SOURCE_OPTIONS.iter().chain(SINK_OPTIONS).copied().collect();
+    table.options.verify("a Kafka table", &all)
+}
+
+/// How brokers are reached, and the client properties that the user has set.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    /// The bootstrap servers, for messages.
+    pub(crate) servers: String,
+    client: Translated,
+}
+
+impl Connection {
+    /// Reads and checks the client properties of a table.
+    pub(crate) fn of(table: &Table) -> Result<Self, JobError> {
+        let Some(servers) = table.options.entry("kafka.bootstrap.servers") else {
+            return Err(JobError::new(
+                table.at,
+                format!(
+                    "table `{}` needs the option `kafka.bootstrap.servers`",
+                    table.name
+                ),
+            ));
+        };
+        if servers
+            .value
+            .split(',')
+            .all(|server| server.trim().is_empty())
+        {
+            return Err(JobError::new(
+                servers.at,
+                "`kafka.bootstrap.servers` names no broker",
+            ));
+        }
+        let client = java_names::translate(&table.options)?;
+        let mut scratch = Configuration::new();
+        for entry in table.options.iter() {
+            let Some(name) = java_names::property_name(entry) else {
+                continue;
+            };
+            // Only names that reach the client as they are: the others were checked by the translation.
+            if client.properties.iter().any(|(passed, _)| *passed == name) {
+                accept(&mut scratch, entry, &name)?;
+            }
+        }
+        Ok(Self {
+            servers: servers.value.trim().to_owned(),
+            client,
+        })
+    }
+
+    /// The value that the user has given to a client property.
+    pub(crate) fn property(&self, name: &str) -> Option<&str> {
+        self.client
+            .properties
+            .iter()
+            .rev()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A client's configuration: defaults, what the user says, and what must be so.
+    pub(crate) fn configuration(
+        &self,
+        defaults: &[(&str, &str)],
+        fixed: &[(&str, &str)],
+    ) -> Result<Configuration, Failure> {
+        let mut configuration = Configuration::new();
+        if let Some((path, password)) = &self.client.truststore {
+            trust(&mut configuration, path, password)?;
+        }
+        let users = self
+            .client
+            .properties
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in defaults
+            .iter()
+            .copied()
+            .chain(users)
+            .chain(fixed.iter().copied())
+        {
+            configuration.set(name, value).map_err(|_| {
+                Failure::refuse(format!(
+                    "the Kafka client does not take this value of `{name}`"
+                ))
+            })?;
+        }
+        Ok(configuration)
+    }
+}
+
+/// Trusts the certificates of a PKCS#12 file.
+fn trust(configuration: &mut Configuration, path: &str, password: &str) -> Result<(), Failure> {
+    let content = std::fs::read(path).map_err(|error| {
+        Failure::refuse(format!(
+            "kafka.ssl.truststore.location `{path}` cannot be read: {error}"
+        ))
+    })?;
+    if content.starts_with(&[0xfe, 0xed, 0xfe, 0xed]) {
+        return Err(Failure::refuse(format!(
+            "kafka.ssl.truststore.location `{path}` is a Java key store (JKS); convert it: keytool -importkeystore \
+             -srckeystore {path} -destkeystore {path}.p12 -deststoretype PKCS12"
+        )));
+    }
+    configuration.trust_pkcs12(&content, password).map_err(|reason| {
+        Failure::refuse(format!(
+            "kafka.ssl.truststore.location `{path}` cannot be used (wrong kafka.ssl.truststore.password?): {reason}. \
+             Certificates in PEM always work: keytool -exportcert -rfc -keystore {path} -file ca.pem -alias …"
+        ))
+    })
+}
+
+/// Tries a property on a configuration that is thrown away.
+fn accept(scratch: &mut Configuration, entry: &OptionValue, name: &str) -> Result<(), JobError> {
+    match scratch.set(name, &entry.value) {
+        Ok(()) => Ok(()),
+        Err(PropertyError::Unknown) => {
+            let error = JobError::new(
+                entry.at,
+                format!("`{}` is no property of the Kafka client", entry.name),
+            );
+            let names = scratch.names();
+            let mut known: Vec<&str> = names.iter().map(String::as_str).collect();
+            known.extend(TOPIC_PROPERTIES);
+            for java in java_names::known() {
+                known.push(java);
+            }
+            let nearest = crate::job_error::nearest(name, known).map(str::to_owned);
+            Err(match nearest {
+                Some(nearest) => error.help(format!("did you mean `kafka.{nearest}`?")),
+                None => error,
+            })
+        }
+        Err(PropertyError::Invalid(reason)) => {
+            let hidden = Options::shown(entry) != entry.value;
+            let message = if hidden {
+                format!("the value of `{}` is not allowed", entry.name)
+            } else {
+                format!("the value of `{}` is not allowed: {reason}", entry.name)
+            };
+            Err(JobError::new(entry.at, message))
+        }
+    }
+}
+
+/// Properties of topics, which the client does not list with its own.
+const TOPIC_PROPERTIES: &[&str] = &[
+    "acks",
+    "compression.codec",
+    "compression.level",
+    "compression.type",
+    "request.required.acks",
+    "request.timeout.ms",
+    "linger.ms",
+    "retries",
+    "max.in.flight.requests.per.connection",
+];
+
+/// What the options of an input come to.
+pub(crate) struct SourceSettings {
+    pub(crate) connection: Connection,
+    pub(crate) subscription: Subscription,
+    pub(crate) starting: Starting,
+    pub(crate) fail_on_data_loss: bool,
+    pub(crate) max_offsets: Option<u64>,
+    pub(crate) group: Option<String>,
+    pub(crate) group_prefix: Option<String>,
+    pub(crate) retries: u32,
+    pub(crate) retry_interval: Duration,
+}
+
+impl SourceSettings {
+    /// Reads and checks the options of an input.
+    pub(crate) fn of(table: &Table) -> Result<Self, JobError> {
+        verify(table)?;
+        let options = &table.options;
+        let text = |name: &str| options.get(name).map(|value| value.trim().to_owned());
+        Ok(Self {
+            connection: Connection::of(table)?,
+            subscription: subscription(table)?,
+            starting: starting(table)?,
+            fail_on_data_loss: options.flag("failOnDataLoss", true),
+            max_offsets: options
+                .whole("maxOffsetsPerTrigger")
+                .and_then(|n| u64::try_from(n).ok()),
+            group: text("kafka.group.id").filter(|group| !group.is_empty()),
+            group_prefix: text("groupIdPrefix").filter(|prefix| !prefix.is_empty()),
+            retries: options
+                .whole("fetchOffset.numRetries")
+                .and_then(|n| u32::try_from(n).ok())
+                .unwrap_or(3),
+            retry_interval: Duration::from_millis(
+                options
+                    .whole("fetchOffset.retryIntervalMs")
+                    .and_then(|n| u64::try_from(n).ok())
+                    .unwrap_or(10),
+            ),
+        })
+    }
+}
+
+/// An error of an option's value.
+fn wrong(entry: &OptionValue, reason: &str) -> JobError {
+    JobError::new(entry.at, format!("option `{}` {reason}", entry.name))
+}
+
+fn subscription(table: &Table) -> Result<Subscription, JobError> {
+    let given: Vec<&OptionValue> = ["assign", "subscribe", "subscribePattern"]
+        .iter()
+        .filter_map(|name| table.options.entry(name))
+        .collect();
+    match given.as_slice() {
+        [] => Err(JobError::new(
+            table.at,
+            format!(
+                "table `{}` says not what to read: give one of the options `subscribe`, `subscribePattern` and `assign`",
+                table.name
+            ),
+        )),
+        [entry] => if entry.name.eq_ignore_ascii_case("assign") {
+            Subscription::assign(&entry.value)
+        } else if entry.name.eq_ignore_ascii_case("subscribe") {
+            Subscription::topics(&entry.value)
+        } else {
+            Subscription::pattern(&entry.value)
+        }
+        .map_err(|reason| wrong(entry, &reason)),
+        [first, second, ..] => Err(JobError::new(
+            second.at,
+            format!(
+                "`{}` and `{}` exclude each other: give one of `subscribe`, `subscribePattern` and `assign`",
+                first.name, second.name
+            ),
+        )),
+    }
+}
+
+fn starting(table: &Table) -> Result<Starting, JobError> {
+    let options = &table.options;
+    let latest_if_none = options
+        .get("startingOffsetsByTimestampStrategy")
+        .is_some_and(|strategy| strategy.trim().eq_ignore_ascii_case("latest"));
+    // All are read, so that a mistake in one that another overrides is found too.
+    let mut chosen = Starting::Latest;
+    if let Some(entry) = options.entry("startingOffsets") {
+        chosen = Starting::offsets(&entry.value).map_err(|reason| wrong(entry, &reason))?;
+    }
+    if let Some(entry) = options.entry("startingOffsetsByTimestamp") {
+        chosen = Starting::by_timestamp(&entry.value, latest_if_none)
+            .map_err(|reason| wrong(entry, &reason))?;
+    }
+    if let Some(entry) = options.entry("startingTimestamp") {
+        chosen = Starting::timestamp(&entry.value, latest_if_none)
+            .map_err(|reason| wrong(entry, &reason))?;
+    }
+    Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job_error::Location;
+
+    fn table(entries: &[(&str, &str)]) -> Table {
+        let mut options = vec![("kafka.bootstrap.servers", "localhost:9092")];
+        options.extend_from_slice(entries);
+        Table {
+            name: "invoices".into(),
+            at: Location { line: 1, column: 1 },
+            connector: "kafka".into(),
+            columns: None,
+            primary_key: Vec::new(),
+            partitioned_by: Vec::new(),
+            options: Options::new(
+                options
+                    .into_iter()
+                    .map(|(name, value)| OptionValue {
+                        name: name.into(),
+                        value: value.into(),
+                        substituted: false,
+                        at: Location { line: 2, column: 3 },
+                    })
+                    .collect(),
+            ),
+        }
+    }
+
+    fn refusal(entries: &[(&str, &str)]) -> String {
+        match SourceSettings::of(&table(entries)) {
+            Ok(_) => panic!("{entries:?} should be refused"),
+            Err(error) => format!("{} {}", error.message, error.help.unwrap_or_default()),
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_sparks() {
+        let settings = SourceSettings::of(&table(&[("subscribe", "a, b,a")])).unwrap();
+        assert_eq!(settings.subscription.named(), Some(vec!["a", "b"]));
+        assert_eq!(settings.starting, Starting::Latest);
+        assert!(settings.fail_on_data_loss);
+    }
+
+    #[test]
+    fn one_way_to_subscribe_is_needed_and_no_more() {
+        assert!(refusal(&[]).contains("subscribe"));
+        assert!(refusal(&[("subscribe", "a"), ("assign", "{\"a\":[0]}")]).contains("exclude"));
+        assert!(refusal(&[("subscribe", "a b")]).contains("cannot be a topic"));
+    }
+
+    #[test]
+    fn the_most_specific_start_wins() {
+        let settings = SourceSettings::of(&table(&[
+            ("subscribe", "a"),
+            ("startingOffsets", "earliest"),
+            ("startingTimestamp", "1700000000000"),
+            ("startingOffsetsByTimestampStrategy", "latest"),
+        ]))
+        .unwrap();
+        assert_eq!(
+            settings.starting,
+            Starting::timestamp("1700000000000", true).unwrap()
+        );
+    }
+
+    #[test]
+    fn an_option_without_meaning_here_is_refused_with_the_reason() {
+        for (name, word) in [
+            ("minPartitions", "one actor"),
+            ("endingOffsets", "available now"),
+            ("minOffsetsPerTrigger", "no batch"),
+            ("kafkaConsumer.pollTimeoutMs", "polled"),
+            ("kafka.auto.offset.reset", "startingOffsets"),
+            ("kafka.enable.auto.commit", "checkpoint"),
+        ] {
+            assert!(
+                refusal(&[("subscribe", "a"), (name, "1")]).contains(word),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_client_property_is_refused_with_the_nearest_one() {
+        let text = refusal(&[("subscribe", "a"), ("kafka.fetch.min.byte", "1")]);
+        assert!(
+            text.contains("did you mean `kafka.fetch.min.bytes`?"),
+            "{text}"
+        );
+        assert!(
+            refusal(&[("subscribe", "a"), ("kafka.fetch.min.bytes", "many")])
+                .contains("not allowed")
+        );
+    }
+
+    #[test]
+    fn numbers_and_words_are_checked() {
+        assert!(
+            refusal(&[("subscribe", "a"), ("maxOffsetsPerTrigger", "0")]).contains("at least 1")
+        );
+        assert!(refusal(&[("subscribe", "a"), ("startingOffsets", "soon")]).contains("earliest"));
+        assert!(
+            refusal(&[("subscribe", "a"), ("failOnDataLoss", "maybe")]).contains("true or false")
+        );
+    }
+
+    #[test]
+    fn a_table_without_brokers_is_refused() {
+        let mut table = table(&[("subscribe", "a")]);
+        table.options = Options::default();
+        assert!(Connection::of(&table).is_err());
+    }
+}

@@ -1,0 +1,499 @@
+//! The records of one partition as a stream: decoded while the bytes are still the client's.
+//!
+//! The client's callback on its queue only wakes; the stream then drains the queue until it is empty, arms the waker and
+//! looks once more, so that no wake-up can be lost. A record is decoded from the client's own memory, which lives until
+//! the record's raw handle is dropped.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::pin::Pin;
+use std::ptr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use futures_util::Stream;
+use rdkafka_sys as sys;
+use smol_str::SmolStr;
+use thalweg_engine::error::Failure;
+use thalweg_engine::record::{Body, Micros, Partition, Position, Raw, Record, RecordMeta, Skip};
+use thalweg_engine::row::{Row, Value};
+use thalweg_engine::source::SourceEvent;
+
+use super::client::{Code, Queue, code_of, text};
+use super::consumer::{Consumer, Lane, Shared};
+use super::scout::EARLIEST;
+use crate::codecs::{Decoded, Decoder};
+
+/// Records taken from the client's queue at once, and yielded before the thread is given back.
+const BURST: usize = 64;
+
+/// A fact of a Kafka record that can be a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    Key,
+    Value,
+    Topic,
+    Partition,
+    Offset,
+    Timestamp,
+    TimestampType,
+    Headers,
+}
+
+/// What rows are made of.
+pub(crate) struct Shape {
+    /// Makes a decoder of the wanted declared columns, for tables with a `format`.
+    pub(crate) decoder: Option<Box<dyn Fn() -> Box<dyn Decoder> + Send + Sync>>,
+    /// The facts that follow the declared columns.
+    pub(crate) fills: Vec<Fill>,
+    /// How many columns a row has.
+    pub(crate) width: usize,
+    /// Whether removed records fail the run.
+    pub(crate) fail_on_data_loss: bool,
+}
+
+/// A partition's queue with what its callback needs. The queue goes first, and its callback with it.
+struct Split {
+    queue: Queue,
+    lane: Arc<Lane>,
+}
+
+unsafe extern "C" fn on_records(_: *mut sys::rd_kafka_t, lane: *mut c_void) {
+    // SAFETY: the opaque is the lane of a living `Split`, see there.
+    unsafe { &*lane.cast::<Lane>() }.waker.wake();
+}
+
+/// A record's memory, given back to the client when dropped.
+struct Message {
+    message: *mut sys::rd_kafka_message_t,
+    /// Keeps the client alive.
+    _split: Rc<Split>,
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        // SAFETY: owned, and the client lives.
+        unsafe { sys::rd_kafka_message_destroy(self.message) };
+    }
+}
+
+impl Message {
+    fn native(&self) -> &sys::rd_kafka_message_t {
+        // SAFETY: owned and not null. `err` is not read through this reference.
+        unsafe { &*self.message }
+    }
+
+    fn headers(&self) -> Vec<(SmolStr, Option<&[u8]>)> {
+        let mut found = Vec::new();
+        let mut headers = ptr::null_mut();
+        // SAFETY: headers live as long as their message; the client writes a pair for each index until it says no.
+        unsafe {
+            if Code::from(sys::rd_kafka_message_headers(
+                self.message,
+                &raw mut headers,
+            )) != Code::OK
+            {
+                return found;
+            }
+            loop {
+                let mut name: *const c_char = ptr::null();
+                let mut value: *const c_void = ptr::null();
+                let mut size = 0;
+                let more = sys::rd_kafka_header_get_all(
+                    headers,
+                    found.len(),
+                    &raw mut name,
+                    &raw mut value,
+                    &raw mut size,
+                );
+                if Code::from(more) != Code::OK {
+                    return found;
+                }
+                let name = CStr::from_ptr(name).to_string_lossy();
+                found.push((SmolStr::new(name), bytes(value, size)));
+            }
+        }
+    }
+}
+
+/// Bytes of the client; None for a null pointer.
+///
+/// # Safety
+/// `pointer` is null or points to `size` bytes that live for `'a`.
+unsafe fn bytes<'a>(pointer: *const c_void, size: usize) -> Option<&'a [u8]> {
+    (!pointer.is_null()).then(|| {
+        // SAFETY: as the caller promises.
+        unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) }
+    })
+}
+
+impl Raw for Message {
+    fn key(&self) -> Option<&[u8]> {
+        let message = self.native();
+        // SAFETY: the bytes live as long as the message.
+        unsafe { bytes(message.key, message.key_len) }
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        let message = self.native();
+        // SAFETY: the bytes live as long as the message.
+        unsafe { bytes(message.payload, message.len) }
+    }
+
+    fn headers(&self) -> Vec<(SmolStr, Option<Vec<u8>>)> {
+        Message::headers(self)
+            .into_iter()
+            .map(|(name, value)| (name, value.map(<[u8]>::to_vec)))
+            .collect()
+    }
+}
+
+/// The stream of one partition.
+pub(crate) struct Reader {
+    split: Rc<Split>,
+    shared: Arc<Shared>,
+    consumer: Arc<Consumer>,
+    shape: Arc<Shape>,
+    decoder: Option<Box<dyn Decoder>>,
+    partition: Arc<Partition>,
+    topic: SmolStr,
+    /// The next offset to yield; older ones, seen again after a seek, are dropped.
+    next: i64,
+    until: Option<i64>,
+    taken: [*mut sys::rd_kafka_message_t; BURST],
+    at: usize,
+    len: usize,
+    burst: usize,
+    clock: Clock,
+    over: bool,
+}
+
+/// The wall clock at the price of the monotonic one: read anew with each batch.
+struct Clock {
+    wall: Micros,
+    anchor: Instant,
+}
+
+impl Clock {
+    fn new() -> Self {
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_micros());
+        Self {
+            wall: Micros::try_from(wall).unwrap_or(Micros::MAX),
+            anchor: Instant::now(),
+        }
+    }
+
+    fn at(&self, now: Instant) -> Micros {
+        let since = now.saturating_duration_since(self.anchor).as_micros();
+        self.wall
+            .saturating_add(Micros::try_from(since).unwrap_or(Micros::MAX))
+    }
+}
+
+impl Reader {
+    /// Opens a partition: splits its queue, then asks for its assignment.
+    pub(crate) fn open(
+        consumer: &Arc<Consumer>,
+        shape: &Arc<Shape>,
+        partition: &Arc<Partition>,
+        place: (&str, i32),
+        from: i64,
+        until: Option<i64>,
+    ) -> Result<Self, Failure> {
+        let shared = Arc::clone(&consumer.shared);
+        let (topic, number) = place;
+        let queue = Queue::partition(&shared.client, topic, number)?;
+        let lane = shared.enter(&partition.name, topic, number, from);
+        // SAFETY: the lane lives in the `Split` beside its queue and outlives it; the callback only wakes.
+        unsafe {
+            sys::rd_kafka_queue_cb_event_enable(
+                queue.native(),
+                Some(on_records),
+                Arc::as_ptr(&lane).cast_mut().cast::<c_void>(),
+            );
+        }
+        let over = until.is_some_and(|until| from >= until);
+        if !over {
+            shared.assign(&lane, from);
+        }
+        Ok(Self {
+            split: Rc::new(Split { queue, lane }),
+            shared,
+            consumer: Arc::clone(consumer),
+            shape: Arc::clone(shape),
+            decoder: shape.decoder.as_ref().map(|make| make()),
+            partition: Arc::clone(partition),
+            topic: SmolStr::new(topic),
+            next: from,
+            until,
+            taken: [ptr::null_mut(); BURST],
+            at: 0,
+            len: 0,
+            burst: 0,
+            clock: Clock::new(),
+            over: false,
+        })
+    }
+
+    /// Takes what the queue holds, without waiting.
+    fn take(&mut self) -> bool {
+        // SAFETY: a live queue; the array has room for as many as the call is told.
+        let count = unsafe {
+            sys::rd_kafka_consume_batch_queue(
+                self.split.queue.native(),
+                0,
+                self.taken.as_mut_ptr(),
+                BURST,
+            )
+        };
+        self.at = 0;
+        self.len = usize::try_from(count).unwrap_or(0);
+        if self.len > 0 {
+            self.clock = Clock::new();
+            self.split.lane.asking.store(false, Ordering::Relaxed);
+        }
+        self.len > 0
+    }
+
+    fn move_to(&mut self, next: i64) {
+        self.next = next;
+        let lane = &self.split.lane;
+        lane.position.store(next, Ordering::Relaxed);
+        lane.sought.store(false, Ordering::Relaxed);
+    }
+
+    fn ended(&self) -> bool {
+        self.until.is_some_and(|until| self.next >= until)
+    }
+
+    /// The event of what was taken; None for what says nothing.
+    fn event(&mut self, message: Message) -> Option<SourceEvent> {
+        // SAFETY: a live message.
+        let code = unsafe { code_of(&raw const (*message.message).err) };
+        let offset = message.native().offset;
+        if code != Code::OK {
+            return self.trouble(code, offset, &message);
+        }
+        if offset < self.next {
+            return None;
+        }
+        self.move_to(offset + 1);
+        if self.until.is_some_and(|until| offset >= until) {
+            return Some(SourceEvent::Ended);
+        }
+        Some(SourceEvent::Record(self.record(message)))
+    }
+
+    fn trouble(&mut self, code: Code, offset: i64, message: &Message) -> Option<SourceEvent> {
+        // SAFETY: a live message; the text is copied.
+        let reason = || unsafe { text(sys::rd_kafka_message_errstr(message.message)) };
+        let name = &self.partition.name;
+        let failure = match code {
+            Code::PARTITION_EOF => {
+                // Also behind control records and offsets that compaction removed, which are never delivered.
+                if offset >= self.next {
+                    self.move_to(offset);
+                }
+                return Some(SourceEvent::CaughtUp);
+            }
+            Code::AUTO_OFFSET_RESET => return self.lost(&reason()),
+            Code::TOPIC_AUTHORIZATION_FAILED => {
+                Failure::end(format!("no right to read {name}: {}", reason()))
+            }
+            Code::UNKNOWN_TOPIC
+            | Code::UNKNOWN_PARTITION
+            | Code::UNKNOWN_TOPIC_OR_PART
+            | Code::UNKNOWN_TOPIC_ID => Failure::end(format!(
+                "{name} does not exist any more: was the topic deleted?"
+            )),
+            Code::MSG_SIZE_TOO_LARGE => Failure::end(format!(
+                "{name} holds a record at offset {} that is larger than the client takes: raise \
+                 kafka.receive.message.max.bytes",
+                self.next
+            )),
+            Code::BAD_MSG | Code::BAD_COMPRESSION => Failure::restart(format!(
+                "{name} cannot be read at offset {}: {}",
+                self.next,
+                reason()
+            )),
+            _ => {
+                tracing::warn!(target: "kafka", "{name}: {} ({})", reason(), code.name());
+                return None;
+            }
+        };
+        Some(SourceEvent::Failed(failure))
+    }
+
+    /// The offset that is wanted is not there any more.
+    fn lost(&mut self, reason: &str) -> Option<SourceEvent> {
+        let name = &self.partition.name;
+        if self.shape.fail_on_data_loss {
+            // The next run asks the broker, and says what is wanted, what is there and how many are gone.
+            return Some(SourceEvent::Failed(Failure::restart(format!(
+                "records of {name} from offset {} on are gone: {reason}",
+                self.next
+            ))));
+        }
+        tracing::warn!(target: "kafka", "records of {name} from offset {} on are gone, going on with the earliest because failOnDataLoss is false: {reason}", self.next);
+        self.next = 0;
+        self.shared.assign_anew(&self.split.lane, EARLIEST);
+        None
+    }
+
+    fn record(&mut self, message: Message) -> Record {
+        let native = message.native();
+        let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: a live message.
+        let millis = unsafe { sys::rd_kafka_message_timestamp(native, &raw mut kind) };
+        let record_time = (millis >= 0).then(|| millis.saturating_mul(1000));
+        let body = self.body(&message, record_time, kind);
+        let taken = Instant::now();
+        Record {
+            meta: RecordMeta {
+                partition: Arc::clone(&self.partition),
+                position: Position::Number(native.offset),
+                record_time,
+                event_time: None,
+                taken_at: self.clock.at(taken),
+                taken,
+            },
+            next: Position::Number(native.offset + 1),
+            body,
+            size: u32::try_from(native.len + native.key_len).unwrap_or(u32::MAX),
+            raw: Some(Box::new(message)),
+        }
+    }
+
+    fn body(
+        &mut self,
+        message: &Message,
+        record_time: Option<Micros>,
+        kind: sys::rd_kafka_timestamp_type_t,
+    ) -> Body {
+        let mut row = Row::with_capacity(self.shape.width);
+        if let Some(decoder) = &mut self.decoder {
+            let Some(value) = message.value() else {
+                return Body::Skipped(Skip::Tombstone);
+            };
+            match decoder.decode(value, &mut row) {
+                Ok(Decoded::Row) => {}
+                Ok(Decoded::Dropped) => return Body::Skipped(Skip::Malformed),
+                Err(error) => return Body::Bad(Box::new(error)),
+            }
+        }
+        let native = message.native();
+        for fill in &self.shape.fills {
+            row.push(match fill {
+                Fill::Key => binary(message.key()),
+                Fill::Value => binary(message.value()),
+                Fill::Topic => Value::String(self.topic.clone()),
+                Fill::Partition => Value::Int(native.partition),
+                Fill::Offset => Value::BigInt(native.offset),
+                Fill::Timestamp => record_time.map_or(Value::Null, Value::Timestamp),
+                // As in Spark: 0 when it was made, 1 when the broker took it, -1 when there is none.
+                Fill::TimestampType => Value::Int(match kind {
+                    sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE => -1,
+                    sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_CREATE_TIME => 0,
+                    sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => 1,
+                }),
+                Fill::Headers => headers(message),
+            });
+        }
+        Body::Row(row)
+    }
+
+    fn end_with(&mut self, event: SourceEvent) -> Poll<Option<SourceEvent>> {
+        self.over = true;
+        Poll::Ready(Some(event))
+    }
+}
+
+fn binary(bytes: Option<&[u8]>) -> Value {
+    bytes.map_or(Value::Null, |bytes| Value::Binary(Arc::from(bytes)))
+}
+
+/// The headers as Spark shows them: NULL when there are none.
+fn headers(message: &Message) -> Value {
+    let headers = message.headers();
+    if headers.is_empty() {
+        return Value::Null;
+    }
+    Value::Array(
+        headers
+            .into_iter()
+            .map(|(name, value)| Value::Struct(Arc::from([Value::String(name), binary(value)])))
+            .collect(),
+    )
+}
+
+impl Stream for Reader {
+    type Item = SourceEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<SourceEvent>> {
+        let this = &mut *self;
+        loop {
+            if this.over {
+                return Poll::Ready(None);
+            }
+            if this.ended() {
+                return this.end_with(SourceEvent::Ended);
+            }
+            if this.burst >= BURST {
+                this.burst = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if this.at == this.len && !this.take() {
+                this.burst = 0;
+                this.split.lane.waker.register(cx.waker());
+                if !this.take() {
+                    if let Some(failure) = this.shared.failure() {
+                        return this.end_with(SourceEvent::Failed(failure));
+                    }
+                    let lane = &this.split.lane;
+                    if !lane.asking.swap(true, Ordering::Relaxed) {
+                        lane.moved_at.store(this.shared.millis(), Ordering::Relaxed);
+                    }
+                    return Poll::Pending;
+                }
+            }
+            if let Some(budget) = &this.shared.budget
+                && !budget.take()
+            {
+                // The consumer's thread wakes all readers when the budget is filled.
+                this.split.lane.waker.register(cx.waker());
+                if !budget.take() {
+                    return Poll::Pending;
+                }
+            }
+            let message = Message {
+                message: this.taken[this.at],
+                _split: Rc::clone(&this.split),
+            };
+            this.at += 1;
+            this.burst += 1;
+            match this.event(message) {
+                Some(event @ (SourceEvent::Ended | SourceEvent::Failed(_))) => {
+                    return this.end_with(event);
+                }
+                Some(event) => return Poll::Ready(Some(event)),
+                None => {}
+            }
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        for message in &self.taken[self.at..self.len] {
+            // SAFETY: taken from the client and not yet given away.
+            unsafe { sys::rd_kafka_message_destroy(*message) };
+        }
+        self.shared.leave(&self.partition.name, &self.split.lane);
+        let _ = &self.consumer;
+    }
+}

@@ -1,0 +1,501 @@
+//! A broker, topics, and small drivers of the contracts.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use smol_str::SmolStr;
+use thalweg_engine::record::{Body, Partition, Position, Record, RecordMeta};
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::{DataType, Field, Schema};
+use thalweg_engine::sink::{DeliveryObserver, Origin, Readiness, Sink, Writer, WriterContext};
+use thalweg_engine::source::{RecordStream, Resume, Source, SourceEvent, Start};
+use thalweg_operators::job_error::Location;
+use thalweg_operators::sources;
+use thalweg_operators::table::{OpenContext, OptionValue, Options, Table};
+
+/// How long anything may take that should happen at once.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// A running broker; stopped when the test process ends.
+pub(crate) struct Broker {
+    dir: tempfile::TempDir,
+    pub(crate) address: String,
+}
+
+fn script() -> PathBuf {
+    std::env::var_os("THALWEG_BROKER").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../loadtest/broker.sh"),
+        PathBuf::from,
+    )
+}
+
+static SHARED: LazyLock<Broker> = LazyLock::new(Broker::start);
+
+/// The broker of all tests that leave it running.
+pub(crate) fn shared() -> &'static Broker {
+    &SHARED
+}
+
+impl Broker {
+    pub(crate) fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut broker = Self {
+            dir,
+            address: String::new(),
+        };
+        let owner = std::process::id().to_string();
+        broker.address = broker.call(&["start"], &["0", "--owner", &owner]);
+        broker
+    }
+
+    fn call(&self, before: &[&str], after: &[&str]) -> String {
+        let output = Command::new(script())
+            .args(before)
+            .arg(self.dir.path())
+            .args(after)
+            .env("BROKER_HEAP", "256m")
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    pub(crate) fn kill(&self) {
+        self.call(&["kill"], &[]);
+    }
+
+    pub(crate) fn start_again(&self) {
+        let owner = std::process::id().to_string();
+        assert_eq!(
+            self.call(&["start"], &["0", "--owner", &owner]),
+            self.address
+        );
+    }
+
+    pub(crate) fn pause(&self) {
+        self.call(&["pause"], &[]);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.call(&["resume"], &[]);
+    }
+
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.address)
+            .set("linger.ms", "0");
+        config
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.config().create().unwrap()
+    }
+
+    /// A topic of its own name.
+    pub(crate) fn topic(&self, partitions: i32, properties: &[(&str, &str)]) -> String {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let name = format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.make_topic(&name, partitions, properties);
+        name
+    }
+
+    pub(crate) fn make_topic(&self, name: &str, partitions: i32, properties: &[(&str, &str)]) {
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        for (property, value) in properties {
+            topic = topic.set(property, value);
+        }
+        let results = wait(self.admin().create_topics(&[topic], &AdminOptions::new())).unwrap();
+        results[0].as_ref().unwrap();
+        until("the topic is seen", || {
+            self.admin()
+                .inner()
+                .fetch_metadata(Some(name), SOON)
+                .is_ok_and(|m| m.topics()[0].partitions().len() == partitions as usize)
+        });
+    }
+
+    pub(crate) fn delete_topic(&self, name: &str) {
+        wait(self.admin().delete_topics(&[name], &AdminOptions::new())).unwrap()[0]
+            .as_ref()
+            .unwrap();
+    }
+
+    pub(crate) fn grow(&self, topic: &str, partitions: usize) {
+        wait(self.admin().create_partitions(
+            &[NewPartitions::new(topic, partitions)],
+            &AdminOptions::new(),
+        ))
+        .unwrap()[0]
+            .as_ref()
+            .unwrap();
+    }
+
+    /// Removes all records of a partition before an offset, as retention does.
+    pub(crate) fn remove_before(&self, topic: &str, partition: i32, offset: i64) {
+        let mut list = rdkafka::TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, rdkafka::Offset::Offset(offset))
+            .unwrap();
+        wait(self.admin().delete_records(&list, &AdminOptions::new())).unwrap();
+    }
+
+    /// Writes records to a partition and waits until they are there.
+    pub(crate) fn put(
+        &self,
+        topic: &str,
+        partition: i32,
+        records: &[(Option<&str>, Option<&str>)],
+    ) {
+        let producer: BaseProducer = self.config().create().unwrap();
+        put_with(&producer, topic, partition, records);
+    }
+
+    /// Writes records in a transaction that is committed or aborted.
+    pub(crate) fn put_in_transaction(&self, topic: &str, values: &[&str], commit: bool) {
+        let mut config = self.config();
+        config.set("transactional.id", format!("tx-{topic}-{commit}"));
+        let producer: BaseProducer = config.create().unwrap();
+        producer.init_transactions(SOON).unwrap();
+        producer.begin_transaction().unwrap();
+        let records: Vec<_> = values.iter().map(|v| (None, Some(*v))).collect();
+        put_with(&producer, topic, 0, &records);
+        if commit {
+            producer.commit_transaction(SOON).unwrap();
+        } else {
+            producer.abort_transaction(SOON).unwrap();
+        }
+    }
+
+    /// All records of a topic as a plain consumer sees them: partition, key, value.
+    pub(crate) fn contents(&self, topic: &str) -> Vec<Seen> {
+        use rdkafka::consumer::{BaseConsumer, Consumer};
+        use rdkafka::message::{Headers, Message};
+        let mut config = self.config();
+        config
+            .set("group.id", "contents")
+            .set("enable.partition.eof", "true")
+            .set("enable.auto.commit", "false");
+        let consumer: BaseConsumer = config.create().unwrap();
+        let metadata = consumer.fetch_metadata(Some(topic), SOON).unwrap();
+        let mut list = rdkafka::TopicPartitionList::new();
+        let count = metadata.topics()[0].partitions().len();
+        for partition in 0..count {
+            list.add_partition_offset(topic, partition as i32, rdkafka::Offset::Beginning)
+                .unwrap();
+        }
+        consumer.assign(&list).unwrap();
+        let (mut seen, mut ended) = (Vec::new(), 0);
+        let deadline = Instant::now() + SOON;
+        while ended < count {
+            assert!(Instant::now() < deadline, "the topic has no end");
+            match consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => seen.push(Seen {
+                    partition: message.partition(),
+                    key: message.key().map(<[u8]>::to_vec),
+                    value: message.payload().map(<[u8]>::to_vec),
+                    headers: message
+                        .headers()
+                        .map(|headers| {
+                            headers
+                                .iter()
+                                .map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec)))
+                                .collect()
+                        })
+                        .unwrap_or_default(),
+                }),
+                Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => ended += 1,
+                Some(Err(error)) => panic!("{error}"),
+                None => {}
+            }
+        }
+        seen
+    }
+}
+
+/// A record as a plain consumer sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) partition: i32,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Seen {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.value.clone().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = Command::new(script())
+            .arg("stop")
+            .arg(self.dir.path())
+            .output();
+    }
+}
+
+fn put_with(
+    producer: &BaseProducer,
+    topic: &str,
+    partition: i32,
+    records: &[(Option<&str>, Option<&str>)],
+) {
+    for (key, value) in records {
+        let mut record = BaseRecord::<str, str>::to(topic).partition(partition);
+        if let Some(key) = key {
+            record = record.key(key);
+        }
+        if let Some(value) = value {
+            record = record.payload(value);
+        }
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(SOON).unwrap();
+}
+
+/// Waits until something holds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Runs a future to its end on this thread.
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        tokio::time::timeout(Duration::from_secs(60), future)
+            .await
+            .expect("it took a minute")
+    })
+}
+
+/// A table of the broker.
+pub(crate) fn table(
+    broker: &Broker,
+    columns: Option<Vec<Field>>,
+    options: &[(&str, &str)],
+) -> Table {
+    let at = Location { line: 1, column: 1 };
+    let mut all = vec![("kafka.bootstrap.servers", broker.address.as_str())];
+    all.extend_from_slice(options);
+    Table {
+        name: "invoices".into(),
+        at,
+        connector: "kafka".into(),
+        columns,
+        primary_key: Vec::new(),
+        partitioned_by: Vec::new(),
+        options: Options::new(
+            all.into_iter()
+                .map(|(name, value)| OptionValue {
+                    name: name.into(),
+                    value: value.into(),
+                    substituted: false,
+                    at,
+                })
+                .collect(),
+        ),
+    }
+}
+
+/// A context of a query of this name.
+pub(crate) fn context(query: &str) -> OpenContext {
+    OpenContext {
+        job: "job".into(),
+        query: query.into(),
+        run: "r1".into(),
+        temporary: false,
+        fresh: false,
+        checkpoint: "./checkpoints/q".into(),
+        delivery_timeout: Duration::from_secs(120),
+        trigger_interval: None,
+    }
+}
+
+/// Opens an input without a format, with all of Spark's columns.
+pub(crate) fn open_source(
+    broker: &Broker,
+    query: &str,
+    options: &[(&str, &str)],
+) -> Arc<dyn Source> {
+    let table = table(broker, None, options);
+    let count = sources::kafka::columns(&table).unwrap().fields.len();
+    let wanted: Vec<usize> = (0..count).collect();
+    sources::kafka::open(&table, &wanted, None, &context(query)).unwrap()
+}
+
+/// The positions of a checkpoint.
+pub(crate) fn positions(starts: &[Start]) -> BTreeMap<SmolStr, Position> {
+    starts
+        .iter()
+        .map(|start| (start.partition.clone(), start.position.clone()))
+        .collect()
+}
+
+/// A checkpoint to go on from.
+pub(crate) fn resume(positions: &BTreeMap<SmolStr, Position>, epoch: u64) -> Resume<'_> {
+    Resume {
+        checkpoint: "c1",
+        epoch,
+        rewound: false,
+        positions,
+        state: None,
+    }
+}
+
+/// Opens one partition of a source.
+pub(crate) fn read(
+    source: &Arc<dyn Source>,
+    name: &str,
+    from: i64,
+    until: Option<i64>,
+) -> RecordStream {
+    let partition = Arc::new(Partition {
+        input: "invoices".into(),
+        name: name.into(),
+    });
+    source
+        .read(
+            &partition,
+            &Position::Number(from),
+            until.map(Position::Number).as_ref(),
+        )
+        .unwrap()
+}
+
+/// The next record of a stream.
+pub(crate) async fn next_record(stream: &mut RecordStream) -> Record {
+    loop {
+        match stream.next().await {
+            Some(SourceEvent::Record(record)) => return record,
+            Some(SourceEvent::CaughtUp) => {}
+            Some(SourceEvent::Ended) | None => panic!("the stream is over"),
+            Some(SourceEvent::Failed(failure)) => panic!("{failure}"),
+        }
+    }
+}
+
+/// All records until the stream has caught up or ended.
+pub(crate) async fn drain(stream: &mut RecordStream) -> (Vec<Record>, bool) {
+    let mut records = Vec::new();
+    loop {
+        match stream.next().await {
+            Some(SourceEvent::Record(record)) => records.push(record),
+            Some(SourceEvent::CaughtUp) => return (records, false),
+            Some(SourceEvent::Ended) => return (records, true),
+            Some(SourceEvent::Failed(failure)) => panic!("{failure}"),
+            None => panic!("the stream is over"),
+        }
+    }
+}
+
+/// The row of a record.
+pub(crate) fn row(record: &Record) -> &[Value] {
+    match &record.body {
+        Body::Row(row) => row,
+        other => panic!("no row: {other:?}"),
+    }
+}
+
+/// The text of a BINARY value.
+pub(crate) fn text(value: &Value) -> &str {
+    match value {
+        Value::Binary(bytes) => std::str::from_utf8(bytes).unwrap(),
+        other => panic!("not bytes: {other:?}"),
+    }
+}
+
+/// Counts what was acknowledged.
+#[derive(Default)]
+pub(crate) struct Counter {
+    pub(crate) rows: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) latencies: AtomicU64,
+}
+
+impl DeliveryObserver for Counter {
+    fn acknowledged(&self, rows: u64, bytes: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn latency(&self, written: u64, taken: u64) {
+        assert!(written <= taken);
+        self.latencies.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Opens a writer of a sink.
+pub(crate) fn open_writer(sink: &Arc<dyn Sink>, lane: &str) -> (Box<dyn Writer>, Arc<Counter>) {
+    let counter = Arc::new(Counter::default());
+    let observer = Arc::clone(&counter) as Arc<dyn DeliveryObserver>;
+    let writer = sink
+        .open(WriterContext {
+            lane: lane.into(),
+            observer,
+        })
+        .unwrap();
+    (writer, counter)
+}
+
+/// A record that rows may come from.
+pub(crate) fn origin() -> RecordMeta {
+    RecordMeta {
+        partition: Arc::new(Partition {
+            input: "invoices".into(),
+            name: "t/0".into(),
+        }),
+        position: Position::Number(0),
+        record_time: None,
+        event_time: None,
+        taken_at: 0,
+        taken: Instant::now(),
+    }
+}
+
+/// Writes one row and hands it over.
+pub(crate) fn write(writer: &mut Box<dyn Writer>, row: &[Value]) -> Readiness {
+    let meta = origin();
+    writer
+        .write(
+            row,
+            Origin {
+                meta: &meta,
+                index: 0,
+            },
+        )
+        .unwrap();
+    writer.accept().unwrap()
+}
+
+/// The schema of `value`, and of `key` where asked for.
+pub(crate) fn output(names: &[(&str, DataType)]) -> Schema {
+    Schema::new(
+        names
+            .iter()
+            .map(|(name, data_type)| Field::nullable(*name, data_type.clone()))
+            .collect::<Vec<_>>(),
+    )
+}
