@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use thalweg_operators::connect;
 use thalweg_operators::plan::Query;
 use thalweg_operators::table::{Options, Table};
 
@@ -9,6 +10,8 @@ use crate::cli::CheckArgs;
 use crate::console;
 use crate::job_file::{self, Loaded};
 use crate::refusal::{End, Refusal};
+use crate::telemetry;
+use crate::wiring;
 
 /// `thalweg check`.
 ///
@@ -17,7 +20,50 @@ use crate::refusal::{End, Refusal};
 pub(crate) fn check(args: &CheckArgs) -> Result<End, Refusal> {
     let loaded = job_file::load(&args.job, !args.connect)?;
     console::text(&report(&loaded));
+    if args.connect && !reachable(&loaded) {
+        return Ok(End::Refused);
+    }
     Ok(End::Clean)
+}
+
+/// Asks the systems behind all tables that are used, each once, and shows what they say.
+fn reachable(loaded: &Loaded) -> bool {
+    console::line("\nconnections");
+    let mut asked: Vec<(&str, bool)> = Vec::new();
+    let mut well = true;
+    for query in &loaded.job.queries {
+        let context = wiring::context(&loaded.name, query, false, String::new());
+        let inputs = query
+            .inputs()
+            .filter(|(_, input)| input.replaced().is_none())
+            .map(|(_, input)| (input.table(), true));
+        let outputs = std::iter::once(query.output()).chain(query.dead_letter_table());
+        for (table, as_input) in inputs.chain(outputs.map(|table| (table, false))) {
+            if asked.contains(&(table.name.as_str(), as_input)) {
+                continue;
+            }
+            asked.push((&table.name, as_input));
+            let does = if as_input { "read" } else { "written" };
+            let name = &table.name;
+            match connect::ask(table, as_input, &context) {
+                Ok(None) => {}
+                Ok(Some(reach)) => {
+                    for line in reach.found {
+                        console::line(&format!("  {name} ({does}): {line}"));
+                    }
+                    for line in reach.missing {
+                        well = false;
+                        telemetry::fatal(&format!("{name} ({does}): {line}"));
+                    }
+                }
+                Err(failure) => {
+                    well = false;
+                    telemetry::fatal(&format!("{name} ({does}): {failure}"));
+                }
+            }
+        }
+    }
+    well
 }
 
 fn report(loaded: &Loaded) -> String {
@@ -39,7 +85,12 @@ fn describe(query: &Query, out: &mut String) {
     let _ = writeln!(out, "\nquery {} (line {})", query.name, query.at.line);
     let _ = writeln!(out, "  inputs");
     for (_, input) in query.inputs() {
-        table(input.table(), out);
+        match input.replaced() {
+            None => table(input.table(), out),
+            Some(file) => {
+                let _ = writeln!(out, "    {} from JSON lines of {file}", input.table().name);
+            }
+        }
     }
     let _ = writeln!(out, "  plan");
     for line in query.fmt_tree().lines() {

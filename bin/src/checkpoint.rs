@@ -7,13 +7,23 @@ use std::sync::Arc;
 use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::record::Position;
+use thalweg_engine::source::Start;
+use thalweg_operators::connectors;
+use thalweg_operators::plan;
+use thalweg_operators::table::{OpenContext, OptionValue, Options, Table};
 
-use crate::cli::{RollbackArgs, SetArgs};
+use crate::cli::{JobArgs, RollbackArgs, SetArgs};
 use crate::console;
-use crate::duration::{grouped, now, time};
+use crate::duration::{grouped, now, parse_time, time};
 use crate::folder;
-use crate::inspect::{sorted, word};
+use crate::inspect::{counts_records, sorted, word};
+use crate::job_file;
 use crate::refusal::{End, Refusal};
+use crate::wiring;
+
+/// Spark's options for a start at a time, and for partitions that have no record so late.
+const BY_TIME: &str = "startingTimestamp";
+const IF_NONE: &str = "startingOffsetsByTimestampStrategy";
 
 /// `thalweg checkpoint set`.
 ///
@@ -29,6 +39,9 @@ pub(crate) fn set(args: &SetArgs) -> Result<End, Refusal> {
     }
     for place in &args.skip {
         skip(&mut new, place, &args.folder)?;
+    }
+    if let (Some(time), Some(job)) = (&args.to_time, &args.job) {
+        to_time(&mut new, time, job)?;
     }
     new.run = "checkpoint-set".to_owned();
     write(&log, Some(&old), new, old.epoch, args.yes)
@@ -83,11 +96,11 @@ fn number(text: &str, what: &str) -> Result<i64, Refusal> {
         .ok_or_else(|| Refusal::new(format!("{what}: write a whole number from 0, not `{text}`")))
 }
 
-/// Where a partition stands, to be changed.
-fn position<'c>(
+/// What a partition stands at, to be changed.
+fn cut<'c>(
     checkpoint: &'c mut Checkpoint,
     partition: &str,
-) -> Result<&'c mut Position, Refusal> {
+) -> Result<&'c mut PartitionCut, Refusal> {
     let known: Vec<String> = sorted(checkpoint)
         .iter()
         .map(|cut| cut.partition.to_string())
@@ -98,7 +111,7 @@ fn position<'c>(
         .flat_map(|lane| &mut lane.partitions)
         .filter(|cut| cut.partition == partition);
     match (found.next(), found.next()) {
-        (Some(cut), None) => Ok(&mut cut.position),
+        (Some(cut), None) => Ok(cut),
         (Some(_), Some(_)) => Err(Refusal::new(format!(
             "several inputs of the query have a partition `{partition}`: it is not clear which is meant"
         ))),
@@ -110,10 +123,11 @@ fn position<'c>(
 }
 
 fn move_to(checkpoint: &mut Checkpoint, partition: &str, offset: i64) -> Result<(), Refusal> {
-    let position = position(checkpoint, partition)?;
-    match position {
+    let cut = cut(checkpoint, partition)?;
+    match cut.position {
         Position::Number(_) => {
-            *position = Position::Number(offset);
+            cut.position = Position::Number(offset);
+            cut.ended = false;
             Ok(())
         }
         Position::Token(_) => Err(Refusal::new(format!(
@@ -130,17 +144,121 @@ fn skip(checkpoint: &mut Checkpoint, place: &str, folder: &Path) -> Result<(), R
         ))
     })?;
     let offset = number(offset, &format!("--skip {place}"))?;
-    let position = position(checkpoint, partition)?;
-    if *position != Position::Number(offset) {
+    let after = offset.saturating_add(1);
+    let cut = cut(checkpoint, partition)?;
+    if cut.position != Position::Number(offset) {
         return Err(Refusal::new(format!(
-            "`{partition}` stands at {position}, not at {offset}, so the record {place} is not the next one. If all \
-             between is done or may be lost: thalweg checkpoint set {} --to-offset {partition}={}",
+            "`{partition}` stands at {}, not at {offset}, so the record {place} is not the next one. If all between is \
+             done or may be lost: thalweg checkpoint set {} --to-offset {partition}={after}",
+            cut.position,
             folder.display(),
-            offset.saturating_add(1)
         )));
     }
-    *position = Position::Number(offset.saturating_add(1));
+    cut.position = Position::Number(after);
+    let input = cut.input.clone();
+    if !counts_records(checkpoint, &input) {
+        return Err(Refusal::new(format!(
+            "the positions of `{partition}` do not count records, so where the next record begins is not known here. \
+             To step over a record that fails, run the job once with --set onError=skip."
+        )));
+    }
     Ok(())
+}
+
+/// Moves every partition to its first record at or after a time, as the system behind it says; to its end where there
+/// is none.
+fn to_time(checkpoint: &mut Checkpoint, time: &str, job: &Path) -> Result<(), Refusal> {
+    let millis = parse_time(time).ok_or_else(|| {
+        Refusal::new(format!(
+            "--to-time {time}: write a time such as 2026-01-31T12:00:00Z, or milliseconds since 1970"
+        ))
+    })?;
+    let loaded = job_file::load(
+        &JobArgs {
+            job: job.to_owned(),
+            ..JobArgs::default()
+        },
+        false,
+    )?;
+    let (wanted, file) = (&checkpoint.query, &loaded.file);
+    let queries = &loaded.job.queries;
+    let query = queries
+        .iter()
+        .find(|query| query.name == *wanted)
+        .ok_or_else(|| {
+            let names: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();
+            Refusal::new(format!(
+                "these are checkpoints of the query `{wanted}`, and {file} has {}",
+                names.join(", ")
+            ))
+        })?;
+    plan::compare(&checkpoint.plan, &query.identity())
+        .map_err(|why| Refusal::new(format!("{file} does not fit the checkpoints: {why}")))?;
+    let context = OpenContext {
+        temporary: true,
+        ..wiring::context(&loaded.name, query, false, String::new())
+    };
+    for (place, input) in query.inputs() {
+        let name = query.steps[place].name.as_str();
+        let starts = starts_at(input.table(), input.wanted(), millis, &context)?;
+        for cut in checkpoint
+            .lanes
+            .iter_mut()
+            .flat_map(|lane| &mut lane.partitions)
+        {
+            if cut.input == name
+                && let Some(start) = starts.iter().find(|start| start.partition == cut.partition)
+            {
+                cut.position = start.position.clone();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where a first start at this time would begin to read a table.
+fn starts_at(
+    table: &Table,
+    wanted: &[usize],
+    millis: i64,
+    context: &OpenContext,
+) -> Result<Vec<Start>, Refusal> {
+    let connector = connectors::find(connectors::CONNECTORS, table, table.at)
+        .map_err(|error| Refusal::new(error.message))?;
+    let by_time = connector
+        .input
+        .filter(|input| input.options.iter().any(|option| option.name == BY_TIME));
+    let Some(input) = by_time else {
+        return Err(Refusal::new(format!(
+            "the table `{}` is {}, which cannot be read from a time",
+            table.name, table.connector
+        )));
+    };
+    let mut options: Vec<OptionValue> = table
+        .options
+        .iter()
+        .filter(|option| !option.name.to_ascii_lowercase().starts_with("starting"))
+        .cloned()
+        .collect();
+    for (name, value) in [
+        (BY_TIME, millis.to_string()),
+        (IF_NONE, "latest".to_owned()),
+    ] {
+        options.push(OptionValue {
+            name: name.to_owned(),
+            value,
+            substituted: false,
+            at: table.at,
+        });
+    }
+    let table = Table {
+        options: Options::new(options),
+        ..table.clone()
+    };
+    let source = (input.open)(&table, wanted, context)?;
+    let starts = source.resolve(None);
+    source.close();
+    Ok(starts?)
 }
 
 /// Shows what changes against the newest checkpoint, asks, and writes the new epoch behind `last`.
@@ -202,12 +320,15 @@ fn effect(old: Option<&Checkpoint>, new: &Checkpoint, content: u64) -> String {
     let same =
         |a: &PartitionCut, b: &PartitionCut| a.input == b.input && a.partition == b.partition;
     for cut in sorted(new) {
-        let (name, what, is) = (&cut.partition, word(new, cut), &cut.position);
+        let (name, what, is) = (&cut.partition, word(new, &cut.input), &cut.position);
         let before = old.and_then(|old| old.partitions().find(|other| same(other, cut)));
         let line = match before.map(|before| &before.position) {
             None if old.is_none() => format!("{name}: {what} {is}"),
             None => format!("{name}: {what} {is} (it was not read before)"),
             Some(was) if was == is => format!("{name}: stays at {what} {was}"),
+            Some(was) if !counts_records(new, &cut.input) => {
+                format!("{name}: {what} {was} → {is}")
+            }
             Some(was) => format!("{name}: {what} {was} → {is}{}", difference(was, is)),
         };
         let _ = writeln!(out, "  {line}");

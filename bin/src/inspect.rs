@@ -158,7 +158,7 @@ fn describe(checkpoint: &Checkpoint, now: i64) -> Newest {
                 position: cut.position.clone(),
                 watermark: cut.watermark.map(time),
                 ended: cut.ended,
-                word: word(checkpoint, cut),
+                word: word(checkpoint, &cut.input),
             })
             .collect(),
     }
@@ -179,17 +179,26 @@ pub(crate) fn sorted(checkpoint: &Checkpoint) -> Vec<&PartitionCut> {
 }
 
 /// What the source of a partition calls a position.
-pub(crate) fn word(checkpoint: &Checkpoint, cut: &PartitionCut) -> &'static str {
-    let connector = checkpoint
-        .plan
-        .get("inputs")
-        .and_then(|inputs| inputs.get(cut.input.as_str()))
-        .and_then(|input| input.get("connector"))
-        .and_then(serde_json::Value::as_str);
-    match connector {
-        Some("kafka") => "offset",
+pub(crate) fn word(checkpoint: &Checkpoint, input: &str) -> &'static str {
+    match connector(checkpoint, input) {
+        "kafka" => "offset",
         _ => "position",
     }
+}
+
+/// Whether positions of an input count records, so that the one after N is N + 1.
+pub(crate) fn counts_records(checkpoint: &Checkpoint, input: &str) -> bool {
+    matches!(connector(checkpoint, input), "kafka" | "rate")
+}
+
+fn connector<'c>(checkpoint: &'c Checkpoint, input: &str) -> &'c str {
+    checkpoint
+        .plan
+        .get("inputs")
+        .and_then(|inputs| inputs.get(input))
+        .and_then(|input| input.get("connector"))
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default()
 }
 
 fn text(report: &Report) -> String {
@@ -261,11 +270,10 @@ fn goes_on(partition: &PartitionReport) -> String {
         word,
         ..
     } = partition;
-    let mut line = if partition.ended {
-        format!("at {name} not at all: it has ended ({word} {position})")
-    } else {
-        format!("at {name} from {word} {position}")
-    };
+    let mut line = format!("at {name} from {word} {position}");
+    if partition.ended {
+        line.push_str(", which was its end");
+    }
     if let Some(watermark) = &partition.watermark {
         let _ = write!(line, ", watermark {watermark}");
     }

@@ -12,6 +12,7 @@ use thalweg_engine::query::{Host, Query};
 use thalweg_engine::status::QueryStatus;
 use thalweg_engine::workers::Workers;
 use thalweg_operators::plan;
+use thalweg_operators::sinks::console::READER_GONE;
 use thalweg_operators::sql::Job;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -258,7 +259,7 @@ impl Watched {
                 ended = running.join_next() => match ended {
                     None => return results,
                     Some(Ok((index, result))) => {
-                        let ended = self.ended(index, result);
+                        let ended = Self::ended(result);
                         if ended.is_err() && self.fail_together {
                             tracing::info!("ending the other queries, as --fail-together says");
                             self.stop.send_replace(true);
@@ -294,9 +295,9 @@ impl Watched {
     }
 
     /// A query that cannot write because its reader has gone (`| head`) has ended well.
-    fn ended(&self, index: usize, result: Result<(), Failure>) -> Result<(), Failure> {
+    fn ended(result: Result<(), Failure>) -> Result<(), Failure> {
         match result {
-            Err(_) if self.shows[index] && console::is_pipe() && console::closed() => Ok(()),
+            Err(failure) if failure.message == READER_GONE => Ok(()),
             result => result,
         }
     }

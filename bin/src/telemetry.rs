@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::io::{IsTerminal, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use thalweg_operators::sinks::console::READER_GONE;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -77,6 +78,12 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        let mut parts = Parts::default();
+        event.record(&mut parts);
+        if parts.why.as_deref() == Some(READER_GONE) {
+            // `| head` has what it wanted: nothing that anybody must know.
+            return Ok(());
+        }
         time::FormatTime::format_time(&time::SystemTime, &mut writer)?;
         let level = *event.metadata().level();
         let (colour, word) = match level {
@@ -91,8 +98,6 @@ where
         } else {
             write!(writer, " {word} ")?;
         }
-        let mut parts = Parts::default();
-        event.record(&mut parts);
         if let Some(query) = &parts.query {
             write!(writer, "{query}: ")?;
         }

@@ -178,6 +178,7 @@ pub(crate) fn context(job: &str, query: &Query, fresh: bool, checkpoint: String)
         checkpoint,
         delivery_timeout: query.settings.delivery_timeout,
         trigger_interval: query.interval(),
+        time_zone: query.settings.time_zone,
     }
 }
 

@@ -425,6 +425,7 @@ impl Query {
             .iter()
             .map(|input| (input.name.clone(), Arc::clone(&input.source)))
             .collect();
+        let grows = opened.inputs.iter().any(|input| input.source.grows());
         let dead = match &opened.on_error {
             OnError::DeadLetter(DeadLetters { sink, .. }) => Some(Arc::clone(sink)),
             _ => None,
@@ -469,7 +470,7 @@ impl Query {
             checkpoint_interval: settings.checkpoint_interval,
             epoch_timeout: settings.epoch_timeout,
             open_epochs_max: settings.open_epochs_max,
-            discover_interval: (!settings.bounded).then_some(settings.discover_interval),
+            discover_interval: (!settings.bounded && grows).then_some(settings.discover_interval),
             partition_metrics: settings.partition_metrics,
             workers: self.host.workers.clone(),
             metrics: Arc::clone(self.status.metrics()),

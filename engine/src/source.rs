@@ -106,6 +106,11 @@ pub trait Source: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Whether partitions may appear while it runs. A query of inputs that do not grow ends when all partitions have.
+    fn grows(&self) -> bool {
+        true
+    }
+
     /// Where each partition ends at this moment; a bounded run (`once`, `available now`) reads up to there.
     ///
     /// # Errors

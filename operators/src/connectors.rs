@@ -11,8 +11,8 @@ use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
 
 use crate::job_error::{JobError, Location};
-use crate::{sinks, sources};
 use crate::table::{OpenContext, OptionSpec, Options, Table};
+use crate::{formats, sinks, sources};
 
 /// Opens an input for one run. The numbers are the places that the plan uses, ascending, among the input's columns
 /// followed by its metadata; a record's row holds these, in that order.
@@ -66,6 +66,24 @@ pub struct Connector {
 
 /// All connectors.
 pub const CONNECTORS: &[Connector] = &[
+    Connector {
+        name: "kafka",
+        about: "Topics of Apache Kafka, read partition by partition and written without gaps.",
+        input: Some(Input {
+            options: sources::kafka::OPTIONS,
+            columns: formats::columns,
+            metadata: sources::kafka::metadata,
+            open: formats::read,
+            identity: &["subscribe", "subscribePattern", "assign"],
+        }),
+        output: Some(Output {
+            options: sinks::kafka::OPTIONS,
+            check: formats::check,
+            open: formats::write,
+            passing: false,
+            gathers_intervals: false,
+        }),
+    },
     Connector {
         name: "rate",
         about: "Rows with a time and a counter, at a given speed: for trying things out.",

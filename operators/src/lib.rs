@@ -4,8 +4,10 @@
 //! `thalweg-engine`; nothing here knows an actor or an epoch.
 
 pub mod codecs;
+pub mod connect;
 pub mod connectors;
 pub mod expr;
+mod formats;
 pub mod job_error;
 pub mod kafka;
 pub mod plan;

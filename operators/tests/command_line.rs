@@ -105,10 +105,9 @@ fn a_file_takes_the_place_of_a_table_and_needs_no_broker() {
     let job = load(JOB, &overrides, &environment).unwrap();
     let large = &job.queries[1];
     let input = large.inputs().next().unwrap().1;
-    assert_eq!(input.table().connector, "file");
-    assert_eq!(input.table().options.get("path"), Some("sample.jsonl"));
-    assert_eq!(input.table().columns.as_ref().map(Vec::len), Some(2));
-    assert_eq!(large.output().options.get("path"), Some("-"));
+    assert_eq!(input.replaced(), Some("sample.jsonl"));
+    assert_eq!(input.table().connector, "kafka");
+    assert_eq!(large.output_replaced(), Some("-"));
     assert!(job.queries.iter().all(|query| query.temporary));
     let unknown = Overrides {
         inputs: pairs(&[("invoice", "x")]),

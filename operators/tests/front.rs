@@ -188,3 +188,27 @@ fn views_that_use_each_other_twice_do_not_explode() {
     assert!(load(&text, &Overrides::default(), &|_| None).is_err());
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
+
+#[test]
+fn functions_that_use_each_other_twice_do_not_explode() {
+    let mut text = String::from("CREATE TABLE t USING rate;\n");
+    text.push_str("CREATE TEMPORARY FUNCTION f0(x BIGINT) RETURNS BIGINT RETURN x;\n");
+    for function in 1..60 {
+        let before = function - 1;
+        text.push_str(&format!(
+            "CREATE TEMPORARY FUNCTION f{function}(x BIGINT) RETURNS BIGINT RETURN f{before}(x) + f{before}(x);\n"
+        ));
+    }
+    text.push_str("SELECT f59(value) AS y FROM t;");
+    let started = std::time::Instant::now();
+    assert!(load(&text, &Overrides::default(), &|_| None).is_err());
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
+#[test]
+fn functions_that_use_themselves_are_refused() {
+    let text = "CREATE TABLE t USING rate;
+CREATE TEMPORARY FUNCTION f(x BIGINT) RETURNS BIGINT RETURN f(x) + 1;
+SELECT f(value) FROM t;";
+    assert!(load(text, &Overrides::default(), &|_| None).is_err());
+}

@@ -5,8 +5,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use thalweg_operators::sql::{Overrides, load_with};
-mod stubs;
+use thalweg_operators::sql::{Overrides, load};
 
 fn environment(name: &str) -> Option<String> {
     match name {
@@ -18,7 +17,7 @@ fn environment(name: &str) -> Option<String> {
 
 /// What `check` would show of a job, or its error.
 fn shown(file: &str, text: &str) -> String {
-    match load_with(text, &Overrides::default(), &environment, stubs::STUBS) {
+    match load(text, &Overrides::default(), &environment) {
         Err(error) => format!("{}\n", error.render(file, text)),
         Ok(job) => {
             let mut out = String::new();

@@ -290,6 +290,9 @@ fn lambda(
     })
 }
 
+/// How many parts the expression of a macro's call may have.
+const EXPANDED_MAX: usize = 10_000;
+
 /// Replaces a call of a macro by its body, its parameters by the arguments.
 fn expand(
     checker: &mut Checker<'_>,
@@ -354,5 +357,18 @@ fn expand(
     };
     let typed = body.expr(&found.body, at)?;
     checker.scope.next_variable = inner.next_variable;
+    // Functions that use each other or a parameter twice grow exponentially.
+    let mut nodes = 0_usize;
+    typed.visit(&mut |_| nodes += 1);
+    if nodes > EXPANDED_MAX {
+        return Err(JobError::new(
+            at,
+            format!(
+                "function `{}` expands to an expression of more than {EXPANDED_MAX} parts",
+                found.name
+            ),
+        )
+        .help("compute a part of it in a view"));
+    }
     explicit_cast(typed, &found.returns, Mode::of(settings.ansi), settings, at)
 }

@@ -215,14 +215,18 @@ fn form_of(to: &DataType) -> &'static str {
 }
 
 fn between_times(to: DataType, zone: Tz) -> Caster {
-    let midnight = |days: i32| i64::from(days).saturating_mul(MICROS_PER_DAY);
     let day = |micros: i64| i32::try_from(micros.div_euclid(MICROS_PER_DAY)).unwrap_or_default();
     Box::new(move |value| {
         Ok(match (value, &to) {
-            (Value::Date(days), DataType::Timestamp) => {
-                Value::Timestamp(calendar::utc(midnight(*days), zone))
+            (Value::Date(days), _) => {
+                let midnight = i64::from(*days)
+                    .checked_mul(MICROS_PER_DAY)
+                    .ok_or_else(|| out_of_range(value, &DataType::Date, &to))?;
+                match to {
+                    DataType::Timestamp => Value::Timestamp(calendar::utc(midnight, zone)),
+                    _ => Value::TimestampNtz(midnight),
+                }
             }
-            (Value::Date(days), _) => Value::TimestampNtz(midnight(*days)),
             (Value::Timestamp(micros), DataType::Date) => {
                 Value::Date(day(calendar::local(*micros, zone)))
             }

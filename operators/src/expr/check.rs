@@ -1,18 +1,15 @@
 //! From the parser's tree to the typed tree: names are found, types are known, casts are made visible.
 
-use smol_str::SmolStr;
 use sqlparser::ast::{
-    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr, Spanned, Subscript,
-    TrimWhereField, UnaryOperator,
+    self, AccessExpr, BinaryOperator, CastKind, Expr, Spanned, Subscript, UnaryOperator,
 };
-use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use crate::expr::coerce::{self, Settings};
 use crate::expr::operators::{self, Bits};
 use crate::expr::scope::Scope;
 use crate::expr::typed::{Arithmetic, Comparison, Mode, Op, Typed};
-use crate::expr::{arithmetic, call, cast, literal, path, type_name};
+use crate::expr::{arithmetic, call, cast, choice, literal, path, type_name};
 use crate::job_error::{JobError, Location};
 
 /// How deep expressions may be nested.
@@ -149,7 +146,7 @@ impl Checker<'_> {
                     .iter()
                     .map(|item| self.expr(item, at))
                     .collect::<Result<Vec<_>, _>>()?;
-                operators::in_list(value, list, *negated, settings, at)
+                choice::in_list(value, list, *negated, settings, at)
             }
             Expr::Between {
                 expr,
@@ -177,77 +174,6 @@ impl Checker<'_> {
                 operators::rlike(value, pattern, *negated, settings, at)
             }
             other => self.special(other, at),
-        }
-    }
-
-    /// Functions that the parser knows by a syntax of their own.
-    fn special(&mut self, expr: &Expr, at: Location) -> Result<Typed, JobError> {
-        match expr {
-            Expr::Ceil { expr, field } => self.rounded("ceil", expr, field, at),
-            Expr::Floor { expr, field } => self.rounded("floor", expr, field, at),
-            Expr::Substring {
-                expr,
-                substring_from,
-                substring_for,
-                ..
-            } => {
-                let mut args = vec![expr.as_ref()];
-                args.extend(substring_from.as_deref());
-                args.extend(substring_for.as_deref());
-                call::named(self, "substring", args, at)
-            }
-            Expr::Position { expr, r#in } => call::named(self, "locate", vec![expr, r#in], at),
-            Expr::Overlay {
-                expr,
-                overlay_what,
-                overlay_from,
-                overlay_for,
-            } => {
-                let mut args = vec![expr.as_ref(), overlay_what, overlay_from];
-                args.extend(overlay_for.as_deref());
-                call::named(self, "overlay", args, at)
-            }
-            Expr::Extract { field, expr, .. } => {
-                let field = Typed::literal(
-                    Value::from(field.to_string().as_str()),
-                    DataType::String,
-                    at,
-                );
-                let value = self.expr(expr, at)?;
-                call::with_args(self, "extract", vec![field, value], at)
-            }
-            Expr::Trim {
-                trim_where,
-                trim_what,
-                expr,
-                trim_characters: None,
-            } => match (trim_where, trim_what.as_deref()) {
-                (None | Some(TrimWhereField::Both), None) => {
-                    call::named(self, "trim", vec![expr], at)
-                }
-                (None | Some(TrimWhereField::Both), Some(what)) => {
-                    call::named(self, "btrim", vec![expr, what], at)
-                }
-                // The two-argument form of these names the characters first.
-                (Some(TrimWhereField::Leading), what) => call::named(
-                    self,
-                    "ltrim",
-                    what.into_iter().chain([&**expr]).collect(),
-                    at,
-                ),
-                (Some(TrimWhereField::Trailing), what) => call::named(
-                    self,
-                    "rtrim",
-                    what.into_iter().chain([&**expr]).collect(),
-                    at,
-                ),
-            },
-            Expr::JsonAccess { .. } => Err(JobError::new(at, "`:` paths are not supported")
-                .help("use get_json_object(text, '$.path')")),
-            other => Err(JobError::new(
-                at,
-                format!("`{other}` is not supported in an expression"),
-            )),
         }
     }
 
@@ -468,147 +394,6 @@ impl Checker<'_> {
         };
         explicit_cast(typed, &to, mode, settings, at)
     }
-
-    fn case(&mut self, expr: &Expr, at: Location) -> Result<Typed, JobError> {
-        let Expr::Case {
-            operand,
-            conditions,
-            else_result,
-            ..
-        } = expr
-        else {
-            return Err(JobError::new(at, "expected CASE"));
-        };
-        let settings = self.settings();
-        let operand = match operand {
-            Some(operand) => Some(self.expr(operand, at)?),
-            None => None,
-        };
-        let mut branches = Vec::with_capacity(conditions.len());
-        for branch in conditions {
-            let mut when = self.expr(&branch.condition, at)?;
-            if let Some(operand) = &operand {
-                let when_at = when.at;
-                when = operators::comparison(
-                    Comparison::Equal,
-                    operand.clone(),
-                    when,
-                    settings,
-                    when_at,
-                )?;
-            }
-            branches.push((when, self.expr(&branch.result, at)?));
-        }
-        let otherwise = match else_result {
-            Some(value) => Some(self.expr(value, at)?),
-            None => None,
-        };
-        operators::case(branches, otherwise, settings, at)
-    }
-
-    fn like(&mut self, expr: &Expr, at: Location) -> Result<Typed, JobError> {
-        let any_case = matches!(expr, Expr::ILike { .. });
-        let (Expr::Like {
-            negated,
-            any,
-            expr,
-            pattern,
-            escape_char,
-        }
-        | Expr::ILike {
-            negated,
-            any,
-            expr,
-            pattern,
-            escape_char,
-        }) = expr
-        else {
-            return Err(JobError::new(at, "expected LIKE"));
-        };
-        let settings = self.settings();
-        let escape = match escape_char {
-            Some(escape) => Some(self.expr(escape, at)?),
-            None => None,
-        };
-        let escape = match &escape {
-            None => None,
-            Some(typed) => Some(
-                typed
-                    .constant_text()
-                    .ok_or_else(|| JobError::new(typed.at, "ESCAPE takes a constant character"))?,
-            ),
-        };
-        let value = self.expr(expr, at)?;
-        let patterns: Vec<&Expr> = match pattern.as_ref() {
-            Expr::Tuple(patterns) if *any => patterns.iter().collect(),
-            Expr::Nested(inner) if *any => vec![inner],
-            one => vec![one],
-        };
-        let mut matches = Vec::with_capacity(patterns.len());
-        for pattern in patterns {
-            let pattern = self.expr(pattern, at)?;
-            matches.push(operators::like(
-                value.clone(),
-                pattern,
-                escape,
-                any_case,
-                *negated,
-                settings,
-                at,
-            )?);
-        }
-        match matches.len() {
-            1 => matches
-                .pop()
-                .ok_or_else(|| JobError::new(at, "expected a pattern")),
-            _ => Ok(operators::logic(false, matches, at)),
-        }
-    }
-
-    /// `struct(a, b AS name)` and `(a, b)`: a field is named by its alias, its column, or `col` and its number.
-    fn structure(&mut self, values: &[Expr], at: Location) -> Result<Typed, JobError> {
-        let mut names = Vec::with_capacity(values.len());
-        let mut args = Vec::with_capacity(values.len());
-        for (i, value) in values.iter().enumerate() {
-            let (name, value) = match value {
-                Expr::Named { expr, name } => (Some(&name.value), expr.as_ref()),
-                Expr::Identifier(name) => (Some(&name.value), value),
-                Expr::CompoundIdentifier(parts) => (parts.last().map(|part| &part.value), value),
-                Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
-                    Some(AccessExpr::Dot(Expr::Identifier(name))) => (Some(&name.value), value),
-                    _ => (None, value),
-                },
-                other => (None, other),
-            };
-            names.push(name.map_or_else(
-                || SmolStr::new(format!("col{}", i + 1)),
-                |name| SmolStr::new(name),
-            ));
-            args.push(self.expr(value, at)?);
-        }
-        Ok(operators::structure(names, args, at))
-    }
-
-    fn rounded(
-        &mut self,
-        name: &'static str,
-        inner: &Expr,
-        field: &CeilFloorKind,
-        at: Location,
-    ) -> Result<Typed, JobError> {
-        let mut args = vec![self.expr(inner, at)?];
-        match field {
-            CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => {}
-            CeilFloorKind::Scale(scale) => args.push(literal::literal(&scale.value, false, at)?),
-            CeilFloorKind::DateTimeField(field) => {
-                return Err(
-                    JobError::new(at, format!("{name} to {field} is not supported"))
-                        .help("use date_trunc"),
-                );
-            }
-        }
-        call::with_args(self, name, args, at)
-    }
 }
 
 /// A cast that the author wrote.
@@ -630,10 +415,21 @@ pub(crate) fn explicit_cast(
 
 /// Where an expression begins; where the parser does not know, where the one around it does.
 pub(crate) fn place(expr: &Expr, around: Location) -> Location {
+    // To the leftmost part by a loop: a chain of operators may be longer than the stack is deep.
     let mut inner = expr;
-    // The parser gives these no place; they begin where their first part does.
-    while let Expr::RLike { expr, .. } = inner {
-        inner = expr;
+    while let Expr::BinaryOp { left: first, .. }
+    | Expr::IsNull(first)
+    | Expr::IsNotNull(first)
+    | Expr::IsDistinctFrom(first, _)
+    | Expr::IsNotDistinctFrom(first, _)
+    | Expr::InList { expr: first, .. }
+    | Expr::Between { expr: first, .. }
+    | Expr::Like { expr: first, .. }
+    | Expr::ILike { expr: first, .. }
+    | Expr::RLike { expr: first, .. }
+    | Expr::Nested(first) = inner
+    {
+        inner = first;
     }
     let start = inner.span().start;
     if start.line == 0 {

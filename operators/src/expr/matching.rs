@@ -6,6 +6,7 @@ use thalweg_engine::row::Value;
 
 use crate::expr::access::text;
 use crate::expr::body::{Outcome, ScratchFn};
+use crate::expr::functions::java_regex;
 
 /// A LIKE pattern, ready to match.
 #[derive(Clone, Debug)]
@@ -144,14 +145,6 @@ fn matches_parts(parts: &[Part], text: &str) -> bool {
     }
 }
 
-/// A regular expression in Java's syntax, as far as it goes.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn regex(pattern: &str) -> Result<Regex, String> {
-    Regex::new(pattern).map_err(|error| error.to_string())
-}
-
 /// LIKE with a pattern that is known when the job is checked.
 pub(crate) fn like_constant(pattern: &Pattern, negated: bool) -> ScratchFn {
     let pattern = pattern.clone();
@@ -198,7 +191,7 @@ pub(crate) fn rlike(negated: bool) -> ScratchFn {
     Box::new(move |v| {
         let given = text(&v[1]);
         if last.as_ref().is_none_or(|(text, _)| text != given) {
-            let compiled = regex(given).map_err(|_| {
+            let compiled = java_regex::compile(given).map_err(|_| {
                 RecordError::expression("the regular expression is malformed").with_content(given)
             })?;
             last = Some((given.to_owned(), compiled));

@@ -15,6 +15,7 @@ pub mod calendar;
 mod call;
 pub mod cast;
 pub mod check;
+mod choice;
 pub mod coerce;
 pub mod compare;
 mod compare_eval;
@@ -23,17 +24,23 @@ pub mod decimal;
 pub mod functions;
 pub mod interval;
 mod literal;
-pub mod matching;
+mod matching;
 pub mod number;
 mod operand;
 pub mod operators;
 mod path;
 pub mod prefix;
 pub mod scope;
+mod special;
 pub mod text;
 mod time_arithmetic;
 pub mod type_name;
 pub mod typed;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 /// A compiled expression. Owned by one lane; may keep scratch space between calls.
 pub trait Eval: Send {

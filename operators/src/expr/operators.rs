@@ -4,21 +4,19 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 use thalweg_engine::error::RecordError;
-use thalweg_engine::record::RecordMeta;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
-use crate::expr::Eval;
 use crate::expr::access::{boolean, long};
 use crate::expr::body::{Body, Outcome};
 use crate::expr::coerce::{self, Settings};
-use crate::expr::compare::{compare, equal};
+use crate::expr::functions::java_regex;
 use crate::expr::matching::{self, Pattern};
 use crate::expr::typed::{Call, Comparison, Form, Kind, Mode, Op, Typed};
 use crate::job_error::{JobError, Location};
 
 /// A node of a call.
-fn call(
+pub(crate) fn call(
     name: &str,
     form: Form,
     body: Body,
@@ -70,12 +68,12 @@ pub(crate) fn not(typed: Typed, at: Location) -> Typed {
     Typed::node(Op::Not, vec![typed], DataType::Boolean, nullable, at)
 }
 
-fn not_if(negated: bool, typed: Typed, at: Location) -> Typed {
+pub(crate) fn not_if(negated: bool, typed: Typed, at: Location) -> Typed {
     if negated { not(typed, at) } else { typed }
 }
 
 /// Whether values of the type have an order.
-fn has_order(data_type: &DataType) -> bool {
+pub(crate) fn has_order(data_type: &DataType) -> bool {
     match data_type {
         DataType::Map(_) => false,
         DataType::Array(element) => has_order(element),
@@ -118,7 +116,11 @@ pub(crate) fn comparison(
 }
 
 /// An implicit cast; a constant that cannot be cast is a mistake of the job, not of each record.
-fn cast_constant(typed: Typed, to: &DataType, settings: Settings) -> Result<Typed, JobError> {
+pub(crate) fn cast_constant(
+    typed: Typed,
+    to: &DataType,
+    settings: Settings,
+) -> Result<Typed, JobError> {
     let constant = typed.constant_text().map(str::to_owned);
     let at = typed.at;
     let cast = coerce::cast_implicitly(typed, to, settings);
@@ -143,116 +145,6 @@ pub(crate) fn is_boolean(
     let literal = Typed::literal(Value::Boolean(wanted), DataType::Boolean, at);
     let same = comparison(Comparison::NullSafeEqual, typed, literal, settings, at)?;
     Ok(not_if(negated, same, at))
-}
-
-/// `value IN (list)`.
-pub(crate) fn in_list(
-    value: Typed,
-    list: Vec<Typed>,
-    negated: bool,
-    settings: Settings,
-    at: Location,
-) -> Result<Typed, JobError> {
-    let mut common = value.data_type.clone();
-    for item in &list {
-        common = coerce::comparable(&common, &item.data_type, settings.ansi)
-            .filter(has_order)
-            .ok_or_else(|| {
-                JobError::new(
-                    item.at,
-                    format!("IN cannot compare {common} with {}", item.data_type),
-                )
-            })?;
-    }
-    let mut args = vec![cast_constant(value, &common, settings)?];
-    for item in list {
-        args.push(cast_constant(item, &common, settings)?);
-    }
-    let nullable = args.iter().any(|arg| arg.nullable);
-    let constants: Option<Vec<Value>> = args[1..]
-        .iter()
-        .map(|arg| arg.constant().cloned())
-        .collect();
-    let body = match constants {
-        Some(mut constants) => {
-            let null = constants.iter().any(Value::is_null);
-            constants.retain(|value| !value.is_null());
-            constants.sort_by(compare);
-            let constants: Arc<[Value]> = constants.into();
-            Body::Lazy(Arc::new(move |mut args| {
-                args.truncate(1);
-                Box::new(InSet {
-                    value: args.pop(),
-                    constants: Arc::clone(&constants),
-                    null,
-                })
-            }))
-        }
-        None => Body::Pure {
-            call: Arc::new(|v| Ok(among(v))),
-            nulls: true,
-        },
-    };
-    let node = call(
-        "IN",
-        Form::InList,
-        body,
-        args,
-        DataType::Boolean,
-        nullable,
-        at,
-    );
-    Ok(not_if(negated, node, at))
-}
-
-fn among(v: &[Value]) -> Value {
-    let Some((value, list)) = v.split_first() else {
-        return Value::Null;
-    };
-    if value.is_null() {
-        return Value::Null;
-    }
-    if list
-        .iter()
-        .any(|item| !item.is_null() && equal(value, item))
-    {
-        Value::Boolean(true)
-    } else if list.iter().any(Value::is_null) {
-        Value::Null
-    } else {
-        Value::Boolean(false)
-    }
-}
-
-/// IN over constants, sorted.
-struct InSet {
-    value: Option<Box<dyn Eval>>,
-    constants: Arc<[Value]>,
-    null: bool,
-}
-
-impl Eval for InSet {
-    fn eval(&mut self, row: &[Value], meta: &RecordMeta) -> Outcome {
-        let value = match &mut self.value {
-            Some(value) => value.eval(row, meta)?,
-            None => Value::Null,
-        };
-        if value.is_null() {
-            return Ok(Value::Null);
-        }
-        let found = if self.constants.len() <= 4 {
-            self.constants.iter().any(|item| equal(item, &value))
-        } else {
-            self.constants
-                .binary_search_by(|item| compare(item, &value))
-                .is_ok()
-        };
-        Ok(match (found, self.null) {
-            (true, _) => Value::Boolean(true),
-            (false, true) => Value::Null,
-            (false, false) => Value::Boolean(false),
-        })
-    }
 }
 
 /// LIKE (`any_case` false) or ILIKE.
@@ -322,7 +214,7 @@ pub(crate) fn rlike(
     let nullable = args.iter().any(|arg| arg.nullable);
     let body = match args[1].constant_text() {
         Some(text) => {
-            let regex = matching::regex(text).map_err(|why| {
+            let regex = java_regex::compile(text).map_err(|why| {
                 JobError::new(args[1].at, format!("malformed regular expression: {why}"))
             })?;
             Body::Scratch {
@@ -360,71 +252,6 @@ fn texts(
                 .ok_or_else(|| JobError::new(at, format!("{name} takes STRING, got {got}")))
         })
         .collect()
-}
-
-/// CASE: conditions and values in turn, then the value of ELSE.
-pub(crate) fn case(
-    branches: Vec<(Typed, Typed)>,
-    otherwise: Option<Typed>,
-    settings: Settings,
-    at: Location,
-) -> Result<Typed, JobError> {
-    let values = branches.iter().map(|(_, value)| value).chain(&otherwise);
-    let Some(common) = coerce::common_type(values.clone(), settings) else {
-        let types: Vec<String> = values.map(|value| value.data_type.to_string()).collect();
-        return Err(JobError::new(
-            at,
-            format!(
-                "the branches of CASE have no type in common: {}",
-                types.join(", ")
-            ),
-        ));
-    };
-    let nullable = otherwise.as_ref().is_none_or(|value| value.nullable)
-        || branches.iter().any(|(_, value)| value.nullable);
-    let mut args = Vec::with_capacity(branches.len() * 2 + 1);
-    for (when, then) in branches {
-        args.push(condition(when, settings)?);
-        args.push(coerce::cast_implicitly(then, &common, settings));
-    }
-    if let Some(value) = otherwise {
-        args.push(coerce::cast_implicitly(value, &common, settings));
-    }
-    let body = Body::Lazy(Arc::new(|args| {
-        let mut branches = Vec::with_capacity(args.len() / 2);
-        let mut args = args.into_iter();
-        let mut otherwise = None;
-        while let Some(first) = args.next() {
-            match args.next() {
-                Some(second) => branches.push((first, second)),
-                None => otherwise = Some(first),
-            }
-        }
-        Box::new(Case {
-            branches,
-            otherwise,
-        })
-    }));
-    Ok(call("CASE", Form::Case, body, args, common, nullable, at))
-}
-
-struct Case {
-    branches: Vec<(Box<dyn Eval>, Box<dyn Eval>)>,
-    otherwise: Option<Box<dyn Eval>>,
-}
-
-impl Eval for Case {
-    fn eval(&mut self, row: &[Value], meta: &RecordMeta) -> Outcome {
-        for (when, then) in &mut self.branches {
-            if when.eval(row, meta)? == Value::Boolean(true) {
-                return then.eval(row, meta);
-            }
-        }
-        match &mut self.otherwise {
-            Some(value) => value.eval(row, meta),
-            None => Ok(Value::Null),
-        }
-    }
 }
 
 /// Unary minus.

@@ -103,7 +103,12 @@ pub(crate) fn bind(
             T::Date | T::Timestamp | T::TimestampNtz | T::String,
             T::Date | T::Timestamp | T::TimestampNtz | T::String,
         ) if left.data_type != T::String || right.data_type != T::String => {
-            let (left, right) = (to(left, &T::Timestamp), to(right, &T::Timestamp));
+            // Without an instant on either side no zone takes part.
+            let common = match (&left.data_type, &right.data_type) {
+                (T::Timestamp | T::String, _) | (_, T::Timestamp | T::String) => T::Timestamp,
+                _ => T::TimestampNtz,
+            };
+            let (left, right) = (to(left, &common), to(right, &common));
             node(
                 vec![left, right],
                 T::DayTimeInterval,

@@ -4,73 +4,13 @@
 //! own. Objects that the client hands out keep their handle alive, because it must be destroyed last.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::fmt;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use rdkafka_sys as sys;
 use thalweg_engine::error::Failure;
 
-/// An error code of the client (negative) or of a broker (positive).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Code(pub(crate) i32);
-
-impl Code {
-    pub(crate) const OK: Self = Self(0);
-    pub(crate) const BAD_COMPRESSION: Self = Self(-198);
-    pub(crate) const BAD_MSG: Self = Self(-199);
-    pub(crate) const TRANSPORT: Self = Self(-195);
-    pub(crate) const RESOLVE: Self = Self(-193);
-    pub(crate) const PARTITION_EOF: Self = Self(-191);
-    pub(crate) const UNKNOWN_PARTITION: Self = Self(-190);
-    pub(crate) const UNKNOWN_TOPIC: Self = Self(-188);
-    pub(crate) const ALL_BROKERS_DOWN: Self = Self(-187);
-    pub(crate) const TIMED_OUT: Self = Self(-185);
-    pub(crate) const SSL: Self = Self(-181);
-    pub(crate) const AUTHENTICATION: Self = Self(-169);
-    pub(crate) const FATAL: Self = Self(-150);
-    pub(crate) const AUTO_OFFSET_RESET: Self = Self(-140);
-    pub(crate) const UNKNOWN_TOPIC_OR_PART: Self = Self(3);
-    pub(crate) const MSG_SIZE_TOO_LARGE: Self = Self(10);
-    pub(crate) const TOPIC_AUTHORIZATION_FAILED: Self = Self(29);
-    pub(crate) const GROUP_AUTHORIZATION_FAILED: Self = Self(30);
-    pub(crate) const CLUSTER_AUTHORIZATION_FAILED: Self = Self(31);
-    pub(crate) const UNKNOWN_TOPIC_ID: Self = Self(100);
-
-    fn native(self) -> Option<sys::rd_kafka_resp_err_t> {
-        sys::rd_kafka_resp_err_t::try_from(self.0).ok()
-    }
-
-    /// The code's name, such as `TOPIC_AUTHORIZATION_FAILED`.
-    pub(crate) fn name(self) -> String {
-        self.native().map_or_else(
-            || format!("error {}", self.0),
-            // SAFETY: the function returns a static, terminated string for every code.
-            |code| unsafe { text(sys::rd_kafka_err2name(code)) },
-        )
-    }
-
-    /// The client's sentence for the code.
-    pub(crate) fn describe(self) -> String {
-        self.native().map_or_else(
-            || format!("error {}", self.0),
-            // SAFETY: as above.
-            |code| unsafe { text(sys::rd_kafka_err2str(code)) },
-        )
-    }
-}
-
-impl From<sys::rd_kafka_resp_err_t> for Code {
-    fn from(code: sys::rd_kafka_resp_err_t) -> Self {
-        Self(code as i32)
-    }
-}
-
-impl fmt::Debug for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name(), self.0)
-    }
-}
+use super::codes::Code;
 
 /// The code that stands in a field of a native struct; read as a number, because a broker newer than the client may
 /// send one that the enumeration lacks.
@@ -478,159 +418,9 @@ impl Drop for Event {
     }
 }
 
-/// A list of partitions with an offset each.
-pub(crate) struct PartitionList {
-    list: *mut sys::rd_kafka_topic_partition_list_t,
-}
-
-/// One entry of a [`PartitionList`].
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    pub(crate) error: Code,
-    pub(crate) metadata: Option<Vec<u8>>,
-}
-
-impl PartitionList {
-    pub(crate) fn new() -> Self {
-        // SAFETY: allocates; no preconditions.
-        Self {
-            list: unsafe { sys::rd_kafka_topic_partition_list_new(8) },
-        }
-    }
-
-    pub(crate) fn native(&self) -> *mut sys::rd_kafka_topic_partition_list_t {
-        self.list
-    }
-
-    /// Adds an entry, with the metadata that a commit stores beside the offset.
-    pub(crate) fn add(
-        &mut self,
-        topic: &str,
-        partition: i32,
-        offset: i64,
-        metadata: Option<&str>,
-    ) -> Result<(), Failure> {
-        let name = c_name(topic)?;
-        // SAFETY: the entry is valid until the list changes. The client frees its metadata with free(), so it must come
-        // from malloc().
-        unsafe {
-            let entry = sys::rd_kafka_topic_partition_list_add(self.list, name.as_ptr(), partition);
-            (*entry).offset = offset;
-            if let Some(metadata) = metadata {
-                let copy = libc::malloc(metadata.len().max(1));
-                if !copy.is_null() {
-                    ptr::copy_nonoverlapping(metadata.as_ptr(), copy.cast::<u8>(), metadata.len());
-                    (*entry).metadata = copy;
-                    (*entry).metadata_size = metadata.len();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A copy of the entries.
-    pub(crate) fn entries(&self) -> Vec<Entry> {
-        // SAFETY: the list is owned and holds `cnt` entries.
-        unsafe {
-            let count = usize::try_from((*self.list).cnt).unwrap_or(0);
-            (0..count)
-                .map(|index| entry_of((*self.list).elems.add(index)))
-                .collect()
-        }
-    }
-}
-
-/// A copy of a native entry.
-///
-/// # Safety
-/// `entry` points to a live entry.
-pub(crate) unsafe fn entry_of(entry: *const sys::rd_kafka_topic_partition_t) -> Entry {
-    // SAFETY: as the caller promises; metadata of the given size is readable.
-    unsafe {
-        let metadata = (!(*entry).metadata.is_null()).then(|| {
-            std::slice::from_raw_parts((*entry).metadata.cast::<u8>(), (*entry).metadata_size)
-                .to_vec()
-        });
-        Entry {
-            topic: text((*entry).topic),
-            partition: (*entry).partition,
-            offset: (*entry).offset,
-            error: code_of(&raw const (*entry).err),
-            metadata,
-        }
-    }
-}
-
-impl Drop for PartitionList {
-    fn drop(&mut self) {
-        // SAFETY: owned.
-        unsafe { sys::rd_kafka_topic_partition_list_destroy(self.list) };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_unknown_code_has_a_number_for_a_name() {
-        assert_eq!(Code(31_000).name(), "error 31000");
-        assert_eq!(Code(29).name(), "TOPIC_AUTHORIZATION_FAILED");
-    }
-
-    #[test]
-    fn the_constants_are_the_clients() {
-        use sys::rd_kafka_resp_err_t as Native;
-        for (ours, native) in [
-            (
-                Code::BAD_COMPRESSION,
-                Native::RD_KAFKA_RESP_ERR__BAD_COMPRESSION,
-            ),
-            (Code::BAD_MSG, Native::RD_KAFKA_RESP_ERR__BAD_MSG),
-            (Code::TRANSPORT, Native::RD_KAFKA_RESP_ERR__TRANSPORT),
-            (Code::RESOLVE, Native::RD_KAFKA_RESP_ERR__RESOLVE),
-            (
-                Code::PARTITION_EOF,
-                Native::RD_KAFKA_RESP_ERR__PARTITION_EOF,
-            ),
-            (
-                Code::UNKNOWN_PARTITION,
-                Native::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
-            ),
-            (
-                Code::UNKNOWN_TOPIC,
-                Native::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
-            ),
-            (
-                Code::ALL_BROKERS_DOWN,
-                Native::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
-            ),
-            (Code::TIMED_OUT, Native::RD_KAFKA_RESP_ERR__TIMED_OUT),
-            (Code::SSL, Native::RD_KAFKA_RESP_ERR__SSL),
-            (
-                Code::AUTHENTICATION,
-                Native::RD_KAFKA_RESP_ERR__AUTHENTICATION,
-            ),
-            (Code::FATAL, Native::RD_KAFKA_RESP_ERR__FATAL),
-            (
-                Code::AUTO_OFFSET_RESET,
-                Native::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET,
-            ),
-            (
-                Code::UNKNOWN_TOPIC_ID,
-                Native::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID,
-            ),
-            (
-                Code::MSG_SIZE_TOO_LARGE,
-                Native::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
-            ),
-        ] {
-            assert_eq!(ours, Code::from(native));
-        }
-    }
 
     #[test]
     fn a_property_is_taken_unknown_or_invalid() {

@@ -2,9 +2,10 @@
 
 use thalweg_engine::error::Failure;
 
-use super::client::Code;
+use super::codes::Code;
 use super::options::{Connection, SourceSettings};
-use super::scout::{Right, Scout};
+use super::questions::Right;
+use super::scout::Scout;
 use super::witness::group_id;
 use crate::table::{OpenContext, Table};
 

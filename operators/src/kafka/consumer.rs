@@ -17,8 +17,10 @@ use thalweg_engine::error::Failure;
 use thalweg_engine::source::Health;
 
 use super::budget::Budget;
-use super::client::{Client, Code, Event, PartitionList, Queue, Role, take_error};
+use super::client::{Client, Event, Queue, Role, take_error};
+use super::codes::Code;
 use super::options::Connection;
+use super::partition_list::PartitionList;
 use super::scout::Scout;
 use super::starting::Place;
 use super::statistics::Statistics;
@@ -28,7 +30,7 @@ const SAFETY_PERIOD: Duration = Duration::from_secs(1);
 /// A reader that asks this long in vain while its partition holds more is stalled.
 const STALL_AFTER: Duration = Duration::from_secs(10);
 /// How long `close` waits for the last commit.
-const LAST_COMMIT: Duration = Duration::from_secs(1);
+const LAST_COMMIT: Duration = Duration::from_secs(3);
 
 /// How much the consumer may hold, by the number of its partitions.
 #[derive(Clone, Copy, Debug)]
@@ -219,7 +221,10 @@ impl Consumer {
     /// Ends the thread; the client goes with the last reader.
     pub(crate) fn close(&self) {
         let until = Instant::now() + LAST_COMMIT;
-        while self.shared.commits.lock().in_flight && Instant::now() < until {
+        while self.shared.commits.lock().in_flight
+            && self.health() == Health::Up
+            && Instant::now() < until
+        {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.shared.stopping.store(true, Ordering::Release);
@@ -500,9 +505,16 @@ impl Shared {
                 return false;
             }
         }
-        // SAFETY: a live handle and list; the client copies the list.
-        let code =
-            Code::from(unsafe { sys::rd_kafka_commit(self.client.native(), list.native(), 1) });
+        // SAFETY: live objects; the client copies the list, and its answer comes as an event of the queue.
+        let code = Code::from(unsafe {
+            sys::rd_kafka_commit_queue(
+                self.client.native(),
+                list.native(),
+                self.queue.native(),
+                None,
+                std::ptr::null_mut(),
+            )
+        });
         code == Code::OK
     }
 

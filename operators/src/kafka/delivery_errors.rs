@@ -2,7 +2,7 @@
 
 use thalweg_engine::error::{Failure, Remedy};
 
-use super::client::Code;
+use super::codes::Code;
 
 /// A row of the table of delivery errors.
 #[derive(Clone, Copy, Debug)]

@@ -5,32 +5,36 @@
 
 mod budget;
 mod client;
+mod codes;
 mod connect;
 mod consumer;
 mod delivery_errors;
+mod jaas;
 mod java_names;
 mod layout;
 mod murmur2;
 mod options;
 mod outlet;
+mod partition_list;
+mod pending;
+mod questions;
 mod reader;
 mod scout;
+mod source;
 mod starting;
 mod statistics;
+mod target;
 mod window;
 mod witness;
 
 pub use connect::{ConnectReport, TopicReport, check_connect};
 pub use delivery_errors::{DELIVERY_ERRORS, DeliveryError};
 
-pub(crate) use consumer::{Consumer, Limits};
 pub(crate) use layout::{Encoders, Layout, Staged};
 pub(crate) use murmur2::partition_of;
 pub(crate) use options::{Connection, SINK_OPTIONS, SOURCE_OPTIONS, SourceSettings, verify};
-pub(crate) use outlet::{Delivered, Drained, Outlet, Shared as OutletShared, Target, Window};
-pub(crate) use reader::{Fill, Reader, Shape};
-pub(crate) use scout::{EARLIEST, LATEST, Scout};
-pub(crate) use starting::{
-    Ends, Place, Starting, Times, loss, partition_name, place_of, resumed, start,
-};
-pub(crate) use witness::{Witness, group_id, judge};
+pub(crate) use outlet::{Outlet, Shared as OutletShared};
+pub(crate) use pending::{Delivered, Drained};
+pub(crate) use reader::{Fill, Shape};
+pub(crate) use source::KafkaSource;
+pub(crate) use target::{Target, Window};

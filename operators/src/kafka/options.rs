@@ -7,6 +7,7 @@ use thalweg_engine::error::Failure;
 use super::client::{Configuration, PropertyError};
 use super::java_names::{self, Translated};
 use super::starting::{Starting, Subscription};
+use crate::codecs::json;
 use crate::job_error::JobError;
 use crate::table::{OptionKind, OptionSpec, OptionValue, Options, Table};
 
@@ -44,16 +45,14 @@ const CLIENT: OptionSpec = option(
 );
 const FORMAT: OptionSpec = option(
     "format",
-    OneOf(&["json", "csv", "text"]),
+    OneOf(&["json", "text"]),
     "",
     "How a value is decoded into the declared columns, or encoded from the columns of the query.",
 );
-const MODE: OptionSpec = option(
-    "mode",
-    OneOf(&["FAILFAST", "PERMISSIVE", "DROPMALFORMED"]),
-    "FAILFAST",
-    "What a value that does not fit its column becomes: an error of the record, NULL, or no record.",
-);
+const MODE: OptionSpec = OptionSpec {
+    default: "FAILFAST",
+    ..json::OPTIONS[0]
+};
 const HEADERS: OptionSpec = option(
     "includeHeaders",
     Boolean,
@@ -145,6 +144,9 @@ pub(crate) const SOURCE_OPTIONS: &[OptionSpec] = &[
     ),
     FORMAT,
     MODE,
+    json::OPTIONS[1],
+    json::OPTIONS[2],
+    json::OPTIONS[3],
     refused(
         "partitioner",
         "checking PARTITIONED BY against the keys is not supported yet",

@@ -1,16 +1,12 @@
 //! The producer of one output: hands batches over, takes acknowledgements, bounds what is on its way.
 //!
-//! All writers of a query share it. Each output partition has a [`Window`] with a [`Gate`]; rows come from the lanes'
+//! All writers of a query share it. Each output partition has a [`Window`] with a gate; rows come from the lanes'
 //! threads, acknowledgements from the producer's own, which also hands over what was held meanwhile.
 
-use std::collections::{HashMap, VecDeque};
-use std::ffi::c_void;
-use std::future::Future;
-use std::pin::Pin;
-use std::ptr;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,85 +16,23 @@ use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::sink::{DeliveryObserver, Readiness};
 use thalweg_engine::source::Health;
 
-use super::client::{Client, Code, Event, Queue, Role, code_of, take_error};
+use super::client::{Client, Event, Queue, Role, code_of};
+use super::codes::Code;
 use super::delivery_errors::failure;
-use super::layout::{Header, Staged};
+use super::layout::Staged;
 use super::options::Connection;
-use super::scout::{Scout, Topic};
+use super::scout::Scout;
 use super::statistics::Statistics;
-use super::window::{Gate, Step};
+use super::target::{Flight, Target, Window};
 
 /// Bytes taken and not yet acknowledged, with their bookkeeping, from which on writers are full.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// What a row costs beyond its bytes while the client holds it.
 const ROW_COST: usize = 200;
-/// What a batch and a record take in the log beyond key, value and headers, at most.
-const BATCH_OVERHEAD: usize = 61;
-const RECORD_OVERHEAD: usize = 36;
-/// Held memory that is kept for the next batch.
-const KEEP_CAPACITY: usize = 256 * 1024;
 /// What the C client allows for one request where the user says nothing.
 const CLIENT_MAX: usize = 1_000_000;
 /// How long `close` waits for the client to let go of purged records.
 const PURGE_WAIT: Duration = Duration::from_secs(5);
-
-/// A row on its way or held.
-#[derive(Clone, Copy, Debug)]
-struct Flight {
-    /// Microseconds since the outlet was opened.
-    written: u64,
-    /// Microseconds from taken to written.
-    waited: u32,
-    size: u32,
-    lane: u32,
-}
-
-/// A row that is held: its bytes stand in the window's buffer, key first.
-struct Held {
-    key: Option<usize>,
-    value: Option<usize>,
-    headers: Option<Box<[Header]>>,
-}
-
-#[derive(Default)]
-struct Inner {
-    gate: Gate,
-    /// On their way and held, in order.
-    flights: VecDeque<Flight>,
-    bytes: Vec<u8>,
-    held: Vec<Held>,
-    appended: u64,
-    acknowledged: u64,
-    waiters: Vec<(u64, Waker)>,
-}
-
-/// The way to one output partition.
-pub(crate) struct Window {
-    route: Arc<Route>,
-    partition: i32,
-    inner: Mutex<Inner>,
-    leader: Mutex<Leader>,
-}
-
-/// A topic that the client holds.
-struct Route {
-    name: String,
-    topic: Topic,
-}
-
-/// When the broker of a partition was last seen not to answer, in microseconds since the outlet was opened.
-#[derive(Default)]
-struct Leader {
-    silent_at: u64,
-}
-
-/// A topic that is written to.
-pub(crate) struct Target {
-    route: Arc<Route>,
-    windows: RwLock<Vec<Arc<Window>>>,
-    /// Key, value and headers of one record, at most.
-    record_max: usize,
-}
 
 /// The producer of one output.
 pub(crate) struct Outlet {
@@ -295,15 +229,7 @@ impl Shared {
         let limit = found
             .max
             .map_or(self.client_max, |max| max.min(self.client_max));
-        let target = Arc::new(Target {
-            route: Arc::new(Route {
-                name: name.to_owned(),
-                topic: Topic::new(client, name)?,
-            }),
-            windows: RwLock::default(),
-            record_max: limit.saturating_sub(BATCH_OVERHEAD + RECORD_OVERHEAD),
-        });
-        target.grow(found.partitions);
+        let target = Arc::new(Target::new(client, name, found.partitions, limit)?);
         let mut targets = self.targets.write();
         Ok(Arc::clone(targets.entry(name.to_owned()).or_insert(target)))
     }
@@ -368,10 +294,8 @@ impl Shared {
             waker.wake();
         }
         for target in self.targets.read().values() {
-            for window in target.windows.read().iter() {
-                for (_, waker) in window.inner.lock().waiters.drain(..) {
-                    waker.wake();
-                }
+            for window in target.windows() {
+                window.wake_all();
             }
         }
     }
@@ -407,36 +331,32 @@ impl Shared {
         self.bytes
             .fetch_add(row.size() + ROW_COST, Ordering::Relaxed);
         self.rows.fetch_add(1, Ordering::Relaxed);
-        let mut inner = window.inner.lock();
-        let was_busy = inner.gate.busy();
-        inner.flights.push_back(flight);
-        inner.appended += 1;
-        let tail = inner.appended;
-        let done = match inner.gate.offer(row.size()) {
-            Step::Send => window.send(
-                row.key.clone().map(|range| &bytes[range]),
-                row.value.clone().map(|range| &bytes[range]),
-                row.headers.as_deref(),
-            ),
-            Step::Hold => {
-                inner.hold(row, bytes);
-                Ok(())
-            }
-            Step::Release => {
-                inner.hold(row, bytes);
-                window.release(&mut inner)
-            }
-        };
-        if !was_busy && inner.gate.busy() {
+        let pushed = window.push(row, bytes, flight);
+        if pushed.woke {
             self.busy.fetch_add(1, Ordering::Relaxed);
         }
-        drop(inner);
-        done.map_err(|code| {
-            let failure = failure(code, &window.route.name, window.partition);
-            self.fail(failure.clone());
-            failure
-        })?;
-        Ok(tail)
+        pushed.done.map_err(|code| self.fail_at(window, code))?;
+        Ok(pushed.tail)
+    }
+
+    fn fail_at(&self, window: &Window, code: Code) -> Failure {
+        let (topic, partition) = window.place();
+        let failure = failure(code, topic, partition);
+        self.fail(failure.clone());
+        failure
+    }
+
+    /// Whether less than half of what may be on its way is.
+    pub(crate) fn half_empty(&self) -> bool {
+        self.bytes.load(Ordering::Acquire) < BYTES_MAX / 2
+    }
+
+    /// Wakes when half of what may be on its way is free, or the outlet has failed.
+    pub(crate) fn wake_when_drained(&self, waker: &Waker) {
+        let mut drains = self.drains.lock();
+        if !drains.iter().any(|known| known.will_wake(waker)) {
+            drains.push(waker.clone());
+        }
     }
 
     /// The thread.
@@ -498,33 +418,16 @@ impl Shared {
         if let Some(code) = run.iter().map(code_at).find(|code| *code != Code::OK) {
             // Purged at the end of the run, or failed: nothing of this run is acknowledged any more.
             if !self.closing.load(Ordering::Acquire) {
-                self.fail(failure(code, &window.route.name, window.partition));
+                self.fail_at(window, code);
             }
             return;
         }
-        landed.clear();
-        let mut inner = window.inner.lock();
-        let count = run.len().min(inner.flights.len());
-        landed.extend(inner.flights.drain(..count));
-        inner.acknowledged += count as u64;
-        let mut done = Ok(());
-        if inner.gate.landed(count) && !self.failing.load(Ordering::Acquire) {
-            done = window.release(&mut inner);
-        }
-        if !inner.gate.busy() {
+        let changed = window.land(run.len(), self.failing.load(Ordering::Acquire), landed);
+        if changed.idle {
             self.busy.fetch_sub(1, Ordering::Relaxed);
         }
-        let reached = inner.acknowledged;
-        inner.waiters.retain(|(tail, waker)| {
-            let waits = *tail > reached;
-            if !waits {
-                waker.wake_by_ref();
-            }
-            waits
-        });
-        drop(inner);
-        if let Err(code) = done {
-            self.fail(failure(code, &window.route.name, window.partition));
+        if let Err(code) = changed.done {
+            self.fail_at(window, code);
         }
         self.report(landed);
     }
@@ -596,7 +499,7 @@ impl Shared {
         let mut overdue = None;
         let targets: Vec<Arc<Target>> = self.targets.read().values().cloned().collect();
         for target in targets {
-            let Some(told) = statistics.topics.get(&target.route.name) else {
+            let Some(told) = statistics.topics.get(target.name()) else {
                 continue;
             };
             let known = told
@@ -605,19 +508,14 @@ impl Shared {
                 .filter(|partition| partition.partition >= 0 && !partition.unknown)
                 .count();
             target.grow(i32::try_from(known).unwrap_or(0));
-            for window in target.windows.read().iter() {
+            for window in target.windows() {
+                let (topic, partition) = window.place();
                 let answers = told
                     .partitions
-                    .get(itoa::Buffer::new().format(window.partition))
+                    .get(itoa::Buffer::new().format(partition))
                     .is_some_and(|partition| statistics.answers(partition.leader));
-                let oldest = window.inner.lock().flights.front().map(|f| f.written);
-                let mut leader = window.leader.lock();
-                if !answers {
-                    leader.silent_at = now;
-                } else if let Some(oldest) = oldest
-                    && now.saturating_sub(oldest.max(leader.silent_at)) > limit
-                {
-                    overdue = Some(format!("{}/{}", target.route.name, window.partition));
+                if window.overdue(answers, now, limit) {
+                    overdue = Some(format!("{topic}/{partition}"));
                 }
             }
         }
@@ -627,294 +525,5 @@ impl Shared {
                 self.delivery_timeout
             )));
         }
-    }
-}
-
-impl Target {
-    /// Adds the windows of partitions that are new.
-    fn grow(&self, partitions: i32) {
-        if self.windows.read().len() as i64 >= i64::from(partitions) {
-            return;
-        }
-        let mut windows = self.windows.write();
-        for partition in windows.len() as i32..partitions {
-            windows.push(Arc::new(Window {
-                route: Arc::clone(&self.route),
-                partition,
-                inner: Mutex::default(),
-                leader: Mutex::default(),
-            }));
-        }
-    }
-
-    /// The topic's name.
-    pub(crate) fn name(&self) -> &str {
-        &self.route.name
-    }
-
-    /// How many partitions the topic has.
-    pub(crate) fn partitions(&self) -> usize {
-        self.windows.read().len()
-    }
-
-    /// The way to a partition.
-    pub(crate) fn window(&self, partition: usize) -> Option<Arc<Window>> {
-        self.windows.read().get(partition).cloned()
-    }
-
-    /// Bytes of key, value and headers that one record may have.
-    pub(crate) fn record_max(&self) -> usize {
-        self.record_max
-    }
-}
-
-impl Inner {
-    fn hold(&mut self, row: &mut Staged, bytes: &[u8]) {
-        let (key, value) = (row.key.clone(), row.value.clone());
-        for range in [&key, &value].into_iter().flatten() {
-            self.bytes.extend_from_slice(&bytes[range.clone()]);
-        }
-        self.held.push(Held {
-            key: key.map(|range| range.len()),
-            value: value.map(|range| range.len()),
-            headers: row.headers.take(),
-        });
-    }
-}
-
-impl Window {
-    fn opaque(&self) -> *mut c_void {
-        ptr::from_ref(self).cast_mut().cast::<c_void>()
-    }
-
-    /// Whether anything is on its way.
-    pub(crate) fn busy(&self) -> bool {
-        self.inner.lock().gate.busy()
-    }
-
-    /// Whether so many rows were acknowledged.
-    pub(crate) fn reached(&self, tail: u64) -> bool {
-        self.inner.lock().acknowledged >= tail
-    }
-
-    /// Hands over everything that is held.
-    fn release(&self, inner: &mut Inner) -> Result<(), Code> {
-        let mut rest = inner.bytes.as_slice();
-        let mut batch: Vec<sys::rd_kafka_message_t> = Vec::with_capacity(inner.held.len());
-        for row in &inner.held {
-            let mut part = |length: Option<usize>| {
-                length.map(|length| {
-                    let (part, later) = rest.split_at(length);
-                    rest = later;
-                    part
-                })
-            };
-            let (key, value) = (part(row.key), part(row.value));
-            if let Some(headers) = &row.headers {
-                self.send_batch(&mut batch)?;
-                self.send(key, value, Some(headers))?;
-            } else {
-                batch.push(self.message(key, value));
-            }
-        }
-        self.send_batch(&mut batch)?;
-        inner.held.clear();
-        inner.bytes.clear();
-        inner.bytes.shrink_to(KEEP_CAPACITY);
-        inner.held.shrink_to(KEEP_CAPACITY / 64);
-        Ok(())
-    }
-
-    fn message(&self, key: Option<&[u8]>, value: Option<&[u8]>) -> sys::rd_kafka_message_t {
-        let pointer = |part: Option<&[u8]>| {
-            part.map_or(ptr::null_mut(), |part| {
-                part.as_ptr().cast_mut().cast::<c_void>()
-            })
-        };
-        sys::rd_kafka_message_t {
-            err: sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR,
-            rkt: ptr::null_mut(),
-            partition: self.partition,
-            payload: pointer(value),
-            len: value.map_or(0, <[u8]>::len),
-            key: pointer(key),
-            key_len: key.map_or(0, <[u8]>::len),
-            offset: 0,
-            _private: self.opaque(),
-        }
-    }
-
-    fn send_batch(&self, batch: &mut Vec<sys::rd_kafka_message_t>) -> Result<(), Code> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        // SAFETY: keys and values live for the call, which copies them.
-        let taken = unsafe {
-            sys::rd_kafka_produce_batch(
-                self.route.topic.native(),
-                self.partition,
-                sys::RD_KAFKA_MSG_F_COPY,
-                batch.as_mut_ptr(),
-                i32::try_from(batch.len()).unwrap_or(i32::MAX),
-            )
-        };
-        let refused = (usize::try_from(taken).unwrap_or(0) < batch.len()).then(|| {
-            batch
-                .iter()
-                // SAFETY: the client has set the code of each message.
-                .map(|message| unsafe { code_of(&raw const message.err) })
-                .find(|code| *code != Code::OK)
-                .unwrap_or(Code::BAD_MSG)
-        });
-        batch.clear();
-        refused.map_or(Ok(()), Err)
-    }
-
-    fn send(
-        &self,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: Option<&[Header]>,
-    ) -> Result<(), Code> {
-        let message = self.message(key, value);
-        if let Some(headers) = headers {
-            return self.send_with_headers(&message, headers);
-        }
-        // SAFETY: key and value live for the call, which copies the value and the key.
-        unsafe {
-            let failed = sys::rd_kafka_produce(
-                self.route.topic.native(),
-                self.partition,
-                sys::RD_KAFKA_MSG_F_COPY,
-                message.payload,
-                message.len,
-                message.key,
-                message.key_len,
-                self.opaque(),
-            );
-            if failed == 0 {
-                Ok(())
-            } else {
-                Err(Code::from(sys::rd_kafka_last_error()))
-            }
-        }
-    }
-
-    fn send_with_headers(
-        &self,
-        message: &sys::rd_kafka_message_t,
-        headers: &[Header],
-    ) -> Result<(), Code> {
-        use sys::rd_kafka_vtype_t as Kind;
-        let empty = || {
-            // SAFETY: the union is plain data.
-            unsafe { std::mem::zeroed::<sys::rd_kafka_vu_s__bindgen_ty_1>() }
-        };
-        let argument = |vtype, set: &dyn Fn(&mut sys::rd_kafka_vu_s__bindgen_ty_1)| {
-            let mut u = empty();
-            set(&mut u);
-            sys::rd_kafka_vu_t { vtype, u }
-        };
-        let memory =
-            |pointer, size| sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr: pointer, size };
-        // SAFETY: all memory lives for the call, which copies it; the headers go to the client when it succeeds.
-        unsafe {
-            let list = sys::rd_kafka_headers_new(headers.len());
-            for header in headers {
-                let (value, size) = header.value.as_ref().map_or((ptr::null(), 0), |value| {
-                    (value.as_ptr().cast::<c_void>(), value.len() as isize)
-                });
-                let _ = sys::rd_kafka_header_add(
-                    list,
-                    header.name.as_ptr().cast(),
-                    header.name.len() as isize,
-                    value,
-                    size,
-                );
-            }
-            let arguments = [
-                argument(Kind::RD_KAFKA_VTYPE_RKT, &|u| {
-                    u.rkt = self.route.topic.native();
-                }),
-                argument(Kind::RD_KAFKA_VTYPE_PARTITION, &|u| u.i32_ = self.partition),
-                argument(Kind::RD_KAFKA_VTYPE_MSGFLAGS, &|u| {
-                    u.i = sys::RD_KAFKA_MSG_F_COPY;
-                }),
-                argument(Kind::RD_KAFKA_VTYPE_VALUE, &|u| {
-                    u.mem = memory(message.payload, message.len);
-                }),
-                argument(Kind::RD_KAFKA_VTYPE_KEY, &|u| {
-                    u.mem = memory(message.key, message.key_len);
-                }),
-                argument(Kind::RD_KAFKA_VTYPE_OPAQUE, &|u| u.ptr = self.opaque()),
-                argument(Kind::RD_KAFKA_VTYPE_HEADERS, &|u| u.headers = list),
-            ];
-            let done = take_error(sys::rd_kafka_produceva(
-                self.route.topic.client(),
-                arguments.as_ptr(),
-                arguments.len(),
-            ));
-            done.map_err(|(code, _)| {
-                sys::rd_kafka_headers_destroy(list);
-                code
-            })
-        }
-    }
-}
-
-/// Resolves when everything before the marks is acknowledged.
-pub(crate) struct Delivered {
-    pub(crate) shared: Arc<Shared>,
-    /// For each partition the number of rows that it had taken.
-    pub(crate) marks: Vec<(Arc<Window>, u64)>,
-}
-
-impl Future for Delivered {
-    type Output = Result<(), Failure>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        while let Some((window, tail)) = this.marks.last() {
-            let mut inner = window.inner.lock();
-            if inner.acknowledged < *tail {
-                let known = inner
-                    .waiters
-                    .iter()
-                    .any(|(waits, waker)| waits == tail && waker.will_wake(cx.waker()));
-                if !known {
-                    inner.waiters.push((*tail, cx.waker().clone()));
-                }
-                drop(inner);
-                // After the waker is known, so that a failure now is seen or wakes.
-                return match this.shared.failure() {
-                    Ok(()) => Poll::Pending,
-                    Err(failure) => Poll::Ready(Err(failure)),
-                };
-            }
-            drop(inner);
-            this.marks.pop();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// Resolves when half of what may be on its way is free.
-pub(crate) struct Drained {
-    pub(crate) shared: Arc<Shared>,
-}
-
-impl Future for Drained {
-    type Output = Result<(), Failure>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let shared = &self.shared;
-        shared.drains.lock().push(cx.waker().clone());
-        if let Err(failure) = shared.failure() {
-            return Poll::Ready(Err(failure));
-        }
-        if shared.bytes.load(Ordering::Acquire) < BYTES_MAX / 2 {
-            return Poll::Ready(Ok(()));
-        }
-        Poll::Pending
     }
 }

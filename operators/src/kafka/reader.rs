@@ -21,7 +21,8 @@ use thalweg_engine::record::{Body, Micros, Partition, Position, Raw, Record, Rec
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::source::SourceEvent;
 
-use super::client::{Code, Queue, code_of, text};
+use super::client::{Queue, code_of, text};
+use super::codes::Code;
 use super::consumer::{Consumer, Lane, Shared};
 use super::scout::EARLIEST;
 use crate::codecs::{Decoded, Decoder};

@@ -13,11 +13,12 @@ pub(crate) mod output;
 mod refuse;
 pub(crate) mod select;
 mod show;
+pub(crate) mod steps;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::SmolStr;
 use thalweg_engine::error::Failure;
 use thalweg_engine::flow::pipeline;
 pub use thalweg_engine::flow::pipeline::Target;
@@ -26,13 +27,13 @@ use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
 
 use crate::expr::typed::Typed;
-use crate::job_error::{JobError, Location};
+use crate::job_error::Location;
 pub use crate::plan::identity::compare;
-use crate::plan::node::{Declared, Item, Node};
+use crate::plan::node::{Declared, Item};
 use crate::sql::settings::{Settings, Trigger};
 use crate::table::{OpenContext, Table};
-use crate::{sinks, sources};
 use crate::transforms::{Cell, EventTime, Explode, Filter, Generator, Project};
+use crate::{sinks, sources};
 
 /// One query of a job, checked and typed.
 pub struct Query {
@@ -105,13 +106,20 @@ impl Input {
     fn open(&self, context: &OpenContext) -> Result<Arc<dyn Source>, Failure> {
         let table = self.table();
         let Some(connector) = self.declared.connector.input else {
-            return Err(Failure::refuse(format!("table {} cannot be read", table.name)));
+            return Err(Failure::refuse(format!(
+                "table {} cannot be read",
+                table.name
+            )));
         };
         let Some(path) = self.replaced() else {
             return (connector.open)(table, &self.wanted, context);
         };
         let schema = (connector.columns)(table).map_err(|error| Failure::refuse(error.message))?;
-        let fields = schema.fields.iter().cloned().chain((connector.metadata)(table));
+        let fields = schema
+            .fields
+            .iter()
+            .cloned()
+            .chain((connector.metadata)(table));
         let schema = Schema::new(fields.collect::<Vec<_>>());
         sources::file::open_in_place(table, &schema, &self.wanted, path, context)
     }
@@ -340,112 +348,4 @@ pub fn dead_letter_schema() -> Schema {
         Field::nullable("value", DataType::Binary),
         Field::nullable("headers", DataType::Array(Arc::new(header))),
     ])
-}
-
-/// The steps of a tree, in an order in which rows only go forward.
-///
-/// # Errors
-/// When one table is read twice.
-pub(crate) fn steps(root: Node) -> Result<Vec<Step>, JobError> {
-    let mut steps = Vec::new();
-    let ends = place(root, &mut steps)?;
-    for end in ends {
-        steps[end].to = Target::Writer;
-    }
-    Ok(steps)
-}
-
-/// Places a node behind everything that feeds it; gives the steps whose rows are its own.
-fn place(node: Node, steps: &mut Vec<Step>) -> Result<Vec<usize>, JobError> {
-    let schema = Schema::new(node.fields());
-    let (below, kind) = match node {
-        Node::Union { below } => {
-            let mut ends = Vec::new();
-            for node in below {
-                ends.extend(place(node, steps)?);
-            }
-            return Ok(ends);
-        }
-        Node::Source {
-            input,
-            columns,
-            metadata,
-            at,
-        } => {
-            let name = SmolStr::new(&input.table.name);
-            if steps
-                .iter()
-                .any(|step| step.name == name && matches!(step.kind, StepKind::Source(_)))
-            {
-                return Err(JobError::new(at, format!("table `{name}` is read twice in one query"))
-                    .help("read it once, with CASE or explode(array(...)) for what differs, or write two INSERTs"));
-            }
-            let wanted = columns.iter().chain(&metadata).map(|(place, _)| *place).collect();
-            let kind = StepKind::Source(Input {
-                declared: input,
-                wanted,
-            });
-            steps.push(Step {
-                name,
-                kind,
-                schema,
-                to: Target::Writer,
-            });
-            return Ok(vec![steps.len() - 1]);
-        }
-        Node::Filter { below, conditions } => (below, StepKind::Filter(conditions)),
-        Node::Project { below, items } => {
-            let width = below.width();
-            (below, StepKind::Project(Projection { items, width }))
-        }
-        Node::Explode {
-            below,
-            value,
-            name,
-            generator,
-            kept,
-            ..
-        } => (
-            below,
-            StepKind::Explode(Explosion {
-                value,
-                name,
-                generator,
-                kept,
-            }),
-        ),
-        Node::EventTime {
-            below,
-            time,
-            column,
-            delay,
-        } => (
-            below,
-            StepKind::EventTime(Time {
-                value: time,
-                column: column.is_some(),
-                delay,
-            }),
-        ),
-    };
-    let ends = place(*below, steps)?;
-    let step = steps.len();
-    for end in ends {
-        steps[end].to = Target::Step { step, input: 0 };
-    }
-    let word = match &kind {
-        StepKind::Source(_) => "source",
-        StepKind::Filter(_) => "filter",
-        StepKind::Project(_) => "project",
-        StepKind::Explode(_) => "explode",
-        StepKind::EventTime(_) => "watermark",
-    };
-    let name = format_smolstr!("{word} {step}");
-    steps.push(Step {
-        name,
-        kind,
-        schema,
-        to: Target::Writer,
-    });
-    Ok(vec![step])
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use smol_str::format_smolstr;
 use thalweg_engine::schema::Field;
 
 use crate::connectors::Connector;
+use crate::expr::scope::METADATA;
 use crate::expr::typed::{Kind, Typed};
 use crate::job_error::Location;
 use crate::sql::watermark::Watermark;
@@ -85,11 +87,14 @@ impl Node {
         match self {
             Self::Source {
                 columns, metadata, ..
-            } => columns
-                .iter()
-                .chain(metadata)
-                .map(|(_, field)| field.clone())
-                .collect(),
+            } => {
+                let hidden = metadata.iter().map(|(_, field)| Field {
+                    name: format_smolstr!("{METADATA}.{}", field.name),
+                    ..field.clone()
+                });
+                let columns = columns.iter().map(|(_, field)| field.clone());
+                columns.chain(hidden).collect()
+            }
             Self::Filter { below, .. } => below.fields(),
             Self::Project { items, .. } => items.iter().map(|item| item.field.clone()).collect(),
             Self::Explode {

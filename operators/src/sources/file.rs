@@ -267,6 +267,10 @@ impl Source for File {
         &self.schema
     }
 
+    fn grows(&self) -> bool {
+        false
+    }
+
     fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure> {
         let position = resume
             .and_then(|resume| resume.positions.get(&self.partition))

@@ -9,6 +9,7 @@ use crate::job_error::{JobError, Location};
 use crate::plan::lower::Lowering;
 use crate::plan::node::Declared;
 use crate::plan::optimize::optimize;
+use crate::plan::steps::steps;
 use crate::plan::{self, Query, output};
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
@@ -248,7 +249,7 @@ impl Reader<'_> {
                 error
             }
         })?;
-        let steps = plan::steps(optimize(node))?;
+        let steps = steps(optimize(node))?;
         let inputs: Vec<&Declared> = steps
             .iter()
             .filter_map(|step| match &step.kind {
@@ -270,7 +271,8 @@ impl Reader<'_> {
                 ),
             ));
         }
-        let replaced = output.written_to.is_some() || inputs.iter().any(|input| input.read_from.is_some());
+        let replaced =
+            output.written_to.is_some() || inputs.iter().any(|input| input.read_from.is_some());
         let temporary = replaced || (sink.passing && settings.checkpoint_location.is_none());
         if !temporary && settings.checkpoint_location.is_none() {
             return Err(JobError::new(

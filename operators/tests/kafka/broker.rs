@@ -164,6 +164,21 @@ impl Broker {
         put_with(&producer, topic, partition, records);
     }
 
+    /// Writes one record with a header.
+    pub(crate) fn put_with_header(&self, topic: &str, name: &str, value: &[u8]) {
+        use rdkafka::message::{Header, OwnedHeaders};
+        let producer: BaseProducer = self.config().create().unwrap();
+        let headers = OwnedHeaders::new().insert(Header {
+            key: name,
+            value: Some(value),
+        });
+        let record = BaseRecord::<str, str>::to(topic)
+            .payload("v")
+            .headers(headers);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        producer.flush(SOON).unwrap();
+    }
+
     /// Writes records in a transaction that is committed or aborted.
     pub(crate) fn put_in_transaction(&self, topic: &str, values: &[&str], commit: bool) {
         let mut config = self.config();
@@ -331,6 +346,7 @@ pub(crate) fn context(query: &str) -> OpenContext {
         checkpoint: "./checkpoints/q".into(),
         delivery_timeout: Duration::from_secs(120),
         trigger_interval: None,
+        time_zone: chrono_tz::Tz::UTC,
     }
 }
 

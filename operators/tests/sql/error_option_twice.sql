@@ -3,4 +3,4 @@ CREATE TABLE invoices (
   Address STRUCT<city: STRING, zip: STRING>, Tags MAP<STRING, STRING>, CreatedTime BIGINT
 ) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices', format 'json');
 CREATE TABLE out USING noop;
-CREATE TABLE more USING noop OPTIONS (numRows '4', numRows '5');
+CREATE TABLE more USING console OPTIONS (numRows '4', numRows '5');

@@ -25,7 +25,7 @@ const VERTICAL: &str = r"\n\x0B\f\r\x{85}\x{2028}\x{2029}";
 ///
 /// # Errors
 /// What is wrong with it, in words that hold parts of it.
-pub(super) fn compile(java: &str) -> Result<Regex, String> {
+pub(in crate::expr) fn compile(java: &str) -> Result<Regex, String> {
     Regex::new(&translate(java)?).map_err(|error| error.to_string())
 }
 

@@ -25,7 +25,7 @@ mod conditional;
 mod dates;
 mod forms;
 mod hash;
-mod java_regex;
+pub(in crate::expr) mod java_regex;
 mod json;
 mod maps;
 mod mathematics;
@@ -36,6 +36,8 @@ mod rounding;
 mod strings;
 mod strings_regex;
 mod strings_search;
+#[cfg(test)]
+mod tests;
 mod text_formats;
 mod urls;
 
@@ -65,6 +67,12 @@ pub struct Function {
     pub bind: Bind,
     /// The parameters of its lambdas; None where it takes none.
     pub lambda: Option<LambdaTypes>,
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.signature)
+    }
 }
 
 /// An entry of a family's table.
@@ -218,12 +226,12 @@ impl BindContext {
         required: usize,
     ) -> Result<Vec<Typed>, JobError> {
         if args.len() < required || args.len() > params.len() {
-            let expected = if required == params.len() {
-                format!("{required}")
-            } else {
-                format!("{required} to {}", params.len())
+            let expected = match (required, params.len()) {
+                (1, 1) => "1 argument".to_owned(),
+                (least, most) if least == most => format!("{least} arguments"),
+                (least, most) => format!("{least} to {most} arguments"),
             };
-            return Err(self.error(format!("expected {expected} arguments, got {}", args.len())));
+            return Err(self.error(format!("expected {expected}, got {}", args.len())));
         }
         args.into_iter()
             .zip(params)
@@ -261,17 +269,25 @@ impl BindContext {
     pub fn coerce(&self, arg: Typed, param: Param, place: usize) -> Result<Typed, JobError> {
         let at = arg.at;
         let got = arg.data_type.clone();
-        coerce::to_param(arg, param, self.settings).ok_or_else(|| {
-            let mut error = self.error(format!(
-                "argument {} takes {}, got {got}",
-                place + 1,
-                coerce::param_name(param)
-            ));
+        let constant = arg.constant_text().map(str::to_owned);
+        let wrong = |message: String| {
+            let mut error = self.error(format!("argument {}{message}", place + 1));
             if at.line > 0 {
                 error.at = at;
             }
             error
-        })
+        };
+        let Some(coerced) = coerce::to_param(arg, param, self.settings) else {
+            let expected = coerce::param_name(param);
+            return Err(wrong(format!(" takes {expected}, got {got}")));
+        };
+        match constant {
+            // It would fail for every row: a mistake of the job.
+            Some(text) if self.settings.ansi && coerced.constant().is_none() => {
+                Err(wrong(format!(": '{text}' is no {}", coerced.data_type)))
+            }
+            _ => Ok(coerced),
+        }
     }
 
     /// Coerces arguments to the one type that all of them fit, as `coalesce` and `array` do.

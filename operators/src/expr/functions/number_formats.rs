@@ -152,8 +152,9 @@ fn append_number(
         other => plain.push_str(itoa::Buffer::new().format(long(other))),
     }
     let (negative, digits) = match plain.strip_prefix('-') {
-        Some(digits) => (digits.bytes().any(|b| matches!(b, b'1'..=b'9')), digits),
-        None => (false, plain.as_str()),
+        Some(digits) => (true, digits),
+        // A decimal that was rounded to zero keeps its sign, as in Java.
+        None => (is_negative(value), plain.as_str()),
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     if negative {
@@ -173,6 +174,13 @@ fn append_number(
     }
     out.push_str(&layout.after);
     Ok(())
+}
+
+fn is_negative(value: &Value) -> bool {
+    match value {
+        Value::Decimal(number) => i128::from(*number) < 0,
+        _ => false,
+    }
 }
 
 fn append_whole(out: &mut String, digits: &str, layout: &Layout) {

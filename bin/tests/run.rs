@@ -1,0 +1,470 @@
+//! `thalweg run`, `check` and `demo` as a user meets them, without any server.
+
+mod command;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command};
+
+use command::{Said, ended, run, run_with, terminate, thalweg, until};
+
+/// Counts to the console, 50 a second, until it is stopped.
+const COUNTS: &str = "\
+CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '50');
+SELECT value FROM ticks;
+";
+
+/// Doubles amounts from file to file.
+const DOUBLES: &str = "\
+SET checkpointLocation = './checkpoints';
+CREATE TABLE amounts (id BIGINT, amount DOUBLE) USING file OPTIONS (path 'in.jsonl', mode 'FAILFAST');
+CREATE TABLE doubled USING file OPTIONS (path 'out.jsonl');
+INSERT INTO doubled SELECT id, amount * 2 AS amount FROM amounts;
+";
+
+/// A folder to run in, with a job file.
+fn job(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("job.sql"), text).unwrap();
+    folder
+}
+
+fn within(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = thalweg(arguments);
+    command.current_dir(folder);
+    command
+}
+
+fn said(folder: &Path, arguments: &[&str]) -> Said {
+    ended(within(folder, arguments).spawn().unwrap())
+}
+
+/// A job that runs until it is stopped, once its first line is out.
+fn started(folder: &Path, arguments: &[&str]) -> Child {
+    let mut child = within(folder, arguments).spawn().unwrap();
+    let mut first = [0_u8; 1];
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut first)
+        .unwrap();
+    child
+}
+
+#[test]
+fn the_loyalty_job_runs_on_a_file_and_writes_exactly_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let loyalty = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/loyalty.sql");
+    fs::write(
+        folder.path().join("sample.jsonl"),
+        "{\"BillNo\":\"b-1\",\"CreatedTime\":1,\"StoreID\":\"s\",\"PaymentMode\":\"CARD\",\"CustomerCardNo\":\"c-1\",\"TotalValue\":100.0}\n\
+         {\"BillNo\":\"b-2\",\"CustomerCardNo\":null,\"TotalValue\":12.5,\"unknown\":[1]}\n",
+    )
+    .unwrap();
+    let arguments = [
+        "run",
+        loyalty,
+        "--input",
+        "invoices=sample.jsonl",
+        "--output",
+        "notification=-",
+        "--http",
+        "off",
+    ];
+    let done = said(folder.path(), &arguments);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(
+        done.out,
+        "{\"BillNo\":\"b-1\",\"CustomerCardNo\":\"c-1\",\"TotalValue\":100.0,\"EarnedLoyaltyPoints\":20.0}\n\
+         {\"BillNo\":\"b-2\",\"TotalValue\":12.5,\"EarnedLoyaltyPoints\":2.5}\n"
+    );
+    assert!(
+        !folder.path().join("checkpoints").exists(),
+        "a temporary folder serves"
+    );
+}
+
+#[test]
+fn a_job_reads_stdin_and_writes_stdout() {
+    let folder = job(DOUBLES);
+    let job = folder.path().join("job.sql");
+    let arguments = [
+        "run",
+        job.to_str().unwrap(),
+        "--input",
+        "amounts=-",
+        "--output",
+        "doubled=-",
+        "--http",
+        "off",
+    ];
+    let done = run_with(&arguments, "{\"id\":1,\"amount\":1.5}\n");
+    assert_eq!(
+        (done.code, done.out.as_str()),
+        (0, "{\"id\":1,\"amount\":3.0}\n"),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
+fn a_typo_is_shown_with_line_column_and_caret() {
+    let folder = job(
+        "CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '50');\nSELECT valeu FROM ticks;\n",
+    );
+    for command in ["run", "check"] {
+        let refused = said(folder.path(), &[command, "job.sql"]);
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(
+            refused.err.starts_with("error: job.sql:2:8: "),
+            "{refused:?}"
+        );
+        assert!(
+            refused
+                .err
+                .contains("2 | SELECT valeu FROM ticks;\n  |        ^"),
+            "{refused:?}"
+        );
+        assert!(refused.err.contains("did you mean `value`?"), "{refused:?}");
+        assert_eq!(refused.out, "");
+    }
+}
+
+#[test]
+fn what_the_command_line_gets_wrong_is_refused_before_anything_begins() {
+    let folder = job(COUNTS);
+    for (arguments, why) in [
+        (&["run", "job.sql", "--frsh"][..], "--fresh"),
+        (&["rum", "job.sql"], "run"),
+        (&["run", "none.sql"], "cannot be read"),
+        (&["run", "."], "is a folder"),
+        (
+            &["run", "job.sql", "--set", "checkpointIntervall=1 second"],
+            "checkpointInterval",
+        ),
+        (&["run", "job.sql", "--input", "nothing=-"], "nothing"),
+        (&["run", "job.sql", "--http", "nowhere"], "--http nowhere"),
+        (&["run", "job.sql", "--log-level", "=loud="], "log level"),
+    ] {
+        let refused = said(folder.path(), arguments);
+        assert_eq!(refused.code, 2, "{arguments:?} {refused:?}");
+        assert!(refused.err.contains(why), "{arguments:?} {refused:?}");
+        assert_eq!(refused.out, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn check_shows_the_typed_plan_and_the_settings_in_force() {
+    let folder = job(DOUBLES);
+    let shown = said(
+        folder.path(),
+        &["check", "job.sql", "--set", "checkpointInterval=250 ms"],
+    );
+    assert_eq!(shown.code, 0, "{shown:?}");
+    for part in [
+        "job job (job.sql), 1 query",
+        "query doubled (line 4)",
+        "amounts USING file",
+        "(amount * 2",
+        "DOUBLE",
+        "./checkpoints/doubled",
+        "checkpointInterval   250 ms  (command line)",
+    ] {
+        assert!(shown.out.contains(part), "{part}: {}", shown.out);
+    }
+    assert!(
+        !folder.path().join("checkpoints").exists(),
+        "a check makes nothing"
+    );
+}
+
+#[test]
+fn sigterm_ends_a_job_cleanly() {
+    let folder = job(COUNTS);
+    let child = started(folder.path(), &["run", "job.sql", "--http", "off"]);
+    terminate(&child);
+    let done = ended(child);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.err.contains("SIGTERM: reading stops"), "{done:?}");
+    assert!(done.err.contains("console: ended"), "{done:?}");
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_job_without_an_error() {
+    let folder = job(COUNTS);
+    let mut child = started(folder.path(), &["run", "job.sql", "--http", "off"]);
+    drop(child.stdout.take());
+    let done = ended(child);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(!done.err.contains("ERROR"), "{done:?}");
+}
+
+#[test]
+fn two_processes_cannot_share_a_checkpoint_folder() {
+    let text = "SET checkpointLocation = './checkpoints';\n\
+                CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '50');\n\
+                CREATE TABLE out USING file OPTIONS (path '-');\n\
+                INSERT INTO out SELECT value FROM ticks;\n";
+    let folder = job(text);
+    let first = started(folder.path(), &["run", "job.sql", "--http", "off"]);
+    let second = said(folder.path(), &["run", "job.sql", "--http", "off"]);
+    assert_eq!(second.code, 2, "{second:?}");
+    let pid = first.id();
+    assert!(
+        second
+            .err
+            .contains(&format!("is in use by the process {pid}")),
+        "{second:?}"
+    );
+    terminate(&first);
+    assert_eq!(ended(first).code, 0);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_refused() {
+    let folder = job(&DOUBLES.replace("./checkpoints", "./job.sql/checkpoints"));
+    fs::write(folder.path().join("in.jsonl"), "").unwrap();
+    let refused = said(folder.path(), &["run", "job.sql", "--http", "off"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(
+        refused
+            .err
+            .contains("checkpoint folder ./job.sql/checkpoints/doubled cannot be used"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_bad_record_ends_the_job_with_1_and_what_to_do_and_a_restart_goes_on() {
+    let folder = job(DOUBLES);
+    let at = |name: &str| folder.path().join(name);
+    fs::write(
+        at("in.jsonl"),
+        "{\"id\":1,\"amount\":1.5}\n{\"id\":true}\n{\"id\":3,\"amount\":3}\n",
+    )
+    .unwrap();
+    let failed = said(folder.path(), &["run", "job.sql", "--http", "off"]);
+    assert_eq!(failed.code, 1, "{failed:?}");
+    assert!(failed.err.contains("amounts/0@22"), "{failed:?}");
+    assert!(
+        failed
+            .err
+            .contains("thalweg checkpoint set ./checkpoints/doubled --skip amounts/0@22"),
+        "{failed:?}"
+    );
+    assert_eq!(
+        fs::read_to_string(at("out.jsonl")).unwrap(),
+        "{\"id\":1,\"amount\":3.0}\n"
+    );
+
+    let shown = said(folder.path(), &["inspect", "checkpoints"]);
+    assert!(
+        shown.out.contains("at amounts/0 from position 22\n"),
+        "{shown:?}"
+    );
+
+    let skipped = said(
+        folder.path(),
+        &[
+            "run",
+            "job.sql",
+            "--http",
+            "off",
+            "--set",
+            "doubled.onError=skip",
+        ],
+    );
+    assert_eq!(skipped.code, 0, "{skipped:?}");
+    let rows = "{\"id\":1,\"amount\":3.0}\n{\"id\":3,\"amount\":6.0}\n";
+    assert_eq!(
+        fs::read_to_string(at("out.jsonl")).unwrap(),
+        rows,
+        "nothing is repeated"
+    );
+
+    let back = said(
+        folder.path(),
+        &[
+            "checkpoint",
+            "rollback",
+            "checkpoints/doubled",
+            "0",
+            "--yes",
+        ],
+    );
+    assert_eq!(back.code, 0, "{back:?}");
+    let again = said(
+        folder.path(),
+        &["run", "job.sql", "--http", "off", "--set", "onError=skip"],
+    );
+    assert_eq!(again.code, 0, "{again:?}");
+    assert_eq!(
+        fs::read_to_string(at("out.jsonl")).unwrap(),
+        format!("{rows}{rows}")
+    );
+}
+
+#[test]
+fn one_query_that_fails_leaves_the_others_running_unless_they_fail_together() {
+    let text = format!(
+        "{COUNTS}CREATE TABLE amounts (id BIGINT) USING file OPTIONS (path 'in.jsonl', mode 'FAILFAST');\n\
+                        CREATE TABLE gone USING noop;\nINSERT INTO gone SELECT id FROM amounts;\n"
+    );
+    let folder = job(&text);
+    fs::write(folder.path().join("in.jsonl"), "{\n").unwrap();
+    let together = said(
+        folder.path(),
+        &["run", "job.sql", "--http", "off", "--fail-together"],
+    );
+    assert_eq!(together.code, 1, "{together:?}");
+    assert!(together.err.contains("console: ended"), "{together:?}");
+
+    let mut child = within(folder.path(), &["run", "job.sql", "--http", "off"])
+        .spawn()
+        .unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(errors.any(|line| line.unwrap().contains("gone: the query cannot go on")));
+    let mut rows = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(
+        rows.nth(30).is_some(),
+        "the other query shows rows all the same"
+    );
+    terminate(&child);
+    let drain = std::thread::spawn(move || rows.count());
+    assert!(errors.any(|line| line.unwrap().contains("console: ended")));
+    assert_eq!(ended(child).code, 1);
+    drain.join().unwrap();
+}
+
+/// The status line and the body of a GET.
+fn get(address: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: thalweg\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn probes_and_metrics_are_served_and_a_taken_port_is_refused() {
+    let folder = job(COUNTS);
+    let mut child = within(folder.path(), &["run", "job.sql", "--http", "127.0.0.1:0"])
+        .spawn()
+        .unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+    let address = errors
+        .find_map(|line| {
+            line.unwrap()
+                .split_once("probes at http://")
+                .map(|(_, at)| at.to_owned())
+        })
+        .unwrap();
+    let mut rows = BufReader::new(child.stdout.take().unwrap()).lines();
+    let drain = std::thread::spawn(move || rows.by_ref().count());
+
+    until("the query is ready", || {
+        get(&address, "/ready").0.starts_with("HTTP/1.1 200")
+    });
+    let ready: serde_json::Value = serde_json::from_str(&get(&address, "/ready").1).unwrap();
+    assert_eq!(ready["queries"][0]["query"], "console");
+    assert_eq!(ready["queries"][0]["phase"], "running");
+    assert!(get(&address, "/live").0.starts_with("HTTP/1.1 200"));
+    until("an epoch is committed", || {
+        !get(&address, "/metrics")
+            .1
+            .contains("thalweg_epochs_committed_total{query=\"console\"} 0\n")
+    });
+    let (head, body) = get(&address, "/metrics");
+    assert!(head.contains("text/plain; version=0.0.4"), "{head}");
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(
+        body.contains(&format!("thalweg_build_info{{version=\"{version}\"}} 1")),
+        "{body}"
+    );
+    assert!(
+        body.contains("thalweg_query_ready{query=\"console\"} 1"),
+        "{body}"
+    );
+    assert!(get(&address, "/nothing").0.starts_with("HTTP/1.1 404"));
+
+    let second = said(folder.path(), &["run", "job.sql", "--http", &address]);
+    assert_eq!(second.code, 2, "{second:?}");
+    assert!(
+        second.err.contains("another process listens there"),
+        "{second:?}"
+    );
+    terminate(&child);
+    assert_eq!(ended(child).code, 0);
+    drain.join().unwrap();
+}
+
+#[test]
+fn log_lines_are_json_when_asked_for() {
+    let folder = job(COUNTS);
+    let child = started(
+        folder.path(),
+        &["run", "job.sql", "--http", "off", "--log-format", "json"],
+    );
+    terminate(&child);
+    let done = ended(child);
+    assert_eq!(done.code, 0, "{done:?}");
+    let lines: Vec<serde_json::Value> = done
+        .err
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(
+        lines
+            .iter()
+            .any(|line| line["query"] == "console" && line["message"] == "running"),
+        "{done:?}"
+    );
+}
+
+#[test]
+fn the_demo_shows_rows_and_ends_with_a_summary() {
+    let done = run(&["demo", "--seconds", "2"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let (rows, summary) = done.out.rsplit_once(" ran for ").unwrap();
+    assert!(rows.lines().count() > 3, "{done:?}");
+    assert!(!summary.contains("records  0 in"), "{done:?}");
+    for part in ["in, ", "out", "p50 ", "p99 ", "p99.9 ", "max ", "committed"] {
+        assert!(summary.contains(part), "{part}: {summary}");
+    }
+    assert!(!summary.contains("epochs   0 committed"), "{summary}");
+}
+
+#[test]
+fn functions_are_listed_and_explained() {
+    let all = run(&["functions"]);
+    assert_eq!(all.code, 0);
+    let one = run(&["functions", "substring"]);
+    assert!(
+        one.out.starts_with("substring(") && one.out.contains("example: "),
+        "{one:?}"
+    );
+    assert!(all.out.lines().count() > one.out.lines().count());
+    let wrong = run(&["functions", "lenght"]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.err.contains("did you mean `length`?"), "{wrong:?}");
+}
+
+#[test]
+fn help_and_version_are_there() {
+    let help = run(&["--help"]);
+    assert_eq!(help.code, 0);
+    assert!(help.out.contains("thalweg demo --seconds 5"), "{help:?}");
+    let version = run(&["version"]);
+    assert_eq!(
+        version.out,
+        format!("thalweg {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}

@@ -1,0 +1,382 @@
+"""Checks the rendered manifests: schemas, the rules that no schema knows, and the pod's own process.
+
+Each rule is a function that yields one sentence per fault. Exit 1 when there is any fault.
+"""
+
+import itertools
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import jsonschema
+import kubernetes_validate
+import yaml
+
+HERE = Path(__file__).resolve().parent
+KUBERNETES = "1.37"
+RENDERED = [
+    "base",
+    "base with service-monitor",
+    *(f"overlays/{folder.name}" for folder in sorted((HERE / "overlays").iterdir())),
+    "tools",
+]
+
+# The part of a ServiceMonitor that is used here, strictly: the operator's own schema lets unknown fields pass.
+DURATION = {"type": "string", "pattern": r"^(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$", "minLength": 2}
+SERVICE_MONITOR = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["apiVersion", "kind", "metadata", "spec"],
+    "properties": {
+        "apiVersion": {"const": "monitoring.coreos.com/v1"},
+        "kind": {"const": "ServiceMonitor"},
+        "metadata": {"type": "object", "required": ["name"]},
+        "spec": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["selector", "endpoints"],
+            "properties": {
+                "selector": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["matchLabels"],
+                    "properties": {
+                        "matchLabels": {
+                            "type": "object",
+                            "minProperties": 1,
+                            "additionalProperties": {"type": "string"},
+                        }
+                    },
+                },
+                "endpoints": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": ["port", "path"],
+                        "properties": {
+                            "port": {"type": "string"},
+                            "path": {"type": "string"},
+                            "interval": DURATION,
+                            "scrapeTimeout": DURATION,
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+def render(what):
+    """The documents that kustomize makes."""
+    tool = ["kubectl", "kustomize"] if shutil.which("kubectl") else ["kustomize", "build"]
+    with tempfile.TemporaryDirectory() as folder:
+        place = HERE / what
+        if what == "base with service-monitor":
+            shutil.copytree(HERE, Path(folder, "k8s"))
+            place = Path(folder, "k8s", "monitored")
+            place.mkdir()
+            Path(place, "kustomization.yaml").write_text(
+                "resources: [../base]\ncomponents: [../components/service-monitor]\n"
+            )
+        made = subprocess.run([*tool, str(place)], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        raise SystemExit(f"{what}: {made.stderr.strip()}")
+    return [document for document in yaml.safe_load_all(made.stdout) if document]
+
+
+def of_kind(documents, kind):
+    return [document for document in documents if document["kind"] == kind]
+
+
+def name(document):
+    return f"{document['kind']} {document['metadata'].get('name')}"
+
+
+def schemas(documents):
+    for document in documents:
+        if document["kind"] == "ServiceMonitor":
+            checker = jsonschema.Draft202012Validator(SERVICE_MONITOR)
+            for error in checker.iter_errors(document):
+                yield f"{name(document)}: {'.'.join(map(str, error.path))}: {error.message}"
+            continue
+        try:
+            kubernetes_validate.validate(document, KUBERNETES, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            yield f"{name(document)}: {'.'.join(map(str, error.path))}: {error.message}"
+        except kubernetes_validate.SchemaNotFoundError:
+            yield f"{name(document)}: Kubernetes {KUBERNETES} has no {document['apiVersion']}"
+
+
+def is_part(selector, labels):
+    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
+
+
+def selectors(documents):
+    services = of_kind(documents, "Service")
+    for workload in of_kind(documents, "StatefulSet"):
+        labels = workload["spec"]["template"]["metadata"].get("labels", {})
+        if not is_part(workload["spec"]["selector"].get("matchLabels"), labels):
+            yield f"{name(workload)} does not select its own pods"
+        governing = [s for s in services if s["metadata"]["name"] == workload["spec"]["serviceName"]]
+        if not governing:
+            yield f"{name(workload)}: there is no Service {workload['spec']['serviceName']}"
+        for service in governing:
+            if service["spec"].get("clusterIP") != "None":
+                yield f"{name(service)} governs a StatefulSet and is not headless"
+            if not is_part(service["spec"].get("selector"), labels):
+                yield f"{name(service)} does not select the pods of {name(workload)}"
+            known = {
+                port["name"]
+                for container in workload["spec"]["template"]["spec"]["containers"]
+                for port in container.get("ports", [])
+            }
+            for port in service["spec"]["ports"]:
+                if port.get("targetPort") not in known:
+                    yield f"{name(service)}: no container has a port named {port.get('targetPort')}"
+    for monitor in of_kind(documents, "ServiceMonitor"):
+        wanted = monitor["spec"]["selector"].get("matchLabels")
+        found = [s for s in services if is_part(wanted, s["metadata"].get("labels", {}))]
+        if len(found) != 1:
+            yield f"{name(monitor)} selects {len(found)} services"
+        ports = {port["name"] for service in found for port in service["spec"]["ports"]}
+        for endpoint in monitor["spec"]["endpoints"]:
+            if endpoint.get("port") not in ports:
+                yield f"{name(monitor)}: no service has a port named {endpoint.get('port')}"
+            if endpoint.get("path") != "/metrics":
+                yield f"{name(monitor)} does not scrape /metrics"
+        instance = {"app.kubernetes.io/instance"} & set(monitor["metadata"].get("labels", {}))
+        if instance - set(wanted or {}):
+            yield f"{name(monitor)} would also select the services of other instances"
+
+
+def jobs(documents):
+    """Of each StatefulSet its pod template's spec and its only container."""
+    for workload in of_kind(documents, "StatefulSet"):
+        spec = workload["spec"]["template"]["spec"]
+        if len(spec["containers"]) == 1:
+            yield workload, spec, spec["containers"][0]
+
+
+def pods(documents):
+    """The jobs, and pods that stand alone."""
+    yield from jobs(documents)
+    for pod in of_kind(documents, "Pod"):
+        yield from ((pod, pod["spec"], container) for container in pod["spec"]["containers"])
+
+
+def one_process(documents):
+    workloads = of_kind(documents, "StatefulSet")
+    if len(workloads) != 1 or len(list(jobs(documents))) != 1:
+        yield "there must be one StatefulSet of one container"
+    for workload in workloads:
+        if workload["spec"].get("replicas") != 1:
+            yield f"{name(workload)}: one process runs a job, so replicas must be 1"
+
+
+def restricted(documents):
+    """Pod Security, level restricted."""
+    for workload, spec, container in pods(documents):
+        pod, own = spec.get("securityContext", {}), container.get("securityContext", {})
+        rules = {
+            "runAsNonRoot is not true": pod.get("runAsNonRoot") is not True,
+            "runAsUser is no number above 0": not (isinstance(pod.get("runAsUser"), int) and pod["runAsUser"] > 0),
+            "fsGroup is missing: the volume would not be writable": not pod.get("fsGroup"),
+            "seccompProfile is not RuntimeDefault": pod.get("seccompProfile", {}).get("type") != "RuntimeDefault",
+            "allowPrivilegeEscalation is not false": own.get("allowPrivilegeEscalation") is not False,
+            "the root file system is writable": own.get("readOnlyRootFilesystem") is not True,
+            "capabilities are not all dropped": own.get("capabilities") != {"drop": ["ALL"]},
+            "a privileged container": own.get("privileged", False),
+            "the host's namespaces are used": any(spec.get(k) for k in ("hostNetwork", "hostPID", "hostIPC")),
+            "a service account's token is mounted": spec.get("automountServiceAccountToken") is not False,
+        }
+        for volume in spec.get("volumes", []):
+            if not set(volume) & {"configMap", "secret", "emptyDir", "projected", "persistentVolumeClaim"}:
+                yield f"{name(workload)}: a volume of a kind that is not allowed: {volume}"
+        for fault, found in rules.items():
+            if found:
+                yield f"{name(workload)}: {fault}"
+
+
+def images(documents):
+    for workload, _, container in pods(documents):
+        image = container["image"]
+        _, colon, tag = image.rpartition("/")[2].partition(":")
+        if "@sha256:" not in image and (not colon or tag == "latest"):
+            yield f"{name(workload)}: the image {image} is not pinned to a version"
+    version = re.search(r'^version = "(.*)"', (HERE.parent / "Cargo.toml").read_text(), re.M)
+    for part in ("base", "tools"):
+        named = yaml.safe_load((HERE / part / "kustomization.yaml").read_text()).get("images", [])
+        if not version or [image.get("newTag") for image in named] != [version.group(1)]:
+            yield f"{part} does not name the image of the version in Cargo.toml"
+
+
+def job_text(documents, container, spec):
+    """The job file as the container sees it, and its path there."""
+    arguments = container["args"]
+    if arguments[:1] != ["run"]:
+        raise SystemExit(f"the container does not run a job: {arguments}")
+    path = Path(arguments[1])
+    for mount in container.get("volumeMounts", []):
+        for volume in spec.get("volumes", []):
+            if volume["name"] != mount["name"] or "configMap" not in volume:
+                continue
+            for config in of_kind(documents, "ConfigMap"):
+                if config["metadata"]["name"] == volume["configMap"]["name"] and str(path.parent) == mount["mountPath"]:
+                    return config["data"].get(path.name), config
+    return None, None
+
+
+def settings(text, arguments):
+    """SET of the job file, and --set of the command line over it."""
+    found = dict(re.findall(r"^SET\s+(\w+)\s*=\s*'?([^';]*)'?\s*;", text, re.M))
+    for flag, value in itertools.pairwise(arguments):
+        if flag == "--set":
+            key, _, value = value.partition("=")
+            found[key] = value
+    return found
+
+
+def seconds(duration):
+    number, unit = re.fullmatch(r"(\d+)\s*(ms|\w*?)s?", duration.strip()).groups()
+    return int(number) * {"ms": 0.001, "second": 1, "": 1, "minute": 60, "min": 60, "hour": 3600}[unit]
+
+
+def job(documents):
+    for workload, spec, container in jobs(documents):
+        text, config = job_text(documents, container, spec)
+        if text is None:
+            yield f"{name(workload)}: its job file is in no mounted ConfigMap"
+            continue
+        if not re.search(r"-[a-z0-9]{10}$", config["metadata"]["name"]):
+            yield f"{name(config)} has no hash: a changed job would not start a new pod"
+        if config["metadata"].get("annotations", {}).get("kustomize.toolkit.fluxcd.io/substitute") != "disabled":
+            yield f"{name(config)}: Flux would substitute the ${{...}} of the job"
+        given = settings(text, container["args"])
+        if "jobName" not in given:
+            yield f"{name(config)}: the job has no jobName, so renaming its file would give it another identity"
+        claims = [claim["metadata"]["name"] for claim in workload["spec"].get("volumeClaimTemplates", [])]
+        durable = [m["mountPath"] for m in container.get("volumeMounts", []) if m["name"] in claims]
+        location = given.get("checkpointLocation", "")
+        if not any(location.startswith(mount + "/") for mount in durable):
+            yield f"{name(config)}: checkpointLocation '{location}' is on no volume that outlives the pod"
+        stop = seconds(given.get("stopTimeout", "30 seconds"))
+        if spec.get("terminationGracePeriodSeconds", 30) < stop + 10:
+            yield f"{name(workload)}: the grace period leaves no 10 s beyond stopTimeout ({stop:.0f} s)"
+        known = {variable["name"] for variable in container.get("env", [])}
+        for variable in re.findall(r"\$\{(\w+)\}", text):
+            if variable not in known:
+                yield f"{name(workload)}: the job needs the variable {variable}, which the container has not"
+
+
+def probes(documents):
+    wanted = {"startupProbe": "/live", "livenessProbe": "/live", "readinessProbe": "/ready"}
+    for workload, _, container in jobs(documents):
+        ports = {port["name"]: port["containerPort"] for port in container.get("ports", [])}
+        for probe, path in wanted.items():
+            asked = container.get(probe, {}).get("httpGet", {})
+            if asked.get("path") != path or asked.get("port") not in ports:
+                yield f"{name(workload)}: {probe} does not ask {path} at a port of the container"
+        address = dict(itertools.pairwise(container["args"])).get("--http", "127.0.0.1:9464")
+        if address not in {f"0.0.0.0:{port}" for port in ports.values()}:
+            yield f"{name(workload)}: the process listens on {address}, which the probes do not reach"
+
+
+def answer(port, path):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+
+
+def process(documents, binary):
+    """Runs the container's own command while its broker is away, as in a cluster where the job comes up first."""
+    for workload, spec, container in jobs(documents):
+        text, _ = job_text(documents, container, spec)
+        if text is None:
+            continue
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, Path(container["args"][1]).name)
+            path.write_text(text)
+            swapped = {"--http": f"127.0.0.1:{port}"}
+            arguments = [path if a == container["args"][1] else a for a in container["args"]]
+            for place, flag in enumerate(arguments):
+                if flag in swapped:
+                    arguments[place + 1] = swapped[flag]
+            arguments += ["--set", f"checkpointLocation={folder}/checkpoints"]
+            environment = {**os.environ, **{v["name"]: v["value"] for v in container.get("env", [])}}
+            environment["KAFKA"] = "127.0.0.1:1"
+            log = Path(folder, "log")
+            with log.open("w") as sink:
+                child = subprocess.Popen([binary, *arguments], env=environment, stdout=sink, stderr=sink)
+            try:
+                yield from behaviour(name(workload), child, container, spec, port, log)
+            finally:
+                child.kill()
+                child.wait()
+
+
+def behaviour(who, child, container, spec, port, log):
+    paths = {probe: container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+    until = time.monotonic() + 20
+    while answer(port, paths["startupProbe"]) != 200 and time.monotonic() < until and child.poll() is None:
+        time.sleep(0.05)
+    if child.poll() is not None:
+        yield f"{who}: the process ended with {child.returncode}: {log.read_text()[-500:]}"
+        return
+    expected = {paths["startupProbe"]: 200, paths["livenessProbe"]: 200, paths["readinessProbe"]: 503, "/metrics": 200}
+    for path, status in expected.items():
+        found = answer(port, path)
+        if found != status:
+            yield f"{who}: {path} answers {found} while the broker is away, expected {status}"
+    begun = time.monotonic()
+    child.send_signal(signal.SIGTERM)
+    try:
+        code = child.wait(spec["terminationGracePeriodSeconds"])
+    except subprocess.TimeoutExpired:
+        yield f"{who}: SIGTERM did not end the process within the grace period"
+        return
+    if code != 0:
+        yield f"{who}: exit {code} after SIGTERM with the broker away: {log.read_text()[-500:]}"
+    print(f"  {who}: started without its broker, ended {time.monotonic() - begun:.1f} s after SIGTERM with exit {code}")
+
+
+def main():
+    binary = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
+    pod_rules = [schemas, restricted, images]
+    job_rules = [one_process, selectors, job, probes]
+    faults = 0
+    for what in RENDERED:
+        documents = render(what)
+        rules = pod_rules if what == "tools" else pod_rules + job_rules
+        found = [fault for rule in rules for fault in rule(documents)]
+        if binary and not found:
+            found += process(documents, binary)
+        for fault in found:
+            print(f"FAULT: k8s/{what}: {fault}")
+        faults += len(found)
+        print(f"k8s/{what}: {len(documents)} objects, {len(found)} faults", flush=True)
+    if not binary:
+        print("the pod's process was not run: give a binary to run it")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

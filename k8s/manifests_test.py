@@ -1,0 +1,113 @@
+"""Plants faults into the rendered manifests and expects the rule that finds each."""
+
+import copy
+import unittest
+
+import manifests
+
+
+def workload(documents):
+    return manifests.of_kind(documents, "StatefulSet")[0]
+
+
+def pod(documents):
+    return workload(documents)["spec"]["template"]["spec"]
+
+
+def container(documents):
+    return pod(documents)["containers"][0]
+
+
+def service(documents):
+    return manifests.of_kind(documents, "Service")[0]
+
+
+def config(documents):
+    return manifests.of_kind(documents, "ConfigMap")[0]
+
+
+def monitor(documents):
+    return manifests.of_kind(documents, "ServiceMonitor")[0]
+
+
+def edit_job(documents, old, new):
+    text = config(documents)["data"]["job.sql"]
+    assert old in text, old
+    config(documents)["data"]["job.sql"] = text.replace(old, new)
+
+
+def rename_config(documents, new):
+    config(documents)["metadata"]["name"] = new
+    next(v for v in pod(documents)["volumes"] if v["name"] == "job")["configMap"]["name"] = new
+
+
+# What is planted, the rule that must find it, and a part of its sentence.
+PLANTED = [
+    (lambda d: pod(d).update(terminationGracePeriod=45), manifests.schemas, "terminationGracePeriod"),
+    (lambda d: container(d)["livenessProbe"].update(periodSeconds="10"), manifests.schemas, "periodSeconds"),
+    (lambda d: workload(d).update(apiVersion="apps/v1beta1"), manifests.schemas, "StatefulSet"),
+    (lambda d: monitor(d)["spec"]["endpoints"][0].update(intervall="15s"), manifests.schemas, "intervall"),
+    (lambda d: monitor(d)["spec"]["endpoints"][0].update(interval="15 seconds"), manifests.schemas, "15 seconds"),
+    (lambda d: workload(d)["spec"].update(replicas=2), manifests.one_process, "replicas"),
+    (lambda d: workload(d)["spec"]["selector"]["matchLabels"].update(x="y"), manifests.selectors, "its own pods"),
+    (lambda d: service(d)["spec"]["selector"].update(x="y"), manifests.selectors, "does not select the pods"),
+    (lambda d: service(d)["spec"].pop("clusterIP"), manifests.selectors, "not headless"),
+    (lambda d: service(d)["spec"]["ports"][0].update(targetPort="web"), manifests.selectors, "named web"),
+    (lambda d: workload(d)["spec"].update(serviceName="other"), manifests.selectors, "no Service other"),
+    (lambda d: monitor(d)["spec"]["endpoints"][0].update(port="metrics"), manifests.selectors, "named metrics"),
+    (
+        lambda d: monitor(d)["spec"]["selector"]["matchLabels"].pop("app.kubernetes.io/instance"),
+        manifests.selectors,
+        "other instances",
+    ),
+    (lambda d: pod(d)["securityContext"].update(runAsUser=0), manifests.restricted, "runAsUser"),
+    (lambda d: pod(d)["securityContext"].pop("runAsUser"), manifests.restricted, "runAsUser"),
+    (lambda d: pod(d)["securityContext"].pop("runAsNonRoot"), manifests.restricted, "runAsNonRoot"),
+    (lambda d: pod(d)["securityContext"].pop("fsGroup"), manifests.restricted, "fsGroup"),
+    (lambda d: pod(d)["securityContext"].pop("seccompProfile"), manifests.restricted, "seccompProfile"),
+    (lambda d: container(d)["securityContext"].pop("capabilities"), manifests.restricted, "capabilities"),
+    (lambda d: container(d)["securityContext"].pop("readOnlyRootFilesystem"), manifests.restricted, "root file system"),
+    (
+        lambda d: container(d)["securityContext"].pop("allowPrivilegeEscalation"),
+        manifests.restricted,
+        "allowPrivilegeEscalation",
+    ),
+    (lambda d: pod(d)["volumes"].append({"name": "x", "hostPath": {"path": "/"}}), manifests.restricted, "not allowed"),
+    (lambda d: container(d).update(image="thalweg:latest"), manifests.images, "latest"),
+    (lambda d: container(d).update(image="host:5000/thalweg"), manifests.images, "not pinned"),
+    (lambda d: rename_config(d, "thalweg-job"), manifests.job, "no hash"),
+    (lambda d: config(d)["metadata"].update(name="thalweg-job-aaaaaaaaaa"), manifests.job, "no mounted ConfigMap"),
+    (lambda d: config(d)["metadata"].pop("annotations"), manifests.job, "Flux"),
+    (lambda d: edit_job(d, "SET jobName", "-- SET jobName"), manifests.job, "no jobName"),
+    (lambda d: edit_job(d, "'/var/lib/thalweg/checkpoints'", "'/tmp/checkpoints'"), manifests.job, "outlives the pod"),
+    (lambda d: pod(d).update(terminationGracePeriodSeconds=30), manifests.job, "grace period"),
+    (lambda d: container(d)["args"].extend(["--set", "stopTimeout=1 minute"]), manifests.job, "grace period"),
+    (lambda d: container(d).update(env=[]), manifests.job, "KAFKA"),
+    (lambda d: container(d)["livenessProbe"]["httpGet"].update(path="/ready"), manifests.probes, "livenessProbe"),
+    (lambda d: container(d)["readinessProbe"]["httpGet"].update(path="/healthz"), manifests.probes, "readinessProbe"),
+    (lambda d: container(d).pop("startupProbe"), manifests.probes, "startupProbe"),
+    (lambda d: container(d)["ports"][0].update(containerPort=8080), manifests.probes, "listens on"),
+    (lambda d: container(d).update(args=["run", "/etc/thalweg/job.sql"]), manifests.probes, "127.0.0.1"),
+]
+
+
+class Manifests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.rendered = manifests.render("overlays/example")
+
+    def test_every_planted_fault_is_found(self):
+        for number, (plant, rule, part) in enumerate(PLANTED):
+            with self.subTest(number=number, part=part):
+                self.assertEqual(list(rule(self.rendered)), [])
+                documents = copy.deepcopy(self.rendered)
+                plant(documents)
+                faults = list(rule(documents))
+                self.assertTrue(any(part in fault for fault in faults), f"{part!r} not in {faults}")
+
+    def test_durations_are_read_as_the_job_file_writes_them(self):
+        self.assertEqual([manifests.seconds(d) for d in ("30 seconds", "500 ms", "2 minutes", "45s")], [30, 0.5, 120, 45])
+
+
+if __name__ == "__main__":
+    unittest.main()

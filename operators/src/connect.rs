@@ -1,0 +1,57 @@
+//! Asks the systems behind tables whether a query could run: what `check --connect` shows.
+
+use thalweg_engine::error::Failure;
+
+use crate::kafka::check_connect;
+use crate::table::{OpenContext, Table};
+
+/// What the system behind a table says of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// What is there, a line each.
+    pub found: Vec<String>,
+    /// What would hinder a query, a line each.
+    pub missing: Vec<String>,
+}
+
+/// Asks the system behind a table that is read (`as_input`) or written; None where there is nobody to ask. Blocks for
+/// at most about ten seconds.
+///
+/// # Errors
+/// When it does not answer, or has not what the table names.
+pub fn ask(table: &Table, as_input: bool, context: &OpenContext) -> Result<Option<Reach>, Failure> {
+    if table.connector != "kafka" {
+        return Ok(None);
+    }
+    let report = check_connect(table, as_input, context)?;
+    let mut reach = Reach::default();
+    if report.topics.is_empty() {
+        let which = if as_input {
+            "no topic fits the pattern yet"
+        } else {
+            "the rows name their topics"
+        };
+        reach
+            .found
+            .push(format!("{} answers; {which}", report.servers));
+    }
+    for topic in report.topics {
+        let noun = if topic.partitions == 1 {
+            "partition"
+        } else {
+            "partitions"
+        };
+        let name = &topic.topic;
+        reach.found.push(format!(
+            "topic {name} at {}: {} {noun}",
+            report.servers, topic.partitions
+        ));
+        if !topic.missing.is_empty() {
+            reach.missing.push(format!(
+                "this user lacks the right to {} on topic {name}",
+                topic.missing.join(" and ")
+            ));
+        }
+    }
+    Ok(Some(reach))
+}

@@ -1,0 +1,364 @@
+//! Every example of the manual is run, and what the examples do not show is told here.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono_tz::Tz;
+use sqlparser::dialect::{Dialect, SparkSqlDialect};
+use sqlparser::parser::Parser;
+use thalweg_engine::record::{Partition, Position, RecordMeta};
+use thalweg_engine::row::Value;
+
+use crate::expr::check::check;
+use crate::expr::functions::{all, families};
+use crate::expr::prefix::parse_prefix;
+use crate::expr::scope::Scope;
+use crate::expr::text;
+
+/// Spark's dialect with the forms that the parser lacks.
+#[derive(Debug)]
+struct Spark(SparkSqlDialect);
+
+impl Dialect for Spark {
+    fn is_identifier_start(&self, c: char) -> bool {
+        self.0.is_identifier_start(c)
+    }
+    fn is_identifier_part(&self, c: char) -> bool {
+        self.0.is_identifier_part(c)
+    }
+    fn dialect(&self) -> std::any::TypeId {
+        self.0.dialect()
+    }
+    fn is_delimited_identifier_start(&self, c: char) -> bool {
+        self.0.is_delimited_identifier_start(c)
+    }
+    fn supports_lambda_functions(&self) -> bool {
+        true
+    }
+    fn supports_string_literal_backslash_escape(&self) -> bool {
+        true
+    }
+    fn parse_prefix(
+        &self,
+        parser: &mut Parser<'_>,
+    ) -> Option<Result<sqlparser::ast::Expr, sqlparser::parser::ParserError>> {
+        parse_prefix(parser)
+    }
+}
+
+/// The value of an expression as Spark prints it; an error begins with `error: `.
+fn evaluate_with(sql: &str, ansi: bool, zone: Tz) -> String {
+    let dialect = Spark(SparkSqlDialect {});
+    let parsed = Parser::new(&dialect)
+        .try_with_sql(sql)
+        .and_then(|mut parser| parser.parse_expr());
+    let ast = match parsed {
+        Ok(ast) => ast,
+        Err(error) => return format!("error: parser: {error}"),
+    };
+    let scope = Scope {
+        ansi,
+        time_zone: zone,
+        ..Scope::default()
+    };
+    let typed = match check(&ast, &scope) {
+        Ok(typed) => typed,
+        Err(error) => return format!("error: {error}"),
+    };
+    let meta = RecordMeta {
+        partition: Arc::new(Partition {
+            input: "t".into(),
+            name: "t/0".into(),
+        }),
+        position: Position::Number(0),
+        record_time: None,
+        event_time: None,
+        taken_at: 1_700_000_000_123_456,
+        taken: Instant::now(),
+    };
+    match typed.compile().eval(&[], &meta) {
+        Ok(Value::Null) => "NULL".to_owned(),
+        Ok(value) => {
+            let mut out = String::new();
+            text::append(&mut out, &value, &typed.data_type, zone);
+            out
+        }
+        Err(error) => format!("error: {}", error.reason.trim_end_matches(" (at 1:1)")),
+    }
+}
+
+fn evaluate(sql: &str) -> String {
+    evaluate_with(sql, true, Tz::UTC)
+}
+
+/// Without `ansi`.
+fn legacy(sql: &str) -> String {
+    evaluate_with(sql, false, Tz::UTC)
+}
+
+/// Runs a table of expressions and shows all that differ.
+#[track_caller]
+fn expect(cases: &[(&str, &str)]) {
+    let wrong: Vec<String> = cases
+        .iter()
+        .map(|(sql, expected)| (sql, expected, evaluate(sql)))
+        .filter(|(_, expected, got)| *expected != got)
+        .map(|(sql, expected, got)| format!("{sql}\n  expected {expected}\n  got      {got}"))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_example_gives_its_result() {
+    let examples: Vec<(&str, &str)> = all()
+        .filter(|function| !function.result.is_empty())
+        .map(|function| (function.example, function.result))
+        .collect();
+    expect(&examples);
+    for function in all().filter(|function| function.result.is_empty()) {
+        let got = evaluate(function.example);
+        assert!(!got.starts_with("error"), "{}: {got}", function.example);
+    }
+}
+
+#[test]
+fn no_name_is_given_twice_and_the_manual_is_complete() {
+    let mut names: Vec<&str> = all()
+        .flat_map(|function| std::iter::once(function.name).chain(function.aliases.iter().copied()))
+        .collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    for (family, functions) in families() {
+        assert!(!functions.is_empty(), "{family}");
+        for function in functions {
+            assert!(
+                function.signature.contains(function.name),
+                "{}",
+                function.name
+            );
+            assert!(function.about.ends_with(['.', ')']), "{}", function.name);
+            assert!(function.example.contains('('), "{}", function.name);
+        }
+    }
+}
+
+#[test]
+fn a_null_argument_gives_null() {
+    expect(&[
+        ("upper(NULL)", "NULL"),
+        ("concat('a', NULL)", "NULL"),
+        ("concat_ws(NULL, 'a')", "NULL"),
+        ("concat_ws(',', NULL, 'a')", "a"),
+        ("locate('a', 'abc', NULL)", "0"),
+        ("locate(NULL, 'abc')", "NULL"),
+        ("greatest(NULL, 2, 1)", "2"),
+        ("nvl2(1, NULL, 2)", "NULL"),
+        ("hash(NULL)", "42"),
+        ("md5(NULL)", "NULL"),
+        ("mask(NULL)", "NULL"),
+        ("mask('aB', NULL, 'y')", "yB"),
+        ("format_string(NULL, 1)", "NULL"),
+        ("format_string('%s %d', NULL, 1)", "null 1"),
+    ]);
+}
+
+#[test]
+fn text_is_counted_in_characters() {
+    expect(&[
+        ("length('Zürich 😀')", "8"),
+        ("substring('Zürich', 2, 2)", "ür"),
+        ("substring('Zürich', -3)", "ich"),
+        ("substring('abc', -5, 3)", "a"),
+        ("substring('abc', 0, 2)", "ab"),
+        ("substring('abc', 5)", ""),
+        ("left('äöü', 2)", "äö"),
+        ("right('äöü', 2)", "öü"),
+        ("right('abc', 0)", ""),
+        ("reverse('äö')", "öä"),
+        ("lpad('ä', 3, 'öü')", "öüä"),
+        ("lpad('abc', 2)", "ab"),
+        ("rpad('abc', 5, '')", "abc"),
+        ("instr('zürich', 'ich')", "4"),
+        ("locate('', 'abc', 5)", "1"),
+        ("locate('b', 'abcb', 0)", "0"),
+        ("overlay('äöü', 'x', 2, 0)", "äxöü"),
+        ("translate('äöü', 'ö', 'o')", "äoü"),
+        ("levenshtein('äb', 'ab')", "1"),
+        ("levenshtein('kitten', 'sitting', 2)", "-1"),
+        ("ascii('😀')", "128512"),
+        ("chr(256)", "\0"),
+        ("chr(-1)", ""),
+        ("initcap('ÉCOLE d''été')", "École D'été"),
+        ("split_part('a.b.c', '.', -1)", "c"),
+        ("split_part('a.b.c', '.', 9)", ""),
+        ("substring_index('a.b.c', '.', -2)", "b.c"),
+        ("substring_index('aaa', 'aa', 2)", "a"),
+        ("soundex('Robert')", "R163"),
+        ("soundex('Tymczak')", "T522"),
+        ("soundex('123')", "123"),
+        ("repeat('a', -1)", ""),
+        ("ltrim('xy', 'xyxa')", "a"),
+        ("trim(BOTH 'x' FROM 'xax')", "a"),
+        ("elt(1, 'a', NULL)", "a"),
+        ("contains('abc', '')", "true"),
+    ]);
+}
+
+#[test]
+fn numbers_out_of_range_are_errors_with_ansi_and_not_without() {
+    expect(&[
+        ("abs(-128Y)", "error: the result is out of the type's range"),
+        (
+            "elt(3, 'a', 'b')",
+            "error: elt: there are 2 texts, and none has the number asked for",
+        ),
+        (
+            "round(127Y, -1)",
+            "error: the rounded number is out of the type's range",
+        ),
+        (
+            "split_part('a', '.', 0)",
+            "error: split_part: the parts are counted from 1, not 0",
+        ),
+        (
+            "conv('FFFFFFFFFFFFFFFFF', 16, 10)",
+            "error: conv: the number has more than 64 bits",
+        ),
+        ("raise_error('no')", "error: no"),
+        ("assert_true(false)", "error: 'false' is not true!"),
+        ("assert_true(NULL, 'x is missing')", "error: x is missing"),
+    ]);
+    assert_eq!(legacy("abs(-128Y)"), "-128");
+    assert_eq!(legacy("elt(3, 'a', 'b')"), "NULL");
+    assert_eq!(legacy("round(127Y, -1)"), "-126");
+    assert_eq!(
+        legacy("conv('FFFFFFFFFFFFFFFFF', 16, 10)"),
+        "18446744073709551615"
+    );
+}
+
+#[test]
+fn rounding_has_sparks_types() {
+    expect(&[
+        ("typeof(round(2.5, 0))", "decimal(2,0)"),
+        ("typeof(round(12.345, 1))", "decimal(4,1)"),
+        ("round(12.345, 1)", "12.3"),
+        ("round(12.345, 5)", "12.345"),
+        ("round(125, -1)", "130"),
+        ("bround(125, -1)", "120"),
+        ("typeof(round(125, -1))", "int"),
+        ("round(1234.5, -2)", "1200"),
+        ("typeof(round(1234.5, -2))", "decimal(5,0)"),
+        ("round(1.005D, 2)", "1.01"),
+        ("bround(0.125D, 2)", "0.12"),
+        ("typeof(ceil(1.5))", "decimal(2,0)"),
+        ("ceil(9.9)", "10"),
+        ("ceil(3.1411, 3)", "3.142"),
+        ("ceil(3.1411, -3)", "1000"),
+        ("floor(3.1411, 3)", "3.141"),
+        ("floor(3.1411, -3)", "0"),
+        ("floor(-2.5D)", "-3"),
+        ("typeof(floor(-2.5D))", "bigint"),
+        ("typeof(ceil(3))", "bigint"),
+        ("round(NULL, 1)", "NULL"),
+        ("abs(-1.5)", "1.5"),
+        ("abs(-0.0D)", "0.0"),
+        ("negative(1.5D)", "-1.5"),
+    ]);
+}
+
+#[test]
+fn numbers_are_formatted_as_java_formats_them() {
+    expect(&[
+        ("format_number(1234567, 0)", "1,234,567"),
+        ("format_number(-0.4D, 0)", "-0"),
+        ("format_number(2.5D, 0)", "2"),
+        ("format_number(0.125D, 2)", "0.12"),
+        (
+            "format_number(12332.123456, '##################.###')",
+            "12332.123",
+        ),
+        ("format_number(0.5, '#,##0.00')", "0.50"),
+        ("format_number(1234.5, '$#,##0.0#')", "$1,234.5"),
+        ("format_number(5, -1)", "NULL"),
+        (
+            "format_string('Hello World %d %s', 100, 'days')",
+            "Hello World 100 days",
+        ),
+        (
+            "format_string('%5s|%-5s|%.2s', 'ab', 'ab', 'abc')",
+            "   ab|ab   |ab",
+        ),
+        ("format_string('%2$s %1$s', 'a', 'b')", "b a"),
+        ("format_string('%x %X %o', 255, -1, 8)", "ff FFFFFFFF 10"),
+        (
+            "format_string('%+d %,d %(d', 5, 1234567, -5)",
+            "+5 1,234,567 (5)",
+        ),
+        ("format_string('%08.3f', -3.14159D)", "-003.142"),
+        ("format_string('%f', 1e10)", "10000000000.000000"),
+        ("format_string('%.3e', 12345.678D)", "1.235e+04"),
+        ("format_string('%.1f%%', 99.95D)", "100.0%"),
+        ("format_string('%c%b', 65, true)", "Atrue"),
+        (
+            "format_string('%d', 1.5D)",
+            "error: format_string: %d does not take a DOUBLE",
+        ),
+        (
+            "format_string('%d')",
+            "error: format_string: the format needs an argument 1",
+        ),
+    ]);
+}
+
+#[test]
+fn regular_expressions_work_as_in_java() {
+    expect(&[
+        ("regexp_replace('aab', 'a*', 'X')", "XXbX"),
+        ("regexp_replace('abc', 'b', '[$0]')", "a[b]c"),
+        (
+            "regexp_replace('a1b2', '(?<d>[0-9])', '<${d}>')",
+            "a<1>b<2>",
+        ),
+        ("regexp_replace('banana', 'a', 'o', 3)", "banono"),
+        ("regexp_replace('abc', '^', 'x', 2)", "axbc"),
+        ("regexp_replace('abc', 'z', 'x')", "abc"),
+        ("regexp_extract('abc', 'z(.)')", ""),
+        ("regexp_extract('abc', 'b', 0)", "b"),
+        (
+            "regexp_extract('abc', 'b')",
+            "error: regexp_extract: the group must be between 0 and 0, got 1",
+        ),
+        ("regexp_extract_all('abab', 'a', 0)", "[a, a]"),
+        ("split('abc', '')", "[a, b, c]"),
+        ("split('abc', '', 2)", "[a, bc]"),
+        ("split('a,b,,', ',')", "[a, b, , ]"),
+        ("split('a,b,c', ',', 2)", "[a, b,c]"),
+        ("split('', ',')", "[]"),
+        ("split('abc', 'x*')", "[a, b, c, ]"),
+        ("split('ab', '(?<=a)')", "[a, b]"),
+        ("regexp_count('aaa', '')", "4"),
+        ("regexp_substr('abc', 'x')", "NULL"),
+        (
+            "regexp_like('a', concat('[', 'a'))",
+            "error: regexp_like: the regular expression is not valid: Parsing error at position 2: Invalid character class",
+        ),
+    ]);
+}
+
+#[test]
+fn hashes_are_sparks() {
+    expect(&[
+        ("hash(1)", "-559580957"),
+        ("hash(1L)", "-1712319331"),
+        ("hash(true)", "-559580957"),
+        ("hash('')", "142593372"),
+        ("hash('a', NULL, 'b')", "hash"),
+        ("hash(CAST(1.5 AS DECIMAL(30, 2)))", "decimal"),
+        ("xxhash64(NULL)", "42"),
+        ("sha2('Spark', 224)", "x"),
+        ("sha2('Spark', 1)", "NULL"),
+    ]);
+}

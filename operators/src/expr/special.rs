@@ -1,0 +1,223 @@
+//! Expressions with a syntax of their own: CASE, LIKE, structs, and functions such as EXTRACT and TRIM.
+
+use smol_str::SmolStr;
+use sqlparser::ast::{self, AccessExpr, CeilFloorKind, Expr, TrimWhereField};
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::DataType;
+
+use crate::expr::check::Checker;
+use crate::expr::typed::{Comparison, Typed};
+use crate::expr::{call, literal};
+use crate::expr::{choice, operators};
+use crate::job_error::{JobError, Location};
+
+impl Checker<'_> {
+    /// Functions that the parser knows by a syntax of their own.
+    pub(crate) fn special(&mut self, expr: &Expr, at: Location) -> Result<Typed, JobError> {
+        match expr {
+            Expr::Ceil { expr, field } => self.rounded("ceil", expr, field, at),
+            Expr::Floor { expr, field } => self.rounded("floor", expr, field, at),
+            Expr::Substring {
+                expr,
+                substring_from,
+                substring_for,
+                ..
+            } => {
+                let mut args = vec![expr.as_ref()];
+                args.extend(substring_from.as_deref());
+                args.extend(substring_for.as_deref());
+                call::named(self, "substring", args, at)
+            }
+            Expr::Position { expr, r#in } => call::named(self, "locate", vec![expr, r#in], at),
+            Expr::Overlay {
+                expr,
+                overlay_what,
+                overlay_from,
+                overlay_for,
+            } => {
+                let mut args = vec![expr.as_ref(), overlay_what, overlay_from];
+                args.extend(overlay_for.as_deref());
+                call::named(self, "overlay", args, at)
+            }
+            Expr::Extract { field, expr, .. } => {
+                let field = Typed::literal(
+                    Value::from(field.to_string().as_str()),
+                    DataType::String,
+                    at,
+                );
+                let value = self.expr(expr, at)?;
+                call::with_args(self, "extract", vec![field, value], at)
+            }
+            Expr::Trim {
+                trim_where,
+                trim_what,
+                expr,
+                trim_characters: None,
+            } => match (trim_where, trim_what.as_deref()) {
+                (None | Some(TrimWhereField::Both), None) => {
+                    call::named(self, "trim", vec![expr], at)
+                }
+                (None | Some(TrimWhereField::Both), Some(what)) => {
+                    call::named(self, "btrim", vec![expr, what], at)
+                }
+                // The two-argument form of these names the characters first.
+                (Some(TrimWhereField::Leading), what) => call::named(
+                    self,
+                    "ltrim",
+                    what.into_iter().chain([&**expr]).collect(),
+                    at,
+                ),
+                (Some(TrimWhereField::Trailing), what) => call::named(
+                    self,
+                    "rtrim",
+                    what.into_iter().chain([&**expr]).collect(),
+                    at,
+                ),
+            },
+            Expr::JsonAccess { .. } => Err(JobError::new(at, "`:` paths are not supported")
+                .help("use get_json_object(text, '$.path')")),
+            other => Err(JobError::new(
+                at,
+                format!("`{other}` is not supported in an expression"),
+            )),
+        }
+    }
+
+    pub(crate) fn case(&mut self, expr: &Expr, at: Location) -> Result<Typed, JobError> {
+        let Expr::Case {
+            operand,
+            conditions,
+            else_result,
+            ..
+        } = expr
+        else {
+            return Err(JobError::new(at, "expected CASE"));
+        };
+        let settings = self.settings();
+        let operand = match operand {
+            Some(operand) => Some(self.expr(operand, at)?),
+            None => None,
+        };
+        let mut branches = Vec::with_capacity(conditions.len());
+        for branch in conditions {
+            let mut when = self.expr(&branch.condition, at)?;
+            if let Some(operand) = &operand {
+                let when_at = when.at;
+                when = operators::comparison(
+                    Comparison::Equal,
+                    operand.clone(),
+                    when,
+                    settings,
+                    when_at,
+                )?;
+            }
+            branches.push((when, self.expr(&branch.result, at)?));
+        }
+        let otherwise = match else_result {
+            Some(value) => Some(self.expr(value, at)?),
+            None => None,
+        };
+        choice::case(branches, otherwise, settings, at)
+    }
+
+    pub(crate) fn like(&mut self, expr: &Expr, at: Location) -> Result<Typed, JobError> {
+        let any_case = matches!(expr, Expr::ILike { .. });
+        let (Expr::Like {
+            negated,
+            any,
+            expr,
+            pattern,
+            escape_char,
+        }
+        | Expr::ILike {
+            negated,
+            any,
+            expr,
+            pattern,
+            escape_char,
+        }) = expr
+        else {
+            return Err(JobError::new(at, "expected LIKE"));
+        };
+        let settings = self.settings();
+        let escape = match escape_char {
+            Some(escape) => Some(self.expr(escape, at)?),
+            None => None,
+        };
+        let escape = match &escape {
+            None => None,
+            Some(typed) => Some(
+                typed
+                    .constant_text()
+                    .ok_or_else(|| JobError::new(typed.at, "ESCAPE takes a constant character"))?,
+            ),
+        };
+        let value = self.expr(expr, at)?;
+        let patterns: Vec<&Expr> = match pattern.as_ref() {
+            Expr::Tuple(patterns) if *any => patterns.iter().collect(),
+            Expr::Nested(inner) if *any => vec![inner],
+            one => vec![one],
+        };
+        let mut matches = Vec::with_capacity(patterns.len());
+        for pattern in patterns {
+            let pattern = self.expr(pattern, at)?;
+            matches.push(operators::like(
+                value.clone(),
+                pattern,
+                escape,
+                any_case,
+                *negated,
+                settings,
+                at,
+            )?);
+        }
+        match matches.len() {
+            1 => matches
+                .pop()
+                .ok_or_else(|| JobError::new(at, "expected a pattern")),
+            _ => Ok(operators::logic(false, matches, at)),
+        }
+    }
+
+    /// `struct(a, b AS name)` and `(a, b)`: a field is named by its alias, its column, or `col` and its number.
+    pub(crate) fn structure(&mut self, values: &[Expr], at: Location) -> Result<Typed, JobError> {
+        let mut names = Vec::with_capacity(values.len());
+        let mut args = Vec::with_capacity(values.len());
+        for (i, value) in values.iter().enumerate() {
+            let (name, value) = match value {
+                Expr::Named { expr, name } => (Some(&name.value), expr.as_ref()),
+                Expr::Identifier(name) => (Some(&name.value), value),
+                Expr::CompoundIdentifier(parts) => (parts.last().map(|part| &part.value), value),
+                Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+                    Some(AccessExpr::Dot(Expr::Identifier(name))) => (Some(&name.value), value),
+                    _ => (None, value),
+                },
+                other => (None, other),
+            };
+            names.push(name.map_or_else(|| SmolStr::new(format!("col{}", i + 1)), SmolStr::new));
+            args.push(self.expr(value, at)?);
+        }
+        Ok(operators::structure(names, args, at))
+    }
+
+    fn rounded(
+        &mut self,
+        name: &'static str,
+        inner: &Expr,
+        field: &CeilFloorKind,
+        at: Location,
+    ) -> Result<Typed, JobError> {
+        let mut args = vec![self.expr(inner, at)?];
+        match field {
+            CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => {}
+            CeilFloorKind::Scale(scale) => args.push(literal::literal(&scale.value, false, at)?),
+            CeilFloorKind::DateTimeField(field) => {
+                return Err(
+                    JobError::new(at, format!("{name} to {field} is not supported"))
+                        .help("use date_trunc"),
+                );
+            }
+        }
+        call::with_args(self, name, args, at)
+    }
+}

@@ -1,0 +1,8 @@
+//! Stories of expressions: what Spark answers, where errors point, and that nothing panics.
+
+mod ansi;
+mod casts;
+mod grammar;
+mod names;
+mod properties;
+mod types;

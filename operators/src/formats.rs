@@ -1,0 +1,124 @@
+//! Which format turns the values of a Kafka table into columns, and columns into values.
+
+use std::sync::Arc;
+
+use thalweg_engine::error::Failure;
+use thalweg_engine::schema::{Field, Schema};
+use thalweg_engine::sink::Sink;
+use thalweg_engine::source::Source;
+
+use crate::codecs::json::{self, JsonOptions};
+use crate::codecs::{Mode, text};
+use crate::job_error::JobError;
+use crate::sinks::kafka::{self as output, MakeEncoder};
+use crate::sources::kafka::{self as input, MakeDecoder};
+use crate::table::{OpenContext, Table};
+
+/// The columns of a Kafka table that is read; also checks that its format can give them.
+pub(crate) fn columns(table: &Table) -> Result<Schema, JobError> {
+    let schema = input::columns(table)?;
+    let unsupported = match format(table) {
+        None => None,
+        Some("text") => text::unsupported(&schema.fields),
+        Some(_) => schema.fields.iter().find_map(|column| {
+            let reason = json::unsupported(&column.data_type)?;
+            Some(format!("column `{}`: {reason}", column.name))
+        }),
+    };
+    match unsupported {
+        Some(reason) => Err(JobError::new(table.options.at("format", table.at), reason)),
+        None => Ok(schema),
+    }
+}
+
+/// Checks a Kafka table that is written; also that its format can take the columns.
+pub(crate) fn check(table: &Table, schema: &Schema) -> Result<(), JobError> {
+    output::check(table, schema)?;
+    if format(table) == Some("text") && schema.fields.len() != 1 {
+        let at = table.options.at("format", table.at);
+        return Err(
+            JobError::new(at, "the format `text` takes one column for the value")
+                .help("write format 'json', or select one column"),
+        );
+    }
+    Ok(())
+}
+
+/// Opens a Kafka table as an input.
+pub(crate) fn read(
+    table: &Table,
+    wanted: &[usize],
+    context: &OpenContext,
+) -> Result<Arc<dyn Source>, Failure> {
+    let schema = columns(table).map_err(|error| Failure::refuse(error.message))?;
+    let decoder = format(table).map(|format| {
+        let decoded: Vec<usize> = wanted
+            .iter()
+            .copied()
+            .filter(|place| *place < schema.fields.len())
+            .collect();
+        let options = JsonOptions::of(context, &table.name);
+        let (fields, mode, is_text) = (schema.fields.clone(), mode(table), format == "text");
+        let make: MakeDecoder = Box::new(move || {
+            if is_text {
+                text::decoder(&decoded, mode)
+            } else {
+                json::decoder(&fields, &decoded, mode, &options)
+            }
+        });
+        make
+    });
+    input::open(table, wanted, decoder, context)
+}
+
+/// Opens a Kafka table as an output.
+pub(crate) fn write(
+    table: &Table,
+    schema: &Schema,
+    context: &OpenContext,
+) -> Result<Arc<dyn Sink>, Failure> {
+    let refuse = |error: JobError| Failure::refuse(error.message);
+    let options = JsonOptions::of(context, &table.name);
+    let value = format(table).map(|format| {
+        let (schema, options) = (schema.clone(), options.clone());
+        let make: MakeEncoder = if format == "text" {
+            Box::new(move || text::key_encoder(&schema.fields, &options))
+        } else {
+            Box::new(move || json::encoder_with(&schema, &options))
+        };
+        make
+    });
+    let key = output::key_columns(table, schema)
+        .map_err(refuse)?
+        .map(|places| {
+            let columns: Vec<Field> = places
+                .iter()
+                .filter_map(|place| schema.fields.get(*place).cloned())
+                .collect();
+            let make: MakeEncoder = Box::new(move || text::key_encoder(&columns, &options));
+            make
+        });
+    output::open(table, schema, value, key, context)
+}
+
+fn format(table: &Table) -> Option<&str> {
+    let given = table.options.get("format")?;
+    Some(if given.eq_ignore_ascii_case("text") {
+        "text"
+    } else {
+        "json"
+    })
+}
+
+fn mode(table: &Table) -> Mode {
+    match table
+        .options
+        .get("mode")
+        .map(str::to_ascii_uppercase)
+        .as_deref()
+    {
+        Some("PERMISSIVE") => Mode::Permissive,
+        Some("DROPMALFORMED") => Mode::DropMalformed,
+        _ => Mode::FailFast,
+    }
+}

@@ -1,0 +1,133 @@
+//! Error codes of the client and of brokers.
+
+use std::fmt;
+
+use rdkafka_sys as sys;
+
+use super::client::text;
+
+/// An error code of the client (negative) or of a broker (positive).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Code(pub(crate) i32);
+
+impl Code {
+    pub(crate) const OK: Self = Self(0);
+    pub(crate) const BAD_COMPRESSION: Self = Self(-198);
+    pub(crate) const BAD_MSG: Self = Self(-199);
+    pub(crate) const TRANSPORT: Self = Self(-195);
+    pub(crate) const RESOLVE: Self = Self(-193);
+    pub(crate) const PARTITION_EOF: Self = Self(-191);
+    pub(crate) const UNKNOWN_PARTITION: Self = Self(-190);
+    pub(crate) const UNKNOWN_TOPIC: Self = Self(-188);
+    pub(crate) const ALL_BROKERS_DOWN: Self = Self(-187);
+    pub(crate) const TIMED_OUT: Self = Self(-185);
+    pub(crate) const SSL: Self = Self(-181);
+    pub(crate) const AUTHENTICATION: Self = Self(-169);
+    pub(crate) const FATAL: Self = Self(-150);
+    pub(crate) const AUTO_OFFSET_RESET: Self = Self(-140);
+    pub(crate) const UNKNOWN_TOPIC_OR_PART: Self = Self(3);
+    pub(crate) const MSG_SIZE_TOO_LARGE: Self = Self(10);
+    pub(crate) const COORDINATOR_LOAD_IN_PROGRESS: Self = Self(14);
+    pub(crate) const COORDINATOR_NOT_AVAILABLE: Self = Self(15);
+    pub(crate) const NOT_COORDINATOR: Self = Self(16);
+    pub(crate) const TOPIC_AUTHORIZATION_FAILED: Self = Self(29);
+    pub(crate) const GROUP_AUTHORIZATION_FAILED: Self = Self(30);
+    pub(crate) const CLUSTER_AUTHORIZATION_FAILED: Self = Self(31);
+    pub(crate) const UNKNOWN_TOPIC_ID: Self = Self(100);
+
+    fn native(self) -> Option<sys::rd_kafka_resp_err_t> {
+        sys::rd_kafka_resp_err_t::try_from(self.0).ok()
+    }
+
+    /// The code's name, such as `TOPIC_AUTHORIZATION_FAILED`.
+    pub(crate) fn name(self) -> String {
+        self.native().map_or_else(
+            || format!("error {}", self.0),
+            // SAFETY: the function returns a static, terminated string for every code.
+            |code| unsafe { text(sys::rd_kafka_err2name(code)) },
+        )
+    }
+
+    /// The client's sentence for the code.
+    pub(crate) fn describe(self) -> String {
+        self.native().map_or_else(
+            || format!("error {}", self.0),
+            // SAFETY: as above.
+            |code| unsafe { text(sys::rd_kafka_err2str(code)) },
+        )
+    }
+}
+
+impl From<sys::rd_kafka_resp_err_t> for Code {
+    fn from(code: sys::rd_kafka_resp_err_t) -> Self {
+        Self(code as i32)
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name(), self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_code_has_a_number_for_a_name() {
+        assert_eq!(Code(31_000).name(), "error 31000");
+        assert_eq!(Code(29).name(), "TOPIC_AUTHORIZATION_FAILED");
+    }
+
+    #[test]
+    fn the_constants_are_the_clients() {
+        use sys::rd_kafka_resp_err_t as Native;
+        for (ours, native) in [
+            (
+                Code::BAD_COMPRESSION,
+                Native::RD_KAFKA_RESP_ERR__BAD_COMPRESSION,
+            ),
+            (Code::BAD_MSG, Native::RD_KAFKA_RESP_ERR__BAD_MSG),
+            (Code::TRANSPORT, Native::RD_KAFKA_RESP_ERR__TRANSPORT),
+            (Code::RESOLVE, Native::RD_KAFKA_RESP_ERR__RESOLVE),
+            (
+                Code::PARTITION_EOF,
+                Native::RD_KAFKA_RESP_ERR__PARTITION_EOF,
+            ),
+            (
+                Code::UNKNOWN_PARTITION,
+                Native::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+            ),
+            (
+                Code::UNKNOWN_TOPIC,
+                Native::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+            ),
+            (
+                Code::ALL_BROKERS_DOWN,
+                Native::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+            ),
+            (Code::TIMED_OUT, Native::RD_KAFKA_RESP_ERR__TIMED_OUT),
+            (Code::SSL, Native::RD_KAFKA_RESP_ERR__SSL),
+            (
+                Code::AUTHENTICATION,
+                Native::RD_KAFKA_RESP_ERR__AUTHENTICATION,
+            ),
+            (Code::FATAL, Native::RD_KAFKA_RESP_ERR__FATAL),
+            (
+                Code::AUTO_OFFSET_RESET,
+                Native::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET,
+            ),
+            (
+                Code::UNKNOWN_TOPIC_ID,
+                Native::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID,
+            ),
+            (
+                Code::MSG_SIZE_TOO_LARGE,
+                Native::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+            ),
+        ] {
+            assert_eq!(ours, Code::from(native));
+        }
+    }
+}

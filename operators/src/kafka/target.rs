@@ -1,0 +1,451 @@
+//! The topics that are written to: a window per partition, from which rows are handed to the client.
+
+use std::collections::VecDeque;
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+
+use parking_lot::{Mutex, RwLock};
+use rdkafka_sys as sys;
+use thalweg_engine::error::Failure;
+
+use super::client::{Client, code_of, take_error};
+use super::codes::Code;
+use super::layout::{Header, Staged};
+use super::questions::Topic;
+use super::window::{Gate, Step};
+
+/// What a batch and a record take in the log beyond key, value and headers, at most.
+const BATCH_OVERHEAD: usize = 61;
+const RECORD_OVERHEAD: usize = 36;
+/// Held memory that is kept for the next batch.
+const KEEP_CAPACITY: usize = 256 * 1024;
+
+/// A row on its way or held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flight {
+    /// Microseconds since the outlet was opened.
+    pub(crate) written: u64,
+    /// Microseconds from taken to written.
+    pub(crate) waited: u32,
+    /// Bytes of key, value and headers.
+    pub(crate) size: u32,
+    /// The number of its writer.
+    pub(crate) lane: u32,
+}
+
+/// What became of a row that was given to a window.
+pub(crate) struct Pushed {
+    /// How many rows the window has taken with it.
+    pub(crate) tail: u64,
+    /// Whether the partition was idle before.
+    pub(crate) woke: bool,
+    /// Whether the client took what was handed over.
+    pub(crate) done: Result<(), Code>,
+}
+
+/// What an acknowledgement changed.
+pub(crate) struct Landed {
+    /// Whether the partition is idle now.
+    pub(crate) idle: bool,
+    /// Whether the client took what was held.
+    pub(crate) done: Result<(), Code>,
+}
+
+/// A row that is held: its bytes stand in the window's buffer, key first.
+struct Held {
+    key: Option<usize>,
+    value: Option<usize>,
+    headers: Option<Box<[Header]>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    gate: Gate,
+    /// On their way and held, in order.
+    flights: VecDeque<Flight>,
+    bytes: Vec<u8>,
+    held: Vec<Held>,
+    appended: u64,
+    acknowledged: u64,
+    waiters: Vec<(u64, Waker)>,
+}
+
+/// The way to one output partition.
+pub(crate) struct Window {
+    route: Arc<Route>,
+    partition: i32,
+    inner: Mutex<Inner>,
+    /// When its broker was last seen not to answer, in microseconds since the outlet was opened.
+    silent_at: AtomicU64,
+}
+
+/// A topic that the client holds.
+struct Route {
+    name: String,
+    topic: Topic,
+}
+
+/// A topic that is written to.
+pub(crate) struct Target {
+    route: Arc<Route>,
+    windows: RwLock<Vec<Arc<Window>>>,
+    /// Key, value and headers of one record, at most.
+    record_max: usize,
+}
+
+impl Target {
+    /// The topic of this name, whose batches may have `limit` bytes.
+    pub(crate) fn new(
+        client: &Arc<Client>,
+        name: &str,
+        partitions: i32,
+        limit: usize,
+    ) -> Result<Self, Failure> {
+        let target = Self {
+            route: Arc::new(Route {
+                name: name.to_owned(),
+                topic: Topic::new(client, name)?,
+            }),
+            windows: RwLock::default(),
+            record_max: limit.saturating_sub(BATCH_OVERHEAD + RECORD_OVERHEAD),
+        };
+        target.grow(partitions);
+        Ok(target)
+    }
+
+    /// Adds the windows of partitions that are new.
+    pub(crate) fn grow(&self, partitions: i32) {
+        if self.windows.read().len() as i64 >= i64::from(partitions) {
+            return;
+        }
+        let mut windows = self.windows.write();
+        for partition in windows.len() as i32..partitions {
+            windows.push(Arc::new(Window {
+                route: Arc::clone(&self.route),
+                partition,
+                inner: Mutex::default(),
+                silent_at: AtomicU64::new(0),
+            }));
+        }
+    }
+
+    /// The topic's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.route.name
+    }
+
+    /// How many partitions the topic has.
+    pub(crate) fn partitions(&self) -> usize {
+        self.windows.read().len()
+    }
+
+    /// The way to a partition.
+    pub(crate) fn window(&self, partition: usize) -> Option<Arc<Window>> {
+        self.windows.read().get(partition).cloned()
+    }
+
+    /// The ways to all partitions.
+    pub(crate) fn windows(&self) -> Vec<Arc<Window>> {
+        self.windows.read().clone()
+    }
+
+    /// Bytes of key, value and headers that one record may have.
+    pub(crate) fn record_max(&self) -> usize {
+        self.record_max
+    }
+}
+
+impl Inner {
+    fn hold(&mut self, row: &mut Staged, bytes: &[u8]) {
+        let (key, value) = (row.key.clone(), row.value.clone());
+        for range in [&key, &value].into_iter().flatten() {
+            self.bytes.extend_from_slice(&bytes[range.clone()]);
+        }
+        self.held.push(Held {
+            key: key.map(|range| range.len()),
+            value: value.map(|range| range.len()),
+            headers: row.headers.take(),
+        });
+    }
+}
+
+impl Window {
+    fn opaque(&self) -> *mut c_void {
+        ptr::from_ref(self).cast_mut().cast::<c_void>()
+    }
+
+    /// Topic and partition.
+    pub(crate) fn place(&self) -> (&str, i32) {
+        (&self.route.name, self.partition)
+    }
+
+    /// Takes a row: hands it over, or holds it.
+    pub(crate) fn push(&self, row: &mut Staged, bytes: &[u8], flight: Flight) -> Pushed {
+        let mut inner = self.inner.lock();
+        let was_busy = inner.gate.busy();
+        inner.flights.push_back(flight);
+        inner.appended += 1;
+        let done = match inner.gate.offer(row.size()) {
+            Step::Send => self.send(
+                row.key.clone().map(|range| &bytes[range]),
+                row.value.clone().map(|range| &bytes[range]),
+                row.headers.as_deref(),
+            ),
+            Step::Hold => {
+                inner.hold(row, bytes);
+                Ok(())
+            }
+            Step::Release => {
+                inner.hold(row, bytes);
+                self.release(&mut inner)
+            }
+        };
+        Pushed {
+            tail: inner.appended,
+            woke: !was_busy && inner.gate.busy(),
+            done,
+        }
+    }
+
+    /// The oldest `count` rows were acknowledged: gives them out, hands over what is held now, wakes who waited.
+    pub(crate) fn land(&self, count: usize, failing: bool, landed: &mut Vec<Flight>) -> Landed {
+        landed.clear();
+        let mut inner = self.inner.lock();
+        let count = count.min(inner.flights.len());
+        landed.extend(inner.flights.drain(..count));
+        inner.acknowledged += count as u64;
+        let mut done = Ok(());
+        if inner.gate.landed(count) && !failing {
+            done = self.release(&mut inner);
+        }
+        let reached = inner.acknowledged;
+        inner.waiters.retain(|(tail, waker)| {
+            let waits = *tail > reached;
+            if !waits {
+                waker.wake_by_ref();
+            }
+            waits
+        });
+        Landed {
+            idle: !inner.gate.busy(),
+            done,
+        }
+    }
+
+    /// Whether so many rows were acknowledged; if not, the waker is woken when they are.
+    pub(crate) fn wait_for(&self, tail: u64, waker: &Waker) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.acknowledged >= tail {
+            return true;
+        }
+        let known = inner
+            .waiters
+            .iter()
+            .any(|(waits, known)| *waits == tail && known.will_wake(waker));
+        if !known {
+            inner.waiters.push((tail, waker.clone()));
+        }
+        false
+    }
+
+    /// Wakes everyone who waits.
+    pub(crate) fn wake_all(&self) {
+        for (_, waker) in self.inner.lock().waiters.drain(..) {
+            waker.wake();
+        }
+    }
+
+    /// Notes whether the partition's broker answers at `now`; says whether it does and the oldest row has waited longer
+    /// than `limit` since then. Times are microseconds since the outlet was opened.
+    pub(crate) fn overdue(&self, answers: bool, now: u64, limit: u64) -> bool {
+        if !answers {
+            self.silent_at.store(now, Ordering::Relaxed);
+            return false;
+        }
+        let oldest = self
+            .inner
+            .lock()
+            .flights
+            .front()
+            .map(|flight| flight.written);
+        let silent_at = self.silent_at.load(Ordering::Relaxed);
+        oldest.is_some_and(|oldest| now.saturating_sub(oldest.max(silent_at)) > limit)
+    }
+
+    /// Whether anything is on its way.
+    pub(crate) fn busy(&self) -> bool {
+        self.inner.lock().gate.busy()
+    }
+
+    /// Whether so many rows were acknowledged.
+    pub(crate) fn reached(&self, tail: u64) -> bool {
+        self.inner.lock().acknowledged >= tail
+    }
+
+    /// Hands over everything that is held.
+    fn release(&self, inner: &mut Inner) -> Result<(), Code> {
+        let mut rest = inner.bytes.as_slice();
+        let mut batch: Vec<sys::rd_kafka_message_t> = Vec::with_capacity(inner.held.len());
+        for row in &inner.held {
+            let mut part = |length: Option<usize>| {
+                length.map(|length| {
+                    let (part, later) = rest.split_at(length);
+                    rest = later;
+                    part
+                })
+            };
+            let (key, value) = (part(row.key), part(row.value));
+            if let Some(headers) = &row.headers {
+                self.send_batch(&mut batch)?;
+                self.send(key, value, Some(headers))?;
+            } else {
+                batch.push(self.message(key, value));
+            }
+        }
+        self.send_batch(&mut batch)?;
+        inner.held.clear();
+        inner.bytes.clear();
+        inner.bytes.shrink_to(KEEP_CAPACITY);
+        inner.held.shrink_to(KEEP_CAPACITY / 64);
+        Ok(())
+    }
+
+    fn message(&self, key: Option<&[u8]>, value: Option<&[u8]>) -> sys::rd_kafka_message_t {
+        let pointer = |part: Option<&[u8]>| {
+            part.map_or(ptr::null_mut(), |part| {
+                part.as_ptr().cast_mut().cast::<c_void>()
+            })
+        };
+        sys::rd_kafka_message_t {
+            err: sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR,
+            rkt: ptr::null_mut(),
+            partition: self.partition,
+            payload: pointer(value),
+            len: value.map_or(0, <[u8]>::len),
+            key: pointer(key),
+            key_len: key.map_or(0, <[u8]>::len),
+            offset: 0,
+            _private: self.opaque(),
+        }
+    }
+
+    fn send_batch(&self, batch: &mut Vec<sys::rd_kafka_message_t>) -> Result<(), Code> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: keys and values live for the call, which copies them.
+        let taken = unsafe {
+            sys::rd_kafka_produce_batch(
+                self.route.topic.native(),
+                self.partition,
+                sys::RD_KAFKA_MSG_F_COPY,
+                batch.as_mut_ptr(),
+                i32::try_from(batch.len()).unwrap_or(i32::MAX),
+            )
+        };
+        let refused = (usize::try_from(taken).unwrap_or(0) < batch.len()).then(|| {
+            batch
+                .iter()
+                // SAFETY: the client has set the code of each message.
+                .map(|message| unsafe { code_of(&raw const message.err) })
+                .find(|code| *code != Code::OK)
+                .unwrap_or(Code::BAD_MSG)
+        });
+        batch.clear();
+        refused.map_or(Ok(()), Err)
+    }
+
+    fn send(
+        &self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: Option<&[Header]>,
+    ) -> Result<(), Code> {
+        let message = self.message(key, value);
+        if let Some(headers) = headers {
+            return self.send_with_headers(&message, headers);
+        }
+        // SAFETY: key and value live for the call, which copies the value and the key.
+        unsafe {
+            let failed = sys::rd_kafka_produce(
+                self.route.topic.native(),
+                self.partition,
+                sys::RD_KAFKA_MSG_F_COPY,
+                message.payload,
+                message.len,
+                message.key,
+                message.key_len,
+                self.opaque(),
+            );
+            if failed == 0 {
+                Ok(())
+            } else {
+                Err(Code::from(sys::rd_kafka_last_error()))
+            }
+        }
+    }
+
+    fn send_with_headers(
+        &self,
+        message: &sys::rd_kafka_message_t,
+        headers: &[Header],
+    ) -> Result<(), Code> {
+        use sys::rd_kafka_vtype_t as Kind;
+        let empty = || {
+            // SAFETY: the union is plain data.
+            unsafe { std::mem::zeroed::<sys::rd_kafka_vu_s__bindgen_ty_1>() }
+        };
+        let argument = |vtype, set: &dyn Fn(&mut sys::rd_kafka_vu_s__bindgen_ty_1)| {
+            let mut u = empty();
+            set(&mut u);
+            sys::rd_kafka_vu_t { vtype, u }
+        };
+        let memory =
+            |pointer, size| sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr: pointer, size };
+        // SAFETY: all memory lives for the call, which copies it; the headers go to the client when it succeeds.
+        unsafe {
+            let list = sys::rd_kafka_headers_new(headers.len());
+            for header in headers {
+                let (value, size) = header.value.as_ref().map_or((ptr::null(), 0), |value| {
+                    (value.as_ptr().cast::<c_void>(), value.len() as isize)
+                });
+                let _ = sys::rd_kafka_header_add(
+                    list,
+                    header.name.as_ptr().cast(),
+                    header.name.len() as isize,
+                    value,
+                    size,
+                );
+            }
+            let arguments = [
+                argument(Kind::RD_KAFKA_VTYPE_RKT, &|u| {
+                    u.rkt = self.route.topic.native();
+                }),
+                argument(Kind::RD_KAFKA_VTYPE_PARTITION, &|u| u.i32_ = self.partition),
+                argument(Kind::RD_KAFKA_VTYPE_MSGFLAGS, &|u| {
+                    u.i = sys::RD_KAFKA_MSG_F_COPY;
+                }),
+                argument(Kind::RD_KAFKA_VTYPE_VALUE, &|u| {
+                    u.mem = memory(message.payload, message.len);
+                }),
+                argument(Kind::RD_KAFKA_VTYPE_KEY, &|u| {
+                    u.mem = memory(message.key, message.key_len);
+                }),
+                argument(Kind::RD_KAFKA_VTYPE_OPAQUE, &|u| u.ptr = self.opaque()),
+                argument(Kind::RD_KAFKA_VTYPE_HEADERS, &|u| u.headers = list),
+            ];
+            let done = take_error(sys::rd_kafka_produceva(
+                self.route.topic.client(),
+                arguments.as_ptr(),
+                arguments.len(),
+            ));
+            done.map_err(|(code, _)| {
+                sys::rd_kafka_headers_destroy(list);
+                code
+            })
+        }
+    }
+}

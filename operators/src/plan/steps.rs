@@ -1,0 +1,147 @@
+//! From the tree to steps in order.
+
+use smol_str::{SmolStr, format_smolstr};
+use thalweg_engine::flow::pipeline::Target;
+use thalweg_engine::schema::{Field, Schema};
+
+use crate::expr::typed::{Kind, Typed};
+use crate::job_error::JobError;
+use crate::plan::node::Node;
+use crate::plan::{Explosion, Input, Projection, Step, StepKind, Time};
+
+/// The steps of a tree, in an order in which rows only go forward.
+///
+/// # Errors
+/// When one table is read twice.
+pub(crate) fn steps(root: Node) -> Result<Vec<Step>, JobError> {
+    let mut steps = Vec::new();
+    let ends = place(root, &mut steps)?;
+    for end in ends {
+        steps[end].to = Target::Writer;
+    }
+    Ok(steps)
+}
+
+/// Places a node behind everything that feeds it; gives the steps whose rows are its own.
+fn place(node: Node, steps: &mut Vec<Step>) -> Result<Vec<usize>, JobError> {
+    let schema = Schema::new(node.fields());
+    let (below, kind) = match node {
+        Node::Union { below } => {
+            let mut ends = Vec::new();
+            for node in below {
+                ends.extend(place(node, steps)?);
+            }
+            return Ok(ends);
+        }
+        Node::Source {
+            input,
+            columns,
+            metadata,
+            at,
+        } => {
+            let name = SmolStr::new(&input.table.name);
+            if steps
+                .iter()
+                .any(|step| step.name == name && matches!(step.kind, StepKind::Source(_)))
+            {
+                return Err(JobError::new(at, format!("table `{name}` is read twice in one query"))
+                    .help("read it once, with CASE or explode(array(...)) for what differs, or write two INSERTs"));
+            }
+            let wanted = columns
+                .iter()
+                .chain(&metadata)
+                .map(|(place, _)| *place)
+                .collect();
+            let kind = StepKind::Source(Input {
+                declared: input,
+                wanted,
+            });
+            steps.push(Step {
+                name,
+                kind,
+                schema,
+                to: Target::Writer,
+            });
+            return Ok(vec![steps.len() - 1]);
+        }
+        Node::Filter {
+            below,
+            mut conditions,
+        } => {
+            let names = below.fields();
+            conditions.iter_mut().for_each(|c| name(c, &names));
+            (below, StepKind::Filter(conditions))
+        }
+        Node::Project { below, mut items } => {
+            let width = below.width();
+            let mut names = below.fields();
+            for item in &mut items {
+                name(&mut item.typed, &names);
+                names.push(item.field.clone());
+            }
+            (below, StepKind::Project(Projection { items, width }))
+        }
+        Node::Explode {
+            below,
+            mut value,
+            name: function,
+            generator,
+            kept,
+            ..
+        } => {
+            name(&mut value, &below.fields());
+            let explosion = Explosion {
+                value,
+                name: function,
+                generator,
+                kept,
+            };
+            (below, StepKind::Explode(explosion))
+        }
+        Node::EventTime {
+            below,
+            mut time,
+            column,
+            delay,
+        } => {
+            name(&mut time, &below.fields());
+            let time = Time {
+                value: time,
+                column: column.is_some(),
+                delay,
+            };
+            (below, StepKind::EventTime(time))
+        }
+    };
+    let ends = place(*below, steps)?;
+    let step = steps.len();
+    for end in ends {
+        steps[end].to = Target::Step { step, input: 0 };
+    }
+    let word = match &kind {
+        StepKind::Source(_) => "source",
+        StepKind::Filter(_) => "filter",
+        StepKind::Project(_) => "project",
+        StepKind::Explode(_) => "explode",
+        StepKind::EventTime(_) => "watermark",
+    };
+    let name = format_smolstr!("{word} {step}");
+    steps.push(Step {
+        name,
+        kind,
+        schema,
+        to: Target::Writer,
+    });
+    Ok(vec![step])
+}
+
+/// Calls the columns of an expression what they are called in the row below: views had their own names for them.
+fn name(typed: &mut Typed, below: &[Field]) {
+    typed.visit_mut(&mut |part| {
+        if let Kind::Column { index, name } = &mut part.kind
+            && let Some(field) = below.get(*index)
+        {
+            name.clone_from(&field.name);
+        }
+    });
+}

@@ -1,0 +1,251 @@
+"""Checks what the documents say against the repository and the program.
+
+    tests/documents.py BINARY [PROMTOOL]
+
+- every relative link and anchor leads somewhere;
+- every `sql` block is a job that `thalweg check` takes (as it is, or with the README's tables in front);
+- every command of `thalweg` in a shell block is one that the program's help knows, with all its flags;
+- the metrics of docs/metrics.md are those of a running job: names, types and labels, both ways;
+- with promtool: the running job's metrics and the alert rules of docs/metrics.md are well formed.
+
+Exit 1 when anything is wrong, with one line per fault.
+"""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("loadtest/*.md")])
+ENVIRONMENT = {
+    **os.environ,
+    "KAFKA": "127.0.0.1:1",
+    "INPUT": "in",
+    "OUTPUT": "out",
+    "PASSWORD": "secret",
+}
+
+
+def blocks(text, *languages):
+    """The fenced blocks of these languages: line number and text."""
+    for match in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
+        if match.group(1) in languages:
+            yield text.count("\n", 0, match.start()) + 2, match.group(2)
+
+
+def without_blocks(text):
+    return re.sub(r"^```.*?^```$", lambda m: "\n" * m.group(0).count("\n"), text, flags=re.M | re.S)
+
+
+def anchors(text):
+    """The anchors of headings, as the usual renderers make them."""
+    for heading in re.findall(r"^#+ +(.*)$", without_blocks(text), re.M):
+        plain = re.sub(r"[`*]|\[|\]\([^)]*\)", "", heading).strip().lower()
+        yield re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+
+
+def links():
+    for document in DOCUMENTS:
+        text = document.read_text()
+        for match in re.finditer(r"\[[^\]]*\]\(([^)\s]+)\)", without_blocks(text)):
+            target = match.group(1)
+            where = f"{document.relative_to(ROOT)}:{text.count(chr(10), 0, match.start()) + 1}"
+            if re.match(r"[a-z]+:", target):
+                continue
+            path, _, anchor = target.partition("#")
+            led = (document.parent / path).resolve() if path else document
+            if not led.exists():
+                yield f"{where}: {target} leads nowhere"
+            elif anchor and anchor not in set(anchors(led.read_text())):
+                yield f"{where}: {led.name} has no heading #{anchor}"
+
+
+def run(binary, *arguments, cwd=None):
+    return subprocess.run(
+        [binary, *arguments], env=ENVIRONMENT, cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def jobs(binary):
+    for document in DOCUMENTS:
+        for line, block in blocks(document.read_text(), "sql"):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, "job.sql")
+                path.write_text(block)
+                checked = run(binary, "check", str(path), cwd=folder)
+            if checked.returncode != 0:
+                yield f"{document.relative_to(ROOT)}:{line}: the job is refused:\n{checked.stderr.strip()}"
+    for path in [*ROOT.glob("k8s/**/*.sql"), *ROOT.glob("loadtest/*.sql"), *ROOT.glob("bin/jobs/*.sql")]:
+        checked = run(binary, "check", str(path))
+        if checked.returncode != 0:
+            yield f"{path.relative_to(ROOT)}: the job is refused:\n{checked.stderr.strip()}"
+
+
+def shipped():
+    """The loyalty job of the README is the one that ships."""
+
+    def bare(text):
+        return [line for line in text.splitlines() if line.strip() and not line.startswith("--")]
+
+    jobs = [block for _, block in blocks((ROOT / "README.md").read_text(), "sql")]
+    file = (ROOT / "bin/jobs/loyalty.sql").read_text()
+    if not any(bare(block) == bare(file) for block in jobs):
+        yield "README.md: the loyalty job is not bin/jobs/loyalty.sql"
+
+
+def flags(binary, path):
+    """The flags and subcommands that the help of a command knows."""
+    told = run(binary, *path, "--help")
+    known = set(re.findall(r"(--[\w-]+)", told.stdout))
+    section = told.stdout.partition("Commands:\n")[2].partition("\n\n")[0]
+    return known, set(re.findall(r"^ {2}(\w[\w-]*)", section, re.M))
+
+
+def commands(binary):
+    """Every call of the program in a shell block, or at the start of inline code."""
+    for document in DOCUMENTS:
+        text = document.read_text()
+        found = [
+            (line + number, command)
+            for line, block in blocks(text, "sh")
+            for number, command in enumerate(block.replace("\\\n", "  ").splitlines())
+        ]
+        found += [
+            (text.count("\n", 0, match.start()) + 1, match.group(1))
+            for match in re.finditer(r"`((?:thalweg|cargo run --release --) [^`\n]+)`", without_blocks(text))
+        ]
+        for line, command in found:
+            for call in re.findall(r"(?<!-p)(?:^|[;&|\s'])(?:(?:target/release/)?thalweg|cargo run --release --) ([^|;&']*)", command):
+                try:
+                    words = shlex.split(call, comments=True)
+                except ValueError:
+                    words = call.split()
+                path = []
+                known, subcommands = flags(binary, path)
+                while len(path) < len(words) and words[len(path)] in subcommands:
+                    path.append(words[len(path)])
+                    known, subcommands = flags(binary, path)
+                where = f"{document.relative_to(ROOT)}:{line}"
+                if not path and not (words and words[0].startswith("--")):
+                    yield f"{where}: `thalweg {call.strip()}` is no command"
+                elif subcommands and path:
+                    yield f"{where}: `thalweg {' '.join(path)}` needs one of {', '.join(sorted(subcommands))}"
+                for word in words:
+                    flag = word.partition("=")[0]
+                    if flag.startswith("--") and flag not in known:
+                        yield f"{where}: `thalweg {' '.join(path)}` has no {flag}"
+
+
+def scrape(binary):
+    """The metrics of a demo that has committed an epoch."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    child = subprocess.Popen(
+        [binary, "demo", "--seconds", "30", "--http", f"127.0.0.1:{port}"],
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                    text = answer.read().decode()
+                if re.search(r"^thalweg_epochs_committed_total\{.*\} [1-9]", text, re.M):
+                    return text
+            except OSError:
+                pass
+            time.sleep(0.1)
+        raise SystemExit("the demo served no metrics of a committed epoch within 20 s")
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+
+
+def exported(text):
+    """Name to type and labels, as a scrape tells."""
+    types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+    labels = {name: set() for name in types}
+    for name, pairs in re.findall(r"^(\w+)(?:\{(.*)\})? ", text, re.M):
+        family = name if name in types else re.sub(r"_(bucket|sum|count)$", "", name)
+        labels[family] |= set(re.findall(r"(\w+)=\"", pairs)) - {"le"}
+    return {name: (kind, labels[name]) for name, kind in types.items()}
+
+
+def documented(text):
+    rows = re.findall(r"^\| `(thalweg_\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \|", text, re.M)
+    return {name: (kind, set(filter(None, labels.strip().split(", ")))) for name, kind, _, labels in rows}
+
+
+def metrics(scraped):
+    told = documented((ROOT / "docs/metrics.md").read_text())
+    real = exported(scraped)
+    # Only inputs that know their end have a lag.
+    optional = {"thalweg_partition_lag_records"}
+    for name in sorted(set(real) - set(told)):
+        yield f"docs/metrics.md does not know {name}"
+    for name in sorted(set(told) - set(real) - optional):
+        yield f"docs/metrics.md: no running job has {name}"
+    for name in sorted(set(told) & set(real)):
+        if told[name] != real[name]:
+            yield f"docs/metrics.md: {name} is {real[name]}, not {told[name]}"
+    series = len(re.findall(r"^thalweg_", scraped, re.M))
+    if series > 2000:
+        yield f"the demo has {series} series, more than 2,000"
+
+
+def prometheus(promtool, scraped):
+    linted = subprocess.run([promtool, "check", "metrics"], input=scraped, capture_output=True, text=True, check=False)
+    if linted.returncode != 0 or linted.stderr.strip():
+        yield f"promtool check metrics: {linted.stdout}{linted.stderr}"
+    rules = [block for _, block in blocks((ROOT / "docs/metrics.md").read_text(), "yaml") if block.startswith("groups:")]
+    if not rules:
+        yield "docs/metrics.md has no alert rules"
+    for block in rules:
+        with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+            file.write(block)
+            file.flush()
+            checked = subprocess.run([promtool, "check", "rules", file.name], capture_output=True, text=True, check=False)
+        if checked.returncode != 0:
+            yield f"docs/metrics.md: the alert rules: {checked.stdout}{checked.stderr}"
+        for name in set(re.findall(r"thalweg_\w+?(?=_bucket\b|\b)", block)):
+            if name not in documented((ROOT / "docs/metrics.md").read_text()):
+                yield f"docs/metrics.md: an alert asks for {name}, which is not in the tables"
+
+
+def main():
+    if len(sys.argv) < 2:
+        raise SystemExit(__doc__)
+    binary = os.path.abspath(sys.argv[1])
+    scraped = scrape(binary)
+    checks = {
+        "links": links(),
+        "jobs": jobs(binary),
+        "the loyalty job": shipped(),
+        "commands": commands(binary),
+        "metrics": metrics(scraped),
+    }
+    if len(sys.argv) > 2:
+        checks["promtool"] = prometheus(sys.argv[2], scraped)
+    wrong = 0
+    for name, faults in checks.items():
+        faults = list(faults)
+        wrong += len(faults)
+        for fault in faults:
+            print(f"FAULT: {fault}")
+        print(f"documents: {name}: {len(faults)} faults", flush=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
