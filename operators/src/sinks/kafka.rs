@@ -12,13 +12,11 @@ use std::time::Instant;
 use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Value;
-use thalweg_engine::schema::{Field, Schema};
+use thalweg_engine::schema::Schema;
 use thalweg_engine::sink::{LocalFuture, Origin, Readiness, Sink, Writer, WriterContext};
 use thalweg_engine::source::Health;
 
-use crate::codecs::json::{self, JsonOptions};
-use crate::codecs::{Encoder, text};
-use crate::connectors::Output;
+use crate::codecs::Encoder;
 use crate::job_error::JobError;
 use crate::kafka::{
     Connection, Delivered, Drained, Encoders, Layout, Outlet, OutletShared, SINK_OPTIONS, Staged,
@@ -28,15 +26,6 @@ use crate::table::{OpenContext, OptionSpec, Table};
 
 /// The manual of the options.
 pub const OPTIONS: &[OptionSpec] = SINK_OPTIONS;
-
-/// Kafka as an output of a job.
-pub const OUTPUT: Output = Output {
-    options: OPTIONS,
-    check,
-    open: open_encoded,
-    passing: false,
-    gathers_intervals: false,
-};
 
 /// Makes the encoder of one writer.
 pub type MakeEncoder = Box<dyn Fn() -> Box<dyn Encoder> + Send + Sync>;
@@ -78,28 +67,6 @@ pub fn key_columns(table: &Table, input: &Schema) -> Result<Option<Vec<usize>>, 
     Ok(Layout::of(table, input)?
         .encoded_key()
         .map(<[usize]>::to_vec))
-}
-
-/// Opens the output with the encoders of its `format`.
-fn open_encoded(
-    table: &Table,
-    input: &Schema,
-    context: &OpenContext,
-) -> Result<Arc<dyn Sink>, Failure> {
-    let refuse = |error: JobError| Failure::refuse(error.message);
-    let options = JsonOptions::of(context, &table.name);
-    let encoder: Option<MakeEncoder> = table.options.get("format").map(|_| {
-        let (input, options) = (input.clone(), options.clone());
-        Box::new(move || json::encoder_with(&input, &options)) as MakeEncoder
-    });
-    let key_encoder = key_columns(table, input).map_err(refuse)?.map(|places| {
-        let columns: Vec<Field> = places
-            .iter()
-            .map(|place| input.fields[*place].clone())
-            .collect();
-        Box::new(move || text::key_encoder(&columns, &options)) as MakeEncoder
-    });
-    open(table, input, encoder, key_encoder, context)
 }
 
 /// Opens the output. `encoder` gets whole rows and is needed with `format`; `key_encoder` gets the columns of

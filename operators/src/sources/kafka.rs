@@ -9,24 +9,13 @@ use thalweg_engine::error::Failure;
 use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::source::Source;
 
-use crate::codecs::json::{self, JsonOptions};
-use crate::codecs::{Decoder, Mode, text};
-use crate::connectors::{Input, Wanted};
+use crate::codecs::{Decoder, json, text};
 use crate::job_error::JobError;
 use crate::kafka::{Fill, KafkaSource, SOURCE_OPTIONS, Shape, SourceSettings};
 use crate::table::{OpenContext, OptionSpec, Table};
 
 /// The manual of the options.
 pub const OPTIONS: &[OptionSpec] = SOURCE_OPTIONS;
-
-/// Kafka as an input of a job. Which topics are read must not change between two runs, because positions depend on it.
-pub const INPUT: Input = Input {
-    options: OPTIONS,
-    columns,
-    metadata,
-    open: open_decoded,
-    identity: &["subscribe", "subscribePattern", "assign"],
-};
 
 /// Makes the decoder of one partition: it appends the wanted declared columns.
 pub type MakeDecoder = Box<dyn Fn() -> Box<dyn Decoder> + Send + Sync>;
@@ -147,41 +136,6 @@ pub fn columns(table: &Table) -> Result<Schema, JobError> {
 /// numbering that [`open`] takes.
 pub fn metadata(table: &Table) -> Vec<Field> {
     facts(table, false).map(|(field, _)| field).collect()
-}
-
-/// Opens the input with the decoder of its `format`.
-fn open_decoded(
-    table: &Table,
-    wanted: &Wanted,
-    context: &OpenContext,
-) -> Result<Arc<dyn Source>, Failure> {
-    let columns = columns(table).map_err(|error| Failure::refuse(error.message))?;
-    let mut places = wanted.columns.clone();
-    places.extend(
-        wanted
-            .metadata
-            .iter()
-            .map(|place| columns.fields.len() + place),
-    );
-    let mode = match table.options.get("mode") {
-        Some(word) if word.trim().eq_ignore_ascii_case("PERMISSIVE") => Mode::Permissive,
-        Some(word) if word.trim().eq_ignore_ascii_case("DROPMALFORMED") => Mode::DropMalformed,
-        _ => Mode::FailFast,
-    };
-    let decoded = wanted.columns.clone();
-    let decoder: Option<MakeDecoder> = match table.options.get("format") {
-        None => None,
-        Some(format) if format.trim().eq_ignore_ascii_case("text") => {
-            Some(Box::new(move || text::decoder(&decoded, mode)))
-        }
-        Some(_) => {
-            let options = JsonOptions::of(context, &table.name);
-            Some(Box::new(move || {
-                json::decoder(&columns.fields, &decoded, mode, &options)
-            }))
-        }
-    };
-    open(table, &places, decoder, context)
 }
 
 /// Opens the input. `wanted` are places in [`columns`] followed by [`metadata`], in rising order; `decoder` is needed
