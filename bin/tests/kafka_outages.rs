@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
-use stage::{Account, Broker, Load, Loyalty, PATIENCE, Scene, invoices};
+use stage::{Account, Broker, Load, Loyalty, PATIENCE, Scene, invoices, until};
 
 /// The stories share a broker that each of them takes away, so they come one after another.
 fn broker() -> (&'static Broker, MutexGuard<'static, ()>) {
@@ -79,20 +79,29 @@ fn a_stop_while_the_broker_is_away_ends_within_the_stop_timeout() {
         .write(&scene);
     let mut running = scene.run(&job);
     running.until_ready();
-    scene.topics.send(&scene.input(), &invoices(0..1_000));
-    scene.until_out(1_000, PATIENCE);
-    broker.kill();
-    let began = Instant::now();
-    running.terminate();
-    let said = running.end(PATIENCE);
-    let took = began.elapsed();
-    broker.up();
-    assert!(took < Duration::from_secs(5), "{took:?}: {}", said.err);
-    scene.topics.send(&scene.input(), &invoices(1_000..2_000));
-    let running = scene.run(&job);
-    scene.until_out(2_000, PATIENCE);
+    // Once with nothing on its way, once under load.
+    scene.topics.send(&scene.input(), &invoices(0..100));
+    scene.until_out(100, PATIENCE);
+    for loaded in [false, true] {
+        let load = loaded.then(|| Load::start(&scene.topics, &scene.input(), 2_000));
+        if loaded {
+            scene.until_out(2_000, PATIENCE);
+        }
+        broker.kill();
+        let began = Instant::now();
+        running.terminate();
+        let said = running.end(PATIENCE);
+        let took = began.elapsed();
+        broker.up();
+        assert!(took < Duration::from_secs(4), "{took:?}: {}", said.err);
+        let sent = load.map_or(100, Load::stop);
+        running = scene.run(&job);
+        until("all records are out", PATIENCE, || {
+            Account::of(&scene).missing(sent).is_empty()
+        });
+        running.until_ready();
+    }
     running.finish();
-    Account::of(&scene).expect_all(2_000);
 }
 
 #[test]

@@ -202,6 +202,8 @@ impl Topics {
                 Ok(ends) => return ends,
                 Err(error) => assert!(began.elapsed() < PATIENCE, "{topic}/{partition}: {error}"),
             }
+            // The topic may have grown since the client has asked for it.
+            self.partitions(topic);
             std::thread::sleep(Duration::from_millis(20));
         }
     }
