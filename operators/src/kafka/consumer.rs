@@ -262,7 +262,7 @@ fn configuration(
             ("fetch.min.bytes", "1"),
             ("fetch.wait.max.ms", wait),
             ("fetch.error.backoff.ms", "20"),
-            ("fetch.queue.backoff.ms", "2"),
+            ("fetch.queue.backoff.ms", "5"),
             ("fetch.message.max.bytes", &per_partition),
             ("fetch.max.bytes", "8388608"),
             ("queued.max.messages.kbytes", &kbytes),
