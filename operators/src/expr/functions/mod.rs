@@ -19,6 +19,7 @@ use crate::expr::coerce::{self, Settings};
 use crate::expr::typed::{Call, Form, Kind, Mode, Op, Typed};
 use crate::job_error::{JobError, Location};
 
+mod array_sets;
 mod arrays;
 mod bits;
 mod conditional;
@@ -27,6 +28,7 @@ mod forms;
 mod hash;
 pub(in crate::expr) mod java_regex;
 mod json;
+mod lambdas;
 mod maps;
 mod mathematics;
 mod number_formats;
@@ -111,7 +113,7 @@ impl Function {
 }
 
 /// The families and their functions, for the manual.
-pub fn families() -> [(&'static str, &'static [Function]); 16] {
+pub fn families() -> [(&'static str, &'static [Function]); 18] {
     [
         ("conditional", conditional::FUNCTIONS),
         ("numbers", numbers::FUNCTIONS),
@@ -126,6 +128,8 @@ pub fn families() -> [(&'static str, &'static [Function]); 16] {
         ("URLs", urls::FUNCTIONS),
         ("dates and times", dates::FUNCTIONS),
         ("arrays", arrays::FUNCTIONS),
+        ("sorted arrays and sets", array_sets::FUNCTIONS),
+        ("arrays and lambdas", lambdas::FUNCTIONS),
         ("maps and structs", maps::FUNCTIONS),
         ("JSON", json::FUNCTIONS),
         ("hashes and identifiers", hash::FUNCTIONS),
