@@ -12,7 +12,7 @@ use thalweg_engine::schema::Schema;
 use thalweg_engine::source::{Committed, Health, RecordStream, Resume, Source, Start};
 
 use super::codes::Code;
-use super::consumer::{Consumer, Limits};
+use super::consumer::{Consumer, Limits, STALL_AFTER};
 use super::options::{Connection, SourceSettings};
 use super::questions::TopicInfo;
 use super::reader::{Reader, Shape};
@@ -373,6 +373,7 @@ impl KafkaSource {
                 partitions,
                 max_offsets: self.settings.max_offsets,
                 trigger: self.context.trigger_interval,
+                stall_after: STALL_AFTER,
             },
         )?;
         *self.consumer.lock() = Some(Arc::new(consumer));
