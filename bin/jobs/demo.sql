@@ -5,7 +5,7 @@ SET jobName = 'demo';
 CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '2000', numPartitions '2');
 
 -- A number from 0 to below n that is always the same for a tick and a purpose.
-CREATE TEMPORARY FUNCTION draw(tick BIGINT, purpose STRING, n INT) RETURNS BIGINT RETURN pmod(xxhash64(tick, purpose), n);
+CREATE TEMPORARY FUNCTION draw(tick BIGINT, purpose STRING, n INT) RETURNS BIGINT RETURN abs(xxhash64(tick, purpose) % n);
 
 CREATE VIEW transactions AS
 SELECT

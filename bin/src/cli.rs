@@ -45,7 +45,7 @@ pub(crate) struct Telemetry {
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,
     /// What is logged: error, warn, info, debug, trace or off; also by module, as in `info,thalweg_engine=debug`.
-    /// Without it the environment's THALWEG_LOG, else info.
+    /// Without it the environment's THALWEG_LOG, else info for run and demo, error for the other commands.
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
 }

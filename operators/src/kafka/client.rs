@@ -74,9 +74,8 @@ pub(crate) enum PropertyError {
 impl Configuration {
     pub(crate) fn new() -> Self {
         // SAFETY: allocates; no preconditions.
-        Self {
-            conf: unsafe { sys::rd_kafka_conf_new() },
-        }
+        let conf = unsafe { sys::rd_kafka_conf_new() };
+        Self { conf }
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), PropertyError> {
@@ -99,9 +98,10 @@ impl Configuration {
         match result {
             sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK => Ok(()),
             sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_UNKNOWN => Err(PropertyError::Unknown),
-            // SAFETY: the client terminates what it writes.
             sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_INVALID => {
-                Err(PropertyError::Invalid(unsafe { text(reason.as_ptr()) }))
+                // SAFETY: the client terminates what it writes.
+                let reason = unsafe { text(reason.as_ptr()) };
+                Err(PropertyError::Invalid(reason))
             }
         }
     }

@@ -211,7 +211,7 @@ fn ask(scout: &Scout, name: &str) -> Result<Found, Failure> {
     let topic = scout.existing_topic(name)?;
     let max = scout.topic_property(name, "max.message.bytes")?;
     if max.is_none() {
-        tracing::warn!(target: "kafka", "no right to see max.message.bytes of topic `{name}` (DESCRIBE_CONFIGS): {CLIENT_MAX} is taken unless kafka.message.max.bytes says otherwise");
+        tracing::warn!(target: "kafka", "the broker does not tell max.message.bytes of topic `{name}` (it needs the right DESCRIBE_CONFIGS): {CLIENT_MAX} is taken unless kafka.message.max.bytes says otherwise");
     }
     Ok(Found {
         partitions: topic.partitions,
