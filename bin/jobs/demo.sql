@@ -21,7 +21,7 @@ SELECT
     ELSE 'gift cards'
   END AS merchant,
   -- Small amounts are common, large ones rare.
-  round(3 * exp(draw(value, 'amount', 1000) / 1000.0 * 6), 2) AS amount,
+  round(3 * exp(draw(value, 'amount', 1000) / 1000D * 6), 2) AS amount,
   element_at(array('DE', 'DE', 'DE', 'DE', 'FR', 'NL', 'US', 'BR'), CAST(draw(value, 'country', 8) + 1 AS INT)) AS country,
   CAST(draw(value, 'hour', 24) AS INT) AS hour
 FROM ticks;
