@@ -33,4 +33,4 @@ SELECT
 FROM transactions;
 
 SET queryName = 'suspicious';
-SELECT ts, card, amount, merchant, country, hour, score FROM scored WHERE score >= 75;
+SELECT ts, card, amount, merchant, country, hour, score FROM scored WHERE score >= 80;

@@ -15,7 +15,7 @@ use crate::expr::scope::{Macro, Scope, ScopeColumn};
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 use crate::plan::node::{Declared, Item, Node};
-use crate::plan::refuse::{needs_state, refuse_clauses, refuse_select, start_of_select};
+use crate::plan::refuse::{needs_state, over_rows, refuse_clauses, refuse_select, start_of_select};
 use crate::plan::select;
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
@@ -174,12 +174,7 @@ impl<'c> Lowering<'c> {
         if let Some((name, at)) = &parsed.over_rows
             && !self.catalog.macros.contains_key(name)
         {
-            let what = if name == "OVER" {
-                name.clone()
-            } else {
-                format!("`{name}` over several rows")
-            };
-            return Err(needs_state(*at, &what));
+            return Err(over_rows(name, *at));
         }
         self.enter(at, || {
             refuse_clauses(query, at)?;

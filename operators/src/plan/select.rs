@@ -110,7 +110,7 @@ fn one(
 }
 
 fn checked(expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
-    let typed = check(expr, scope)?;
+    let typed = check(expr, scope).map_err(alone)?;
     if typed.data_type == DataType::Void {
         // A bare NULL has no type that an output could have.
         return Ok(Typed::literal(
@@ -120,6 +120,20 @@ fn checked(expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
         ));
     }
     Ok(typed)
+}
+
+/// The better sentence for explode inside an expression.
+fn alone(error: JobError) -> JobError {
+    let inside = GENERATORS
+        .iter()
+        .find(|(name, ..)| error.message.to_lowercase() == format!("unknown function `{name}`"));
+    match inside {
+        Some((name, ..)) => JobError::new(
+            error.at,
+            format!("{name} stands alone as an item of the SELECT, or in a LATERAL VIEW"),
+        ),
+        None => error,
+    }
 }
 
 fn field(name: SmolStr, typed: &Typed) -> Field {
