@@ -350,7 +350,7 @@ fn operator_word(word: &Word) -> bool {
         )
 }
 
-/// Functions over several rows.
+/// Functions over several rows, and those of models.
 const AGGREGATES: &[&str] = &[
     "any_value",
     "approx_count_distinct",
@@ -395,6 +395,8 @@ const AGGREGATES: &[&str] = &[
     "percent_rank",
     "percentile",
     "percentile_approx",
+    "predict",
+    "predict_all",
     "rank",
     "regr_avgx",
     "regr_avgy",
