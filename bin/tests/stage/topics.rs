@@ -281,7 +281,10 @@ impl Topics {
         let mut got = Vec::new();
         let began = Instant::now();
         while !open.is_empty() {
-            assert!(began.elapsed() < PATIENCE, "{topic} cannot be read to its end");
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{topic} cannot be read to its end"
+            );
             match reader.poll(Duration::from_millis(100)) {
                 None => {}
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
