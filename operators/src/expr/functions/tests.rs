@@ -254,6 +254,13 @@ fn rounding_has_sparks_types() {
         ("round(1.005D, 2)", "1.01"),
         ("bround(0.125D, 2)", "0.12"),
         ("typeof(ceil(1.5))", "decimal(2,0)"),
+        ("typeof(ceil(-0.1))", "decimal(1,0)"),
+        ("typeof(ceil(-35, -1))", "decimal(11,0)"),
+        ("ceil(-35, -1)", "-30"),
+        ("floor(-0.35, 1)", "-0.4"),
+        ("ceil(CAST(99 AS DECIMAL(2, 0)), -1)", "100"),
+        ("round(525S, -3)", "1000"),
+        ("bround(525, -2)", "500"),
         ("ceil(9.9)", "10"),
         ("ceil(3.1411, 3)", "3.142"),
         ("ceil(3.1411, -3)", "1000"),
@@ -341,6 +348,23 @@ fn regular_expressions_work_as_in_java() {
         ("split('ab', '(?<=a)')", "[a, b]"),
         ("regexp_count('aaa', '')", "4"),
         ("regexp_substr('abc', 'x')", "NULL"),
+        ("regexp_substr('abc', '')", "NULL"),
+        (
+            "regexp_extract_all('1a 2b 14m', '([0-9]+)?', 1)",
+            "[1, , , 2, , , 14, , ]",
+        ),
+        (
+            "regexp_count('passwd7 plain A1234 a1234', '(?=[^ ]*[a-z])(?=[^ ]*[0-9])[^ ]+')",
+            "2",
+        ),
+        (
+            "regexp_replace('healthy, wealthy, and wise', '[a-z]', 'something', 26)",
+            "healthy, wealthy, and wissomething",
+        ),
+        (
+            "regexp_replace('healthy, wealthy, and wise', '[a-z]', 'something', 27)",
+            "healthy, wealthy, and wise",
+        ),
         (
             "regexp_like('a', concat('[', 'a'))",
             "error: regexp_like: the regular expression is not valid: Parsing error at position 2: Invalid character class",
@@ -550,6 +574,17 @@ fn dates_and_times_from_text_and_to_text() {
         ),
         ("to_timestamp(DATE'2016-12-31')", "2016-12-31 00:00:00"),
         ("to_timestamp(NULL, 'yyyy')", "NULL"),
+        ("to_timestamp('31-365', 'dd-DDD')", "1970-12-31 00:00:00"),
+        (
+            "to_timestamp('2020-12-31-366', 'yyyy-MM-dd-DDD')",
+            "2020-12-31 00:00:00",
+        ),
+        (
+            "try_to_timestamp('2020-12-30-366', 'yyyy-MM-dd-DDD')",
+            "NULL",
+        ),
+        ("to_date('16', 'dd')", "1970-01-16"),
+        ("try_to_date('02-29', 'MM-dd')", "NULL"),
         (
             "to_date('x', 'YYYY')",
             "error: to_date: the pattern 'YYYY' is not valid: `YYYY` has no meaning in a pattern",
@@ -731,5 +766,71 @@ fn json_texts() {
             "schema_of_json('{\"b\": [1, 2.5], \"a\": null}')",
             "STRUCT<a: STRING, b: ARRAY<DOUBLE>>",
         ),
+    ]);
+}
+
+#[test]
+fn urls_and_bytes() {
+    let url = "http://userinfo@spark.apache.org/path?query=1#Ref";
+    for (part, expected) in [
+        ("HOST", "spark.apache.org"),
+        ("PATH", "/path"),
+        ("QUERY", "query=1"),
+        ("REF", "Ref"),
+        ("PROTOCOL", "http"),
+        ("FILE", "/path?query=1"),
+        ("AUTHORITY", "userinfo@spark.apache.org"),
+        ("USERINFO", "userinfo"),
+        ("host", "NULL"),
+    ] {
+        assert_eq!(evaluate(&format!("parse_url('{url}', '{part}')")), expected);
+    }
+    expect(&[
+        (
+            "parse_url('no url', 'HOST')",
+            "error: the text is not a URL",
+        ),
+        ("parse_url('mailto:a@b.c', 'PATH')", "NULL"),
+        ("parse_url('http://h?a=1&b=2', 'QUERY', 'b')", "2"),
+        ("parse_url('http://my_host/x', 'HOST')", "NULL"),
+        ("url_decode('%zz')", "error: the text is not URL-encoded"),
+        ("url_encode('a b&é')", "a+b%26%C3%A9"),
+        ("hex(-1)", "FFFFFFFFFFFFFFFF"),
+        ("hex(0)", "0"),
+        ("hex(unhex('ABC'))", "0ABC"),
+        ("unhex('GG')", "NULL"),
+        ("hex(to_binary('abc', 'base64'))", "69B7"),
+        ("to_binary('abc', NULL)", "NULL"),
+        (
+            "to_binary('a!', 'base64')",
+            "error: the text is not of the format",
+        ),
+        ("decode(encode('äß', 'ISO-8859-1'), 'ISO-8859-1')", "äß"),
+        (
+            "encode('ä', 'US-ASCII')",
+            "error: the text has characters that the charset has not",
+        ),
+        (
+            "decode(unhex('FF'), 'UTF-8')",
+            "error: the bytes are no text of the charset",
+        ),
+        ("hex(lpad(unhex('aa'), 6, unhex('1f2e')))", "1F2E1F2E1FAA"),
+        ("hex(rpad(unhex('aabb'), 5))", "AABB000000"),
+        ("hex(substring(unhex('aabbcc'), 2, 1))", "BB"),
+        ("conv('-10', 16, -10)", "-16"),
+        ("conv('9223372036854775808', 10, 16)", "8000000000000000"),
+        ("conv('11abc', 10, 16)", "B"),
+        ("conv('', 10, 16)", "NULL"),
+        (
+            "bin(-1)",
+            "1111111111111111111111111111111111111111111111111111111111111111",
+        ),
+        ("bit_count(-1)", "64"),
+        ("shiftleft(1, 33)", "2"),
+        ("shiftright(-8, 1)", "-4"),
+        ("factorial(21)", "NULL"),
+        ("decode(3, 1, 'a', 3, 'b')", "b"),
+        ("decode(NULL, NULL, 'null', 'else')", "null"),
+        ("decode(1, 1, 'a', 1 / 0, 'b')", "a"),
     ]);
 }
