@@ -4,6 +4,8 @@
 //! job file ─ sql ─► parser's tree ─ lower ─► Node (a tree) ─ optimize ─► Query (steps in order) ─► operators of a lane
 //! ```
 
+#[cfg(test)]
+mod equivalence;
 mod from;
 mod identity;
 pub(crate) mod lower;
