@@ -477,3 +477,41 @@ fn rows_without_a_key_reach_every_partition() {
         );
     }
 }
+
+#[test]
+fn many_partitions_share_a_few_requests_and_none_is_left_behind() {
+    let topic = shared().topic(64, &[]);
+    let table = table(shared(), None, &[("topic", &topic)]);
+    let schema = output(&[("key", DataType::String), ("value", DataType::String)]);
+    let sink = kafka::open(&table, &schema, None, None, &context("many")).unwrap();
+    std::thread::scope(|scope| {
+        for lane in 0..3 {
+            let sink = &sink;
+            scope.spawn(move || {
+                let (mut writer, _) = open_writer(sink, &format!("lane {lane}"));
+                // Longer than a second, so that the partitions' brokers become known on the way.
+                for round in 0..60 {
+                    for n in 0..100 {
+                        let key = format!("{lane}-{}", n % 50);
+                        let value = (round * 100 + n).to_string();
+                        write(&mut writer, &[key.as_str().into(), value.as_str().into()]);
+                    }
+                    std::thread::sleep(Duration::from_millis(25));
+                }
+                wait(writer.delivered()).unwrap();
+            });
+        }
+    });
+    assert_eq!(sink.in_flight(), 0);
+    sink.close();
+    let mut by_key = std::collections::BTreeMap::<_, Vec<usize>>::new();
+    for record in shared().contents(&topic) {
+        let number = record.text().parse().unwrap();
+        by_key.entry(record.key).or_default().push(number);
+    }
+    assert_eq!(by_key.len(), 150);
+    for numbers in by_key.values() {
+        assert_eq!(numbers.len(), 120);
+        assert!(numbers.is_sorted());
+    }
+}

@@ -237,10 +237,15 @@ fn taken_at(cx: &BindContext) -> Typed {
     }
 }
 
+/// A date's midnight in microseconds; the last or first one of all for a date beyond them.
+pub(super) fn midnight(days: i32) -> i64 {
+    i64::from(days).saturating_mul(MICROS_PER_DAY)
+}
+
 /// What clocks show at a date (midnight) or time, in microseconds since 1970-01-01T00:00:00.
 pub(super) fn local(value: &Value, zone: chrono_tz::Tz) -> i64 {
     match value {
-        Value::Date(days) => i64::from(*days) * MICROS_PER_DAY,
+        Value::Date(days) => midnight(*days),
         Value::TimestampNtz(local) => *local,
         other => calendar::local(micros(other), zone),
     }

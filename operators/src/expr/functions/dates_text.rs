@@ -8,6 +8,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use super::Param::{Any, Long, Text, Time, Timestamp};
+use super::dates::midnight;
 use super::forms::{error_or_null, failed, strict_scratch, string};
 use super::time_parse::Parsed;
 use super::time_pattern::Pattern;
@@ -80,7 +81,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                     out.clear();
                     let (instant, zone) = match &v[0] {
                         Value::Timestamp(micros) => (*micros, zone),
-                        Value::Date(days) => (i64::from(*days) * MICROS_PER_DAY, Zone::Fixed(0)),
+                        Value::Date(days) => (midnight(*days), Zone::Fixed(0)),
                         other => (micros(other), Zone::Fixed(0)),
                     };
                     patterns.get(&v[1])?.format(&mut out, instant, zone);

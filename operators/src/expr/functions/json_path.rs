@@ -89,11 +89,7 @@ struct Found<'o> {
 fn walk(json: &str, steps: &[Step], found: &mut Found<'_>) {
     let first = json.bytes().next().unwrap_or(b' ');
     match (first, steps) {
-        (b'n', []) => {
-            if found.style != Style::Raw {
-                write(json, found);
-            }
-        }
+        (b'n', []) if found.style == Style::Raw => {}
         (b'[', []) if found.style == Style::Flat => {
             each_element(json, &mut |_, element| walk(element, &[], found));
         }

@@ -26,6 +26,7 @@ mod bits;
 mod conditional;
 mod dates;
 mod dates_arithmetic;
+mod dates_made;
 mod dates_text;
 mod forms;
 mod hash;
@@ -119,7 +120,7 @@ impl Function {
 }
 
 /// The families and their functions, for the manual.
-pub fn families() -> [(&'static str, &'static [Function]); 21] {
+pub fn families() -> [(&'static str, &'static [Function]); 22] {
     [
         ("conditional", conditional::FUNCTIONS),
         ("numbers", numbers::FUNCTIONS),
@@ -135,6 +136,7 @@ pub fn families() -> [(&'static str, &'static [Function]); 21] {
         ("URLs", urls::FUNCTIONS),
         ("dates and times", dates::FUNCTIONS),
         ("dates and times as text", dates_text::FUNCTIONS),
+        ("making dates and times", dates_made::FUNCTIONS),
         (
             "calculating with dates and times",
             dates_arithmetic::FUNCTIONS,

@@ -308,7 +308,7 @@ fn numbers_are_formatted_as_java_formats_them() {
         ),
         (
             "format_string('%d')",
-            "error: format_string: the format needs an argument 1",
+            "error: format_string: it needs an argument 1",
         ),
     ]);
 }
@@ -329,7 +329,7 @@ fn regular_expressions_work_as_in_java() {
         ("regexp_extract('abc', 'b', 0)", "b"),
         (
             "regexp_extract('abc', 'b')",
-            "error: regexp_extract: the group must be between 0 and 0, got 1",
+            "error: regexp_extract: the group must be between 0 and 0",
         ),
         ("regexp_extract_all('abab', 'a', 0)", "[a, a]"),
         ("split('abc', '')", "[a, b, c]"),
@@ -391,7 +391,7 @@ fn arrays_and_nulls() {
         ),
         (
             "element_at(array(1, 2), 3)",
-            "error: the array has 2 elements, none at 3; try_element_at gives NULL",
+            "error: the array has no element at the place; try_element_at gives NULL",
         ),
         ("element_at(map('a', 1), 'b')", "NULL"),
         ("get(array(1), -1)", "NULL"),
@@ -422,7 +422,7 @@ fn arrays_and_nulls() {
         ),
         (
             "sequence(1, 2000000)",
-            "error: the array would have 2000000 elements, more than 1048576",
+            "error: the array would have more than 1048576 elements",
         ),
         (
             "sequence(DATE'2018-01-31', DATE'2018-03-31', INTERVAL 1 MONTH)",
