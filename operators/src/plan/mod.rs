@@ -12,6 +12,7 @@ pub(crate) mod lower;
 pub(crate) mod node;
 pub(crate) mod optimize;
 pub(crate) mod output;
+mod prune;
 pub(crate) mod refuse;
 pub(crate) mod select;
 mod show;
