@@ -1,4 +1,5 @@
 //! Rows through the steps of a plan: what goes in as JSON comes out of the query.
+#![allow(clippy::unwrap_used)] // In the stage that all tests share, not only in tests.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -4,12 +4,15 @@
 //! job file ─ sql ─► parser's tree ─ lower ─► Node (a tree) ─ optimize ─► Query (steps in order) ─► operators of a lane
 //! ```
 
+#[cfg(test)]
+mod equivalence;
 mod from;
 mod identity;
 pub(crate) mod lower;
 pub(crate) mod node;
 pub(crate) mod optimize;
 pub(crate) mod output;
+mod prune;
 pub(crate) mod refuse;
 pub(crate) mod select;
 mod show;

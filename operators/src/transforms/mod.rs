@@ -5,7 +5,7 @@ mod explode;
 mod filter;
 mod project;
 #[cfg(test)]
-mod stage;
+pub(crate) mod stage;
 
 pub use event_time::EventTime;
 pub use explode::{Explode, Generator};
