@@ -37,7 +37,7 @@ pub(crate) fn functions(args: &FunctionsArgs) -> Result<End, Refusal> {
         thalweg_operators::job_error::Location::default(),
         String::new(),
     )
-    .nearest(&wanted, all().flat_map(|function| names(function)));
+    .nearest(&wanted, all().flat_map(names));
     let help = near
         .help
         .unwrap_or_else(|| "`thalweg functions` lists them all".to_owned());

@@ -1,6 +1,6 @@
 //! Runs a job: opens the checkpoint folders, starts the queries, waits for their end or for a signal.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::folder;
 use crate::http::{self, Http, Pulses};
 use crate::job_file;
 use crate::refusal::{End, Refusal};
-use crate::stop::{self, Signals};
+use crate::stop::{self, Asked, Signals};
 use crate::wiring::{self, Wired};
 
 /// Lanes are dealt over at most so many threads; more would cost memory before they save time.
@@ -91,10 +91,6 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
     let metrics = Metrics::new();
     // Removed when the queries have ended.
     let mut temporary = None;
-    let host = Host {
-        arbiters: Vec::new(),
-        workers: Workers::pool(),
-    };
     let mut ready = Vec::new();
     for query in launch.job.queries {
         ready.push(open(
@@ -102,7 +98,6 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
             query,
             launch.fresh,
             &metrics,
-            &host,
             &mut temporary,
         )?);
     }
@@ -110,17 +105,22 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         .iter()
         .map(|ready| Arc::clone(&ready.query.status))
         .collect();
-    let system = System::with_tokio_rt(|| {
-        #[allow(clippy::expect_used)]
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(BLOCKING_MAX)
-            .build()
-            .expect("the system gives a process its event queue")
-    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_MAX)
+        .build()
+        .map_err(|error| {
+            Refusal::new(format!(
+                "the system does not give this process what it needs: {error}"
+            ))
+        })?;
+    let system = System::with_tokio_rt(move || runtime);
     let shows: Vec<bool> = ready.iter().map(|ready| ready.shows).collect();
     let job = launch.name;
     let seen = statuses.clone();
+    let leftover = temporary
+        .as_ref()
+        .map(|folder: &TempDir| folder.path().to_owned());
     let results = system.block_on(async move {
         let signals = Signals::listen()?;
         let arbiters = arbiters();
@@ -147,6 +147,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
             until: launch.until,
             fail_together: launch.fail_together,
             shows,
+            leftover,
         };
         let results = watched.wait(running, seen.len()).await;
         for arbiter in arbiters {
@@ -154,6 +155,8 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         }
         Ok::<_, Refusal>(results)
     })?;
+    // Ending the runtime would wait for blocking calls that a query has given up on.
+    std::mem::forget(system);
     drop(temporary);
     Ok(Finished {
         end: judge(&results, &statuses),
@@ -178,7 +181,6 @@ fn open(
     query: plan::Query,
     fresh: bool,
     metrics: &Metrics,
-    host: &Host,
     temporary: &mut Option<TempDir>,
 ) -> Result<Ready, Refusal> {
     let given = &query.settings;
@@ -221,7 +223,11 @@ fn open(
             plan: Arc::new(Wired::new(query, context)),
             settings,
             log,
-            host: host.clone(),
+            // A new run waits until the work of the old one is over, so no query waits for another's.
+            host: Host {
+                arbiters: Vec::new(),
+                workers: Workers::pool(),
+            },
             status,
         },
         shows,
@@ -236,6 +242,8 @@ struct Watched {
     fail_together: bool,
     /// By query: whether it writes to stdout.
     shows: Vec<bool>,
+    /// The temporary folder, to be removed even if the end comes at once.
+    leftover: Option<PathBuf>,
 }
 
 type Results = Vec<Result<(), Failure>>;
@@ -273,14 +281,7 @@ impl Watched {
                         }
                     }
                 },
-                name = self.signals.next() => {
-                    if *self.stop.borrow() {
-                        tracing::warn!("{name} again: ending at once, the next start repeats what came after the newest checkpoint");
-                        stop::leave(End::Failed);
-                    }
-                    tracing::info!("{name}: reading stops, the last epoch is being committed; once more to end at once");
-                    self.stop.send_replace(true);
-                }
+                asked = self.signals.next() => self.asked(asked),
                 () = &mut until, if !endless && !*self.stop.borrow() => {
                     self.stop.send_replace(true);
                 }
@@ -290,6 +291,30 @@ impl Watched {
                         self.stop.send_replace(true);
                     }
                 }
+            }
+        }
+    }
+
+    fn asked(&self, asked: Asked) {
+        let again = self.stop.send_replace(true);
+        match asked {
+            Asked::Interrupt if again => {
+                tracing::warn!(
+                    "Ctrl-C again: ending at once; the next start repeats what came after the newest checkpoint"
+                );
+                if let Some(leftover) = &self.leftover {
+                    let _ = std::fs::remove_dir_all(leftover);
+                }
+                stop::leave(End::Failed);
+            }
+            Asked::Interrupt => {
+                tracing::info!(
+                    "Ctrl-C: reading stops, the last epoch is being committed; once more to end at once"
+                );
+            }
+            Asked::Terminate if again => {}
+            Asked::Terminate => {
+                tracing::info!("SIGTERM: reading stops, the last epoch is being committed");
             }
         }
     }

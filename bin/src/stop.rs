@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use actix::System;
 use actix_rt::signal::unix::{Signal, SignalKind, signal};
 
 use crate::refusal::{End, Refusal};
@@ -29,20 +28,26 @@ impl Signals {
         })
     }
 
-    /// The next one's name.
-    pub(crate) async fn next(&mut self) -> &'static str {
+    /// The next one.
+    pub(crate) async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.interrupt.recv() => "Ctrl-C",
-            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => Asked::Interrupt,
+            _ = self.terminate.recv() => Asked::Terminate,
         }
     }
 }
 
+/// Who asks for an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// A person: Ctrl-C. Impatient the second time.
+    Interrupt,
+    /// A supervisor: SIGTERM. Some send it twice without meaning anything by it.
+    Terminate,
+}
+
 /// Ends the process without waiting for calls that a query has given up on: a client that connects, a read of stdin.
 pub(crate) fn leave(end: End) -> ! {
-    if let Some(system) = System::try_current() {
-        system.stop();
-    }
     let _ = std::io::stdout().flush();
     let _ = std::io::stderr().flush();
     let code = match end {

@@ -17,19 +17,19 @@ use crate::cli::{LogFormat, Telemetry};
 static JSON: AtomicBool = AtomicBool::new(false);
 
 /// What others log stays quiet unless it matters; what the user writes comes after it and wins.
-const QUIET: &str = "actix_server=warn,actix_http=warn,actix_web=warn,librdkafka=warn,rdkafka=warn";
+const QUIET: &str = "actix_server=warn,actix_http=warn,actix_web=warn,kafka=warn";
 
-/// Begins to log.
+/// Begins to log, at the level `otherwise` where the user gives none.
 ///
 /// # Errors
 /// When the level is not one.
-pub(crate) fn start(options: &Telemetry) -> Result<(), String> {
+pub(crate) fn start(options: &Telemetry, otherwise: &str) -> Result<(), String> {
     let level = options
         .log_level
         .clone()
         .or_else(|| std::env::var("THALWEG_LOG").ok())
         .filter(|level| !level.trim().is_empty())
-        .unwrap_or_else(|| "info".to_owned());
+        .unwrap_or_else(|| otherwise.to_owned());
     let filter = EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| {
         format!("`{level}` is no log level: {error}. Write error, warn, info, debug, trace or off.")
     })?;

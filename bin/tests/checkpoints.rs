@@ -1,5 +1,7 @@
 //! `thalweg inspect` and `thalweg checkpoint` on folders as a job leaves them behind.
 
+#![allow(clippy::unwrap_used)]
+
 mod command;
 
 use std::collections::BTreeMap;
@@ -43,16 +45,19 @@ fn epoch(number: u64, first: i64, second: i64) -> Checkpoint {
     }
 }
 
-/// A folder with epochs 0 to 3, as a job that has ended leaves it.
+/// A folder with epochs 0 to 3, as a job that has ended leaves it. Made without its lock: a process that another test
+/// starts at this moment would hold the lock on for an instant.
 fn folder(root: &Path) -> std::path::PathBuf {
     let folder = root.join("notification");
-    let store = FolderStore::lock(&folder).unwrap();
+    fs::create_dir_all(folder.join("epochs")).unwrap();
+    let store = FolderStore::read_only(&folder);
     let log = CheckpointLog::new(Arc::new(store), 10, true);
     for number in 0..4_i64 {
-        let number_of_epoch = u64::try_from(number).unwrap();
-        log.commit(&epoch(number_of_epoch, 100 * number, 10 * number))
-            .unwrap();
+        let checkpoint = epoch(number.unsigned_abs(), 100 * number, 10 * number);
+        log.commit(&checkpoint).unwrap();
     }
+    let note = format!("epoch {:020} pid {:010}\n", 3, 1);
+    fs::write(folder.join("lock"), note).unwrap();
     folder
 }
 

@@ -1,5 +1,7 @@
 //! `thalweg run`, `check` and `demo` as a user meets them, without any server.
 
+#![allow(clippy::unwrap_used)]
+
 mod command;
 
 use std::fs;
@@ -404,6 +406,60 @@ fn probes_and_metrics_are_served_and_a_taken_port_is_refused() {
     terminate(&child);
     assert_eq!(ended(child).code, 0);
     drain.join().unwrap();
+}
+
+/// Reads from a broker that is not there.
+const UNREACHABLE: &str = "\
+SET checkpointLocation = './checkpoints';
+CREATE TABLE invoices USING kafka OPTIONS (
+  kafka.bootstrap.servers '127.0.0.1:1', subscribe 'invoices', kafka.sasl.password '${SECRET}');
+CREATE TABLE gone USING noop;
+INSERT INTO gone SELECT value FROM invoices;
+";
+
+#[test]
+fn a_broker_that_does_not_answer_is_waited_for_and_ready_says_so() {
+    let folder = job(UNREACHABLE);
+    let mut child = within(folder.path(), &["run", "job.sql", "--http", "127.0.0.1:0"])
+        .env("SECRET", "hunter2hunter2")
+        .spawn()
+        .unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut said = String::new();
+    let address = errors
+        .find_map(|line| {
+            let line = line.unwrap();
+            said.push_str(&line);
+            line.split_once("probes at http://")
+                .map(|(_, at)| at.to_owned())
+        })
+        .unwrap();
+    until("/ready names the broker", || {
+        let (head, body) = get(&address, "/ready");
+        said.push_str(&body);
+        head.starts_with("HTTP/1.1 503") && body.contains("127.0.0.1:1")
+    });
+    assert!(get(&address, "/live").0.starts_with("HTTP/1.1 200"));
+    terminate(&child);
+    said.extend(errors.map(Result::unwrap));
+    let done = ended(child);
+    assert_eq!(done.code, 0, "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn check_hides_secrets_and_with_connect_names_the_broker_that_does_not_answer() {
+    let folder = job(UNREACHABLE);
+    let mut command = within(folder.path(), &["check", "job.sql", "--connect"]);
+    let refused = ended(command.env("SECRET", "hunter2hunter2").spawn().unwrap());
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(
+        refused.out.contains("kafka.sasl.password ******"),
+        "{refused:?}"
+    );
+    assert!(refused.err.contains("invoices (read)"), "{refused:?}");
+    assert!(refused.err.contains("127.0.0.1:1"), "{refused:?}");
+    assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
 }
 
 #[test]

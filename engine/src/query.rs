@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::clock::Instant;
 use actix::prelude::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -146,6 +147,9 @@ pub struct Query {
     /// What the probes see.
     pub status: Arc<QueryStatus>,
 }
+
+/// What closing the clients may take at least when a stop has used up its time.
+const CLOSE_MIN: Duration = Duration::from_millis(500);
 
 /// By lane and step, the state objects oldest first.
 type LaneStates = BTreeMap<SmolStr, BTreeMap<SmolStr, Vec<StateChanges>>>;
@@ -478,10 +482,12 @@ impl Query {
             done,
         })
         .start();
+        let mut stopped = None;
         let end = tokio::select! {
             biased;
             end = &mut ended => end,
             () = told(stop) => {
+                stopped = Some(Instant::now());
                 coordinator.do_send(StopRun);
                 if let Ok(end) = actix::clock::timeout(settings.stop_timeout, &mut ended).await {
                     end
@@ -500,8 +506,18 @@ impl Query {
         // Clients outlive actors: the next run may begin only when nothing of this one can write any more.
         let workers = &self.host.workers;
         let closing = Arc::clone(&opened);
-        workers.run(move || close(&closing)).await;
-        workers.settled().await;
+        let closed = async {
+            workers.run(move || close(&closing)).await;
+            workers.settled().await;
+        };
+        match stopped {
+            None => closed.await,
+            // There is no next run. Questions to a broker that is away are given up, they must not hold up the stop.
+            Some(since) => {
+                let left = settings.stop_timeout.saturating_sub(since.elapsed());
+                let _ = actix::clock::timeout(left.max(CLOSE_MIN), closed).await;
+            }
+        }
         end.unwrap_or_else(|_| RunEnd {
             failure: Some(Failure::restart(
                 "the coordinator ended without a word: a bug",

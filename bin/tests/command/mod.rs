@@ -1,6 +1,7 @@
 //! The built command, run as a user runs it.
 
-#![allow(dead_code, unreachable_pub)]
+// Each test program uses a part of it.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};

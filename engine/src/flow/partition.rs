@@ -343,8 +343,10 @@ impl Lane {
         }
         match &self.spec.on_error {
             OnError::Fail => {
-                tracing::error!(place, reason, "a record failed and onError is 'fail'");
                 self.refused = true;
+                // Exactly this record is next, also where offsets before it hold no record.
+                let position = &mut self.readers[reader].position;
+                position.clone_from(&record.meta.position);
                 self.gate.ended.set(true);
                 self.gate.wake();
                 self.spec.coordinator.do_send(News::Refused {

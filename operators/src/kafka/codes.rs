@@ -23,9 +23,12 @@ impl Code {
     pub(crate) const TIMED_OUT: Self = Self(-185);
     pub(crate) const SSL: Self = Self(-181);
     pub(crate) const AUTHENTICATION: Self = Self(-169);
+    pub(crate) const UNSUPPORTED_FEATURE: Self = Self(-165);
     pub(crate) const FATAL: Self = Self(-150);
     pub(crate) const AUTO_OFFSET_RESET: Self = Self(-140);
     pub(crate) const UNKNOWN_TOPIC_OR_PART: Self = Self(3);
+    pub(crate) const LEADER_NOT_AVAILABLE: Self = Self(5);
+    pub(crate) const NOT_LEADER_FOR_PARTITION: Self = Self(6);
     pub(crate) const MSG_SIZE_TOO_LARGE: Self = Self(10);
     pub(crate) const COORDINATOR_LOAD_IN_PROGRESS: Self = Self(14);
     pub(crate) const COORDINATOR_NOT_AVAILABLE: Self = Self(15);
@@ -33,6 +36,7 @@ impl Code {
     pub(crate) const TOPIC_AUTHORIZATION_FAILED: Self = Self(29);
     pub(crate) const GROUP_AUTHORIZATION_FAILED: Self = Self(30);
     pub(crate) const CLUSTER_AUTHORIZATION_FAILED: Self = Self(31);
+    pub(crate) const UNSUPPORTED_VERSION: Self = Self(35);
     pub(crate) const UNKNOWN_TOPIC_ID: Self = Self(100);
 
     fn native(self) -> Option<sys::rd_kafka_resp_err_t> {

@@ -27,8 +27,8 @@ use super::statistics::Statistics;
 
 /// Readers are woken at least this often: a wake-up that was lost costs no more.
 const SAFETY_PERIOD: Duration = Duration::from_secs(1);
-/// A reader that asks this long in vain while its partition holds more is stalled.
-const STALL_AFTER: Duration = Duration::from_secs(10);
+/// The usual [`Limits::stall_after`].
+pub(crate) const STALL_AFTER: Duration = Duration::from_secs(10);
 /// How long `close` waits for the last commit.
 const LAST_COMMIT: Duration = Duration::from_secs(3);
 
@@ -41,6 +41,8 @@ pub(crate) struct Limits {
     pub(crate) max_offsets: Option<u64>,
     /// The trigger's interval; None when continuous.
     pub(crate) trigger: Option<Duration>,
+    /// A reader that asks this long in vain while its partition holds more is stalled.
+    pub(crate) stall_after: Duration,
 }
 
 /// What a reader and the consumer's thread share of one partition.
@@ -84,6 +86,7 @@ pub(crate) struct Shared {
     pub(crate) budget: Option<Budget>,
     commits: Mutex<Commits>,
     stopping: AtomicBool,
+    stall_after: Duration,
     began: Instant,
 }
 
@@ -115,6 +118,7 @@ impl Consumer {
                 .map(|quota| Budget::new(quota, limits.trigger)),
             commits: Mutex::default(),
             stopping: AtomicBool::new(false),
+            stall_after: limits.stall_after,
             began: Instant::now(),
         });
         let thread = std::thread::Builder::new()
@@ -168,7 +172,7 @@ impl Consumer {
             .collect()
     }
 
-    /// The watchdog: a reader that has asked for [`STALL_AFTER`] while its partition holds records is sought anew once;
+    /// The watchdog: a reader that has asked for [`Limits::stall_after`] while its partition holds records is sought anew once;
     /// if that does not help either, the run fails.
     pub(crate) fn watch(&self) -> Result<(), Failure> {
         let now = self.shared.millis();
@@ -180,7 +184,7 @@ impl Consumer {
             .filter(|lane| {
                 lane.asking.load(Ordering::Relaxed)
                     && now.saturating_sub(lane.moved_at.load(Ordering::Relaxed))
-                        > STALL_AFTER.as_millis() as u64
+                        > self.shared.stall_after.as_millis() as u64
             })
             .cloned()
             .collect();
@@ -262,7 +266,7 @@ fn configuration(
             ("fetch.min.bytes", "1"),
             ("fetch.wait.max.ms", wait),
             ("fetch.error.backoff.ms", "20"),
-            ("fetch.queue.backoff.ms", "2"),
+            ("fetch.queue.backoff.ms", "5"),
             ("fetch.message.max.bytes", &per_partition),
             ("fetch.max.bytes", "8388608"),
             ("queued.max.messages.kbytes", &kbytes),

@@ -8,6 +8,8 @@ mod client;
 mod codes;
 mod connect;
 mod consumer;
+#[cfg(test)]
+mod consumer_stories;
 mod delivery_errors;
 mod jaas;
 mod java_names;

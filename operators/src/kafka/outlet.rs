@@ -23,14 +23,18 @@ use super::layout::Staged;
 use super::options::Connection;
 use super::scout::Scout;
 use super::statistics::Statistics;
-use super::target::{Flight, Target, Window};
+use super::target::{Brokers, Flight, Target, Window};
+use super::window::SLOTS;
 
 /// Bytes taken and not yet acknowledged, with their bookkeeping, from which on writers are full.
-const BYTES_MAX: usize = 32 * 1024 * 1024;
+const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What a row costs beyond its bytes while the client holds it.
 const ROW_COST: usize = 200;
 /// What the C client allows for one request where the user says nothing.
 const CLIENT_MAX: usize = 1_000_000;
+/// How long a topic that is missing is not asked for again, and how many such topics are remembered.
+const UNKNOWN_FOR: Duration = Duration::from_secs(30);
+const UNKNOWN_MAX: usize = 1_000;
 /// How long `close` waits for the client to let go of purged records.
 const PURGE_WAIT: Duration = Duration::from_secs(5);
 
@@ -48,6 +52,9 @@ pub(crate) struct Shared {
     /// Asks for topics that a column names; None where the option does.
     scout: Option<Scout>,
     client_max: usize,
+    brokers: Arc<Brokers>,
+    /// Topics of a column that cannot be written, since when, and why.
+    unknown: Mutex<HashMap<String, (Instant, Failure)>>,
     bytes: AtomicUsize,
     rows: AtomicU64,
     busy: AtomicUsize,
@@ -66,6 +73,14 @@ pub(crate) struct Shared {
 
 fn number(text: Option<&str>) -> Option<usize> {
     text.and_then(|text| text.trim().parse().ok())
+}
+
+/// Requests that may be on their way to one broker.
+fn slots(connection: &Connection) -> usize {
+    ["max.in.flight.requests.per.connection", "max.in.flight"]
+        .iter()
+        .find_map(|name| number(connection.property(name)))
+        .map_or(SLOTS, |wished| wished.clamp(1, SLOTS))
 }
 
 impl Outlet {
@@ -91,6 +106,8 @@ impl Outlet {
             targets: RwLock::default(),
             scout: topic.is_none().then_some(scout),
             client_max,
+            unknown: Mutex::default(),
+            brokers: Arc::new(Brokers::new(slots(connection))),
             bytes: AtomicUsize::new(0),
             rows: AtomicU64::new(0),
             busy: AtomicUsize::new(0),
@@ -156,6 +173,7 @@ impl Outlet {
         }
         // Reports name their window by its address: the windows go after the thread that reads reports.
         self.shared.targets.write().clear();
+        self.shared.brokers.clear();
     }
 }
 
@@ -211,7 +229,7 @@ fn ask(scout: &Scout, name: &str) -> Result<Found, Failure> {
     let topic = scout.existing_topic(name)?;
     let max = scout.topic_property(name, "max.message.bytes")?;
     if max.is_none() {
-        tracing::warn!(target: "kafka", "no right to see max.message.bytes of topic `{name}` (DESCRIBE_CONFIGS): {CLIENT_MAX} is taken unless kafka.message.max.bytes says otherwise");
+        tracing::warn!(target: "kafka", "the broker does not tell max.message.bytes of topic `{name}` (it needs the right DESCRIBE_CONFIGS): {CLIENT_MAX} is taken unless kafka.message.max.bytes says otherwise");
     }
     Ok(Found {
         partitions: topic.partitions,
@@ -229,7 +247,13 @@ impl Shared {
         let limit = found
             .max
             .map_or(self.client_max, |max| max.min(self.client_max));
-        let target = Arc::new(Target::new(client, name, found.partitions, limit)?);
+        let target = Arc::new(Target::new(
+            client,
+            name,
+            found.partitions,
+            limit,
+            &self.brokers,
+        )?);
         let mut targets = self.targets.write();
         Ok(Arc::clone(targets.entry(name.to_owned()).or_insert(target)))
     }
@@ -248,7 +272,20 @@ impl Shared {
         let (Some(scout), Some(client)) = (&self.scout, self.client.lock().clone()) else {
             return Err(wrong("it is not the topic of the option `topic`"));
         };
-        let found = ask(scout, name).map_err(|failure| wrong(&failure.message))?;
+        if let Some((since, failure)) = self.unknown.lock().get(name)
+            && since.elapsed() < UNKNOWN_FOR
+        {
+            return Err(wrong(&failure.message));
+        }
+        let found = ask(scout, name).map_err(|failure| {
+            let error = wrong(&failure.message);
+            let mut unknown = self.unknown.lock();
+            if unknown.len() >= UNKNOWN_MAX {
+                unknown.clear();
+            }
+            unknown.insert(name.to_owned(), (Instant::now(), failure));
+            error
+        })?;
         if found.max.is_some_and(|max| max < self.client_max) {
             return Err(wrong(&format!(
                 "its max.message.bytes is below {}: set kafka.message.max.bytes to it",
@@ -429,6 +466,12 @@ impl Shared {
         if let Err(code) = changed.done {
             self.fail_at(window, code);
         }
+        if let Some(next) = changed.next {
+            self.busy.fetch_add(1, Ordering::Relaxed);
+            if let Err(code) = next.granted() {
+                self.fail_at(&next, code);
+            }
+        }
         self.report(landed);
     }
 
@@ -510,10 +553,12 @@ impl Shared {
             target.grow(i32::try_from(known).unwrap_or(0));
             for window in target.windows() {
                 let (topic, partition) = window.place();
-                let answers = told
+                let leader = told
                     .partitions
                     .get(itoa::Buffer::new().format(partition))
-                    .is_some_and(|partition| statistics.answers(partition.leader));
+                    .map_or(-1, |partition| partition.leader);
+                window.led_by(leader);
+                let answers = statistics.answers(leader);
                 if window.overdue(answers, now, limit) {
                     overdue = Some(format!("{topic}/{partition}"));
                 }

@@ -26,9 +26,8 @@ pub(crate) struct Entry {
 impl PartitionList {
     pub(crate) fn new() -> Self {
         // SAFETY: allocates; no preconditions.
-        Self {
-            list: unsafe { sys::rd_kafka_topic_partition_list_new(8) },
-        }
+        let list = unsafe { sys::rd_kafka_topic_partition_list_new(8) };
+        Self { list }
     }
 
     pub(crate) fn native(&self) -> *mut sys::rd_kafka_topic_partition_list_t {

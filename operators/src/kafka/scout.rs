@@ -24,6 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// After this long without any broker a refused connection is reported.
 const REFUSED_AFTER: Duration = Duration::from_secs(2);
 
+/// How long leaders may be elected.
+const SETTLE_TIME: Duration = Duration::from_secs(3);
 /// After this long a topic that nobody knows is missing.
 const MISSING_AFTER: Duration = Duration::from_secs(4);
 
@@ -223,8 +225,24 @@ impl Scout {
             list.add(topic, *partition, *spec, None)?;
         }
         let question = "where a partition begins and ends";
-        let entries = list_offsets(&self.client, &list, committed)
-            .map_err(|code| self.failed(question, code))?;
+        let until = Instant::now() + SETTLE_TIME;
+        let entries = loop {
+            let entries = list_offsets(&self.client, &list, committed)
+                .map_err(|code| self.failed(question, code))?;
+            // Leaders are elected, or a topic was made a moment ago.
+            let settling = entries.iter().any(|entry| {
+                matches!(
+                    entry.error,
+                    Code::LEADER_NOT_AVAILABLE
+                        | Code::NOT_LEADER_FOR_PARTITION
+                        | Code::UNKNOWN_TOPIC_OR_PART
+                )
+            });
+            if !settling || Instant::now() >= until {
+                break entries;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
         let mut offsets = BTreeMap::new();
         for entry in entries {
             if entry.error != Code::OK {
@@ -292,7 +310,7 @@ impl Scout {
             .map_err(|code| self.failed("what one may do with a topic", code))
     }
 
-    /// A property of a topic; None where the broker does not tell (no right) or does not know it.
+    /// A property of a topic; None where the broker does not tell (no right, too old) or does not know it.
     pub(crate) fn topic_property(
         &self,
         topic: &str,
@@ -300,7 +318,13 @@ impl Scout {
     ) -> Result<Option<String>, Failure> {
         match topic_property(&self.client, topic, property) {
             Ok(value) => Ok(value),
-            Err(Code::TOPIC_AUTHORIZATION_FAILED | Code::CLUSTER_AUTHORIZATION_FAILED) => Ok(None),
+            Err(
+                Code::TOPIC_AUTHORIZATION_FAILED
+                | Code::CLUSTER_AUTHORIZATION_FAILED
+                | Code::UNSUPPORTED_FEATURE
+                | Code::TIMED_OUT
+                | Code::UNSUPPORTED_VERSION,
+            ) => Ok(None),
             Err(code) => Err(self.failed(&format!("`{property}` of topic `{topic}`"), code)),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use smol_str::SmolStr;
@@ -10,8 +11,10 @@ use thalweg_engine::record::{Partition, Position};
 use thalweg_engine::schema::Schema;
 use thalweg_engine::source::{Committed, Health, RecordStream, Resume, Source, Start};
 
-use super::consumer::{Consumer, Limits};
+use super::codes::Code;
+use super::consumer::{Consumer, Limits, STALL_AFTER};
 use super::options::{Connection, SourceSettings};
+use super::questions::TopicInfo;
 use super::reader::{Reader, Shape};
 use super::scout::{EARLIEST, LATEST, Scout};
 use super::starting::{
@@ -28,8 +31,13 @@ pub(crate) struct KafkaSource {
     shape: Arc<Shape>,
     /// The ids of the topics that are read, so that one that was deleted and made again is noticed.
     topic_ids: Mutex<BTreeMap<String, String>>,
+    /// Topics that nobody knows any more, and since when.
+    missing_since: Mutex<BTreeMap<String, Instant>>,
     consumer: Mutex<Option<Arc<Consumer>>>,
 }
+
+/// A topic that nobody has known for this long is gone.
+const MISSING_AFTER: Duration = Duration::from_secs(12);
 
 /// Topics with the number of their partitions.
 type Topics = BTreeMap<String, i32>;
@@ -54,6 +62,7 @@ impl KafkaSource {
             schema,
             shape: Arc::new(shape),
             topic_ids: Mutex::default(),
+            missing_since: Mutex::default(),
             consumer: Mutex::new(None),
         }
     }
@@ -307,6 +316,55 @@ impl KafkaSource {
         Ok(again)
     }
 
+    /// Whether the topics that are read are still there, and the same.
+    fn check_topics(
+        &self,
+        scout: &Scout,
+        found: &[TopicInfo],
+        known: &[SmolStr],
+    ) -> Result<(), Failure> {
+        let mut read: Vec<&str> = known
+            .iter()
+            .filter_map(|name| place_of(name).map(|(topic, _)| topic))
+            .collect();
+        read.dedup();
+        let mut missing = self.missing_since.lock();
+        for topic in &read {
+            let there = found
+                .iter()
+                .any(|info| info.name == *topic && info.error == Code::OK && info.partitions > 0);
+            if there {
+                missing.remove(*topic);
+            // A broker that has just started may not know all topics yet.
+            } else if missing
+                .entry((*topic).to_owned())
+                .or_insert_with(Instant::now)
+                .elapsed()
+                > MISSING_AFTER
+            {
+                return Err(Failure::end(format!(
+                    "topic `{topic}` at {} does not exist any more, or may not be seen: was it deleted?",
+                    self.connection().servers
+                )));
+            }
+        }
+        drop(missing);
+        let Ok(now) = topic_ids(scout, &read) else {
+            return Ok(());
+        };
+        let known = self.topic_ids.lock();
+        let again = now
+            .iter()
+            .find(|(topic, id)| known.get(*topic).is_some_and(|before| before != *id));
+        match again {
+            // The next run compares with the checkpoint, and does what failOnDataLoss says.
+            Some((topic, _)) => Err(Failure::restart(format!(
+                "topic `{topic}` was deleted and made again while it was read"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn start_consumer(&self, partitions: usize) -> Result<(), Failure> {
         let consumer = Consumer::start(
             self.connection(),
@@ -315,6 +373,7 @@ impl KafkaSource {
                 partitions,
                 max_offsets: self.settings.max_offsets,
                 trigger: self.context.trigger_interval,
+                stall_after: STALL_AFTER,
             },
         )?;
         *self.consumer.lock() = Some(Arc::new(consumer));
@@ -375,7 +434,7 @@ impl Source for KafkaSource {
         let Ok(found) = found else {
             return Ok(Vec::new());
         };
-        // A topic that is missing is noticed by its readers, with the client's patience for brokers that start.
+        self.check_topics(&scout, &found, known)?;
         let topics: Topics = found
             .into_iter()
             .filter(|topic| topic.partitions > 0 && self.settings.subscription.covers(&topic.name))

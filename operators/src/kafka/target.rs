@@ -1,10 +1,10 @@
 //! The topics that are written to: a window per partition, from which rows are handed to the client.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use parking_lot::{Mutex, RwLock};
@@ -15,7 +15,7 @@ use super::client::{Client, code_of, take_error};
 use super::codes::Code;
 use super::layout::{Header, Staged};
 use super::questions::Topic;
-use super::window::{Gate, Step};
+use super::window::{After, Gate, Slots, Step};
 
 /// What a batch and a record take in the log beyond key, value and headers, at most.
 const BATCH_OVERHEAD: usize = 61;
@@ -52,6 +52,8 @@ pub(crate) struct Landed {
     pub(crate) idle: bool,
     /// Whether the client took what was held.
     pub(crate) done: Result<(), Code>,
+    /// Whose turn has come.
+    pub(crate) next: Option<Arc<Window>>,
 }
 
 /// A row that is held: its bytes stand in the window's buffer, key first.
@@ -71,6 +73,8 @@ struct Inner {
     appended: u64,
     acknowledged: u64,
     waiters: Vec<(u64, Waker)>,
+    /// The broker whose slot it holds or stands in line for.
+    broker: i32,
 }
 
 /// The way to one output partition.
@@ -80,6 +84,40 @@ pub(crate) struct Window {
     inner: Mutex<Inner>,
     /// When its broker was last seen not to answer, in microseconds since the outlet was opened.
     silent_at: AtomicU64,
+    /// The number of its broker; below zero where not known.
+    leader: AtomicI32,
+    brokers: Arc<Brokers>,
+    /// Itself, to stand in line with.
+    me: Weak<Self>,
+}
+
+/// The slots of each broker, by its number.
+pub(crate) struct Brokers {
+    slots: Mutex<HashMap<i32, Slots<Arc<Window>>>>,
+    each: usize,
+}
+
+impl Brokers {
+    /// Brokers that take `each` requests at a time.
+    pub(crate) fn new(each: usize) -> Self {
+        Self {
+            slots: Mutex::default(),
+            each,
+        }
+    }
+
+    fn with<T>(&self, broker: i32, act: impl FnOnce(&mut Slots<Arc<Window>>) -> T) -> T {
+        act(self
+            .slots
+            .lock()
+            .entry(broker)
+            .or_insert_with(|| Slots::new(self.each)))
+    }
+
+    /// Forgets who stands in line.
+    pub(crate) fn clear(&self) {
+        self.slots.lock().clear();
+    }
 }
 
 /// A topic that the client holds.
@@ -91,6 +129,7 @@ struct Route {
 /// A topic that is written to.
 pub(crate) struct Target {
     route: Arc<Route>,
+    brokers: Arc<Brokers>,
     windows: RwLock<Vec<Arc<Window>>>,
     /// Key, value and headers of one record, at most.
     record_max: usize,
@@ -103,8 +142,10 @@ impl Target {
         name: &str,
         partitions: i32,
         limit: usize,
+        brokers: &Arc<Brokers>,
     ) -> Result<Self, Failure> {
         let target = Self {
+            brokers: Arc::clone(brokers),
             route: Arc::new(Route {
                 name: name.to_owned(),
                 topic: Topic::new(client, name)?,
@@ -123,11 +164,14 @@ impl Target {
         }
         let mut windows = self.windows.write();
         for partition in windows.len() as i32..partitions {
-            windows.push(Arc::new(Window {
+            windows.push(Arc::new_cyclic(|me| Window {
                 route: Arc::clone(&self.route),
                 partition,
                 inner: Mutex::default(),
                 silent_at: AtomicU64::new(0),
+                leader: AtomicI32::new(-1),
+                brokers: Arc::clone(&self.brokers),
+                me: Weak::clone(me),
             }));
         }
     }
@@ -188,12 +232,27 @@ impl Window {
         let was_busy = inner.gate.busy();
         inner.flights.push_back(flight);
         inner.appended += 1;
-        let done = match inner.gate.offer(row.size()) {
-            Step::Send => self.send(
-                row.key.clone().map(|range| &bytes[range]),
-                row.value.clone().map(|range| &bytes[range]),
-                row.headers.as_deref(),
-            ),
+        let leader = self.leader.load(Ordering::Relaxed);
+        let slot = || {
+            self.me
+                .upgrade()
+                .is_none_or(|me| self.brokers.with(leader, |slots| slots.take(|| me)))
+        };
+        let step = inner.gate.offer(row.size(), slot);
+        let done = match step {
+            Step::Send => {
+                inner.broker = leader;
+                self.send(
+                    row.key.clone().map(|range| &bytes[range]),
+                    row.value.clone().map(|range| &bytes[range]),
+                    row.headers.as_deref(),
+                )
+            }
+            Step::Queue => {
+                inner.broker = leader;
+                inner.hold(row, bytes);
+                Ok(())
+            }
             Step::Hold => {
                 inner.hold(row, bytes);
                 Ok(())
@@ -217,9 +276,27 @@ impl Window {
         let count = count.min(inner.flights.len());
         landed.extend(inner.flights.drain(..count));
         inner.acknowledged += count as u64;
-        let mut done = Ok(());
-        if inner.gate.landed(count) && !failing {
-            done = self.release(&mut inner);
+        let (mut done, mut next) = (Ok(()), None);
+        let broker = inner.broker;
+        let after = if failing {
+            After::Wait
+        } else {
+            inner.gate.landed(count)
+        };
+        match after {
+            After::Wait => {}
+            After::Free => next = self.brokers.with(broker, Slots::give_back),
+            After::Held => {
+                next = self
+                    .me
+                    .upgrade()
+                    .and_then(|me| self.brokers.with(broker, |slots| slots.pass_on(me)));
+                if next.is_some() {
+                    inner.gate.queue();
+                } else {
+                    done = self.release(&mut inner);
+                }
+            }
         }
         let reached = inner.acknowledged;
         inner.waiters.retain(|(tail, waker)| {
@@ -232,7 +309,13 @@ impl Window {
         Landed {
             idle: !inner.gate.busy(),
             done,
+            next,
         }
+    }
+
+    /// Its turn for a slot has come: hands over what is held.
+    pub(crate) fn granted(&self) -> Result<(), Code> {
+        self.release(&mut self.inner.lock())
     }
 
     /// Whether so many rows were acknowledged; if not, the waker is woken when they are.
@@ -275,6 +358,11 @@ impl Window {
         oldest.is_some_and(|oldest| now.saturating_sub(oldest.max(silent_at)) > limit)
     }
 
+    /// Notes the number of its broker.
+    pub(crate) fn led_by(&self, broker: i32) {
+        self.leader.store(broker, Ordering::Relaxed);
+    }
+
     /// Whether anything is on its way.
     pub(crate) fn busy(&self) -> bool {
         self.inner.lock().gate.busy()
@@ -287,6 +375,7 @@ impl Window {
 
     /// Hands over everything that is held.
     fn release(&self, inner: &mut Inner) -> Result<(), Code> {
+        inner.gate.release();
         let mut rest = inner.bytes.as_slice();
         let mut batch: Vec<sys::rd_kafka_message_t> = Vec::with_capacity(inner.held.len());
         for row in &inner.held {

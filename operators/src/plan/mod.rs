@@ -10,7 +10,7 @@ pub(crate) mod lower;
 pub(crate) mod node;
 pub(crate) mod optimize;
 pub(crate) mod output;
-mod refuse;
+pub(crate) mod refuse;
 pub(crate) mod select;
 mod show;
 pub(crate) mod steps;

@@ -45,15 +45,14 @@ pub fn check(table: &Table, input: &Schema) -> Result<(), JobError> {
     verify(table)?;
     Connection::of(table)?;
     let layout = Layout::of(table, input)?;
-    if layout.encodes_value() {
-        if let Some(format) = table.options.entry("format")
-            && !format.value.trim().eq_ignore_ascii_case("json")
-        {
-            return Err(JobError::new(
-                format.at,
-                "a Kafka table is written in the format json; for text leave `format` out and select a column `value`",
-            ));
-        }
+    if layout.encodes_value()
+        && let Some(format) = table.options.entry("format")
+        && !format.value.trim().eq_ignore_ascii_case("json")
+    {
+        return Err(JobError::new(
+            format.at,
+            "a Kafka table is written in the format json; for text leave `format` out and select a column `value`",
+        ));
     }
     Ok(())
 }

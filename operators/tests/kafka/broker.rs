@@ -32,6 +32,12 @@ pub(crate) struct Broker {
     pub(crate) address: String,
 }
 
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 fn script() -> PathBuf {
     std::env::var_os("THALWEG_BROKER").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../loadtest/broker.sh"),
@@ -48,14 +54,34 @@ pub(crate) fn shared() -> &'static Broker {
 
 impl Broker {
     pub(crate) fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_with(tempfile::tempdir().unwrap(), &[])
+    }
+
+    /// A broker with more options of the script.
+    pub(crate) fn start_with(dir: tempfile::TempDir, options: &[&str]) -> Self {
         let mut broker = Self {
             dir,
             address: String::new(),
         };
         let owner = std::process::id().to_string();
-        broker.address = broker.call(&["start"], &["0", "--owner", &owner]);
+        let mut after = vec!["0", "--owner", owner.as_str()];
+        after.extend_from_slice(options);
+        broker.address = broker.call(&["start"], &after);
         broker
+    }
+
+    /// Runs a tool of Apache Kafka against the broker.
+    pub(crate) fn tool(&self, class: &str, arguments: &[&str]) {
+        let output = Command::new(script())
+            .args(["tool", class, "--bootstrap-server", &self.address])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     fn call(&self, before: &[&str], after: &[&str]) -> String {

@@ -5,4 +5,5 @@
 
 mod broker;
 mod reading;
+mod secured;
 mod writing;

@@ -537,3 +537,44 @@ fn headers_are_shown_when_asked_for() {
         assert_eq!(raw, [("name".into(), Some(b"content".to_vec()))]);
     });
 }
+
+#[test]
+fn a_topic_that_is_deleted_under_a_reader_ends_the_query() {
+    let topic = shared().topic(1, &[]);
+    put_numbers(shared(), &topic, 0, 0, 3);
+    let source = open_source(
+        shared(),
+        "deleted",
+        &[("subscribe", &topic), ("startingOffsets", "earliest")],
+    );
+    let starts = source.resolve(None).unwrap();
+    let known = vec![starts[0].partition.clone()];
+    assert!(source.discover(&known).unwrap().is_empty());
+    shared().delete_topic(&topic);
+    let mut failure = None;
+    until("the loss is noticed", || {
+        failure = source.discover(&known).err();
+        failure.is_some()
+    });
+    let failure = failure.unwrap();
+    assert_eq!(failure.remedy, Remedy::End);
+    assert!(failure.message.contains(&topic), "{failure}");
+}
+
+#[test]
+fn a_topic_that_is_made_again_under_a_reader_makes_a_new_run() {
+    shared().make_topic("again-under", 1, &[]);
+    let source = open_source(shared(), "again-under", &[("subscribe", "again-under")]);
+    let starts = source.resolve(None).unwrap();
+    let known = vec![starts[0].partition.clone()];
+    shared().delete_topic("again-under");
+    until("the topic is made again", || {
+        std::panic::catch_unwind(|| shared().make_topic("again-under", 1, &[])).is_ok()
+    });
+    let mut failure = None;
+    until("it is noticed", || {
+        failure = source.discover(&known).err();
+        failure.is_some()
+    });
+    assert_eq!(failure.unwrap().remedy, Remedy::Restart);
+}

@@ -393,3 +393,125 @@ fn lanes_that_share_a_producer_are_acknowledged_one_by_one() {
         assert_eq!(of, expected);
     }
 }
+
+#[test]
+fn a_record_that_is_not_acknowledged_although_its_broker_answers_makes_a_new_run() {
+    // It answers each time, and never takes the record.
+    let mock = rdkafka::mocking::MockCluster::new(1).unwrap();
+    mock.create_topic("refusing", 1, 1).unwrap();
+    mock.request_errors(
+        rdkafka_sys::RDKafkaApiKey::Produce,
+        &[rdkafka_sys::RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 10_000],
+    );
+    let mut table = table(shared(), None, &[("topic", "refusing")]);
+    let mut options: Vec<_> = table.options.iter().cloned().collect();
+    options[0].value = mock.bootstrap_servers();
+    table.options = thalweg_operators::table::Options::new(options);
+    let schema = output(&[("value", DataType::String)]);
+    let mut context = context("overdue");
+    context.delivery_timeout = Duration::from_secs(2);
+    let sink = kafka::open(&table, &schema, None, None, &context).unwrap();
+    let (mut writer, _) = open_writer(&sink, "lane");
+    write(&mut writer, &["x".into()]);
+    let began = Instant::now();
+    let failure = wait(writer.delivered()).unwrap_err();
+    assert!(began.elapsed() >= Duration::from_secs(2));
+    assert_eq!(failure.remedy, Remedy::Restart);
+    assert!(failure.message.contains("deliveryTimeout"), "{failure}");
+    assert!(failure.message.contains("refusing/0"), "{failure}");
+    sink.close();
+}
+
+#[test]
+fn partitions_that_are_added_are_written_to() {
+    let topic = shared().topic(1, &[]);
+    let options = [
+        ("topic", topic.as_str()),
+        ("kafka.topic.metadata.refresh.interval.ms", "300"),
+    ];
+    let table = table(shared(), None, &options);
+    let schema = output(&[("value", DataType::String), ("partition", DataType::Int)]);
+    let sink = kafka::open(&table, &schema, None, None, &context("grown")).unwrap();
+    let (mut writer, _) = open_writer(&sink, "lane");
+    shared().grow(&topic, 2);
+    let meta = origin();
+    until("the new partition is known", || {
+        let row = ["new".into(), Value::Int(1)];
+        let known = writer
+            .write(
+                &row,
+                Origin {
+                    meta: &meta,
+                    index: 0,
+                },
+            )
+            .is_ok();
+        if !known {
+            writer.reject();
+        }
+        known
+    });
+    writer.accept().unwrap();
+    wait(writer.delivered()).unwrap();
+    sink.close();
+    assert_eq!(shared().contents(&topic)[0].partition, 1);
+}
+
+#[test]
+fn rows_without_a_key_reach_every_partition() {
+    let topic = shared().topic(4, &[]);
+    let table = table(shared(), None, &[("topic", &topic)]);
+    let schema = output(&[("value", DataType::String)]);
+    let sink = kafka::open(&table, &schema, None, None, &context("keyless")).unwrap();
+    let (mut writer, _) = open_writer(&sink, "lane");
+    fill(&mut writer, 0, 2000);
+    wait(writer.delivered()).unwrap();
+    sink.close();
+    let seen = shared().contents(&topic);
+    assert_eq!(seen.len(), 2000);
+    for partition in 0..4 {
+        let count = seen.iter().filter(|r| r.partition == partition).count();
+        assert!(
+            (300..=700).contains(&count),
+            "partition {partition} has {count}"
+        );
+    }
+}
+
+#[test]
+fn many_partitions_share_a_few_requests_and_none_is_left_behind() {
+    let topic = shared().topic(64, &[]);
+    let table = table(shared(), None, &[("topic", &topic)]);
+    let schema = output(&[("key", DataType::String), ("value", DataType::String)]);
+    let sink = kafka::open(&table, &schema, None, None, &context("many")).unwrap();
+    std::thread::scope(|scope| {
+        for lane in 0..3 {
+            let sink = &sink;
+            scope.spawn(move || {
+                let (mut writer, _) = open_writer(sink, &format!("lane {lane}"));
+                // Longer than a second, so that the partitions' brokers become known on the way.
+                for round in 0..60 {
+                    for n in 0..100 {
+                        let key = format!("{lane}-{}", n % 50);
+                        let value = (round * 100 + n).to_string();
+                        write(&mut writer, &[key.as_str().into(), value.as_str().into()]);
+                    }
+                    std::thread::sleep(Duration::from_millis(25));
+                }
+                wait(writer.delivered()).unwrap();
+            });
+        }
+    });
+    assert_eq!(sink.in_flight(), 0);
+    sink.close();
+    let mut by_key = std::collections::BTreeMap::<_, Vec<usize>>::new();
+    for record in shared().contents(&topic) {
+        let number = record.text().parse().unwrap();
+        by_key.entry(record.key).or_default().push(number);
+    }
+    assert_eq!(by_key.len(), 150);
+    for numbers in by_key.values() {
+        assert_eq!(numbers.len(), 120);
+        assert!(numbers.is_sorted());
+    }
+}

@@ -284,6 +284,11 @@ fn nested<S>(values: &[Value], wide: &Wide, seed: S, hash: fn(&Value, &Wide, S) 
     }
 }
 
+/// A hash for sets of values: equal values have equal ones.
+pub(super) fn fingerprint(value: &Value) -> u64 {
+    xxhash(value, &Wide::No, 0)
+}
+
 fn xxhash(value: &Value, wide: &Wide, seed: u64) -> u64 {
     match content(value, wide) {
         Content::Nothing => seed,

@@ -19,14 +19,21 @@ use crate::expr::coerce::{self, Settings};
 use crate::expr::typed::{Call, Form, Kind, Mode, Op, Typed};
 use crate::job_error::{JobError, Location};
 
+mod arithmetic_functions;
+mod array_sets;
 mod arrays;
 mod bits;
 mod conditional;
 mod dates;
+mod dates_arithmetic;
+mod dates_made;
+mod dates_text;
 mod forms;
 mod hash;
 pub(in crate::expr) mod java_regex;
 mod json;
+mod json_path;
+mod lambdas;
 mod maps;
 mod mathematics;
 mod number_formats;
@@ -39,6 +46,8 @@ mod strings_search;
 #[cfg(test)]
 mod tests;
 mod text_formats;
+mod time_parse;
+mod time_pattern;
 mod urls;
 
 /// Checks and coerces the arguments and gives the typed node.
@@ -111,10 +120,11 @@ impl Function {
 }
 
 /// The families and their functions, for the manual.
-pub fn families() -> [(&'static str, &'static [Function]); 16] {
+pub fn families() -> [(&'static str, &'static [Function]); 22] {
     [
         ("conditional", conditional::FUNCTIONS),
         ("numbers", numbers::FUNCTIONS),
+        ("arithmetic", arithmetic_functions::FUNCTIONS),
         ("mathematics", mathematics::FUNCTIONS),
         ("bits and number systems", bits::FUNCTIONS),
         ("random numbers", random::FUNCTIONS),
@@ -125,7 +135,15 @@ pub fn families() -> [(&'static str, &'static [Function]); 16] {
         ("encodings", text_formats::FUNCTIONS),
         ("URLs", urls::FUNCTIONS),
         ("dates and times", dates::FUNCTIONS),
+        ("dates and times as text", dates_text::FUNCTIONS),
+        ("making dates and times", dates_made::FUNCTIONS),
+        (
+            "calculating with dates and times",
+            dates_arithmetic::FUNCTIONS,
+        ),
         ("arrays", arrays::FUNCTIONS),
+        ("sorted arrays and sets", array_sets::FUNCTIONS),
+        ("arrays and lambdas", lambdas::FUNCTIONS),
         ("maps and structs", maps::FUNCTIONS),
         ("JSON", json::FUNCTIONS),
         ("hashes and identifiers", hash::FUNCTIONS),

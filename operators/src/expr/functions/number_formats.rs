@@ -290,7 +290,7 @@ fn format_string(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> 
     let types: Vec<DataType> = args.iter().map(|arg| arg.data_type.clone()).collect();
     if let Some(format) = format.constant_text() {
         each_spec(format, &types, |_| Ok(()), |_, _| Ok(()))
-            .map_err(|error| cx.error(error.reason))?;
+            .map_err(|error| cx.error(error.content.unwrap_or(error.reason)))?;
     }
     let nullable = format.nullable;
     args.insert(0, format);
@@ -329,6 +329,12 @@ fn format_string(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> 
     })
 }
 
+/// What is wrong with a format may hold parts of the record.
+#[cold]
+fn unfit(content: String) -> RecordError {
+    failed("the format does not fit its arguments").with_content(content)
+}
+
 /// Goes through a format: literal texts, and specs with the place of their argument.
 fn each_spec(
     format: &str,
@@ -341,7 +347,9 @@ fn each_spec(
         literal(&rest[..percent])?;
         rest = &rest[percent + 1..];
         let Some((spec, length)) = spec(rest) else {
-            return Err(failed("the format has a % that nothing follows; %% is a %"));
+            return Err(unfit(
+                "it has a % that nothing fitting follows; %% is a %".to_owned(),
+            ));
         };
         rest = &rest[length..];
         match spec.conversion {
@@ -356,13 +364,10 @@ fn each_spec(
                     }
                 };
                 let Some(data_type) = types.get(place) else {
-                    return Err(failed(format!(
-                        "the format needs an argument {}",
-                        place + 1
-                    )));
+                    return Err(unfit(format!("it needs an argument {}", place + 1)));
                 };
                 if !fits(conversion, data_type) {
-                    return Err(failed(format!("%{conversion} does not take a {data_type}")));
+                    return Err(unfit(format!("%{conversion} does not take a {data_type}")));
                 }
                 check_text_size(spec.width.max(spec.precision.unwrap_or(0)))?;
                 argument(&spec, place)?;

@@ -203,10 +203,10 @@ fn check_group(args: &[Typed], cx: &BindContext) -> Result<(), JobError> {
 fn group_index(count: usize, group: i32) -> Result<usize, RecordError> {
     match usize::try_from(group) {
         Ok(index) if index < count => Ok(index),
-        _ => Err(failed(format!(
-            "the group must be between 0 and {}, got {group}",
-            count - 1
-        ))),
+        _ => Err(
+            failed(format!("the group must be between 0 and {}", count - 1))
+                .with_content(group.to_string()),
+        ),
     }
 }
 

@@ -305,7 +305,9 @@ fn encode_into(text: &str, charset: Charset, out: &mut Vec<u8>) -> bool {
 fn decode_text(bytes: &[u8], charset: Charset) -> Option<String> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
-        (bytes.len() % 2 == 0)
+        bytes
+            .len()
+            .is_multiple_of(2)
             .then(|| {
                 char::decode_utf16(units)
                     .collect::<Result<String, _>>()
