@@ -348,7 +348,7 @@ fn a_job_whose_input_topic_changes_is_refused_with_the_reason() {
     let (scene, _) = stopped("moved");
     scene.topics.make("moved-elsewhere", 1, &[]);
     let job = Loyalty::default()
-        .from_topic("moved-elsewhere")
+        .subscribed_to("moved-elsewhere")
         .write(&scene);
     expect_refused(
         &scene,
