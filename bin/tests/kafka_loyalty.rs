@@ -28,7 +28,10 @@ fn an_invoice_comes_in_and_its_points_go_out() {
     );
     scene.topics.send(
         &scene.input(),
-        &[Rec::new("bill-2", r#"{"BillNo":"bill-2","TotalValue":null}"#)],
+        &[Rec::new(
+            "bill-2",
+            r#"{"BillNo":"bill-2","TotalValue":null}"#,
+        )],
     );
     let running = scene.run(&job);
     scene.until_out(2, PATIENCE);
@@ -58,7 +61,11 @@ fn a_clean_stop_repeats_nothing_on_the_next_run() {
     scene.topics.send(&scene.input(), &invoices(1_000..3_000));
     scene.until_out(3_000, PATIENCE);
     let said = running.finish();
-    assert!(said.err.contains("the last epoch is being committed"), "{}", said.err);
+    assert!(
+        said.err.contains("the last epoch is being committed"),
+        "{}",
+        said.err
+    );
     // The usual lag tools see the positions of the last epoch.
     let ends: Vec<i64> = (0..4)
         .map(|partition| scene.topics.ends(&scene.input(), partition).1)

@@ -27,7 +27,12 @@ fn outage() -> Duration {
 const BACK: Duration = Duration::from_secs(2);
 
 /// Takes the broker away under load, brings it back, and accounts for every record.
-fn away_and_back(name: &str, away: impl FnOnce(&Broker), back: impl FnOnce(&Broker), pause: Duration) {
+fn away_and_back(
+    name: &str,
+    away: impl FnOnce(&Broker),
+    back: impl FnOnce(&Broker),
+    pause: Duration,
+) {
     let (broker, _turn) = broker();
     let scene = Scene::with_topics(name, broker, 4);
     let job = Loyalty::default().write(&scene);
@@ -50,11 +55,18 @@ fn away_and_back(name: &str, away: impl FnOnce(&Broker), back: impl FnOnce(&Brok
     let held = scene.topics.count(&scene.output());
     scene.until_out(held + 1, PATIENCE);
     let took = returned.elapsed();
-    assert!(took <= BACK, "the first record came {took:?} after the broker's return");
+    assert!(
+        took <= BACK,
+        "the first record came {took:?} after the broker's return"
+    );
     running.until_ready();
     let sent = load.stop();
     scene.until_out(i64::try_from(sent).unwrap(), PATIENCE);
-    assert!(running.metric("thalweg_restarts_total") < 1.0, "{}", running.said());
+    assert!(
+        running.metric("thalweg_restarts_total") < 1.0,
+        "{}",
+        running.said()
+    );
     running.finish();
     // The same run went on and idempotent delivery holds: nothing twice.
     Account::of(&scene).expect_exactly(sent);
@@ -126,7 +138,9 @@ fn a_start_without_a_broker_says_so_and_runs_when_it_appears() {
     running.until_ready();
     running.finish();
     Account::of(&scene).expect_exactly(100);
-    scene.call(&["check", job.to_str().unwrap(), "--connect"]).expect(0, &[]);
+    scene
+        .call(&["check", job.to_str().unwrap(), "--connect"])
+        .expect(0, &[]);
 }
 
 #[test]

@@ -51,7 +51,9 @@ fn a_partition_that_appears_is_read_within_five_seconds_from_its_beginning() {
     scene.until_out(1, PATIENCE);
     scene.topics.grow(&scene.input(), 3);
     let grown = Instant::now();
-    scene.topics.send(&scene.input(), &[invoice(1).to(1), invoice(2).to(2)]);
+    scene
+        .topics
+        .send(&scene.input(), &[invoice(1).to(1), invoice(2).to(2)]);
     scene.topics.send(&scene.input(), &[invoice(3).to(0)]);
     scene.until_out(4, PATIENCE);
     let took = grown.elapsed();
@@ -78,7 +80,9 @@ fn partitions_that_appear_while_it_is_stopped_are_read_too() {
     running.until_ready();
     running.finish();
     scene.topics.grow(&scene.input(), 2);
-    scene.topics.send(&scene.input(), &[invoice(0).to(0), invoice(1).to(1)]);
+    scene
+        .topics
+        .send(&scene.input(), &[invoice(0).to(0), invoice(1).to(1)]);
     let running = scene.run(&job);
     scene.until_out(2, PATIENCE);
     running.finish();
@@ -130,7 +134,9 @@ fn a_transaction_that_is_committed_later_is_read_then() {
     running.until_ready();
     for start in [0, 50] {
         let records = invoices(start..start + 50);
-        scene.topics.transaction("later", &scene.input(), &records, true);
+        scene
+            .topics
+            .transaction("later", &scene.input(), &records, true);
     }
     scene.until_out(100, PATIENCE);
     running.finish();

@@ -32,10 +32,7 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 pub fn until(what: &str, within: Duration, mut so: impl FnMut() -> bool) -> Duration {
     let began = Instant::now();
     while !so() {
-        assert!(
-            began.elapsed() < within,
-            "not within {within:?}: {what}"
-        );
+        assert!(began.elapsed() < within, "not within {within:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
     began.elapsed()

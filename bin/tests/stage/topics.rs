@@ -166,6 +166,17 @@ impl Topics {
         made.into_iter().next().unwrap().unwrap();
     }
 
+    /// Deletes a topic and waits until it cannot be seen any more.
+    pub fn delete(&self, name: &str) {
+        let deleted = wait(self.admin.delete_topics(&[name], &AdminOptions::new())).unwrap();
+        deleted.into_iter().next().unwrap().unwrap();
+        let began = Instant::now();
+        while self.names().contains(name) {
+            assert!(began.elapsed() < PATIENCE, "{name} is still there");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Removes what stands before an offset.
     pub fn delete_records(&self, topic: &str, partition: i32, before: i64) {
         let mut list = TopicPartitionList::new();
@@ -281,7 +292,10 @@ impl Topics {
         let mut got = Vec::new();
         let began = Instant::now();
         while !open.is_empty() {
-            assert!(began.elapsed() < PATIENCE, "{topic} cannot be read to its end");
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{topic} cannot be read to its end"
+            );
             match reader.poll(Duration::from_millis(100)) {
                 None => {}
                 Some(Err(KafkaError::PartitionEOF(partition))) => {

@@ -31,6 +31,9 @@ use crate::source::{Committed, Health, Source, Start};
 use crate::status::QueryStatus;
 use crate::workers::Workers;
 
+/// How soon after its start a run begins its first epoch.
+const FIRST_EPOCH: Duration = Duration::from_millis(100);
+
 /// A living lane, seen from here.
 pub struct LaneHandle {
     /// Its name.
@@ -577,6 +580,9 @@ impl Actor for Coordinator {
         let starts = std::mem::take(&mut self.spec.starts);
         self.launch(starts, ctx);
         self.spec.status.running();
+        // The first epoch comes early: otherwise a run that is killed before its first interval is over leaves to the next
+        // one all that it and the run before it have done.
+        ctx.run_later(self.spec.checkpoint_interval.min(FIRST_EPOCH), Self::tick);
         ctx.run_interval(self.spec.checkpoint_interval, Self::tick);
         match self.spec.discover_interval {
             Some(interval) => {

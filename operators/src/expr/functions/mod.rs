@@ -4,6 +4,15 @@
 //! the arguments ([`BindContext::take`]) and hands back a typed node whose closure runs for each row
 //! ([`BindContext::strict`] and its siblings). A NULL argument gives NULL without a call, unless the function asks to
 //! see NULLs.
+//!
+//! Names, results and types are Spark 4's. Different, on purpose:
+//! - `rand`, `randn`: a seed gives the numbers of Spark's first partition, in every partition.
+//! - `current_timestamp` and its family: of the record, not of a batch.
+//! - Texts and arrays that a number makes (`repeat`, `sequence`) have limits.
+//! - Patterns of dates have no full zone names (`zzzz`), and no zone names in parsing; regular expressions differ from
+//!   Java's in what `java_regex` says.
+//! - Counts take any integer that fits (`date_add`); `format_string` writes dates and times as text.
+//! - The last digit of `exp`, `sin` and the like may differ: they are the platform's.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -45,7 +54,16 @@ mod strings_regex;
 mod strings_search;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_nested;
+#[cfg(test)]
+mod tests_numbers;
+#[cfg(test)]
+mod tests_text;
+#[cfg(test)]
+mod tests_times;
 mod text_formats;
+mod text_template;
 mod time_parse;
 mod time_pattern;
 mod urls;
@@ -120,7 +138,7 @@ impl Function {
 }
 
 /// The families and their functions, for the manual.
-pub fn families() -> [(&'static str, &'static [Function]); 22] {
+pub fn families() -> [(&'static str, &'static [Function]); 23] {
     [
         ("conditional", conditional::FUNCTIONS),
         ("numbers", numbers::FUNCTIONS),
@@ -131,7 +149,8 @@ pub fn families() -> [(&'static str, &'static [Function]); 22] {
         ("text", strings::FUNCTIONS),
         ("finding and replacing text", strings_search::FUNCTIONS),
         ("regular expressions", strings_regex::FUNCTIONS),
-        ("formatting", number_formats::FUNCTIONS),
+        ("numbers as text", number_formats::FUNCTIONS),
+        ("templates", text_template::FUNCTIONS),
         ("encodings", text_formats::FUNCTIONS),
         ("URLs", urls::FUNCTIONS),
         ("dates and times", dates::FUNCTIONS),

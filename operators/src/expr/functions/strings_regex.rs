@@ -67,6 +67,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
             };
             matching(args, cx, &[Text, Text], DataType::String, |regex, v| {
                 let found = find(regex, text(&v[0]), 0)?;
+                // As Spark, which takes an empty match for none.
+                let found = found.filter(|found| !found.as_str().is_empty());
                 Ok(found.map_or(Value::Null, |found| string(found.as_str())))
             })
             .map(nullable)

@@ -1,7 +1,9 @@
 //! Texts as dates and times, by a pattern, as strictly as Java's `DateTimeFormatter`.
 
 use super::time_pattern::{Item, MONTHS};
-use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND, Zone, days, days_of_month};
+use crate::expr::calendar::{
+    self, MICROS_PER_DAY, MICROS_PER_SECOND, Zone, civil, days, days_of_month,
+};
 
 /// A time of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +48,17 @@ impl Fields {
         let year = i32::try_from(self.year.unwrap_or(1970)).ok()?;
         let year = if self.before_christ { 1 - year } else { year };
         let date = match (self.day_of_year, self.month, self.day) {
-            (Some(day), None, None) => {
+            (Some(day), month, of_month) => {
                 let most = 337 + i64::from(days_of_month(year, 2));
                 (1..=most).contains(&day).then_some(())?;
-                days(year, 1, 1)? + i32::try_from(day - 1).ok()?
+                let date = days(year, 1, 1)? + i32::try_from(day - 1).ok()?;
+                // What else the text says must be true of that day.
+                let (_, in_month, on_day) = civil(date);
+                let agrees = month.is_none_or(|month| month == i64::from(in_month))
+                    && of_month.is_none_or(|day| day == i64::from(on_day));
+                agrees.then_some(date)?
             }
-            (_, month, day) => days(
+            (None, month, day) => days(
                 year,
                 u32::try_from(month.unwrap_or(1)).ok()?,
                 u32::try_from(day.unwrap_or(1)).ok()?,

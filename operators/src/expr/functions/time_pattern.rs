@@ -194,7 +194,7 @@ impl Shown {
             'M' | 'L' => i64::from(self.month),
             'd' => i64::from(self.day),
             'D' => i64::from(self.date - days(self.year, 1, 1).unwrap_or(self.date)) + 1,
-            'F' => (i64::from(self.day) - 1) / 7 + 1,
+            'F' => (i64::from(self.day) - 1) % 7 + 1,
             'Q' | 'q' => (i64::from(self.month) - 1) / 3 + 1,
             'H' => hour,
             'k' => (hour + 23) % 24 + 1,
@@ -310,12 +310,15 @@ fn format_zone(letter: char, count: usize, out: &mut String, shown: &Shown) {
                 if offset % 3600 != 0 {
                     let _ = write!(out, ":{:02}", offset.abs() / 60 % 60);
                 }
+                if offset % 60 != 0 {
+                    let _ = write!(out, ":{:02}", offset.abs() % 60);
+                }
             }
         }
         ('O', _, _) | ('Z', 4, _) => {
             out.push_str("GMT");
             if offset != 0 {
-                append_offset(out, offset, 3);
+                append_offset(out, offset, 5);
             }
         }
         ('X', _, _) | ('Z', 5, _) if offset == 0 => out.push('Z'),
@@ -360,7 +363,7 @@ mod tests {
             ("yyyy-MM-dd HH:mm:ss.SSS", "2024-03-05 15:07:09.123"),
             ("d.M.yy h:mm a", "5.3.24 3:07 PM"),
             ("EEE, EEEE, MMM MMMM", "Tue, Tuesday, Mar March"),
-            ("D Q QQQ QQQQ F", "65 1 Q1 1st quarter 1"),
+            ("D Q QQQ QQQQ F", "65 1 Q1 1st quarter 5"),
             ("yyyy-MM-dd'T'HH:mm:ssXXX", "2024-03-05T15:07:09+01:00"),
             (
                 "X x Z ZZZZ O OOOO",
