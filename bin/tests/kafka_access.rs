@@ -87,7 +87,14 @@ fn a_user_with_the_rights_that_it_takes_runs() {
     let (input, output, group) = (scene.input(), scene.output(), scene.group());
     let read = ["--operation", "Read", "--topic", &input, "--group", &group];
     allow("alice", &read);
-    let write = ["--operation", "Write", "--operation", "DescribeConfigs", "--topic", &output];
+    let write = [
+        "--operation",
+        "Write",
+        "--operation",
+        "DescribeConfigs",
+        "--topic",
+        &output,
+    ];
     allow("alice", &write);
     let job = job(&scene, "alice", PASSWORD);
     scene
@@ -124,7 +131,10 @@ fn a_wrong_password_is_said_within_ten_seconds() {
     let check = scene.call(&["check", job.to_str().unwrap(), "--connect"]);
     check.expect(2, &[address, "password"]);
     assert!(began.elapsed() < Duration::from_secs(10), "{check:?}");
-    assert!(!check.err.contains(WRONG) && !check.out.contains(WRONG), "{check:?}");
+    assert!(
+        !check.err.contains(WRONG) && !check.out.contains(WRONG),
+        "{check:?}"
+    );
 
     let mut running = scene.run(&job);
     running.until_said("refuses the login", Duration::from_secs(10));

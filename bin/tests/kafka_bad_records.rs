@@ -19,11 +19,18 @@ fn bad_values() -> Vec<(&'static str, Vec<u8>)> {
     let mut invalid = br#"{"BillNo":"a","CustomerCardNo":""#.to_vec();
     invalid.extend_from_slice(&[0xff, 0xfe, 0x80]);
     invalid.extend_from_slice(br#""}"#);
-    let nested = format!(r#"{{"BillNo":"a","x":{}{}}}"#, "[".repeat(500), "]".repeat(500));
+    let nested = format!(
+        r#"{{"BillNo":"a","x":{}{}}}"#,
+        "[".repeat(500),
+        "]".repeat(500)
+    );
     vec![
         ("not JSON", b"not json".to_vec()),
         ("cut off", br#"{"BillNo":"a","TotalValue":12"#.to_vec()),
-        ("a wrong type", br#"{"BillNo":"a","TotalValue":"many"}"#.to_vec()),
+        (
+            "a wrong type",
+            br#"{"BillNo":"a","TotalValue":"many"}"#.to_vec(),
+        ),
         (
             "a number out of range",
             br#"{"BillNo":"a","CreatedTime":9223372036854775808}"#.to_vec(),
@@ -96,7 +103,10 @@ fn with_skip_every_bad_record_is_counted_and_moves_the_position() {
     assert!(said.err.contains("skip-in/0@1"), "{}", said.err);
     assert!(!said.err.contains("many"), "{}", said.err);
     assert_eq!(scene.positions(), [("skip-in/0".to_owned(), end)]);
-    assert_eq!(scene.topics.committed(&scene.group(), &scene.input()), [end]);
+    assert_eq!(
+        scene.topics.committed(&scene.group(), &scene.input()),
+        [end]
+    );
     expect_good(&scene);
 }
 
@@ -130,8 +140,7 @@ fn with_fail_the_message_holds_the_place_and_the_command_that_steps_over_it() {
     expect_good(&scene);
 }
 
-const DEAD: &str =
-    "CREATE TABLE dead USING kafka OPTIONS (kafka.bootstrap.servers '${KAFKA}', topic '{}', kafka.message.max.bytes '16000000');";
+const DEAD: &str = "CREATE TABLE dead USING kafka OPTIONS (kafka.bootstrap.servers '${KAFKA}', topic '{}', kafka.message.max.bytes '16000000');";
 
 #[test]
 fn with_dead_letter_the_record_stands_there_as_it_was_with_where_and_why() {
@@ -163,7 +172,10 @@ fn with_dead_letter_the_record_stands_there_as_it_was_with_where_and_why() {
         );
         assert_eq!(header("thalweg-error-class"), "decode", "{what}");
         assert!(!header("thalweg-error").is_empty(), "{what}");
-        assert!(header("thalweg-timestamp").parse::<i64>().unwrap() > 0, "{what}");
+        assert!(
+            header("thalweg-timestamp").parse::<i64>().unwrap() > 0,
+            "{what}"
+        );
     }
 }
 
@@ -193,7 +205,10 @@ fn an_output_that_the_topic_finds_too_large_goes_the_way_of_on_error() {
         let mut running = scene.run(&job);
         if policy == "fail" {
             let said = running.end(PATIENCE);
-            said.expect(1, &[&format!("{name}-in/0@2"), "max.message.bytes", "--skip"]);
+            said.expect(
+                1,
+                &[&format!("{name}-in/0@2"), "max.message.bytes", "--skip"],
+            );
             let folder = scene.folder();
             let place = format!("{name}-in/0@2");
             let folder = folder.to_str().unwrap();
@@ -241,7 +256,10 @@ fn a_record_of_ten_megabytes_is_a_record_like_any_other() {
 #[test]
 fn permissive_gives_null_and_drop_malformed_drops() {
     for (mode, expected) in [
-        ("PERMISSIVE", vec![r#"{"BillNo":"a"}"#, r#"{"BillNo":"b","TotalValue":2.0}"#]),
+        (
+            "PERMISSIVE",
+            vec![r#"{"BillNo":"a"}"#, r#"{"BillNo":"b","TotalValue":2.0}"#],
+        ),
         ("DROPMALFORMED", vec![r#"{"BillNo":"b","TotalValue":2.0}"#]),
     ] {
         let scene = scene(&format!("mode-{mode}"), &[]);

@@ -54,7 +54,11 @@ fn expect_refused(scene: &Scene, job: &Path, texts: &[&str]) {
     let before = files(&scene.checkpoints());
     let said = scene.run(job).end(PATIENCE);
     said.expect(2, texts);
-    assert_eq!(files(&scene.checkpoints()), before, "something was overwritten");
+    assert_eq!(
+        files(&scene.checkpoints()),
+        before,
+        "something was overwritten"
+    );
     assert_eq!(scene.topics.count(&scene.output()), 100);
 }
 
@@ -84,7 +88,13 @@ fn a_newest_checkpoint_that_is_damaged_is_refused_and_a_rollback_helps() {
         let folder = scene.folder();
         let back = (epoch - 1).to_string();
         scene
-            .call(&["checkpoint", "rollback", folder.to_str().unwrap(), &back, "--yes"])
+            .call(&[
+                "checkpoint",
+                "rollback",
+                folder.to_str().unwrap(),
+                &back,
+                "--yes",
+            ])
             .expect(0, &[]);
         scene.topics.send(&scene.input(), &invoices(100..200));
         let running = scene.run(&job);
@@ -118,7 +128,12 @@ fn the_checkpoints_of_another_job_are_refused() {
     expect_refused(
         &scene,
         &theirs,
-        &[folder.to_str().unwrap(), "`other`", "`theirs`", "checkpointLocation"],
+        &[
+            folder.to_str().unwrap(),
+            "`other`",
+            "`theirs`",
+            "checkpointLocation",
+        ],
     );
 }
 
@@ -232,8 +247,15 @@ fn a_disk_that_is_full_from_the_start_is_named() {
     scene.topics.send(&scene.input(), &invoices(0..10));
     let mut running = scene.run(&job);
     let line = running.until_said("No space left", PATIENCE);
-    assert!(line.contains(scene.checkpoints().to_str().unwrap()), "{line}");
-    assert_eq!(scene.topics.count(&scene.output()), 0, "nothing is read before epoch 0");
+    assert!(
+        line.contains(scene.checkpoints().to_str().unwrap()),
+        "{line}"
+    );
+    assert_eq!(
+        scene.topics.count(&scene.output()),
+        0,
+        "nothing is read before epoch 0"
+    );
     std::fs::remove_file(full).unwrap();
     drop(running);
     let running = scene.run(&job);
@@ -265,7 +287,11 @@ fn a_lost_volume_is_noticed_by_the_witness_in_the_group() {
 fn a_folder_put_back_from_an_old_copy_is_noticed_too() {
     let (scene, job) = stopped("oldcopy");
     let copy = scene.dir().join("copy");
-    let copied = Command::new("cp").arg("-a").arg(scene.checkpoints()).arg(&copy).status();
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(scene.checkpoints())
+        .arg(&copy)
+        .status();
     assert!(copied.unwrap().success());
     scene.topics.send(&scene.input(), &invoices(100..200));
     let running = scene.run(&job);
@@ -322,7 +348,7 @@ fn a_job_whose_input_topic_changes_is_refused_with_the_reason() {
     let (scene, _) = stopped("moved");
     scene.topics.make("moved-elsewhere", 1, &[]);
     let job = Loyalty::default()
-        .from_topic("moved-elsewhere")
+        .subscribed_to("moved-elsewhere")
         .write(&scene);
     expect_refused(
         &scene,
@@ -357,7 +383,14 @@ fn set_to_an_offset_goes_back_and_forward() {
     let folder = scene.folder();
     let folder = folder.to_str().unwrap();
     scene
-        .call(&["checkpoint", "set", folder, "--to-offset", "rewound-in/0=40", "--yes"])
+        .call(&[
+            "checkpoint",
+            "set",
+            folder,
+            "--to-offset",
+            "rewound-in/0=40",
+            "--yes",
+        ])
         .expect(0, &["60"]);
     let running = scene.run(&job);
     scene.until_out(160, PATIENCE);

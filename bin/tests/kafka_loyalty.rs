@@ -188,6 +188,101 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_committed_is_repeated() {
 }
 
 #[test]
+fn killed_at_any_moment_no_dead_letter_is_lost_either() {
+    let scene = Scene::with_topics("deadkill", broker(), 4);
+    scene.topics.make("deadkill-letters", 2, &[]);
+    let job = Loyalty::default()
+        .with_tables(
+            "CREATE TABLE dead USING kafka OPTIONS (kafka.bootstrap.servers '${KAFKA}', topic 'deadkill-letters');",
+        )
+        .set("onError = 'deadLetter'")
+        .set("deadLetterTable = 'dead'")
+        // Every invoice of some shops fails.
+        .selecting("BillNo, CAST(IF(StoreID LIKE 'STR1%', StoreID, '0') AS INT) AS shop")
+        .write(&scene);
+    let mut chance = Chance::new();
+    let load = Load::start(&scene.topics, &scene.input(), 500);
+    let mut held = 0;
+    for _ in 0..3 {
+        let running = scene.run(&job);
+        scene.until_out(held + 1, PATIENCE);
+        std::thread::sleep(Duration::from_millis((chance.next() * 700.0) as u64));
+        running.kill();
+        held = scene.topics.count(&scene.output());
+    }
+    let running = scene.run(&job);
+    scene.until_out(held + 1, PATIENCE);
+    let sent = load.stop();
+    let mut account = Account::default();
+    until("every record is out or a dead letter", PATIENCE, || {
+        account = Account::of(&scene);
+        for letter in scene.topics.read("deadkill-letters") {
+            *account.seen.entry(letter.key()).or_default() += 1;
+        }
+        account.missing(sent).is_empty()
+    });
+    running.finish();
+    account.expect_all(sent);
+    let letters = scene.topics.read("deadkill-letters");
+    assert!(
+        letters.iter().all(|letter| {
+            letter.header("thalweg-error-class").as_deref() == Some("expression")
+        })
+    );
+    assert!(
+        letters.len() as u64 > sent / 20,
+        "{} letters",
+        letters.len()
+    );
+}
+
+#[test]
+fn a_process_that_hangs_for_a_while_goes_on() {
+    let scene = Scene::with_topics("hanging", broker(), 4);
+    let job = Loyalty::default().write(&scene);
+    let mut running = scene.run(&job);
+    running.until_ready();
+    let load = Load::start(&scene.topics, &scene.input(), 500);
+    scene.until_out(200, PATIENCE);
+    running.pause();
+    std::thread::sleep(Duration::from_secs(2));
+    running.resume();
+    let held = scene.topics.count(&scene.output());
+    scene.until_out(held + 200, PATIENCE);
+    let sent = load.stop();
+    scene.until_out(i64::try_from(sent).unwrap(), PATIENCE);
+    assert!(
+        running.metric("thalweg_restarts_total") < 1.0,
+        "{}",
+        running.said()
+    );
+    running.finish();
+    Account::of(&scene).expect_exactly(sent);
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_loses_nothing() {
+    let scene = Scene::with_topics("impatient", broker(), 4);
+    let job = Loyalty::default()
+        .set("checkpointInterval = '1 hour'")
+        .write(&scene);
+    let load = Load::start(&scene.topics, &scene.input(), 500);
+    let running = scene.run(&job);
+    scene.until_out(100, PATIENCE);
+    running.terminate();
+    running.terminate();
+    let said = running.end(Duration::from_secs(10));
+    assert!(said.code == 0 || said.code == 1, "{said:?}");
+    let running = scene.run(&job);
+    let sent = load.stop();
+    until("all records are out", PATIENCE, || {
+        Account::of(&scene).missing(sent).is_empty()
+    });
+    running.finish();
+    Account::of(&scene).expect_all(sent);
+}
+
+#[test]
 fn killed_before_the_first_epoch_with_latest_nothing_sent_in_between_is_lost() {
     let scene = Scene::with_topics("latest", broker(), 4);
     scene.topics.send(&scene.input(), &[Rec::new("old", "{}")]);

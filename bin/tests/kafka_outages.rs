@@ -165,6 +165,28 @@ fn an_address_that_nobody_has_is_named_within_ten_seconds() {
 }
 
 #[test]
+fn broker_and_process_killed_together_lose_nothing() {
+    let (broker, _turn) = broker();
+    let scene = Scene::with_topics("both", broker, 4);
+    let job = Loyalty::default().write(&scene);
+    let load = Load::start(&scene.topics, &scene.input(), 500);
+    let running = scene.run(&job);
+    scene.until_out(500, PATIENCE);
+    broker.kill();
+    running.kill();
+    let mut running = scene.run(&job);
+    running.until_said(broker.bootstrap(), Duration::from_secs(10));
+    broker.up();
+    running.until_ready();
+    let sent = load.stop();
+    until("all records are out", PATIENCE, || {
+        Account::of(&scene).missing(sent).is_empty()
+    });
+    running.finish();
+    Account::of(&scene).expect_all(sent);
+}
+
+#[test]
 fn a_broker_that_hangs_is_waited_for() {
     let (broker, _turn) = broker();
     let scene = Scene::with_topics("hang", broker, 4);

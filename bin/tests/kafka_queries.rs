@@ -40,8 +40,12 @@ fn a_query_that_fails_leaves_the_others_alone_and_ready_names_it() {
     let mut running = scene.run(&job);
     running.until_ready();
     let good = Rec::new("1", r#"{"id":1}"#);
-    scene.topics.send("several-orders", &[good.clone(), Rec::new("2", "broken")]);
-    until("/ready says no", PATIENCE, || running.get("/ready").0 == 503);
+    scene
+        .topics
+        .send("several-orders", &[good.clone(), Rec::new("2", "broken")]);
+    until("/ready says no", PATIENCE, || {
+        running.get("/ready").0 == 503
+    });
     let (_, body) = running.get("/ready");
     let told: serde_json::Value = serde_json::from_str(&body).unwrap();
     for query in told["queries"].as_array().unwrap() {
@@ -49,7 +53,10 @@ fn a_query_that_fails_leaves_the_others_alone_and_ready_names_it() {
             "audit" => {
                 assert_eq!(query["ready"], false);
                 assert!(
-                    query["why"].as_str().unwrap().contains("several-orders/0@1"),
+                    query["why"]
+                        .as_str()
+                        .unwrap()
+                        .contains("several-orders/0@1"),
                     "{body}"
                 );
             }
@@ -67,7 +74,14 @@ fn a_query_that_fails_leaves_the_others_alone_and_ready_names_it() {
     // Each goes on from where it stood: the failed one over its record, the other behind its last row.
     let folder = scene.checkpoints().join("audit");
     scene
-        .call(&["checkpoint", "set", folder.to_str().unwrap(), "--skip", "several-orders/0@1", "--yes"])
+        .call(&[
+            "checkpoint",
+            "set",
+            folder.to_str().unwrap(),
+            "--skip",
+            "several-orders/0@1",
+            "--yes",
+        ])
         .expect(0, &[]);
     scene.topics.send("several-orders", &[good]);
     scene.topics.send(&scene.input(), &invoices(100..200));
@@ -89,7 +103,9 @@ fn with_fail_together_the_first_failure_ends_all() {
     running.until_ready();
     scene.topics.send(&scene.input(), &invoices(0..10));
     scene.until_out(10, PATIENCE);
-    scene.topics.send("together-orders", &[Rec::new("2", "broken")]);
+    scene
+        .topics
+        .send("together-orders", &[Rec::new("2", "broken")]);
     let said = running.end(PATIENCE);
     said.expect(1, &["together-orders/0@0"]);
     // The other one was ended cleanly.
@@ -133,7 +149,9 @@ fn metrics_are_few_well_formed_and_move() {
     until("the position of each partition is shown", PATIENCE, || {
         (value("thalweg_partition_position") - 1_001.0).abs() < 0.1
     });
-    until("nothing lags", PATIENCE, || value("thalweg_partition_lag_records").abs() < 0.1);
+    until("nothing lags", PATIENCE, || {
+        value("thalweg_partition_lag_records").abs() < 0.1
+    });
 
     let (status, text) = running.get("/metrics");
     assert_eq!(status, 200);
@@ -170,7 +188,10 @@ fn lint(text: &str) {
         .unwrap();
     let output = promtool.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+    assert!(
+        output.stdout.is_empty() && output.stderr.is_empty(),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -183,7 +204,9 @@ fn without_partition_metrics_no_series_names_a_partition() {
     running.until_ready();
     scene.topics.send(&scene.input(), &invoices(0..10));
     scene.until_out(10, PATIENCE);
-    until("counted", PATIENCE, || running.metric("thalweg_records_in_total") >= 10.0);
+    until("counted", PATIENCE, || {
+        running.metric("thalweg_records_in_total") >= 10.0
+    });
     let (_, text) = running.get("/metrics");
     assert!(!text.contains("coarse-in"), "{text}");
     running.finish();

@@ -19,8 +19,8 @@ fn broker() -> &'static Broker {
 fn a_missing_topic_is_named_and_never_made() {
     let scene = Scene::with_topics("missing", broker(), 1);
     for job in [
-        Loyalty::default().from_topic("missing-nowhere"),
-        Loyalty::default().to_topic("missing-nowhere"),
+        Loyalty::default().subscribed_to("missing-nowhere"),
+        Loyalty::default().published_to("missing-nowhere"),
         Loyalty::default()
             .with_tables(
                 "CREATE TABLE dead USING kafka OPTIONS (kafka.bootstrap.servers '${KAFKA}', topic 'missing-nowhere');",
@@ -160,4 +160,25 @@ fn a_topic_that_is_made_after_a_pattern_is_read() {
     scene.until_out(2, Duration::from_secs(10));
     running.finish();
     Account::of(&scene).expect_exactly(2);
+}
+
+#[test]
+fn a_topic_that_is_deleted_under_way_ends_the_query_and_is_named() {
+    for (name, which) in [("delin", "in"), ("delout", "out")] {
+        let scene = Scene::with_topics(name, broker(), 1);
+        let job = Loyalty::default().write(&scene);
+        let mut running = scene.run(&job);
+        running.until_ready();
+        scene.topics.send(&scene.input(), &invoices(0..10));
+        scene.until_out(10, PATIENCE);
+        let topic = format!("{name}-{which}");
+        scene.topics.delete(&topic);
+        if which == "out" {
+            // Nobody can know before something is to be written.
+            scene.topics.send(&scene.input(), &invoices(10..20));
+        }
+        let said = running.end(Duration::from_secs(60));
+        said.expect(1, &[&topic]);
+        assert!(!scene.topics.names().contains(&topic), "it was made again");
+    }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::{PATIENCE, until};
+use super::PATIENCE;
 
 /// The command, not yet started.
 pub fn thalweg(arguments: &[&str]) -> Command {
@@ -173,6 +173,16 @@ impl Running {
         self.signal(libc::SIGTERM);
     }
 
+    /// Sends SIGSTOP: it hangs.
+    pub fn pause(&self) {
+        self.signal(libc::SIGSTOP);
+    }
+
+    /// Sends SIGCONT.
+    pub fn resume(&self) {
+        self.signal(libc::SIGCONT);
+    }
+
     fn signal(&self, signal: i32) {
         let pid = i32::try_from(self.child.id()).unwrap();
         // SAFETY: a signal to a child that is not yet waited for, so its id is still its own.
@@ -239,11 +249,4 @@ impl Drop for Running {
             eprintln!("the command had said:\n{}", self.said());
         }
     }
-}
-
-/// Waits until the process has said the text; a shorthand for stories that go on.
-#[track_caller]
-pub fn heard(running: &mut Running, text: &str) {
-    let within = PATIENCE;
-    until(text, within, || running.said().contains(text));
 }

@@ -76,12 +76,12 @@ impl Loyalty {
         self
     }
 
-    pub fn from_topic(mut self, topic: &str) -> Self {
+    pub fn subscribed_to(mut self, topic: &str) -> Self {
         self.subscribe = Some(topic.to_owned());
         self
     }
 
-    pub fn to_topic(mut self, topic: &str) -> Self {
+    pub fn published_to(mut self, topic: &str) -> Self {
         self.topic = Some(topic.to_owned());
         self
     }

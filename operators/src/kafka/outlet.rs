@@ -18,7 +18,7 @@ use thalweg_engine::source::Health;
 
 use super::client::{Client, Event, Queue, Role, code_of};
 use super::codes::Code;
-use super::delivery_errors::failure;
+use super::delivery_errors::{failure, fatal};
 use super::layout::Staged;
 use super::options::Connection;
 use super::questions::metadata;
@@ -392,7 +392,11 @@ impl Shared {
 
     fn fail_at(&self, window: &Window, code: Code) -> Failure {
         let (topic, partition) = window.place();
-        let failure = failure(code, topic, partition);
+        let client = self.client.lock().clone();
+        let failure = match client.and_then(|client| client.fatal()) {
+            Some((code, reason)) => fatal(code, &reason, topic),
+            None => failure(code, topic, partition),
+        };
         self.fail(failure.clone());
         failure
     }
@@ -524,10 +528,8 @@ impl Shared {
                     .client()
                     .fatal()
                     .unwrap_or_else(|| (code, text.to_owned()));
-                self.fail(Failure::restart(format!(
-                    "the Kafka producer has failed for good: {reason} [{}]",
-                    code.name()
-                )));
+                let topics: Vec<String> = self.targets.read().keys().cloned().collect();
+                self.fail(fatal(code, &reason, &topics.join(", ")));
             }
             Code::ALL_BROKERS_DOWN => {
                 *self.health.lock() = self.down();

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -28,7 +28,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A running broker; stopped when the test process ends.
 pub(crate) struct Broker {
-    dir: tempfile::TempDir,
+    dir: PathBuf,
     pub(crate) address: String,
 }
 
@@ -45,6 +45,19 @@ fn script() -> PathBuf {
     )
 }
 
+/// The folders of all brokers.
+static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+extern "C" fn remove_folders() {
+    let Ok(folders) = FOLDERS.lock() else {
+        return;
+    };
+    for folder in folders.iter() {
+        let _ = Command::new(script()).arg("kill").arg(folder).output();
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
 static SHARED: LazyLock<Broker> = LazyLock::new(Broker::start);
 
 /// The broker of all tests that leave it running.
@@ -59,6 +72,14 @@ impl Broker {
 
     /// A broker with more options of the script.
     pub(crate) fn start_with(dir: tempfile::TempDir, options: &[&str]) -> Self {
+        let dir = dir.keep();
+        FOLDERS.lock().unwrap().push(dir.clone());
+        // The broker of all tests is never dropped.
+        static AT_EXIT: Once = Once::new();
+        // SAFETY: the handler is a plain function.
+        AT_EXIT.call_once(|| unsafe {
+            libc::atexit(remove_folders);
+        });
         let mut broker = Self {
             dir,
             address: String::new(),
@@ -87,7 +108,7 @@ impl Broker {
     fn call(&self, before: &[&str], after: &[&str]) -> String {
         let output = Command::new(script())
             .args(before)
-            .arg(self.dir.path())
+            .arg(&self.dir)
             .args(after)
             .env("BROKER_HEAP", "256m")
             .output()
@@ -284,10 +305,7 @@ impl Seen {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        let _ = Command::new(script())
-            .arg("stop")
-            .arg(self.dir.path())
-            .output();
+        let _ = Command::new(script()).arg("stop").arg(&self.dir).output();
     }
 }
 
