@@ -64,7 +64,8 @@ fn expect_refused(scene: &Scene, job: &Path, texts: &[&str]) {
 
 #[test]
 fn a_newest_checkpoint_that_is_damaged_is_refused_and_a_rollback_helps() {
-    let damages: [(&str, fn(&Path)); 3] = [
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 3] = [
         ("truncated", |file| {
             let bytes = std::fs::read(file).unwrap();
             std::fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
