@@ -244,3 +244,25 @@ fn the_deepest_expression_that_is_taken_can_be_computed() {
     let error = load(&text, &Overrides::default(), &|_| None).err().unwrap();
     assert!(error.message.contains("nested too deeply"));
 }
+
+#[test]
+fn a_table_named_twice_is_read_once_and_its_rows_go_both_ways() {
+    let query = query(
+        "SELECT id, 'cheap' AS why FROM a WHERE price < 5 UNION ALL SELECT id, name FROM a WHERE name = 'x'",
+    );
+    assert_eq!(query.inputs().count(), 1);
+    let records = [
+        r#"{"id":1,"name":"x","price":1}"#,
+        r#"{"id":2,"price":9}"#,
+        r#"{"id":3,"name":"x","price":7}"#,
+    ];
+    let out = send(&query, "a", &records).unwrap();
+    assert_eq!(
+        json(&query, &out),
+        [
+            r#"{"id":1,"why":"cheap"}"#,
+            r#"{"id":1,"why":"x"}"#,
+            r#"{"id":3,"why":"x"}"#
+        ]
+    );
+}

@@ -107,12 +107,12 @@ impl Outlet {
         delivery_timeout: Duration,
     ) -> Result<Self, Failure> {
         let scout = Scout::connect(connection, "thalweg")?;
-        let wished = number(connection.property("message.max.bytes")).unwrap_or(CLIENT_MAX);
+        let wished = number(connection.property("message.max.bytes"));
         let found = topic.map(|name| ask(&scout, name)).transpose()?;
-        let client_max = found
-            .as_ref()
-            .and_then(|found| found.max)
-            .map_or(wished, |max| wished.min(max));
+        // What the topic takes, unless the user wishes for less.
+        let allowed = found.as_ref().and_then(|found| found.max);
+        let client_max = wished.into_iter().chain(allowed).min();
+        let client_max = client_max.unwrap_or(CLIENT_MAX);
         let client = Client::new(Role::Producer, configuration(connection, client_max)?)?;
         let shared = Arc::new(Shared {
             servers: connection.servers.clone(),

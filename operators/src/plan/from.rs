@@ -196,7 +196,6 @@ impl Lowering<'_> {
             input: declared.clone(),
             columns: schema.fields.iter().cloned().enumerate().collect(),
             metadata: (schema.fields.len()..).zip(metadata).collect(),
-            at,
         };
         let relation = Relation { node, columns };
         match &declared.watermark {

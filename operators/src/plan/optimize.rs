@@ -5,10 +5,11 @@ use thalweg_engine::row::Value;
 use crate::expr::typed::{Kind, Op, Typed};
 use crate::plan::node::{Item, Node};
 use crate::plan::prune::{exactly, prune};
+use crate::plan::share::share;
 
 /// The same rows with fewer and earlier steps. The root's columns stay as they are.
 pub(crate) fn optimize(node: Node) -> Node {
-    let node = simplify(node);
+    let node = share(simplify(node));
     let all: Vec<usize> = (0..node.width()).collect();
     let pruned = exactly(prune(node, &all), &all);
     tidy(pruned)
@@ -18,7 +19,7 @@ pub(crate) fn optimize(node: Node) -> Node {
 
 fn simplify(node: Node) -> Node {
     match node {
-        Node::Source { .. } => node,
+        Node::Source { .. } | Node::Fork { .. } | Node::Hole { .. } => node,
         Node::Filter { below, conditions } => filter(simplify(*below), conditions),
         Node::Project { below, items } => project(simplify(*below), items),
         Node::Explode {
@@ -237,7 +238,11 @@ fn tidy(node: Node) -> Node {
                     .all(|(i, item)| item.column() == Some(i));
             if idle { below } else { project(below, items) }
         }
-        Node::Source { .. } => node,
+        Node::Source { .. } | Node::Hole { .. } => node,
+        Node::Fork { below, branches } => Node::Fork {
+            below: Box::new(tidy(*below)),
+            branches: branches.into_iter().map(tidy).collect(),
+        },
         Node::Filter { below, conditions } => Node::Filter {
             below: Box::new(tidy(*below)),
             conditions,

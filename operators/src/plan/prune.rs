@@ -45,7 +45,6 @@ pub(super) fn prune(node: Node, needed: &[usize]) -> Pruned {
             input,
             columns,
             metadata,
-            at,
         } => {
             let width = columns.len();
             let all = width + metadata.len();
@@ -53,7 +52,6 @@ pub(super) fn prune(node: Node, needed: &[usize]) -> Pruned {
                 input,
                 columns: keep(columns, 0, needed),
                 metadata: keep(metadata, width, needed),
-                at,
             };
             Pruned {
                 node,
@@ -84,6 +82,17 @@ pub(super) fn prune(node: Node, needed: &[usize]) -> Pruned {
         } => prune_event_time(*below, time, column, delay, needed),
         Node::Explode { .. } => prune_explode(node, needed),
         Node::Project { below, items } => prune_project(*below, items, needed),
+        Node::Hole { fields, wanted } => {
+            let wanted = wanted.unwrap_or_else(|| needed.to_vec());
+            Pruned {
+                places: in_order(&wanted, fields.len()),
+                node: Node::Hole {
+                    fields: keep(fields, 0, &wanted),
+                    wanted: Some(wanted),
+                },
+            }
+        }
+        Node::Fork { below, branches } => prune_fork(*below, branches, needed),
         Node::Union { below } => {
             let width = below.first().map_or(0, Node::width);
             let below = below
@@ -95,6 +104,46 @@ pub(super) fn prune(node: Node, needed: &[usize]) -> Pruned {
                 places: in_order(needed, width),
             }
         }
+    }
+}
+
+/// All branches get the same row: every column that one of them needs.
+fn prune_fork(below: Node, branches: Vec<Node>, needed: &[usize]) -> Pruned {
+    let width = branches.first().map_or(0, Node::width);
+    let mut wanted: Vec<usize> = branches
+        .iter()
+        .flat_map(|branch| {
+            let mut alone = prune(branch.clone(), needed).node;
+            hole(&mut alone).and_then(Option::take).unwrap_or_default()
+        })
+        .collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let branches = branches
+        .into_iter()
+        .map(|mut branch| {
+            if let Some(hole) = hole(&mut branch) {
+                *hole = Some(wanted.clone());
+            }
+            exactly(prune(branch, needed), needed)
+        })
+        .collect();
+    let below = Box::new(exactly(prune(below, &wanted), &wanted));
+    Pruned {
+        node: Node::Fork { below, branches },
+        places: in_order(needed, width),
+    }
+}
+
+/// The hole of a branch: what its row is asked to hold.
+fn hole(branch: &mut Node) -> Option<&mut Option<Vec<usize>>> {
+    match branch {
+        Node::Hole { wanted, .. } => Some(wanted),
+        Node::Filter { below, .. }
+        | Node::Project { below, .. }
+        | Node::Explode { below, .. }
+        | Node::EventTime { below, .. } => hole(below),
+        Node::Source { .. } | Node::Union { .. } | Node::Fork { .. } => None,
     }
 }
 

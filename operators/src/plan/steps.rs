@@ -5,46 +5,46 @@ use thalweg_engine::flow::pipeline::Target;
 use thalweg_engine::schema::{Field, Schema};
 
 use crate::expr::typed::{Kind, Typed};
-use crate::job_error::{JobError, Location};
 use crate::plan::node::{Item, Node};
 use crate::plan::{Explosion, Input, Projection, Step, StepKind, Time};
 
 /// The steps of a tree, in an order in which rows only go forward.
-///
-/// # Errors
-/// When one table is read twice.
-pub(crate) fn steps(root: Node) -> Result<Vec<Step>, JobError> {
+pub(crate) fn steps(root: Node) -> Vec<Step> {
     let mut steps = Vec::new();
-    let ends = place(root, &mut steps)?;
+    let ends = place(root, &mut steps);
     for end in ends {
         steps[end].to = Target::Writer;
     }
-    Ok(steps)
+    steps
 }
 
 /// Places a node behind everything that feeds it; gives the steps whose rows are its own.
-fn place(node: Node, steps: &mut Vec<Step>) -> Result<Vec<usize>, JobError> {
+fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
     let schema = Schema::new(node.fields());
     let (below, word, kind) = match node {
         Node::Union { below } => {
             let mut ends = Vec::new();
             for node in below {
-                ends.extend(place(node, steps)?);
+                ends.extend(place(node, steps));
             }
-            return Ok(ends);
+            return ends;
+        }
+        Node::Hole { .. } => return Vec::new(),
+        Node::Fork { below, branches } => {
+            let branches = branches.into_iter().map(branch).collect();
+            (below, "fork", StepKind::Fork(branches))
         }
         Node::Source {
             input,
             columns,
             metadata,
-            at,
         } => {
             let used = columns.iter().chain(&metadata);
             let input = Input {
                 declared: input,
                 wanted: used.map(|(place, _)| *place).collect(),
             };
-            return source(input, schema, at, steps);
+            return source(input, schema, steps);
         }
         Node::Filter {
             below,
@@ -91,7 +91,7 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Result<Vec<usize>, JobError> {
             (below, "watermark", StepKind::EventTime(time))
         }
     };
-    let ends = place(*below, steps)?;
+    let ends = place(*below, steps);
     let step = steps.len();
     for end in ends {
         steps[end].to = Target::Step { step, input: 0 };
@@ -102,30 +102,24 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Result<Vec<usize>, JobError> {
         schema,
         to: Target::Writer,
     });
-    Ok(vec![step])
+    vec![step]
 }
 
-fn source(
-    input: Input,
-    schema: Schema,
-    at: Location,
-    steps: &mut Vec<Step>,
-) -> Result<Vec<usize>, JobError> {
-    let name = SmolStr::new(&input.table().name);
-    if steps
-        .iter()
-        .any(|step| step.name == name && matches!(step.kind, StepKind::Source(_)))
-    {
-        return Err(JobError::new(at, format!("table `{name}` is read twice in one query"))
-            .help("read it once, with CASE or explode(array(...)) for what differs, or write two INSERTs"));
-    }
+/// The steps of a branch, in order.
+fn branch(node: Node) -> Vec<Step> {
+    let mut steps = Vec::new();
+    place(node, &mut steps);
+    steps
+}
+
+fn source(input: Input, schema: Schema, steps: &mut Vec<Step>) -> Vec<usize> {
     steps.push(Step {
-        name,
+        name: SmolStr::new(&input.table().name),
         kind: StepKind::Source(input),
         schema,
         to: Target::Writer,
     });
-    Ok(vec![steps.len() - 1])
+    vec![steps.len() - 1]
 }
 
 fn projection(below: &Node, mut items: Vec<Item>) -> Projection {

@@ -257,7 +257,7 @@ impl Reader<'_> {
                 error
             }
         })?;
-        let steps = steps(optimize(node))?;
+        let steps = steps(optimize(node));
         let inputs: Vec<&Declared> = steps
             .iter()
             .filter_map(|step| match &step.kind {

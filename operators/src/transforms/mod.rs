@@ -3,6 +3,7 @@
 mod event_time;
 mod explode;
 mod filter;
+mod fork;
 mod project;
 #[cfg(test)]
 pub(crate) mod stage;
@@ -10,4 +11,5 @@ pub(crate) mod stage;
 pub use event_time::EventTime;
 pub use explode::{Explode, Generator};
 pub use filter::Filter;
+pub use fork::Fork;
 pub use project::{Cell, Project};

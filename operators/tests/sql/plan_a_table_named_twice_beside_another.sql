@@ -3,4 +3,6 @@ CREATE TABLE invoices (
   Address STRUCT<city: STRING, zip: STRING>, Tags MAP<STRING, STRING>, CreatedTime BIGINT
 ) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices', format 'json');
 CREATE TABLE out USING noop;
-SELECT BillNo FROM invoices UNION ALL SELECT StoreID FROM invoices;
+CREATE TABLE raw USING kafka OPTIONS (kafka.bootstrap.servers 'b:1', subscribe 'raw');
+CREATE VIEW both AS SELECT BillNo AS id FROM invoices UNION ALL SELECT topic FROM raw;
+INSERT INTO out SELECT upper(id) AS id FROM both UNION ALL SELECT StoreID FROM invoices;
