@@ -1,4 +1,6 @@
 //! The loyalty job on a real broker: rows are exact, a clean stop repeats nothing, a crash loses nothing.
+//!
+//! The long form: THALWEG_KILLS=100. A failing run is repeated with the THALWEG_SEED that it has printed.
 
 #![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
 
@@ -127,18 +129,18 @@ impl Chance {
 #[test]
 fn killed_at_any_moment_nothing_is_lost_and_nothing_committed_is_repeated() {
     const RATE: u32 = 500;
-    const KILLS: u32 = 5;
     // One interval of 200 ms, one epoch's duration, and what a busy machine adds to both.
     const REPEATED_MAX: u64 = 500;
     let scene = Scene::with_topics("killed", broker(), 4);
     let job = Loyalty::default()
         .selecting("BillNo, _metadata.partition AS p, _metadata.offset AS o")
         .write(&scene);
+    let kills: u32 = std::env::var("THALWEG_KILLS").map_or(5, |kills| kills.parse().unwrap());
     let mut chance = Chance::new();
     let load = Load::start(&scene.topics, &scene.input(), RATE);
     let mut survived: Vec<BTreeMap<String, i64>> = Vec::new();
     let mut held = 0;
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let running = scene.run(&job);
         if kill % 2 == 0 {
             // Half of the runs are killed while they work, the others maybe while they start.
@@ -164,8 +166,8 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_committed_is_repeated() {
 
     let repeated = account.repeated();
     assert!(
-        repeated <= u64::from(KILLS) * REPEATED_MAX,
-        "{repeated} repeated after {KILLS} kills"
+        repeated <= u64::from(kills) * REPEATED_MAX,
+        "{repeated} repeated after {kills} kills"
     );
     // What came twice stood behind the newest checkpoint of one of the kills.
     let mut times: BTreeMap<(i64, i64), u64> = BTreeMap::new();
