@@ -578,3 +578,28 @@ fn a_topic_that_is_made_again_under_a_reader_makes_a_new_run() {
     });
     assert_eq!(failure.unwrap().remedy, Remedy::Restart);
 }
+
+#[test]
+fn a_partition_that_is_left_and_opened_at_once_is_read() {
+    let topic = shared().topic(1, &[]);
+    put_numbers(shared(), &topic, 0, 0, 5);
+    let name = format!("{topic}/0");
+    let source = open_source(
+        shared(),
+        "left",
+        &[("subscribe", &topic), ("startingOffsets", "earliest")],
+    );
+    source.resolve(None).unwrap();
+    wait(async {
+        // Opened and left before the client has heard of it, left twice, and opened while the former is still there.
+        for _ in 0..50 {
+            drop(read(&source, &name, 0, None));
+            drop(read(&source, &name, 5, Some(5)));
+            let former = read(&source, &name, 0, None);
+            let mut stream = read(&source, &name, 2, None);
+            drop(former);
+            let record = next_record(&mut stream).await;
+            assert_eq!(record.meta.position, Position::Number(2));
+        }
+    });
+}
