@@ -1,5 +1,6 @@
 -- The loyalty job between topics that the load test chooses.
 SET jobName = 'loyalty';
+SET checkpointLocation = './checkpoints';
 
 CREATE TABLE invoices (
   BillNo STRING, CreatedTime BIGINT, StoreID STRING, PaymentMode STRING, CustomerCardNo STRING, TotalValue DOUBLE

@@ -21,7 +21,7 @@ SELECT
     ELSE 'gift cards'
   END AS merchant,
   -- Small amounts are common, large ones rare.
-  round(3 * exp(draw(value, 'amount', 1000) / 1000.0 * 6), 2) AS amount,
+  round(3 * exp(draw(value, 'amount', 1000) / 1000D * 6), 2) AS amount,
   element_at(array('DE', 'DE', 'DE', 'DE', 'FR', 'NL', 'US', 'BR'), CAST(draw(value, 'country', 8) + 1 AS INT)) AS country,
   CAST(draw(value, 'hour', 24) AS INT) AS hour
 FROM ticks;
@@ -33,4 +33,4 @@ SELECT
 FROM transactions;
 
 SET queryName = 'suspicious';
-SELECT ts, card, amount, merchant, country, hour, score FROM scored WHERE score >= 75;
+SELECT ts, card, amount, merchant, country, hour, score FROM scored WHERE score >= 80;

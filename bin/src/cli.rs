@@ -25,7 +25,7 @@ option, command line, checkpoint).";
 
 /// A continuous-processing, low-latency stream engine: SQL jobs over Kafka, one actor per partition, nothing lost.
 #[derive(Debug, Parser)]
-#[command(name = "thalweg", version, propagate_version = false, after_help = EXAMPLES, max_term_width = 110)]
+#[command(name = "thalweg", version, propagate_version = false, after_help = EXAMPLES)]
 #[command(
     disable_help_subcommand = true,
     subcommand_required = true,
@@ -40,8 +40,9 @@ pub(crate) struct Cli {
 
 /// How the process speaks of itself on stderr.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Logging")]
 pub(crate) struct Telemetry {
-    /// How log lines look on stderr.
+    /// How log lines look on stderr: for people, or one JSON object a line.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,
     /// What is logged: error, warn, info, debug, trace or off; also by module, as in `info,thalweg_engine=debug`.
@@ -53,9 +54,7 @@ pub(crate) struct Telemetry {
 /// The look of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
     Text,
-    /// One JSON object a line.
     Json,
 }
 

@@ -155,6 +155,8 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         }
         Ok::<_, Refusal>(results)
     })?;
+    // Ending the runtime would wait for blocking calls that a query has given up on.
+    std::mem::forget(system);
     drop(temporary);
     Ok(Finished {
         end: judge(&results, &statuses),

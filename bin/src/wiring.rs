@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
-use thalweg_engine::flow::partition::{DeadLetters, OnError};
+use thalweg_engine::flow::lane::{DeadLetters, OnError};
 use thalweg_engine::flow::pipeline::{Step, Target};
-use thalweg_engine::query::{Input, Opened, Plan, Settings};
+use thalweg_engine::plan::{Input, Opened, Plan};
+use thalweg_engine::query::Settings;
 use thalweg_engine::record::Record;
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::sink::Sink;

@@ -6,9 +6,11 @@
 pub mod epoch;
 pub mod error;
 pub mod flow;
+pub(crate) mod launch;
 pub mod memory;
 pub mod metrics;
 pub mod operator;
+pub mod plan;
 pub mod query;
 pub mod record;
 pub mod restarts;

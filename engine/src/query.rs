@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::clock::Instant;
 use actix::prelude::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,65 +13,18 @@ use tokio::sync::{oneshot, watch};
 
 use crate::epoch::checkpoint::{Checkpoint, FORMAT, LaneCut, PartitionCut};
 use crate::epoch::checkpoint_log::CheckpointLog;
-use crate::epoch::coordinator::{
-    AbandonRun, Coordinator, CoordinatorSpec, LaneHandle, Launcher, RunEnd, StopRun,
-};
-use crate::epoch::ledger::LaneId;
-use crate::epoch::messages::{News, Order};
+use crate::epoch::coordinator::{AbandonRun, Coordinator, CoordinatorSpec, RunEnd, StopRun};
 use crate::error::Failure;
-use crate::flow::partition::{DeadLetters, Lane, LaneSpec, OnError, Reading, now};
-use crate::flow::pipeline::{Step, Target};
+use crate::flow::lane::{DeadLetters, OnError};
+use crate::flow::partition::now;
+use crate::launch::Launching;
 use crate::operator::StateChanges;
-use crate::record::{Micros, Partition, Position};
+use crate::plan::{Opened, Plan};
+use crate::record::Position;
 use crate::restarts::{Decision, Restarts};
-use crate::sink::Sink;
-use crate::source::{Resume, Source, Start};
+use crate::source::{Resume, Start};
 use crate::status::{Phase, QueryStatus};
 use crate::workers::Workers;
-
-/// The steps of a query, as its author wrote them. The engine opens it once per run.
-pub trait Plan: Send + Sync {
-    /// Opens new clients for a run. May block.
-    ///
-    /// # Errors
-    /// When an input or output cannot be opened.
-    fn open(&self, run: &str) -> Result<Opened, Failure>;
-
-    /// New operators for one lane.
-    fn steps(&self) -> Vec<Step>;
-
-    /// Whether one lane reads all partitions.
-    fn gathers(&self) -> bool;
-
-    /// What must stay as it is from run to run.
-    fn identity(&self) -> serde_json::Value;
-
-    /// Whether a checkpoint of a plan with the identity `old` can be continued.
-    ///
-    /// # Errors
-    /// The reason why not, in words for the user.
-    fn compare(&self, old: &serde_json::Value) -> Result<(), String>;
-}
-
-/// The clients of one run.
-pub struct Opened {
-    /// The inputs.
-    pub inputs: Vec<Input>,
-    /// The output.
-    pub sink: Arc<dyn Sink>,
-    /// What becomes of bad records.
-    pub on_error: OnError,
-}
-
-/// One input of a run.
-pub struct Input {
-    /// The name of its step.
-    pub name: SmolStr,
-    /// Where its rows enter the pipeline.
-    pub entry: Target,
-    /// It.
-    pub source: Arc<dyn Source>,
-}
 
 /// How a query runs.
 #[derive(Clone, Debug)]
@@ -147,11 +101,14 @@ pub struct Query {
     pub status: Arc<QueryStatus>,
 }
 
+/// What closing the clients may take at least when a stop has used up its time.
+const CLOSE_MIN: Duration = Duration::from_millis(500);
+
 /// By lane and step, the state objects oldest first.
-type LaneStates = BTreeMap<SmolStr, BTreeMap<SmolStr, Vec<StateChanges>>>;
+pub(crate) type LaneStates = BTreeMap<SmolStr, BTreeMap<SmolStr, Vec<StateChanges>>>;
 
 /// By input and partition, the end of a bounded run.
-type Ends = BTreeMap<SmolStr, BTreeMap<SmolStr, Position>>;
+pub(crate) type Ends = BTreeMap<SmolStr, BTreeMap<SmolStr, Position>>;
 
 /// Where a run begins, and where it ends.
 struct Resolved {
@@ -402,7 +359,7 @@ impl Query {
         Ok(lanes)
     }
 
-    fn lane_name(&self, input: &SmolStr, partition: &SmolStr) -> SmolStr {
+    pub(crate) fn lane_name(&self, input: &SmolStr, partition: &SmolStr) -> SmolStr {
         if self.plan.gathers() {
             SmolStr::new_static("gather")
         } else {
@@ -478,10 +435,12 @@ impl Query {
             done,
         })
         .start();
+        let mut stopped = None;
         let end = tokio::select! {
             biased;
             end = &mut ended => end,
             () = told(stop) => {
+                stopped = Some(Instant::now());
                 coordinator.do_send(StopRun);
                 if let Ok(end) = actix::clock::timeout(settings.stop_timeout, &mut ended).await {
                     end
@@ -500,117 +459,24 @@ impl Query {
         // Clients outlive actors: the next run may begin only when nothing of this one can write any more.
         let workers = &self.host.workers;
         let closing = Arc::clone(&opened);
-        workers.run(move || close(&closing)).await;
-        workers.settled().await;
+        let closed = async {
+            workers.run(move || close(&closing)).await;
+            workers.settled().await;
+        };
+        match stopped {
+            None => closed.await,
+            // There is no next run. Questions to a broker that is away are given up, they must not hold up the stop.
+            Some(since) => {
+                let left = settings.stop_timeout.saturating_sub(since.elapsed());
+                let _ = actix::clock::timeout(left.max(CLOSE_MIN), closed).await;
+            }
+        }
         end.unwrap_or_else(|_| RunEnd {
             failure: Some(Failure::restart(
                 "the coordinator ended without a word: a bug",
             )),
             ..RunEnd::default()
         })
-    }
-}
-
-/// What the launcher of one run knows.
-struct Launching {
-    query: Arc<Query>,
-    run: Arc<str>,
-    opened: Arc<Opened>,
-    ends: Ends,
-    state: LaneStates,
-    watermarks: BTreeMap<(SmolStr, SmolStr), Micros>,
-    writers: BTreeMap<SmolStr, Vec<u8>>,
-    next: u32,
-    gathered: Option<Recipient<Order>>,
-}
-
-impl Launching {
-    fn launcher(mut self) -> Launcher {
-        Box::new(move |starts, news| self.launch(starts, news))
-    }
-
-    fn launch(
-        &mut self,
-        starts: &[(SmolStr, Start)],
-        news: &Recipient<News>,
-    ) -> Vec<(LaneId, LaneHandle)> {
-        let readings: Vec<Reading> = starts
-            .iter()
-            .filter_map(|(input, start)| self.reading(input, start))
-            .collect();
-        if !self.query.plan.gathers() {
-            return readings
-                .into_iter()
-                .map(|reading| self.lane(vec![reading], news))
-                .collect();
-        }
-        if let Some(lane) = &self.gathered {
-            for reading in readings {
-                lane.do_send(Order::Read(Box::new(reading)));
-            }
-            return Vec::new();
-        }
-        let (id, handle) = self.lane(readings, news);
-        self.gathered = Some(handle.orders.clone());
-        vec![(id, handle)]
-    }
-
-    fn reading(&self, input: &SmolStr, start: &Start) -> Option<Reading> {
-        let known = self
-            .opened
-            .inputs
-            .iter()
-            .find(|known| known.name == *input)?;
-        let place = (input.clone(), start.partition.clone());
-        Some(Reading {
-            until: self
-                .ends
-                .get(input)
-                .and_then(|ends| ends.get(&start.partition).cloned()),
-            watermark: self.watermarks.get(&place).copied(),
-            partition: Arc::new(Partition {
-                input: input.clone(),
-                name: start.partition.clone(),
-            }),
-            source: Arc::clone(&known.source),
-            entry: known.entry,
-            from: start.position.clone(),
-        })
-    }
-
-    fn lane(&mut self, readings: Vec<Reading>, news: &Recipient<News>) -> (LaneId, LaneHandle) {
-        let query = &self.query;
-        let id = LaneId(self.next);
-        self.next += 1;
-        let name = readings.first().map_or_else(
-            || SmolStr::new_static("gather"),
-            |reading| query.lane_name(&reading.partition.input, &reading.partition.name),
-        );
-        let plan = Arc::clone(&query.plan);
-        let spec = LaneSpec {
-            id,
-            name: name.clone(),
-            run: Arc::clone(&self.run),
-            readings,
-            steps: Box::new(move || plan.steps()),
-            state: self.state.remove(&name).unwrap_or_default(),
-            prepared: self.writers.remove(&name),
-            sink: Arc::clone(&self.opened.sink),
-            on_error: self.opened.on_error.clone(),
-            show_records: query.settings.show_records,
-            trigger: query.settings.trigger,
-            coordinator: news.clone(),
-            store: Arc::clone(query.log.store()),
-            workers: query.host.workers.clone(),
-            metrics: Arc::clone(query.status.metrics()),
-        };
-        let arbiters = &query.host.arbiters;
-        let address = match arbiters.get(id.0 as usize % arbiters.len().max(1)) {
-            Some(arbiter) => Lane::start_in_arbiter(arbiter, move |_| Lane::new(spec)),
-            None => Lane::new(spec).start(),
-        };
-        let orders = address.recipient();
-        (id, LaneHandle { name, orders })
     }
 }
 

@@ -78,7 +78,7 @@ pub const CONNECTORS: &[Connector] = &[
         }),
         output: Some(Output {
             options: sinks::kafka::OPTIONS,
-            check: formats::check,
+            check: sinks::kafka::check,
             open: formats::write,
             passing: false,
             gathers_intervals: false,

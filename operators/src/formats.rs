@@ -31,19 +31,6 @@ pub(crate) fn columns(table: &Table) -> Result<Schema, JobError> {
     }
 }
 
-/// Checks a Kafka table that is written; also that its format can take the columns.
-pub(crate) fn check(table: &Table, schema: &Schema) -> Result<(), JobError> {
-    output::check(table, schema)?;
-    if format(table) == Some("text") && schema.fields.len() != 1 {
-        let at = table.options.at("format", table.at);
-        return Err(
-            JobError::new(at, "the format `text` takes one column for the value")
-                .help("write format 'json', or select one column"),
-        );
-    }
-    Ok(())
-}
-
 /// Opens a Kafka table as an input.
 pub(crate) fn read(
     table: &Table,
@@ -79,13 +66,9 @@ pub(crate) fn write(
 ) -> Result<Arc<dyn Sink>, Failure> {
     let refuse = |error: JobError| Failure::refuse(error.message);
     let options = JsonOptions::of(context, &table.name);
-    let value = format(table).map(|format| {
+    let value = format(table).map(|_| {
         let (schema, options) = (schema.clone(), options.clone());
-        let make: MakeEncoder = if format == "text" {
-            Box::new(move || text::key_encoder(&schema.fields, &options))
-        } else {
-            Box::new(move || json::encoder_with(&schema, &options))
-        };
+        let make: MakeEncoder = Box::new(move || json::encoder_with(&schema, &options));
         make
     });
     let key = output::key_columns(table, schema)

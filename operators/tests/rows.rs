@@ -1,4 +1,5 @@
 //! Rows through the steps of a plan: what goes in as JSON comes out of the query.
+#![allow(clippy::unwrap_used)] // In the stage that all tests share, not only in tests.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -233,4 +234,35 @@ fn without_ansi_what_cannot_be_computed_is_null() {
     let lenient = query("SET ansi = false; SELECT CAST(name AS INT) AS n FROM a");
     let out = send(&lenient, "a", &[r#"{"name":"x"}"#]).unwrap();
     assert_eq!(out.rows, [vec![Value::Null]]);
+}
+
+#[test]
+fn the_deepest_expression_that_is_taken_can_be_computed() {
+    let sum = format!("SELECT id{} AS n FROM a", " + 1".repeat(190));
+    assert_eq!(rows(&sum, &[r#"{"id":10}"#]), [r#"{"n":200}"#]);
+    let text = format!("{TABLES}SELECT id{} AS n FROM a", " + 1".repeat(600));
+    let error = load(&text, &Overrides::default(), &|_| None).err().unwrap();
+    assert!(error.message.contains("nested too deeply"));
+}
+
+#[test]
+fn a_table_named_twice_is_read_once_and_its_rows_go_both_ways() {
+    let query = query(
+        "SELECT id, 'cheap' AS why FROM a WHERE price < 5 UNION ALL SELECT id, name FROM a WHERE name = 'x'",
+    );
+    assert_eq!(query.inputs().count(), 1);
+    let records = [
+        r#"{"id":1,"name":"x","price":1}"#,
+        r#"{"id":2,"price":9}"#,
+        r#"{"id":3,"name":"x","price":7}"#,
+    ];
+    let out = send(&query, "a", &records).unwrap();
+    assert_eq!(
+        json(&query, &out),
+        [
+            r#"{"id":1,"why":"cheap"}"#,
+            r#"{"id":1,"why":"x"}"#,
+            r#"{"id":3,"why":"x"}"#
+        ]
+    );
 }

@@ -11,9 +11,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::epoch::messages::Cut;
 use crate::record::{Micros, Position};
 
 /// The format that this version writes and reads.
@@ -129,6 +132,44 @@ impl Checkpoint {
         self.lanes
             .iter()
             .flat_map(|lane| lane.state.values().flatten())
+    }
+
+    /// Puts what a lane hands over into the checkpoint. The lane's partitions and state objects that the cut does not name
+    /// stay as they are.
+    pub fn take(&mut self, name: &SmolStr, cut: &Cut) {
+        let lanes = &mut self.lanes;
+        // A partition that another lane had before (a query that was gathered) has moved.
+        let moved = |part: &PartitionCut| {
+            cut.partitions
+                .iter()
+                .any(|new| new.input == part.input && new.partition == part.partition)
+        };
+        for lane in lanes.iter_mut() {
+            lane.partitions.retain(|part| !moved(part));
+        }
+        lanes.retain(|lane| lane.lane == *name || !lane.partitions.is_empty());
+        let place = lanes
+            .iter()
+            .position(|lane| lane.lane == *name)
+            .unwrap_or_else(|| {
+                lanes.push(LaneCut {
+                    lane: name.clone(),
+                    partitions: Vec::new(),
+                    writer: None,
+                    state: BTreeMap::new(),
+                });
+                lanes.len() - 1
+            });
+        let lane = &mut lanes[place];
+        lane.partitions.extend(cut.partitions.iter().cloned());
+        lane.writer = cut.writer.as_ref().map(|bytes| BASE64.encode(bytes));
+        for object in &cut.state {
+            let chain = lane.state.entry(object.step.clone()).or_default();
+            if object.whole {
+                chain.clear();
+            }
+            chain.push(object.object.clone());
+        }
     }
 
     /// Its bytes.

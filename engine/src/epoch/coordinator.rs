@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
-use crate::epoch::checkpoint::{Checkpoint, LaneCut, PartitionCut};
+use crate::epoch::checkpoint::Checkpoint;
 use crate::epoch::checkpoint_log::CheckpointLog;
 use crate::epoch::ledger::{Complete, Epoch, LaneId, Ledger, Noted};
 use crate::epoch::messages::{Cut, News, Order};
@@ -30,6 +30,9 @@ use crate::sink::Sink;
 use crate::source::{Committed, Health, Source, Start};
 use crate::status::QueryStatus;
 use crate::workers::Workers;
+
+/// How soon after its start a run begins its first epoch.
+const FIRST_EPOCH: Duration = Duration::from_millis(100);
 
 /// A living lane, seen from here.
 pub struct LaneHandle {
@@ -471,7 +474,7 @@ impl Coordinator {
             let Some(name) = self.lane_name(*id) else {
                 continue;
             };
-            merge(&mut checkpoint.lanes, name, cut);
+            checkpoint.take(name, cut);
         }
         checkpoint
     }
@@ -533,43 +536,6 @@ impl Coordinator {
     }
 }
 
-/// Puts a lane's cut into the lanes of a checkpoint. A lane's partitions and state objects that the cut does not name
-/// stay as they are.
-fn merge(lanes: &mut Vec<LaneCut>, name: &SmolStr, cut: &Cut) {
-    // A partition that another lane had before (a query that was gathered) has moved.
-    let moved = |part: &PartitionCut| {
-        cut.partitions
-            .iter()
-            .any(|new| new.input == part.input && new.partition == part.partition)
-    };
-    for lane in lanes.iter_mut() {
-        lane.partitions.retain(|part| !moved(part));
-    }
-    lanes.retain(|lane| lane.lane == *name || !lane.partitions.is_empty());
-    let place = lanes
-        .iter()
-        .position(|lane| lane.lane == *name)
-        .unwrap_or_else(|| {
-            lanes.push(LaneCut {
-                lane: name.clone(),
-                partitions: Vec::new(),
-                writer: None,
-                state: BTreeMap::new(),
-            });
-            lanes.len() - 1
-        });
-    let lane = &mut lanes[place];
-    lane.partitions.extend(cut.partitions.iter().cloned());
-    lane.writer = cut.writer.as_ref().map(|bytes| BASE64.encode(bytes));
-    for object in &cut.state {
-        let chain = lane.state.entry(object.step.clone()).or_default();
-        if object.whole {
-            chain.clear();
-        }
-        chain.push(object.object.clone());
-    }
-}
-
 impl Actor for Coordinator {
     type Context = Context<Self>;
 
@@ -577,6 +543,9 @@ impl Actor for Coordinator {
         let starts = std::mem::take(&mut self.spec.starts);
         self.launch(starts, ctx);
         self.spec.status.running();
+        // The first epoch comes early: otherwise a run that is killed before its first interval is over leaves to the next
+        // one all that it and the run before it have done.
+        ctx.run_later(self.spec.checkpoint_interval.min(FIRST_EPOCH), Self::tick);
         ctx.run_interval(self.spec.checkpoint_interval, Self::tick);
         match self.spec.discover_interval {
             Some(interval) => {

@@ -14,7 +14,7 @@ use smol_str::SmolStr;
 use crate::epoch::checkpoint::PartitionCut;
 use crate::epoch::ledger::{Epoch, LaneId};
 use crate::error::Failure;
-use crate::flow::partition::Reading;
+use crate::flow::lane::Reading;
 
 /// From the coordinator to a lane.
 #[derive(Message)]

@@ -3,105 +3,25 @@
 //! Rows come in by its only door, the streams of its partitions; control comes as mail. Between two rows nothing is in
 //! flight except inside the sink, so a marker found there is a clean cut.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context as Poller, Poll, Waker};
 use std::time::Duration;
 
 use actix::prelude::*;
-use futures_util::Stream;
 use smol_str::SmolStr;
 
 use crate::epoch::checkpoint::PartitionCut;
-use crate::epoch::ledger::{Epoch, LaneId};
+use crate::epoch::ledger::Epoch;
 use crate::epoch::messages::{Cut, News, Order, StateObject};
-use crate::epoch::store::Store;
 use crate::error::{Failure, RecordError};
-use crate::flow::pipeline::{Pipeline, Step, Target};
+use crate::flow::gate::{Gate, Gated};
+use crate::flow::lane::{LaneSpec, OnError, Reading};
+use crate::flow::pipeline::{Pipeline, Target};
 use crate::flow::watermark::Watermarks;
-use crate::metrics::QueryMetrics;
 use crate::operator::{Progress, StateChanges};
 use crate::record::{Body, Micros, Partition, Position, Record, Skip};
-use crate::row::Row;
-use crate::sink::{LocalFuture, Origin, Readiness, Sink, Writer, WriterContext};
-use crate::source::{RecordStream, Source, SourceEvent};
-use crate::workers::Workers;
-
-/// One partition to read, and from where.
-pub struct Reading {
-    /// Which.
-    pub partition: Arc<Partition>,
-    /// From which source.
-    pub source: Arc<dyn Source>,
-    /// Where its rows enter the pipeline.
-    pub entry: Target,
-    /// The first position to read.
-    pub from: Position,
-    /// The end of a bounded run.
-    pub until: Option<Position>,
-    /// Its watermark as of the checkpoint.
-    pub watermark: Option<Micros>,
-}
-
-/// What a record that fails does.
-#[derive(Clone)]
-pub enum OnError {
-    /// The query ends.
-    Fail,
-    /// It is skipped and counted.
-    Skip,
-    /// It goes to another table.
-    DeadLetter(DeadLetters),
-}
-
-/// Makes the row of a dead letter.
-pub type DeadLetterRow = Arc<dyn Fn(&Record, &RecordError) -> Row + Send + Sync>;
-
-/// Where bad records go.
-#[derive(Clone)]
-pub struct DeadLetters {
-    /// The table.
-    pub sink: Arc<dyn Sink>,
-    /// Makes its row of a record and its error.
-    pub row: DeadLetterRow,
-}
-
-/// Everything a lane is made of. Sent to the thread that it will live on.
-pub struct LaneSpec {
-    /// Its number in this run.
-    pub id: LaneId,
-    /// Its name, unique in the query and the same after every restart.
-    pub name: SmolStr,
-    /// The run's id.
-    pub run: Arc<str>,
-    /// The partitions it begins with.
-    pub readings: Vec<Reading>,
-    /// Makes its operators, on its own thread.
-    pub steps: Box<dyn FnOnce() -> Vec<Step> + Send>,
-    /// The state of its steps.
-    pub state: BTreeMap<SmolStr, Vec<StateChanges>>,
-    /// What its writer had prepared in the newest checkpoint.
-    pub prepared: Option<Vec<u8>>,
-    /// The output.
-    pub sink: Arc<dyn Sink>,
-    /// What becomes of bad records.
-    pub on_error: OnError,
-    /// Whether messages may quote what a record holds.
-    pub show_records: bool,
-    /// The trigger's interval; None when continuous.
-    pub trigger: Option<Duration>,
-    /// Where its reports go.
-    pub coordinator: Recipient<News>,
-    /// Where its state goes.
-    pub store: Arc<dyn Store>,
-    /// Where that is done.
-    pub workers: Workers,
-    /// What it counts into.
-    pub metrics: Arc<QueryMetrics>,
-}
+use crate::sink::{LocalFuture, Origin, Readiness, Writer, WriterContext};
+use crate::source::SourceEvent;
 
 /// A partition that is being read.
 struct Reader {
@@ -137,58 +57,6 @@ pub struct Lane {
     failure: Option<Failure>,
     told_to_stop: bool,
     refused: bool,
-}
-
-/// Lets records in, or not: closed while the writer is full, ended for good when reading stops.
-#[derive(Default)]
-struct Gate {
-    closed: Cell<u32>,
-    ended: Cell<bool>,
-    waiting: RefCell<Vec<Waker>>,
-}
-
-impl Gate {
-    /// All streams of a lane are polled by one task, so one waker nearly always serves them all.
-    fn register(&self, waker: &Waker) {
-        let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|known| known.will_wake(waker)) {
-            waiting.push(waker.clone());
-        }
-    }
-
-    fn wake(&self) {
-        for waker in self.waiting.borrow_mut().drain(..) {
-            waker.wake();
-        }
-    }
-}
-
-/// A partition's stream behind the lane's gate.
-struct Gated {
-    reader: usize,
-    inner: RecordStream,
-    gate: Rc<Gate>,
-}
-
-impl Stream for Gated {
-    type Item = (usize, SourceEvent);
-
-    fn poll_next(mut self: Pin<&mut Self>, poller: &mut Poller<'_>) -> Poll<Option<Self::Item>> {
-        if self.gate.ended.get() {
-            return Poll::Ready(None);
-        }
-        if self.gate.closed.get() > 0 {
-            self.gate.register(poller.waker());
-            return Poll::Pending;
-        }
-        let reader = self.reader;
-        let polled = self.inner.as_mut().poll_next(poller);
-        if polled.is_pending() {
-            // StopReading must end the stream even if nothing ever comes.
-            self.gate.register(poller.waker());
-        }
-        polled.map(|event| event.map(|event| (reader, event)))
-    }
 }
 
 impl Lane {
@@ -343,8 +211,10 @@ impl Lane {
         }
         match &self.spec.on_error {
             OnError::Fail => {
-                tracing::error!(place, reason, "a record failed and onError is 'fail'");
                 self.refused = true;
+                // Exactly this record is next, also where offsets before it hold no record.
+                let position = &mut self.readers[reader].position;
+                position.clone_from(&record.meta.position);
                 self.gate.ended.set(true);
                 self.gate.wake();
                 self.spec.coordinator.do_send(News::Refused {

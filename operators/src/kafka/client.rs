@@ -168,6 +168,7 @@ pub(crate) enum Role {
 /// A client handle.
 pub(crate) struct Client {
     rk: NonNull<sys::rd_kafka_t>,
+    role: Role,
 }
 
 // SAFETY: the client library is thread safe.
@@ -209,7 +210,7 @@ impl Client {
         unsafe {
             let _ = take_error(sys::rd_kafka_sasl_background_callbacks_enable(rk.as_ptr()));
         }
-        Ok(Arc::new(Self { rk }))
+        Ok(Arc::new(Self { rk, role }))
     }
 
     /// The native handle, for calls within the room.
@@ -229,14 +230,38 @@ impl Client {
     }
 }
 
-impl Drop for Client {
-    fn drop(&mut self) {
-        // SAFETY: the last owner; queues and records hold an owner, so none of them is left.
+/// A handle that has no owner any more.
+struct Orphan(NonNull<sys::rd_kafka_t>);
+
+// SAFETY: the client library is thread safe.
+unsafe impl Send for Orphan {}
+
+impl Orphan {
+    fn destroy(self) {
+        // SAFETY: the last owner is gone; queues and records hold an owner, so none of them is left.
         unsafe {
             sys::rd_kafka_destroy_flags(
-                self.native(),
+                self.0.as_ptr(),
                 sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int,
             );
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let orphan = Orphan(self.rk);
+        if self.role == Role::Producer {
+            // What it had is delivered or purged: this takes no time, and no new run may begin before it.
+            return orphan.destroy();
+        }
+        // A consumer whose last commit finds no broker is destroyed only when the commit has timed out. It can do no
+        // harm meanwhile, and neither a lane's thread nor a stop should wait for it.
+        let aside = std::thread::Builder::new()
+            .name("kafka-end".to_owned())
+            .spawn(move || orphan.destroy());
+        if let Err(error) = aside {
+            tracing::debug!(target: "kafka", %error, "no thread to end a Kafka client: it ends with the process");
         }
     }
 }

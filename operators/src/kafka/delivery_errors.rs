@@ -102,13 +102,28 @@ pub const DELIVERY_ERRORS: &[DeliveryError] = &[
 
 /// The failure of a run whose delivery report holds an error.
 pub(crate) fn failure(code: Code, topic: &str, partition: i32) -> Failure {
+    judged(
+        code,
+        &format!(
+            "records for {topic}/{partition} were not taken: {}",
+            code.describe()
+        ),
+    )
+}
+
+/// The failure of a run whose producer has failed for good, for this reason. The reports of its records say only that they
+/// were given up.
+pub(crate) fn fatal(code: Code, reason: &str, topics: &str) -> Failure {
+    judged(
+        code,
+        &format!("records for {topics} are not taken, the producer has failed for good: {reason}"),
+    )
+}
+
+fn judged(code: Code, what: &str) -> Failure {
     let known = DELIVERY_ERRORS.iter().find(|known| known.code == code.0);
     let advice = known.map_or(String::new(), |known| format!(" ({})", known.advice));
-    let message = format!(
-        "records for {topic}/{partition} were not taken: {} [{}]{advice}",
-        code.describe(),
-        code.name()
-    );
+    let message = format!("{what} [{}]{advice}", code.name());
     match known.map_or(Remedy::Restart, |known| known.remedy) {
         Remedy::End => Failure::end(message),
         Remedy::Refuse => Failure::refuse(message),
@@ -142,6 +157,9 @@ mod tests {
         assert_eq!(refused.remedy, Remedy::End);
         assert!(refused.message.contains("out/3") && refused.message.contains("WRITE"));
         assert_eq!(failure(Code::FATAL, "out", 0).remedy, Remedy::Restart);
+        let no_right = fatal(Code::CLUSTER_AUTHORIZATION_FAILED, "no identity", "out");
+        assert_eq!(no_right.remedy, Remedy::End);
+        assert!(no_right.message.contains("out") && no_right.message.contains("WRITE"));
         assert_eq!(failure(Code(19), "out", 0).remedy, Remedy::Restart);
     }
 }

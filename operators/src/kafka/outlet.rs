@@ -18,9 +18,10 @@ use thalweg_engine::source::Health;
 
 use super::client::{Client, Event, Queue, Role, code_of};
 use super::codes::Code;
-use super::delivery_errors::failure;
+use super::delivery_errors::{failure, fatal};
 use super::layout::Staged;
 use super::options::Connection;
+use super::questions::metadata;
 use super::scout::Scout;
 use super::statistics::Statistics;
 use super::target::{Brokers, Flight, Target, Window};
@@ -71,6 +72,18 @@ pub(crate) struct Shared {
     began: Instant,
 }
 
+/// An idempotent producer asks for its id when it is made, in vain because it is not connected yet, and again only after
+/// half a second or when metadata arrives: so metadata is asked for, and once more for the connection made by the first.
+/// Saves half a second of every start.
+fn introduce(client: &Client) {
+    for _ in 0..3 {
+        if metadata(client, false, Duration::from_secs(1)).is_err() {
+            // Whether brokers answer was asked before; the producer goes on trying by itself.
+            return;
+        }
+    }
+}
+
 fn number(text: Option<&str>) -> Option<usize> {
     text.and_then(|text| text.trim().parse().ok())
 }
@@ -94,12 +107,12 @@ impl Outlet {
         delivery_timeout: Duration,
     ) -> Result<Self, Failure> {
         let scout = Scout::connect(connection, "thalweg")?;
-        let wished = number(connection.property("message.max.bytes")).unwrap_or(CLIENT_MAX);
+        let wished = number(connection.property("message.max.bytes"));
         let found = topic.map(|name| ask(&scout, name)).transpose()?;
-        let client_max = found
-            .as_ref()
-            .and_then(|found| found.max)
-            .map_or(wished, |max| wished.min(max));
+        // What the topic takes, unless the user wishes for less.
+        let allowed = found.as_ref().and_then(|found| found.max);
+        let client_max = wished.into_iter().chain(allowed).min();
+        let client_max = client_max.unwrap_or(CLIENT_MAX);
         let client = Client::new(Role::Producer, configuration(connection, client_max)?)?;
         let shared = Arc::new(Shared {
             servers: connection.servers.clone(),
@@ -125,6 +138,7 @@ impl Outlet {
         if let (Some(name), Some(found)) = (topic, found) {
             shared.add_target(&client, name, &found)?;
         }
+        introduce(&client);
         let thread = std::thread::Builder::new()
             .name("kafka-sink".to_owned())
             .spawn({
@@ -378,7 +392,11 @@ impl Shared {
 
     fn fail_at(&self, window: &Window, code: Code) -> Failure {
         let (topic, partition) = window.place();
-        let failure = failure(code, topic, partition);
+        let client = self.client.lock().clone();
+        let failure = match client.and_then(|client| client.fatal()) {
+            Some((code, reason)) => fatal(code, &reason, topic),
+            None => failure(code, topic, partition),
+        };
         self.fail(failure.clone());
         failure
     }
@@ -510,10 +528,8 @@ impl Shared {
                     .client()
                     .fatal()
                     .unwrap_or_else(|| (code, text.to_owned()));
-                self.fail(Failure::restart(format!(
-                    "the Kafka producer has failed for good: {reason} [{}]",
-                    code.name()
-                )));
+                let topics: Vec<String> = self.targets.read().keys().cloned().collect();
+                self.fail(fatal(code, &reason, &topics.join(", ")));
             }
             Code::ALL_BROKERS_DOWN => {
                 *self.health.lock() = self.down();

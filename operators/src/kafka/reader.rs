@@ -288,9 +288,10 @@ impl Reader {
                 return Some(SourceEvent::CaughtUp);
             }
             Code::AUTO_OFFSET_RESET => return self.lost(&reason()),
-            Code::TOPIC_AUTHORIZATION_FAILED => {
-                Failure::end(format!("no right to read {name}: {}", reason()))
-            }
+            Code::TOPIC_AUTHORIZATION_FAILED => Failure::end(format!(
+                "no right to read {name}: grant this user READ on the topic: {}",
+                reason()
+            )),
             Code::UNKNOWN_TOPIC
             | Code::UNKNOWN_PARTITION
             | Code::UNKNOWN_TOPIC_OR_PART

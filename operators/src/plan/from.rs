@@ -7,6 +7,7 @@ use sqlparser::ast::{ObjectName, TableAlias, TableFactor, TableWithJoins};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
+use crate::expr::check::check;
 use crate::expr::scope::ScopeColumn;
 use crate::expr::typed::Kind;
 use crate::job_error::{JobError, Location};
@@ -183,12 +184,6 @@ impl Lowering<'_> {
                 ),
             ));
         };
-        if !table.primary_key.is_empty() {
-            return Err(needs_state(
-                table.at,
-                &format!("the keyed table `{}` (PRIMARY KEY)", table.name),
-            ));
-        }
         let schema = (input.columns)(table)?;
         let metadata = (input.metadata)(table);
         let mut columns = named(&schema.fields, None);
@@ -201,7 +196,6 @@ impl Lowering<'_> {
             input: declared.clone(),
             columns: schema.fields.iter().cloned().enumerate().collect(),
             metadata: (schema.fields.len()..).zip(metadata).collect(),
-            at,
         };
         let relation = Relation { node, columns };
         match &declared.watermark {
@@ -244,7 +238,7 @@ impl Lowering<'_> {
             column.qualifier = qualifier.map(SmolStr::new);
         }
         let scope = self.scope(columns);
-        let time = self.check(&clause.expr, &scope)?;
+        let time = check(&clause.expr, &scope)?;
         if !matches!(time.data_type, DataType::Timestamp | DataType::TimestampNtz) {
             return Err(JobError::new(
                 clause.at,
@@ -254,7 +248,7 @@ impl Lowering<'_> {
                 "for milliseconds write timestamp_millis(column), for text to_timestamp(column)",
             ));
         }
-        let delay = self.check(&clause.delay, &scope)?;
+        let delay = check(&clause.delay, &scope)?;
         let delay = match delay.constant() {
             Some(Value::DayTimeInterval(micros)) if *micros >= 0 => *micros,
             _ => {

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use smol_str::SmolStr;
-use sqlparser::ast::{Expr, Query, Select, SetExpr, SetOperator, SetQuantifier};
+use sqlparser::ast::{Query, Select, SetExpr, SetOperator, SetQuantifier};
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::check::check;
 use crate::expr::coerce::{self, cast_implicitly};
 use crate::expr::scope::{Macro, Scope, ScopeColumn};
-use crate::expr::typed::{Kind, Typed};
+use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 use crate::plan::node::{Declared, Item, Node};
-use crate::plan::refuse::{needs_state, refuse_clauses, refuse_select, start_of_select};
+use crate::plan::refuse::{needs_state, over_rows, refuse_clauses, refuse_select, start_of_select};
 use crate::plan::select;
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
@@ -29,8 +29,6 @@ const STEPS_MAX: usize = 2_000;
 const SCANS_MAX: usize = 10_000;
 /// How many LATERAL VIEWs a SELECT may have.
 const LATERAL_VIEWS_MAX: usize = 50;
-/// How deep an expression may be once its functions are expanded.
-const EXPRESSION_DEPTH_MAX: usize = 1_500;
 
 /// A view as it was declared.
 pub(crate) struct View {
@@ -135,16 +133,6 @@ impl<'c> Lowering<'c> {
         }
     }
 
-    /// Checks an expression, and that it is not so deep that evaluating it could exhaust the stack.
-    pub(crate) fn check(&self, expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
-        let typed = check(expr, scope)?;
-        if depth(&typed) > EXPRESSION_DEPTH_MAX {
-            let message = "nested too deeply once its functions are expanded";
-            return Err(JobError::new(typed.at, message));
-        }
-        Ok(typed)
-    }
-
     /// Counts a table that is named.
     pub(super) fn scan(&self, at: Location) -> Result<(), JobError> {
         self.scans.set(self.scans.get() + 1);
@@ -186,12 +174,7 @@ impl<'c> Lowering<'c> {
         if let Some((name, at)) = &parsed.over_rows
             && !self.catalog.macros.contains_key(name)
         {
-            let what = if name == "OVER" {
-                name.clone()
-            } else {
-                format!("`{name}` over several rows")
-            };
-            return Err(needs_state(*at, &what));
+            return Err(over_rows(name, *at));
         }
         self.enter(at, || {
             refuse_clauses(query, at)?;
@@ -410,7 +393,7 @@ impl<'c> Lowering<'c> {
             relation = select::lateral_view(self, relation, view, at)?;
         }
         if let Some(condition) = &select.selection {
-            let typed = self.check(condition, &self.scope(relation.columns.clone()))?;
+            let typed = check(condition, &self.scope(relation.columns.clone()))?;
             let typed = self.condition(typed)?;
             relation.node = Node::Filter {
                 below: Box::new(relation.node),
@@ -442,12 +425,4 @@ pub(crate) fn named(fields: &[Field], qualifier: Option<&SmolStr>) -> Vec<ScopeC
             metadata: false,
         })
         .collect()
-}
-
-fn depth(typed: &Typed) -> usize {
-    match &typed.kind {
-        Kind::Lambda { body, .. } => 1 + depth(body),
-        Kind::Node { args, .. } => 1 + args.iter().map(depth).max().unwrap_or(0),
-        _ => 1,
-    }
 }

@@ -4,14 +4,18 @@
 //! job file ─ sql ─► parser's tree ─ lower ─► Node (a tree) ─ optimize ─► Query (steps in order) ─► operators of a lane
 //! ```
 
+#[cfg(test)]
+mod equivalence;
 mod from;
 mod identity;
 pub(crate) mod lower;
 pub(crate) mod node;
 pub(crate) mod optimize;
 pub(crate) mod output;
-mod refuse;
+mod prune;
+pub(crate) mod refuse;
 pub(crate) mod select;
+mod share;
 mod show;
 pub(crate) mod steps;
 
@@ -32,7 +36,7 @@ pub use crate::plan::identity::compare;
 use crate::plan::node::{Declared, Item};
 use crate::sql::settings::{Settings, Trigger};
 use crate::table::{OpenContext, Table};
-use crate::transforms::{Cell, EventTime, Explode, Filter, Generator, Project};
+use crate::transforms::{Cell, EventTime, Explode, Filter, Fork, Generator, Project};
 use crate::{sinks, sources};
 
 /// One query of a job, checked and typed.
@@ -79,6 +83,8 @@ pub enum StepKind {
     Explode(Explosion),
     /// Gives rows their event time.
     EventTime(Time),
+    /// Sends rows several ways: the steps of each, in order.
+    Fork(Vec<Vec<Step>>),
 }
 
 /// An input of a query.
@@ -302,6 +308,15 @@ impl StepKind {
                 explosion.generator,
                 explosion.kept.clone(),
             )),
+            Self::Fork(branches) => {
+                let steps = |branch: &Vec<Step>| {
+                    branch
+                        .iter()
+                        .filter_map(|step| step.kind.operator(output))
+                        .collect()
+                };
+                Box::new(Fork::new(branches.iter().map(steps).collect()))
+            }
             Self::EventTime(time) => Box::new(EventTime::new(
                 time.value.compile(),
                 time.column,

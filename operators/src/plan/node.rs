@@ -52,7 +52,6 @@ pub(crate) enum Node {
         input: Arc<Declared>,
         columns: Vec<(usize, Field)>,
         metadata: Vec<(usize, Field)>,
-        at: Location,
     },
     /// Keeps rows for which all conditions are true.
     Filter {
@@ -76,6 +75,16 @@ pub(crate) enum Node {
         time: Typed,
         column: Option<Field>,
         delay: i64,
+    },
+    /// The rows of one node on several ways; each branch ends in a hole.
+    Fork {
+        below: Box<Node>,
+        branches: Vec<Node>,
+    },
+    /// Where a branch of a fork begins. Pruning keeps the wanted columns, or those that are needed.
+    Hole {
+        fields: Vec<Field>,
+        wanted: Option<Vec<usize>>,
     },
     /// The rows of all.
     Union { below: Vec<Node> },
@@ -112,7 +121,11 @@ impl Node {
             Self::EventTime { below, column, .. } => {
                 below.fields().into_iter().chain(column.clone()).collect()
             }
-            Self::Union { below } => below.first().map(Self::fields).unwrap_or_default(),
+            Self::Hole { fields, .. } => fields.clone(),
+            Self::Union { below }
+            | Self::Fork {
+                branches: below, ..
+            } => below.first().map(Self::fields).unwrap_or_default(),
         }
     }
 
@@ -128,7 +141,11 @@ impl Node {
                 kept, generated, ..
             } => kept.len() + generated.len(),
             Self::EventTime { below, column, .. } => below.width() + usize::from(column.is_some()),
-            Self::Union { below } => below.first().map_or(0, Self::width),
+            Self::Hole { fields, .. } => fields.len(),
+            Self::Union { below }
+            | Self::Fork {
+                branches: below, ..
+            } => below.first().map_or(0, Self::width),
         }
     }
 
@@ -140,7 +157,11 @@ impl Node {
             | Self::Project { below, .. }
             | Self::Explode { below, .. }
             | Self::EventTime { below, .. } => 1 + below.steps(),
+            Self::Hole { .. } => 0,
             Self::Union { below } => below.iter().map(Self::steps).sum(),
+            Self::Fork { below, branches } => {
+                1 + below.steps() + branches.iter().map(Self::steps).sum::<usize>()
+            }
         }
     }
 

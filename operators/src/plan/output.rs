@@ -21,22 +21,13 @@ pub(crate) fn assign(
         .filter(|c| !c.metadata)
         .map(|c| c.field.clone())
         .collect();
-    // The item that gives a column, where the SELECT names it.
-    let item_at = |place: usize| match &relation.node {
-        Node::Project { items, .. } => items
-            .get(place)
-            .map(|item| item.typed.at)
-            .filter(|at| at.line != 0)
-            .unwrap_or(at),
-        _ => at,
-    };
     for (index, field) in fields.iter().enumerate() {
         if fields[..index]
             .iter()
             .any(|earlier| earlier.name.eq_ignore_ascii_case(&field.name))
         {
             return Err(JobError::new(
-                item_at(index),
+                item_at(&relation, index, at),
                 format!(
                     "two columns for table `{}` are called `{}`",
                     output.table.name, field.name
@@ -56,12 +47,40 @@ pub(crate) fn assign(
         };
         return Ok((node, Schema::new(fields)));
     };
-    let table = &output.table.name;
+    let items = declared_items(lowering, &relation, &output.table.name, declared, at)?;
+    let node = Node::Project {
+        below: Box::new(relation.node),
+        items,
+    };
+    Ok((node, Schema::new(declared.clone())))
+}
+
+/// Where the item stands that gives a column; `otherwise` where the SELECT does not name it.
+fn item_at(relation: &Relation, place: usize, otherwise: Location) -> Location {
+    match &relation.node {
+        Node::Project { items, .. } => items
+            .get(place)
+            .map(|item| item.typed.at)
+            .filter(|at| at.line != 0)
+            .unwrap_or(otherwise),
+        _ => otherwise,
+    }
+}
+
+/// The declared columns of an output, found by name and cast to their types.
+fn declared_items(
+    lowering: &Lowering<'_>,
+    relation: &Relation,
+    table: &str,
+    declared: &[Field],
+    at: Location,
+) -> Result<Vec<Item>, JobError> {
+    let given = || relation.columns.iter().filter(|c| !c.metadata);
     let known = || declared.iter().map(|field| field.name.as_str());
-    for (index, field) in fields.iter().enumerate() {
+    for (index, field) in given().map(|c| &c.field).enumerate() {
         if !known().any(|name| name.eq_ignore_ascii_case(&field.name)) {
             return Err(JobError::new(
-                item_at(index),
+                item_at(relation, index, at),
                 format!("table `{table}` has no column `{}`", field.name),
             )
             .nearest(&field.name, known()));
@@ -81,12 +100,12 @@ pub(crate) fn assign(
                     to.name
                 ),
             )
-            .nearest(&to.name, fields.iter().map(|field| field.name.as_str())));
+            .nearest(&to.name, given().map(|c| c.field.name.as_str())));
         };
         let from = &relation.columns[place].field;
         if !storable(&from.data_type, &to.data_type) {
             return Err(JobError::new(
-                item_at(place),
+                item_at(relation, place, at),
                 format!(
                     "column `{}` of table `{table}` is {}, the SELECT gives {}",
                     to.name, to.data_type, from.data_type
@@ -105,11 +124,7 @@ pub(crate) fn assign(
             required: !to.nullable && from.nullable,
         });
     }
-    let node = Node::Project {
-        below: Box::new(relation.node),
-        items,
-    };
-    Ok((node, Schema::new(declared.clone())))
+    Ok(items)
 }
 
 /// Spark's ANSI store assignment: numbers to numbers, times to times, everything plain to STRING.

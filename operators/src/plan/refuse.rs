@@ -14,6 +14,18 @@ pub(crate) fn needs_state(at: Location, what: &str) -> JobError {
     )
 }
 
+/// A function over several rows, or one of a model.
+pub(crate) fn over_rows(name: &str, at: Location) -> JobError {
+    match name {
+        "OVER" => needs_state(at, "OVER"),
+        "predict" | "predict_all" => JobError::new(
+            at,
+            format!("`{name}` needs scoring, which this version does not have yet"),
+        ),
+        _ => needs_state(at, &format!("`{name}` over several rows")),
+    }
+}
+
 pub(super) fn start_of_select(select: &Select, otherwise: Location) -> Location {
     let start = select.select_token.0.span.start;
     if start.line == 0 {

@@ -7,6 +7,7 @@ use sqlparser::ast::{
 };
 use thalweg_engine::schema::{DataType, Field};
 
+use crate::expr::check::check;
 use crate::expr::scope::Scope;
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
@@ -53,7 +54,7 @@ pub(crate) fn items(
                 }
                 continue;
             }
-            _ => one(lowering, &scope, item, at, &mut items)?,
+            _ => one(&scope, item, at, &mut items)?,
         }
         // From here on the item's alias can be used, where no column has its name.
         if let (SelectItem::ExprWithAlias { alias, .. }, Some(item)) = (item, items.last()) {
@@ -72,7 +73,6 @@ pub(crate) fn items(
 }
 
 fn one(
-    lowering: &Lowering<'_>,
     scope: &Scope,
     item: &SelectItem,
     at: Location,
@@ -80,7 +80,7 @@ fn one(
 ) -> Result<(), JobError> {
     match item {
         SelectItem::UnnamedExpr(expr) => {
-            let typed = checked(lowering, expr, scope)?;
+            let typed = checked(expr, scope)?;
             items.push(Item {
                 field: field(name_of(expr), &typed),
                 typed,
@@ -88,7 +88,7 @@ fn one(
             });
         }
         SelectItem::ExprWithAlias { expr, alias } => {
-            let typed = checked(lowering, expr, scope)?;
+            let typed = checked(expr, scope)?;
             items.push(Item {
                 field: field(SmolStr::new(&alias.value), &typed),
                 typed,
@@ -103,14 +103,14 @@ fn one(
         }
         SelectItem::Wildcard(options) => star(scope, None, options, at, items)?,
         SelectItem::QualifiedWildcard(kind, options) => {
-            qualified(lowering, scope, kind, options, at, items)?
+            qualified(scope, kind, options, at, items)?;
         }
     }
     Ok(())
 }
 
-fn checked(lowering: &Lowering<'_>, expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
-    let typed = lowering.check(expr, scope)?;
+fn checked(expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
+    let typed = check(expr, scope).map_err(alone)?;
     if typed.data_type == DataType::Void {
         // A bare NULL has no type that an output could have.
         return Ok(Typed::literal(
@@ -120,6 +120,20 @@ fn checked(lowering: &Lowering<'_>, expr: &Expr, scope: &Scope) -> Result<Typed,
         ));
     }
     Ok(typed)
+}
+
+/// The better sentence for explode inside an expression.
+fn alone(error: JobError) -> JobError {
+    let inside = GENERATORS
+        .iter()
+        .find(|(name, ..)| error.message.to_lowercase() == format!("unknown function `{name}`"));
+    match inside {
+        Some((name, ..)) => JobError::new(
+            error.at,
+            format!("{name} stands alone as an item of the SELECT, or in a LATERAL VIEW"),
+        ),
+        None => error,
+    }
 }
 
 fn field(name: SmolStr, typed: &Typed) -> Field {
@@ -224,7 +238,6 @@ fn excepted(options: &WildcardAdditionalOptions, at: Location) -> Result<Vec<&Id
 
 /// `t.*` of a table, or `data.*` of a struct.
 fn qualified(
-    lowering: &Lowering<'_>,
     scope: &Scope,
     kind: &SelectItemQualifiedWildcardKind,
     options: &WildcardAdditionalOptions,
@@ -253,7 +266,7 @@ fn qualified(
         SelectItemQualifiedWildcardKind::Expr(expr) => expr.clone(),
     };
     let at = start_of(&expr, at);
-    let whole = lowering.check(&expr, scope).map_err(|error| {
+    let whole = check(&expr, scope).map_err(|error| {
         if error.message.starts_with("unknown column") {
             JobError::new(
                 error.at,
@@ -297,7 +310,7 @@ fn qualified(
                 access_chain: vec![sqlparser::ast::AccessExpr::Dot(Expr::Identifier(ident))],
             },
         };
-        let typed = lowering.check(&access, scope)?;
+        let typed = check(&access, scope)?;
         items.push(Item {
             field: field(inner.name.clone(), &typed),
             typed,
@@ -361,7 +374,7 @@ impl Call<'_> {
         relation: Relation,
         names: &[Ident],
     ) -> Result<(Relation, Vec<Field>), JobError> {
-        let value = lowering.check(self.argument, &lowering.scope(relation.columns.clone()))?;
+        let value = check(self.argument, &lowering.scope(relation.columns.clone()))?;
         let outer = self.generator.outer;
         let nullable = |name: &str, data_type: &DataType| Field::nullable(name, data_type.clone());
         let mut generated: Vec<Field> = Vec::new();

@@ -7,7 +7,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::Field;
 
 use crate::expr::typed::{Kind, Typed};
-use crate::plan::{Query, StepKind, Target};
+use crate::plan::{Query, Step, StepKind, Target};
 
 impl Query {
     /// The plan as a tree, its output first. Values that a `${...}` put in do not show.
@@ -50,13 +50,14 @@ impl Query {
         }
         loop {
             let last = below.len().saturating_sub(1);
-            if let [place] = below.as_slice() {
-                let _ = writeln!(out, "{indent}└─ {}", self.step(*place));
+            if let [place] = below[..] {
+                let _ = writeln!(out, "{indent}└─ {}", self.step(place));
                 below = self.feeding(Target::Step {
-                    step: *place,
+                    step: place,
                     input: 0,
                 });
                 indent.push_str("   ");
+                self.forked(place, &indent, out);
                 if below.len() > 1 {
                     return self.branch(&below, &indent, out);
                 }
@@ -69,6 +70,7 @@ impl Query {
                     ("├─", "│  ")
                 };
                 let _ = writeln!(out, "{indent}{corner} {}", self.step(*place));
+                self.forked(*place, &format!("{indent}{line}"), out);
                 let feeding = self.feeding(Target::Step {
                     step: *place,
                     input: 0,
@@ -82,7 +84,26 @@ impl Query {
     }
 
     fn step(&self, place: usize) -> String {
-        let step = &self.steps[place];
+        self.one(&self.steps[place])
+    }
+
+    /// The branches of a fork, a line each: the last step first, as in the tree.
+    fn forked(&self, place: usize, indent: &str, out: &mut String) {
+        let StepKind::Fork(branches) = &self.steps[place].kind else {
+            return;
+        };
+        for (index, branch) in branches.iter().enumerate() {
+            let steps: Vec<String> = branch.iter().rev().map(|step| self.one(step)).collect();
+            let steps = if steps.is_empty() {
+                "as it is".to_owned()
+            } else {
+                steps.join(" ← ")
+            };
+            let _ = writeln!(out, "{indent}{}: {steps}", index + 1);
+        }
+    }
+
+    fn one(&self, step: &Step) -> String {
         match &step.kind {
             StepKind::Source(input) => {
                 let read = if step.schema.fields.is_empty() {
@@ -92,6 +113,7 @@ impl Query {
                 };
                 format!("read {} {}: {read}", input.table().connector, step.name)
             }
+            StepKind::Fork(branches) => format!("fork into {}", branches.len()),
             StepKind::Filter(conditions) => {
                 let all: Vec<String> = conditions.iter().map(|c| self.shown(c)).collect();
                 format!("filter {}", all.join(" AND "))

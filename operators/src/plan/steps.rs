@@ -5,64 +5,46 @@ use thalweg_engine::flow::pipeline::Target;
 use thalweg_engine::schema::{Field, Schema};
 
 use crate::expr::typed::{Kind, Typed};
-use crate::job_error::JobError;
-use crate::plan::node::Node;
+use crate::plan::node::{Item, Node};
 use crate::plan::{Explosion, Input, Projection, Step, StepKind, Time};
 
 /// The steps of a tree, in an order in which rows only go forward.
-///
-/// # Errors
-/// When one table is read twice.
-pub(crate) fn steps(root: Node) -> Result<Vec<Step>, JobError> {
+pub(crate) fn steps(root: Node) -> Vec<Step> {
     let mut steps = Vec::new();
-    let ends = place(root, &mut steps)?;
+    let ends = place(root, &mut steps);
     for end in ends {
         steps[end].to = Target::Writer;
     }
-    Ok(steps)
+    steps
 }
 
 /// Places a node behind everything that feeds it; gives the steps whose rows are its own.
-fn place(node: Node, steps: &mut Vec<Step>) -> Result<Vec<usize>, JobError> {
+fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
     let schema = Schema::new(node.fields());
-    let (below, kind) = match node {
+    let (below, word, kind) = match node {
         Node::Union { below } => {
             let mut ends = Vec::new();
             for node in below {
-                ends.extend(place(node, steps)?);
+                ends.extend(place(node, steps));
             }
-            return Ok(ends);
+            return ends;
+        }
+        Node::Hole { .. } => return Vec::new(),
+        Node::Fork { below, branches } => {
+            let branches = branches.into_iter().map(branch).collect();
+            (below, "fork", StepKind::Fork(branches))
         }
         Node::Source {
             input,
             columns,
             metadata,
-            at,
         } => {
-            let name = SmolStr::new(&input.table.name);
-            if steps
-                .iter()
-                .any(|step| step.name == name && matches!(step.kind, StepKind::Source(_)))
-            {
-                return Err(JobError::new(at, format!("table `{name}` is read twice in one query"))
-                    .help("read it once, with CASE or explode(array(...)) for what differs, or write two INSERTs"));
-            }
-            let wanted = columns
-                .iter()
-                .chain(&metadata)
-                .map(|(place, _)| *place)
-                .collect();
-            let kind = StepKind::Source(Input {
+            let used = columns.iter().chain(&metadata);
+            let input = Input {
                 declared: input,
-                wanted,
-            });
-            steps.push(Step {
-                name,
-                kind,
-                schema,
-                to: Target::Writer,
-            });
-            return Ok(vec![steps.len() - 1]);
+                wanted: used.map(|(place, _)| *place).collect(),
+            };
+            return source(input, schema, steps);
         }
         Node::Filter {
             below,
@@ -70,16 +52,11 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Result<Vec<usize>, JobError> {
         } => {
             let names = below.fields();
             conditions.iter_mut().for_each(|c| name(c, &names));
-            (below, StepKind::Filter(conditions))
+            (below, "filter", StepKind::Filter(conditions))
         }
-        Node::Project { below, mut items } => {
-            let width = below.width();
-            let mut names = below.fields();
-            for item in &mut items {
-                name(&mut item.typed, &names);
-                names.push(item.field.clone());
-            }
-            (below, StepKind::Project(Projection { items, width }))
+        Node::Project { below, items } => {
+            let projection = projection(&below, items);
+            (below, "project", StepKind::Project(projection))
         }
         Node::Explode {
             below,
@@ -96,43 +73,63 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Result<Vec<usize>, JobError> {
                 generator,
                 kept,
             };
-            (below, StepKind::Explode(explosion))
+            (below, "explode", StepKind::Explode(explosion))
         }
         Node::EventTime {
             below,
-            mut time,
+            time: mut value,
             column,
             delay,
         } => {
-            name(&mut time, &below.fields());
+            name(&mut value, &below.fields());
+            let column = column.is_some();
             let time = Time {
-                value: time,
-                column: column.is_some(),
+                value,
+                column,
                 delay,
             };
-            (below, StepKind::EventTime(time))
+            (below, "watermark", StepKind::EventTime(time))
         }
     };
-    let ends = place(*below, steps)?;
+    let ends = place(*below, steps);
     let step = steps.len();
     for end in ends {
         steps[end].to = Target::Step { step, input: 0 };
     }
-    let word = match &kind {
-        StepKind::Source(_) => "source",
-        StepKind::Filter(_) => "filter",
-        StepKind::Project(_) => "project",
-        StepKind::Explode(_) => "explode",
-        StepKind::EventTime(_) => "watermark",
-    };
-    let name = format_smolstr!("{word} {step}");
     steps.push(Step {
-        name,
+        name: format_smolstr!("{word} {step}"),
         kind,
         schema,
         to: Target::Writer,
     });
-    Ok(vec![step])
+    vec![step]
+}
+
+/// The steps of a branch, in order.
+fn branch(node: Node) -> Vec<Step> {
+    let mut steps = Vec::new();
+    place(node, &mut steps);
+    steps
+}
+
+fn source(input: Input, schema: Schema, steps: &mut Vec<Step>) -> Vec<usize> {
+    steps.push(Step {
+        name: SmolStr::new(&input.table().name),
+        kind: StepKind::Source(input),
+        schema,
+        to: Target::Writer,
+    });
+    vec![steps.len() - 1]
+}
+
+fn projection(below: &Node, mut items: Vec<Item>) -> Projection {
+    let mut names = below.fields();
+    let width = names.len();
+    for item in &mut items {
+        name(&mut item.typed, &names);
+        names.push(item.field.clone());
+    }
+    Projection { items, width }
 }
 
 /// Calls the columns of an expression what they are called in the row below: views had their own names for them.

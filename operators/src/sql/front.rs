@@ -74,7 +74,7 @@ pub(crate) enum Statement {
     Select(ParsedQuery),
 }
 
-const STATEMENTS: [&str; 6] = ["SET", "CREATE", "INSERT", "SELECT", "WITH", "FROM"];
+const STATEMENTS: [&str; 5] = ["SET", "CREATE", "INSERT", "SELECT", "WITH"];
 
 /// Replaces `${...}` in a quoted string of an expression.
 pub(crate) type Replace<'r> = &'r dyn Fn(&str, Location) -> Result<String, JobError>;
@@ -130,6 +130,19 @@ impl Cursor<'_> {
                 quoted: true,
                 at,
             },
+            [
+                TokenWithSpan {
+                    token: Token::SingleQuotedString(_),
+                    ..
+                },
+                next,
+                ..,
+            ] => {
+                return Err(JobError::new(
+                    place(next.span.start),
+                    format!("expected `;`, found `{}`", next.token),
+                ));
+            }
             [first, rest @ ..] => {
                 let mut text = first.token.to_string();
                 let mut end = first.span.end;

@@ -9,6 +9,7 @@ use crate::expr::scope::{Macro, Scope, ScopeColumn};
 use crate::job_error::{JobError, Location};
 use crate::plan::lower::{Catalog, View};
 use crate::plan::node::Declared;
+use crate::plan::refuse::needs_state;
 use crate::sql::front::{self, Name, ParsedQuery, Statement, TableParts, Written};
 use crate::sql::settings::{self, Given, Reach};
 use crate::sql::substitute::{Missing, Substituter};
@@ -229,6 +230,15 @@ impl Reader<'_> {
                 )
                 .nearest(&key.text, known()));
             }
+        }
+        if let Some(key) = parts.primary_key.first() {
+            return Err(needs_state(key.at, "a keyed table (PRIMARY KEY)"));
+        }
+        if let Some(column) = parts.partitioned_by.first() {
+            return Err(needs_state(
+                column.at,
+                "grouping inside partitions (PARTITIONED BY)",
+            ));
         }
         let texts = |names: &[Name]| {
             names

@@ -21,15 +21,15 @@ type Overridden = (Vec<Given>, Vec<(String, Given)>);
 impl Reader<'_> {
     pub(super) fn finish(mut self) -> Result<Job, JobError> {
         self.known_overrides()?;
-        if let Some(unused) = self
-            .given
-            .iter()
-            .find(|given| given.spec.reach == Reach::Next)
+        let last = self.drafts.last().map_or(Location::default(), |d| d.at);
+        if let Some(unused) = self.given.iter().find(|given| given.at > last)
+            && !self.drafts.is_empty()
         {
-            return Err(JobError::new(
-                unused.at,
-                "`queryName` names the next query, and none follows",
-            ));
+            let message = format!(
+                "`{}` is for the queries below it, and none follows",
+                unused.spec.name
+            );
+            return Err(JobError::new(unused.at, message));
         }
         let (for_all, for_one) = self.overridden()?;
         let name = for_all
@@ -222,6 +222,14 @@ impl Reader<'_> {
                 written: written.iter().any(|other| other.eq_ignore_ascii_case(name)),
             };
             declared.connector.verify(&declared.table, used)?;
+            if let Some(watermark) = &declared.watermark
+                && used.written
+                && !used.read
+            {
+                let message =
+                    format!("WATERMARK is for a table that is read; no query reads `{name}`");
+                return Err(JobError::new(watermark.at, message));
+            }
         }
         Ok(())
     }
@@ -249,7 +257,7 @@ impl Reader<'_> {
                 error
             }
         })?;
-        let steps = steps(optimize(node))?;
+        let steps = steps(optimize(node));
         let inputs: Vec<&Declared> = steps
             .iter()
             .filter_map(|step| match &step.kind {
@@ -257,6 +265,7 @@ impl Reader<'_> {
                 _ => None,
             })
             .collect();
+        distinct_inputs(&inputs, at)?;
         let dead_letters = self.dead_letters(draft, &settings, &inputs)?;
         if draft.table.is_some()
             && inputs
@@ -410,6 +419,38 @@ impl Reader<'_> {
         (sink.check)(table, &plan::dead_letter_schema())?;
         Ok(Some(declared.clone()))
     }
+}
+
+/// Refuses two tables of one query that read the same thing: there is one position of it for a query.
+fn distinct_inputs(inputs: &[&Declared], at: Location) -> Result<(), JobError> {
+    let reads = |declared: &Declared| -> Vec<String> {
+        let what = declared
+            .connector
+            .input
+            .and_then(|input| input.identity.first());
+        let value = what.and_then(|option| declared.table.options.get(option));
+        value.map_or_else(Vec::new, |value| {
+            value.split(',').map(|one| one.trim().to_owned()).collect()
+        })
+    };
+    for (index, second) in inputs.iter().enumerate() {
+        if second.connector.name != "kafka" || second.read_from.is_some() {
+            continue;
+        }
+        let theirs = reads(second);
+        for first in inputs[..index].iter().filter(|first| {
+            first.connector.name == second.connector.name && first.read_from.is_none()
+        }) {
+            if let Some(shared) = reads(first).iter().find(|one| theirs.contains(one)) {
+                let (a, b) = (&first.table.name, &second.table.name);
+                let message =
+                    format!("tables `{a}` and `{b}` of one query read the same topic `{shared}`");
+                return Err(JobError::new(at, message)
+                    .help("read it once, or write two queries: each has its own positions"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The names after FROM anywhere in a query; those of WITH among them do no harm.

@@ -115,7 +115,7 @@ pub(crate) fn given(
         return Err(JobError::new(name_at, format!("unknown setting `{name}`"))
             .nearest(name, SETTINGS.iter().map(|spec| spec.name)));
     };
-    let value = value.trim();
+    let value = canonical(spec.kind, value.trim());
     if let Some(expected) = unfit(spec.kind, value) {
         return Err(JobError::new(
             at,
@@ -142,6 +142,18 @@ pub(crate) fn given(
         value: value.to_owned(),
         at,
     })
+}
+
+/// A word of a list as the list writes it; words are found in any case.
+fn canonical(kind: SettingKind, value: &str) -> &str {
+    match kind {
+        SettingKind::OneOf(words) => words
+            .iter()
+            .find(|word| word.eq_ignore_ascii_case(value))
+            .copied()
+            .unwrap_or(value),
+        _ => value,
+    }
 }
 
 /// Whether a value says the same as the default.

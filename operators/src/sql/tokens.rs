@@ -136,6 +136,9 @@ fn strings(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, JobError> {
                 return Err(JobError::new(
                     place(token.span.start),
                     format!("unexpected character `{}`", c.escape_debug()),
+                )
+                .help(
+                    "a name with other characters than letters, digits and _ stands in backticks",
                 ));
             }
             _ => {
@@ -347,7 +350,7 @@ fn operator_word(word: &Word) -> bool {
         )
 }
 
-/// Functions over several rows.
+/// Functions over several rows, and those of models.
 const AGGREGATES: &[&str] = &[
     "any_value",
     "approx_count_distinct",
@@ -392,6 +395,8 @@ const AGGREGATES: &[&str] = &[
     "percent_rank",
     "percentile",
     "percentile_approx",
+    "predict",
+    "predict_all",
     "rank",
     "regr_avgx",
     "regr_avgy",

@@ -3,11 +3,13 @@
 mod event_time;
 mod explode;
 mod filter;
+mod fork;
 mod project;
 #[cfg(test)]
-mod stage;
+pub(crate) mod stage;
 
 pub use event_time::EventTime;
 pub use explode::{Explode, Generator};
 pub use filter::Filter;
+pub use fork::Fork;
 pub use project::{Cell, Project};

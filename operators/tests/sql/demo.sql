@@ -5,7 +5,7 @@ SET jobName = 'demo';
 CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '2000', numPartitions '2');
 
 -- A number from 0 to below n that is always the same for a tick and a purpose.
-CREATE TEMPORARY FUNCTION draw(tick BIGINT, purpose STRING, n INT) RETURNS BIGINT RETURN pmod(xxhash64(tick, purpose), n);
+CREATE TEMPORARY FUNCTION draw(tick BIGINT, purpose STRING, n INT) RETURNS BIGINT RETURN abs(xxhash64(tick, purpose) % n);
 
 CREATE VIEW transactions AS
 SELECT
@@ -21,7 +21,7 @@ SELECT
     ELSE 'gift cards'
   END AS merchant,
   -- Small amounts are common, large ones rare.
-  round(3 * exp(draw(value, 'amount', 1000) / 1000.0 * 6), 2) AS amount,
+  round(3 * exp(draw(value, 'amount', 1000) / 1000D * 6), 2) AS amount,
   element_at(array('DE', 'DE', 'DE', 'DE', 'FR', 'NL', 'US', 'BR'), CAST(draw(value, 'country', 8) + 1 AS INT)) AS country,
   CAST(draw(value, 'hour', 24) AS INT) AS hour
 FROM ticks;
@@ -33,4 +33,4 @@ SELECT
 FROM transactions;
 
 SET queryName = 'suspicious';
-SELECT ts, card, amount, merchant, country, hour, score FROM scored WHERE score >= 75;
+SELECT ts, card, amount, merchant, country, hour, score FROM scored WHERE score >= 80;

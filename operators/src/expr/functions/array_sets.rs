@@ -370,8 +370,9 @@ fn add_months(
     }
     let shown = zone.map_or(from, |zone| calendar::local(from, zone));
     let day = i32::try_from(shown.div_euclid(MICROS_PER_DAY)).ok()?;
-    let moved = i64::from(calendar::add_months(day, months)?) * MICROS_PER_DAY
-        + shown.rem_euclid(MICROS_PER_DAY);
+    let moved = i64::from(calendar::add_months(day, months)?)
+        .checked_mul(MICROS_PER_DAY)?
+        .checked_add(shown.rem_euclid(MICROS_PER_DAY))?;
     Some(zone.map_or(moved, |zone| calendar::utc(moved, zone)))
 }
 

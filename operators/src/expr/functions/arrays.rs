@@ -7,7 +7,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
 use super::Param::{Any, Array, Int, Text};
-use super::forms::{check_elements, error_or_null, failed, int};
+use super::forms::{check_elements, failed, int};
 use super::{BindContext, Function, function};
 use crate::expr::access::{array, int as number, map, text};
 use crate::expr::body::Outcome;
@@ -381,12 +381,11 @@ fn element_at(args: Vec<Typed>, cx: &BindContext, strict: bool) -> Result<Typed,
         };
         match index.and_then(|index| elements.get(index)) {
             Some(element) => Ok(element.clone()),
-            None => error_or_null(strict, || {
-                format!(
-                    "the array has {} elements, none at {place}; try_element_at gives NULL",
-                    elements.len()
-                )
-            }),
+            None if strict => Err(failed(
+                "the array has no element at the place; try_element_at gives NULL",
+            )
+            .with_content(place.to_string())),
+            None => Ok(Value::Null),
         }
     })
 }

@@ -285,7 +285,7 @@ fn choose(condition: Typed, branches: Vec<Typed>, cx: &BindContext) -> Result<Ty
 /// `decode(a, search, result, ..., default)`.
 fn search(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     let (mut searched, mut results) = (Vec::new(), Vec::new());
-    let defaulted = args.len() % 2 == 0;
+    let defaulted = args.len().is_multiple_of(2);
     let last = args.len() - 1;
     for (place, arg) in args.into_iter().enumerate() {
         if place == 0 || place % 2 == 1 && !(defaulted && place == last) {

@@ -46,7 +46,7 @@ pub(super) fn int(count: usize) -> Value {
 pub(super) fn check_text_size(bytes: usize) -> Result<(), RecordError> {
     if bytes > TEXT_MAX {
         return Err(failed(format!(
-            "the text would take {bytes} bytes, more than {TEXT_MAX}"
+            "the text would take more than {TEXT_MAX} bytes"
         )));
     }
     Ok(())
@@ -56,7 +56,7 @@ pub(super) fn check_text_size(bytes: usize) -> Result<(), RecordError> {
 pub(super) fn check_elements(count: usize) -> Result<(), RecordError> {
     if count > ELEMENTS_MAX {
         return Err(failed(format!(
-            "the array would have {count} elements, more than {ELEMENTS_MAX}"
+            "the array would have more than {ELEMENTS_MAX} elements"
         )));
     }
     Ok(())

@@ -6,7 +6,6 @@
 
 use std::iter::Peekable;
 use std::str::Chars;
-use std::sync::Arc;
 
 use fancy_regex::{Captures, Match, Regex};
 use smol_str::SmolStr;
@@ -30,10 +29,12 @@ pub(in crate::expr) fn compile(java: &str) -> Result<Regex, String> {
 }
 
 /// The regular expressions of one call: compiled once where the argument is constant, else whenever it changes.
+///
+/// A clone has caches of its own, so that lanes do not wait for each other.
 #[derive(Clone)]
 pub(super) struct Patterns {
-    fixed: Option<Arc<Regex>>,
-    last: Option<(SmolStr, Arc<Regex>)>,
+    fixed: Option<Regex>,
+    last: Option<(SmolStr, Regex)>,
 }
 
 impl Patterns {
@@ -41,15 +42,12 @@ impl Patterns {
     /// Where the argument is a constant but no regular expression.
     pub(super) fn of(arg: &Typed) -> Result<Self, String> {
         let fixed = arg.constant_text().map(compile).transpose()?;
-        Ok(Self {
-            fixed: fixed.map(Arc::new),
-            last: None,
-        })
+        Ok(Self { fixed, last: None })
     }
 
     /// The constant expression, if it is one.
     pub(super) fn fixed(&self) -> Option<&Regex> {
-        self.fixed.as_deref()
+        self.fixed.as_ref()
     }
 
     /// The expression of this row.
@@ -60,7 +58,7 @@ impl Patterns {
                 let regex = compile(given).map_err(|error| {
                     failed("the text is not a regular expression").with_content(error)
                 })?;
-                self.last = Some((SmolStr::new(given), Arc::new(regex)));
+                self.last = Some((SmolStr::new(given), regex));
             }
         }
         match (&self.fixed, &self.last) {

@@ -1,5 +1,278 @@
-//! Functions of JSON.
+//! Functions of JSON texts.
 
-use super::Function;
+use std::sync::Arc;
 
-pub(super) const FUNCTIONS: &[Function] = &[];
+use smol_str::SmolStr;
+use sqlparser::dialect::SparkSqlDialect;
+use sqlparser::parser::Parser;
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::{DataType, Field, Schema};
+
+use super::Param::{Any, Text};
+use super::arrays::array_of;
+use super::forms::{failed, int, strict_scratch, string, written_or_null};
+use super::json_path::{self, Step, each_element, each_field};
+use super::{BindContext, Function, function};
+use crate::codecs::Mode;
+use crate::codecs::json::{self, JsonOptions, JsonParser};
+use crate::expr::access::{fields, map, text};
+use crate::expr::type_name;
+use crate::expr::typed::Typed;
+use crate::job_error::JobError;
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    function(
+        "from_json",
+        "from_json(text, schema[, options])",
+        "The value of a JSON text, of a type such as 'a INT, b STRUCT<c: STRING>'; NULLs for what does not parse.",
+        "from_json('{\"a\":1, \"b\":0.8}', 'a INT, b DOUBLE')",
+        "{1, 0.8}",
+        from_json,
+    ),
+    function(
+        "to_json",
+        "to_json(struct, map or array)",
+        "The value as a JSON text; fields that are NULL are left out.",
+        "to_json(named_struct('a', 1, 'b', 2))",
+        "{\"a\":1,\"b\":2}",
+        to_json,
+    ),
+    function(
+        "get_json_object",
+        "get_json_object(text, path)",
+        "What a path such as '$.a[0].b' finds in a JSON text; NULL where it finds nothing.",
+        "get_json_object('{\"a\":\"b\"}', '$.a')",
+        "b",
+        |args, cx| {
+            let args = cx.take(args, &[Text, Text], 2)?;
+            let fixed: Option<Option<Arc<[Step]>>> = args[1]
+                .constant_text()
+                .map(|path| json_path::parse(path).map(Arc::from));
+            written_or_null(cx, args, move |v, out| {
+                let json = text(&v[0]);
+                Ok(match &fixed {
+                    Some(Some(steps)) => json_path::find(json, steps, out),
+                    Some(None) => false,
+                    None => json_path::parse(text(&v[1]))
+                        .is_some_and(|steps| json_path::find(json, &steps, out)),
+                })
+            })
+        },
+    ),
+    function(
+        "json_array_length",
+        "json_array_length(text)",
+        "How many elements a JSON array has; NULL where the text is none.",
+        "json_array_length('[1,2,3,{\"f1\":1,\"f2\":[5,6]},4]')",
+        "5",
+        |args, cx| {
+            let args = cx.take(args, &[Text], 1)?;
+            cx.partial(DataType::Int, args, |v| {
+                let mut count = 0;
+                let whole = each_element(text(&v[0]), &mut |_, _| count += 1);
+                Ok(if whole { int(count) } else { Value::Null })
+            })
+        },
+    ),
+    function(
+        "json_object_keys",
+        "json_object_keys(text)",
+        "The keys of a JSON object as an array; NULL where the text is none.",
+        "json_object_keys('{\"f1\":\"abc\",\"f2\":{\"f3\":\"a\"}}')",
+        "[f1, f2]",
+        |args, cx| {
+            let args = cx.take(args, &[Text], 1)?;
+            cx.partial(array_of(DataType::String), args, |v| {
+                let mut keys = Vec::new();
+                let whole = each_field(text(&v[0]), &mut |key, _| keys.push(string(key)));
+                Ok(if whole {
+                    Value::Array(keys.into())
+                } else {
+                    Value::Null
+                })
+            })
+        },
+    ),
+    function(
+        "schema_of_json",
+        "schema_of_json(text)",
+        "The type of a constant JSON text, as from_json takes it.",
+        "schema_of_json('[{\"col\":0}]')",
+        "ARRAY<STRUCT<col: BIGINT>>",
+        |args, cx| {
+            let args = cx.take(args, &[Text], 1)?;
+            let Some(sample) = args[0].constant_text() else {
+                return Err(cx.error("the text must be a constant"));
+            };
+            let sample = serde_json::from_str(sample)
+                .map_err(|error| cx.error(format!("the text is not JSON: {error}")))?;
+            let name = string(&inferred(&sample).to_string());
+            Ok(Typed::literal(name, DataType::String, cx.at))
+        },
+    ),
+];
+
+/// A type's name, or columns with their types as in CREATE TABLE.
+fn schema(ddl: &str, cx: &BindContext) -> Result<DataType, JobError> {
+    let dialect = SparkSqlDialect {};
+    let parse = |text: &str| {
+        let mut parser = Parser::new(&dialect).try_with_sql(text).ok()?;
+        let ast = parser.parse_data_type().ok()?;
+        (parser.peek_token() == sqlparser::tokenizer::Token::EOF).then_some(ast)
+    };
+    // One word may be a type's name or, before another word, a column's.
+    let ast = parse(ddl).or_else(|| parse(&format!("STRUCT<{ddl}>")));
+    match ast {
+        Some(ast) => type_name::data_type(&ast, cx.at),
+        None => Err(cx
+            .error(format!("`{ddl}` is no type"))
+            .help("write 'a INT, b STRUCT<c: STRING>', 'ARRAY<INT>' or 'MAP<STRING, INT>'")),
+    }
+}
+
+fn from_json(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
+    let mut args = cx.take(args, &[Text, Text, Any], 2)?;
+    let Some(ddl) = args[1].constant_text() else {
+        return Err(cx.error("the schema must be a constant text"));
+    };
+    let data_type = schema(ddl, cx)?;
+    let mode = match args.get(2) {
+        None => Mode::Permissive,
+        Some(options) => mode(options, cx)?,
+    };
+    args.truncate(1);
+    let options = JsonOptions {
+        zone: cx.settings.zone,
+        ..JsonOptions::default()
+    };
+    JsonParser::new(&data_type, mode, &options).map_err(|reason| cx.error(reason))?;
+    let made = data_type.clone();
+    cx.scratch(data_type, args, move || {
+        let mut parser = JsonParser::new(&made, mode, &options);
+        Box::new(move |v| match &mut parser {
+            Ok(parser) => parser.parse(text(&v[0])),
+            Err(reason) => Err(failed(reason.as_str())),
+        })
+    })
+}
+
+/// The only option that is taken: `map('mode', 'FAILFAST')`.
+fn mode(options: &Typed, cx: &BindContext) -> Result<Mode, JobError> {
+    let wrong = || {
+        cx.error("the only option is the mode")
+            .help("write map('mode', 'PERMISSIVE') or map('mode', 'FAILFAST')")
+    };
+    let (DataType::Map(_), Some(value)) = (&options.data_type, options.constant()) else {
+        return Err(wrong());
+    };
+    let mut chosen = Mode::Permissive;
+    for (key, value) in map(value) {
+        let (Value::String(key), Value::String(value)) = (key, value) else {
+            return Err(wrong());
+        };
+        chosen = match (key.to_lowercase().as_str(), value.to_uppercase().as_str()) {
+            ("mode", "PERMISSIVE") => Mode::Permissive,
+            ("mode", "FAILFAST") => Mode::FailFast,
+            _ => return Err(wrong()),
+        };
+    }
+    Ok(chosen)
+}
+
+fn to_json(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
+    let args = cx.take(args, &[Any], 1)?;
+    let data_type = args[0].data_type.clone();
+    let options = JsonOptions {
+        zone: cx.settings.zone,
+        ..JsonOptions::default()
+    };
+    if let DataType::Struct(fields_of) = &data_type {
+        let schema = Schema::new(Arc::clone(fields_of));
+        return strict_scratch(cx, DataType::String, args, move || {
+            let mut encoder = json::encoder_with(&schema, &options);
+            let mut out = Vec::new();
+            Box::new(move |v| {
+                out.clear();
+                encoder.encode(fields(&v[0]), &mut out)?;
+                utf8(&out)
+            })
+        });
+    }
+    if !matches!(data_type, DataType::Array(_) | DataType::Map(_)) {
+        return Err(cx.error(format!(
+            "expected a STRUCT, a MAP or an ARRAY, got {data_type}"
+        )));
+    }
+    strict_scratch(cx, DataType::String, args, move || {
+        let (options, data_type) = (options.clone(), data_type.clone());
+        let mut out = Vec::new();
+        Box::new(move |v| {
+            out.clear();
+            json::append(&mut out, &v[0], &data_type, &options);
+            utf8(&out)
+        })
+    })
+}
+
+fn utf8(json: &[u8]) -> crate::expr::body::Outcome {
+    match std::str::from_utf8(json) {
+        Ok(json) => Ok(string(json)),
+        Err(_) => Err(failed("to_json: the text is not UTF-8")),
+    }
+}
+
+/// The type that a value of a JSON text has.
+fn inferred(sample: &serde_json::Value) -> DataType {
+    use serde_json::Value as Json;
+    match sample {
+        Json::Null | Json::String(_) => DataType::String,
+        Json::Bool(_) => DataType::Boolean,
+        Json::Number(number) if number.is_f64() => DataType::Double,
+        Json::Number(_) => DataType::BigInt,
+        Json::Array(elements) => {
+            let element = elements
+                .iter()
+                .filter(|element| !element.is_null())
+                .map(inferred)
+                .reduce(merged);
+            array_of(element.unwrap_or(DataType::String))
+        }
+        Json::Object(object) => {
+            // Ordered by name, as Spark orders them.
+            let mut fields: Vec<Field> = object
+                .iter()
+                .map(|(name, value)| Field::nullable(SmolStr::new(name), inferred(value)))
+                .collect();
+            fields.sort_by(|a, b| a.name.cmp(&b.name));
+            DataType::Struct(fields.into())
+        }
+    }
+}
+
+/// The type of values of two types; STRING where nothing else holds both.
+fn merged(a: DataType, b: DataType) -> DataType {
+    match (a, b) {
+        (a, b) if a == b => a,
+        (DataType::BigInt, DataType::Double) | (DataType::Double, DataType::BigInt) => {
+            DataType::Double
+        }
+        (DataType::Array(a), DataType::Array(b)) => {
+            array_of(merged(DataType::clone(&a), DataType::clone(&b)))
+        }
+        (DataType::Struct(a), DataType::Struct(b)) => {
+            let mut fields: Vec<Field> = a.to_vec();
+            for field in b.iter() {
+                match fields.iter_mut().find(|known| known.name == field.name) {
+                    Some(known) => {
+                        let both = (known.data_type.clone(), field.data_type.clone());
+                        known.data_type = merged(both.0, both.1);
+                    }
+                    None => fields.push(field.clone()),
+                }
+            }
+            fields.sort_by(|a, b| a.name.cmp(&b.name));
+            DataType::Struct(fields.into())
+        }
+        _ => DataType::String,
+    }
+}

@@ -12,7 +12,7 @@ use super::arrays::{array_of, element};
 use super::forms::failed;
 use super::{BindContext, Function, function};
 use crate::expr::access::{array, int};
-use crate::expr::body::Lambda;
+use crate::expr::body::{Lambda, Outcome};
 use crate::expr::compare::compare;
 use crate::expr::typed::{Kind, Typed};
 use crate::job_error::JobError;
@@ -129,7 +129,7 @@ pub(super) fn higher_order(
     cx: &BindContext,
     data_type: DataType,
     args: Vec<Typed>,
-    call: fn(&[Value], &mut [Lambda], &RecordMeta) -> Result<Value, RecordError>,
+    call: fn(&[Value], &mut [Lambda], &RecordMeta) -> Outcome,
 ) -> Result<Typed, JobError> {
     let nullable = args
         .iter()

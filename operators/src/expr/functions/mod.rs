@@ -4,6 +4,15 @@
 //! the arguments ([`BindContext::take`]) and hands back a typed node whose closure runs for each row
 //! ([`BindContext::strict`] and its siblings). A NULL argument gives NULL without a call, unless the function asks to
 //! see NULLs.
+//!
+//! Names, results and types are Spark 4's. Different, on purpose:
+//! - `rand`, `randn`: a seed gives the numbers of Spark's first partition, in every partition.
+//! - `current_timestamp` and its family: of the record, not of a batch.
+//! - Texts and arrays that a number makes (`repeat`, `sequence`) have limits.
+//! - Patterns of dates have no full zone names (`zzzz`), and no zone names in parsing; regular expressions differ from
+//!   Java's in what `java_regex` says.
+//! - Counts take any integer that fits (`date_add`); `format_string` writes dates and times as text.
+//! - The last digit of `exp`, `sin` and the like may differ: they are the platform's.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -19,15 +28,20 @@ use crate::expr::coerce::{self, Settings};
 use crate::expr::typed::{Call, Form, Kind, Mode, Op, Typed};
 use crate::job_error::{JobError, Location};
 
+mod arithmetic_functions;
 mod array_sets;
 mod arrays;
 mod bits;
 mod conditional;
 mod dates;
+mod dates_arithmetic;
+mod dates_made;
+mod dates_text;
 mod forms;
 mod hash;
 pub(in crate::expr) mod java_regex;
 mod json;
+mod json_path;
 mod lambdas;
 mod maps;
 mod mathematics;
@@ -40,7 +54,18 @@ mod strings_regex;
 mod strings_search;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_nested;
+#[cfg(test)]
+mod tests_numbers;
+#[cfg(test)]
+mod tests_text;
+#[cfg(test)]
+mod tests_times;
 mod text_formats;
+mod text_template;
+mod time_parse;
+mod time_pattern;
 mod urls;
 
 /// Checks and coerces the arguments and gives the typed node.
@@ -113,20 +138,28 @@ impl Function {
 }
 
 /// The families and their functions, for the manual.
-pub fn families() -> [(&'static str, &'static [Function]); 18] {
+pub fn families() -> [(&'static str, &'static [Function]); 23] {
     [
         ("conditional", conditional::FUNCTIONS),
         ("numbers", numbers::FUNCTIONS),
+        ("arithmetic", arithmetic_functions::FUNCTIONS),
         ("mathematics", mathematics::FUNCTIONS),
         ("bits and number systems", bits::FUNCTIONS),
         ("random numbers", random::FUNCTIONS),
         ("text", strings::FUNCTIONS),
         ("finding and replacing text", strings_search::FUNCTIONS),
         ("regular expressions", strings_regex::FUNCTIONS),
-        ("formatting", number_formats::FUNCTIONS),
+        ("numbers as text", number_formats::FUNCTIONS),
+        ("templates", text_template::FUNCTIONS),
         ("encodings", text_formats::FUNCTIONS),
         ("URLs", urls::FUNCTIONS),
         ("dates and times", dates::FUNCTIONS),
+        ("dates and times as text", dates_text::FUNCTIONS),
+        ("making dates and times", dates_made::FUNCTIONS),
+        (
+            "calculating with dates and times",
+            dates_arithmetic::FUNCTIONS,
+        ),
         ("arrays", arrays::FUNCTIONS),
         ("sorted arrays and sets", array_sets::FUNCTIONS),
         ("arrays and lambdas", lambdas::FUNCTIONS),

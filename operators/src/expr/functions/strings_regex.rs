@@ -67,6 +67,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
             };
             matching(args, cx, &[Text, Text], DataType::String, |regex, v| {
                 let found = find(regex, text(&v[0]), 0)?;
+                // As Spark, which takes an empty match for none.
+                let found = found.filter(|found| !found.as_str().is_empty());
                 Ok(found.map_or(Value::Null, |found| string(found.as_str())))
             })
             .map(nullable)
@@ -203,10 +205,10 @@ fn check_group(args: &[Typed], cx: &BindContext) -> Result<(), JobError> {
 fn group_index(count: usize, group: i32) -> Result<usize, RecordError> {
     match usize::try_from(group) {
         Ok(index) if index < count => Ok(index),
-        _ => Err(failed(format!(
-            "the group must be between 0 and {}, got {group}",
-            count - 1
-        ))),
+        _ => Err(
+            failed(format!("the group must be between 0 and {}", count - 1))
+                .with_content(group.to_string()),
+        ),
     }
 }
 

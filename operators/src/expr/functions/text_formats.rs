@@ -177,9 +177,9 @@ fn from_base64(encoded: &[u8], out: &mut Vec<u8>) -> bool {
     LENIENT.decode_vec(kept, out).is_ok()
 }
 
-/// Base 64 without any other character.
+/// Base 64 with or without padding, and without any other character.
 fn from_strict_base64(encoded: &[u8], out: &mut Vec<u8>) -> bool {
-    STANDARD.decode_vec(encoded, out).is_ok()
+    LENIENT.decode_vec(encoded, out).is_ok()
 }
 
 fn from_utf8(text: &[u8], out: &mut Vec<u8>) -> bool {
@@ -214,6 +214,9 @@ fn to_binary(args: Vec<Typed>, cx: &BindContext, strict: bool) -> Result<Typed, 
     let mut args = cx.take(args, &[Text, Text], 1)?;
     let decode: Decode = match args.get(1) {
         None => from_hex,
+        Some(format) if format.constant() == Some(&Value::Null) => {
+            return Ok(Typed::literal(Value::Null, DataType::Binary, cx.at));
+        }
         Some(format) => match format.constant_text().map(str::to_lowercase).as_deref() {
             Some("hex") => from_hex,
             Some("base64") => from_strict_base64,
@@ -305,7 +308,9 @@ fn encode_into(text: &str, charset: Charset, out: &mut Vec<u8>) -> bool {
 fn decode_text(bytes: &[u8], charset: Charset) -> Option<String> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
-        (bytes.len() % 2 == 0)
+        bytes
+            .len()
+            .is_multiple_of(2)
             .then(|| {
                 char::decode_utf16(units)
                     .collect::<Result<String, _>>()

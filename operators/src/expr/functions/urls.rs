@@ -9,6 +9,7 @@ use super::Param::Text;
 use super::forms::{error_or_null, strict_scratch, string, written};
 use super::{BindContext, Function, function};
 use crate::expr::access::text;
+use crate::expr::body::Outcome;
 use crate::expr::typed::Typed;
 use crate::job_error::JobError;
 
@@ -122,42 +123,44 @@ struct Parts<'u> {
     fragment: Option<&'u str>,
 }
 
+/// With a buffer for the file part.
+type Call = Arc<dyn Fn(&[Value], &mut String) -> Outcome + Send + Sync>;
+
 fn parse(args: Vec<Typed>, cx: &BindContext, strict: bool) -> Result<Typed, JobError> {
     let args = cx.take(args, &[Text, Text, Text], 2)?;
-    let call: Arc<dyn Fn(&[Value], &mut String) -> crate::expr::body::Outcome + Send + Sync> =
-        Arc::new(move |v, file| {
-            let Some(parts) = parts(text(&v[0])) else {
-                return error_or_null(strict, || "the text is not a URL".to_owned());
-            };
-            let wanted = text(&v[1]);
-            if let Some(key) = v.get(2) {
-                let value = parts.query.filter(|_| wanted == "QUERY").and_then(|query| {
-                    query
-                        .split('&')
-                        .find_map(|pair| pair.strip_prefix(text(key))?.strip_prefix('='))
-                });
-                return Ok(value.map_or(Value::Null, string));
-            }
-            let part = match wanted {
-                "PROTOCOL" => parts.scheme,
-                "AUTHORITY" => parts.authority,
-                "USERINFO" => parts.user,
-                "HOST" => parts.host,
-                "PATH" => parts.path,
-                "QUERY" => parts.query,
-                "REF" => parts.fragment,
-                "FILE" => {
-                    file.clear();
-                    file.push_str(parts.path.unwrap_or_default());
-                    if let Some(query) = parts.query {
-                        file.extend(["?", query]);
-                    }
-                    parts.path.map(|_| file.as_str())
+    let call: Call = Arc::new(move |v, file| {
+        let Some(parts) = parts(text(&v[0])) else {
+            return error_or_null(strict, || "the text is not a URL".to_owned());
+        };
+        let wanted = text(&v[1]);
+        if let Some(key) = v.get(2) {
+            let value = parts.query.filter(|_| wanted == "QUERY").and_then(|query| {
+                query
+                    .split('&')
+                    .find_map(|pair| pair.strip_prefix(text(key))?.strip_prefix('='))
+            });
+            return Ok(value.map_or(Value::Null, string));
+        }
+        let part = match wanted {
+            "PROTOCOL" => parts.scheme,
+            "AUTHORITY" => parts.authority,
+            "USERINFO" => parts.user,
+            "HOST" => parts.host,
+            "PATH" => parts.path,
+            "QUERY" => parts.query,
+            "REF" => parts.fragment,
+            "FILE" => {
+                file.clear();
+                file.push_str(parts.path.unwrap_or_default());
+                if let Some(query) = parts.query {
+                    file.extend(["?", query]);
                 }
-                _ => None,
-            };
-            Ok(part.map_or(Value::Null, string))
-        });
+                parts.path.map(|_| file.as_str())
+            }
+            _ => None,
+        };
+        Ok(part.map_or(Value::Null, string))
+    });
     let mut typed = strict_scratch(cx, DataType::String, args, move || {
         let call = Arc::clone(&call);
         let mut file = String::new();

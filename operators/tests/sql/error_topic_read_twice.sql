@@ -3,4 +3,5 @@ CREATE TABLE invoices (
   Address STRUCT<city: STRING, zip: STRING>, Tags MAP<STRING, STRING>, CreatedTime BIGINT
 ) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices', format 'json');
 CREATE TABLE out USING noop;
-SELECT BillNo FROM invoices UNION ALL SELECT StoreID FROM invoices;
+CREATE TABLE again USING kafka OPTIONS (kafka.bootstrap.servers 'b:1', subscribe 'x, invoices');
+SELECT BillNo FROM invoices UNION ALL SELECT topic FROM again;

@@ -1,0 +1,184 @@
+//! Topics that are missing, that grow, and that end with an aborted transaction.
+
+#![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
+
+mod stage;
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use stage::{Account, Broker, Loyalty, PATIENCE, Scene, invoice, invoices};
+
+/// One that makes every topic that somebody asks for: the command must not ask that way.
+fn broker() -> &'static Broker {
+    static BROKER: OnceLock<Broker> = OnceLock::new();
+    BROKER.get_or_init(|| Broker::start(&["auto.create.topics.enable=true"]))
+}
+
+#[test]
+fn a_missing_topic_is_named_and_never_made() {
+    let scene = Scene::with_topics("missing", broker(), 1);
+    for job in [
+        Loyalty::default().subscribed_to("missing-nowhere"),
+        Loyalty::default().published_to("missing-nowhere"),
+        Loyalty::default()
+            .with_tables(
+                "CREATE TABLE dead USING kafka OPTIONS (kafka.bootstrap.servers '${KAFKA}', topic 'missing-nowhere');",
+            )
+            .set("onError = 'deadLetter'")
+            .set("deadLetterTable = 'dead'"),
+    ] {
+        let job = job.write(&scene);
+        let began = Instant::now();
+        let check = scene.call(&["check", job.to_str().unwrap(), "--connect"]);
+        check.expect(2, &["missing-nowhere"]);
+        let said = scene.run(&job).end(PATIENCE);
+        said.expect(1, &["missing-nowhere", broker().bootstrap()]);
+        assert!(began.elapsed() < Duration::from_secs(25), "{said:?}");
+        assert!(!scene.topics.names().contains("missing-nowhere"));
+    }
+}
+
+#[test]
+fn a_partition_that_appears_is_read_within_five_seconds_from_its_beginning() {
+    let scene = Scene::with_topics("growing", broker(), 1);
+    let job = Loyalty::default()
+        .reading(&["startingOffsets 'latest'"])
+        .write(&scene);
+    let mut running = scene.run(&job);
+    running.until_ready();
+    scene.topics.send(&scene.input(), &[invoice(0).to(0)]);
+    scene.until_out(1, PATIENCE);
+    scene.topics.grow(&scene.input(), 3);
+    let grown = Instant::now();
+    scene
+        .topics
+        .send(&scene.input(), &[invoice(1).to(1), invoice(2).to(2)]);
+    scene.topics.send(&scene.input(), &[invoice(3).to(0)]);
+    scene.until_out(4, PATIENCE);
+    let took = grown.elapsed();
+    assert!(took < Duration::from_secs(6), "{took:?}");
+    assert!(running.metric("thalweg_restarts_total") < 1.0);
+    running.finish();
+    assert_eq!(
+        scene.positions(),
+        [0, 1, 2].map(|partition| {
+            let name = format!("{}/{partition}", scene.input());
+            (name, scene.topics.ends(&scene.input(), partition).1)
+        })
+    );
+    Account::of(&scene).expect_exactly(4);
+}
+
+#[test]
+fn partitions_that_appear_while_it_is_stopped_are_read_too() {
+    let scene = Scene::with_topics("grown", broker(), 1);
+    let job = Loyalty::default()
+        .reading(&["startingOffsets 'latest'"])
+        .write(&scene);
+    let mut running = scene.run(&job);
+    running.until_ready();
+    running.finish();
+    scene.topics.grow(&scene.input(), 2);
+    scene
+        .topics
+        .send(&scene.input(), &[invoice(0).to(0), invoice(1).to(1)]);
+    let running = scene.run(&job);
+    scene.until_out(2, PATIENCE);
+    running.finish();
+    Account::of(&scene).expect_exactly(2);
+}
+
+#[test]
+fn an_aborted_transaction_at_the_tail_is_no_endless_wait() {
+    let scene = Scene::with_topics("aborted", broker(), 2);
+    let to = |partition: i32, numbers: std::ops::Range<u64>| -> Vec<_> {
+        invoices(numbers)
+            .into_iter()
+            .map(|record| record.to(partition))
+            .collect()
+    };
+    let (topics, input) = (&scene.topics, scene.input());
+    topics.transaction("good", &input, &to(0, 0..10), true);
+    topics.transaction("bad", &input, &to(0, 900..910), false);
+    // The other partition holds nothing that was committed.
+    topics.transaction("bad", &input, &to(1, 910..920), false);
+    let job = Loyalty::default()
+        .set("trigger = 'available now'")
+        .write(&scene);
+    let said = scene.run(&job).end(Duration::from_secs(20));
+    said.expect(0, &[]);
+    Account::of(&scene).expect_exactly(10);
+
+    // The next run goes on behind the aborted records.
+    topics.send(&input, &to(1, 10..20));
+    scene.run(&job).end(Duration::from_secs(20)).expect(0, &[]);
+    Account::of(&scene).expect_exactly(20);
+}
+
+#[test]
+fn an_empty_topic_is_read_to_its_end() {
+    let scene = Scene::with_topics("empty", broker(), 2);
+    let job = Loyalty::default()
+        .set("trigger = 'available now'")
+        .write(&scene);
+    scene.run(&job).end(Duration::from_secs(20)).expect(0, &[]);
+    assert_eq!(scene.topics.count(&scene.output()), 0);
+}
+
+#[test]
+fn a_transaction_that_is_committed_later_is_read_then() {
+    let scene = Scene::with_topics("open", broker(), 1);
+    let job = Loyalty::default().write(&scene);
+    let mut running = scene.run(&job);
+    running.until_ready();
+    for start in [0, 50] {
+        let records = invoices(start..start + 50);
+        scene
+            .topics
+            .transaction("later", &scene.input(), &records, true);
+    }
+    scene.until_out(100, PATIENCE);
+    running.finish();
+    Account::of(&scene).expect_exactly(100);
+}
+
+#[test]
+fn a_topic_that_is_made_after_a_pattern_is_read() {
+    let scene = Scene::with_topics("pattern", broker(), 1);
+    scene.topics.make("pattern-a-1", 1, &[]);
+    let text = Loyalty::default()
+        .text(&scene)
+        .replace("subscribe 'pattern-in'", "subscribePattern 'pattern-a-.*'");
+    let job = scene.write(&text);
+    let mut running = scene.run(&job);
+    running.until_ready();
+    scene.topics.send("pattern-a-1", &[invoice(0)]);
+    scene.until_out(1, PATIENCE);
+    scene.topics.make("pattern-a-2", 1, &[]);
+    scene.topics.send("pattern-a-2", &[invoice(1)]);
+    scene.until_out(2, Duration::from_secs(10));
+    running.finish();
+    Account::of(&scene).expect_exactly(2);
+}
+
+#[test]
+fn a_topic_that_is_deleted_under_way_ends_the_query_and_is_named() {
+    for (name, which) in [("delin", "in"), ("delout", "out")] {
+        let scene = Scene::with_topics(name, broker(), 1);
+        let job = Loyalty::default().write(&scene);
+        let mut running = scene.run(&job);
+        running.until_ready();
+        scene.topics.send(&scene.input(), &invoices(0..10));
+        scene.until_out(10, PATIENCE);
+        let topic = format!("{name}-{which}");
+        scene.topics.delete(&topic);
+        if which == "out" {
+            // Nobody can know before something is to be written.
+            scene.topics.send(&scene.input(), &invoices(10..20));
+        }
+        let said = running.end(Duration::from_secs(60));
+        said.expect(1, &[&topic]);
+        assert!(!scene.topics.names().contains(&topic), "it was made again");
+    }
+}

@@ -1,0 +1,86 @@
+//! A real Apache Kafka broker, started by the project's script. It ends when the test program does.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A broker on loopback with a data folder of its own.
+pub struct Broker {
+    dir: PathBuf,
+    bootstrap: String,
+}
+
+impl Broker {
+    /// Starts one; `options` go to the script.
+    pub fn start(options: &[&str]) -> Self {
+        let dir = tempfile::TempDir::with_prefix("thalweg-broker-")
+            .unwrap()
+            .keep();
+        let mut broker = Self {
+            dir,
+            bootstrap: String::new(),
+        };
+        broker.bootstrap = broker.up_with(options);
+        broker
+    }
+
+    /// `host:port` of the plain listener.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// Clean stop.
+    pub fn stop(&self) {
+        self.script("stop", &[]);
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        self.script("kill", &[]);
+    }
+
+    /// SIGSTOP: connections stay, nothing answers.
+    pub fn pause(&self) {
+        self.script("pause", &[]);
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.script("resume", &[]);
+    }
+
+    /// Starts it again with the same data and properties; returns when it serves requests.
+    pub fn up(&self) {
+        let bootstrap = self.up_with(&[]);
+        assert_eq!(bootstrap, self.bootstrap);
+    }
+
+    /// Runs a class of Kafka's tools.
+    pub fn tool(&self, class: &str, arguments: &[&str]) {
+        let output = Command::new(SCRIPT)
+            .args(["tool", class, "--bootstrap-server", &self.bootstrap])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{class}: {output:?}");
+    }
+
+    fn up_with(&self, options: &[&str]) -> String {
+        let owner = std::process::id().to_string();
+        let mut words = vec!["0", "--owner", &owner, "--remove"];
+        words.extend_from_slice(options);
+        self.script("start", &words)
+    }
+
+    fn script(&self, command: &str, options: &[&str]) -> String {
+        let output = Command::new(SCRIPT)
+            .arg(command)
+            .arg(&self.dir)
+            .args(options)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "broker {command}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../loadtest/broker.sh");

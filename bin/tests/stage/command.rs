@@ -1,0 +1,252 @@
+//! The built command, run as a user runs it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::PATIENCE;
+
+/// The command, not yet started.
+pub fn thalweg(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
+    command
+        .args(arguments)
+        .env_remove("THALWEG_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// What a command said and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+    pub took: Duration,
+}
+
+impl Said {
+    /// Asserts the exit code and that stderr or stdout holds all of these texts.
+    #[track_caller]
+    pub fn expect(&self, code: i32, texts: &[&str]) {
+        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
+        for text in texts {
+            assert!(
+                self.err.contains(text) || self.out.contains(text),
+                "`{text}` is not said:\n{}\n{}",
+                self.out,
+                self.err
+            );
+        }
+    }
+}
+
+/// A command that runs. It is killed when it is dropped.
+pub struct Running {
+    child: Child,
+    began: Instant,
+    out: Option<JoinHandle<String>>,
+    err: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut out = child.stdout.take().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        let err = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::clone(&err);
+        Self {
+            child,
+            began: Instant::now(),
+            out: Some(std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                out.read_to_end(&mut bytes).unwrap();
+                String::from_utf8_lossy(&bytes).into_owned()
+            })),
+            err,
+            reader: Some(std::thread::spawn(move || {
+                for line in lines.split(b'\n').map_while(Result::ok) {
+                    let mut heard = heard.lock();
+                    heard.push_str(&String::from_utf8_lossy(&line));
+                    heard.push('\n');
+                }
+            })),
+        }
+    }
+
+    /// What it has said on stderr.
+    pub fn said(&self) -> String {
+        self.err.lock().clone()
+    }
+
+    /// How long ago it was started.
+    pub fn age(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until a line of stderr holds the text, and gives that line.
+    #[track_caller]
+    pub fn until_said(&mut self, text: &str, within: Duration) -> String {
+        let began = Instant::now();
+        loop {
+            let gone = self.child.try_wait().unwrap();
+            let said = self.said();
+            if let Some(line) = said.lines().find(|line| line.contains(text)) {
+                return line.to_owned();
+            }
+            assert!(
+                gone.is_none() && began.elapsed() < within,
+                "`{text}` is not said within {within:?} (ended: {gone:?}):\n{said}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Asks its HTTP side: status and body.
+    #[track_caller]
+    pub fn get(&mut self, path: &str) -> (u16, String) {
+        let line = self.until_said("metrics and probes at http://", PATIENCE);
+        let address = line.rsplit("http://").next().unwrap();
+        let mut stream = TcpStream::connect(address.trim()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: thalweg\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split_whitespace().nth(1).unwrap();
+        (status.parse().unwrap(), body.to_owned())
+    }
+
+    /// Waits until `/ready` says yes.
+    #[track_caller]
+    pub fn until_ready(&mut self) {
+        self.until_said("metrics and probes at http://", PATIENCE);
+        let mut last = String::new();
+        let began = Instant::now();
+        loop {
+            let gone = self.child.try_wait().unwrap();
+            if gone.is_none() {
+                let (status, body) = self.get("/ready");
+                if status == 200 {
+                    return;
+                }
+                last = body;
+            }
+            assert!(
+                gone.is_none() && began.elapsed() < PATIENCE,
+                "not ready (ended: {gone:?}): {last}\n{}",
+                self.said()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A metric's value, the sum over its series whose line holds the text.
+    #[track_caller]
+    pub fn metric(&mut self, text: &str) -> f64 {
+        let (_, body) = self.get("/metrics");
+        body.lines()
+            .filter(|line| !line.starts_with('#') && line.contains(text))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        self.signal(libc::SIGTERM);
+    }
+
+    /// Sends SIGSTOP: it hangs.
+    pub fn pause(&self) {
+        self.signal(libc::SIGSTOP);
+    }
+
+    /// Sends SIGCONT.
+    pub fn resume(&self) {
+        self.signal(libc::SIGCONT);
+    }
+
+    fn signal(&self, signal: i32) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        // SAFETY: a signal to a child that is not yet waited for, so its id is still its own.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+    }
+
+    /// Kills it with -9 and waits until it is gone.
+    #[track_caller]
+    pub fn kill(mut self) {
+        assert!(
+            self.child.try_wait().unwrap().is_none(),
+            "it ended by itself:\n{}",
+            self.said()
+        );
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Whether it runs still.
+    pub fn alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn end(mut self, within: Duration) -> Said {
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(
+                began.elapsed() < within,
+                "it does not end within {within:?}:\n{}",
+                self.said()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        self.reader.take().unwrap().join().unwrap();
+        Said {
+            code: status.code().unwrap_or(-1),
+            out: self.out.take().unwrap().join().unwrap(),
+            err: self.said(),
+            took: self.began.elapsed(),
+        }
+    }
+
+    /// Sends SIGTERM and waits for a clean end.
+    #[track_caller]
+    pub fn finish(self) -> Said {
+        self.terminate();
+        let said = self.end(PATIENCE);
+        assert_eq!(said.code, 0, "{}", said.err);
+        said
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the command had said:\n{}", self.said());
+        }
+    }
+}

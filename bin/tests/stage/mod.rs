@@ -1,0 +1,179 @@
+//! The stage of the end-to-end tests: a real broker, topics, the built command, and waiting for conditions with a deadline.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "shared by several test programs, each of which uses a part"
+)]
+
+mod broker;
+mod command;
+mod loyalty;
+mod topics;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+pub use broker::Broker;
+pub use command::{Running, Said, thalweg};
+pub use loyalty::{Account, Load, Loyalty, invoice, invoices};
+pub use topics::{Got, Rec, Topics};
+
+/// How long a wait takes before it is a failure, where the story says nothing else.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Asks again until it is so.
+#[track_caller]
+pub fn until(what: &str, within: Duration, mut so: impl FnMut() -> bool) -> Duration {
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < within, "not within {within:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    began.elapsed()
+}
+
+/// One story: a folder and topics of its own on a broker that it may share with others.
+pub struct Scene {
+    pub name: String,
+    pub broker: &'static Broker,
+    pub topics: Topics,
+    dir: TempDir,
+}
+
+impl Scene {
+    /// A story by its name, which is also the job's name and begins the names of its topics.
+    pub fn new(name: &str, broker: &'static Broker) -> Self {
+        Self {
+            name: name.to_owned(),
+            broker,
+            topics: Topics::of(broker.bootstrap()),
+            dir: TempDir::with_prefix("thalweg-story-").unwrap(),
+        }
+    }
+
+    /// The same with an input and an output topic of so many partitions.
+    pub fn with_topics(name: &str, broker: &'static Broker, partitions: i32) -> Self {
+        let scene = Self::new(name, broker);
+        scene.topics.make(&scene.input(), partitions, &[]);
+        scene.topics.make(&scene.output(), partitions, &[]);
+        scene
+    }
+
+    /// The input topic.
+    pub fn input(&self) -> String {
+        format!("{}-in", self.name)
+    }
+
+    /// The output topic.
+    pub fn output(&self) -> String {
+        format!("{}-out", self.name)
+    }
+
+    /// The consumer group of the query `notification`.
+    pub fn group(&self) -> String {
+        format!("{}-notification", self.name)
+    }
+
+    /// The story's folder.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The `checkpointLocation`.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.dir().join("checkpoints")
+    }
+
+    /// The checkpoint folder of the query `notification`.
+    pub fn folder(&self) -> PathBuf {
+        self.checkpoints().join("notification")
+    }
+
+    /// The newest checkpoint file.
+    pub fn newest_file(&self) -> Option<PathBuf> {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(self.folder().join("epochs"))
+            .ok()?
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|kind| kind == "json"))
+            .collect();
+        files.sort();
+        files.pop()
+    }
+
+    /// Writes a job file.
+    pub fn write(&self, text: &str) -> PathBuf {
+        let path = self.dir().join(format!("{}.sql", self.name));
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Starts the job with HTTP at a free port.
+    pub fn run(&self, job: &Path) -> Running {
+        self.run_with(job, &[])
+    }
+
+    /// Starts the job with more arguments.
+    pub fn run_with(&self, job: &Path, more: &[&str]) -> Running {
+        let mut arguments = vec!["run", job.to_str().unwrap(), "--http", "127.0.0.1:0"];
+        arguments.extend_from_slice(more);
+        Running::start(self.command(&arguments))
+    }
+
+    /// Runs a command to its end.
+    pub fn call(&self, arguments: &[&str]) -> Said {
+        Running::start(self.command(arguments)).end(PATIENCE)
+    }
+
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = thalweg(arguments);
+        command
+            .current_dir(self.dir())
+            .env("KAFKA", self.broker.bootstrap());
+        command
+    }
+
+    /// Where `thalweg inspect` says that each partition of `notification` goes on.
+    pub fn positions(&self) -> Vec<(String, i64)> {
+        let folder = self.folder();
+        let said = self.call(&["inspect", folder.to_str().unwrap(), "--json"]);
+        let document: serde_json::Value =
+            serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));
+        let newest = &document[0]["newest"];
+        newest["partitions"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{said:?}"))
+            .iter()
+            .map(|cut| {
+                (
+                    cut["partition"].as_str().unwrap().to_owned(),
+                    cut["position"].as_i64().unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    /// Waits until the output topic holds so many records.
+    #[track_caller]
+    pub fn until_out(&self, count: i64, within: Duration) {
+        let topic = self.output();
+        let began = Instant::now();
+        loop {
+            let held = self.topics.count(&topic);
+            if held >= count {
+                return;
+            }
+            assert!(
+                began.elapsed() < within,
+                "{topic} holds {held} records after {within:?}, {count} are awaited"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}

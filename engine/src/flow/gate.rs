@@ -1,0 +1,68 @@
+//! The lane's gate: records come in while it is open; control does not pass here.
+
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as Poller, Poll, Waker};
+
+use futures_util::Stream;
+
+use crate::source::{RecordStream, SourceEvent};
+
+/// Lets records in, or not: closed while the writer is full, ended for good when reading stops.
+#[derive(Default)]
+pub(crate) struct Gate {
+    /// How many things hold it closed.
+    pub(crate) closed: Cell<u32>,
+    /// Nothing comes in any more.
+    pub(crate) ended: Cell<bool>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Gate {
+    /// All streams of a lane are polled by one task, so one waker nearly always serves them all.
+    fn register(&self, waker: &Waker) {
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.iter().any(|known| known.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+
+    /// Lets the streams look again.
+    pub(crate) fn wake(&self) {
+        for waker in self.waiting.borrow_mut().drain(..) {
+            waker.wake();
+        }
+    }
+}
+
+/// A partition's stream behind the lane's gate.
+pub(crate) struct Gated {
+    /// Its number in the lane.
+    pub(crate) reader: usize,
+    /// The stream.
+    pub(crate) inner: RecordStream,
+    /// The gate.
+    pub(crate) gate: Rc<Gate>,
+}
+
+impl Stream for Gated {
+    type Item = (usize, SourceEvent);
+
+    fn poll_next(mut self: Pin<&mut Self>, poller: &mut Poller<'_>) -> Poll<Option<Self::Item>> {
+        if self.gate.ended.get() {
+            return Poll::Ready(None);
+        }
+        if self.gate.closed.get() > 0 {
+            self.gate.register(poller.waker());
+            return Poll::Pending;
+        }
+        let reader = self.reader;
+        let polled = self.inner.as_mut().poll_next(poller);
+        if polled.is_pending() {
+            // StopReading must end the stream even if nothing ever comes.
+            self.gate.register(poller.waker());
+        }
+        polled.map(|event| event.map(|event| (reader, event)))
+    }
+}

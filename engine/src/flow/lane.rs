@@ -1,0 +1,94 @@
+//! What a lane is made of, before it lives on its thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Recipient;
+use smol_str::SmolStr;
+
+use crate::epoch::ledger::LaneId;
+use crate::epoch::messages::News;
+use crate::epoch::store::Store;
+use crate::error::RecordError;
+use crate::flow::pipeline::{Step, Target};
+use crate::metrics::QueryMetrics;
+use crate::operator::StateChanges;
+use crate::record::{Micros, Partition, Position, Record};
+use crate::row::Row;
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::workers::Workers;
+
+/// One partition to read, and from where.
+pub struct Reading {
+    /// Which.
+    pub partition: Arc<Partition>,
+    /// From which source.
+    pub source: Arc<dyn Source>,
+    /// Where its rows enter the pipeline.
+    pub entry: Target,
+    /// The first position to read.
+    pub from: Position,
+    /// The end of a bounded run.
+    pub until: Option<Position>,
+    /// Its watermark as of the checkpoint.
+    pub watermark: Option<Micros>,
+}
+
+/// What a record that fails does.
+#[derive(Clone)]
+pub enum OnError {
+    /// The query ends.
+    Fail,
+    /// It is skipped and counted.
+    Skip,
+    /// It goes to another table.
+    DeadLetter(DeadLetters),
+}
+
+/// Makes the row of a dead letter.
+pub type DeadLetterRow = Arc<dyn Fn(&Record, &RecordError) -> Row + Send + Sync>;
+
+/// Where bad records go.
+#[derive(Clone)]
+pub struct DeadLetters {
+    /// The table.
+    pub sink: Arc<dyn Sink>,
+    /// Makes its row of a record and its error.
+    pub row: DeadLetterRow,
+}
+
+/// Everything a lane is made of. Sent to the thread that it will live on.
+pub struct LaneSpec {
+    /// Its number in this run.
+    pub id: LaneId,
+    /// Its name, unique in the query and the same after every restart.
+    pub name: SmolStr,
+    /// The run's id.
+    pub run: Arc<str>,
+    /// The partitions it begins with.
+    pub readings: Vec<Reading>,
+    /// Makes its operators, on its own thread.
+    pub steps: Box<dyn FnOnce() -> Vec<Step> + Send>,
+    /// The state of its steps.
+    pub state: BTreeMap<SmolStr, Vec<StateChanges>>,
+    /// What its writer had prepared in the newest checkpoint.
+    pub prepared: Option<Vec<u8>>,
+    /// The output.
+    pub sink: Arc<dyn Sink>,
+    /// What becomes of bad records.
+    pub on_error: OnError,
+    /// Whether messages may quote what a record holds.
+    pub show_records: bool,
+    /// The trigger's interval; None when continuous.
+    pub trigger: Option<Duration>,
+    /// Where its reports go.
+    pub coordinator: Recipient<News>,
+    /// Where its state goes.
+    pub store: Arc<dyn Store>,
+    /// Where that is done.
+    pub workers: Workers,
+    /// What it counts into.
+    pub metrics: Arc<QueryMetrics>,
+}

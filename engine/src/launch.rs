@@ -1,0 +1,121 @@
+//! Starts the lanes of one run: at its beginning, and for partitions that appear later.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use smol_str::SmolStr;
+
+use crate::epoch::coordinator::{LaneHandle, Launcher};
+use crate::epoch::ledger::LaneId;
+use crate::epoch::messages::{News, Order};
+use crate::flow::lane::{LaneSpec, Reading};
+use crate::flow::partition::Lane;
+use crate::plan::Opened;
+use crate::query::{Ends, LaneStates, Query};
+use crate::record::{Micros, Partition};
+use crate::source::Start;
+
+/// What the launcher of one run knows.
+pub(crate) struct Launching {
+    pub(crate) query: Arc<Query>,
+    pub(crate) run: Arc<str>,
+    pub(crate) opened: Arc<Opened>,
+    pub(crate) ends: Ends,
+    pub(crate) state: LaneStates,
+    pub(crate) watermarks: BTreeMap<(SmolStr, SmolStr), Micros>,
+    pub(crate) writers: BTreeMap<SmolStr, Vec<u8>>,
+    pub(crate) next: u32,
+    pub(crate) gathered: Option<Recipient<Order>>,
+}
+
+impl Launching {
+    /// As the coordinator calls it.
+    pub(crate) fn launcher(mut self) -> Launcher {
+        Box::new(move |starts, news| self.launch(starts, news))
+    }
+
+    fn launch(
+        &mut self,
+        starts: &[(SmolStr, Start)],
+        news: &Recipient<News>,
+    ) -> Vec<(LaneId, LaneHandle)> {
+        let readings: Vec<Reading> = starts
+            .iter()
+            .filter_map(|(input, start)| self.reading(input, start))
+            .collect();
+        if !self.query.plan.gathers() {
+            return readings
+                .into_iter()
+                .map(|reading| self.lane(vec![reading], news))
+                .collect();
+        }
+        if let Some(lane) = &self.gathered {
+            for reading in readings {
+                lane.do_send(Order::Read(Box::new(reading)));
+            }
+            return Vec::new();
+        }
+        let (id, handle) = self.lane(readings, news);
+        self.gathered = Some(handle.orders.clone());
+        vec![(id, handle)]
+    }
+
+    fn reading(&self, input: &SmolStr, start: &Start) -> Option<Reading> {
+        let known = self
+            .opened
+            .inputs
+            .iter()
+            .find(|known| known.name == *input)?;
+        let place = (input.clone(), start.partition.clone());
+        Some(Reading {
+            until: self
+                .ends
+                .get(input)
+                .and_then(|ends| ends.get(&start.partition).cloned()),
+            watermark: self.watermarks.get(&place).copied(),
+            partition: Arc::new(Partition {
+                input: input.clone(),
+                name: start.partition.clone(),
+            }),
+            source: Arc::clone(&known.source),
+            entry: known.entry,
+            from: start.position.clone(),
+        })
+    }
+
+    fn lane(&mut self, readings: Vec<Reading>, news: &Recipient<News>) -> (LaneId, LaneHandle) {
+        let query = &self.query;
+        let id = LaneId(self.next);
+        self.next += 1;
+        let name = readings.first().map_or_else(
+            || SmolStr::new_static("gather"),
+            |reading| query.lane_name(&reading.partition.input, &reading.partition.name),
+        );
+        let plan = Arc::clone(&query.plan);
+        let spec = LaneSpec {
+            id,
+            name: name.clone(),
+            run: Arc::clone(&self.run),
+            readings,
+            steps: Box::new(move || plan.steps()),
+            state: self.state.remove(&name).unwrap_or_default(),
+            prepared: self.writers.remove(&name),
+            sink: Arc::clone(&self.opened.sink),
+            on_error: self.opened.on_error.clone(),
+            show_records: query.settings.show_records,
+            trigger: query.settings.trigger,
+            coordinator: news.clone(),
+            store: Arc::clone(query.log.store()),
+            workers: query.host.workers.clone(),
+            metrics: Arc::clone(query.status.metrics()),
+        };
+        let arbiters = &query.host.arbiters;
+        let address = match arbiters.get(id.0 as usize % arbiters.len().max(1)) {
+            Some(arbiter) => Lane::start_in_arbiter(arbiter, move |_| Lane::new(spec)),
+            None => Lane::new(spec).start(),
+        };
+        let orders = address.recipient();
+        (id, LaneHandle { name, orders })
+    }
+}
