@@ -167,7 +167,18 @@ fn metrics_are_few_well_formed_and_move() {
 
 /// What promtool says of the text, where it is installed.
 fn lint(text: &str) {
-    let promtool = Command::new("promtool")
+    let cache = std::env::var("THALWEG_CACHE").unwrap_or_else(|_| {
+        let home = std::env::var("HOME").unwrap_or_default();
+        format!("{home}/.cache/thalweg")
+    });
+    // Where the project's test command unpacks it, else on the path.
+    let unpacked = std::path::Path::new(&cache).join("prometheus/usr/bin/promtool");
+    let program = if unpacked.exists() {
+        unpacked
+    } else {
+        "promtool".into()
+    };
+    let promtool = Command::new(program)
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

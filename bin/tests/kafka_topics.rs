@@ -166,7 +166,9 @@ fn a_topic_that_is_made_after_a_pattern_is_read() {
 fn a_topic_that_is_deleted_under_way_ends_the_query_and_is_named() {
     for (name, which) in [("delin", "in"), ("delout", "out")] {
         let scene = Scene::with_topics(name, broker(), 1);
-        let job = Loyalty::default().write(&scene);
+        let job = Loyalty::default()
+            .set("deliveryTimeout = '5 seconds'")
+            .write(&scene);
         let mut running = scene.run(&job);
         running.until_ready();
         scene.topics.send(&scene.input(), &invoices(0..10));

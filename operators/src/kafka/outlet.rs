@@ -221,6 +221,8 @@ fn configuration(
             ("client.id", "thalweg"),
         ],
         &[
+            // A producer would make a topic that was deleted again, by asking for it.
+            ("allow.auto.create.topics", "false"),
             ("enable.idempotence", "true"),
             ("message.timeout.ms", "0"),
             ("message.max.bytes", &max),
