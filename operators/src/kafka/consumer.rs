@@ -130,13 +130,15 @@ struct Commits {
     next: Option<Vec<(Place, i64, String)>>,
 }
 
+/// What is wished of the thread, and the readers that wait for it.
+type Wishes = (Vec<Wish>, Vec<(Arc<Lane>, u64)>);
+
 /// What readers and the thread share.
 pub(crate) struct Shared {
     pub(crate) client: Arc<Client>,
     queue: Queue,
     servers: String,
-    /// What is wished, and the readers that wait for it.
-    wishes: Mutex<(Vec<Wish>, Vec<(Arc<Lane>, u64)>)>,
+    wishes: Mutex<Wishes>,
     failed: Mutex<Option<Failure>>,
     failing: AtomicBool,
     lanes: Mutex<BTreeMap<SmolStr, Arc<Lane>>>,

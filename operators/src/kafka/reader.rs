@@ -7,7 +7,6 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::pin::Pin;
 use std::ptr;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -58,8 +57,8 @@ pub(crate) struct Shape {
 /// A record's memory, given back to the client when dropped.
 struct Message {
     message: *mut sys::rd_kafka_message_t,
-    /// Keeps the client alive, at the price of a plain counter.
-    _lane: Rc<Arc<Lane>>,
+    /// Keeps the client alive.
+    _lane: Arc<Lane>,
 }
 
 impl Drop for Message {
@@ -142,7 +141,7 @@ impl Raw for Message {
 
 /// The stream of one partition.
 pub(crate) struct Reader {
-    lane: Rc<Arc<Lane>>,
+    lane: Arc<Lane>,
     turn: u64,
     shared: Arc<Shared>,
     consumer: Arc<Consumer>,
@@ -203,7 +202,7 @@ impl Reader {
             shared.assign(&lane, turn, from);
         }
         Ok(Self {
-            lane: Rc::new(lane),
+            lane,
             turn,
             shared,
             consumer: Arc::clone(consumer),
@@ -466,7 +465,7 @@ impl Stream for Reader {
             }
             let message = Message {
                 message: this.taken[this.at],
-                _lane: Rc::clone(&this.lane),
+                _lane: Arc::clone(&this.lane),
             };
             this.at += 1;
             this.burst += 1;
