@@ -5,6 +5,7 @@
 //! the record's raw handle is dropped.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::ops::Deref;
 use std::pin::Pin;
 use std::ptr;
 use std::rc::Rc;
@@ -23,7 +24,8 @@ use thalweg_engine::source::SourceEvent;
 
 use super::client::{code_of, text};
 use super::codes::Code;
-use super::consumer::{Consumer, Lane, Shared};
+use super::consumer::{Consumer, Shared};
+use super::lane::Lane;
 use super::scout::EARLIEST;
 use crate::codecs::{Decoded, Decoder};
 
@@ -55,11 +57,22 @@ pub(crate) struct Shape {
     pub(crate) fail_on_data_loss: bool,
 }
 
+/// A lane as its reader and the reader's records hold it.
+struct Held(Arc<Lane>);
+
+impl Deref for Held {
+    type Target = Lane;
+
+    fn deref(&self) -> &Lane {
+        &self.0
+    }
+}
+
 /// A record's memory, given back to the client when dropped.
 struct Message {
     message: *mut sys::rd_kafka_message_t,
     /// Keeps the client alive, at the price of a plain counter.
-    _lane: Rc<Arc<Lane>>,
+    _lane: Rc<Held>,
 }
 
 impl Drop for Message {
@@ -142,7 +155,7 @@ impl Raw for Message {
 
 /// The stream of one partition.
 pub(crate) struct Reader {
-    lane: Rc<Arc<Lane>>,
+    lane: Rc<Held>,
     turn: u64,
     shared: Arc<Shared>,
     consumer: Arc<Consumer>,
@@ -203,7 +216,7 @@ impl Reader {
             shared.assign(&lane, turn, from);
         }
         Ok(Self {
-            lane: Rc::new(lane),
+            lane: Rc::new(Held(lane)),
             turn,
             shared,
             consumer: Arc::clone(consumer),
