@@ -4,14 +4,12 @@
 //! and this thread share. A record that appears on the consumer's own queue has escaped its split and fails the run.
 
 use std::collections::BTreeMap;
-use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use rdkafka_sys as sys;
 use smol_str::SmolStr;
@@ -22,9 +20,9 @@ use super::assignment::{Assignment, Call, Wish};
 use super::budget::Budget;
 use super::client::{Client, Event, Queue, Role, take_error};
 use super::codes::Code;
+use super::lane::Lane;
 use super::options::Connection;
 use super::partition_list::PartitionList;
-use super::questions::Topic;
 use super::scout::Scout;
 use super::starting::Place;
 use super::statistics::Statistics;
@@ -49,79 +47,11 @@ pub(crate) struct Limits {
     pub(crate) stall_after: Duration,
 }
 
-/// One partition, from its first reader until the consumer is closed. Readers follow each other: each has its turn.
-pub(crate) struct Lane {
-    /// The partition's queue, split before its first assignment and for good. Goes first, and its callback with it.
-    pub(crate) queue: Queue,
-    /// The client's own record of a partition, and with it the split, lives as long as its topic is held.
-    _held: Topic,
-    topic: String,
-    partition: i32,
-    pub(crate) waker: AtomicWaker,
-    /// The number of the newest reader.
-    turn: AtomicU64,
-    /// The reader for which the client reads: what is on the queue is from its assignment.
-    ready: AtomicU64,
-    /// Whether there is a reader.
-    read: AtomicBool,
-    /// The next offset to be yielded.
-    pub(crate) position: AtomicI64,
-    /// The last stable offset that a fetch has told; negative where unknown.
-    stable_end: AtomicI64,
-    /// Whether its reader waits for a record.
-    pub(crate) asking: AtomicBool,
-    /// Milliseconds since the consumer began, when the reader began to wait.
-    pub(crate) moved_at: AtomicU64,
-    /// Whether the watchdog has already sought this partition.
-    pub(crate) sought: AtomicBool,
-}
-
-unsafe extern "C" fn on_records(_: *mut sys::rd_kafka_t, lane: *mut c_void) {
-    // SAFETY: the opaque is the lane that owns the queue, see `Lane::new`.
-    unsafe { &*lane.cast::<Lane>() }.waker.wake();
-}
-
-impl Lane {
-    fn new(client: &Arc<Client>, topic: &str, partition: i32) -> Result<Arc<Self>, Failure> {
-        let lane = Arc::new(Self {
-            _held: Topic::new(client, topic)?,
-            queue: Queue::partition(client, topic, partition)?,
-            topic: topic.to_owned(),
-            partition,
-            waker: AtomicWaker::new(),
-            turn: AtomicU64::new(0),
-            ready: AtomicU64::new(0),
-            read: AtomicBool::new(false),
-            position: AtomicI64::new(0),
-            stable_end: AtomicI64::new(-1),
-            asking: AtomicBool::new(false),
-            moved_at: AtomicU64::new(0),
-            sought: AtomicBool::new(false),
-        });
-        // SAFETY: the lane stays at its address and outlives its queue, whose drop ends the callback. It only wakes.
-        unsafe {
-            sys::rd_kafka_queue_cb_event_enable(
-                lane.queue.native(),
-                Some(on_records),
-                Arc::as_ptr(&lane).cast_mut().cast::<c_void>(),
-            );
-        }
-        Ok(lane)
-    }
-
-    fn place(&self) -> Place {
-        (self.topic.clone(), self.partition)
-    }
-
-    /// Whether the queue holds records for this reader.
-    pub(crate) fn serves(&self, turn: u64) -> bool {
-        self.ready.load(Ordering::Acquire) == turn
-    }
-
-    /// Whether this reader is the newest.
-    pub(crate) fn is_turn(&self, turn: u64) -> bool {
-        self.turn.load(Ordering::Acquire) == turn
-    }
+/// What is wished of the client's assignment, and the readers that wait for it.
+#[derive(Default)]
+struct Wishes {
+    list: Vec<Wish>,
+    waiting: Vec<(Arc<Lane>, u64)>,
 }
 
 #[derive(Default)]
@@ -382,19 +312,15 @@ impl Shared {
                 lane
             }
         };
-        let turn = lane.turn.fetch_add(1, Ordering::AcqRel) + 1;
-        lane.position.store(from, Ordering::Relaxed);
-        lane.asking.store(false, Ordering::Relaxed);
-        lane.sought.store(false, Ordering::Relaxed);
-        lane.read.store(true, Ordering::Relaxed);
+        let turn = lane.enter(from);
         Ok((lane, turn))
     }
 
     /// Asks for the assignment of an entered partition; its reader is served and woken when it is done.
     pub(crate) fn assign(&self, lane: &Arc<Lane>, turn: u64, from: i64) {
         let mut wishes = self.wishes.lock();
-        wishes.0.push(Wish::Assign(lane.place(), from));
-        wishes.1.push((Arc::clone(lane), turn));
+        wishes.list.push(Wish::Assign(lane.place(), from));
+        wishes.waiting.push((Arc::clone(lane), turn));
         drop(wishes);
         self.queue.wake();
     }
@@ -407,16 +333,14 @@ impl Shared {
     /// A reader leaves. Another one may have entered since; its assignment stays.
     pub(crate) fn leave(&self, lane: &Lane, turn: u64) {
         let lanes = self.lanes.lock();
-        if lane.is_turn(turn) {
-            lane.read.store(false, Ordering::Relaxed);
-            lane.asking.store(false, Ordering::Relaxed);
+        if lane.leave(turn) {
             self.wish(Wish::Unassign(lane.place()));
         }
         drop(lanes);
     }
 
     fn wish(&self, wish: Wish) {
-        self.wishes.lock().0.push(wish);
+        self.wishes.lock().list.push(wish);
         self.queue.wake();
     }
 
@@ -469,13 +393,13 @@ impl Shared {
 
     /// Carries out what is wished.
     fn obey(&self, assignment: &mut Assignment) {
-        let (wishes, waiting) = std::mem::take(&mut *self.wishes.lock());
-        for call in assignment.calls(wishes) {
+        let wishes = std::mem::take(&mut *self.wishes.lock());
+        for call in assignment.calls(wishes.list) {
             if let Err(failure) = self.change(call) {
                 self.fail(failure);
             }
         }
-        for (lane, turn) in waiting {
+        for (lane, turn) in wishes.waiting {
             lane.ready.store(turn, Ordering::Release);
             lane.waker.wake();
         }

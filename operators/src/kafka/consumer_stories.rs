@@ -7,7 +7,8 @@ use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-use super::consumer::{Consumer, Lane, Limits};
+use super::consumer::{Consumer, Limits};
+use super::lane::Lane;
 use super::options::Connection;
 use crate::job_error::Location;
 use crate::table::{OptionValue, Options, Table};

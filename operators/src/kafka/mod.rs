@@ -14,6 +14,7 @@ mod consumer_stories;
 mod delivery_errors;
 mod jaas;
 mod java_names;
+mod lane;
 mod layout;
 mod murmur2;
 mod options;

@@ -5,8 +5,10 @@
 //! the record's raw handle is dropped.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::ops::Deref;
 use std::pin::Pin;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -22,7 +24,8 @@ use thalweg_engine::source::SourceEvent;
 
 use super::client::{code_of, text};
 use super::codes::Code;
-use super::consumer::{Consumer, Lane, Shared};
+use super::consumer::{Consumer, Shared};
+use super::lane::Lane;
 use super::scout::EARLIEST;
 use crate::codecs::{Decoded, Decoder};
 
@@ -54,11 +57,22 @@ pub(crate) struct Shape {
     pub(crate) fail_on_data_loss: bool,
 }
 
+/// A lane as its reader and the reader's records hold it.
+struct Held(Arc<Lane>);
+
+impl Deref for Held {
+    type Target = Lane;
+
+    fn deref(&self) -> &Lane {
+        &self.0
+    }
+}
+
 /// A record's memory, given back to the client when dropped.
 struct Message {
     message: *mut sys::rd_kafka_message_t,
-    /// Keeps the client alive.
-    _lane: Arc<Lane>,
+    /// Keeps the client alive, at the price of a plain counter.
+    _lane: Rc<Held>,
 }
 
 impl Drop for Message {
@@ -141,7 +155,7 @@ impl Raw for Message {
 
 /// The stream of one partition.
 pub(crate) struct Reader {
-    lane: Arc<Lane>,
+    lane: Rc<Held>,
     turn: u64,
     shared: Arc<Shared>,
     consumer: Arc<Consumer>,
@@ -202,7 +216,7 @@ impl Reader {
             shared.assign(&lane, turn, from);
         }
         Ok(Self {
-            lane,
+            lane: Rc::new(Held(lane)),
             turn,
             shared,
             consumer: Arc::clone(consumer),
@@ -465,7 +479,7 @@ impl Stream for Reader {
             }
             let message = Message {
                 message: this.taken[this.at],
-                _lane: Arc::clone(&this.lane),
+                _lane: Rc::clone(&this.lane),
             };
             this.at += 1;
             this.burst += 1;
