@@ -60,9 +60,6 @@ struct Commits {
     next: Option<Vec<(Place, i64, String)>>,
 }
 
-/// What is wished of the thread, and the readers that wait for it.
-type Wishes = (Vec<Wish>, Vec<(Arc<Lane>, u64)>);
-
 /// What readers and the thread share.
 pub(crate) struct Shared {
     pub(crate) client: Arc<Client>,
