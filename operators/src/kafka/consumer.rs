@@ -4,21 +4,23 @@
 //! and this thread share. A record that appears on the consumer's own queue has escaped its split and fails the run.
 
 use std::collections::BTreeMap;
+use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use rdkafka_sys as sys;
 use smol_str::SmolStr;
 use thalweg_engine::error::Failure;
 use thalweg_engine::source::Health;
 
+use super::assignment::{Assignment, Call, Wish};
 use super::budget::Budget;
 use super::client::{Client, Event, Queue, Role, take_error};
 use super::codes::Code;
+use super::lane::Lane;
 use super::options::Connection;
 use super::partition_list::PartitionList;
 use super::scout::Scout;
@@ -45,26 +47,11 @@ pub(crate) struct Limits {
     pub(crate) stall_after: Duration,
 }
 
-/// What a reader and the consumer's thread share of one partition.
-pub(crate) struct Lane {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-    pub(crate) waker: AtomicWaker,
-    /// The next offset to be yielded.
-    pub(crate) position: AtomicI64,
-    /// The last stable offset that a fetch has told; negative where unknown.
-    stable_end: AtomicI64,
-    /// Whether its reader waits for a record.
-    pub(crate) asking: AtomicBool,
-    /// Milliseconds since the consumer began, when the position last moved.
-    pub(crate) moved_at: AtomicU64,
-    /// Whether the watchdog has already sought this partition.
-    pub(crate) sought: AtomicBool,
-}
-
-enum Command {
-    Assign(Place, i64),
-    Unassign(Place),
+/// What is wished of the client's assignment, and the readers that wait for it.
+#[derive(Default)]
+struct Wishes {
+    list: Vec<Wish>,
+    waiting: Vec<(Arc<Lane>, u64)>,
 }
 
 #[derive(Default)]
@@ -78,7 +65,7 @@ pub(crate) struct Shared {
     pub(crate) client: Arc<Client>,
     queue: Queue,
     servers: String,
-    commands: Mutex<Vec<Command>>,
+    wishes: Mutex<Wishes>,
     failed: Mutex<Option<Failure>>,
     failing: AtomicBool,
     lanes: Mutex<BTreeMap<SmolStr, Arc<Lane>>>,
@@ -108,7 +95,7 @@ impl Consumer {
             queue: Queue::consumer(&client),
             client,
             servers: connection.servers.clone(),
-            commands: Mutex::default(),
+            wishes: Mutex::default(),
             failed: Mutex::default(),
             failing: AtomicBool::new(false),
             lanes: Mutex::default(),
@@ -134,6 +121,12 @@ impl Consumer {
             shared,
             thread: Mutex::new(Some(thread)),
         })
+    }
+
+    /// Lets the client learn the partitions of topics. It must know them before their queues are split: its record of a
+    /// partition that it only presumes goes with the first assignment.
+    pub(crate) fn learn(&self, topics: &[&str]) -> Result<(), Failure> {
+        self.scout().topics(topics).map(|_| ())
     }
 
     /// Questions by the consumer's own connection.
@@ -164,7 +157,7 @@ impl Consumer {
             .iter()
             .filter_map(|(name, lane)| {
                 let end = lane.stable_end.load(Ordering::Relaxed);
-                (end >= 0).then(|| {
+                (end >= 0 && lane.read.load(Ordering::Relaxed)).then(|| {
                     let position = lane.position.load(Ordering::Relaxed);
                     (name.clone(), (end - position).max(0))
                 })
@@ -293,63 +286,58 @@ fn configuration(
     )
 }
 
-impl Lane {
-    fn place(&self) -> Place {
-        (self.topic.clone(), self.partition)
-    }
-}
-
 impl Shared {
     /// Milliseconds since the consumer began.
     pub(crate) fn millis(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Enters a partition whose queue is split, and asks for its assignment.
+    /// A reader enters: splits the partition's queue if it is the first. Gives the lane and the number of the turn.
     pub(crate) fn enter(
         &self,
         name: &SmolStr,
         topic: &str,
         partition: i32,
         from: i64,
-    ) -> Arc<Lane> {
-        let lane = Arc::new(Lane {
-            topic: topic.to_owned(),
-            partition,
-            waker: AtomicWaker::new(),
-            position: AtomicI64::new(from),
-            stable_end: AtomicI64::new(-1),
-            asking: AtomicBool::new(false),
-            moved_at: AtomicU64::new(self.millis()),
-            sought: AtomicBool::new(false),
-        });
-        self.lanes.lock().insert(name.clone(), Arc::clone(&lane));
-        lane
+    ) -> Result<(Arc<Lane>, u64), Failure> {
+        let mut lanes = self.lanes.lock();
+        let lane = match lanes.get(name) {
+            Some(lane) => Arc::clone(lane),
+            None => {
+                let lane = Lane::new(&self.client, topic, partition)?;
+                lanes.insert(name.clone(), Arc::clone(&lane));
+                lane
+            }
+        };
+        let turn = lane.enter(from);
+        Ok((lane, turn))
     }
 
-    /// Asks for the assignment of an entered partition.
-    pub(crate) fn assign(&self, lane: &Lane, from: i64) {
-        self.command([Command::Assign(lane.place(), from)]);
+    /// Asks for the assignment of an entered partition; its reader is served and woken when it is done.
+    pub(crate) fn assign(&self, lane: &Arc<Lane>, turn: u64, from: i64) {
+        let mut wishes = self.wishes.lock();
+        wishes.list.push(Wish::Assign(lane.place(), from));
+        wishes.waiting.push((Arc::clone(lane), turn));
+        drop(wishes);
+        self.queue.wake();
     }
 
-    /// Begins a partition anew at an offset.
+    /// Begins an assigned partition anew at an offset.
     pub(crate) fn assign_anew(&self, lane: &Lane, from: i64) {
-        self.command([
-            Command::Unassign(lane.place()),
-            Command::Assign(lane.place(), from),
-        ]);
+        self.wish(Wish::Assign(lane.place(), from));
     }
 
-    /// A partition is read no more.
-    pub(crate) fn leave(&self, name: &SmolStr, lane: &Lane) {
-        self.lanes.lock().remove(name);
-        if !self.stopping.load(Ordering::Acquire) {
-            self.command([Command::Unassign(lane.place())]);
+    /// A reader leaves. Another one may have entered since; its assignment stays.
+    pub(crate) fn leave(&self, lane: &Lane, turn: u64) {
+        let lanes = self.lanes.lock();
+        if lane.leave(turn) {
+            self.wish(Wish::Unassign(lane.place()));
         }
+        drop(lanes);
     }
 
-    fn command(&self, commands: impl IntoIterator<Item = Command>) {
-        self.commands.lock().extend(commands);
+    fn wish(&self, wish: Wish) {
+        self.wishes.lock().list.push(wish);
         self.queue.wake();
     }
 
@@ -378,8 +366,9 @@ impl Shared {
     fn serve(&self) {
         let period = self.budget.as_ref().map_or(SAFETY_PERIOD, Budget::period);
         let (mut woken, mut filled, mut carried) = (Instant::now(), Instant::now(), 0.0);
+        let mut assignment = Assignment::default();
         while !self.stopping.load(Ordering::Acquire) {
-            self.obey();
+            self.obey(&mut assignment);
             let timeout = period.min(SAFETY_PERIOD).as_millis() as i32;
             if let Some(event) = self.queue.poll(timeout) {
                 self.notice(&event);
@@ -399,33 +388,32 @@ impl Shared {
         }
     }
 
-    /// Carries out assignments, neighbours of one kind in one call and in the order they were asked for.
-    fn obey(&self) {
-        let commands = std::mem::take(&mut *self.commands.lock());
-        let mut rest = commands.as_slice();
-        while let Some(first) = rest.first() {
-            let assigns = matches!(first, Command::Assign(..));
-            let count = rest
-                .iter()
-                .take_while(|command| matches!(command, Command::Assign(..)) == assigns)
-                .count();
-            let (now, later) = rest.split_at(count);
-            if let Err(failure) = self.change(now, assigns) {
+    /// Carries out what is wished.
+    fn obey(&self, assignment: &mut Assignment) {
+        let wishes = std::mem::take(&mut *self.wishes.lock());
+        for call in assignment.calls(wishes.list) {
+            if let Err(failure) = self.change(call) {
                 self.fail(failure);
             }
-            rest = later;
+        }
+        for (lane, turn) in wishes.waiting {
+            lane.ready.store(turn, Ordering::Release);
+            lane.waker.wake();
         }
     }
 
-    fn change(&self, commands: &[Command], assigns: bool) -> Result<(), Failure> {
+    fn change(&self, call: Call) -> Result<(), Failure> {
         let mut list = PartitionList::new();
-        for command in commands {
-            match command {
-                Command::Assign((topic, partition), offset) => {
-                    list.add(topic, *partition, *offset, None)?;
+        let assigns = matches!(call, Call::Assign(_));
+        match call {
+            Call::Assign(places) => {
+                for ((topic, partition), offset) in places {
+                    list.add(&topic, partition, offset, None)?;
                 }
-                Command::Unassign((topic, partition)) => {
-                    list.add(topic, *partition, 0, None)?;
+            }
+            Call::Unassign(places) => {
+                for (topic, partition) in places {
+                    list.add(&topic, partition, 0, None)?;
                 }
             }
         }
@@ -516,7 +504,7 @@ impl Shared {
                 list.native(),
                 self.queue.native(),
                 None,
-                std::ptr::null_mut(),
+                ptr::null_mut(),
             )
         });
         code == Code::OK

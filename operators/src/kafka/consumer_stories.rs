@@ -7,8 +7,8 @@ use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-use super::client::Queue;
-use super::consumer::{Consumer, Lane, Limits};
+use super::consumer::{Consumer, Limits};
+use super::lane::Lane;
 use super::options::Connection;
 use crate::job_error::Location;
 use crate::table::{OptionValue, Options, Table};
@@ -57,10 +57,10 @@ fn a_partition_that_stands_still_is_read_anew_and_then_ends_the_run() {
         },
     )
     .unwrap();
+    consumer.learn(&["t"]).unwrap();
     let shared = &consumer.shared;
-    let _queue = Queue::partition(&shared.client, "t", 0).unwrap();
-    let lane = shared.enter(&"t/0".into(), "t", 0, 0);
-    shared.assign(&lane, 0);
+    let (lane, turn) = shared.enter(&"t/0".into(), "t", 0, 0).unwrap();
+    shared.assign(&lane, turn, 0);
 
     // The end is where the reader stands: it waits for what is not there, which is no stall.
     asks_since_long(&lane);

@@ -3,6 +3,7 @@
 //! `client` is the only room that speaks to the C client; `scout` asks a broker before anything is read or written;
 //! `options`, `starting`, `witness`, `window` and `murmur2` decide and touch nothing.
 
+mod assignment;
 mod budget;
 mod client;
 mod codes;
@@ -13,6 +14,7 @@ mod consumer_stories;
 mod delivery_errors;
 mod jaas;
 mod java_names;
+mod lane;
 mod layout;
 mod murmur2;
 mod options;

@@ -5,6 +5,7 @@
 //! the record's raw handle is dropped.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::ops::Deref;
 use std::pin::Pin;
 use std::ptr;
 use std::rc::Rc;
@@ -21,9 +22,10 @@ use thalweg_engine::record::{Body, Micros, Partition, Position, Raw, Record, Rec
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::source::SourceEvent;
 
-use super::client::{Queue, code_of, text};
+use super::client::{code_of, text};
 use super::codes::Code;
-use super::consumer::{Consumer, Lane, Shared};
+use super::consumer::{Consumer, Shared};
+use super::lane::Lane;
 use super::scout::EARLIEST;
 use crate::codecs::{Decoded, Decoder};
 
@@ -55,22 +57,22 @@ pub(crate) struct Shape {
     pub(crate) fail_on_data_loss: bool,
 }
 
-/// A partition's queue with what its callback needs. The queue goes first, and its callback with it.
-struct Split {
-    queue: Queue,
-    lane: Arc<Lane>,
-}
+/// A lane as its reader and the reader's records hold it.
+struct Held(Arc<Lane>);
 
-unsafe extern "C" fn on_records(_: *mut sys::rd_kafka_t, lane: *mut c_void) {
-    // SAFETY: the opaque is the lane of a living `Split`, see there.
-    unsafe { &*lane.cast::<Lane>() }.waker.wake();
+impl Deref for Held {
+    type Target = Lane;
+
+    fn deref(&self) -> &Lane {
+        &self.0
+    }
 }
 
 /// A record's memory, given back to the client when dropped.
 struct Message {
     message: *mut sys::rd_kafka_message_t,
-    /// Keeps the client alive.
-    _split: Rc<Split>,
+    /// Keeps the client alive, at the price of a plain counter.
+    _lane: Rc<Held>,
 }
 
 impl Drop for Message {
@@ -153,7 +155,8 @@ impl Raw for Message {
 
 /// The stream of one partition.
 pub(crate) struct Reader {
-    split: Rc<Split>,
+    lane: Rc<Held>,
+    turn: u64,
     shared: Arc<Shared>,
     consumer: Arc<Consumer>,
     shape: Arc<Shape>,
@@ -207,22 +210,14 @@ impl Reader {
     ) -> Result<Self, Failure> {
         let shared = Arc::clone(&consumer.shared);
         let (topic, number) = place;
-        let queue = Queue::partition(&shared.client, topic, number)?;
-        let lane = shared.enter(&partition.name, topic, number, from);
-        // SAFETY: the lane lives in the `Split` beside its queue and outlives it; the callback only wakes.
-        unsafe {
-            sys::rd_kafka_queue_cb_event_enable(
-                queue.native(),
-                Some(on_records),
-                Arc::as_ptr(&lane).cast_mut().cast::<c_void>(),
-            );
-        }
+        let (lane, turn) = shared.enter(&partition.name, topic, number, from)?;
         let over = until.is_some_and(|until| from >= until);
         if !over {
-            shared.assign(&lane, from);
+            shared.assign(&lane, turn, from);
         }
         Ok(Self {
-            split: Rc::new(Split { queue, lane }),
+            lane: Rc::new(Held(lane)),
+            turn,
             shared,
             consumer: Arc::clone(consumer),
             shape: Arc::clone(shape),
@@ -242,10 +237,14 @@ impl Reader {
 
     /// Takes what the queue holds, without waiting.
     fn take(&mut self) -> bool {
+        // Until the client reads for this reader, the queue may hold records of the one before.
+        if !self.lane.serves(self.turn) {
+            return false;
+        }
         // SAFETY: a live queue; the array has room for as many as the call is told.
         let count = unsafe {
             sys::rd_kafka_consume_batch_queue(
-                self.split.queue.native(),
+                self.lane.queue.native(),
                 0,
                 self.taken.as_mut_ptr(),
                 BURST,
@@ -255,14 +254,14 @@ impl Reader {
         self.len = usize::try_from(count).unwrap_or(0);
         if self.len > 0 {
             self.clock = Clock::new();
-            self.split.lane.asking.store(false, Ordering::Relaxed);
+            self.lane.asking.store(false, Ordering::Relaxed);
         }
         self.len > 0
     }
 
     fn move_to(&mut self, next: i64) {
         self.next = next;
-        let lane = &self.split.lane;
+        let lane = &self.lane;
         lane.position.store(next, Ordering::Relaxed);
         lane.sought.store(false, Ordering::Relaxed);
     }
@@ -342,7 +341,7 @@ impl Reader {
         }
         tracing::warn!(target: "kafka", "records of {name} from offset {} on are gone, going on with the earliest because failOnDataLoss is false: {reason}", self.next);
         self.next = 0;
-        self.shared.assign_anew(&self.split.lane, EARLIEST);
+        self.shared.assign_anew(&self.lane, EARLIEST);
         None
     }
 
@@ -444,6 +443,12 @@ impl Stream for Reader {
             if this.ended() {
                 return this.end_with(SourceEvent::Ended);
             }
+            if !this.lane.is_turn(this.turn) {
+                return this.end_with(SourceEvent::Failed(Failure::restart(format!(
+                    "{} was opened a second time",
+                    this.partition.name
+                ))));
+            }
             if this.burst >= BURST {
                 this.burst = 0;
                 cx.waker().wake_by_ref();
@@ -451,12 +456,12 @@ impl Stream for Reader {
             }
             if this.at == this.len && !this.take() {
                 this.burst = 0;
-                this.split.lane.waker.register(cx.waker());
+                this.lane.waker.register(cx.waker());
                 if !this.take() {
                     if let Some(failure) = this.shared.failure() {
                         return this.end_with(SourceEvent::Failed(failure));
                     }
-                    let lane = &this.split.lane;
+                    let lane = &this.lane;
                     if !lane.asking.swap(true, Ordering::Relaxed) {
                         lane.moved_at.store(this.shared.millis(), Ordering::Relaxed);
                     }
@@ -467,14 +472,14 @@ impl Stream for Reader {
                 && !budget.take()
             {
                 // The consumer's thread wakes all readers when the budget is filled.
-                this.split.lane.waker.register(cx.waker());
+                this.lane.waker.register(cx.waker());
                 if !budget.take() {
                     return Poll::Pending;
                 }
             }
             let message = Message {
                 message: this.taken[this.at],
-                _split: Rc::clone(&this.split),
+                _lane: Rc::clone(&this.lane),
             };
             this.at += 1;
             this.burst += 1;
@@ -495,7 +500,7 @@ impl Drop for Reader {
             // SAFETY: taken from the client and not yet given away.
             unsafe { sys::rd_kafka_message_destroy(*message) };
         }
-        self.shared.leave(&self.partition.name, &self.split.lane);
+        self.shared.leave(&self.lane, self.turn);
         let _ = &self.consumer;
     }
 }

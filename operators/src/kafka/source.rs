@@ -365,7 +365,7 @@ impl KafkaSource {
         }
     }
 
-    fn start_consumer(&self, partitions: usize) -> Result<(), Failure> {
+    fn start_consumer(&self, partitions: usize, topics: &[&str]) -> Result<(), Failure> {
         let consumer = Consumer::start(
             self.connection(),
             &self.group,
@@ -376,6 +376,7 @@ impl KafkaSource {
                 stall_after: STALL_AFTER,
             },
         )?;
+        consumer.learn(topics)?;
         *self.consumer.lock() = Some(Arc::new(consumer));
         Ok(())
     }
@@ -418,7 +419,8 @@ impl Source for KafkaSource {
             }
             None => self.first(&scout, &ends, &group)?,
         };
-        self.start_consumer(starts.len())?;
+        let names: Vec<&str> = topics.keys().map(String::as_str).collect();
+        self.start_consumer(starts.len(), &names)?;
         Ok(starts)
     }
 

@@ -559,3 +559,14 @@ pub(crate) fn output(names: &[(&str, DataType)]) -> Schema {
             .collect::<Vec<_>>(),
     )
 }
+
+fn numbers(from: usize, to: usize) -> Vec<String> {
+    (from..to).map(|n| n.to_string()).collect()
+}
+
+/// Writes the numbers of a range to a partition.
+pub(crate) fn put_numbers(broker: &Broker, topic: &str, partition: i32, from: usize, to: usize) {
+    let values = numbers(from, to);
+    let records: Vec<_> = values.iter().map(|v| (None, Some(v.as_str()))).collect();
+    broker.put(topic, partition, &records);
+}

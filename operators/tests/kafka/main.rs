@@ -9,4 +9,5 @@
 mod broker;
 mod reading;
 mod secured;
+mod topics;
 mod writing;
