@@ -282,8 +282,11 @@ impl Topics {
         let partitions = self.partitions(topic);
         let mut list = TopicPartitionList::new();
         for partition in 0..partitions {
-            // Learns the leader, so that the assignment is fetched at once.
-            reader.fetch_watermarks(topic, partition, PATIENCE).unwrap();
+            // Learns the leader, so that the assignment is fetched at once. A broker that has just come back may not know
+            // yet that it is.
+            super::until("the partition has a leader", PATIENCE, || {
+                reader.fetch_watermarks(topic, partition, PATIENCE).is_ok()
+            });
             list.add_partition_offset(topic, partition, Offset::Beginning)
                 .unwrap();
         }
