@@ -7,7 +7,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicRe
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -124,6 +124,22 @@ fn consumer(bootstrap: &str) -> ClientConfig {
     config
 }
 
+/// How long one question to the broker may take.
+const QUESTION: Duration = Duration::from_secs(5);
+
+/// Asks again until there is an answer: a broker that has just started refuses some questions for a moment.
+#[track_caller]
+fn insist<T>(what: &str, mut ask: impl FnMut() -> KafkaResult<T>) -> T {
+    let began = Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(error) => assert!(began.elapsed() < PATIENCE, "{what}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .build()
@@ -187,7 +203,7 @@ impl Topics {
 
     /// All topics that there are.
     pub fn names(&self) -> BTreeSet<String> {
-        let metadata = self.asker.fetch_metadata(None, PATIENCE).unwrap();
+        let metadata = insist("all topics", || self.asker.fetch_metadata(None, QUESTION));
         metadata
             .topics()
             .iter()
@@ -197,26 +213,30 @@ impl Topics {
 
     /// How many partitions a topic has.
     pub fn partitions(&self, topic: &str) -> i32 {
-        let metadata = self.asker.fetch_metadata(Some(topic), PATIENCE).unwrap();
-        let count = metadata.topics()[0].partitions().len();
-        i32::try_from(count).unwrap()
+        insist(topic, || {
+            let metadata = self.asker.fetch_metadata(Some(topic), QUESTION)?;
+            let partitions = metadata.topics()[0].partitions();
+            // A broker that has just come back tells of its topics one after another.
+            let led = partitions.iter().all(|partition| partition.leader() >= 0);
+            match i32::try_from(partitions.len()) {
+                Ok(count) if count > 0 && led => Ok(count),
+                _ => Err(KafkaError::MetadataFetch(
+                    RDKafkaErrorCode::LeaderNotAvailable,
+                )),
+            }
+        })
     }
 
     /// Beginning and end of a partition.
     pub fn ends(&self, topic: &str, partition: i32) -> (i64, i64) {
-        let began = Instant::now();
-        loop {
-            match self
-                .asker
-                .fetch_watermarks(topic, partition, Duration::from_secs(5))
-            {
-                Ok(ends) => return ends,
-                Err(error) => assert!(began.elapsed() < PATIENCE, "{topic}/{partition}: {error}"),
+        insist(topic, || {
+            let ends = self.asker.fetch_watermarks(topic, partition, QUESTION);
+            if ends.is_err() {
+                // The topic may have grown since the client has asked for it.
+                self.partitions(topic);
             }
-            // The topic may have grown since the client has asked for it.
-            self.partitions(topic);
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            ends
+        })
     }
 
     /// How many offsets a topic has given out.
@@ -236,7 +256,7 @@ impl Topics {
         for partition in 0..self.partitions(topic) {
             list.add_partition(topic, partition);
         }
-        let held = asker.committed_offsets(list, PATIENCE).unwrap();
+        let held = insist(group, || asker.committed_offsets(list.clone(), QUESTION));
         let elements = held.elements();
         elements
             .iter()
@@ -282,10 +302,9 @@ impl Topics {
         let partitions = self.partitions(topic);
         let mut list = TopicPartitionList::new();
         for partition in 0..partitions {
-            // Learns the leader, so that the assignment is fetched at once. A broker that has just come back may not know
-            // yet that it is.
-            super::until("the partition has a leader", PATIENCE, || {
-                reader.fetch_watermarks(topic, partition, PATIENCE).is_ok()
+            // Learns the leader, so that the assignment is fetched at once.
+            insist(topic, || {
+                reader.fetch_watermarks(topic, partition, QUESTION)
             });
             list.add_partition_offset(topic, partition, Offset::Beginning)
                 .unwrap();
