@@ -227,6 +227,7 @@ fn open(
             host: Host {
                 arbiters: Vec::new(),
                 workers: Workers::pool(),
+                budget: Arc::default(),
             },
             status,
         },

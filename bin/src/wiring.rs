@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::flow::lane::{DeadLetters, OnError};
 use thalweg_engine::flow::pipeline::{Step, Target};
-use thalweg_engine::plan::{Input, Opened, Plan};
+use thalweg_engine::plan::{Input, Opened, Plan, Role};
 use thalweg_engine::query::Settings;
 use thalweg_engine::record::Record;
 use thalweg_engine::row::{Row, Value};
@@ -89,6 +89,7 @@ impl Plan for Wired {
             inputs.push(Input {
                 name: self.query.steps[place].name.clone(),
                 entry: places.target(self.query.steps[place].to),
+                role: Role::default(),
                 source,
             });
         }
@@ -258,6 +259,7 @@ mod tests {
                 position: Position::Number(310),
                 record_time: Some(1_700_000_000_123_000),
                 event_time: None,
+                watermark: None,
                 taken_at: 0,
                 taken: Instant::now(),
             },

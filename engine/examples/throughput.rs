@@ -18,7 +18,7 @@ use thalweg_engine::flow::lane::OnError;
 use thalweg_engine::flow::pipeline::{Step, Target};
 use thalweg_engine::metrics::Metrics;
 use thalweg_engine::operator::{Emit, Operator};
-use thalweg_engine::plan::{Input, Opened, Plan};
+use thalweg_engine::plan::{Input, Opened, Plan, Role};
 use thalweg_engine::query::{Host, Query, Settings};
 use thalweg_engine::record::{Body, Partition, Position, Record, RecordMeta};
 use thalweg_engine::row::Value;
@@ -83,6 +83,7 @@ impl Stream for Rows {
                 position: Position::Number(number),
                 record_time: None,
                 event_time: None,
+                watermark: None,
                 taken_at: 0,
                 taken: Instant::now(),
             },
@@ -169,6 +170,7 @@ impl Plan for Steps {
             inputs: vec![Input {
                 name: "rows".into(),
                 entry: Target::Step { step: 0, input: 0 },
+                role: Role::default(),
                 source: Arc::new(Counting(Schema::new([
                     Field::required("number", DataType::BigInt),
                     Field::required("total", DataType::Double),
@@ -224,6 +226,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         host: Host {
             arbiters: Vec::new(),
             workers: Workers::pool(),
+            budget: Arc::default(),
         },
         status: Arc::new(QueryStatus::new("throughput", Arc::clone(&metrics))),
     };

@@ -80,6 +80,7 @@ impl Launching {
             }),
             source: Arc::clone(&known.source),
             entry: known.entry,
+            role: known.role,
             from: start.position.clone(),
         })
     }
@@ -105,6 +106,8 @@ impl Launching {
             on_error: self.opened.on_error.clone(),
             show_records: query.settings.show_records,
             trigger: query.settings.trigger,
+            idle_timeout: query.settings.idle_timeout,
+            budget: Arc::clone(&query.host.budget),
             coordinator: news.clone(),
             store: Arc::clone(query.log.store()),
             workers: query.host.workers.clone(),

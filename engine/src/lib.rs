@@ -18,6 +18,7 @@ pub mod row;
 pub mod schema;
 pub mod sink;
 pub mod source;
+pub mod state;
 pub mod status;
 pub mod testing;
 pub mod workers;

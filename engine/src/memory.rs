@@ -198,6 +198,7 @@ impl Stream for MemoryStream {
                 position: Position::Number(position),
                 record_time: None,
                 event_time: None,
+                watermark: None,
                 taken_at: now(),
                 taken: Instant::now(),
             },

@@ -3,7 +3,7 @@
 //! Lanes count in plain fields and hand over twice a second; latencies go into log-linear histograms whose `observe` is
 //! two relaxed atomic additions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -12,7 +12,10 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+use smol_str::SmolStr;
+
 use crate::sink::DeliveryObserver;
+use crate::state::StateSize;
 
 /// Sub-buckets per power of two: a relative error of at most 1/32.
 const SUB_BITS: u32 = 5;
@@ -156,6 +159,8 @@ pub struct QueryMetrics {
     pub skipped: [IntCounter; 2],
     /// Records sent to the dead-letter table.
     pub dead_letters: IntCounter,
+    /// Rows dropped because they came after the watermark had passed what they count for.
+    pub late: IntCounter,
     /// From the record's own timestamp to taken.
     pub received: Histogram,
     /// From taken to written.
@@ -186,6 +191,8 @@ pub struct QueryMetrics {
     pub ready: IntGauge,
     families: Arc<Families>,
     query: String,
+    /// By step and lane.
+    state: parking_lot::Mutex<BTreeMap<(SmolStr, SmolStr), StateSize>>,
 }
 
 impl DeliveryObserver for QueryMetrics {
@@ -209,6 +216,34 @@ impl QueryMetrics {
             .set(position);
     }
 
+    /// Shows how much the steps of a lane keep.
+    pub fn state(&self, lane: &SmolStr, sizes: &[(SmolStr, StateSize)]) {
+        let mut state = self.state.lock();
+        state.retain(|(_, of), _| of != lane);
+        for (step, size) in sizes {
+            state.insert((step.clone(), lane.clone()), *size);
+        }
+        for (step, _) in sizes {
+            let total = total(&state, step);
+            let gauge = |family: &IntGaugeVec, value: u64| {
+                family
+                    .with_label_values(&[self.query.as_str(), step])
+                    .set(i64::try_from(value).unwrap_or(i64::MAX));
+            };
+            gauge(&self.families.state_keys, total.keys);
+            gauge(&self.families.state_bytes, total.bytes);
+        }
+    }
+
+    /// How much each step keeps in all lanes together.
+    pub fn state_sizes(&self) -> BTreeMap<SmolStr, StateSize> {
+        let state = self.state.lock();
+        let steps = state.keys().map(|(step, _)| step);
+        steps
+            .map(|step| (step.clone(), total(&state, step)))
+            .collect()
+    }
+
     /// Shows how far a partition is behind its end.
     pub fn lag(&self, partition: &str, records: i64) {
         self.families
@@ -218,6 +253,15 @@ impl QueryMetrics {
     }
 }
 
+fn total(state: &BTreeMap<(SmolStr, SmolStr), StateSize>, step: &SmolStr) -> StateSize {
+    let mut total = StateSize::default();
+    let first = (step.clone(), SmolStr::default());
+    for (_, size) in state.range(first..).take_while(|((of, _), _)| of == step) {
+        total += *size;
+    }
+    total
+}
+
 struct Families {
     counters: HashMap<&'static str, IntCounterVec>,
     errors: IntCounterVec,
@@ -225,6 +269,8 @@ struct Families {
     gauges: HashMap<&'static str, IntGaugeVec>,
     position: IntGaugeVec,
     lag: IntGaugeVec,
+    state_keys: IntGaugeVec,
+    state_bytes: IntGaugeVec,
 }
 
 /// All metrics of a process: one registry, a [`QueryMetrics`] for each query.
@@ -234,7 +280,11 @@ pub struct Metrics {
     queries: Arc<parking_lot::Mutex<Vec<Arc<QueryMetrics>>>>,
 }
 
-const COUNTERS: [(&str, &str); 9] = [
+const COUNTERS: [(&str, &str); 10] = [
+    (
+        "thalweg_late_rows_total",
+        "Rows dropped because the watermark had passed what they count for.",
+    ),
     ("thalweg_records_in_total", "Records read from the inputs."),
     ("thalweg_bytes_in_total", "Bytes of keys and values read."),
     ("thalweg_records_out_total", "Rows handed to the sink."),
@@ -334,6 +384,16 @@ impl Metrics {
                 "Records between the position and the partition's end.",
                 &["query", "partition"],
             ),
+            state_keys: gauge(
+                "thalweg_state_keys",
+                "Keys that a step keeps.",
+                &["query", "step"],
+            ),
+            state_bytes: gauge(
+                "thalweg_state_bytes",
+                "Memory that the state of a step takes.",
+                &["query", "step"],
+            ),
         });
         let queries = Arc::default();
         registry
@@ -366,6 +426,7 @@ impl Metrics {
             errors: [error("decode"), error("expression"), error("write")],
             skipped: [skip("tombstone"), skip("malformed")],
             dead_letters: counter("thalweg_dead_letters_total"),
+            late: counter("thalweg_late_rows_total"),
             received: Histogram::default(),
             processed: Histogram::default(),
             acknowledged: Histogram::default(),
@@ -382,6 +443,7 @@ impl Metrics {
             ready: gauge("thalweg_query_ready"),
             families: Arc::clone(&self.families),
             query: query.to_owned(),
+            state: parking_lot::Mutex::default(),
         });
         self.queries.lock().push(Arc::clone(&metrics));
         metrics

@@ -1,12 +1,15 @@
 //! The contract of a step that transforms rows.
 //!
 //! An operator lives in one lane and is never shared, so it needs no locks. The engine calls `restore` at most once and
-//! first; then `process`, `advance` and `tick` in any order, each of the records' calls followed by exactly one of
-//! `accept` or `reject`; `save` at each epoch, always between two records.
+//! first; then `process`, `advance` and `tick` in any order, each followed by exactly one of `accept` or `reject`; `save` at
+//! each epoch, always between two of them. While `advance` or `tick` have more to emit, the engine calls `resume` and, at an
+//! epoch, `save`, but takes no record: what is emitted is one consistent picture. An epoch that ends in the middle saves
+//! what is still to be emitted as state; after a restart `advance` is called again with the watermark that was reached.
 
 use crate::error::{Failure, RecordError};
 use crate::record::{Micros, RecordMeta};
 use crate::row::Value;
+use crate::state::{StateChanges, StateSize};
 
 /// Takes what an operator emits and pushes it, by plain calls, through the steps behind it.
 pub trait Emit {
@@ -20,6 +23,11 @@ pub trait Emit {
     fn watermark(&mut self, watermark: Micros) {
         let _ = watermark;
     }
+
+    /// Rows were dropped because they came too late; the query counts them.
+    fn late(&mut self, rows: u64) {
+        let _ = rows;
+    }
 }
 
 /// Whether an operator has emitted all it had to.
@@ -29,15 +37,6 @@ pub enum Progress {
     Done,
     /// There is more; call [`Operator::resume`] between other work.
     More,
-}
-
-/// What changed in an operator's state since the last `save`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StateChanges {
-    /// Whether the bytes hold the whole state, so that older objects are no longer needed.
-    pub whole: bool,
-    /// The operator's own format, with its own version.
-    pub bytes: Vec<u8>,
 }
 
 /// One step of a pipeline.
@@ -60,31 +59,49 @@ pub trait Operator {
     /// That record failed in some step: undo its effect on state.
     fn reject(&mut self) {}
 
-    /// Event time has passed `watermark` in every partition of the lane.
+    /// Event time has passed `watermark` in every partition of the lane. `at` is the record that moved it, with the
+    /// watermark as it was before; what is emitted now goes on with it. Called again with the same watermark after a
+    /// restart.
     ///
     /// # Errors
-    /// As [`Operator::process`].
-    fn advance(&mut self, watermark: Micros, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
-        let _ = (watermark, emit);
+    /// As [`Operator::process`]; the query ends.
+    fn advance(
+        &mut self,
+        watermark: Micros,
+        at: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<Progress, RecordError> {
+        let _ = (watermark, at, emit);
         Ok(Progress::Done)
     }
 
-    /// The trigger's moment: emit what waits for it.
+    /// The trigger's moment, or the end of all inputs: emit what waits for it. The steps before this one have emitted all
+    /// of theirs. `at` has no partition of an input.
     ///
     /// # Errors
-    /// As [`Operator::process`].
-    fn tick(&mut self, now: Micros, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
-        let _ = (now, emit);
+    /// As [`Operator::process`]; the query ends.
+    fn tick(
+        &mut self,
+        now: Micros,
+        at: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<Progress, RecordError> {
+        let _ = (now, at, emit);
         Ok(Progress::Done)
     }
 
-    /// Goes on with what `advance` or `tick` left, one bounded slice.
+    /// Goes on with what `advance` or `tick` left, one bounded slice of about a thousand rows.
     ///
     /// # Errors
-    /// As [`Operator::process`].
-    fn resume(&mut self, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
-        let _ = emit;
+    /// As [`Operator::process`]; the query ends.
+    fn resume(&mut self, at: &RecordMeta, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
+        let _ = (at, emit);
         Ok(Progress::Done)
+    }
+
+    /// About once a second, between two records: forget what `stateTtl` has outlived, a bounded amount at each call.
+    fn expire(&mut self, now: Micros) {
+        let _ = now;
     }
 
     /// What changed since the last call; None when the operator keeps no state or nothing changed. The time it takes
@@ -93,12 +110,17 @@ pub trait Operator {
         None
     }
 
-    /// Takes back what `save` gave, oldest first, beginning with a whole one.
+    /// Takes back what `save` gave, oldest first, beginning with a whole one or with the first there was.
     ///
     /// # Errors
     /// `Refuse` when the bytes are not of this operator or of an unknown version.
     fn restore(&mut self, changes: &[StateChanges]) -> Result<(), Failure> {
         let _ = changes;
         Ok(())
+    }
+
+    /// How much it keeps now. Cheap: it is asked often.
+    fn size(&self) -> StateSize {
+        StateSize::default()
     }
 }

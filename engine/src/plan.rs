@@ -50,6 +50,17 @@ pub struct Input {
     pub name: SmolStr,
     /// Where its rows enter the pipeline.
     pub entry: Target,
+    /// What it is.
+    pub role: Role,
     /// It.
     pub source: Arc<dyn Source>,
+}
+
+/// What an input is to its query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Role {
+    /// Its rows have event times: its partitions hold the watermark back.
+    pub event_time: bool,
+    /// It is a table that rows of the streams are joined with: they wait until it has been read to its end once.
+    pub table: bool,
 }

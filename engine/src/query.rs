@@ -14,15 +14,16 @@ use tokio::sync::{oneshot, watch};
 use crate::epoch::checkpoint::{Checkpoint, FORMAT, LaneCut, PartitionCut};
 use crate::epoch::checkpoint_log::CheckpointLog;
 use crate::epoch::coordinator::{AbandonRun, Coordinator, CoordinatorSpec, RunEnd, StopRun};
+use crate::epoch::state_store;
 use crate::error::Failure;
 use crate::flow::lane::{DeadLetters, OnError};
 use crate::flow::partition::now;
 use crate::launch::Launching;
-use crate::operator::StateChanges;
 use crate::plan::{Opened, Plan};
 use crate::record::Position;
 use crate::restarts::{Decision, Restarts};
 use crate::source::{Resume, Start};
+use crate::state::{StateBudget, StateChanges};
 use crate::status::{Phase, QueryStatus};
 use crate::workers::Workers;
 
@@ -53,6 +54,8 @@ pub struct Settings {
     pub partition_metrics: bool,
     /// How often to look for new partitions.
     pub discover_interval: Duration,
+    /// How long a partition stays at its end before the watermark goes on without it.
+    pub idle_timeout: Duration,
 }
 
 impl Default for Settings {
@@ -70,6 +73,7 @@ impl Default for Settings {
             show_records: false,
             partition_metrics: true,
             discover_interval: Duration::from_secs(4),
+            idle_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -81,6 +85,8 @@ pub struct Host {
     pub arbiters: Vec<ArbiterHandle>,
     /// Blocking work.
     pub workers: Workers,
+    /// The memory that all state together may take.
+    pub budget: Arc<StateBudget>,
 }
 
 /// A query that is ready to run.
@@ -337,9 +343,9 @@ impl Query {
             let mut steps = BTreeMap::new();
             for (step, objects) in &lane.state {
                 let mut chain = Vec::with_capacity(objects.len());
-                for (index, object) in objects.iter().enumerate() {
-                    let name = format!("state/{object}");
-                    let bytes = self.log.store().get(&name).map_err(|error| {
+                for object in objects {
+                    let name = format!("state/{}", object.name);
+                    let changes = state_store::read(&**self.log.store(), &name).map_err(|error| {
                         Failure::refuse(format!(
                             "{}/{name} belongs to epoch {} and cannot be read: {error}. Restore the file from a copy, \
                              or go back to an older epoch with `thalweg checkpoint rollback`.",
@@ -347,10 +353,7 @@ impl Query {
                             checkpoint.epoch
                         ))
                     })?;
-                    chain.push(StateChanges {
-                        whole: index == 0,
-                        bytes,
-                    });
+                    chain.push(changes);
                 }
                 steps.insert(step.clone(), chain);
             }

@@ -58,6 +58,9 @@ pub struct RecordMeta {
     pub record_time: Option<Micros>,
     /// The time that its `WATERMARK` expression gave it; None before that step.
     pub event_time: Option<Micros>,
+    /// What was promised before it came: nothing earlier than this, from its partition or from all of the lane together.
+    /// A row that counts only before this time is late.
+    pub watermark: Option<Micros>,
     /// When the engine took it, by the wall clock: `current_timestamp`.
     pub taken_at: Micros,
     /// When the engine took it, by the monotonic clock: the start of its latency.

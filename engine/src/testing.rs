@@ -6,14 +6,17 @@
 //! | cut | an epoch after each row |
 //! | restored | after each row an epoch, then a fresh operator that is given what was saved |
 //! | rejected | each row is first processed and rejected, then processed again |
+//!
+//! A row comes with the watermark that was reached before it.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::RecordError;
-use crate::operator::{Emit, Operator, Progress, StateChanges};
+use crate::operator::{Emit, Operator, Progress};
 use crate::record::{Micros, Partition, Position, RecordMeta};
 use crate::row::{Row, Value};
+use crate::state::StateChanges;
 
 /// What is done to the operator, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +58,7 @@ pub fn meta(partition: u32, position: i64, event_time: Option<Micros>) -> Record
         position: Position::Number(position),
         record_time: None,
         event_time,
+        watermark: None,
         taken_at: 0,
         taken: Instant::now(),
     }
@@ -74,12 +78,16 @@ pub fn assert_operator(
     for world in [World::Plain, World::Cut, World::Restored, World::Rejected] {
         let mut operator = make();
         let mut saved: Vec<StateChanges> = Vec::new();
+        let mut watermark = None;
         for (index, (action, expected)) in actions.iter().zip(expected).enumerate() {
             if world == World::Rejected && matches!(action, Action::Row(_) | Action::RowOf(..)) {
                 // Whatever it gives, nothing of it may stay.
-                let _ = apply(&mut *operator, action, index, false);
+                let _ = apply(&mut *operator, action, index, watermark, false);
             }
-            let got = apply(&mut *operator, action, index, true);
+            let got = apply(&mut *operator, action, index, watermark, true);
+            if let Action::Watermark(reached) = action {
+                watermark = Some(*reached);
+            }
             let same = match (&got, expected) {
                 (Ok(got), Ok(expected)) => got == expected,
                 (Err(error), Err(class)) => error.class.name() == *class,
@@ -117,28 +125,28 @@ fn apply(
     operator: &mut dyn Operator,
     action: &Action,
     index: usize,
+    watermark: Option<Micros>,
     accept: bool,
 ) -> Result<Vec<Row>, RecordError> {
     let position = i64::try_from(index).unwrap_or(i64::MAX);
+    let at = |partition, event_time| RecordMeta {
+        watermark,
+        ..meta(partition, position, event_time)
+    };
     let mut collect = Collect(Vec::new());
     let outcome = match action {
         Action::Row(row) => operator
-            .process(0, row, &meta(0, position, None), &mut collect)
+            .process(0, row, &at(0, None), &mut collect)
             .map(|()| Progress::Done),
         Action::RowOf(input, partition, event_time, row) => operator
-            .process(
-                *input,
-                row,
-                &meta(*partition, position, *event_time),
-                &mut collect,
-            )
+            .process(*input, row, &at(*partition, *event_time), &mut collect)
             .map(|()| Progress::Done),
-        Action::Watermark(watermark) => operator.advance(*watermark, &mut collect),
-        Action::Tick(now) => operator.tick(*now, &mut collect),
+        Action::Watermark(watermark) => operator.advance(*watermark, &at(0, None), &mut collect),
+        Action::Tick(now) => operator.tick(*now, &at(0, None), &mut collect),
     };
     let mut progress = outcome;
     while let Ok(Progress::More) = progress {
-        progress = operator.resume(&mut collect);
+        progress = operator.resume(&at(0, None), &mut collect);
     }
     match progress {
         Ok(_) if accept => operator.accept(),

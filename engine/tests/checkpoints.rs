@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use thalweg_engine::epoch::checkpoint::{Checkpoint, Damage, FORMAT, LaneCut, PartitionCut};
+use thalweg_engine::epoch::checkpoint::{
+    Checkpoint, Damage, FORMAT, LaneCut, ObjectRef, PartitionCut,
+};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::store::{FolderStore, OpenError};
 use thalweg_engine::error::Remedy;
@@ -36,7 +38,13 @@ fn checkpoint(epoch: u64, objects: &[&str]) -> Checkpoint {
             writer: None,
             state: [(
                 "count".into(),
-                objects.iter().map(|name| (*name).to_owned()).collect(),
+                objects
+                    .iter()
+                    .map(|name| ObjectRef {
+                        name: (*name).to_owned(),
+                        bytes: 1,
+                    })
+                    .collect(),
             )]
             .into(),
         }],

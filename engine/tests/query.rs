@@ -15,7 +15,7 @@ use thalweg_engine::flow::pipeline::{Step, Target};
 use thalweg_engine::memory::{MemoryLog, MemorySink, MemorySource};
 use thalweg_engine::metrics::{Metrics, QueryMetrics};
 use thalweg_engine::operator::{Emit, Operator};
-use thalweg_engine::plan::{Input, Opened, Plan};
+use thalweg_engine::plan::{Input, Opened, Plan, Role};
 use thalweg_engine::query::{Host, Query, Settings};
 use thalweg_engine::record::{Position, RecordMeta};
 use thalweg_engine::row::{Row, Value};
@@ -64,6 +64,7 @@ impl Plan for Halves {
             inputs: vec![Input {
                 name: "numbers".into(),
                 entry: Target::Step { step: 0, input: 0 },
+                role: Role::default(),
                 source: Arc::new(MemorySource::new(&self.log)),
             }],
             sink: Arc::new(self.sink.clone()),
@@ -133,6 +134,7 @@ impl Halves {
             host: Host {
                 arbiters: Vec::new(),
                 workers: Workers::pool(),
+                budget: Arc::default(),
             },
             status: Arc::new(QueryStatus::new("halves", Arc::clone(&metrics))),
         };

@@ -23,7 +23,7 @@ use thalweg_engine::flow::pipeline::{Step, Target};
 use thalweg_engine::memory::{MemoryLog, MemorySource};
 use thalweg_engine::metrics::Metrics;
 use thalweg_engine::operator::{Emit, Operator};
-use thalweg_engine::plan::{Input, Opened, Plan};
+use thalweg_engine::plan::{Input, Opened, Plan, Role};
 use thalweg_engine::query::{Host, Query, Settings};
 use thalweg_engine::record::{Position, RecordMeta};
 use thalweg_engine::row::Value;
@@ -335,6 +335,7 @@ impl Plan for SimulatedPlan {
             inputs: vec![Input {
                 name: "in".into(),
                 entry: Target::Step { step: 0, input: 0 },
+                role: Role::default(),
                 source: Arc::new(MemorySource::new(&self.log)),
             }],
             sink: Arc::new(SimulatedSink::new(&self.world)),
@@ -431,6 +432,7 @@ impl Simulation {
             host: Host {
                 arbiters: Vec::new(),
                 workers: Workers::simulated(Arc::new(move || dice.millis(15))),
+                budget: Arc::default(),
             },
             status: Arc::new(QueryStatus::new("q", metrics.query("q"))),
         }

@@ -14,5 +14,6 @@ pub mod plan;
 pub mod sinks;
 pub mod sources;
 pub mod sql;
+pub mod stateful;
 pub mod table;
 pub mod transforms;

@@ -58,6 +58,7 @@ fn meta(input: &str) -> RecordMeta {
         position: Position::Number(0),
         record_time: None,
         event_time: None,
+        watermark: None,
         taken_at: 1_700_000_000_000_000,
         taken: Instant::now(),
     }

@@ -60,8 +60,31 @@ pub struct LaneCut {
     pub partitions: Vec<PartitionCut>,
     /// The writer's own bytes in base64.
     pub writer: Option<String>,
-    /// The names of the state objects of each step, oldest first, beginning with a whole one.
-    pub state: BTreeMap<SmolStr, Vec<String>>,
+    /// The state objects of each step, oldest first.
+    pub state: BTreeMap<SmolStr, Vec<ObjectRef>>,
+}
+
+/// An object of the folder `state`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectRef {
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Objects of one step that were merged into one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// The lane.
+    pub lane: SmolStr,
+    /// The step.
+    pub step: SmolStr,
+    /// What it stands for, in the order of the chain.
+    pub covers: Vec<String>,
+    /// The new object.
+    pub object: ObjectRef,
 }
 
 /// Where one partition stands.
@@ -132,6 +155,27 @@ impl Checkpoint {
         self.lanes
             .iter()
             .flat_map(|lane| lane.state.values().flatten())
+            .map(|object| &object.name)
+    }
+
+    /// Puts a merged object in the place of those it stands for. False when they are not there any more.
+    pub fn replace(&mut self, merged: &Merged) -> bool {
+        let chain = self
+            .lanes
+            .iter_mut()
+            .find(|lane| lane.lane == merged.lane)
+            .and_then(|lane| lane.state.get_mut(&merged.step));
+        let Some(chain) = chain else {
+            return false;
+        };
+        let stretch = chain
+            .windows(merged.covers.len().max(1))
+            .position(|some| some.iter().map(|object| &object.name).eq(&merged.covers));
+        let Some(begin) = stretch else {
+            return false;
+        };
+        chain.splice(begin..begin + merged.covers.len(), [merged.object.clone()]);
+        true
     }
 
     /// Puts what a lane hands over into the checkpoint. The lane's partitions and state objects that the cut does not name

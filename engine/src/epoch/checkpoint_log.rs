@@ -214,7 +214,8 @@ impl CheckpointLog {
         }
     }
 
-    fn forget(&self, name: &str) {
+    /// Removes an object that nothing names any more.
+    pub(crate) fn forget(&self, name: &str) {
         if let Err(error) = self.store.remove(name) {
             tracing::warn!(%error, object = name, location = self.location(), "an old object could not be removed");
         }

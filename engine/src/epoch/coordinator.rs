@@ -18,12 +18,14 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
-use crate::epoch::checkpoint::Checkpoint;
+use crate::epoch::checkpoint::{Checkpoint, Merged, ObjectRef};
 use crate::epoch::checkpoint_log::CheckpointLog;
 use crate::epoch::ledger::{Complete, Epoch, LaneId, Ledger, Noted};
+use crate::epoch::merging::Merging;
 use crate::epoch::messages::{Cut, News, Order};
+use crate::epoch::state_store;
 use crate::error::Failure;
-use crate::flow::partition::{STORE_RETRY, now};
+use crate::flow::partition::{STORE_RETRY, now, state_name};
 use crate::metrics::QueryMetrics;
 use crate::record::Position;
 use crate::sink::Sink;
@@ -122,6 +124,7 @@ pub struct Coordinator {
     /// Every partition that was ever launched or waits, by input.
     known: BTreeMap<SmolStr, BTreeSet<SmolStr>>,
     discovering: bool,
+    merging: Merging,
     store_away: Option<String>,
     /// Since when broker and store answer: the time of an outage is not counted against an epoch.
     answering_since: Instant,
@@ -155,6 +158,7 @@ impl Coordinator {
             waiting: Vec::new(),
             known: BTreeMap::new(),
             discovering: false,
+            merging: Merging::default(),
             store_away: None,
             answering_since: Instant::now(),
             origin: Instant::now(),
@@ -414,6 +418,7 @@ impl Coordinator {
             }
         }
         self.thank();
+        self.merge(ctx);
         let waiting = std::mem::take(&mut self.waiting);
         if !waiting.is_empty() && self.ending == Ending::No {
             self.launch(waiting, ctx);
@@ -457,7 +462,7 @@ impl Coordinator {
     }
 
     /// The checkpoint that the newest one becomes with these reports.
-    fn checkpoint(&self, complete: &Complete<Cut>) -> Checkpoint {
+    fn checkpoint(&mut self, complete: &Complete<Cut>) -> Checkpoint {
         let mut checkpoint = self.spec.newest.clone();
         checkpoint.run = self.spec.run.to_string();
         checkpoint.epoch = complete.epoch.0;
@@ -476,7 +481,48 @@ impl Coordinator {
             };
             checkpoint.take(name, cut);
         }
+        for name in self.merging.apply(&mut checkpoint) {
+            self.spec.log.forget(&format!("state/{name}"));
+        }
         checkpoint
+    }
+
+    /// Merges state objects of the newest checkpoint, where that is worth it.
+    fn merge(&mut self, ctx: &mut Context<Self>) {
+        let Some(stretch) = self.merging.next(&self.spec.newest) else {
+            return;
+        };
+        let (lane, step) = (stretch.lane.clone(), stretch.step.clone());
+        let epoch = self.spec.newest.epoch;
+        let name = format!("{}.merged", state_name(&self.spec.run, epoch, &lane, &step));
+        let (log, into) = (Arc::clone(&self.spec.log), format!("state/{name}"));
+        let work = self.spec.workers.run(move || {
+            let names: Vec<String> = stretch
+                .names
+                .iter()
+                .map(|name| format!("state/{name}"))
+                .collect();
+            let merged = state_store::merge(&**log.store(), &names, &into, stretch.first);
+            (stretch, merged)
+        });
+        ctx.spawn(
+            work.into_actor(self)
+                .map(move |merged, this, _| match merged {
+                    Some((stretch, Ok(Some(bytes)))) => this.merging.finished(Some(Merged {
+                        lane,
+                        step,
+                        covers: stretch.names,
+                        object: ObjectRef { name, bytes },
+                    })),
+                    Some((stretch, Ok(None))) => this.merging.apart(&stretch),
+                    // The chain stays as it is; the next committed epoch tries again.
+                    Some((_, Err(error))) => {
+                        tracing::warn!(%error, %step, "state objects could not be merged");
+                        this.merging.finished(None);
+                    }
+                    None => this.merging.finished(None),
+                }),
+        );
     }
 
     fn lane_name(&self, id: LaneId) -> Option<&SmolStr> {

@@ -11,7 +11,7 @@
 use actix::Message;
 use smol_str::SmolStr;
 
-use crate::epoch::checkpoint::PartitionCut;
+use crate::epoch::checkpoint::{ObjectRef, PartitionCut};
 use crate::epoch::ledger::{Epoch, LaneId};
 use crate::error::Failure;
 use crate::flow::lane::Reading;
@@ -83,8 +83,8 @@ pub struct Cut {
 pub struct StateObject {
     /// The step's name.
     pub step: SmolStr,
-    /// The object's name in the folder `state`.
-    pub object: String,
+    /// Its name and size.
+    pub object: ObjectRef,
     /// Whether it holds the whole state.
     pub whole: bool,
 }

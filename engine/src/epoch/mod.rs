@@ -4,6 +4,8 @@ pub mod checkpoint;
 pub mod checkpoint_log;
 pub mod coordinator;
 pub mod ledger;
+pub mod merging;
 pub mod messages;
 pub mod retention;
+pub mod state_store;
 pub mod store;

@@ -1,7 +1,7 @@
 //! Where checkpoints and state lie: named, immutable objects that are safe once `put` has returned.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Cursor, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -17,6 +17,9 @@ pub struct Entry {
     pub modified: SystemTime,
 }
 
+/// Writes an object's bytes to where they go.
+pub type WriteObject<'a> = dyn FnMut(&mut dyn Write) -> io::Result<()> + 'a;
+
 /// Objects by name; a name is `folder/object`. Methods block.
 pub trait Store: Send + Sync {
     /// Writes a new object; durable when it returns, and never visible in part. An object of that name must not exist.
@@ -30,6 +33,26 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// `NotFound`, or what the medium says.
     fn get(&self, name: &str) -> io::Result<Vec<u8>>;
+
+    /// As [`Store::put`], for an object that need not fit into memory: `write` is called with where its bytes go. Gives
+    /// how many they were.
+    ///
+    /// # Errors
+    /// As [`Store::put`], and what `write` says; nothing is written then.
+    fn write(&self, name: &str, write: &mut WriteObject<'_>) -> io::Result<u64> {
+        let mut bytes = Vec::new();
+        write(&mut bytes)?;
+        self.put(name, &bytes)?;
+        Ok(bytes.len() as u64)
+    }
+
+    /// The bytes of an object, piece by piece.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    fn read(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(Cursor::new(self.get(name)?)))
+    }
 
     /// The objects of a folder, in order of their names; empty when there is no such folder.
     ///
@@ -144,11 +167,17 @@ impl FolderStore {
     }
 }
 
+/// Bytes that go to the system at once.
+const BUFFER: usize = 64 * 1024;
 /// How the names of unfinished objects begin.
 const TEMPORARY: &str = ".tmp-";
 
 impl Store for FolderStore {
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.write(name, &mut |out| out.write_all(bytes)).map(drop)
+    }
+
+    fn write(&self, name: &str, write: &mut WriteObject<'_>) -> io::Result<u64> {
         let path = self.root.join(name);
         if path.exists() {
             return Err(io::Error::new(
@@ -160,12 +189,14 @@ impl Store for FolderStore {
         let file_name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = folder.join(format!("{TEMPORARY}{file_name}"));
         let written = (|| {
-            let mut file = File::create(&temporary)?;
-            file.write_all(bytes)?;
+            let mut out = BufWriter::with_capacity(BUFFER, File::create(&temporary)?);
+            write(&mut out)?;
+            let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.sync_data()?;
             fs::rename(&temporary, &path)?;
             // The rename itself is safe only when the folder is.
-            File::open(folder)?.sync_all()
+            File::open(folder)?.sync_all()?;
+            Ok(file.metadata()?.len())
         })();
         if written.is_err() {
             // After a failed fsync nobody knows what is on disk: the object must not be taken for whole.
@@ -177,6 +208,10 @@ impl Store for FolderStore {
 
     fn get(&self, name: &str) -> io::Result<Vec<u8>> {
         fs::read(self.root.join(name))
+    }
+
+    fn read(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(File::open(self.root.join(name))?))
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {

@@ -14,6 +14,8 @@ use crate::source::{RecordStream, SourceEvent};
 pub(crate) struct Gate {
     /// How many things hold it closed.
     pub(crate) closed: Cell<u32>,
+    /// Partitions of tables that have not been read to their end yet: streams wait.
+    pub(crate) tables: Cell<u32>,
     /// Nothing comes in any more.
     pub(crate) ended: Cell<bool>,
     waiting: RefCell<Vec<Waker>>,
@@ -40,6 +42,8 @@ impl Gate {
 pub(crate) struct Gated {
     /// Its number in the lane.
     pub(crate) reader: usize,
+    /// Whether it is one of a table.
+    pub(crate) table: bool,
     /// The stream.
     pub(crate) inner: RecordStream,
     /// The gate.
@@ -53,7 +57,7 @@ impl Stream for Gated {
         if self.gate.ended.get() {
             return Poll::Ready(None);
         }
-        if self.gate.closed.get() > 0 {
+        if self.gate.closed.get() > 0 || (self.gate.tables.get() > 0 && !self.table) {
             self.gate.register(poller.waker());
             return Poll::Pending;
         }

@@ -13,11 +13,12 @@ use crate::epoch::store::Store;
 use crate::error::RecordError;
 use crate::flow::pipeline::{Step, Target};
 use crate::metrics::QueryMetrics;
-use crate::operator::StateChanges;
+use crate::plan::Role;
 use crate::record::{Micros, Partition, Position, Record};
 use crate::row::Row;
 use crate::sink::Sink;
 use crate::source::Source;
+use crate::state::{StateBudget, StateChanges};
 use crate::workers::Workers;
 
 /// One partition to read, and from where.
@@ -34,6 +35,8 @@ pub struct Reading {
     pub until: Option<Position>,
     /// Its watermark as of the checkpoint.
     pub watermark: Option<Micros>,
+    /// What its input is.
+    pub role: Role,
 }
 
 /// What a record that fails does.
@@ -83,6 +86,10 @@ pub struct LaneSpec {
     pub show_records: bool,
     /// The trigger's interval; None when continuous.
     pub trigger: Option<Duration>,
+    /// How long a partition stays at its end before it counts as idle.
+    pub idle_timeout: Duration,
+    /// The memory that state may take.
+    pub budget: Arc<StateBudget>,
     /// Where its reports go.
     pub coordinator: Recipient<News>,
     /// Where its state goes.

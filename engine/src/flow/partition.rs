@@ -3,34 +3,44 @@
 //! Rows come in by its only door, the streams of its partitions; control comes as mail. Between two rows nothing is in
 //! flight except inside the sink, so a marker found there is a clean cut.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::clock::Instant;
 use actix::prelude::*;
 use smol_str::SmolStr;
 
-use crate::epoch::checkpoint::PartitionCut;
+use crate::epoch::checkpoint::{ObjectRef, PartitionCut};
 use crate::epoch::ledger::Epoch;
 use crate::epoch::messages::{Cut, News, Order, StateObject};
+use crate::epoch::state_store;
 use crate::error::{Failure, RecordError};
 use crate::flow::gate::{Gate, Gated};
 use crate::flow::lane::{LaneSpec, OnError, Reading};
-use crate::flow::pipeline::{Pipeline, Target};
+use crate::flow::pipeline::{Moment, Pipeline, Target};
 use crate::flow::watermark::Watermarks;
-use crate::operator::{Progress, StateChanges};
-use crate::record::{Body, Micros, Partition, Position, Record, Skip};
+use crate::operator::Progress;
+use crate::plan::Role;
+use crate::record::{Body, Micros, Partition, Position, Record, RecordMeta, Skip};
 use crate::sink::{LocalFuture, Origin, Readiness, Writer, WriterContext};
 use crate::source::SourceEvent;
+use crate::state::StateChanges;
 
 /// A partition that is being read.
 struct Reader {
     partition: Arc<Partition>,
     entry: Target,
     position: Position,
+    role: Role,
     /// Whether its end is only that of this run.
     bounded: bool,
     ended: bool,
+    /// Since when everything in it is read.
+    caught_up: Option<Instant>,
+    /// A table that has not been read to its end yet.
+    awaited: bool,
 }
 
 /// Counts since the last hand-over to the metrics.
@@ -39,6 +49,14 @@ struct Tally {
     records: u64,
     bytes: u64,
     rows: u64,
+}
+
+/// A moment that the steps are emitting for.
+struct Emission {
+    moment: Moment,
+    at: RecordMeta,
+    /// Whether it holds the gate closed.
+    holds: bool,
 }
 
 /// The actor.
@@ -52,8 +70,15 @@ pub struct Lane {
     tally: Tally,
     /// The reader whose record is being processed: what a panic was at.
     at: Option<usize>,
-    /// Slices of `advance` or `tick` that are still to be emitted.
-    more: bool,
+    /// What is being emitted in slices; no record is taken meanwhile.
+    emission: Option<Emission>,
+    /// A moment that came while another was being emitted.
+    next: VecDeque<Moment>,
+    /// Futures of full writers that hold the gate closed.
+    full: u32,
+    /// Bytes of state as they were last counted into the budget.
+    counted: u64,
+    exhausted: bool,
     failure: Option<Failure>,
     told_to_stop: bool,
     refused: bool,
@@ -71,7 +96,11 @@ impl Lane {
             gate: Rc::default(),
             tally: Tally::default(),
             at: None,
-            more: false,
+            emission: None,
+            next: VecDeque::new(),
+            full: 0,
+            counted: 0,
+            exhausted: false,
             failure: None,
             told_to_stop: false,
             refused: false,
@@ -98,6 +127,11 @@ impl Lane {
         for reading in std::mem::take(&mut self.spec.readings) {
             self.read(reading, ctx)?;
         }
+        // What had not been emitted when the checkpoint was made.
+        if let Some(watermark) = self.watermarks.reached() {
+            self.begin(Moment::Watermark(watermark), None, ctx);
+        }
+        self.measure_state(ctx);
         Ok(())
     }
 
@@ -106,16 +140,24 @@ impl Lane {
             reading
                 .source
                 .read(&reading.partition, &reading.from, reading.until.as_ref())?;
-        let reader = self.watermarks.add(reading.watermark);
+        let role = reading.role;
+        let reader = self.watermarks.add(reading.watermark, role.event_time);
+        if role.table {
+            self.gate.tables.set(self.gate.tables.get() + 1);
+        }
         self.readers.push(Reader {
             partition: reading.partition,
             entry: reading.entry,
             position: reading.from,
+            role,
             bounded: reading.until.is_some(),
             ended: false,
+            caught_up: None,
+            awaited: role.table,
         });
         ctx.add_stream(Gated {
             reader,
+            table: role.table,
             inner,
             gate: Rc::clone(&self.gate),
         });
@@ -130,12 +172,14 @@ impl Lane {
     }
 
     /// Takes one record all the way.
-    fn take(&mut self, reader: usize, record: &Record, ctx: &mut Context<Self>) {
+    fn take(&mut self, reader: usize, mut record: Record, ctx: &mut Context<Self>) {
         let (Some(pipeline), Some(from)) = (&mut self.pipeline, self.readers.get_mut(reader))
         else {
             return;
         };
         self.at = Some(reader);
+        from.caught_up = None;
+        record.meta.watermark = self.watermarks.of(reader);
         self.tally.records += 1;
         self.tally.bytes += u64::from(record.size);
         let metrics = &self.spec.metrics;
@@ -171,20 +215,23 @@ impl Lane {
                     .processed
                     .observe_duration(record.meta.taken.elapsed());
                 from.position.clone_from(&record.next);
-                if let Some(watermark) = pipeline.take_watermark()
-                    && let Some(now) = self.watermarks.observe(reader, watermark)
-                {
-                    self.advance(now, ctx);
+                let late = pipeline.take_late();
+                if late > 0 {
+                    metrics.late.inc_by(late);
                 }
-                if readiness == Readiness::Full
-                    && let Some(pipeline) = &mut self.pipeline
-                {
+                let watermark = pipeline.take_watermark();
+                if readiness == Readiness::Full {
                     let drained = pipeline.writer().drained();
                     self.pause(drained, ctx);
                 }
+                if let Some(watermark) = watermark
+                    && let Some(now) = self.watermarks.observe(reader, watermark)
+                {
+                    self.begin(Moment::Watermark(now), Some(record.meta), ctx);
+                }
             }
             Ok(Err(failure)) => self.fail(failure, ctx),
-            Err(error) => self.bad(reader, record, &error, ctx),
+            Err(error) => self.bad(reader, &record, &error, ctx),
         }
         self.at = None;
         if self.tally.records >= 256 {
@@ -274,28 +321,67 @@ impl Lane {
     /// Takes no further record until the writer has drained. Mail is still read.
     fn pause(&mut self, drained: LocalFuture<Result<(), Failure>>, ctx: &mut Context<Self>) {
         self.gate.closed.set(self.gate.closed.get() + 1);
+        self.full += 1;
         ctx.spawn(
             drained
                 .into_actor(self)
                 .map(|drained, lane, ctx| match drained {
                     Ok(()) => {
-                        lane.gate.closed.set(lane.gate.closed.get() - 1);
-                        lane.gate.wake();
+                        lane.full -= 1;
+                        lane.open_gate();
+                        if lane.full == 0 && lane.emission.is_some() {
+                            ctx.notify(Resume);
+                        }
                     }
                     Err(failure) => lane.fail(failure, ctx),
                 }),
         );
     }
 
-    /// The watermark has moved.
-    fn advance(&mut self, watermark: Micros, ctx: &mut Context<Self>) {
-        if let Some(pipeline) = &mut self.pipeline {
-            let progress = pipeline.advance(watermark);
-            self.emitted(progress, ctx);
+    fn open_gate(&self) {
+        self.gate.closed.set(self.gate.closed.get() - 1);
+        self.gate.wake();
+    }
+
+    /// Lets the steps emit for a moment; `at` is the record that brought it.
+    fn begin(&mut self, moment: Moment, at: Option<RecordMeta>, ctx: &mut Context<Self>) {
+        if self.emission.is_some() {
+            let same =
+                |other: &Moment| std::mem::discriminant(other) == std::mem::discriminant(&moment);
+            self.next.retain(|other| !same(other));
+            self.next.push_back(moment);
+            return;
+        }
+        let at = at.unwrap_or_else(|| self.own_meta());
+        let Some(pipeline) = &mut self.pipeline else {
+            return;
+        };
+        let progress = pipeline.begin(moment, &at);
+        self.emission = Some(Emission {
+            moment,
+            at,
+            holds: false,
+        });
+        self.emitted(progress, ctx);
+    }
+
+    /// Stands in for a record where none is the reason for what is emitted.
+    fn own_meta(&self) -> RecordMeta {
+        RecordMeta {
+            partition: Arc::new(Partition {
+                input: self.spec.name.clone(),
+                name: self.spec.name.clone(),
+            }),
+            position: Position::Number(0),
+            record_time: None,
+            event_time: None,
+            watermark: self.watermarks.current(),
+            taken_at: now(),
+            taken: std::time::Instant::now(),
         }
     }
 
-    /// After `advance`, `tick` or `resume`: hands over what they emitted and plans the next slice.
+    /// After a slice: hands over what was emitted and plans the next, or what comes after the last.
     fn emitted(&mut self, progress: Result<Progress, RecordError>, ctx: &mut Context<Self>) {
         let Some(pipeline) = &mut self.pipeline else {
             return;
@@ -308,6 +394,11 @@ impl Lane {
                 return self.fail(failure, ctx);
             }
         };
+        self.spec
+            .metrics
+            .records_out
+            .inc_by(u64::from(pipeline.outputs()));
+        self.spec.metrics.late.inc_by(pipeline.take_late());
         match pipeline.accept() {
             Ok(Readiness::Ready) => {}
             Ok(Readiness::Full) => {
@@ -316,23 +407,100 @@ impl Lane {
             }
             Err(failure) => return self.fail(failure, ctx),
         }
-        if progress == Progress::More && !self.more {
-            self.more = true;
+        let Some(emission) = &mut self.emission else {
+            return;
+        };
+        if progress == Progress::More {
+            if !std::mem::replace(&mut emission.holds, true) {
+                self.gate.closed.set(self.gate.closed.get() + 1);
+            }
             // By way of the mailbox, so that markers and other lanes get their turn between two slices.
-            ctx.notify(Resume);
+            if self.full == 0 {
+                ctx.notify(Resume);
+            }
+            return;
+        }
+        let (moment, holds) = (emission.moment, emission.holds);
+        self.emission = None;
+        if holds {
+            self.open_gate();
+        }
+        if let (Moment::Trigger(now), Some(pipeline)) = (moment, &mut self.pipeline)
+            && let Err(failure) = pipeline.writer().tick(now)
+        {
+            return self.fail(failure, ctx);
+        }
+        match self.next.pop_front() {
+            Some(next) => self.begin(next, None, ctx),
+            None => self.exhaust(),
         }
     }
 
+    /// The trigger's moment.
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        let now = now();
-        let Some(pipeline) = &mut self.pipeline else {
+        if !self.gate.ended.get() && !self.exhausted {
+            self.begin(Moment::Trigger(now()), None, ctx);
+        }
+    }
+
+    /// About once a second: what is idle, what has outlived its time, how much is kept.
+    fn housekeep(&mut self, ctx: &mut Context<Self>) {
+        let idle: Vec<usize> = self
+            .readers
+            .iter()
+            .enumerate()
+            .filter(|(_, reader)| {
+                let since = reader.caught_up;
+                reader.role.event_time
+                    && since.is_some_and(|since| since.elapsed() >= self.spec.idle_timeout)
+            })
+            .map(|(index, _)| index)
+            .collect();
+        for reader in idle {
+            if let Some(now) = self.watermarks.idle(reader) {
+                self.begin(Moment::Watermark(now), None, ctx);
+            }
+        }
+        if self.emission.is_none()
+            && let Some(pipeline) = &mut self.pipeline
+        {
+            pipeline.expire(now());
+        }
+        self.measure_state(ctx);
+    }
+
+    fn measure_state(&mut self, ctx: &mut Context<Self>) {
+        let Some(pipeline) = &self.pipeline else {
             return;
         };
-        let progress = pipeline.tick(now);
-        self.emitted(progress, ctx);
-        if let Some(pipeline) = &mut self.pipeline
-            && let Err(failure) = pipeline.writer().tick(now)
-        {
+        let mut sizes: Vec<_> = pipeline
+            .sizes()
+            .map(|(step, size)| (step.clone(), size))
+            .collect();
+        let now = sizes.iter().map(|(_, size)| size.bytes).sum();
+        if now == 0 && self.counted == 0 {
+            return;
+        }
+        self.spec.metrics.state(&self.spec.name, &sizes);
+        let over = self.spec.budget.change(self.counted, now);
+        self.counted = now;
+        if let Some(used) = over {
+            sizes.sort_by_key(|(_, size)| std::cmp::Reverse(size.bytes));
+            let biggest: Vec<String> = sizes
+                .iter()
+                .take(3)
+                .map(|(step, size)| {
+                    format!("`{step}` {} MB in {} keys", size.bytes >> 20, size.keys)
+                })
+                .collect();
+            let failure = Failure::end(format!(
+                "the state takes {} MB, more than stateMemoryMax allows ({} MB). The biggest steps of {}: {}. Give the \
+                 process more memory, raise stateMemoryMax, or keep less: a watermark, a shorter window, stateTtl.",
+                used >> 20,
+                self.spec.budget.max() >> 20,
+                self.spec.name,
+                biggest.join(", ")
+            ));
             self.fail(failure, ctx);
         }
     }
@@ -404,16 +572,18 @@ impl Lane {
         async move {
             let mut objects = Vec::with_capacity(state.len());
             for (step, changes) in state {
-                let object = format!("{run}-{}-{}-{}", epoch.0, plain(&lane), plain(&step));
+                let object = state_name(&run, epoch.0, &lane, &step);
                 let whole = changes.whole;
-                let bytes = Arc::new(changes.bytes);
+                let changes = Arc::new(changes);
                 let mut away = false;
-                loop {
+                let bytes = loop {
                     let (store, name) = (Arc::clone(&store), format!("state/{object}"));
-                    let bytes = Arc::clone(&bytes);
-                    let written = workers.run(move || store.put(&name, &bytes)).await;
+                    let changes = Arc::clone(&changes);
+                    let written = workers
+                        .run(move || state_store::write(&*store, &name, &changes))
+                        .await;
                     match written {
-                        Some(Ok(())) => break,
+                        Some(Ok(bytes)) => break bytes,
                         Some(Err(error)) => {
                             away = true;
                             coordinator.do_send(News::Store(Some(error.to_string())));
@@ -421,13 +591,16 @@ impl Lane {
                         None => {}
                     }
                     actix::clock::sleep(STORE_RETRY).await;
-                }
+                };
                 if away {
                     coordinator.do_send(News::Store(None));
                 }
                 objects.push(StateObject {
                     step,
-                    object,
+                    object: ObjectRef {
+                        name: object,
+                        bytes,
+                    },
                     whole,
                 });
             }
@@ -445,17 +618,41 @@ impl Lane {
         }
     }
 
+    fn caught_up(&mut self, reader: usize) {
+        self.hand_over();
+        if let Some(reader) = self.readers.get_mut(reader) {
+            reader.caught_up.get_or_insert_with(Instant::now);
+            if std::mem::take(&mut reader.awaited) {
+                self.gate.tables.set(self.gate.tables.get() - 1);
+                self.gate.wake();
+            }
+        }
+    }
+
     fn ended(&mut self, reader: usize, ctx: &mut Context<Self>) {
+        self.caught_up(reader);
         if let Some(reader) = self.readers.get_mut(reader) {
             reader.ended = true;
         }
-        self.hand_over();
         if self.readers.iter().all(|reader| reader.ended) {
             self.tick(ctx);
+        }
+    }
+
+    /// Says once that everything is read and emitted.
+    fn exhaust(&mut self) {
+        if !self.exhausted
+            && !self.readers.is_empty()
+            && self.readers.iter().all(|reader| reader.ended)
+        {
+            self.exhausted = true;
             self.spec.coordinator.do_send(News::Exhausted(self.spec.id));
         }
     }
 }
+
+/// How often a lane looks after what time alone changes.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// How long a store that failed is left alone.
 pub(crate) const STORE_RETRY: Duration = Duration::from_millis(500);
@@ -467,6 +664,11 @@ pub(crate) fn now() -> Micros {
         .map_or(0, |since| {
             Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
         })
+}
+
+/// The name of the object that holds what a step of a lane changed in an epoch.
+pub(crate) fn state_name(run: &str, epoch: u64, lane: &str, step: &str) -> String {
+    format!("{run}-{epoch}-{}-{}", plain(lane), plain(step))
 }
 
 /// A name as part of an object's name: anything but letters, digits, `_` and `.` as `%XX`.
@@ -494,6 +696,7 @@ impl Actor for Lane {
         if let Err(failure) = self.open(ctx) {
             return self.fail(failure, ctx);
         }
+        ctx.run_interval(HOUSEKEEPING, |lane, ctx| lane.housekeep(ctx));
         if let Some(interval) = self.spec.trigger {
             ctx.run_interval(interval, |lane, ctx| lane.tick(ctx));
         }
@@ -501,6 +704,7 @@ impl Actor for Lane {
 
     fn stopped(&mut self, _: &mut Context<Self>) {
         self.hand_over();
+        self.spec.budget.change(self.counted, 0);
         let at = self.at.and_then(|reader| {
             let reader = self.readers.get(reader)?;
             Some(format!("{}@{}", reader.partition, reader.position))
@@ -529,8 +733,8 @@ impl StreamHandler<(usize, SourceEvent)> for Lane {
             return;
         }
         match event {
-            SourceEvent::Record(record) => self.take(reader, &record, ctx),
-            SourceEvent::CaughtUp => self.hand_over(),
+            SourceEvent::Record(record) => self.take(reader, record, ctx),
+            SourceEvent::CaughtUp => self.caught_up(reader),
             SourceEvent::Ended => self.ended(reader, ctx),
             SourceEvent::Failed(failure) => self.fail(failure, ctx),
         }
@@ -576,15 +780,12 @@ impl Handler<Resume> for Lane {
     type Result = ();
 
     fn handle(&mut self, _: Resume, ctx: &mut Context<Self>) {
-        self.more = false;
-        if self.gate.closed.get() > 0 {
+        if self.full > 0 {
             // The sink is full: the next slice waits as the records do.
-            self.more = true;
-            ctx.notify_later(Resume, Duration::from_millis(1));
             return;
         }
-        if let Some(pipeline) = &mut self.pipeline {
-            let progress = pipeline.resume();
+        if let (Some(pipeline), Some(emission)) = (&mut self.pipeline, &self.emission) {
+            let progress = pipeline.resume(&emission.at);
             self.emitted(progress, ctx);
         }
     }

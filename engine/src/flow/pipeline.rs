@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use smol_str::SmolStr;
 
 use crate::error::{Failure, RecordError};
-use crate::operator::{Emit, Operator, Progress, StateChanges};
+use crate::operator::{Emit, Operator, Progress};
 use crate::record::{Micros, RecordMeta};
 use crate::row::Value;
 use crate::sink::{Origin, Readiness, Writer};
+use crate::state::{StateChanges, StateSize};
 
 /// Where a step's rows go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,23 @@ pub struct Step {
     pub to: Target,
 }
 
+/// What makes steps emit between two records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Event time has passed this in every partition of the lane.
+    Watermark(Micros),
+    /// The trigger's moment, by the wall clock.
+    Trigger(Micros),
+}
+
+/// How far the steps are with a moment: one after the other, so that a step has all that those before it emit.
+struct Emission {
+    moment: Moment,
+    step: usize,
+    /// Whether that step has more to emit.
+    begun: bool,
+}
+
 /// The steps of one lane and its writer.
 pub struct Pipeline {
     steps: Vec<Step>,
@@ -45,6 +63,9 @@ pub struct Pipeline {
     outputs: u32,
     /// The highest watermark that a step has seen since the last look.
     watermark: Option<Micros>,
+    /// Rows that came too late since the last look.
+    late: u64,
+    emission: Option<Emission>,
 }
 
 /// The way on from one step: the steps behind it and the writer.
@@ -56,6 +77,7 @@ struct Onward<'a> {
     writer: &'a mut dyn Writer,
     outputs: &'a mut u32,
     watermark: &'a mut Option<Micros>,
+    late: &'a mut u64,
 }
 
 impl Emit for Onward<'_> {
@@ -82,6 +104,7 @@ impl Emit for Onward<'_> {
                         writer: self.writer,
                         outputs: self.outputs,
                         watermark: self.watermark,
+                        late: self.late,
                     },
                 )
             }
@@ -90,6 +113,10 @@ impl Emit for Onward<'_> {
 
     fn watermark(&mut self, watermark: Micros) {
         *self.watermark = (*self.watermark).max(Some(watermark));
+    }
+
+    fn late(&mut self, rows: u64) {
+        *self.late += rows;
     }
 }
 
@@ -114,6 +141,8 @@ impl Pipeline {
             writer,
             outputs: 0,
             watermark: None,
+            late: 0,
+            emission: None,
         })
     }
 
@@ -142,6 +171,7 @@ impl Pipeline {
             writer: &mut *self.writer,
             outputs: &mut self.outputs,
             watermark: &mut self.watermark,
+            late: &mut self.late,
         }
     }
 
@@ -172,52 +202,82 @@ impl Pipeline {
         self.watermark.take()
     }
 
-    /// Runs `call` on each step in order, with the way on from it.
-    fn each(
-        &mut self,
-        mut call: impl FnMut(&mut dyn Operator, &mut dyn Emit) -> Result<Progress, RecordError>,
-    ) -> Result<Progress, RecordError> {
-        let mut progress = Progress::Done;
-        for place in 0..self.steps.len() {
-            let (head, behind) = self.steps.split_at_mut(place + 1);
-            let step = &mut head[place];
+    /// How many rows came too late since the last call.
+    #[inline]
+    pub fn take_late(&mut self) -> u64 {
+        std::mem::take(&mut self.late)
+    }
+
+    /// Makes the steps emit what waits for this moment. While there is more, no record may be processed.
+    ///
+    /// # Errors
+    /// When a step fails on what it emits.
+    pub fn begin(&mut self, moment: Moment, at: &RecordMeta) -> Result<Progress, RecordError> {
+        self.emission = Some(Emission {
+            moment,
+            step: 0,
+            begun: false,
+        });
+        self.resume(at)
+    }
+
+    /// Goes on with what [`Pipeline::begin`] left.
+    ///
+    /// # Errors
+    /// When a step fails on what it emits.
+    pub fn resume(&mut self, at: &RecordMeta) -> Result<Progress, RecordError> {
+        let Some(mut emission) = self.emission.take() else {
+            return Ok(Progress::Done);
+        };
+        self.outputs = 0;
+        while emission.step < self.steps.len() {
+            let (head, behind) = self.steps.split_at_mut(emission.step + 1);
+            let step = &mut head[emission.step];
             let mut onward = Onward {
                 steps: behind,
-                first: place + 1,
+                first: emission.step + 1,
                 to: step.to,
                 writer: &mut *self.writer,
                 outputs: &mut self.outputs,
                 watermark: &mut self.watermark,
+                late: &mut self.late,
             };
-            if call(&mut *step.operator, &mut onward)? == Progress::More {
-                progress = Progress::More;
+            let operator = &mut step.operator;
+            let progress = match (emission.begun, emission.moment) {
+                (true, _) => operator.resume(at, &mut onward)?,
+                (false, Moment::Watermark(to)) => operator.advance(to, at, &mut onward)?,
+                (false, Moment::Trigger(now)) => operator.tick(now, at, &mut onward)?,
+            };
+            emission.begun = progress == Progress::More;
+            if emission.begun {
+                self.emission = Some(emission);
+                return Ok(Progress::More);
             }
+            emission.step += 1;
         }
-        Ok(progress)
+        // What the steps emit has no event time of its own that a source could have promised.
+        self.watermark = None;
+        Ok(Progress::Done)
     }
 
-    /// Event time has passed the watermark in every partition of the lane.
-    ///
-    /// # Errors
-    /// When a step fails on what it emits.
-    pub fn advance(&mut self, watermark: Micros) -> Result<Progress, RecordError> {
-        self.each(|operator, emit| operator.advance(watermark, emit))
+    /// Rows that the last [`Pipeline::begin`] or [`Pipeline::resume`] has put out.
+    pub fn outputs(&self) -> u32 {
+        self.outputs
     }
 
-    /// The trigger's moment for the steps.
-    ///
-    /// # Errors
-    /// When a step fails on what it emits.
-    pub fn tick(&mut self, now: Micros) -> Result<Progress, RecordError> {
-        self.each(|operator, emit| operator.tick(now, emit))
+    /// Lets the steps forget what `stateTtl` has outlived.
+    pub fn expire(&mut self, now: Micros) {
+        for step in &mut self.steps {
+            step.operator.expire(now);
+        }
     }
 
-    /// Goes on with what `advance` or `tick` left.
-    ///
-    /// # Errors
-    /// When a step fails on what it emits.
-    pub fn resume(&mut self) -> Result<Progress, RecordError> {
-        self.each(|operator, emit| operator.resume(emit))
+    /// How much each step that keeps something keeps.
+    pub fn sizes(&self) -> impl Iterator<Item = (&SmolStr, StateSize)> {
+        self.steps
+            .iter()
+            .map(|step| (&step.name, step.operator.size()))
+            .filter(|(_, size)| *size != StateSize::default())
     }
 
     /// What changed in each step's state since the last call.

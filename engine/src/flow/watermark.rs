@@ -1,32 +1,66 @@
 //! The watermark of a lane: the minimum over its partitions, which never goes back.
 //!
 //! Each partition's own watermark is a pure function of that partition's log, so a replay after a crash finds the same
-//! one; the lane's is their minimum. A partition without any event yet holds it back.
+//! one; the lane's is their minimum. A partition without any event yet holds it back, until it is idle: read to its end,
+//! with nothing new for a while. When all are idle, the watermark stays.
 
 use crate::record::Micros;
 
 /// The watermarks of the partitions that one lane reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Watermarks {
-    partitions: Vec<Option<Micros>>,
+    partitions: Vec<Track>,
     current: Option<Micros>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Track {
+    own: Option<Micros>,
+    /// Whether its input has event times at all.
+    counts: bool,
+    idle: bool,
+}
+
 impl Watermarks {
-    /// Adds a partition with the watermark that its checkpoint holds. Gives its number, counted from 0.
-    pub fn add(&mut self, restored: Option<Micros>) -> usize {
-        self.partitions.push(restored);
+    /// Adds a partition with the watermark that its checkpoint holds; a new one joins at what the lane has reached. One
+    /// whose input has no event times holds nothing back. Gives its number, counted from 0.
+    pub fn add(&mut self, restored: Option<Micros>, counts: bool) -> usize {
+        self.partitions.push(Track {
+            own: restored.max(self.current),
+            counts,
+            idle: false,
+        });
         self.partitions.len() - 1
+    }
+
+    /// The minimum of what was restored: where the lane goes on after a restart.
+    pub fn reached(&mut self) -> Option<Micros> {
+        self.minimum()
     }
 
     /// The partition has seen this watermark. Gives the lane's new watermark if it moved.
     pub fn observe(&mut self, partition: usize, watermark: Micros) -> Option<Micros> {
-        let own = self.partitions.get_mut(partition)?;
-        if *own >= Some(watermark) {
+        let track = self.partitions.get_mut(partition)?;
+        track.idle = false;
+        if track.own >= Some(watermark) {
             return None;
         }
-        *own = Some(watermark);
-        let minimum = self.partitions.iter().copied().min().flatten();
+        let held_back = track.own <= self.current || self.current.is_none();
+        track.own = Some(watermark);
+        if held_back { self.minimum() } else { None }
+    }
+
+    /// The partition was read to its end long ago. Gives the lane's new watermark if it moved.
+    pub fn idle(&mut self, partition: usize) -> Option<Micros> {
+        let track = self.partitions.get_mut(partition)?;
+        if std::mem::replace(&mut track.idle, true) {
+            return None;
+        }
+        self.minimum()
+    }
+
+    fn minimum(&mut self) -> Option<Micros> {
+        let minimum = self.holding()?.own;
         if minimum > self.current {
             self.current = minimum;
             return minimum;
@@ -34,9 +68,28 @@ impl Watermarks {
         None
     }
 
-    /// The watermark of one partition.
+    fn holding(&self) -> Option<&Track> {
+        let counting = self.partitions.iter();
+        counting
+            .filter(|track| track.counts && !track.idle)
+            .min_by_key(|track| track.own)
+    }
+
+    /// The watermark of the lane.
+    pub fn current(&self) -> Option<Micros> {
+        self.current
+    }
+
+    /// What rows of the partition are late against, and what its cut holds: its own watermark, or the lane's where that
+    /// has gone on without it.
+    #[inline]
     pub fn of(&self, partition: usize) -> Option<Micros> {
-        self.partitions.get(partition).copied().flatten()
+        let track = self.partitions.get(partition)?;
+        if track.counts {
+            track.own.max(self.current)
+        } else {
+            None
+        }
     }
 }
 
@@ -46,30 +99,99 @@ mod tests {
 
     use super::*;
 
+    fn two() -> Watermarks {
+        let mut watermarks = Watermarks::default();
+        watermarks.add(None, true);
+        watermarks.add(None, true);
+        watermarks
+    }
+
     #[test]
     fn the_slowest_partition_holds_the_lane_back() {
-        let mut watermarks = Watermarks::default();
-        watermarks.add(None);
-        watermarks.add(None);
+        let mut watermarks = two();
         assert_eq!(watermarks.observe(0, 50), None);
         assert_eq!(watermarks.observe(1, 20), Some(20));
         assert_eq!(watermarks.observe(1, 10), None);
         assert_eq!(watermarks.observe(1, 70), Some(50));
     }
 
+    #[test]
+    fn an_idle_partition_lets_the_others_go_on_and_is_late_against_them_afterwards() {
+        let mut watermarks = two();
+        watermarks.observe(0, 50);
+        assert_eq!(watermarks.idle(1), Some(50));
+        assert_eq!(watermarks.of(1), Some(50));
+        assert_eq!(watermarks.observe(1, 20), None);
+        assert_eq!(
+            (watermarks.of(1), watermarks.current()),
+            (Some(50), Some(50))
+        );
+        assert_eq!(watermarks.observe(0, 90), None, "it holds them back again");
+        assert_eq!(watermarks.observe(1, 70), Some(70));
+    }
+
+    #[test]
+    fn when_all_are_idle_the_watermark_stays() {
+        let mut watermarks = two();
+        watermarks.observe(0, 50);
+        watermarks.observe(1, 20);
+        assert_eq!(watermarks.idle(1), Some(50));
+        assert_eq!(watermarks.idle(0), None);
+        assert_eq!(watermarks.current(), Some(50));
+    }
+
+    #[test]
+    fn a_new_partition_joins_at_the_current_minimum() {
+        let mut watermarks = Watermarks::default();
+        watermarks.add(None, true);
+        watermarks.observe(0, 50);
+        let new = watermarks.add(None, true);
+        assert_eq!(watermarks.of(new), Some(50));
+        assert_eq!(watermarks.observe(0, 80), None);
+        assert_eq!(watermarks.observe(new, 60), Some(60));
+    }
+
+    #[test]
+    fn an_input_without_event_times_holds_nothing_back() {
+        let mut watermarks = Watermarks::default();
+        watermarks.add(None, false);
+        watermarks.add(None, true);
+        assert_eq!(watermarks.observe(1, 7), Some(7));
+        assert_eq!(watermarks.of(0), None);
+    }
+
     proptest! {
         #[test]
-        fn it_never_goes_back(events in prop::collection::vec((0_usize..3, -100_i64..100), 0..100)) {
-            let mut watermarks = Watermarks::default();
-            for _ in 0..3 {
-                watermarks.add(None);
-            }
+        fn it_never_goes_back(events in prop::collection::vec((0_usize..3, -100_i64..100, 0..8), 0..100)) {
+            let mut watermarks = two();
+            watermarks.add(None, true);
             let mut last = None;
-            for (partition, event) in events {
-                if let Some(now) = watermarks.observe(partition, event) {
+            for (partition, event, idle) in events {
+                let moved = if idle == 0 { watermarks.idle(partition) } else { watermarks.observe(partition, event) };
+                if let Some(now) = moved {
                     prop_assert!(Some(now) > last);
                     last = Some(now);
                 }
+                prop_assert!(watermarks.of(partition) >= last);
+            }
+        }
+
+        #[test]
+        fn a_restart_goes_on_where_it_was(events in prop::collection::vec((0_usize..3, -100_i64..100, 0..8), 0..60)) {
+            let mut watermarks = two();
+            watermarks.add(None, true);
+            for (partition, event, idle) in events {
+                if idle == 0 { watermarks.idle(partition); } else { watermarks.observe(partition, event); }
+            }
+            let mut again = Watermarks::default();
+            let cuts: Vec<_> = (0..3).map(|partition| watermarks.of(partition)).collect();
+            for cut in &cuts {
+                again.add(*cut, true);
+            }
+            again.reached();
+            prop_assert_eq!(again.current(), watermarks.current());
+            for (partition, cut) in cuts.iter().enumerate() {
+                prop_assert_eq!(again.of(partition), *cut);
             }
         }
     }

@@ -40,6 +40,7 @@ pub(crate) fn evaluate_constant(typed: &Typed) -> Outcome {
         position: Position::Number(0),
         record_time: None,
         event_time: None,
+        watermark: None,
         taken_at: 0,
         taken: Instant::now(),
     });

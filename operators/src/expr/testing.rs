@@ -102,6 +102,7 @@ pub(crate) fn meta() -> RecordMeta {
         position: Position::Number(0),
         record_time: None,
         event_time: None,
+        watermark: None,
         taken_at: 1_709_210_096_789_000,
         taken: Instant::now(),
     }

@@ -359,6 +359,7 @@ impl Reader {
                 position: Position::Number(native.offset),
                 record_time,
                 event_time: None,
+                watermark: None,
                 taken_at: self.clock.at(taken),
                 taken,
             },

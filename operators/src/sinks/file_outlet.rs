@@ -393,6 +393,7 @@ pub(super) mod testing {
             position: Position::Number(0),
             record_time: None,
             event_time: None,
+            watermark: None,
             taken_at: 0,
             taken: Instant::now(),
         }

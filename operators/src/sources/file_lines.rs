@@ -195,6 +195,7 @@ impl Lines {
                 position: position(start),
                 record_time: Some(taken_at),
                 event_time: None,
+                watermark: None,
                 taken_at,
                 taken,
             },

@@ -427,6 +427,7 @@ impl Rows {
                 position,
                 record_time: Some(timestamp),
                 event_time: None,
+                watermark: None,
                 taken_at: self.now,
                 taken: self.taken.into_std(),
             },

@@ -20,6 +20,7 @@ pub(crate) fn meta() -> RecordMeta {
         position: Position::Number(0),
         record_time: None,
         event_time: None,
+        watermark: None,
         taken_at: 0,
         taken: Instant::now(),
     }

@@ -530,6 +530,7 @@ pub(crate) fn origin() -> RecordMeta {
         position: Position::Number(0),
         record_time: None,
         event_time: None,
+        watermark: None,
         taken_at: 0,
         taken: Instant::now(),
     }

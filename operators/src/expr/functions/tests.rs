@@ -73,6 +73,7 @@ pub(super) fn evaluate_with(sql: &str, ansi: bool, zone: Tz) -> String {
         position: Position::Number(0),
         record_time: None,
         event_time: None,
+        watermark: None,
         taken_at: 1_700_000_000_123_456,
         taken: Instant::now(),
     };

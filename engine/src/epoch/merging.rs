@@ -1,0 +1,171 @@
+//! Which chain of state objects is merged next, and what has been merged but is in no checkpoint yet. Pure.
+//!
+//! Only objects that the newest checkpoint names are merged, one chain at a time, aside from everything else. The merged
+//! object takes their place in the next checkpoint; until then it is in none, and a crash only leaves it behind.
+
+use std::collections::BTreeSet;
+
+use smol_str::SmolStr;
+
+use crate::epoch::checkpoint::{Checkpoint, Merged};
+use crate::epoch::state_store::merge_from;
+
+/// Objects to be merged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The lane.
+    pub lane: SmolStr,
+    /// The step.
+    pub step: SmolStr,
+    /// Their names, oldest first.
+    pub names: Vec<String>,
+    /// Whether the oldest is the beginning of its chain.
+    pub first: bool,
+}
+
+/// What is being merged, and what was.
+#[derive(Debug, Default)]
+pub struct Merging {
+    running: bool,
+    done: Vec<Merged>,
+    /// First objects of stretches that cannot be merged, because their layouts differ.
+    apart: BTreeSet<String>,
+}
+
+impl Merging {
+    /// The next stretch to merge, if there is one and nothing is being merged: that of the longest chain.
+    pub fn next(&mut self, newest: &Checkpoint) -> Option<Stretch> {
+        if self.running || !self.done.is_empty() {
+            return None;
+        }
+        let mut longest: Option<(usize, Stretch)> = None;
+        for lane in &newest.lanes {
+            for (step, chain) in &lane.state {
+                let sizes: Vec<u64> = chain.iter().map(|object| object.bytes).collect();
+                let Some(from) = merge_from(&sizes) else {
+                    continue;
+                };
+                let names: Vec<String> = chain[from..].iter().map(|o| o.name.clone()).collect();
+                if names
+                    .first()
+                    .is_some_and(|first| self.apart.contains(first))
+                {
+                    continue;
+                }
+                if longest
+                    .as_ref()
+                    .is_none_or(|(length, _)| chain.len() > *length)
+                {
+                    let stretch = Stretch {
+                        lane: lane.lane.clone(),
+                        step: step.clone(),
+                        first: from == 0,
+                        names,
+                    };
+                    longest = Some((chain.len(), stretch));
+                }
+            }
+        }
+        let (_, stretch) = longest?;
+        self.running = true;
+        Some(stretch)
+    }
+
+    /// The stretch is merged into an object; None when it could not be.
+    pub fn finished(&mut self, merged: Option<Merged>) {
+        self.running = false;
+        self.done.extend(merged);
+    }
+
+    /// The objects of the stretch are of different layouts.
+    pub fn apart(&mut self, stretch: &Stretch) {
+        self.running = false;
+        self.apart.extend(stretch.names.first().cloned());
+    }
+
+    /// Puts what was merged into the checkpoint that is about to be committed. Gives the objects that are of no use.
+    pub fn apply(&mut self, checkpoint: &mut Checkpoint) -> Vec<String> {
+        let done = std::mem::take(&mut self.done);
+        done.into_iter()
+            .filter(|merged| !checkpoint.replace(merged))
+            .map(|merged| merged.object.name)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::epoch::checkpoint::{FORMAT, LaneCut, ObjectRef};
+
+    fn checkpoint(sizes: &[u64]) -> Checkpoint {
+        let chain = sizes.iter().enumerate().map(|(number, bytes)| ObjectRef {
+            name: format!("o{number}"),
+            bytes: *bytes,
+        });
+        Checkpoint {
+            format: FORMAT,
+            job: "j".into(),
+            query: "q".into(),
+            checkpoint: "c".into(),
+            run: "r".into(),
+            epoch: 9,
+            committed_at: 0,
+            rewound: false,
+            plan: serde_json::Value::Null,
+            sources: BTreeMap::new(),
+            lanes: vec![LaneCut {
+                lane: "gather".into(),
+                partitions: Vec::new(),
+                writer: None,
+                state: [("count".into(), chain.collect())].into(),
+            }],
+        }
+    }
+
+    fn names(checkpoint: &Checkpoint) -> Vec<&str> {
+        checkpoint.objects().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn a_merged_stretch_takes_its_place_while_the_chain_grows() {
+        let mut merging = Merging::default();
+        let stretch = merging
+            .next(&checkpoint(&[9000, 1, 1, 1, 1, 1, 1, 1]))
+            .unwrap();
+        assert_eq!((stretch.names.len(), stretch.first), (7, false));
+        assert_eq!(merging.next(&checkpoint(&[1; 20])), None, "one at a time");
+        let object = ObjectRef {
+            name: "m".into(),
+            bytes: 5,
+        };
+        merging.finished(Some(Merged {
+            lane: "gather".into(),
+            step: "count".into(),
+            covers: stretch.names,
+            object,
+        }));
+        let mut next = checkpoint(&[9000, 1, 1, 1, 1, 1, 1, 1, 1]);
+        assert!(merging.apply(&mut next).is_empty());
+        assert_eq!(names(&next), ["o0", "m", "o8"]);
+    }
+
+    #[test]
+    fn what_was_merged_of_a_chain_that_began_anew_is_thrown_away() {
+        let mut merging = Merging::default();
+        let stretch = merging.next(&checkpoint(&[1; 8])).unwrap();
+        merging.finished(Some(Merged {
+            lane: "gather".into(),
+            step: "count".into(),
+            covers: stretch.names,
+            object: ObjectRef {
+                name: "m".into(),
+                bytes: 5,
+            },
+        }));
+        let mut next = checkpoint(&[]);
+        assert_eq!(merging.apply(&mut next), ["m"]);
+    }
+}

@@ -1,0 +1,443 @@
+//! State objects: what a step changed in an epoch, on disk, and their merging in the background.
+//!
+//! An object is a sequence of blocks, each `length, crc32c` (32-bit little-endian numbers) and its bytes. The first holds
+//! the header as JSON, the next ones whole entries sorted by key, one entry per key; the last is empty and its checksum is
+//! that of the number of entries (64-bit), so that a truncated object is noticed.
+//!
+//! | given | then |
+//! | --- | --- |
+//! | a checksum that does not match, an end that is missing | damaged |
+//! | a header of another format | of another version |
+//!
+//! A chain is the objects of one step, oldest first. What is new is appended; [`merge_from`] says when a stretch of it is
+//! worth merging into one object, so that a chain stays short and each entry is written a logarithmic number of times.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::{self, BufReader, Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+use crate::epoch::store::Store;
+use crate::state::{Entries, StateChanges, split};
+
+/// The format that this version writes and reads.
+const FORMAT: u32 = 1;
+/// Bytes after which a block is full; an entry that is larger has a block of its own.
+const BLOCK: usize = 64 * 1024;
+/// The longest block that is read: entries have lengths of 32 bits.
+const BLOCK_MAX: u32 = u32::MAX - 1;
+/// Objects that a chain may have before it is looked at.
+const CHAIN: usize = 8;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: u32,
+    whole: bool,
+    layout: String,
+}
+
+fn damaged(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// Writes the changes as an object, sorted and without repetition. Gives its bytes.
+///
+/// # Errors
+/// What the store says.
+pub fn write(store: &dyn Store, name: &str, changes: &StateChanges) -> io::Result<u64> {
+    let mut last: Vec<(&[u8], usize, Option<&[u8]>)> = changes
+        .entries
+        .iter()
+        .enumerate()
+        .map(|(number, (key, value))| (key, number, value))
+        .collect();
+    last.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    store.write(name, &mut |out| {
+        let mut writer = Writer::new(out, changes.whole, &changes.layout)?;
+        for (index, (key, _, value)) in last.iter().enumerate() {
+            if last.get(index + 1).is_none_or(|next| next.0 != *key) {
+                writer.entry(key, *value)?;
+            }
+        }
+        writer.finish()
+    })
+}
+
+/// Reads a whole object.
+///
+/// # Errors
+/// `NotFound`, `InvalidData` when it is damaged, or what the store says.
+pub fn read(store: &dyn Store, name: &str) -> io::Result<StateChanges> {
+    let mut reader = Reader::open(store, name)?;
+    let mut bytes = Vec::new();
+    while reader.fill()? {
+        bytes.extend_from_slice(&reader.block);
+    }
+    let entries = Entries::from_bytes(bytes).ok_or_else(|| damaged("its entries are not whole"))?;
+    Ok(StateChanges {
+        whole: reader.header.whole,
+        layout: reader.header.layout,
+        entries,
+    })
+}
+
+/// Merges objects, oldest first, into a new one; with `first`, the oldest is the beginning of its chain, so that what is
+/// removed need not be remembered. None when they are of different layouts. Memory: a block of each.
+///
+/// # Errors
+/// As [`read`] and [`write`].
+pub fn merge(
+    store: &dyn Store,
+    names: &[String],
+    into: &str,
+    first: bool,
+) -> io::Result<Option<u64>> {
+    let mut header: Option<(bool, String)> = None;
+    for name in names {
+        let next = Reader::open(store, name)?.header;
+        match &header {
+            Some((_, layout)) if *layout != next.layout => return Ok(None),
+            Some((_, layout)) if next.whole => header = Some((true, layout.clone())),
+            Some(_) => {}
+            None => header = Some((next.whole, next.layout)),
+        }
+    }
+    let Some((whole, layout)) = header else {
+        return Ok(None);
+    };
+    let written = store.write(into, &mut |out| {
+        let mut writer = Writer::new(out, whole, &layout)?;
+        let mut readers = Vec::with_capacity(names.len());
+        for name in names {
+            readers.push(Reader::open(store, name)?);
+        }
+        // By key, then the newest first.
+        let mut heads = BinaryHeap::with_capacity(readers.len());
+        for (number, reader) in readers.iter_mut().enumerate() {
+            if let Some((key, value)) = reader.next()? {
+                heads.push(Reverse((key, Reverse(number), value)));
+            }
+        }
+        let mut before: Option<Vec<u8>> = None;
+        while let Some(Reverse((key, Reverse(number), value))) = heads.pop() {
+            if before.as_ref() != Some(&key) {
+                if value.is_some() || !first {
+                    writer.entry(&key, value.as_deref())?;
+                }
+                before = Some(key);
+            }
+            if let Some((key, value)) = readers[number].next()? {
+                heads.push(Reverse((key, Reverse(number), value)));
+            }
+        }
+        writer.finish()
+    })?;
+    Ok(Some(written))
+}
+
+/// From which object on a chain of these sizes should be merged into one: the longest end of it whose first object is not
+/// larger than all behind it together. None while it is short, or well shaped.
+pub fn merge_from(sizes: &[u64]) -> Option<usize> {
+    if sizes.len() < CHAIN {
+        return None;
+    }
+    let mut behind = 0;
+    let mut from = None;
+    for (index, size) in sizes.iter().enumerate().rev() {
+        if index + 1 < sizes.len() && *size <= behind {
+            from = Some(index);
+        }
+        behind += size;
+    }
+    // Of sizes that more than halve there is nothing to gain, but the newest two are always small.
+    from.or(Some(sizes.len() - 2))
+}
+
+struct Writer<'a> {
+    out: &'a mut dyn Write,
+    block: Vec<u8>,
+    count: u64,
+}
+
+impl<'a> Writer<'a> {
+    fn new(out: &'a mut dyn Write, whole: bool, layout: &str) -> io::Result<Self> {
+        let header = Header {
+            format: FORMAT,
+            whole,
+            layout: layout.to_owned(),
+        };
+        let mut writer = Self {
+            out,
+            block: serde_json::to_vec(&header)?,
+            count: 0,
+        };
+        writer.flush()?;
+        Ok(writer)
+    }
+
+    fn entry(&mut self, key: &[u8], value: Option<&[u8]>) -> io::Result<()> {
+        let mut one = Entries::default();
+        match value {
+            Some(value) => one.put(key, |out| out.extend_from_slice(value)),
+            None => one.remove(key),
+        }
+        self.block.extend_from_slice(one.bytes());
+        self.count += 1;
+        if self.block.len() >= BLOCK {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let length = u32::try_from(self.block.len())
+            .ok()
+            .filter(|length| *length <= BLOCK_MAX)
+            .ok_or_else(|| damaged("an entry of more than 4 GB"))?;
+        self.out.write_all(&length.to_le_bytes())?;
+        self.out
+            .write_all(&crc32c::crc32c(&self.block).to_le_bytes())?;
+        self.out.write_all(&self.block)?;
+        self.block.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        if !self.block.is_empty() {
+            self.flush()?;
+        }
+        self.out.write_all(&0_u32.to_le_bytes())?;
+        let seal = crc32c::crc32c(&self.count.to_le_bytes());
+        self.out.write_all(&seal.to_le_bytes())
+    }
+}
+
+struct Reader {
+    from: BufReader<Box<dyn Read + Send>>,
+    header: Header,
+    block: Vec<u8>,
+    at: usize,
+    count: u64,
+}
+
+/// A key with its value.
+type Owned = (Vec<u8>, Option<Vec<u8>>);
+
+impl Reader {
+    fn open(store: &dyn Store, name: &str) -> io::Result<Self> {
+        let mut reader = Self {
+            from: BufReader::with_capacity(16 * 1024, store.read(name)?),
+            header: Header {
+                format: FORMAT,
+                whole: false,
+                layout: String::new(),
+            },
+            block: Vec::new(),
+            at: 0,
+            count: 0,
+        };
+        if reader.block()?.is_none() {
+            return Err(damaged("it has no header"));
+        }
+        let value: serde_json::Value =
+            serde_json::from_slice(&reader.block).map_err(|_| damaged("its header is no JSON"))?;
+        let format = value.get("format").and_then(serde_json::Value::as_u64);
+        if format != Some(u64::from(FORMAT)) {
+            return Err(damaged(&format!(
+                "it has format {}, and this version reads format {FORMAT}",
+                format.map_or_else(|| "none".to_owned(), |format| format.to_string())
+            )));
+        }
+        reader.header = serde_json::from_value(value)
+            .map_err(|error| damaged(&format!("its header is not as expected: {error}")))?;
+        reader.block.clear();
+        Ok(reader)
+    }
+
+    /// The next block; None at the end, whose checksum is that of the number of entries.
+    fn block(&mut self) -> io::Result<Option<()>> {
+        let mut word = [0; 4];
+        let mut number = |from: &mut BufReader<_>| -> io::Result<u32> {
+            from.read_exact(&mut word)
+                .map_err(|error| match error.kind() {
+                    io::ErrorKind::UnexpectedEof => damaged("it is truncated"),
+                    _ => error,
+                })?;
+            Ok(u32::from_le_bytes(word))
+        };
+        let (length, crc) = (number(&mut self.from)?, number(&mut self.from)?);
+        self.block.clear();
+        self.at = 0;
+        if length == 0 {
+            let same = crc == crc32c::crc32c(&self.count.to_le_bytes());
+            return if same {
+                Ok(None)
+            } else {
+                Err(damaged("entries are missing"))
+            };
+        }
+        // The length is not to be trusted before the checksum: nothing is allocated for what is not there.
+        (&mut self.from)
+            .take(u64::from(length))
+            .read_to_end(&mut self.block)?;
+        if self.block.len() < length as usize {
+            return Err(damaged("it is truncated"));
+        }
+        if crc32c::crc32c(&self.block) != crc {
+            return Err(damaged("its checksum does not match"));
+        }
+        Ok(Some(()))
+    }
+
+    /// Reads the next block of entries; false at the end.
+    fn fill(&mut self) -> io::Result<bool> {
+        if self.block()?.is_none() {
+            return Ok(false);
+        }
+        let mut rest = self.block.as_slice();
+        while !rest.is_empty() {
+            rest = split(rest)
+                .ok_or_else(|| damaged("its entries are not whole"))?
+                .1;
+            self.count += 1;
+        }
+        Ok(true)
+    }
+
+    fn next(&mut self) -> io::Result<Option<Owned>> {
+        if self.at >= self.block.len() && !self.fill()? {
+            return Ok(None);
+        }
+        let rest = &self.block[self.at..];
+        let ((key, value), behind) =
+            split(rest).ok_or_else(|| damaged("its entries are not whole"))?;
+        let owned = (key.to_vec(), value.map(<[u8]>::to_vec));
+        self.at += rest.len() - behind.len();
+        Ok(Some(owned))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::epoch::store::FolderStore;
+
+    fn changes(layout: &str, of: &[(u8, Option<u8>)]) -> StateChanges {
+        let mut entries = Entries::default();
+        for (key, value) in of {
+            match value {
+                Some(value) => entries.put(&[*key], |out| out.push(*value)),
+                None => entries.remove(&[*key]),
+            }
+        }
+        StateChanges {
+            whole: false,
+            layout: layout.to_owned(),
+            entries,
+        }
+    }
+
+    fn store() -> (tempfile::TempDir, FolderStore) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FolderStore::lock(dir.path()).unwrap();
+        (dir, store)
+    }
+
+    fn table(objects: &[StateChanges]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut table = BTreeMap::new();
+        for (key, value) in objects.iter().flat_map(|object| &object.entries) {
+            match value {
+                Some(value) => table.insert(key.to_vec(), value.to_vec()),
+                None => table.remove(key),
+            };
+        }
+        table
+    }
+
+    #[test]
+    fn objects_of_two_layouts_are_never_merged() {
+        let (_dir, store) = store();
+        write(&store, "state/a", &changes("1", &[(1, Some(1))])).unwrap();
+        write(&store, "state/b", &changes("2", &[(1, Some(2))])).unwrap();
+        let names = ["state/a".to_owned(), "state/b".to_owned()];
+        assert_eq!(merge(&store, &names, "state/c", true).unwrap(), None);
+    }
+
+    #[test]
+    fn a_large_state_takes_many_blocks() {
+        let (_dir, store) = store();
+        let mut entries = Entries::default();
+        for key in 0..20_000_u32 {
+            entries.put(&key.to_be_bytes(), |out| out.extend_from_slice(&[7; 20]));
+        }
+        let large = StateChanges {
+            whole: true,
+            layout: "1".into(),
+            entries,
+        };
+        let bytes = write(&store, "state/a", &large).unwrap();
+        assert!(bytes > 10 * BLOCK as u64);
+        assert_eq!(read(&store, "state/a").unwrap(), large);
+    }
+
+    #[test]
+    fn a_chain_stays_short_and_each_entry_is_written_a_few_times() {
+        let mut chain: Vec<u64> = Vec::new();
+        let mut written = 0;
+        for _ in 0..10_000 {
+            chain.push(100);
+            if let Some(from) = merge_from(&chain) {
+                let merged = chain.drain(from..).sum();
+                written += merged;
+                chain.push(merged);
+            }
+            assert!(chain.len() <= 24, "{chain:?}");
+        }
+        assert!(written <= 1_000_000 * 16, "{written}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn merged_objects_say_what_the_chain_said(
+            objects in prop::collection::vec(prop::collection::vec((0_u8..6, prop::option::of(0_u8..9)), 0..12), 1..5),
+            from in 0_usize..4,
+        ) {
+            let (_dir, store) = store();
+            let objects: Vec<StateChanges> = objects.iter().map(|one| changes("1", one)).collect();
+            let names: Vec<String> = (0..objects.len()).map(|number| format!("state/{number}")).collect();
+            for (name, object) in names.iter().zip(&objects) {
+                write(&store, name, object).unwrap();
+                prop_assert_eq!(table(&[read(&store, name).unwrap()]), table(std::slice::from_ref(object)));
+            }
+            let from = from.min(names.len() - 1);
+            merge(&store, &names[from..], "state/merged", from == 0).unwrap().unwrap();
+            let mut chain: Vec<StateChanges> = objects[..from].to_vec();
+            chain.push(read(&store, "state/merged").unwrap());
+            prop_assert_eq!(table(&chain), table(&objects));
+        }
+
+        #[test]
+        fn an_object_cut_or_changed_anywhere_is_refused(at in 0_usize..200, change in 0_u8..3) {
+            let (dir, store) = store();
+            write(&store, "state/a", &changes("1", &[(1, Some(2)), (2, None), (3, Some(4))])).unwrap();
+            let path = dir.path().join("state/a");
+            let mut bytes = std::fs::read(&path).unwrap();
+            let at = at % bytes.len();
+            match change {
+                0 => bytes.truncate(at),
+                1 => bytes[at] ^= 1,
+                _ => bytes[at] ^= 0x80,
+            }
+            std::fs::write(&path, bytes).unwrap();
+            prop_assert!(read(&store, "state/a").is_err());
+        }
+    }
+}

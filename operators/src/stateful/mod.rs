@@ -1,0 +1,3 @@
+//! Steps that keep state: each in memory in compact form, saved by what changed since the last epoch.
+
+pub mod grouping;
