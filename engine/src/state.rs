@@ -24,28 +24,15 @@ impl Entries {
     /// Adds a key whose value `write` appends.
     #[inline]
     pub fn put(&mut self, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
-        let header = self.begin(key);
-        let begin = self.bytes.len();
-        write(&mut self.bytes);
-        let length = u32::try_from(self.bytes.len() - begin).unwrap_or(REMOVED - 1);
-        self.bytes[header + 4..header + 8].copy_from_slice(&length.to_le_bytes());
+        put(&mut self.bytes, key, write);
+        self.count += 1;
     }
 
     /// Adds that a key is gone.
     #[inline]
     pub fn remove(&mut self, key: &[u8]) {
-        let header = self.begin(key);
-        self.bytes[header + 4..header + 8].copy_from_slice(&REMOVED.to_le_bytes());
-    }
-
-    fn begin(&mut self, key: &[u8]) -> usize {
-        let header = self.bytes.len();
-        let length = u32::try_from(key.len()).unwrap_or(u32::MAX);
-        self.bytes.extend_from_slice(&length.to_le_bytes());
-        self.bytes.extend_from_slice(&[0; 4]);
-        self.bytes.extend_from_slice(key);
+        remove(&mut self.bytes, key);
         self.count += 1;
-        header
     }
 
     /// How many there are.
@@ -107,6 +94,32 @@ impl<'a> Iterator for Iter<'a> {
         self.0 = rest;
         Some(entry)
     }
+}
+
+/// Appends an entry whose value `write` appends.
+#[inline]
+pub(crate) fn put(bytes: &mut Vec<u8>, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+    let header = begin(bytes, key);
+    let value = bytes.len();
+    write(bytes);
+    let length = u32::try_from(bytes.len() - value).unwrap_or(REMOVED - 1);
+    bytes[header + 4..header + 8].copy_from_slice(&length.to_le_bytes());
+}
+
+/// Appends the entry of a key that is gone.
+#[inline]
+pub(crate) fn remove(bytes: &mut Vec<u8>, key: &[u8]) {
+    let header = begin(bytes, key);
+    bytes[header + 4..header + 8].copy_from_slice(&REMOVED.to_le_bytes());
+}
+
+fn begin(bytes: &mut Vec<u8>, key: &[u8]) -> usize {
+    let header = bytes.len();
+    let length = u32::try_from(key.len()).unwrap_or(u32::MAX);
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(key);
+    header
 }
 
 /// The first entry and what stands behind it.

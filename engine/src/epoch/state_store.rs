@@ -19,7 +19,7 @@ use std::io::{self, BufReader, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::epoch::store::Store;
-use crate::state::{Entries, StateChanges, split};
+use crate::state::{Entries, StateChanges, put, remove, split};
 
 /// The format that this version writes and reads.
 const FORMAT: u32 = 1;
@@ -178,12 +178,10 @@ impl<'a> Writer<'a> {
     }
 
     fn entry(&mut self, key: &[u8], value: Option<&[u8]>) -> io::Result<()> {
-        let mut one = Entries::default();
         match value {
-            Some(value) => one.put(key, |out| out.extend_from_slice(value)),
-            None => one.remove(key),
+            Some(value) => put(&mut self.block, key, |out| out.extend_from_slice(value)),
+            None => remove(&mut self.block, key),
         }
-        self.block.extend_from_slice(one.bytes());
         self.count += 1;
         if self.block.len() >= BLOCK {
             self.flush()?;
@@ -382,7 +380,7 @@ mod tests {
             entries,
         };
         let bytes = write(&store, "state/a", &large).unwrap();
-        assert!(bytes > 10 * BLOCK as u64);
+        assert!(bytes > 5 * BLOCK as u64);
         assert_eq!(read(&store, "state/a").unwrap(), large);
     }
 
