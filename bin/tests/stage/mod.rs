@@ -119,6 +119,19 @@ impl Scene {
         self.run_with(job, &[])
     }
 
+    /// Starts the job and waits until it is ready.
+    #[track_caller]
+    pub fn started(&self, job: &Path) -> Running {
+        let mut running = self.run(job);
+        running.until_ready();
+        running
+    }
+
+    /// Sends so many invoices a second from now on.
+    pub fn load(&self, rate: u32) -> Load {
+        Load::start(&self.topics, &self.input(), rate)
+    }
+
     /// Starts the job with more arguments.
     pub fn run_with(&self, job: &Path, more: &[&str]) -> Running {
         let mut arguments = vec!["run", job.to_str().unwrap(), "--http", "127.0.0.1:0"];
