@@ -12,6 +12,7 @@
 mod broker;
 mod command;
 mod loyalty;
+mod tokens;
 mod topics;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use tempfile::TempDir;
 pub use broker::Broker;
 pub use command::{Running, Said, thalweg};
 pub use loyalty::{Account, Load, Loyalty, invoice, invoices};
+pub use tokens::Tokens;
 pub use topics::{Got, Rec, Topics};
 
 /// How long a wait takes before it is a failure, where the story says nothing else.
