@@ -57,62 +57,6 @@ fn started(folder: &Path, arguments: &[&str]) -> Child {
 }
 
 #[test]
-fn the_loyalty_job_runs_on_a_file_and_writes_exactly_its_rows() {
-    let folder = tempfile::tempdir().unwrap();
-    let loyalty = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/loyalty.sql");
-    fs::write(
-        folder.path().join("sample.jsonl"),
-        "{\"BillNo\":\"b-1\",\"CreatedTime\":1,\"StoreID\":\"s\",\"PaymentMode\":\"CARD\",\"CustomerCardNo\":\"c-1\",\"TotalValue\":100.0}\n\
-         {\"BillNo\":\"b-2\",\"CustomerCardNo\":null,\"TotalValue\":12.5,\"unknown\":[1]}\n",
-    )
-    .unwrap();
-    let arguments = [
-        "run",
-        loyalty,
-        "--input",
-        "invoices=sample.jsonl",
-        "--output",
-        "notification=-",
-        "--http",
-        "off",
-    ];
-    let done = said(folder.path(), &arguments);
-    assert_eq!(done.code, 0, "{done:?}");
-    assert_eq!(
-        done.out,
-        "{\"BillNo\":\"b-1\",\"CustomerCardNo\":\"c-1\",\"TotalValue\":100.0,\"EarnedLoyaltyPoints\":20.0}\n\
-         {\"BillNo\":\"b-2\",\"TotalValue\":12.5,\"EarnedLoyaltyPoints\":2.5}\n"
-    );
-    assert!(
-        !folder.path().join("checkpoints").exists(),
-        "a temporary folder serves"
-    );
-}
-
-#[test]
-fn a_job_reads_stdin_and_writes_stdout() {
-    let folder = job(DOUBLES);
-    let job = folder.path().join("job.sql");
-    let arguments = [
-        "run",
-        job.to_str().unwrap(),
-        "--input",
-        "amounts=-",
-        "--output",
-        "doubled=-",
-        "--http",
-        "off",
-    ];
-    let done = run_with(&arguments, "{\"id\":1,\"amount\":1.5}\n");
-    assert_eq!(
-        (done.code, done.out.as_str()),
-        (0, "{\"id\":1,\"amount\":3.0}\n"),
-        "{}",
-        done.err
-    );
-}
-
-#[test]
 fn a_typo_is_shown_with_line_column_and_caret() {
     let folder = job(
         "CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '50');\nSELECT valeu FROM ticks;\n",
