@@ -1,3 +1,4 @@
 //! Steps that keep state: each in memory in compact form, saved by what changed since the last epoch.
 
+pub mod accumulators;
 pub mod grouping;
