@@ -169,6 +169,7 @@ pub(crate) fn settings(query: &Query) -> Settings {
         bounded: matches!(given.trigger, Trigger::Once | Trigger::AvailableNow),
         show_records: given.show_records,
         partition_metrics: given.partition_metrics,
+        idle_timeout: given.idle_timeout,
         without_checkpoints: query.temporary.then(|| WITHOUT_CHECKPOINTS.to_owned()),
         ..Settings::default()
     }

@@ -109,6 +109,7 @@ impl Coordinator {
                 handle.orders.do_send(Order::Committed(bytes));
             }
         }
+        self.spec.status.committed(checkpoint);
         self.thank();
         self.merge(ctx);
         let waiting = std::mem::take(&mut self.waiting);

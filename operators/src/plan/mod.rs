@@ -42,8 +42,8 @@ use thalweg_engine::source::Source;
 
 use crate::expr::typed::Typed;
 use crate::job_error::Location;
-pub use crate::plan::identity::compare;
 pub use crate::plan::group::Group;
+pub use crate::plan::identity::compare;
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
 use crate::sql::settings::{OutputMode, Settings, Trigger};

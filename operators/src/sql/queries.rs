@@ -309,7 +309,11 @@ impl Reader<'_> {
             dead_letters,
             hidden: Vec::new(),
             local,
-            timed: timed.into_iter().filter(|(_, timed)| *timed).map(|(name, _)| name).collect(),
+            timed: timed
+                .into_iter()
+                .filter(|(_, timed)| *timed)
+                .map(|(name, _)| name)
+                .collect(),
         })
     }
 
