@@ -328,7 +328,9 @@ impl Watched {
                     "Ctrl-C: reading stops, the last epoch is being committed; once more to end at once"
                 );
             }
-            Asked::Terminate if again => {}
+            Asked::Terminate if again => {
+                tracing::info!("SIGTERM again: the last epoch is still being committed");
+            }
             Asked::Terminate => {
                 tracing::info!("SIGTERM: reading stops, the last epoch is being committed");
             }

@@ -260,7 +260,7 @@ fn a_process_that_hangs_for_a_while_goes_on() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once_and_loses_nothing() {
+fn ctrl_c_twice_ends_at_once_and_loses_nothing() {
     let scene = Scene::with_topics("impatient", broker(), 4);
     let job = Loyalty::default()
         .set("checkpointInterval = '1 hour'")
@@ -268,8 +268,8 @@ fn a_second_signal_ends_at_once_and_loses_nothing() {
     let load = scene.load(500);
     let running = scene.run(&job);
     scene.until_out(100, PATIENCE);
-    running.terminate();
-    running.terminate();
+    running.interrupt();
+    running.interrupt();
     let said = running.end(Duration::from_secs(10));
     assert!(said.code == 0 || said.code == 1, "{said:?}");
     let running = scene.run(&job);
@@ -279,6 +279,29 @@ fn a_second_signal_ends_at_once_and_loses_nothing() {
     });
     running.finish();
     Account::of(&scene).expect_all(sent);
+}
+
+#[test]
+fn a_stop_that_waits_is_cut_short_by_ctrl_c_and_not_by_a_second_sigterm() {
+    let scene = Scene::new("waits", broker());
+    scene.topics.make(&scene.input(), 1, &[]);
+    // With one broker nothing is ever acknowledged.
+    let never = [("min.insync.replicas", "2")];
+    scene.topics.make(&scene.output(), 1, &never);
+    let mut running = scene.started(&Loyalty::default().write(&scene));
+    scene.topics.send(&scene.input(), &invoices(0..10));
+    until("rows are on their way", PATIENCE, || {
+        running.metric("thalweg_sink_in_flight_records") > 0.0
+    });
+    running.terminate();
+    running.until_said("SIGTERM: reading stops", PATIENCE);
+    // Some supervisors send it twice without meaning anything by it.
+    running.terminate();
+    running.until_said("SIGTERM again", PATIENCE);
+    assert!(running.alive());
+    running.interrupt();
+    let said = running.end(Duration::from_secs(5));
+    said.expect(1, &["ending at once"]);
 }
 
 #[test]

@@ -300,6 +300,13 @@ fn a_password_over_tls_with_certificates_from_pem_and_from_pkcs12() {
             &["by TLS", "certificate"],
         );
     }
+    // TLS where the broker knows none.
+    fails(
+        "tlsplain",
+        fortress().broker.bootstrap(),
+        &options("SSL", &[]),
+        &["by TLS", "kafka.security.protocol"],
+    );
 }
 
 #[test]

@@ -350,8 +350,8 @@ pub(crate) fn loss(name: &str, wanted: i64, ends: Ends) -> Option<(String, i64)>
     } else if wanted > ends.latest {
         Some((
             format!(
-                "{name}: wanted offset {wanted}, but the topic ends at {} (earliest {}): {} records are gone; was the \
-                 topic deleted and made again?",
+                "{name}: wanted offset {wanted}, but the topic ends at {} (earliest {}): {} records are gone (perhaps the \
+                 topic was deleted and made again)",
                 ends.latest,
                 ends.earliest,
                 wanted - ends.latest
