@@ -1,3 +1,5 @@
 //! Steps that keep state: each in memory in compact form, saved by what changed since the last epoch.
 
+pub mod bytes;
 pub mod grouping;
+pub mod join;
