@@ -11,31 +11,11 @@ use thalweg_engine::schema::DataType;
 use crate::expr::check::{Checker, explicit_cast, place};
 use crate::expr::coerce;
 use crate::expr::functions::{self, BindContext, Function};
+use crate::expr::grouped::aggregate_of;
 use crate::expr::scope::{Bound, Macro, Scope};
 use crate::expr::typed::{Kind, Mode, Typed};
 use crate::job_error::{JobError, Location};
-
-/// Functions over groups of rows; they have no meaning in an expression of one row.
-const AGGREGATES: [&str; 18] = [
-    "count",
-    "sum",
-    "avg",
-    "mean",
-    "min",
-    "max",
-    "first",
-    "last",
-    "collect_list",
-    "collect_set",
-    "stddev",
-    "stddev_pop",
-    "variance",
-    "approx_count_distinct",
-    "any_value",
-    "bool_and",
-    "bool_or",
-    "count_if",
-];
+use crate::stateful::accumulators;
 
 /// Functions whose first argument may be a bare unit: `timestampdiff(HOUR, a, b)`.
 const WITH_UNIT: [&str; 7] = [
@@ -85,6 +65,11 @@ pub(crate) fn function(
             );
         }
     };
+    if let Some(known) = aggregate_of(function, checker.scope)
+        && let Some(error) = aggregate(checker.scope, known.name, at)
+    {
+        return Err(error);
+    }
     if function.over.is_some()
         || function.filter.is_some()
         || function.null_treatment.is_some()
@@ -114,7 +99,7 @@ pub(crate) fn function(
                 .iter()
                 .map(|arg| match arg {
                     FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
-                    other => Err(aggregate(name, at).unwrap_or_else(|| {
+                    other => Err(aggregate(checker.scope, name, at).unwrap_or_else(|| {
                         JobError::new(at, format!("{name}: expected an expression, got `{other}`"))
                     })),
                 })
@@ -124,16 +109,16 @@ pub(crate) fn function(
     named(checker, name, args, at)
 }
 
-fn aggregate(name: &str, at: Location) -> Option<JobError> {
-    AGGREGATES
-        .iter()
-        .any(|aggregate| aggregate.eq_ignore_ascii_case(name))
-        .then(|| {
-            JobError::new(
-                at,
-                format!("{name} is an aggregate function: it has no meaning for one row"),
-            )
-        })
+/// Why an aggregate has no meaning here, where the name is that of one.
+fn aggregate(scope: &Scope, name: &str, at: Location) -> Option<JobError> {
+    accumulators::find(name)?;
+    Some(match scope.refuse_aggregates {
+        Some(reason) => JobError::new(at, format!("{name}: {reason}")),
+        None => JobError::new(
+            at,
+            format!("{name} is an aggregate function: it has no meaning for one row"),
+        ),
+    })
 }
 
 /// A call of a function by name with unchecked arguments.
@@ -217,7 +202,7 @@ fn bind(
 }
 
 fn unknown(scope: &Scope, name: &str, at: Location) -> JobError {
-    if let Some(error) = aggregate(name, at) {
+    if let Some(error) = aggregate(scope, name, at) {
         return error;
     }
     let known = functions::all()
@@ -350,6 +335,8 @@ fn expand(
         bound,
         expanding,
         next_variable: checker.scope.next_variable,
+        grouped: None,
+        refuse_aggregates: checker.scope.refuse_aggregates,
     };
     let mut body = Checker {
         depth: checker.depth,

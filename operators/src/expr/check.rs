@@ -9,7 +9,7 @@ use crate::expr::coerce::{self, Settings};
 use crate::expr::operators::{self, Bits};
 use crate::expr::scope::Scope;
 use crate::expr::typed::{Arithmetic, Comparison, Mode, Op, Typed};
-use crate::expr::{arithmetic, call, cast, choice, literal, path, type_name};
+use crate::expr::{arithmetic, call, cast, choice, grouped, literal, path, type_name};
 use crate::job_error::{JobError, Location};
 
 /// How deep expressions may be nested.
@@ -67,7 +67,11 @@ impl Checker<'_> {
             .help("split it with a view or a lateral alias"));
         }
         self.depth += 1;
-        let typed = self.at(expr, at);
+        let typed = match grouped::find(self, expr, at) {
+            Ok(None) => self.at(expr, at),
+            Ok(Some(typed)) => Ok(typed),
+            Err(error) => Err(error),
+        };
         self.depth -= 1;
         typed
     }
@@ -179,7 +183,10 @@ impl Checker<'_> {
 
     /// A dotted name: a column, and the fields of it.
     fn name(&self, parts: &[&str], at: Location) -> Result<Typed, JobError> {
-        let found = self.scope.resolve(parts, at)?;
+        let found = self
+            .scope
+            .resolve(parts, at)
+            .map_err(|error| grouped::missing(self.scope, parts, error))?;
         parts[found.parts..]
             .iter()
             .try_fold(found.typed, |base, field| {

@@ -22,6 +22,7 @@ mod compare_eval;
 mod compile;
 pub mod decimal;
 pub mod functions;
+pub(crate) mod grouped;
 pub mod interval;
 mod literal;
 mod matching;

@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 use sqlparser::ast::Expr;
 use thalweg_engine::schema::{DataType, Field, Schema};
 
+use crate::expr::grouped::SharedGrouped;
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 
@@ -62,6 +63,10 @@ pub struct Scope {
     /// Macros being expanded, against recursion.
     pub(crate) expanding: Vec<String>,
     pub(crate) next_variable: u32,
+    /// The GROUP BY under the expression, whose keys are then the columns.
+    pub(crate) grouped: Option<SharedGrouped>,
+    /// Why no aggregate may stand here, where the clause has a reason of its own.
+    pub(crate) refuse_aggregates: Option<&'static str>,
 }
 
 impl Default for Scope {
@@ -76,6 +81,8 @@ impl Default for Scope {
             bound: Vec::new(),
             expanding: Vec::new(),
             next_variable: 0,
+            grouped: None,
+            refuse_aggregates: None,
         }
     }
 }
@@ -216,7 +223,9 @@ impl Scope {
     fn unknown(&self, parts: &[&str], at: Location) -> JobError {
         let given = parts.join(".");
         let mut known: Vec<String> = Vec::new();
-        for column in &self.columns {
+        // The columns of GROUP BY's expressions have no names.
+        let named = |column: &&ScopeColumn| !column.field.name.starts_with('\u{1}');
+        for column in self.columns.iter().filter(named) {
             if !column.metadata {
                 known.push(column.field.name.to_string());
             } else if parts.len() > 1 {

@@ -225,8 +225,7 @@ impl Emit for Rest<'_> {
 
 /// Gives every source its own name: that of its table, with a `+` for each earlier one.
 fn apart(node: Node, seen: &mut usize) -> Node {
-    let boxed = |below: Box<Node>, seen: &mut usize| Box::new(apart(*below, seen));
-    match node {
+    match node.map_below(&mut |below| apart(below, seen)) {
         Node::Source {
             input,
             columns,
@@ -243,32 +242,6 @@ fn apart(node: Node, seen: &mut usize) -> Node {
                 metadata,
             }
         }
-        Node::Filter { below, conditions } => Node::Filter {
-            below: boxed(below, seen),
-            conditions,
-        },
-        Node::Project { below, items } => Node::Project {
-            below: boxed(below, seen),
-            items,
-        },
-        Node::Explode {
-            below,
-            value,
-            name,
-            generator,
-            kept,
-            generated,
-        } => Node::Explode {
-            below: boxed(below, seen),
-            value,
-            name,
-            generator,
-            kept,
-            generated,
-        },
-        Node::Union { below } => Node::Union {
-            below: below.into_iter().map(|node| apart(node, seen)).collect(),
-        },
         other => other,
     }
 }

@@ -16,7 +16,8 @@ use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 use crate::plan::node::{Declared, Item, Node};
 use crate::plan::refuse::{needs_state, over_rows, refuse_clauses, refuse_select, start_of_select};
-use crate::plan::select;
+use crate::plan::tail::{self, Tail};
+use crate::plan::{group_by, select};
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
 use crate::sql::watermark;
@@ -208,7 +209,7 @@ impl<'c> Lowering<'c> {
         at: Location,
     ) -> Result<Relation, JobError> {
         match tables {
-            [] => self.body(&query.body, parsed, ctes, at),
+            [] => self.body(&query.body, &Tail::of(query), parsed, ctes, at),
             [cte, rest @ ..] => {
                 let name = &cte.alias.name;
                 if rest
@@ -234,13 +235,19 @@ impl<'c> Lowering<'c> {
     fn body(
         &self,
         body: &SetExpr,
+        tail: &Tail<'_>,
         parsed: &ParsedQuery,
         ctes: Ctes<'_>,
         at: Location,
     ) -> Result<Relation, JobError> {
         match body {
-            SetExpr::Select(select) => self.enter(at, || self.select(select, parsed, ctes, at)),
-            SetExpr::Query(query) => self.subquery(query, parsed, ctes, at),
+            SetExpr::Select(select) => {
+                self.enter(at, || self.select(select, tail, parsed, ctes, at))
+            }
+            SetExpr::Query(query) => {
+                let relation = self.subquery(query, parsed, ctes, at)?;
+                tail::over(self, relation, tail, at)
+            }
             SetExpr::SetOperation {
                 op, set_quantifier, ..
             } => {
@@ -261,7 +268,7 @@ impl<'c> Lowering<'c> {
                 }
                 let mut sides = Vec::new();
                 self.sides(body, parsed, ctes, at, &mut sides)?;
-                self.union(sides)
+                tail::over(self, self.union(sides)?, tail, at)
             }
             SetExpr::Values(_) => Err(JobError::new(
                 at,
@@ -294,7 +301,7 @@ impl<'c> Lowering<'c> {
         }
         let mut one = |side: &SetExpr| -> Result<(), JobError> {
             let at = start_of(side, at);
-            sides.push((self.body(side, parsed, ctes, at)?, at));
+            sides.push((self.body(side, &Tail::default(), parsed, ctes, at)?, at));
             Ok(())
         };
         one(left)?;
@@ -368,6 +375,7 @@ impl<'c> Lowering<'c> {
     fn select(
         &self,
         select: &Select,
+        tail: &Tail<'_>,
         parsed: &ParsedQuery,
         ctes: Ctes<'_>,
         at: Location,
@@ -393,14 +401,20 @@ impl<'c> Lowering<'c> {
             relation = select::lateral_view(self, relation, view, at)?;
         }
         if let Some(condition) = &select.selection {
-            let typed = check(condition, &self.scope(relation.columns.clone()))?;
+            let mut scope = self.scope(relation.columns.clone());
+            scope.refuse_aggregates =
+                Some("aggregates do not stand in WHERE, which chooses rows before they are grouped: write HAVING");
+            let typed = check(condition, &scope)?;
             let typed = self.condition(typed)?;
             relation.node = Node::Filter {
                 below: Box::new(relation.node),
                 conditions: vec![typed],
             };
         }
-        select::items(self, relation, &select.projection, at)
+        if group_by::groups(select, tail, &self.scope(Vec::new())) {
+            return group_by::select(self, relation, select, tail, at);
+        }
+        select::items(self, relation, select, tail, at)
     }
 
     fn condition(&self, typed: Typed) -> Result<Typed, JobError> {

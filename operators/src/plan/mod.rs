@@ -7,17 +7,27 @@
 #[cfg(test)]
 mod equivalence;
 mod from;
+pub(crate) mod group;
+mod group_by;
 mod identity;
 pub(crate) mod lower;
+pub(crate) mod modes;
+pub(crate) mod names;
 pub(crate) mod node;
 pub(crate) mod optimize;
+pub(crate) mod order;
 pub(crate) mod output;
+pub(crate) mod partitions;
 mod prune;
 pub(crate) mod refuse;
 pub(crate) mod select;
 mod share;
 mod show;
+mod stateful;
 pub(crate) mod steps;
+mod tail;
+pub(crate) mod times;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +43,10 @@ use thalweg_engine::source::Source;
 use crate::expr::typed::Typed;
 use crate::job_error::Location;
 pub use crate::plan::identity::compare;
+pub use crate::plan::group::Group;
 use crate::plan::node::{Declared, Item};
-use crate::sql::settings::{Settings, Trigger};
+pub use crate::plan::order::{Dedup, Limit, Sort};
+use crate::sql::settings::{OutputMode, Settings, Trigger};
 use crate::table::{OpenContext, Table};
 use crate::transforms::{Cell, EventTime, Explode, Filter, Fork, Generator, Project};
 use crate::{sinks, sources};
@@ -57,6 +69,10 @@ pub struct Query {
     pub(crate) dead_letters: Option<Arc<Declared>>,
     /// Takes what `${...}` put in out of texts.
     pub(crate) hidden: Vec<(String, String)>,
+    /// Whether the rows of each partition meet only state of their own.
+    pub(crate) local: bool,
+    /// The tables whose rows have an event time.
+    pub(crate) timed: Vec<String>,
 }
 
 /// One step of a plan.
@@ -85,6 +101,14 @@ pub enum StepKind {
     EventTime(Time),
     /// Sends rows several ways: the steps of each, in order.
     Fork(Vec<Vec<Step>>),
+    /// GROUP BY.
+    Aggregate(Box<Group>),
+    /// The first row of each key.
+    Dedup(Dedup),
+    /// ORDER BY.
+    Sort(Sort),
+    /// LIMIT alone.
+    Limit(Limit),
 }
 
 /// An input of a query.
@@ -248,22 +272,31 @@ impl Query {
         &self.schema
     }
 
-    /// The trigger's interval; None when continuous.
+    /// The trigger's interval; None when continuous. The whole result is written every second without one.
     pub fn interval(&self) -> Option<Duration> {
         match self.settings.trigger {
             Trigger::Interval(interval) => Some(interval),
+            Trigger::Continuous if self.settings.output_mode == OutputMode::Complete => {
+                Some(Duration::from_secs(1))
+            }
             _ => None,
         }
     }
 
-    /// Whether one lane must read all partitions.
+    /// Whether one lane must read all partitions: state is of all rows, unless the only input is partitioned by what
+    /// its keys hold.
     pub fn gather(&self) -> bool {
-        self.interval().is_some()
-            && self
-                .output
-                .connector
-                .output
-                .is_some_and(|output| output.gathers_intervals)
+        let one_table = self
+            .output
+            .connector
+            .output
+            .is_some_and(|output| output.gathers_intervals);
+        !self.local || (self.interval().is_some() && one_table)
+    }
+
+    /// Whether the rows of an input have an event time, so that it holds the watermark back.
+    pub fn has_event_time(&self, input: &Input) -> bool {
+        self.timed.contains(&input.table().name)
     }
 }
 
@@ -317,6 +350,7 @@ impl StepKind {
                 };
                 Box::new(Fork::new(branches.iter().map(steps).collect()))
             }
+            Self::Aggregate(_) | Self::Dedup(_) | Self::Sort(_) | Self::Limit(_) => return None,
             Self::EventTime(time) => Box::new(EventTime::new(
                 time.value.compile(),
                 time.column,

@@ -9,6 +9,8 @@ use crate::connectors::Connector;
 use crate::expr::scope::METADATA;
 use crate::expr::typed::{Kind, Typed};
 use crate::job_error::Location;
+use crate::plan::group::Group;
+use crate::plan::order::{Dedup, Limit, Sort};
 use crate::sql::watermark::Watermark;
 use crate::table::Table;
 use crate::transforms::Generator;
@@ -76,6 +78,14 @@ pub(crate) enum Node {
         column: Option<Field>,
         delay: i64,
     },
+    /// GROUP BY: the row below is the keys, the window's time, then what the aggregates take.
+    Aggregate { below: Box<Node>, group: Box<Group> },
+    /// The first row of each key.
+    Dedup { below: Box<Node>, dedup: Dedup },
+    /// ORDER BY, with the LIMIT behind it.
+    Sort { below: Box<Node>, sort: Sort },
+    /// LIMIT alone.
+    Limit { below: Box<Node>, limit: Limit },
     /// The rows of one node on several ways; each branch ends in a hole.
     Fork {
         below: Box<Node>,
@@ -104,7 +114,11 @@ impl Node {
                 let columns = columns.iter().map(|(_, field)| field.clone());
                 columns.chain(hidden).collect()
             }
-            Self::Filter { below, .. } => below.fields(),
+            Self::Filter { below, .. }
+            | Self::Dedup { below, .. }
+            | Self::Sort { below, .. }
+            | Self::Limit { below, .. } => below.fields(),
+            Self::Aggregate { group, .. } => group.fields.clone(),
             Self::Project { items, .. } => items.iter().map(|item| item.field.clone()).collect(),
             Self::Explode {
                 below,
@@ -135,7 +149,11 @@ impl Node {
             Self::Source {
                 columns, metadata, ..
             } => columns.len() + metadata.len(),
-            Self::Filter { below, .. } => below.width(),
+            Self::Filter { below, .. }
+            | Self::Dedup { below, .. }
+            | Self::Sort { below, .. }
+            | Self::Limit { below, .. } => below.width(),
+            Self::Aggregate { group, .. } => group.fields.len(),
             Self::Project { items, .. } => items.len(),
             Self::Explode {
                 kept, generated, ..
@@ -151,18 +169,88 @@ impl Node {
 
     /// How many steps it has.
     pub(crate) fn steps(&self) -> usize {
-        match self {
-            Self::Source { .. } => 1,
+        let own = !matches!(self, Self::Hole { .. } | Self::Union { .. });
+        usize::from(own) + self.below().map(Self::steps).sum::<usize>()
+    }
+
+    /// Whether it keeps state itself.
+    pub(crate) fn stateful(&self) -> bool {
+        matches!(
+            self,
+            Self::Aggregate { .. } | Self::Dedup { .. } | Self::Sort { .. } | Self::Limit { .. }
+        )
+    }
+
+    /// Whether it or one below keeps state.
+    pub(crate) fn has_state(&self) -> bool {
+        self.stateful() || self.below().any(Self::has_state)
+    }
+
+    /// The nodes that feed it, and the branches of a fork.
+    pub(crate) fn below(&self) -> impl Iterator<Item = &Self> {
+        let (one, many): (Option<&Self>, &[Self]) = match self {
+            Self::Source { .. } | Self::Hole { .. } => (None, &[]),
             Self::Filter { below, .. }
             | Self::Project { below, .. }
             | Self::Explode { below, .. }
-            | Self::EventTime { below, .. } => 1 + below.steps(),
-            Self::Hole { .. } => 0,
-            Self::Union { below } => below.iter().map(Self::steps).sum(),
-            Self::Fork { below, branches } => {
-                1 + below.steps() + branches.iter().map(Self::steps).sum::<usize>()
-            }
+            | Self::EventTime { below, .. }
+            | Self::Aggregate { below, .. }
+            | Self::Dedup { below, .. }
+            | Self::Sort { below, .. }
+            | Self::Limit { below, .. } => (Some(below), &[]),
+            Self::Union { below } => (None, below),
+            Self::Fork { below, branches } => (Some(below), branches),
+        };
+        one.into_iter().chain(many)
+    }
+
+    /// As [`Node::below`], to be changed.
+    pub(crate) fn below_mut(&mut self) -> impl Iterator<Item = &mut Self> {
+        let (one, many): (Option<&mut Self>, &mut [Self]) = match self {
+            Self::Source { .. } | Self::Hole { .. } => (None, &mut []),
+            Self::Filter { below, .. }
+            | Self::Project { below, .. }
+            | Self::Explode { below, .. }
+            | Self::EventTime { below, .. }
+            | Self::Aggregate { below, .. }
+            | Self::Dedup { below, .. }
+            | Self::Sort { below, .. }
+            | Self::Limit { below, .. } => (Some(below), &mut []),
+            Self::Union { below } => (None, below),
+            Self::Fork { below, branches } => (Some(below), branches),
+        };
+        one.into_iter().chain(many)
+    }
+
+    /// The places that a step looks at which lets rows through as they are.
+    pub(crate) fn looks_at(&self) -> Vec<usize> {
+        match self {
+            Self::Dedup { dedup, .. } => dedup.keys.clone(),
+            Self::Sort { sort, .. } => sort.keys.iter().map(|key| key.place).collect(),
+            _ => Vec::new(),
         }
+    }
+
+    /// Gives them other places.
+    pub(crate) fn remap_looks(&mut self, place: &dyn Fn(usize) -> usize) {
+        match self {
+            Self::Dedup { dedup, .. } => dedup.keys.iter_mut().for_each(|key| *key = place(*key)),
+            Self::Sort { sort, .. } => {
+                sort.keys
+                    .iter_mut()
+                    .for_each(|key| key.place = place(key.place));
+            }
+            _ => {}
+        }
+    }
+
+    /// The same node over other ones.
+    pub(crate) fn map_below(mut self, f: &mut dyn FnMut(Self) -> Self) -> Self {
+        for below in self.below_mut() {
+            let taken = std::mem::replace(below, Self::Union { below: Vec::new() });
+            *below = f(taken);
+        }
+        self
     }
 
     /// A projection that picks columns of the row below.

@@ -18,40 +18,13 @@ pub(crate) fn optimize(node: Node) -> Node {
 // Filters go down, projections melt together.
 
 fn simplify(node: Node) -> Node {
-    match node {
-        Node::Source { .. } | Node::Fork { .. } | Node::Hole { .. } => node,
-        Node::Filter { below, conditions } => filter(simplify(*below), conditions),
-        Node::Project { below, items } => project(simplify(*below), items),
-        Node::Explode {
-            below,
-            value,
-            name,
-            generator,
-            kept,
-            generated,
-        } => Node::Explode {
-            below: Box::new(simplify(*below)),
-            value,
-            name,
-            generator,
-            kept,
-            generated,
-        },
-        Node::EventTime {
-            below,
-            time,
-            column,
-            delay,
-        } => Node::EventTime {
-            below: Box::new(simplify(*below)),
-            time,
-            column,
-            delay,
-        },
+    match node.map_below(&mut simplify) {
+        Node::Filter { below, conditions } => filter(*below, conditions),
+        Node::Project { below, items } => project(*below, items),
         Node::Union { below } => {
             // UNION ALL of UNION ALL is one union.
             let mut all = Vec::new();
-            for node in below.into_iter().map(simplify) {
+            for node in below {
                 match node {
                     Node::Union { below } => all.extend(below),
                     other => all.push(other),
@@ -59,6 +32,7 @@ fn simplify(node: Node) -> Node {
             }
             Node::Union { below: all }
         }
+        other => other,
     }
 }
 
@@ -228,53 +202,15 @@ fn project(below: Node, items: Vec<Item>) -> Node {
 // Steps that pruning has made idle.
 
 fn tidy(node: Node) -> Node {
-    match node {
+    match node.map_below(&mut tidy) {
         Node::Project { below, items } => {
-            let below = tidy(*below);
             let idle = items.len() == below.width()
                 && items
                     .iter()
                     .enumerate()
                     .all(|(i, item)| item.column() == Some(i));
-            if idle { below } else { project(below, items) }
+            if idle { *below } else { project(*below, items) }
         }
-        Node::Source { .. } | Node::Hole { .. } => node,
-        Node::Fork { below, branches } => Node::Fork {
-            below: Box::new(tidy(*below)),
-            branches: branches.into_iter().map(tidy).collect(),
-        },
-        Node::Filter { below, conditions } => Node::Filter {
-            below: Box::new(tidy(*below)),
-            conditions,
-        },
-        Node::Explode {
-            below,
-            value,
-            name,
-            generator,
-            kept,
-            generated,
-        } => Node::Explode {
-            below: Box::new(tidy(*below)),
-            value,
-            name,
-            generator,
-            kept,
-            generated,
-        },
-        Node::EventTime {
-            below,
-            time,
-            column,
-            delay,
-        } => Node::EventTime {
-            below: Box::new(tidy(*below)),
-            time,
-            column,
-            delay,
-        },
-        Node::Union { below } => Node::Union {
-            below: below.into_iter().map(tidy).collect(),
-        },
+        other => other,
     }
 }

@@ -3,6 +3,7 @@
 use thalweg_engine::schema::Field;
 
 use crate::expr::typed::Typed;
+use crate::plan::group::Group;
 use crate::plan::node::{Item, Node};
 
 /// A node after pruning, and where each of its former columns is now.
@@ -81,6 +82,8 @@ pub(super) fn prune(node: Node, needed: &[usize]) -> Pruned {
             delay,
         } => prune_event_time(*below, time, column, delay, needed),
         Node::Explode { .. } => prune_explode(node, needed),
+        Node::Aggregate { below, group } => prune_aggregate(*below, *group, needed),
+        Node::Dedup { .. } | Node::Sort { .. } | Node::Limit { .. } => prune_rows(node, needed),
         Node::Project { below, items } => prune_project(*below, items, needed),
         Node::Hole { fields, wanted } => {
             let wanted = wanted.unwrap_or_else(|| needed.to_vec());
@@ -139,11 +142,8 @@ fn prune_fork(below: Node, branches: Vec<Node>, needed: &[usize]) -> Pruned {
 fn hole(branch: &mut Node) -> Option<&mut Option<Vec<usize>>> {
     match branch {
         Node::Hole { wanted, .. } => Some(wanted),
-        Node::Filter { below, .. }
-        | Node::Project { below, .. }
-        | Node::Explode { below, .. }
-        | Node::EventTime { below, .. } => hole(below),
-        Node::Source { .. } | Node::Union { .. } | Node::Fork { .. } => None,
+        Node::Union { .. } | Node::Fork { .. } => None,
+        other => other.below_mut().next().and_then(hole),
     }
 }
 
@@ -197,6 +197,33 @@ fn prune_event_time(
         },
         places,
     }
+}
+
+/// Its keys stay; an aggregate that nobody uses is not kept.
+fn prune_aggregate(below: Node, mut group: Group, needed: &[usize]) -> Pruned {
+    let (places, wanted) = group.keep(needed);
+    let below = Box::new(exactly(prune(below, &wanted), &wanted));
+    let group = Box::new(group);
+    Pruned {
+        node: Node::Aggregate { below, group },
+        places,
+    }
+}
+
+/// Steps that let rows through as they are, and look at some of their columns.
+fn prune_rows(mut node: Node, needed: &[usize]) -> Pruned {
+    let mut all = needed.to_vec();
+    all.extend(node.looks_at());
+    all.sort_unstable();
+    all.dedup();
+    let mut places = Vec::new();
+    node = node.map_below(&mut |below| {
+        let below = prune(below, &all);
+        places = below.places;
+        below.node
+    });
+    node.remap_looks(&|old| places.get(old).copied().flatten().unwrap_or(old));
+    Pruned { node, places }
 }
 
 fn prune_explode(node: Node, needed: &[usize]) -> Pruned {

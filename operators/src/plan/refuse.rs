@@ -1,6 +1,6 @@
 //! What SQL has and a stream without state has not: refused at its place, with the reason.
 
-use sqlparser::ast::{Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select};
+use sqlparser::ast::{Query, Select};
 
 use crate::job_error::{JobError, Location};
 use crate::sql::cursor::{ident_at, start_of};
@@ -36,27 +36,6 @@ pub(super) fn start_of_select(select: &Select, otherwise: Location) -> Location 
 }
 
 pub(super) fn refuse_clauses(query: &Query, at: Location) -> Result<(), JobError> {
-    if let Some(order) = &query.order_by {
-        let at = match &order.kind {
-            OrderByKind::Expressions(all) => all.first().map_or(at, |one| start_of(one, at)),
-            OrderByKind::All(_) => at,
-        };
-        return Err(JobError::new(
-            at,
-            "Sorting is not supported on streaming DataFrames/Datasets, unless it is on aggregated DataFrame/Dataset in Complete output mode",
-        )
-        .help("a stream has no end that a sort could wait for; remove ORDER BY"));
-    }
-    if let Some(limit) = &query.limit_clause {
-        let expr = match limit {
-            LimitClause::LimitOffset { limit, .. } => limit.as_ref(),
-            LimitClause::OffsetCommaLimit { limit, .. } => Some(limit),
-        };
-        return Err(needs_state(
-            expr.map_or(at, |expr: &Expr| start_of(expr, at)),
-            "LIMIT",
-        ));
-    }
     if query.fetch.is_some() {
         return Err(needs_state(at, "FETCH"));
     }
@@ -84,24 +63,6 @@ pub(super) fn refuse_clauses(query: &Query, at: Location) -> Result<(), JobError
 }
 
 pub(super) fn refuse_select(select: &Select, at: Location) -> Result<(), JobError> {
-    let first = |all: &[Expr]| all.first().map(|expr| start_of(expr, at));
-    match &select.distinct {
-        Some(Distinct::Distinct | Distinct::On(_)) => {
-            return Err(needs_state(at, "SELECT DISTINCT"));
-        }
-        Some(Distinct::All) | None => {}
-    }
-    match &select.group_by {
-        GroupByExpr::All(_) => return Err(needs_state(at, "GROUP BY")),
-        GroupByExpr::Expressions(all, _) => {
-            if let Some(at) = first(all) {
-                return Err(needs_state(at, "GROUP BY"));
-            }
-        }
-    }
-    if let Some(having) = &select.having {
-        return Err(needs_state(start_of(having, at), "HAVING"));
-    }
     if let Some(window) = select.named_window.first() {
         return Err(needs_state(ident_at(&window.0, at), "WINDOW"));
     }
@@ -128,7 +89,7 @@ pub(super) fn refuse_select(select: &Select, at: Location) -> Result<(), JobErro
     if foreign {
         return Err(
             JobError::new(at, "a clause of this SELECT is not part of the language")
-                .help("a SELECT has columns, FROM, LATERAL VIEW and WHERE"),
+                .help("a SELECT has columns, FROM, LATERAL VIEW, WHERE, GROUP BY and HAVING"),
         );
     }
     Ok(())

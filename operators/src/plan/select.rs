@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LateralView,
-    SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
 use thalweg_engine::schema::{DataType, Field};
 
@@ -12,7 +12,9 @@ use crate::expr::scope::Scope;
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 use crate::plan::lower::{Lowering, Relation, named};
+use crate::plan::names;
 use crate::plan::node::{Item, Node};
+use crate::plan::tail::{List, Tail};
 use crate::sql::cursor::{ident_at, start_of};
 use crate::transforms::Generator;
 
@@ -26,13 +28,15 @@ const GENERATORS: [(&str, bool, bool, bool); 6] = [
     ("inline_outer", false, true, true),
 ];
 
-/// Lowers the list after SELECT.
-pub(crate) fn items(
+/// Lowers a SELECT without groups, from its list on.
+pub(super) fn items(
     lowering: &Lowering<'_>,
     relation: Relation,
-    list: &[SelectItem],
+    select: &Select,
+    tail: &Tail<'_>,
     at: Location,
 ) -> Result<Relation, JobError> {
+    let list = &select.projection;
     let (relation, generated) = explode_item(lowering, relation, list, at)?;
     let width = relation.node.width();
     let hidden = generated.as_ref().map_or(0, |(_, columns)| columns.len());
@@ -40,6 +44,24 @@ pub(crate) fn items(
     let mut visible = relation.columns.clone();
     visible.truncate(width - hidden);
     let mut scope = lowering.scope(visible);
+    let items = self::list(&mut scope, width, generated, list, at)?;
+    let list = List {
+        items,
+        scope,
+        width,
+    };
+    list.finish(relation.node, Some(select), tail, at)
+}
+
+/// The list after SELECT over a row of so many columns.
+pub(super) fn list(
+    scope: &mut Scope,
+    width: usize,
+    generated: Generated,
+    list: &[SelectItem],
+    at: Location,
+) -> Result<Vec<Item>, JobError> {
+    let hidden = generated.as_ref().map_or(0, |(_, columns)| columns.len());
     let mut items: Vec<Item> = Vec::new();
     for (index, item) in list.iter().enumerate() {
         match &generated {
@@ -54,7 +76,7 @@ pub(crate) fn items(
                 }
                 continue;
             }
-            _ => one(&scope, item, at, &mut items)?,
+            _ => one(scope, item, at, &mut items)?,
         }
         // From here on the item's alias can be used, where no column has its name.
         if let (SelectItem::ExprWithAlias { alias, .. }, Some(item)) = (item, items.last()) {
@@ -62,14 +84,7 @@ pub(crate) fn items(
             scope.aliases.push((SmolStr::new(&alias.value), typed));
         }
     }
-    let fields: Vec<Field> = items.iter().map(|item| item.field.clone()).collect();
-    Ok(Relation {
-        columns: named(&fields, None),
-        node: Node::Project {
-            below: Box::new(relation.node),
-            items,
-        },
-    })
+    Ok(items)
 }
 
 fn one(
@@ -82,7 +97,7 @@ fn one(
         SelectItem::UnnamedExpr(expr) => {
             let typed = checked(expr, scope)?;
             items.push(Item {
-                field: field(name_of(expr), &typed),
+                field: field(name_of(expr, scope), &typed),
                 typed,
                 required: false,
             });
@@ -145,25 +160,25 @@ fn field(name: SmolStr, typed: &Typed) -> Field {
 }
 
 /// The name of an item without AS: that of its column, else its text. A cast of a column keeps the column's name.
-fn name_of(expr: &Expr) -> SmolStr {
+fn name_of(expr: &Expr, scope: &Scope) -> SmolStr {
     match expr {
         Expr::Identifier(name) => SmolStr::new(&name.value),
         Expr::CompoundIdentifier(parts) => parts
             .last()
             .map_or_else(SmolStr::default, |part| SmolStr::new(&part.value)),
-        Expr::Nested(inner) => name_of(inner),
+        Expr::Nested(inner) => name_of(inner, scope),
         Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
             Some(sqlparser::ast::AccessExpr::Dot(Expr::Identifier(name))) => {
                 SmolStr::new(&name.value)
             }
-            _ => SmolStr::new(expr.to_string()),
+            _ => SmolStr::new(names::of(expr, scope)),
         },
         Expr::Cast { expr: inner, .. }
             if matches!(**inner, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) =>
         {
-            name_of(inner)
+            name_of(inner, scope)
         }
-        other => SmolStr::new(other.to_string()),
+        other => SmolStr::new(names::of(other, scope)),
     }
 }
 
@@ -177,7 +192,12 @@ fn star(
 ) -> Result<(), JobError> {
     let except = excepted(options, at)?;
     let mut unused: Vec<&Ident> = except.clone();
-    for (place, column) in scope.columns.iter().enumerate() {
+    // Above a GROUP BY a star means the columns below it, each of which must then be a key.
+    let columns = match &scope.grouped {
+        Some(grouped) => grouped.borrow().input.columns.clone(),
+        None => scope.columns.clone(),
+    };
+    for (place, column) in columns.iter().enumerate() {
         let of_table = qualifier.is_none_or(|q| {
             column
                 .qualifier
@@ -192,15 +212,23 @@ fn star(
         if except.iter().any(is_it) {
             continue;
         }
+        let typed = if scope.grouped.is_some() {
+            let names = column.qualifier.iter().chain([&column.field.name]);
+            let names = names.map(|name| Ident::new(name.as_str())).collect();
+            check(&Expr::CompoundIdentifier(names), scope)
+                .map_err(|error| JobError { at, ..error })?
+        } else {
+            Typed::column(place, &column.field, at)
+        };
         items.push(Item {
             field: column.field.clone(),
-            typed: Typed::column(place, &column.field, at),
+            typed,
             required: false,
         });
     }
     not_excepted(
         unused.first().copied(),
-        scope.columns.iter().map(|c| c.field.name.as_str()),
+        columns.iter().map(|c| c.field.name.as_str()),
         at,
     )
 }

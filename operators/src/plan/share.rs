@@ -2,8 +2,27 @@
 
 use crate::plan::node::{Declared, Node};
 
-/// Makes one source of all sources of a table, with a fork behind it. Steps over a union go into its sides for that.
+/// Makes one source of all sources of a table, with a fork behind it. Steps over a union go into its sides for that,
+/// unless they keep state: what is below such a step is shared for itself.
 pub(crate) fn share(node: Node) -> Node {
+    match node {
+        Node::Union { below } if below.iter().any(Node::has_state) => {
+            let (with, without): (Vec<Node>, Vec<Node>) =
+                below.into_iter().partition(Node::has_state);
+            let mut sides: Vec<Node> = with.into_iter().map(share).collect();
+            match together(Node::Union { below: without }) {
+                Node::Union { below } => sides.extend(below),
+                one => sides.push(one),
+            }
+            Node::Union { below: sides }
+        }
+        node if node.has_state() => node.map_below(&mut share),
+        node => together(node),
+    }
+}
+
+/// As [`share`], of steps without state.
+fn together(node: Node) -> Node {
     let mut names = Vec::new();
     tables(&node, &mut names);
     let twice = names
@@ -14,7 +33,7 @@ pub(crate) fn share(node: Node) -> Node {
         return node;
     }
     let mut chains = Vec::new();
-    spread(node, &mut |chain| chain, &mut chains);
+    spread(node, &mut chains);
     let mut sides: Vec<Node> = Vec::new();
     while !chains.is_empty() {
         let first = chains.remove(0);
@@ -47,80 +66,32 @@ pub(crate) fn share(node: Node) -> Node {
 fn tables(node: &Node, names: &mut Vec<String>) {
     match node {
         Node::Source { input, .. } => names.push(input.table.name.clone()),
-        Node::Hole { .. } => {}
-        Node::Union { below } => below.iter().for_each(|node| tables(node, names)),
-        Node::Filter { below, .. }
-        | Node::Project { below, .. }
-        | Node::Explode { below, .. }
-        | Node::EventTime { below, .. }
-        | Node::Fork { below, .. } => tables(below, names),
+        // Its branches begin with what is below it.
+        Node::Fork { below, .. } => tables(below, names),
+        other => other.below().for_each(|node| tables(node, names)),
     }
 }
 
 /// The chains of a tree: every way from a source to the root, with the steps over unions on each.
-fn spread(node: Node, above: &mut dyn FnMut(Node) -> Node, chains: &mut Vec<Node>) {
+fn spread(mut node: Node, chains: &mut Vec<Node>) {
     match node {
-        Node::Union { below } => {
-            for node in below {
-                spread(node, above, chains);
+        Node::Union { below } => below.into_iter().for_each(|node| spread(node, chains)),
+        Node::Source { .. } | Node::Fork { .. } | Node::Hole { .. } => chains.push(node),
+        _ => {
+            let mut ways = Vec::new();
+            if let Some(below) = node.below_mut().next() {
+                spread(
+                    std::mem::replace(below, Node::Union { below: Vec::new() }),
+                    &mut ways,
+                );
             }
-        }
-        Node::Filter { below, conditions } => {
-            let mut step = |below| {
-                above(Node::Filter {
-                    below: Box::new(below),
-                    conditions: conditions.clone(),
-                })
-            };
-            spread(*below, &mut step, chains);
-        }
-        Node::Project { below, items } => {
-            let mut step = |below| {
-                above(Node::Project {
-                    below: Box::new(below),
-                    items: items.clone(),
-                })
-            };
-            spread(*below, &mut step, chains);
-        }
-        Node::Explode {
-            below,
-            value,
-            name,
-            generator,
-            kept,
-            generated,
-        } => {
-            let mut step = |below| {
-                above(Node::Explode {
-                    below: Box::new(below),
-                    value: value.clone(),
-                    name,
-                    generator,
-                    kept: kept.clone(),
-                    generated: generated.clone(),
-                })
-            };
-            spread(*below, &mut step, chains);
-        }
-        Node::EventTime {
-            below,
-            time,
-            column,
-            delay,
-        } => {
-            let mut step = |below| {
-                above(Node::EventTime {
-                    below: Box::new(below),
-                    time: time.clone(),
-                    column: column.clone(),
-                    delay,
-                })
-            };
-            spread(*below, &mut step, chains);
-        }
-        leaf @ (Node::Source { .. } | Node::Fork { .. } | Node::Hole { .. }) => {
-            chains.push(above(leaf));
+            for way in ways {
+                let mut chain = node.clone();
+                if let Some(below) = chain.below_mut().next() {
+                    *below = way;
+                }
+                chains.push(chain);
+            }
         }
     }
 }
@@ -129,11 +100,8 @@ fn spread(node: Node, above: &mut dyn FnMut(Node) -> Node, chains: &mut Vec<Node
 fn source(chain: &Node) -> Option<&Declared> {
     match chain {
         Node::Source { input, .. } => Some(input),
-        Node::Filter { below, .. }
-        | Node::Project { below, .. }
-        | Node::Explode { below, .. }
-        | Node::EventTime { below, .. } => source(below),
-        Node::Union { .. } | Node::Fork { .. } | Node::Hole { .. } => None,
+        Node::Union { .. } | Node::Fork { .. } => None,
+        other => other.below().next().and_then(source),
     }
 }
 
@@ -147,10 +115,7 @@ fn take_source(chain: &mut Node) -> Option<Node> {
             };
             Some(std::mem::replace(chain, hole))
         }
-        Node::Filter { below, .. }
-        | Node::Project { below, .. }
-        | Node::Explode { below, .. }
-        | Node::EventTime { below, .. } => take_source(below),
-        Node::Union { .. } | Node::Fork { .. } | Node::Hole { .. } => None,
+        Node::Union { .. } | Node::Fork { .. } => None,
+        other => other.below_mut().next().and_then(take_source),
     }
 }

@@ -7,7 +7,10 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::Field;
 
 use crate::expr::typed::{Kind, Typed};
+use crate::plan::group::Group;
+use crate::plan::stateful::{kept, length, remembered, sorted};
 use crate::plan::{Query, Step, StepKind, Target};
+use crate::stateful::grouping::{Emits, Shape};
 
 impl Query {
     /// The plan as a tree, its output first. Values that a `${...}` put in do not show.
@@ -149,6 +152,29 @@ impl Query {
                     columns(generated)
                 )
             }
+            StepKind::Aggregate(group) => self.group(group, &step.name),
+            StepKind::Dedup(dedup) => format!("{}; {}", step.name, remembered(dedup)),
+            StepKind::Sort(sort) => {
+                let keys: Vec<String> = sort
+                    .keys
+                    .iter()
+                    .map(|key| {
+                        let name = step.schema.fields.get(key.place).map_or("", |f| &f.name);
+                        let descending = if key.descending { " DESC" } else { "" };
+                        let nulls = match (key.descending, key.nulls_first) {
+                            (false, false) => " NULLS LAST",
+                            (true, true) => " NULLS FIRST",
+                            _ => "",
+                        };
+                        format!("{name}{descending}{nulls}")
+                    })
+                    .collect();
+                format!("sort by {}; {}", keys.join(", "), sorted(sort))
+            }
+            StepKind::Limit(limit) if limit.each_trigger => {
+                format!("limit {} rows of each trigger", limit.rows)
+            }
+            StepKind::Limit(limit) => format!("limit {} rows", limit.rows),
             StepKind::EventTime(time) => {
                 let name = match step.schema.fields.last() {
                     Some(field) if time.column => format!(" AS {} {}", field.name, field.data_type),
@@ -157,10 +183,51 @@ impl Query {
                 format!(
                     "watermark {}{name}, rows may be {} late",
                     self.shown(&time.value),
-                    delay(time.delay)
+                    length(time.delay)
                 )
             }
         }
+    }
+
+    /// A GROUP BY: its window, its aggregates, what it keeps.
+    fn group(&self, group: &Group, name: &str) -> String {
+        let grouping = &group.grouping;
+        let mut text = name.to_owned();
+        if let Some(window) = &grouping.window {
+            let key = group.keys.get(window.at).map_or("window", |key| key);
+            text.push_str(&match window.shape {
+                Shape::Session { .. } => format!(", {key} of event time"),
+                Shape::Fixed { size, slide, start } => {
+                    let every = if slide == size {
+                        String::new()
+                    } else {
+                        format!(" every {}", length(slide))
+                    };
+                    let from = if start == 0 {
+                        String::new()
+                    } else {
+                        format!(" from {}", length(start))
+                    };
+                    format!(", {key} of {}{every}{from}", length(size))
+                }
+            });
+        }
+        let aggregates: Vec<String> = grouping
+            .aggregates
+            .iter()
+            .map(|one| format!("{} {}", one.identity, one.result))
+            .collect();
+        if !aggregates.is_empty() {
+            text.push_str(": ");
+            text.push_str(&self.hide(&aggregates.join(", ")));
+        }
+        let emits = match grouping.emits {
+            Emits::Append => "a group once, when it is over",
+            Emits::UpdateAtOnce => "a changed group at once",
+            Emits::UpdateAtTrigger => "changed groups at each trigger",
+            Emits::Complete => "all groups at each trigger",
+        };
+        format!("{text}; {}; emits {emits}", kept(group))
     }
 
     /// An expression without what a `${...}` put in.
@@ -201,23 +268,4 @@ fn columns(fields: &[Field]) -> String {
         })
         .collect();
     all.join(", ")
-}
-
-fn delay(micros: i64) -> String {
-    for (unit, size) in [
-        ("days", 86_400_000_000),
-        ("hours", 3_600_000_000),
-        ("minutes", 60_000_000),
-        ("seconds", 1_000_000),
-        ("ms", 1_000),
-    ] {
-        if micros != 0 && micros % size == 0 {
-            return format!("{} {unit}", micros / size);
-        }
-    }
-    if micros == 0 {
-        "0 seconds".to_owned()
-    } else {
-        format!("{micros} us")
-    }
 }

@@ -90,19 +90,41 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
             };
             (below, "watermark", StepKind::EventTime(time))
         }
+        Node::Aggregate { below, group } => (below, "", StepKind::Aggregate(group)),
+        Node::Dedup { below, dedup } => (below, "", StepKind::Dedup(dedup)),
+        Node::Sort { below, sort } => (below, "", StepKind::Sort(sort)),
+        Node::Limit { below, limit } => (below, "", StepKind::Limit(limit)),
     };
     let ends = place(*below, steps);
     let step = steps.len();
     for end in ends {
         steps[end].to = Target::Step { step, input: 0 };
     }
+    let name = match kind.state_name(&schema) {
+        Some(name) => own_name(name, steps),
+        None => format_smolstr!("{word} {step}"),
+    };
     steps.push(Step {
-        name: format_smolstr!("{word} {step}"),
+        name,
         kind,
         schema,
         to: Target::Writer,
     });
     vec![step]
+}
+
+/// A name that no step with state has yet. It says what the step does, not where it stands: other columns, filters and
+/// queries leave it as it is.
+fn own_name(name: String, steps: &[Step]) -> SmolStr {
+    let taken = |name: &str| steps.iter().any(|step| step.name == name);
+    if !taken(&name) {
+        return name.into();
+    }
+    let mut numbers = 2..;
+    numbers
+        .find_map(|number| Some(format!("{name} ({number})")).filter(|name| !taken(name)))
+        .unwrap_or(name)
+        .into()
 }
 
 /// The steps of a branch, in order.

@@ -32,6 +32,8 @@ pub enum SettingKind {
     Trigger,
     /// A time zone, such as `Europe/Berlin`.
     Zone,
+    /// An amount of memory: a share of the limit such as `70 %`, or `512 MB`.
+    Memory,
 }
 
 /// The manual of one setting.
@@ -87,7 +89,7 @@ const fn later(
 }
 
 const SWITCH: SettingKind = SettingKind::OneOf(&["on", "off"]);
-const STATE: &str = "this version keeps no state: it has no aggregates, joins and windows yet";
+const ONE_PROCESS: &str = "one process runs all partitions of a job in this version";
 const SCORING: &str = "this version has no scoring yet";
 
 /// All settings, in the order of the manual.
@@ -174,7 +176,7 @@ pub const SETTINGS: &[SettingSpec] = &[
         SettingKind::OneOf(&["append", "update", "complete"]),
         "append",
         Reach::Query,
-        "What is written, as in Spark; without state `append` and `update` are the same, and `complete` is refused.",
+        "What is written, as in Spark: `append` new rows, and results of groups when they are over; `update` every changed result, at once or once per trigger's interval; `complete` the whole result each time, every second without an interval.",
     ),
     spec(
         "onError",
@@ -219,53 +221,47 @@ pub const SETTINGS: &[SettingSpec] = &[
         "How rows change partition.",
         "no query of this version needs to move rows between partitions",
     ),
-    later(
+    spec(
         "idleTimeout",
         SettingKind::Duration,
         "30 seconds",
         Reach::Query,
-        "When a partition counts as idle for the watermark.",
-        STATE,
+        "A partition that has been read to its end for so long no longer holds the watermark back. When all are idle the watermark stays, as in Spark.",
     ),
-    later(
+    spec(
         "alignmentMax",
         SettingKind::Duration,
         "1 hour",
         Reach::Query,
-        "How far one input may be ahead of another in event time.",
-        STATE,
+        "How far one input may be ahead of another in event time before it is paused.",
     ),
-    later(
+    spec(
         "stateMemoryMax",
-        SettingKind::Text,
+        SettingKind::Memory,
         "70 %",
         Reach::Job,
-        "Memory for state.",
-        STATE,
+        "Memory for the state of all queries: a share of the memory limit, or an amount such as `512 MB`. Beyond it a query ends with the names of its biggest steps.",
     ),
-    later(
+    spec(
         "stateTtl",
         SettingKind::Duration,
         "",
         Reach::Query,
-        "How long state without a watermark is kept.",
-        STATE,
+        "State that no watermark ends is forgotten when it has not changed for so long.",
     ),
-    later(
+    spec(
         "frameRowsMax",
         SettingKind::Whole(1, u64::MAX),
         "100000",
         Reach::Query,
         "Rows that one key's window frame may hold.",
-        STATE,
     ),
-    later(
+    spec(
         "frameStep",
         SettingKind::Duration,
         "",
         Reach::Query,
-        "Width of the panes that a frame keeps instead of rows.",
-        STATE,
+        "Width of the panes that a frame keeps instead of rows: less memory, and the far edge of the frame moves in steps.",
     ),
     later(
         "warmUp",
@@ -273,7 +269,7 @@ pub const SETTINGS: &[SettingSpec] = &[
         "",
         Reach::Query,
         "How far to read back to build state.",
-        STATE,
+        "state is not built by reading back in this version",
     ),
     spec(
         "stopTimeout",
@@ -295,7 +291,7 @@ pub const SETTINGS: &[SettingSpec] = &[
         "manual",
         Reach::Job,
         "Who assigns partitions to processes.",
-        "one process runs all partitions of a job in this version",
+        ONE_PROCESS,
     ),
     later(
         "standbyReplicas",
@@ -303,7 +299,7 @@ pub const SETTINGS: &[SettingSpec] = &[
         "0",
         Reach::Job,
         "Copies of state on other processes.",
-        STATE,
+        ONE_PROCESS,
     ),
     later(
         "coordinates",

@@ -10,7 +10,7 @@ use crate::plan::lower::Lowering;
 use crate::plan::node::Declared;
 use crate::plan::optimize::optimize;
 use crate::plan::steps::steps;
-use crate::plan::{self, Query, output};
+use crate::plan::{self, Query, modes, output, partitions, times};
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
 use crate::sql::settings::{self, Given, OnError, Reach, Settings};
@@ -257,7 +257,11 @@ impl Reader<'_> {
                 error
             }
         })?;
-        let steps = steps(optimize(node));
+        let node = optimize(modes::settle(node, &settings, at)?);
+        let local = partitions::local(&node);
+        let mut timed = Vec::new();
+        times::inputs_with_time(&node, false, &mut timed);
+        let steps = steps(node);
         let inputs: Vec<&Declared> = steps
             .iter()
             .filter_map(|step| match &step.kind {
@@ -266,6 +270,7 @@ impl Reader<'_> {
             })
             .collect();
         distinct_inputs(&inputs, at)?;
+        once(&inputs, at)?;
         let dead_letters = self.dead_letters(draft, &settings, &inputs)?;
         if draft.table.is_some()
             && inputs
@@ -303,6 +308,8 @@ impl Reader<'_> {
             schema,
             dead_letters,
             hidden: Vec::new(),
+            local,
+            timed: timed.into_iter().filter(|(_, timed)| *timed).map(|(name, _)| name).collect(),
         })
     }
 
@@ -451,6 +458,25 @@ fn distinct_inputs(inputs: &[&Declared], at: Location) -> Result<(), JobError> {
         }
     }
     Ok(())
+}
+
+/// A table that is read in two places behind which rows go through different state has two positions and one name.
+fn once(inputs: &[&Declared], at: Location) -> Result<(), JobError> {
+    let twice = inputs.iter().enumerate().find(|(place, input)| {
+        let mut before = inputs[..*place].iter();
+        before.any(|other| other.table.name == input.table.name)
+    });
+    match twice {
+        None => Ok(()),
+        Some((_, input)) => Err(JobError::new(
+            at,
+            format!(
+                "table `{}` is named more than once, and its rows go through state on one of the ways",
+                input.table.name
+            ),
+        )
+        .help("write two queries: each has its own positions and its own state")),
+    }
 }
 
 /// The names after FROM anywhere in a query; those of WITH among them do no harm.

@@ -29,6 +29,17 @@ pub enum OutputMode {
     Append,
     /// Changed rows; without state the same as append.
     Update,
+    /// The whole result of an aggregation, each time.
+    Complete,
+}
+
+/// An amount of memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Memory {
+    /// A share of what the process may take, above 0 and up to 1.
+    Share(f64),
+    /// Bytes.
+    Bytes(u64),
 }
 
 /// What becomes of a record that fails.
@@ -81,6 +92,18 @@ pub struct Settings {
     pub stop_timeout: Duration,
     /// `restartsMax`; None is unlimited.
     pub restarts_max: Option<u64>,
+    /// `idleTimeout`.
+    pub idle_timeout: Duration,
+    /// `alignmentMax`.
+    pub alignment_max: Duration,
+    /// `stateMemoryMax`.
+    pub state_memory_max: Memory,
+    /// `stateTtl`.
+    pub state_ttl: Option<Duration>,
+    /// `frameRowsMax`.
+    pub frame_rows_max: u64,
+    /// `frameStep`.
+    pub frame_step: Option<Duration>,
     /// Every setting that is in force: its manual, its value, where it was given. In the order of the manual.
     pub in_force: Vec<InForce>,
 }
@@ -130,13 +153,6 @@ pub(crate) fn given(
                 .help("remove it"),
         );
     }
-    if name == "outputMode" && value == "complete" {
-        return Err(JobError::new(
-            at,
-            "invalid streaming output mode: complete. This output mode is not supported for no streaming aggregations on streaming DataFrames/DataSets",
-        )
-        .help("`complete` writes the whole result of an aggregate each time; write 'append' or 'update'"));
-    }
     Ok(Given {
         spec,
         value: value.to_owned(),
@@ -177,6 +193,7 @@ fn unfit(kind: SettingKind, value: &str) -> Option<String> {
         SettingKind::OneOf(words) => words.contains(&value),
         SettingKind::Trigger => trigger(value).is_some(),
         SettingKind::Zone => zone(value).is_some(),
+        SettingKind::Memory => memory(value).is_some(),
     };
     if fits { None } else { Some(describe(kind)) }
 }
@@ -196,6 +213,7 @@ pub fn describe(kind: SettingKind) -> String {
             "'continuous', 'once', 'available now' or a duration such as '8 seconds'".to_owned()
         }
         SettingKind::Zone => "a time zone such as 'Europe/Berlin', 'UTC' or '+02:00'".to_owned(),
+        SettingKind::Memory => "a share such as '70 %' or an amount such as '512 MB'".to_owned(),
     }
 }
 
@@ -218,6 +236,30 @@ fn trigger(value: &str) -> Option<Trigger> {
             .filter(|d| !d.is_zero())
             .map(Trigger::Interval),
     }
+}
+
+/// A share in percent, or an amount in bytes; K, M and G count by 1,024.
+fn memory(value: &str) -> Option<Memory> {
+    let value = value.trim();
+    if let Some(share) = value.strip_suffix('%') {
+        let share: f64 = share.trim().parse().ok()?;
+        return (share > 0.0 && share <= 100.0).then_some(Memory::Share(share / 100.0));
+    }
+    let digits = value
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(value.len());
+    let number: u64 = value[..digits].parse().ok()?;
+    let unit = match value[digits..].trim().to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "K" | "KB" | "KIB" => 1 << 10,
+        "M" | "MB" | "MIB" => 1 << 20,
+        "G" | "GB" | "GIB" => 1 << 30,
+        _ => return None,
+    };
+    number
+        .checked_mul(unit)
+        .filter(|bytes| *bytes > 0)
+        .map(Memory::Bytes)
 }
 
 /// A zone by name. Fixed offsets of whole hours are the only ones that the time zone database has a name for.
@@ -289,6 +331,7 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
         trigger: trigger(text("trigger")).unwrap_or(Trigger::Continuous),
         output_mode: match text("outputMode") {
             "update" => OutputMode::Update,
+            "complete" => OutputMode::Complete,
             _ => OutputMode::Append,
         },
         on_error: match text("onError") {
@@ -302,6 +345,12 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
         ansi: text("ansi") == "true",
         stop_timeout: duration("stopTimeout"),
         restarts_max: text("restartsMax").parse().ok(),
+        idle_timeout: duration("idleTimeout"),
+        alignment_max: duration("alignmentMax"),
+        state_memory_max: memory(text("stateMemoryMax")).unwrap_or(Memory::Share(0.7)),
+        state_ttl: parse_duration(text("stateTtl")),
+        frame_rows_max: text("frameRowsMax").parse().unwrap_or(u64::MAX),
+        frame_step: parse_duration(text("frameStep")),
         in_force,
     }
 }
@@ -356,10 +405,10 @@ mod tests {
     #[test]
     fn a_setting_without_effect_yet_is_refused_unless_it_is_the_default() {
         assert!(set("exchange", "gather").is_ok());
-        assert!(set("idleTimeout", "30s").is_ok());
+        assert!(set("standbyReplicas", "0").is_ok());
         let error = set("exchange", "topic").unwrap_err();
         assert!(error.message.contains("no effect yet"), "{}", error.message);
-        assert!(set("stateTtl", "1 hour").is_err());
+        assert!(set("warmUp", "1 hour").is_err());
     }
 
     #[test]
@@ -378,6 +427,16 @@ mod tests {
         assert_eq!(zone("Europe/Berlin"), Some(Tz::Europe__Berlin));
         assert_eq!(zone("+02:00"), Some(Tz::Etc__GMTMinus2));
         assert_eq!(zone("Berlin"), None);
+    }
+
+    #[test]
+    fn memory_is_a_share_or_an_amount() {
+        assert_eq!(memory("70 %"), Some(Memory::Share(0.7)));
+        assert_eq!(memory("512 MB"), Some(Memory::Bytes(512 << 20)));
+        assert_eq!(memory("2g"), Some(Memory::Bytes(2 << 30)));
+        for wrong in ["0 %", "120 %", "0", "much", "5 bananas", ""] {
+            assert_eq!(memory(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location as At, Token, TokenWithSpan, Tokenizer, Word};
 
+use crate::stateful::accumulators;
 use crate::job_error::{JobError, Location};
 use crate::sql::dialect::JobDialect;
 
@@ -350,6 +351,9 @@ fn operator_word(word: &Word) -> bool {
         )
 }
 
+/// Windows of time.
+const WINDOWS: [&str; 3] = ["window", "session_window", "window_time"];
+
 /// Functions over several rows, and those of models.
 const AGGREGATES: &[&str] = &[
     "any_value",
@@ -439,7 +443,8 @@ pub(crate) fn over_rows(tokens: &[TokenWithSpan]) -> Option<(String, Location)> 
         }
         let name = word.value.to_lowercase();
         let call = after == Some(&Token::LParen) && before != Some(&Token::Period);
-        (call && AGGREGATES.contains(&name.as_str())).then_some((name, at))
+        let known = accumulators::find(&name).is_some() || WINDOWS.contains(&name.as_str());
+        (call && !known && AGGREGATES.contains(&name.as_str())).then_some((name, at))
     })
 }
 

@@ -67,6 +67,7 @@ mod text_template;
 mod time_parse;
 mod time_pattern;
 mod urls;
+pub(crate) mod windows;
 
 /// Checks and coerces the arguments and gives the typed node.
 pub type Bind = fn(Vec<Typed>, &BindContext) -> Result<Typed, JobError>;
@@ -138,7 +139,7 @@ impl Function {
 }
 
 /// The families and their functions, for the manual.
-pub fn families() -> [(&'static str, &'static [Function]); 23] {
+pub fn families() -> [(&'static str, &'static [Function]); 24] {
     [
         ("conditional", conditional::FUNCTIONS),
         ("numbers", numbers::FUNCTIONS),
@@ -160,6 +161,7 @@ pub fn families() -> [(&'static str, &'static [Function]); 23] {
             "calculating with dates and times",
             dates_arithmetic::FUNCTIONS,
         ),
+        ("windows of time", windows::FUNCTIONS),
         ("arrays", arrays::FUNCTIONS),
         ("sorted arrays and sets", array_sets::FUNCTIONS),
         ("arrays and lambdas", lambdas::FUNCTIONS),

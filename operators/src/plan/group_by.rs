@@ -1,0 +1,415 @@
+//! GROUP BY: its keys and aggregates become columns of the row below, and places in the row above.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use smol_str::SmolStr;
+use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, Value};
+use thalweg_engine::schema::{DataType, Field};
+
+use crate::expr::check::check;
+use crate::expr::grouped::{Grouped, SharedGrouped, has_aggregate, normal};
+use crate::expr::scope::{Scope, ScopeColumn};
+use crate::expr::typed::{Kind, Typed};
+use crate::job_error::{JobError, Location};
+use crate::plan::group::Group;
+use crate::plan::lower::{Lowering, Relation};
+use crate::plan::names;
+use crate::plan::node::{Item, Node};
+use crate::plan::select;
+use crate::plan::tail::{List, Tail};
+use crate::plan::window::{self, Cut, WindowKey};
+use crate::sql::cursor::start_of;
+use crate::stateful::grouping::{Aggregate, Emits, Grouping, Over, Shape, Window};
+
+/// Whether a SELECT makes groups.
+pub(super) fn groups(select: &Select, tail: &Tail<'_>, scope: &Scope) -> bool {
+    let clause = match &select.group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(list, with) => !list.is_empty() || !with.is_empty(),
+    };
+    let aggregate = |expr: &Expr| has_aggregate(expr, scope);
+    clause
+        || select.having.is_some()
+        || items(select).any(|(expr, _)| aggregate(expr))
+        || tail.expressions().any(aggregate)
+}
+
+/// The expressions of a SELECT list with their aliases.
+fn items(select: &Select) -> impl Iterator<Item = (&Expr, Option<&str>)> {
+    select.projection.iter().filter_map(|item| match item {
+        SelectItem::UnnamedExpr(expr) => Some((expr, None)),
+        SelectItem::ExprWithAlias { expr, alias } => Some((expr, Some(alias.value.as_str()))),
+        _ => None,
+    })
+}
+
+/// One key as it is grouped by.
+struct Key {
+    name: SmolStr,
+    /// None for a plain column.
+    normal: Option<Expr>,
+    column: ScopeColumn,
+    what: What,
+}
+
+enum What {
+    Plain(Typed),
+    Window(WindowKey),
+}
+
+/// Lowers a SELECT over groups, from its GROUP BY to its LIMIT.
+pub(super) fn select(
+    lowering: &Lowering<'_>,
+    relation: Relation,
+    select: &Select,
+    tail: &Tail<'_>,
+    at: Location,
+) -> Result<Relation, JobError> {
+    let mut input = lowering.scope(relation.columns.clone());
+    input.refuse_aggregates = Some("aggregates do not stand in GROUP BY");
+    let (written, keys) = keys(select, &input, at)?;
+    input.refuse_aggregates = None;
+    let grouped: SharedGrouped = Rc::new(RefCell::new(Grouped {
+        input,
+        keys: keys.iter().map(|key| key.normal.clone()).collect(),
+        fields: keys.iter().map(|key| key.column.field.clone()).collect(),
+        written: !written.is_empty(),
+        calls: Vec::new(),
+    }));
+    let columns: Vec<ScopeColumn> = keys.iter().map(|key| key.column.clone()).collect();
+    let scope = || Scope {
+        grouped: Some(Rc::clone(&grouped)),
+        ..lowering.scope(columns.clone())
+    };
+    // Twice: the first time finds the aggregates, the second knows how wide the row is.
+    let finish = |node: Node, width: usize| {
+        let mut scope = scope();
+        let items = select::list(&mut scope, width, None, &select.projection, at)?;
+        let list = List { items, scope, width };
+        list.finish(node, Some(select), tail, at)
+    };
+    let nothing = || Node::Union { below: Vec::new() };
+    finish(nothing(), columns.len())?;
+    let node = aggregate(relation.node, keys, &grouped.borrow(), at_of(&written, at), lowering);
+    let width = node.width();
+    finish(node, width)
+}
+
+fn at_of(written: &[(Expr, Location)], otherwise: Location) -> Location {
+    written.first().map_or(otherwise, |(_, at)| *at)
+}
+
+/// The expressions after GROUP BY, and the keys that they are: ordinals and aliases are what they stand for, doubled
+/// ones count once.
+fn keys(
+    select: &Select,
+    scope: &Scope,
+    at: Location,
+) -> Result<(Vec<(Expr, Location)>, Vec<Key>), JobError> {
+    let written = expressions(select, scope, at)?;
+    let mut keys: Vec<Key> = Vec::new();
+    for (expr, at) in &written {
+        let key = key(expr, scope, *at)?;
+        let same = |other: &Key| match (&other.what, &key.what) {
+            (What::Plain(a), What::Plain(b)) if key.normal.is_none() => {
+                other.normal.is_none() && a.columns() == b.columns()
+            }
+            _ => other.normal.is_some() && other.normal == key.normal,
+        };
+        if keys.iter().any(same) {
+            continue;
+        }
+        let is_window = |key: &Key| matches!(key.what, What::Window(_));
+        if is_window(&key) && keys.iter().any(is_window) {
+            return Err(JobError::new(
+                *at,
+                "multiple time/session window expressions would result in a cartesian product of rows, therefore they are currently not supported",
+            ));
+        }
+        keys.push(key);
+    }
+    Ok((written, keys))
+}
+
+/// What stands after GROUP BY, ordinals and aliases resolved.
+fn expressions(
+    select: &Select,
+    scope: &Scope,
+    at: Location,
+) -> Result<Vec<(Expr, Location)>, JobError> {
+    let (list, with) = match &select.group_by {
+        GroupByExpr::All(with) => {
+            let all = items(select).filter(|(expr, _)| !has_aggregate(expr, scope));
+            let all = all.map(|(expr, _)| (expr.clone(), start_of(expr, at)));
+            (all.collect(), with)
+        }
+        GroupByExpr::Expressions(list, with) => {
+            let list = list.iter().map(|expr| {
+                let at = start_of(expr, at);
+                Ok((meant(expr, select, scope, at)?.clone(), at))
+            });
+            (list.collect::<Result<Vec<_>, JobError>>()?, with)
+        }
+    };
+    let sets = list.iter().find(|(expr, _)| {
+        matches!(
+            expr,
+            Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_)
+        )
+    });
+    if let Some(at) = sets
+        .map(|(_, at)| *at)
+        .or((!with.is_empty()).then_some(at))
+    {
+        return Err(JobError::new(
+            at,
+            "Grouping Sets is not supported on streaming DataFrames/Datasets",
+        )
+        .help("ROLLUP, CUBE and GROUPING SETS are several GROUP BYs: write a query for each"));
+    }
+    Ok(list)
+}
+
+/// The expression that an ordinal or an alias stands for.
+fn meant<'s>(
+    expr: &'s Expr,
+    select: &'s Select,
+    scope: &Scope,
+    at: Location,
+) -> Result<&'s Expr, JobError> {
+    let found = match expr {
+        Expr::Value(value) => {
+            let Value::Number(number, _) = &value.value else {
+                return Ok(expr);
+            };
+            let count = select.projection.len();
+            let place = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+            match place.and_then(|place| select.projection.get(place)) {
+                Some(
+                    SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. },
+                ) => expr,
+                Some(_) => {
+                    return Err(JobError::new(
+                        at,
+                        format!("GROUP BY position {number} is a star"),
+                    ));
+                }
+                None => {
+                    return Err(JobError::new(
+                        at,
+                        format!("GROUP BY position {number} is not in select list (valid range is [1, {count}])"),
+                    ));
+                }
+            }
+        }
+        Expr::Identifier(name) if scope.resolve(&[&name.value], at).is_err() => {
+            let same = |alias: &str| alias.eq_ignore_ascii_case(&name.value);
+            match items(select).find(|(_, alias)| alias.is_some_and(same)) {
+                Some((expr, _)) => expr,
+                None => return Ok(expr),
+            }
+        }
+        _ => return Ok(expr),
+    };
+    if has_aggregate(found, scope) {
+        return Err(JobError::new(
+            at,
+            format!("GROUP BY {expr} refers to an expression `{found}` that contains an aggregate function. Aggregate functions are not allowed in GROUP BY"),
+        ));
+    }
+    Ok(found)
+}
+
+fn key(expr: &Expr, scope: &Scope, at: Location) -> Result<Key, JobError> {
+    let mut expr = expr;
+    while let Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    let name = SmolStr::new(names::identity(expr, scope));
+    let form = normal(expr, scope);
+    if let Some(window) = window::key(expr, scope, at)? {
+        let column = ScopeColumn {
+            qualifier: None,
+            field: window.field(),
+            metadata: false,
+        };
+        return Ok(Key {
+            name: window.name.into(),
+            normal: form,
+            column,
+            what: What::Window(window),
+        });
+    }
+    let typed = check(expr, scope)?;
+    refuse_key(&typed, expr, at)?;
+    // A column by its name; fields of structs are expressions.
+    if let (Kind::Column { index, .. }, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) =
+        (&typed.kind, expr)
+        && let Some(column) = scope.columns.get(*index)
+    {
+        return Ok(Key {
+            name,
+            normal: None,
+            column: column.clone(),
+            what: What::Plain(typed),
+        });
+    }
+    let field = Field {
+        name: SmolStr::new(names::of(expr, scope)),
+        data_type: typed.data_type.clone(),
+        nullable: typed.nullable,
+    };
+    // Found by what it is, never by its name.
+    let column = ScopeColumn {
+        qualifier: None,
+        field: Field {
+            name: format!("\u{1}{}", field.name).into(),
+            ..field
+        },
+        metadata: true,
+    };
+    Ok(Key {
+        name,
+        normal: form,
+        column,
+        what: What::Plain(typed),
+    })
+}
+
+fn refuse_key(typed: &Typed, expr: &Expr, at: Location) -> Result<(), JobError> {
+    fn has_map(data_type: &DataType) -> bool {
+        match data_type {
+            DataType::Map(_) => true,
+            DataType::Array(element) => has_map(element),
+            DataType::Struct(fields) => fields.iter().any(|field| has_map(&field.data_type)),
+            _ => false,
+        }
+    }
+    if has_map(&typed.data_type) {
+        return Err(JobError::new(
+            at,
+            format!("`{expr}` is a {}, which cannot be grouped by", typed.data_type),
+        )
+        .help("group by map_entries sorted into an array, or by to_json of it"));
+    }
+    if !typed.deterministic() {
+        return Err(JobError::new(
+            at,
+            format!("`{expr}` is not deterministic: a group by it would not be the same after a restart"),
+        )
+        .help("compute it in a subquery, or group by the record's own time"));
+    }
+    Ok(())
+}
+
+/// The columns of the row below a GROUP BY while they are gathered.
+struct Below(Vec<Item>);
+
+impl Below {
+    fn push(&mut self, name: impl Into<SmolStr>, typed: Typed) -> usize {
+        self.0.push(Item {
+            field: Field {
+                name: name.into(),
+                data_type: typed.data_type.clone(),
+                nullable: typed.nullable,
+            },
+            typed,
+            required: false,
+        });
+        self.0.len() - 1
+    }
+
+    /// The place of an argument: that of the same column, where it is there already.
+    fn argument(&mut self, typed: &Typed) -> usize {
+        let same = |item: &Item| match (&item.typed.kind, &typed.kind) {
+            (Kind::Column { index: a, .. }, Kind::Column { index: b, .. }) => a == b,
+            _ => false,
+        };
+        match self.0.iter().position(same) {
+            Some(place) => place,
+            None => self.push(typed.to_string(), typed.clone()),
+        }
+    }
+}
+
+/// The projection of what the groups need, and the groups over it.
+fn aggregate(
+    below: Node,
+    keys: Vec<Key>,
+    grouped: &Grouped,
+    at: Location,
+    lowering: &Lowering<'_>,
+) -> Node {
+    let mut columns = Below(Vec::new());
+    let mut fields: Vec<Field> = keys
+        .iter()
+        .map(|key| {
+            let mut field = key.column.field.clone();
+            if let Some(name) = field.name.strip_prefix('\u{1}') {
+                field.name = SmolStr::new(name);
+            }
+            field
+        })
+        .collect();
+    let mut types = Vec::new();
+    let mut found = None;
+    let names: Vec<SmolStr> = keys.iter().map(|key| key.name.clone()).collect();
+    for (at, (key, field)) in keys.into_iter().zip(&fields).enumerate() {
+        match key.what {
+            What::Plain(typed) => {
+                types.push(typed.data_type.clone());
+                columns.push(field.name.clone(), typed);
+            }
+            What::Window(key) => found = Some((at, key)),
+        }
+    }
+    let window = found.map(|(at, key)| {
+        let time = columns.push(format!("{} time", key.name), key.time);
+        let shape = match key.cut {
+            Cut::Fixed { size, slide, start } => Shape::Fixed { size, slide, start },
+            Cut::Session { gap } => Shape::Session {
+                gap: columns.push(format!("{} gap", key.name), gap),
+            },
+        };
+        Window { time, at, shape }
+    });
+    let aggregates = grouped
+        .calls
+        .iter()
+        .map(|call| {
+            fields.push(call.field.clone());
+            Aggregate {
+                identity: call.identity.clone(),
+                function: call.function.name,
+                arguments: call.arguments.iter().map(|a| columns.argument(a)).collect(),
+                types: call.arguments.iter().map(|a| a.data_type.clone()).collect(),
+                filter: call.filter.as_ref().map(|f| columns.argument(f)),
+                distinct: call.distinct,
+                ignore_nulls: call.ignore_nulls,
+                result: call.field.data_type.clone(),
+                ansi: lowering.ansi,
+            }
+        })
+        .collect();
+    let group = Group {
+        grouping: Grouping {
+            keys: types,
+            window,
+            aggregates,
+            emits: Emits::Append,
+            over: Over::Never,
+            ttl: None,
+        },
+        fields,
+        keys: names,
+        at,
+    };
+    Node::Aggregate {
+        below: Box::new(Node::Project {
+            below: Box::new(below),
+            items: columns.0,
+        }),
+        group: Box::new(group),
+    }
+}

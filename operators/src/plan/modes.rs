@@ -1,0 +1,164 @@
+//! Output modes: what a plan with state may write and when, and when its groups are over.
+//!
+//! Allowed and refused as Spark does, in its words.
+
+use thalweg_engine::record::Micros;
+
+use crate::job_error::{JobError, Location};
+use crate::plan::node::Node;
+use crate::plan::times::event_columns;
+use crate::sql::settings::{OutputMode, Settings, Trigger};
+use crate::stateful::grouping::{Emits, Over, Shape};
+
+/// Checks the mode of a query and tells its steps with state what they emit and when a key is over.
+pub(crate) fn settle(node: Node, settings: &Settings, at: Location) -> Result<Node, JobError> {
+    let mode = settings.output_mode;
+    let mode_at = settings.at("outputMode", at);
+    let mut aggregates = 0;
+    count(&node, &mut aggregates);
+    if mode == OutputMode::Complete && aggregates == 0 {
+        return Err(JobError::new(
+            mode_at,
+            "invalid streaming output mode: complete. This output mode is not supported for no streaming aggregations on streaming DataFrames/DataSets",
+        )
+        .help("`complete` writes the whole result of an aggregate each time; write 'append' or 'update'"));
+    }
+    if mode != OutputMode::Append && chained(&node, false) {
+        return Err(JobError::new(
+            mode_at,
+            "Detected pattern of possible 'correctness' issue due to global watermark: a step with state that stands behind an aggregation needs its final results, which only append mode has",
+        )
+        .help("SET outputMode = 'append', with a WATERMARK and windows of it; or write the first result to a table and read it in another query"));
+    }
+    let emits = match (mode, settings.trigger) {
+        (OutputMode::Append, _) => Emits::Append,
+        (OutputMode::Complete, _) => Emits::Complete,
+        (OutputMode::Update, Trigger::Continuous) => Emits::UpdateAtOnce,
+        (OutputMode::Update, _) => Emits::UpdateAtTrigger,
+    };
+    let ttl = settings
+        .state_ttl
+        .map(|ttl| Micros::try_from(ttl.as_micros()).unwrap_or(Micros::MAX));
+    let mut settling = Settling {
+        mode,
+        emits,
+        ttl,
+        error: None,
+    };
+    let node = settling.node(node);
+    match settling.error {
+        Some(error) => Err(error),
+        None => Ok(node),
+    }
+}
+
+fn count(node: &Node, aggregates: &mut usize) {
+    *aggregates += usize::from(matches!(node, Node::Aggregate { .. }));
+    node.below().for_each(|node| count(node, aggregates));
+}
+
+/// Whether a step with state stands over an aggregation; sorting the result is none.
+fn chained(node: &Node, above: bool) -> bool {
+    let aggregate = matches!(node, Node::Aggregate { .. });
+    if aggregate && above {
+        return true;
+    }
+    let above = above || aggregate || matches!(node, Node::Dedup { .. });
+    node.below().any(|node| chained(node, above))
+}
+
+struct Settling {
+    mode: OutputMode,
+    emits: Emits,
+    ttl: Option<Micros>,
+    error: Option<JobError>,
+}
+
+impl Settling {
+    fn node(&mut self, node: Node) -> Node {
+        let mut node = node.map_below(&mut |below| self.node(below));
+        let outcome = match &mut node {
+            Node::Aggregate { below, group } => {
+                let below = event_columns(below);
+                self.aggregate(&below, group)
+            }
+            Node::Dedup { below, dedup } => {
+                let times = event_columns(below);
+                let time = dedup.keys.iter().position(|key| times.get(*key) == Some(&true));
+                dedup.over = time.map_or(Over::Never, Over::Key);
+                dedup.ttl = self.ttl;
+                Ok(())
+            }
+            Node::Sort { below, sort } => self.sort(below, sort.at),
+            Node::Limit { below, limit } => {
+                limit.each_trigger = self.mode == OutputMode::Complete && below.has_state();
+                if self.mode == OutputMode::Update {
+                    Err(JobError::new(
+                        limit.at,
+                        "Limits are not supported on streaming DataFrames/Datasets in Update output mode",
+                    ))
+                } else {
+                    Ok(())
+                }
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = outcome {
+            self.error.get_or_insert(error);
+        }
+        node
+    }
+
+    fn aggregate(
+        &self,
+        below: &[bool],
+        group: &mut crate::plan::group::Group,
+    ) -> Result<(), JobError> {
+        let timed = |place: Option<usize>| place.and_then(|p| below.get(p)) == Some(&true);
+        let window = group.grouping.window.as_ref();
+        let over = if timed(window.map(|window| window.time)) {
+            Over::Window
+        } else {
+            let mut keys = 0..group.keys.len();
+            keys.find(|key| timed(group.below_key(*key)))
+                .map_or(Over::Never, Over::Key)
+        };
+        let session = window.is_some_and(|w| matches!(w.shape, Shape::Session { .. }));
+        if self.mode == OutputMode::Append && over == Over::Never {
+            return Err(JobError::new(
+                group.at,
+                "invalid streaming output mode: append. This output mode is not supported for streaming aggregations without watermark on streaming DataFrames/DataSets",
+            )
+            .help("SET outputMode = 'update' or 'complete'; or write WATERMARK ts DELAY OF INTERVAL ... behind the table and group by a window of ts"));
+        }
+        if self.mode == OutputMode::Update && session {
+            return Err(JobError::new(
+                group.at,
+                "invalid streaming output mode: update. This output mode is not supported for session window on streaming DataFrames/DataSets",
+            )
+            .help("SET outputMode = 'append' or 'complete'"));
+        }
+        group.grouping.emits = self.emits;
+        // The whole result never loses a group.
+        group.grouping.over = if self.mode == OutputMode::Complete {
+            Over::Never
+        } else {
+            over
+        };
+        group.grouping.ttl = self.ttl.filter(|_| group.grouping.over == Over::Never);
+        Ok(())
+    }
+
+    fn sort(&self, below: &Node, at: Location) -> Result<(), JobError> {
+        let mut aggregates = 0;
+        count(below, &mut aggregates);
+        if self.mode == OutputMode::Complete && aggregates > 0 {
+            return Ok(());
+        }
+        Err(JobError::new(
+            at,
+            "Sorting is not supported on streaming DataFrames/Datasets, unless it is on aggregated DataFrame/Dataset in Complete output mode",
+        )
+        .help("a stream has no end that a sort could wait for; remove ORDER BY, or SET outputMode = 'complete' where it orders an aggregate"))
+    }
+}

@@ -1,0 +1,43 @@
+//! DISTINCT, ORDER BY and LIMIT as steps of the plan.
+
+use thalweg_engine::record::Micros;
+
+use crate::job_error::Location;
+use crate::stateful::grouping::Over;
+
+/// The first row of each key goes on.
+#[derive(Clone, Debug)]
+pub struct Dedup {
+    /// The columns that make the key.
+    pub(crate) keys: Vec<usize>,
+    /// When a key may be forgotten: by the place among the keys.
+    pub(crate) over: Over,
+    /// Keys without a watermark are forgotten after so long.
+    pub(crate) ttl: Option<Micros>,
+}
+
+/// One column of an ORDER BY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SortKey {
+    pub(crate) place: usize,
+    pub(crate) descending: bool,
+    pub(crate) nulls_first: bool,
+}
+
+/// The rows of each trigger in order.
+#[derive(Clone, Debug)]
+pub struct Sort {
+    pub(crate) keys: Vec<SortKey>,
+    /// How many of them go on.
+    pub(crate) limit: Option<u64>,
+    pub(crate) at: Location,
+}
+
+/// So many rows go on: of each trigger in complete mode, else of all there will ever be.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    pub(crate) rows: u64,
+    /// Whether it counts anew at each trigger.
+    pub(crate) each_trigger: bool,
+    pub(crate) at: Location,
+}

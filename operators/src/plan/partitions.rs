@@ -1,0 +1,97 @@
+//! Whether state is local to a partition: the only input says what it is partitioned by, and every key holds that.
+
+use crate::plan::node::Node;
+
+/// Whether the rows of each partition meet only state of their own, so that every partition may have its own lane.
+pub(crate) fn local(node: &Node) -> bool {
+    if !node.has_state() {
+        return true;
+    }
+    let mut inputs = Vec::new();
+    sources(node, &mut inputs);
+    let [Node::Source { input, .. }] = inputs.as_slice() else {
+        return false;
+    };
+    let by = &input.table.partitioned_by;
+    !by.is_empty() && within(node, by)
+}
+
+fn sources<'n>(node: &'n Node, found: &mut Vec<&'n Node>) {
+    if matches!(node, Node::Source { .. }) {
+        found.push(node);
+    }
+    node.below().for_each(|node| sources(node, found));
+}
+
+/// Whether every step with state keeps what belongs to one value of these columns apart from the rest.
+fn within(node: &Node, by: &[String]) -> bool {
+    let here = match node {
+        Node::Aggregate { below, group } => {
+            let origins = origins(below);
+            let keys = 0..group.grouping.keys.len();
+            holds(keys.map(|key| origins.get(key)), by)
+        }
+        Node::Dedup { below, dedup } => {
+            let origins = origins(below);
+            holds(dedup.keys.iter().map(|key| origins.get(*key)), by)
+        }
+        // They are about all rows.
+        Node::Sort { .. } | Node::Limit { .. } => false,
+        _ => true,
+    };
+    here && node.below().all(|node| within(node, by))
+}
+
+fn holds<'o>(keys: impl Iterator<Item = Option<&'o Option<String>>>, by: &[String]) -> bool {
+    let keys: Vec<&String> = keys.flatten().flatten().collect();
+    by.iter()
+        .all(|column| keys.iter().any(|key| key.eq_ignore_ascii_case(column)))
+}
+
+/// For each column the column of the input that it is, unchanged.
+fn origins(node: &Node) -> Vec<Option<String>> {
+    match node {
+        Node::Source {
+            columns, metadata, ..
+        } => columns
+            .iter()
+            .map(|(_, field)| Some(field.name.to_string()))
+            .chain(metadata.iter().map(|_| None))
+            .collect(),
+        Node::Project { below, items } => {
+            let below = origins(below);
+            let origin = |place: usize| below.get(place).cloned().flatten();
+            items
+                .iter()
+                .map(|item| item.column().and_then(origin))
+                .collect()
+        }
+        Node::Explode {
+            below,
+            kept,
+            generated,
+            ..
+        } => {
+            let below = origins(below);
+            let kept = kept.iter().map(|place| below.get(*place).cloned().flatten());
+            kept.chain(generated.iter().map(|_| None)).collect()
+        }
+        Node::EventTime { below, column, .. } => {
+            let mut origins = origins(below);
+            origins.extend(column.iter().map(|_| None));
+            origins
+        }
+        Node::Aggregate { below, group } => {
+            let below = origins(below);
+            let key = |key| group.below_key(key).and_then(|p| below.get(p).cloned().flatten());
+            let keys = (0..group.keys.len()).map(key);
+            let aggregates = group.grouping.aggregates.iter().map(|_| None);
+            keys.chain(aggregates).collect()
+        }
+        Node::Filter { below, .. }
+        | Node::Dedup { below, .. }
+        | Node::Sort { below, .. }
+        | Node::Limit { below, .. } => origins(below),
+        Node::Union { .. } | Node::Fork { .. } | Node::Hole { .. } => vec![None; node.width()],
+    }
+}

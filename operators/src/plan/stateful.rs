@@ -1,0 +1,99 @@
+//! Steps with state as a plan knows them: their names, what they keep and until when.
+
+use thalweg_engine::schema::Schema;
+
+use crate::plan::group::Group;
+use crate::plan::order::{Dedup, Sort};
+use crate::plan::StepKind;
+use crate::stateful::grouping::{Over, Shape};
+
+impl StepKind {
+    /// What its state is known by from run to run; None where it keeps none. It names what the step does.
+    pub(super) fn state_name(&self, schema: &Schema) -> Option<String> {
+        let columns = |places: &mut dyn Iterator<Item = usize>| {
+            let names: Vec<&str> = places
+                .filter_map(|place| schema.fields.get(place))
+                .map(|field| field.name.as_str())
+                .collect();
+            names.join(", ")
+        };
+        Some(match self {
+            Self::Aggregate(group) if group.keys.is_empty() => "aggregate".to_owned(),
+            Self::Aggregate(group) => format!("aggregate by {}", group.keys.join(", ")),
+            Self::Dedup(dedup) => {
+                format!("distinct by {}", columns(&mut dedup.keys.iter().copied()))
+            }
+            Self::Sort(sort) => {
+                format!("sort by {}", columns(&mut sort.keys.iter().map(|k| k.place)))
+            }
+            Self::Limit(_) => "limit".to_owned(),
+            Self::Source(_)
+            | Self::Filter(_)
+            | Self::Project(_)
+            | Self::Explode(_)
+            | Self::EventTime(_)
+            | Self::Fork(_) => return None,
+        })
+    }
+}
+
+/// What a GROUP BY keeps and until when.
+pub(super) fn kept(group: &Group) -> String {
+    let each = if group.keys.is_empty() {
+        "one group".to_owned()
+    } else {
+        format!("a group for each {}", group.keys.join(", "))
+    };
+    let until = match (group.grouping.over, group.grouping.ttl) {
+        (Over::Window, _) => match group.grouping.window.as_ref().map(|w| &w.shape) {
+            Some(Shape::Session { .. }) => {
+                "until the watermark has passed the session's end".to_owned()
+            }
+            _ => "until the watermark has passed the window's end".to_owned(),
+        },
+        (Over::Key(key), _) => {
+            let name = group.keys.get(key).map_or("its key", |name| name.as_str());
+            format!("until the watermark has passed {name}")
+        }
+        (Over::Never, Some(ttl)) => format!("until it has not changed for {}", length(ttl)),
+        (Over::Never, None) => "for ever".to_owned(),
+    };
+    format!("{each}, kept {until}")
+}
+
+/// What DISTINCT keeps and until when.
+pub(super) fn remembered(dedup: &Dedup) -> String {
+    match (dedup.over, dedup.ttl) {
+        (Over::Never, Some(ttl)) => format!("each key kept for {}", length(ttl)),
+        (Over::Never, None) => "each key kept for ever".to_owned(),
+        _ => "each key kept until the watermark has passed it".to_owned(),
+    }
+}
+
+/// What ORDER BY keeps.
+pub(super) fn sorted(sort: &Sort) -> String {
+    match sort.limit {
+        Some(rows) => format!("the first {rows} rows of each trigger"),
+        None => "the rows of each trigger".to_owned(),
+    }
+}
+
+/// An amount of microseconds in the largest unit that it is whole in.
+pub(super) fn length(micros: i64) -> String {
+    for (unit, size) in [
+        ("days", 86_400_000_000),
+        ("hours", 3_600_000_000),
+        ("minutes", 60_000_000),
+        ("seconds", 1_000_000),
+        ("ms", 1_000),
+    ] {
+        if micros != 0 && micros % size == 0 {
+            return format!("{} {unit}", micros / size);
+        }
+    }
+    if micros == 0 {
+        "0 seconds".to_owned()
+    } else {
+        format!("{micros} us")
+    }
+}

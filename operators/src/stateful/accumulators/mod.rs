@@ -1,0 +1,102 @@
+//! Aggregates by name: what they take, what they give, and their manual.
+//!
+//! The plan asks [`find`] for a function, casts the arguments to what [`Function::takes`] says, and gets the type of the
+//! result from [`Function::result_type`]. NULL arguments do not count unless the function's line says so.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use thalweg_engine::schema::DataType;
+
+mod table;
+mod types;
+
+pub use types::{Arguments, Gives};
+
+/// An aggregate function.
+#[derive(Clone, Copy)]
+pub struct Function {
+    /// Its name, as Spark writes it; lower case.
+    pub name: &'static str,
+    /// Further names for the same function.
+    pub aliases: &'static [&'static str],
+    /// How it is called: `max_by(x, y)`.
+    pub signature: &'static str,
+    /// One line on what it gives.
+    pub about: &'static str,
+    /// A call, and in brackets the values of `x` (and `y`) of its rows.
+    pub example: &'static str,
+    /// What the example gives.
+    pub result: &'static str,
+    /// How many arguments it takes, least and most.
+    pub arity: (usize, usize),
+    /// What its arguments must be.
+    pub arguments: Arguments,
+    /// The type of its result.
+    pub gives: Gives,
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.signature)
+    }
+}
+
+impl Function {
+    /// The types that the arguments must be cast to before they come to the operator; most stay as they are. `count(*)`
+    /// has no arguments.
+    ///
+    /// # Errors
+    /// When the function does not take so many arguments or such; a sentence for the author of the job.
+    pub fn takes(&self, arguments: &[DataType]) -> Result<Vec<DataType>, String> {
+        let (least, most) = self.arity;
+        if arguments.len() < least || arguments.len() > most {
+            let expected = match (least, most) {
+                (least, usize::MAX) => format!("at least {least}"),
+                (least, most) if least == most => least.to_string(),
+                (least, most) => format!("{least} to {most}"),
+            };
+            return Err(format!(
+                "`{}` takes {expected} arguments, not {}: {}",
+                self.name,
+                arguments.len(),
+                self.signature
+            ));
+        }
+        arguments
+            .iter()
+            .enumerate()
+            .map(|(place, given)| self.arguments.take(self, place, given))
+            .collect()
+    }
+
+    /// The type of the result over arguments of these types, before or after they are cast.
+    ///
+    /// # Errors
+    /// As [`Function::takes`].
+    pub fn result_type(&self, arguments: &[DataType], ansi: bool) -> Result<DataType, String> {
+        // Overflow changes what a result is, never its type.
+        let _ = ansi;
+        let taken = self.takes(arguments)?;
+        Ok(self.gives.of(taken.first().unwrap_or(&DataType::Void)))
+    }
+}
+
+/// All aggregate functions, in the order of the manual.
+pub fn all() -> impl Iterator<Item = &'static Function> {
+    table::FUNCTIONS.iter()
+}
+
+/// The function of this name, in any case.
+pub fn find(name: &str) -> Option<&'static Function> {
+    static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
+        all()
+            .flat_map(|function| {
+                std::iter::once(function.name)
+                    .chain(function.aliases.iter().copied())
+                    .map(move |name| (name, function))
+            })
+            .collect()
+    });
+    BY_NAME.get(name.to_ascii_lowercase().as_str()).copied()
+}

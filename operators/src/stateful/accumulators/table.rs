@@ -1,0 +1,292 @@
+//! The table of aggregate functions.
+
+use super::{Arguments, Function, Gives};
+
+const fn function(
+    name: &'static str,
+    signature: &'static str,
+    about: &'static str,
+    (example, result): (&'static str, &'static str),
+    arity: usize,
+    arguments: Arguments,
+    gives: Gives,
+) -> Function {
+    Function {
+        name,
+        aliases: &[],
+        signature,
+        about,
+        example,
+        result,
+        arity: (arity, arity),
+        arguments,
+        gives,
+    }
+}
+
+impl Function {
+    const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    const fn arity(mut self, least: usize, most: usize) -> Self {
+        self.arity = (least, most);
+        self
+    }
+}
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    function(
+        "count",
+        "count(*) or count(x, ...)",
+        "The number of rows; with arguments, of those in which none is NULL.",
+        ("count(x) [1, NULL, 3]", "2"),
+        0,
+        Arguments::Any,
+        Gives::BigInt,
+    )
+    .arity(0, usize::MAX),
+    function(
+        "count_if",
+        "count_if(condition)",
+        "The number of rows for which the condition is true.",
+        ("count_if(x > 1) [1, NULL, 3]", "1"),
+        1,
+        Arguments::Boolean,
+        Gives::BigInt,
+    ),
+    function(
+        "sum",
+        "sum(x)",
+        "The sum. Of integers a BIGINT, of DECIMAL(p,s) a DECIMAL(p+10,s), else a DOUBLE.",
+        ("sum(x) [5, NULL, 10]", "15"),
+        1,
+        Arguments::Summable,
+        Gives::Sum,
+    ),
+    function(
+        "avg",
+        "avg(x)",
+        "The mean. Of DECIMAL(p,s) a DECIMAL(p+4,s+4), else a DOUBLE.",
+        ("avg(x) [1, NULL, 2]", "1.5"),
+        1,
+        Arguments::Summable,
+        Gives::Average,
+    )
+    .aliases(&["mean"]),
+    function(
+        "min",
+        "min(x)",
+        "The least value.",
+        ("min(x) [10, -1, 20]", "-1"),
+        1,
+        Arguments::Ordered,
+        Gives::Same,
+    ),
+    function(
+        "max",
+        "max(x)",
+        "The greatest value.",
+        ("max(x) [10, -1, 20]", "20"),
+        1,
+        Arguments::Ordered,
+        Gives::Same,
+    ),
+    function(
+        "max_by",
+        "max_by(x, y)",
+        "The x of the row with the greatest y; of several, the last to arrive.",
+        ("max_by(x, y) [('a', 10), ('b', 50), ('c', 20)]", "b"),
+        2,
+        Arguments::AnyAndOrdered,
+        Gives::Same,
+    ),
+    function(
+        "min_by",
+        "min_by(x, y)",
+        "The x of the row with the least y; of several, the last to arrive.",
+        ("min_by(x, y) [('a', 10), ('b', 50), ('c', 20)]", "a"),
+        2,
+        Arguments::AnyAndOrdered,
+        Gives::Same,
+    ),
+    function(
+        "first",
+        "first(x) [IGNORE NULLS]",
+        "The value of the row that arrived first, also NULL; in windows that slide, that of the earliest slide.",
+        ("first(x) [10, 5, 20]", "10"),
+        1,
+        Arguments::Any,
+        Gives::Same,
+    )
+    .aliases(&["first_value", "any_value"]),
+    function(
+        "last",
+        "last(x) [IGNORE NULLS]",
+        "The value of the row that arrived last, also NULL; in windows that slide, that of the latest slide.",
+        ("last(x) [10, 5, 20]", "20"),
+        1,
+        Arguments::Any,
+        Gives::Same,
+    )
+    .aliases(&["last_value"]),
+    function(
+        "collect_list",
+        "collect_list(x)",
+        "All values, in order of arrival. Each group keeps them all.",
+        ("collect_list(x) [1, 2, NULL, 1]", "[1,2,1]"),
+        1,
+        Arguments::Any,
+        Gives::Array,
+    )
+    .aliases(&["array_agg"]),
+    function(
+        "collect_set",
+        "collect_set(x)",
+        "The different values, in order of their first arrival. Each group keeps them all.",
+        ("collect_set(x) [1, 2, NULL, 1]", "[1,2]"),
+        1,
+        Arguments::Ordered,
+        Gives::Array,
+    ),
+    function(
+        "approx_count_distinct",
+        "approx_count_distinct(x)",
+        "About how many different values there are (HyperLogLog++, 5 % standard deviation, 312 bytes a group).",
+        ("approx_count_distinct(x) [1, 1, 2, 2, 3]", "3"),
+        1,
+        Arguments::Ordered,
+        Gives::BigInt,
+    ),
+    function(
+        "bool_and",
+        "bool_and(condition)",
+        "Whether all are true.",
+        ("bool_and(x) [true, NULL, false]", "false"),
+        1,
+        Arguments::Boolean,
+        Gives::Boolean,
+    )
+    .aliases(&["every"]),
+    function(
+        "bool_or",
+        "bool_or(condition)",
+        "Whether any is true.",
+        ("bool_or(x) [true, NULL, false]", "true"),
+        1,
+        Arguments::Boolean,
+        Gives::Boolean,
+    )
+    .aliases(&["any", "some"]),
+    function(
+        "bit_and",
+        "bit_and(x)",
+        "The bits that all have.",
+        ("bit_and(x) [3, 5]", "1"),
+        1,
+        Arguments::Integer,
+        Gives::Same,
+    ),
+    function(
+        "bit_or",
+        "bit_or(x)",
+        "The bits that any has.",
+        ("bit_or(x) [3, 5]", "7"),
+        1,
+        Arguments::Integer,
+        Gives::Same,
+    ),
+    function(
+        "bit_xor",
+        "bit_xor(x)",
+        "The bits that an odd number of them has.",
+        ("bit_xor(x) [3, 5]", "6"),
+        1,
+        Arguments::Integer,
+        Gives::Same,
+    ),
+    function(
+        "stddev_samp",
+        "stddev_samp(x)",
+        "The standard deviation of a sample; NULL of one value.",
+        ("stddev_samp(x) [1, 2, 3]", "1.0"),
+        1,
+        Arguments::Double,
+        Gives::Double,
+    )
+    .aliases(&["stddev", "std"]),
+    function(
+        "stddev_pop",
+        "stddev_pop(x)",
+        "The standard deviation of all there are.",
+        ("stddev_pop(x) [1, 3]", "1.0"),
+        1,
+        Arguments::Double,
+        Gives::Double,
+    ),
+    function(
+        "var_samp",
+        "var_samp(x)",
+        "The variance of a sample; NULL of one value.",
+        ("var_samp(x) [1, 2, 3]", "1.0"),
+        1,
+        Arguments::Double,
+        Gives::Double,
+    )
+    .aliases(&["variance"]),
+    function(
+        "var_pop",
+        "var_pop(x)",
+        "The variance of all there are.",
+        ("var_pop(x) [1, 3]", "1.0"),
+        1,
+        Arguments::Double,
+        Gives::Double,
+    ),
+    function(
+        "skewness",
+        "skewness(x)",
+        "The skewness; NULL when all are equal.",
+        ("skewness(x) [-10, -20, 100, 1000]", "1.1135657469022013"),
+        1,
+        Arguments::Double,
+        Gives::Double,
+    ),
+    function(
+        "kurtosis",
+        "kurtosis(x)",
+        "The excess kurtosis; NULL when all are equal.",
+        ("kurtosis(x) [-10, -20, 100, 1000]", "-0.7014368047529627"),
+        1,
+        Arguments::Double,
+        Gives::Double,
+    ),
+    function(
+        "covar_samp",
+        "covar_samp(x, y)",
+        "The covariance of a sample of pairs; NULL of one pair.",
+        ("covar_samp(x, y) [(1, 1), (2, 2), (3, 3)]", "1.0"),
+        2,
+        Arguments::Double,
+        Gives::Double,
+    ),
+    function(
+        "covar_pop",
+        "covar_pop(x, y)",
+        "The covariance of all pairs.",
+        ("covar_pop(x, y) [(1, 1), (3, 3)]", "1.0"),
+        2,
+        Arguments::Double,
+        Gives::Double,
+    ),
+    function(
+        "corr",
+        "corr(x, y)",
+        "Pearson's correlation of pairs.",
+        ("corr(x, y) [(3, 2), (3, 3), (6, 4)]", "0.8660254037844387"),
+        2,
+        Arguments::Double,
+        Gives::Double,
+    ),
+];

@@ -1,0 +1,190 @@
+//! What aggregates take and give: the types of arguments and results.
+
+use std::sync::Arc;
+
+use thalweg_engine::schema::DataType;
+
+use super::Function;
+
+/// What the arguments of a function must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arguments {
+    /// Anything.
+    Any,
+    /// Anything that has an order: no MAP in it.
+    Ordered,
+    /// The first anything, the second with an order.
+    AnyAndOrdered,
+    /// A number or an interval; a STRING becomes a DOUBLE.
+    Summable,
+    /// A number, which becomes a DOUBLE.
+    Double,
+    /// BOOLEAN.
+    Boolean,
+    /// An integer of any width.
+    Integer,
+}
+
+impl Arguments {
+    /// The type that an argument of this type becomes.
+    pub(super) fn take(
+        self,
+        function: &Function,
+        place: usize,
+        given: &DataType,
+    ) -> Result<DataType, String> {
+        let refused = |wanted: &str| {
+            Err(format!(
+                "argument {} of `{}` must be {wanted}, not {given}: {}",
+                place + 1,
+                function.name,
+                function.signature
+            ))
+        };
+        match self {
+            Self::Any => Ok(given.clone()),
+            Self::AnyAndOrdered if place == 0 => Ok(given.clone()),
+            Self::Ordered | Self::AnyAndOrdered => {
+                if has_map(given) {
+                    return refused("of a type that has an order");
+                }
+                Ok(given.clone())
+            }
+            Self::Summable => match given {
+                DataType::String | DataType::Void => Ok(DataType::Double),
+                DataType::YearMonthInterval | DataType::DayTimeInterval => Ok(given.clone()),
+                given if given.is_numeric() => Ok(given.clone()),
+                _ => refused("a number or an interval"),
+            },
+            Self::Double => match given {
+                DataType::String | DataType::Void => Ok(DataType::Double),
+                given if given.is_numeric() => Ok(DataType::Double),
+                _ => refused("a number"),
+            },
+            Self::Boolean => match given {
+                DataType::Boolean | DataType::Void => Ok(DataType::Boolean),
+                _ => refused("a BOOLEAN"),
+            },
+            Self::Integer => match given {
+                DataType::Void => Ok(DataType::BigInt),
+                given if given.is_integer() => Ok(given.clone()),
+                _ => refused("an integer"),
+            },
+        }
+    }
+}
+
+/// The type of a result, from the type that the first argument was cast to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gives {
+    /// BIGINT.
+    BigInt,
+    /// DOUBLE.
+    Double,
+    /// BOOLEAN.
+    Boolean,
+    /// The type of the first argument.
+    Same,
+    /// An array of it.
+    Array,
+    /// BIGINT for integers, ten digits more for decimals.
+    Sum,
+    /// DOUBLE, or four digits more before and after the point for decimals.
+    Average,
+}
+
+impl Gives {
+    pub(super) fn of(self, argument: &DataType) -> DataType {
+        match (self, argument) {
+            (Self::BigInt, _) => DataType::BigInt,
+            (Self::Double, _) => DataType::Double,
+            (Self::Boolean, _) => DataType::Boolean,
+            (Self::Array, argument) => DataType::Array(Arc::new(argument.clone())),
+            (Self::Sum, DataType::Decimal { precision, scale }) => {
+                decimal(*precision, 10, *scale, 0)
+            }
+            (Self::Average, DataType::Decimal { precision, scale }) => {
+                decimal(*precision, 4, *scale, 4)
+            }
+            (Self::Sum, argument) if argument.is_integer() => DataType::BigInt,
+            (Self::Sum | Self::Average, argument) if argument.is_numeric() => DataType::Double,
+            (Self::Same | Self::Sum | Self::Average, argument) => argument.clone(),
+        }
+    }
+}
+
+/// Spark's `DecimalType.bounded`: both cut at 38.
+fn decimal(precision: u8, more: u8, scale: u8, more_scale: u8) -> DataType {
+    DataType::Decimal {
+        precision: precision.saturating_add(more).min(38),
+        scale: scale.saturating_add(more_scale).min(38),
+    }
+}
+
+fn has_map(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(_) => true,
+        DataType::Array(element) => has_map(element),
+        DataType::Struct(fields) => fields.iter().any(|field| has_map(&field.data_type)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{all, find};
+    use super::*;
+
+    fn result(name: &str, arguments: &[DataType]) -> Result<DataType, String> {
+        find(name).unwrap().result_type(arguments, true)
+    }
+
+    #[test]
+    fn results_have_sparks_types() {
+        let decimal = |precision, scale| DataType::Decimal { precision, scale };
+        for (name, argument, expected) in [
+            ("sum", DataType::Int, DataType::BigInt),
+            ("sum", DataType::Float, DataType::Double),
+            ("sum", DataType::String, DataType::Double),
+            ("sum", decimal(10, 2), decimal(20, 2)),
+            ("sum", decimal(38, 18), decimal(38, 18)),
+            ("avg", DataType::BigInt, DataType::Double),
+            ("mean", decimal(10, 2), decimal(14, 6)),
+            ("avg", DataType::DayTimeInterval, DataType::DayTimeInterval),
+            ("max", DataType::Date, DataType::Date),
+            ("STDDEV", decimal(10, 2), DataType::Double),
+            ("count", DataType::String, DataType::BigInt),
+            (
+                "collect_list",
+                DataType::Int,
+                DataType::Array(Arc::new(DataType::Int)),
+            ),
+            ("every", DataType::Boolean, DataType::Boolean),
+            ("bit_or", DataType::SmallInt, DataType::SmallInt),
+        ] {
+            assert_eq!(result(name, &[argument]), Ok(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_argument_is_refused_in_words() {
+        let refused = result("sum", &[DataType::Boolean]).unwrap_err();
+        assert_eq!(
+            refused,
+            "argument 1 of `sum` must be a number or an interval, not BOOLEAN: sum(x)"
+        );
+        let refused = result("max_by", &[DataType::Int]).unwrap_err();
+        assert_eq!(refused, "`max_by` takes 2 arguments, not 1: max_by(x, y)");
+    }
+
+    #[test]
+    fn no_name_stands_for_two_functions() {
+        let mut names: Vec<_> = all()
+            .flat_map(|f| f.aliases.iter().copied().chain([f.name]))
+            .collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}
