@@ -84,7 +84,10 @@ impl Settling {
             }
             Node::Dedup { below, dedup } => {
                 let times = event_columns(below);
-                let time = dedup.keys.iter().position(|key| times.get(*key) == Some(&true));
+                let time = dedup
+                    .keys
+                    .iter()
+                    .position(|key| times.get(*key) == Some(&true));
                 dedup.over = time.map_or(Over::Never, Over::Key);
                 dedup.ttl = self.ttl;
                 Ok(())

@@ -68,7 +68,12 @@ pub(crate) fn of(expr: &Expr, scope: &Scope) -> String {
             conditions,
             else_result,
             ..
-        } => case(operand.as_deref(), conditions, else_result.as_deref(), scope),
+        } => case(
+            operand.as_deref(),
+            conditions,
+            else_result.as_deref(),
+            scope,
+        ),
         Expr::Function(function) => call(function, scope),
         Expr::CompoundFieldAccess { root, access_chain } => {
             let mut text = name(root);

@@ -37,6 +37,8 @@ fn within(node: &Node, by: &[String]) -> bool {
         }
         // They are about all rows.
         Node::Sort { .. } | Node::Limit { .. } => false,
+        // Its sides are two inputs, of which nothing says that they are partitioned alike.
+        Node::Join { .. } => false,
         _ => true,
     };
     here && node.below().all(|node| within(node, by))
@@ -73,7 +75,9 @@ fn origins(node: &Node) -> Vec<Option<String>> {
             ..
         } => {
             let below = origins(below);
-            let kept = kept.iter().map(|place| below.get(*place).cloned().flatten());
+            let kept = kept
+                .iter()
+                .map(|place| below.get(*place).cloned().flatten());
             kept.chain(generated.iter().map(|_| None)).collect()
         }
         Node::EventTime { below, column, .. } => {
@@ -83,7 +87,11 @@ fn origins(node: &Node) -> Vec<Option<String>> {
         }
         Node::Aggregate { below, group } => {
             let below = origins(below);
-            let key = |key| group.below_key(key).and_then(|p| below.get(p).cloned().flatten());
+            let key = |key| {
+                group
+                    .below_key(key)
+                    .and_then(|p| below.get(p).cloned().flatten())
+            };
             let keys = (0..group.keys.len()).map(key);
             let aggregates = group.grouping.aggregates.iter().map(|_| None);
             keys.chain(aggregates).collect()
@@ -92,6 +100,8 @@ fn origins(node: &Node) -> Vec<Option<String>> {
         | Node::Dedup { below, .. }
         | Node::Sort { below, .. }
         | Node::Limit { below, .. } => origins(below),
-        Node::Union { .. } | Node::Fork { .. } | Node::Hole { .. } => vec![None; node.width()],
+        Node::Union { .. } | Node::Join { .. } | Node::Fork { .. } | Node::Hole { .. } => {
+            vec![None; node.width()]
+        }
     }
 }

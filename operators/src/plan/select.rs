@@ -2,8 +2,8 @@
 
 use smol_str::SmolStr;
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LateralView,
-    Select, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LateralView, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
 use thalweg_engine::schema::{DataType, Field};
 

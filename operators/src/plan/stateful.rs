@@ -2,9 +2,9 @@
 
 use thalweg_engine::schema::Schema;
 
+use crate::plan::StepKind;
 use crate::plan::group::Group;
 use crate::plan::order::{Dedup, Sort};
-use crate::plan::StepKind;
 use crate::stateful::grouping::{Over, Shape};
 
 impl StepKind {
@@ -24,9 +24,13 @@ impl StepKind {
                 format!("distinct by {}", columns(&mut dedup.keys.iter().copied()))
             }
             Self::Sort(sort) => {
-                format!("sort by {}", columns(&mut sort.keys.iter().map(|k| k.place)))
+                format!(
+                    "sort by {}",
+                    columns(&mut sort.keys.iter().map(|k| k.place))
+                )
             }
             Self::Limit(_) => "limit".to_owned(),
+            Self::Join(joining) => joining.name(),
             Self::Source(_)
             | Self::Filter(_)
             | Self::Project(_)

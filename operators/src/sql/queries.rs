@@ -10,7 +10,7 @@ use crate::plan::lower::Lowering;
 use crate::plan::node::Declared;
 use crate::plan::optimize::optimize;
 use crate::plan::steps::steps;
-use crate::plan::{self, Query, modes, output, partitions, times};
+use crate::plan::{self, Query, join_settle, modes, output, partitions, times};
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
 use crate::sql::settings::{self, Given, OnError, Reach, Settings};
@@ -257,6 +257,7 @@ impl Reader<'_> {
                 error
             }
         })?;
+        let node = join_settle::settle(node, &settings, at)?;
         let node = optimize(modes::settle(node, &settings, at)?);
         let local = partitions::local(&node);
         let mut timed = Vec::new();
@@ -309,7 +310,11 @@ impl Reader<'_> {
             dead_letters,
             hidden: Vec::new(),
             local,
-            timed: timed.into_iter().filter(|(_, timed)| *timed).map(|(name, _)| name).collect(),
+            timed: timed
+                .into_iter()
+                .filter(|(_, timed)| *timed)
+                .map(|(name, _)| name)
+                .collect(),
         })
     }
 
