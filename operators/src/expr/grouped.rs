@@ -262,7 +262,9 @@ fn written<'e>(
     if written.ignore_nulls && !takes_nulls.contains(&name) {
         return Err(JobError::new(
             at,
-            format!("{name}: IGNORE NULLS is for first, last and any_value; others ignore NULLs anyway"),
+            format!(
+                "{name}: IGNORE NULLS is for first, last and any_value; others ignore NULLs anyway"
+            ),
         ));
     }
     Ok(written)
@@ -278,7 +280,10 @@ fn aggregate(
     if !checker.scope.bound.is_empty() {
         return Err(JobError::new(
             at,
-            format!("{}: an aggregate has no meaning inside a lambda or a temporary function", known.name),
+            format!(
+                "{}: an aggregate has no meaning inside a lambda or a temporary function",
+                known.name
+            ),
         ));
     }
     let written = written(function, known, at)?;
@@ -293,7 +298,9 @@ fn aggregate(
         return Ok(Typed::column(place(&grouped, call), field, at));
     }
     let settings = checker.settings();
-    input.refuse_aggregates = Some("an aggregate does not stand in the argument of another: use the inner one in a subquery");
+    input.refuse_aggregates = Some(
+        "an aggregate does not stand in the argument of another: use the inner one in a subquery",
+    );
     let mut inner = Checker {
         scope: &mut input,
         depth: checker.depth,
@@ -311,7 +318,10 @@ fn aggregate(
     if let Some(part) = arguments.iter().chain(&filter).find(|a| !a.deterministic()) {
         return Err(JobError::new(
             part.at,
-            format!("{}: a non-deterministic expression should not appear in the arguments of an aggregate function", known.name),
+            format!(
+                "{}: a non-deterministic expression should not appear in the arguments of an aggregate function",
+                known.name
+            ),
         ));
     }
     let types: Vec<DataType> = arguments.iter().map(|a| a.data_type.clone()).collect();
@@ -320,6 +330,10 @@ fn aggregate(
         .map_err(|message| JobError::new(at, message))?;
     let call = Expr::Function(function.clone());
     let mut identity = names::identity(&call, &input);
+    if !types.is_empty() {
+        let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+        identity.push_str(&format!(" of {}", types.join(", ")));
+    }
     if written.ignore_nulls && !identity.to_uppercase().ends_with(" IGNORE NULLS") {
         identity.push_str(" IGNORE NULLS");
     }

@@ -149,7 +149,7 @@ pub(crate) const SOURCE_OPTIONS: &[OptionSpec] = &[
     json::OPTIONS[3],
     refused(
         "partitioner",
-        "checking PARTITIONED BY against the keys is not supported yet",
+        "keys are not checked against their partitions yet: what PARTITIONED BY says is trusted",
     ),
     refused(
         "minPartitions",

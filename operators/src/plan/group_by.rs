@@ -86,12 +86,22 @@ pub(super) fn select(
     let finish = |node: Node, width: usize| {
         let mut scope = scope();
         let items = select::list(&mut scope, width, None, &select.projection, at)?;
-        let list = List { items, scope, width };
+        let list = List {
+            items,
+            scope,
+            width,
+        };
         list.finish(node, Some(select), tail, at)
     };
     let nothing = || Node::Union { below: Vec::new() };
     finish(nothing(), columns.len())?;
-    let node = aggregate(relation.node, keys, &grouped.borrow(), at_of(&written, at), lowering);
+    let node = aggregate(
+        relation.node,
+        keys,
+        &grouped.borrow(),
+        at_of(&written, at),
+        lowering,
+    );
     let width = node.width();
     finish(node, width)
 }
@@ -158,10 +168,7 @@ fn expressions(
             Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_)
         )
     });
-    if let Some(at) = sets
-        .map(|(_, at)| *at)
-        .or((!with.is_empty()).then_some(at))
-    {
+    if let Some(at) = sets.map(|(_, at)| *at).or((!with.is_empty()).then_some(at)) {
         return Err(JobError::new(
             at,
             "Grouping Sets is not supported on streaming DataFrames/Datasets",
@@ -186,9 +193,9 @@ fn meant<'s>(
             let count = select.projection.len();
             let place = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
             match place.and_then(|place| select.projection.get(place)) {
-                Some(
-                    SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. },
-                ) => expr,
+                Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => {
+                    expr
+                }
                 Some(_) => {
                     return Err(JobError::new(
                         at,
@@ -198,7 +205,9 @@ fn meant<'s>(
                 None => {
                     return Err(JobError::new(
                         at,
-                        format!("GROUP BY position {number} is not in select list (valid range is [1, {count}])"),
+                        format!(
+                            "GROUP BY position {number} is not in select list (valid range is [1, {count}])"
+                        ),
                     ));
                 }
             }
@@ -215,7 +224,9 @@ fn meant<'s>(
     if has_aggregate(found, scope) {
         return Err(JobError::new(
             at,
-            format!("GROUP BY {expr} refers to an expression `{found}` that contains an aggregate function. Aggregate functions are not allowed in GROUP BY"),
+            format!(
+                "GROUP BY {expr} refers to an expression `{found}` that contains an aggregate function. Aggregate functions are not allowed in GROUP BY"
+            ),
         ));
     }
     Ok(found)
@@ -289,14 +300,19 @@ fn refuse_key(typed: &Typed, expr: &Expr, at: Location) -> Result<(), JobError> 
     if has_map(&typed.data_type) {
         return Err(JobError::new(
             at,
-            format!("`{expr}` is a {}, which cannot be grouped by", typed.data_type),
+            format!(
+                "`{expr}` is a {}, which cannot be grouped by",
+                typed.data_type
+            ),
         )
         .help("group by map_entries sorted into an array, or by to_json of it"));
     }
     if !typed.deterministic() {
         return Err(JobError::new(
             at,
-            format!("`{expr}` is not deterministic: a group by it would not be the same after a restart"),
+            format!(
+                "`{expr}` is not deterministic: a group by it would not be the same after a restart"
+            ),
         )
         .help("compute it in a subquery, or group by the record's own time"));
     }

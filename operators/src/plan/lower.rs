@@ -402,8 +402,9 @@ impl<'c> Lowering<'c> {
         }
         if let Some(condition) = &select.selection {
             let mut scope = self.scope(relation.columns.clone());
-            scope.refuse_aggregates =
-                Some("aggregates do not stand in WHERE, which chooses rows before they are grouped: write HAVING");
+            scope.refuse_aggregates = Some(
+                "aggregates do not stand in WHERE, which chooses rows before they are grouped: write HAVING",
+            );
             let typed = check(condition, &scope)?;
             let typed = self.condition(typed)?;
             relation.node = Node::Filter {

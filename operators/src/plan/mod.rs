@@ -4,6 +4,7 @@
 //! job file ─ sql ─► parser's tree ─ lower ─► Node (a tree) ─ optimize ─► Query (steps in order) ─► operators of a lane
 //! ```
 
+mod changes;
 #[cfg(test)]
 mod equivalence;
 mod from;
@@ -42,8 +43,9 @@ use thalweg_engine::source::Source;
 
 use crate::expr::typed::Typed;
 use crate::job_error::Location;
-pub use crate::plan::identity::compare;
+pub use crate::plan::changes::{Change, Changes, StepChange};
 pub use crate::plan::group::Group;
+pub use crate::plan::identity::{compare, compare_ends};
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
 use crate::sql::settings::{OutputMode, Settings, Trigger};

@@ -73,7 +73,9 @@ fn origins(node: &Node) -> Vec<Option<String>> {
             ..
         } => {
             let below = origins(below);
-            let kept = kept.iter().map(|place| below.get(*place).cloned().flatten());
+            let kept = kept
+                .iter()
+                .map(|place| below.get(*place).cloned().flatten());
             kept.chain(generated.iter().map(|_| None)).collect()
         }
         Node::EventTime { below, column, .. } => {
@@ -83,7 +85,11 @@ fn origins(node: &Node) -> Vec<Option<String>> {
         }
         Node::Aggregate { below, group } => {
             let below = origins(below);
-            let key = |key| group.below_key(key).and_then(|p| below.get(p).cloned().flatten());
+            let key = |key| {
+                group
+                    .below_key(key)
+                    .and_then(|p| below.get(p).cloned().flatten())
+            };
             let keys = (0..group.keys.len()).map(key);
             let aggregates = group.grouping.aggregates.iter().map(|_| None);
             keys.chain(aggregates).collect()

@@ -120,7 +120,10 @@ impl List {
             ));
         }
         let limit = limit(tail, at)?;
-        let fields: Vec<Field> = self.items[..shown].iter().map(|i| i.field.clone()).collect();
+        let fields: Vec<Field> = self.items[..shown]
+            .iter()
+            .map(|i| i.field.clone())
+            .collect();
         let all = self.items.len();
         node = Node::Project {
             below: Box::new(node),
@@ -214,7 +217,9 @@ impl List {
                 Some(number) => {
                     return Err(JobError::new(
                         at,
-                        format!("ORDER BY position {number} is not in select list (valid range is [1, {shown}])"),
+                        format!(
+                            "ORDER BY position {number} is not in select list (valid range is [1, {shown}])"
+                        ),
                     ));
                 }
                 None => {
@@ -222,7 +227,10 @@ impl List {
                     if matches!(typed.data_type, DataType::Map(_)) {
                         return Err(JobError::new(
                             at,
-                            format!("`{}` is a {}, which has no order", one.expr, typed.data_type),
+                            format!(
+                                "`{}` is a {}, which has no order",
+                                one.expr, typed.data_type
+                            ),
                         ));
                     }
                     self.place(typed, &one.expr)
@@ -253,12 +261,7 @@ fn ordinal(expr: &Expr) -> Option<usize> {
     }
 }
 
-fn ordered(
-    node: Node,
-    keys: Vec<SortKey>,
-    at: Location,
-    limit: Option<(u64, Location)>,
-) -> Node {
+fn ordered(node: Node, keys: Vec<SortKey>, at: Location, limit: Option<(u64, Location)>) -> Node {
     if !keys.is_empty() {
         let limit = limit.map(|(rows, _)| rows);
         return Node::Sort {

@@ -66,7 +66,8 @@ pub(super) fn key(expr: &Expr, scope: &Scope, at: Location) -> Result<Option<Win
         return Ok(None);
     };
     let wrong = |at: Location, message: String| {
-        Err(JobError::new(at, format!("{name}: {message}")).help(format!("it is called {signature}")))
+        Err(JobError::new(at, format!("{name}: {message}"))
+            .help(format!("it is called {signature}")))
     };
     let FunctionArguments::List(list) = &function.args else {
         return wrong(at, "it takes a time and intervals".to_owned());
@@ -80,7 +81,10 @@ pub(super) fn key(expr: &Expr, scope: &Scope, at: Location) -> Result<Option<Win
     }
     let most = if name == "window" { 4 } else { 2 };
     if arguments.len() < 2 || arguments.len() > most {
-        return wrong(at, format!("expected 2 to {most} arguments, got {}", arguments.len()));
+        return wrong(
+            at,
+            format!("expected 2 to {most} arguments, got {}", arguments.len()),
+        );
     }
     let settings = Settings {
         ansi: scope.ansi,
@@ -90,7 +94,10 @@ pub(super) fn key(expr: &Expr, scope: &Scope, at: Location) -> Result<Option<Win
     let time_at = if time.at.line == 0 { at } else { time.at };
     let shown = time.data_type.clone();
     let Some(time) = time_of(time, settings) else {
-        return wrong(time_at, format!("it takes a TIMESTAMP or a window, not {shown}"));
+        return wrong(
+            time_at,
+            format!("it takes a TIMESTAMP or a window, not {shown}"),
+        );
     };
     if name == "session_window" {
         let gap = gap(check(arguments[1], scope)?, at)?;
@@ -111,13 +118,22 @@ pub(super) fn key(expr: &Expr, scope: &Scope, at: Location) -> Result<Option<Win
         slide = size;
     }
     if size <= 0 || slide <= 0 {
-        return wrong(at, "the window duration and the slide duration must be greater than 0".to_owned());
+        return wrong(
+            at,
+            "the window duration and the slide duration must be greater than 0".to_owned(),
+        );
     }
     if slide > size {
-        return wrong(at, "the slide duration must be less than or equal to the window duration".to_owned());
+        return wrong(
+            at,
+            "the slide duration must be less than or equal to the window duration".to_owned(),
+        );
     }
     if start.abs() >= slide {
-        return wrong(at, "the absolute value of the start time must be less than the slide duration".to_owned());
+        return wrong(
+            at,
+            "the absolute value of the start time must be less than the slide duration".to_owned(),
+        );
     }
     let cut = Cut::Fixed { size, slide, start };
     Ok(Some(WindowKey { name, time, cut }))
@@ -151,7 +167,9 @@ fn length(typed: &Typed) -> Result<Micros, String> {
 fn parsed(text: &str) -> Result<Micros, String> {
     match interval::parse(text) {
         Ok((Value::DayTimeInterval(micros), _)) => Ok(micros),
-        Ok(_) => Err(format!("intervals greater than a month is not supported ({text})")),
+        Ok(_) => Err(format!(
+            "intervals greater than a month is not supported ({text})"
+        )),
         Err(_) => Err(format!("'{text}' is no interval such as '10 minutes'")),
     }
 }

@@ -68,15 +68,6 @@ fn facts(table: &Table, with_value: bool) -> impl Iterator<Item = (Field, Fill)>
 pub fn columns(table: &Table) -> Result<Schema, JobError> {
     SourceSettings::of(table)?;
     let format = table.options.entry("format");
-    if !table.partitioned_by.is_empty() {
-        return Err(JobError::new(
-            table.at,
-            format!(
-                "PARTITIONED BY of Kafka table `{}` is not supported yet",
-                table.name
-            ),
-        ));
-    }
     if !table.primary_key.is_empty() {
         return Err(JobError::new(
             table.at,

@@ -234,10 +234,12 @@ impl Reader<'_> {
         if let Some(key) = parts.primary_key.first() {
             return Err(needs_state(key.at, "a keyed table (PRIMARY KEY)"));
         }
-        if let Some(column) = parts.partitioned_by.first() {
-            return Err(needs_state(
+        if let Some(column) = parts.partitioned_by.first()
+            && !parts.connector.text.eq_ignore_ascii_case("kafka")
+        {
+            return Err(JobError::new(
                 column.at,
-                "grouping inside partitions (PARTITIONED BY)",
+                "PARTITIONED BY is for Kafka tables in this version: it says by which columns their writer partitions",
             ));
         }
         let texts = |names: &[Name]| {

@@ -3,9 +3,9 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location as At, Token, TokenWithSpan, Tokenizer, Word};
 
-use crate::stateful::accumulators;
 use crate::job_error::{JobError, Location};
 use crate::sql::dialect::JobDialect;
+use crate::stateful::accumulators;
 
 /// Longest job file, in bytes.
 const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
