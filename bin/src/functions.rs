@@ -23,7 +23,11 @@ pub(crate) fn functions(args: &FunctionsArgs) -> Result<End, Refusal> {
             .chain(function.aliases.iter().copied())
             .collect::<Vec<_>>()
     };
-    let all = || all_families().into_iter().flat_map(|(_, functions)| functions);
+    let all = || {
+        all_families()
+            .into_iter()
+            .flat_map(|(_, functions)| functions)
+    };
     if let Some(function) = all().find(|function| names(function).contains(&wanted.as_str())) {
         console::text(&manual(&function));
         return Ok(End::Clean);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thalweg_engine::error::Failure;
 
+use super::addresses;
 use super::client::{Configuration, PropertyError};
 use super::java_names::{self, Translated};
 use super::starting::{Starting, Subscription};
@@ -238,16 +239,7 @@ impl Connection {
                 ),
             ));
         };
-        if servers
-            .value
-            .split(',')
-            .all(|server| server.trim().is_empty())
-        {
-            return Err(JobError::new(
-                servers.at,
-                "`kafka.bootstrap.servers` names no broker",
-            ));
-        }
+        addresses::check(servers)?;
         let client = java_names::translate(&table.options)?;
         let mut scratch = Configuration::new();
         for entry in table.options.iter() {

@@ -49,6 +49,7 @@ pub use crate::plan::identity::{compare, compare_ends};
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
 use crate::sql::settings::{OutputMode, Settings, Trigger};
+use crate::stateful::aggregate::Aggregate;
 use crate::table::{OpenContext, Table};
 use crate::transforms::{Cell, EventTime, Explode, Filter, Fork, Generator, Project};
 use crate::{sinks, sources};
@@ -352,7 +353,8 @@ impl StepKind {
                 };
                 Box::new(Fork::new(branches.iter().map(steps).collect()))
             }
-            Self::Aggregate(_) | Self::Dedup(_) | Self::Sort(_) | Self::Limit(_) => return None,
+            Self::Aggregate(group) => Aggregate::new(group.grouping.clone()),
+            Self::Dedup(_) | Self::Sort(_) | Self::Limit(_) => return None,
             Self::EventTime(time) => Box::new(EventTime::new(
                 time.value.compile(),
                 time.column,

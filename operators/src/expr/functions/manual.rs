@@ -72,10 +72,7 @@ pub fn manual() -> Vec<(&'static str, Vec<Entry>)> {
         .into_iter()
         .map(|(family, functions)| (family, functions.iter().map(Entry::from).collect()))
         .collect();
-    all.push((
-        "aggregates",
-        accumulators::all().map(Entry::from).collect(),
-    ));
+    all.push(("aggregates", accumulators::all().map(Entry::from).collect()));
     for (family, entries) in &mut all {
         if *family == "windows of time" {
             entries.splice(0..0, WINDOWS);
