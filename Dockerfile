@@ -3,7 +3,7 @@ FROM rust:1.95.0-bookworm AS build
 # The image's own toolchain: the components that rust-toolchain.toml asks for are for development.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends pkg-config libssl-dev \
+    && apt-get install --yes --no-install-recommends cmake pkg-config libssl-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .

@@ -1,10 +1,12 @@
 //! `thalweg check`: what a job reads, does and writes, without running it.
 
 use std::fmt::Write;
+use std::thread;
 
-use thalweg_operators::connect;
+use thalweg_engine::error::Failure;
+use thalweg_operators::connect::{self, Reach};
 use thalweg_operators::plan::Query;
-use thalweg_operators::table::{Options, Table};
+use thalweg_operators::table::{OpenContext, Options, Table};
 
 use crate::cli::CheckArgs;
 use crate::console;
@@ -26,11 +28,18 @@ pub(crate) fn check(args: &CheckArgs) -> Result<End, Refusal> {
     Ok(End::Clean)
 }
 
-/// Asks the systems behind all tables that are used, each once, and shows what they say.
-fn reachable(loaded: &Loaded) -> bool {
-    console::line("\nconnections");
-    let mut asked: Vec<(&str, bool)> = Vec::new();
-    let mut well = true;
+/// A table to ask about.
+struct Question<'a> {
+    table: &'a Table,
+    as_input: bool,
+    context: OpenContext,
+}
+
+type Answer = Result<Option<Reach>, Failure>;
+
+/// Every table that is used, once as an input and once as an output.
+fn questions(loaded: &Loaded) -> Vec<Question<'_>> {
+    let mut questions: Vec<Question<'_>> = Vec::new();
     for query in &loaded.job.queries {
         let context = wiring::context(&loaded.name, query, false, String::new());
         let inputs = query
@@ -39,28 +48,57 @@ fn reachable(loaded: &Loaded) -> bool {
             .map(|(_, input)| (input.table(), true));
         let outputs = std::iter::once(query.output()).chain(query.dead_letter_table());
         for (table, as_input) in inputs.chain(outputs.map(|table| (table, false))) {
-            if asked.contains(&(table.name.as_str(), as_input)) {
-                continue;
+            let asked = questions
+                .iter()
+                .any(|known| known.table.name == table.name && known.as_input == as_input);
+            if !asked {
+                questions.push(Question {
+                    table,
+                    as_input,
+                    context: context.clone(),
+                });
             }
-            asked.push((&table.name, as_input));
-            let does = if as_input { "read" } else { "written" };
-            let name = &table.name;
-            match connect::ask(table, as_input, &context) {
-                Ok(None) => {}
-                Ok(Some(reach)) => {
-                    for line in reach.found {
-                        console::line(&format!("  {name} ({does}): {line}"));
-                    }
-                    for line in reach.missing {
-                        well = false;
-                        telemetry::fatal(&format!("{name} ({does}): {line}"));
-                    }
-                }
-                Err(failure) => {
-                    well = false;
-                    telemetry::fatal(&format!("{name} ({does}): {failure}"));
-                }
-            }
+        }
+    }
+    questions
+}
+
+/// Asks the systems behind all tables that are used and shows what they say. All at once: a system that does not answer
+/// takes its time, and the whole must not take as many times that.
+fn reachable(loaded: &Loaded) -> bool {
+    let questions = questions(loaded);
+    let answers: Vec<Answer> = thread::scope(|scope| {
+        let ask = |question: &Question<'_>| {
+            connect::ask(question.table, question.as_input, &question.context)
+        };
+        let asked: Vec<_> = questions
+            .iter()
+            .map(|question| scope.spawn(move || ask(question)))
+            .collect();
+        let lost = || Err(Failure::end("the question panicked: a bug"));
+        asked
+            .into_iter()
+            .map(|asked| asked.join().unwrap_or_else(|_| lost()))
+            .collect()
+    });
+    console::line("\nconnections");
+    let mut well = true;
+    for (question, answer) in questions.iter().zip(answers) {
+        let name = &question.table.name;
+        let does = if question.as_input { "read" } else { "written" };
+        let reach = answer.unwrap_or_else(|failure| {
+            Some(Reach {
+                missing: vec![failure.message],
+                ..Reach::default()
+            })
+        });
+        let Some(reach) = reach else { continue };
+        for line in reach.found {
+            console::line(&format!("  {name} ({does}): {line}"));
+        }
+        for line in reach.missing {
+            well = false;
+            telemetry::fatal(&format!("{name} ({does}): {line}"));
         }
     }
     well

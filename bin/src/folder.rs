@@ -68,7 +68,7 @@ pub(crate) fn queries(place: &Path) -> Result<Vec<PathBuf>, Refusal> {
     found.sort();
     if found.is_empty() {
         return Err(Refusal::new(format!(
-            "no checkpoints in {shown}. Give the job's checkpointLocation, or the folder of one query in it."
+            "no checkpoints in `{shown}`. Give the job's checkpointLocation, or the folder of one query in it."
         )));
     }
     Ok(found)

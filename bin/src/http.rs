@@ -1,4 +1,4 @@
-//! `/metrics` for Prometheus, `/live` and `/ready` for probes.
+//! `/metrics` for Prometheus, `/live` and `/ready` for probes, `/api/v1/queries` for the progress of each query.
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use serde::Serialize;
 use thalweg_engine::metrics::Metrics;
 use thalweg_engine::status::{Phase, QueryStatus};
 
+use crate::progress::Progress;
 use crate::refusal::Refusal;
 
 /// A thread whose pulse is older is stuck.
@@ -64,17 +65,25 @@ struct Shared {
     registry: Registry,
     queries: Vec<Arc<QueryStatus>>,
     pulses: Pulses,
+    progress: Progress,
 }
 
 impl Http {
     /// Serves from now on, on one thread of its own. Must be called within the actix system.
-    pub(crate) fn serve(self, metrics: &Metrics, queries: Vec<Arc<QueryStatus>>, pulses: Pulses) {
+    pub(crate) fn serve(
+        self,
+        metrics: &Metrics,
+        queries: Vec<Arc<QueryStatus>>,
+        pulses: Pulses,
+        progress: Progress,
+    ) {
         let registry = metrics.registry().clone();
         build_info(&registry);
         let shared = web::Data::new(Shared {
             registry,
             queries,
             pulses,
+            progress,
         });
         let server = HttpServer::new(move || {
             App::new()
@@ -83,6 +92,7 @@ impl Http {
                 .route("/metrics", web::get().to(metrics_text))
                 .route("/live", web::get().to(live))
                 .route("/ready", web::get().to(ready))
+                .route("/api/v1/queries", web::get().to(progress_now))
         })
         .workers(1)
         .max_connections(CONNECTIONS_MAX)
@@ -119,7 +129,7 @@ fn build_info(registry: &Registry) {
 async fn index() -> HttpResponse {
     HttpResponse::Ok()
         .content_type(ContentType::plaintext())
-        .body("thalweg: /metrics for Prometheus, /live and /ready for probes\n")
+        .body("thalweg: /metrics for Prometheus, /live and /ready for probes, /api/v1/queries for progress\n")
 }
 
 async fn metrics_text(shared: web::Data<Shared>) -> HttpResponse {
@@ -172,9 +182,15 @@ async fn ready(shared: web::Data<Shared>) -> HttpResponse {
     }
 }
 
-fn look(query: &QueryStatus) -> QueryReady<'_> {
-    let (phase, since) = query.phase();
-    let (ready, phase, why) = match phase {
+/// A phase in words.
+pub(crate) struct Seen {
+    pub(crate) ready: bool,
+    pub(crate) word: &'static str,
+    pub(crate) why: Option<String>,
+}
+
+pub(crate) fn phase(phase: Phase) -> Seen {
+    let (ready, word, why) = match phase {
         Phase::Starting => (false, "starting", None),
         Phase::Running => (true, "running", None),
         Phase::Waiting(why) => (false, "waiting", Some(why)),
@@ -183,13 +199,23 @@ fn look(query: &QueryStatus) -> QueryReady<'_> {
         Phase::Ended => (true, "ended", None),
         Phase::Failed(failure) => (false, "failed", Some(failure.message)),
     };
+    Seen { ready, word, why }
+}
+
+fn look(query: &QueryStatus) -> QueryReady<'_> {
+    let (now, since) = query.phase();
+    let Seen { ready, word, why } = phase(now);
     QueryReady {
         query: query.query(),
         ready,
-        phase,
+        phase: word,
         why,
         seconds: since.elapsed().as_secs(),
     }
+}
+
+async fn progress_now(shared: web::Data<Shared>) -> HttpResponse {
+    HttpResponse::Ok().json(shared.progress.now())
 }
 
 /// When each thread of the job last had its turn.

@@ -1,5 +1,6 @@
 //! `thalweg inspect`: the checkpoints there are and what a restart would do. Never locks or changes anything.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -60,8 +61,20 @@ struct Newest {
     committed_at: String,
     age_seconds: i64,
     rewound: bool,
+    /// What its steps keep, in all lanes together.
+    state: Vec<StepReport>,
+    /// The partition with the lowest watermark, where others are further.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_back_by: Option<String>,
     /// Where a restart goes on.
     partitions: Vec<PartitionReport>,
+}
+
+#[derive(Serialize)]
+struct StepReport {
+    step: String,
+    objects: usize,
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -150,6 +163,10 @@ fn describe(checkpoint: &Checkpoint, now: i64) -> Newest {
         committed_at: time(checkpoint.committed_at),
         age_seconds: (now - checkpoint.committed_at) / 1_000_000,
         rewound: checkpoint.rewound,
+        state: steps(checkpoint),
+        held_back_by: checkpoint
+            .held_back_by()
+            .map(|cut| cut.partition.to_string()),
         partitions: sorted(checkpoint)
             .into_iter()
             .map(|cut| PartitionReport {
@@ -162,6 +179,24 @@ fn describe(checkpoint: &Checkpoint, now: i64) -> Newest {
             })
             .collect(),
     }
+}
+
+/// The state objects of a checkpoint by step.
+fn steps(checkpoint: &Checkpoint) -> Vec<StepReport> {
+    let mut steps: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
+    for (step, chain) in checkpoint.lanes.iter().flat_map(|lane| &lane.state) {
+        let known = steps.entry(step).or_default();
+        known.0 += chain.len();
+        known.1 += chain.iter().map(|object| object.bytes).sum::<u64>();
+    }
+    let steps = steps.into_iter();
+    steps
+        .map(|(step, (objects, bytes))| StepReport {
+            step: step.to_owned(),
+            objects,
+            bytes,
+        })
+        .collect()
 }
 
 /// Partitions by input, then by name, numbers in the order of numbers.
@@ -228,10 +263,29 @@ fn text(report: &Report) -> String {
     if report.state_objects > 0 {
         let _ = writeln!(
             out,
-            "  state     {} objects, {}",
+            "  state     {} objects, {}, of all kept epochs together",
             report.state_objects,
             bytes(report.state_bytes)
         );
+    }
+    for step in report.newest.iter().flat_map(|newest| &newest.state) {
+        let objects = match step.objects {
+            1 => "1 object".to_owned(),
+            several => format!("{several} objects"),
+        };
+        let _ = writeln!(
+            out,
+            "            {}: {objects}, {}",
+            step.step,
+            bytes(step.bytes)
+        );
+    }
+    if let Some(partition) = report
+        .newest
+        .iter()
+        .find_map(|newest| newest.held_back_by.as_ref())
+    {
+        let _ = writeln!(out, "  watermark held back by {partition}");
     }
     for epoch in &report.epochs {
         if let Some(damage) = &epoch.damage

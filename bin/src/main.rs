@@ -15,6 +15,8 @@ mod functions;
 mod http;
 mod inspect;
 mod job_file;
+mod memory_limit;
+mod progress;
 mod refusal;
 mod run;
 mod stop;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use thalweg_engine::error::{Failure, Remedy};
 use thalweg_engine::metrics::Metrics;
 use thalweg_engine::query::{Host, Query};
+use thalweg_engine::state::StateBudget;
 use thalweg_engine::status::QueryStatus;
 use thalweg_engine::workers::Workers;
 use thalweg_operators::plan;
@@ -22,6 +23,8 @@ use crate::console;
 use crate::folder;
 use crate::http::{self, Http, Pulses};
 use crate::job_file;
+use crate::memory_limit;
+use crate::progress::Progress;
 use crate::refusal::{End, Refusal};
 use crate::stop::{self, Asked, Signals};
 use crate::wiring::{self, Wired};
@@ -92,6 +95,12 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
     // Removed when the queries have ended.
     let mut temporary = None;
     let mut ready = Vec::new();
+    let max = launch
+        .job
+        .queries
+        .first()
+        .map(|query| query.settings.state_memory_max);
+    let budget = max.map(memory_limit::budget).unwrap_or_default();
     for query in launch.job.queries {
         ready.push(open(
             &launch.name,
@@ -99,6 +108,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
             launch.fresh,
             &metrics,
             &mut temporary,
+            &budget,
         )?);
     }
     let statuses: Vec<Arc<QueryStatus>> = ready
@@ -128,7 +138,10 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         let (stop, stopped) = watch::channel(false);
         let mut running = JoinSet::new();
         for (index, mut ready) in ready.into_iter().enumerate() {
-            ready.query.host.arbiters.clone_from(&handles);
+            // Each query begins with another thread: the first lanes do most where queries gather.
+            let mut own = handles.clone();
+            own.rotate_left(index % handles.len().max(1));
+            ready.query.host.arbiters = own;
             let stopped = stopped.clone();
             running.spawn_local(async move { (index, ready.query.run(stopped).await) });
         }
@@ -138,8 +151,9 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
             if queries == 1 { "query" } else { "queries" }
         );
         let pulses = Pulses::start(&handles);
+        let progress = Progress::follow(&seen);
         if let Some(http) = launch.http {
-            http.serve(&metrics, seen.clone(), pulses);
+            http.serve(&metrics, seen.clone(), pulses, progress);
         }
         let watched = Watched {
             stop,
@@ -182,6 +196,7 @@ fn open(
     fresh: bool,
     metrics: &Metrics,
     temporary: &mut Option<TempDir>,
+    budget: &Arc<StateBudget>,
 ) -> Result<Ready, Refusal> {
     let given = &query.settings;
     let location = match (&given.checkpoint_location, query.temporary) {
@@ -227,7 +242,7 @@ fn open(
             host: Host {
                 arbiters: Vec::new(),
                 workers: Workers::pool(),
-                budget: Arc::default(),
+                budget: Arc::clone(budget),
             },
             status,
         },
@@ -313,7 +328,9 @@ impl Watched {
                     "Ctrl-C: reading stops, the last epoch is being committed; once more to end at once"
                 );
             }
-            Asked::Terminate if again => {}
+            Asked::Terminate if again => {
+                tracing::info!("SIGTERM again: the last epoch is still being committed");
+            }
             Asked::Terminate => {
                 tracing::info!("SIGTERM: reading stops, the last epoch is being committed");
             }

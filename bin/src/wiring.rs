@@ -16,6 +16,10 @@ use thalweg_operators::plan::{self, Query, StepKind};
 use thalweg_operators::sql::settings::{OnError as Policy, Trigger};
 use thalweg_operators::table::OpenContext;
 
+/// What helps after a failed record in a run with a temporary folder.
+const WITHOUT_CHECKPOINTS: &str = "This run keeps no checkpoint to go on from: mend the record in its input, or leave \
+    such records out with --set onError=skip, or collect them with onError = 'deadLetter' and a deadLetterTable.";
+
 /// A query's plan as the engine asks for it.
 pub(crate) struct Wired {
     query: Query,
@@ -173,6 +177,8 @@ pub(crate) fn settings(query: &Query) -> Settings {
         bounded: matches!(given.trigger, Trigger::Once | Trigger::AvailableNow),
         show_records: given.show_records,
         partition_metrics: given.partition_metrics,
+        idle_timeout: given.idle_timeout,
+        without_checkpoints: query.temporary.then(|| WITHOUT_CHECKPOINTS.to_owned()),
         ..Settings::default()
     }
 }

@@ -142,8 +142,7 @@ fn the_checkpoints_of_another_job_are_refused() {
 fn a_second_process_on_the_same_folder_is_refused() {
     let scene = Scene::with_topics("second", broker(), 1);
     let job = Loyalty::default().write(&scene);
-    let mut running = scene.run(&job);
-    running.until_ready();
+    let running = scene.started(&job);
     let said = scene.run(&job).end(PATIENCE);
     let folder = scene.folder();
     said.expect(2, &[folder.to_str().unwrap(), &running.pid().to_string()]);
@@ -218,8 +217,7 @@ fn a_full_disk_stops_no_rows_and_loses_none() {
     let Some(_mount) = Mount::on(&scene.checkpoints(), "size=512k") else {
         return;
     };
-    let mut running = scene.run(&job);
-    running.until_ready();
+    let mut running = scene.started(&job);
     scene.topics.send(&scene.input(), &invoices(0..100));
     scene.until_out(100, PATIENCE);
     let full = fill(&scene.checkpoints());

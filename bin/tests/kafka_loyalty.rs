@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use stage::{Account, Broker, Load, Loyalty, PATIENCE, Rec, Scene, invoices, until};
+use stage::{Account, Broker, Loyalty, PATIENCE, Rec, Scene, invoices, until};
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -58,8 +58,7 @@ fn a_clean_stop_repeats_nothing_on_the_next_run() {
     let scene = Scene::with_topics("stopped", broker(), 4);
     let job = Loyalty::default().write(&scene);
     scene.topics.send(&scene.input(), &invoices(0..1_000));
-    let mut running = scene.run(&job);
-    running.until_ready();
+    let running = scene.started(&job);
     scene.topics.send(&scene.input(), &invoices(1_000..3_000));
     scene.until_out(3_000, PATIENCE);
     let said = running.finish();
@@ -85,10 +84,9 @@ fn a_clean_stop_repeats_nothing_on_the_next_run() {
 fn a_stop_under_load_repeats_nothing_either() {
     let scene = Scene::with_topics("stopload", broker(), 4);
     let job = Loyalty::default().write(&scene);
-    let load = Load::start(&scene.topics, &scene.input(), 500);
+    let load = scene.load(500);
     for _ in 0..3 {
-        let mut running = scene.run(&job);
-        running.until_ready();
+        let running = scene.started(&job);
         let held = scene.topics.count(&scene.output());
         scene.until_out(held + 200, PATIENCE);
         running.finish();
@@ -137,7 +135,7 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_committed_is_repeated() {
         .write(&scene);
     let kills: u32 = std::env::var("THALWEG_KILLS").map_or(5, |kills| kills.parse().unwrap());
     let mut chance = Chance::new();
-    let load = Load::start(&scene.topics, &scene.input(), RATE);
+    let load = scene.load(RATE);
     let mut survived: Vec<BTreeMap<String, i64>> = Vec::new();
     let mut held = 0;
     for kill in 0..kills {
@@ -203,7 +201,7 @@ fn killed_at_any_moment_no_dead_letter_is_lost_either() {
         .selecting("BillNo, CAST(IF(StoreID LIKE 'STR1%', StoreID, '0') AS INT) AS shop")
         .write(&scene);
     let mut chance = Chance::new();
-    let load = Load::start(&scene.topics, &scene.input(), 500);
+    let load = scene.load(500);
     let mut held = 0;
     for _ in 0..3 {
         let running = scene.run(&job);
@@ -242,9 +240,8 @@ fn killed_at_any_moment_no_dead_letter_is_lost_either() {
 fn a_process_that_hangs_for_a_while_goes_on() {
     let scene = Scene::with_topics("hanging", broker(), 4);
     let job = Loyalty::default().write(&scene);
-    let mut running = scene.run(&job);
-    running.until_ready();
-    let load = Load::start(&scene.topics, &scene.input(), 500);
+    let mut running = scene.started(&job);
+    let load = scene.load(500);
     scene.until_out(200, PATIENCE);
     running.pause();
     std::thread::sleep(Duration::from_secs(2));
@@ -263,16 +260,16 @@ fn a_process_that_hangs_for_a_while_goes_on() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once_and_loses_nothing() {
+fn ctrl_c_twice_ends_at_once_and_loses_nothing() {
     let scene = Scene::with_topics("impatient", broker(), 4);
     let job = Loyalty::default()
         .set("checkpointInterval = '1 hour'")
         .write(&scene);
-    let load = Load::start(&scene.topics, &scene.input(), 500);
+    let load = scene.load(500);
     let running = scene.run(&job);
     scene.until_out(100, PATIENCE);
-    running.terminate();
-    running.terminate();
+    running.interrupt();
+    running.interrupt();
     let said = running.end(Duration::from_secs(10));
     assert!(said.code == 0 || said.code == 1, "{said:?}");
     let running = scene.run(&job);
@@ -285,6 +282,29 @@ fn a_second_signal_ends_at_once_and_loses_nothing() {
 }
 
 #[test]
+fn a_stop_that_waits_is_cut_short_by_ctrl_c_and_not_by_a_second_sigterm() {
+    let scene = Scene::new("waits", broker());
+    scene.topics.make(&scene.input(), 1, &[]);
+    // With one broker nothing is ever acknowledged.
+    let never = [("min.insync.replicas", "2")];
+    scene.topics.make(&scene.output(), 1, &never);
+    let mut running = scene.started(&Loyalty::default().write(&scene));
+    scene.topics.send(&scene.input(), &invoices(0..10));
+    until("rows are on their way", PATIENCE, || {
+        running.metric("thalweg_sink_in_flight_records") > 0.0
+    });
+    running.terminate();
+    running.until_said("SIGTERM: reading stops", PATIENCE);
+    // Some supervisors send it twice without meaning anything by it.
+    running.terminate();
+    running.until_said("SIGTERM again", PATIENCE);
+    assert!(running.alive());
+    running.interrupt();
+    let said = running.end(Duration::from_secs(5));
+    said.expect(1, &["ending at once"]);
+}
+
+#[test]
 fn killed_before_the_first_epoch_with_latest_nothing_sent_in_between_is_lost() {
     let scene = Scene::with_topics("latest", broker(), 4);
     scene.topics.send(&scene.input(), &[Rec::new("old", "{}")]);
@@ -292,8 +312,7 @@ fn killed_before_the_first_epoch_with_latest_nothing_sent_in_between_is_lost() {
         .reading(&["startingOffsets 'latest'"])
         .set("checkpointInterval = '1 hour'")
         .write(&scene);
-    let mut running = scene.run(&job);
-    running.until_ready();
+    let running = scene.started(&job);
     scene.topics.send(&scene.input(), &invoices(0..100));
     scene.until_out(100, PATIENCE);
     running.kill();

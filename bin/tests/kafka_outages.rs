@@ -36,9 +36,8 @@ fn away_and_back(
     let (broker, _turn) = broker();
     let scene = Scene::with_topics(name, broker, 4);
     let job = Loyalty::default().write(&scene);
-    let mut running = scene.run(&job);
-    running.until_ready();
-    let load = Load::start(&scene.topics, &scene.input(), 500);
+    let mut running = scene.started(&job);
+    let load = scene.load(500);
     scene.until_out(500, PATIENCE);
     away(broker);
     let began = Instant::now();
@@ -89,13 +88,12 @@ fn a_stop_while_the_broker_is_away_ends_within_the_stop_timeout() {
     let job = Loyalty::default()
         .set("stopTimeout = '3 seconds'")
         .write(&scene);
-    let mut running = scene.run(&job);
-    running.until_ready();
+    let mut running = scene.started(&job);
     // Once with nothing on its way, once under load.
     scene.topics.send(&scene.input(), &invoices(0..100));
     scene.until_out(100, PATIENCE);
     for loaded in [false, true] {
-        let load = loaded.then(|| Load::start(&scene.topics, &scene.input(), 2_000));
+        let load = loaded.then(|| scene.load(2_000));
         if loaded {
             scene.until_out(2_000, PATIENCE);
         }
@@ -169,7 +167,7 @@ fn broker_and_process_killed_together_lose_nothing() {
     let (broker, _turn) = broker();
     let scene = Scene::with_topics("both", broker, 4);
     let job = Loyalty::default().write(&scene);
-    let load = Load::start(&scene.topics, &scene.input(), 500);
+    let load = scene.load(500);
     let running = scene.run(&job);
     scene.until_out(500, PATIENCE);
     broker.kill();
@@ -191,9 +189,8 @@ fn a_broker_that_hangs_is_waited_for() {
     let (broker, _turn) = broker();
     let scene = Scene::with_topics("hang", broker, 4);
     let job = Loyalty::default().write(&scene);
-    let mut running = scene.run(&job);
-    running.until_ready();
-    let load = Load::start(&scene.topics, &scene.input(), 200);
+    let mut running = scene.started(&job);
+    let load = scene.load(200);
     scene.until_out(200, PATIENCE);
     broker.pause();
     std::thread::sleep(Duration::from_secs(3));

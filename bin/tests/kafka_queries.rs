@@ -37,8 +37,7 @@ INSERT INTO audit SELECT id FROM orders;
 fn a_query_that_fails_leaves_the_others_alone_and_ready_names_it() {
     let scene = Scene::with_topics("several", broker(), 1);
     let job = two_queries(&scene);
-    let mut running = scene.run(&job);
-    running.until_ready();
+    let mut running = scene.started(&job);
     let good = Rec::new("1", r#"{"id":1}"#);
     scene
         .topics
@@ -117,8 +116,7 @@ fn with_fail_together_the_first_failure_ends_all() {
 fn metrics_are_few_well_formed_and_move() {
     let scene = Scene::with_topics("metrics", broker(), 4);
     let job = Loyalty::default().write(&scene);
-    let mut running = scene.run(&job);
-    running.until_ready();
+    let mut running = scene.started(&job);
     scene.topics.send(&scene.input(), &invoices(0..1_000));
     scene.topics.send(&scene.input(), &[Rec::tombstone("gone")]);
     scene.until_out(1_000, PATIENCE);
@@ -211,8 +209,7 @@ fn without_partition_metrics_no_series_names_a_partition() {
     let job = Loyalty::default()
         .set("partitionMetrics = 'off'")
         .write(&scene);
-    let mut running = scene.run(&job);
-    running.until_ready();
+    let mut running = scene.started(&job);
     scene.topics.send(&scene.input(), &invoices(0..10));
     scene.until_out(10, PATIENCE);
     until("counted", PATIENCE, || {

@@ -45,8 +45,7 @@ fn a_partition_that_appears_is_read_within_five_seconds_from_its_beginning() {
     let job = Loyalty::default()
         .reading(&["startingOffsets 'latest'"])
         .write(&scene);
-    let mut running = scene.run(&job);
-    running.until_ready();
+    let mut running = scene.started(&job);
     scene.topics.send(&scene.input(), &[invoice(0).to(0)]);
     scene.until_out(1, PATIENCE);
     scene.topics.grow(&scene.input(), 3);
@@ -76,8 +75,7 @@ fn partitions_that_appear_while_it_is_stopped_are_read_too() {
     let job = Loyalty::default()
         .reading(&["startingOffsets 'latest'"])
         .write(&scene);
-    let mut running = scene.run(&job);
-    running.until_ready();
+    let running = scene.started(&job);
     running.finish();
     scene.topics.grow(&scene.input(), 2);
     scene
@@ -130,8 +128,7 @@ fn an_empty_topic_is_read_to_its_end() {
 fn a_transaction_that_is_committed_later_is_read_then() {
     let scene = Scene::with_topics("open", broker(), 1);
     let job = Loyalty::default().write(&scene);
-    let mut running = scene.run(&job);
-    running.until_ready();
+    let running = scene.started(&job);
     for start in [0, 50] {
         let records = invoices(start..start + 50);
         scene
@@ -151,8 +148,7 @@ fn a_topic_that_is_made_after_a_pattern_is_read() {
         .text(&scene)
         .replace("subscribe 'pattern-in'", "subscribePattern 'pattern-a-.*'");
     let job = scene.write(&text);
-    let mut running = scene.run(&job);
-    running.until_ready();
+    let running = scene.started(&job);
     scene.topics.send("pattern-a-1", &[invoice(0)]);
     scene.until_out(1, PATIENCE);
     scene.topics.make("pattern-a-2", 1, &[]);
@@ -169,8 +165,7 @@ fn a_topic_that_is_deleted_under_way_ends_the_query_and_is_named() {
         let job = Loyalty::default()
             .set("deliveryTimeout = '5 seconds'")
             .write(&scene);
-        let mut running = scene.run(&job);
-        running.until_ready();
+        let running = scene.started(&job);
         scene.topics.send(&scene.input(), &invoices(0..10));
         scene.until_out(10, PATIENCE);
         let topic = format!("{name}-{which}");

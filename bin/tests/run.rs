@@ -6,11 +6,12 @@ mod command;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
-use command::{Said, ended, run, run_with, terminate, thalweg, until};
+use command::{Said, ended, run, terminate, thalweg, until};
 
 /// Counts to the console, 50 a second, until it is stopped.
 const COUNTS: &str = "\
@@ -54,62 +55,6 @@ fn started(folder: &Path, arguments: &[&str]) -> Child {
         .read_exact(&mut first)
         .unwrap();
     child
-}
-
-#[test]
-fn the_loyalty_job_runs_on_a_file_and_writes_exactly_its_rows() {
-    let folder = tempfile::tempdir().unwrap();
-    let loyalty = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/loyalty.sql");
-    fs::write(
-        folder.path().join("sample.jsonl"),
-        "{\"BillNo\":\"b-1\",\"CreatedTime\":1,\"StoreID\":\"s\",\"PaymentMode\":\"CARD\",\"CustomerCardNo\":\"c-1\",\"TotalValue\":100.0}\n\
-         {\"BillNo\":\"b-2\",\"CustomerCardNo\":null,\"TotalValue\":12.5,\"unknown\":[1]}\n",
-    )
-    .unwrap();
-    let arguments = [
-        "run",
-        loyalty,
-        "--input",
-        "invoices=sample.jsonl",
-        "--output",
-        "notification=-",
-        "--http",
-        "off",
-    ];
-    let done = said(folder.path(), &arguments);
-    assert_eq!(done.code, 0, "{done:?}");
-    assert_eq!(
-        done.out,
-        "{\"BillNo\":\"b-1\",\"CustomerCardNo\":\"c-1\",\"TotalValue\":100.0,\"EarnedLoyaltyPoints\":20.0}\n\
-         {\"BillNo\":\"b-2\",\"TotalValue\":12.5,\"EarnedLoyaltyPoints\":2.5}\n"
-    );
-    assert!(
-        !folder.path().join("checkpoints").exists(),
-        "a temporary folder serves"
-    );
-}
-
-#[test]
-fn a_job_reads_stdin_and_writes_stdout() {
-    let folder = job(DOUBLES);
-    let job = folder.path().join("job.sql");
-    let arguments = [
-        "run",
-        job.to_str().unwrap(),
-        "--input",
-        "amounts=-",
-        "--output",
-        "doubled=-",
-        "--http",
-        "off",
-    ];
-    let done = run_with(&arguments, "{\"id\":1,\"amount\":1.5}\n");
-    assert_eq!(
-        (done.code, done.out.as_str()),
-        (0, "{\"id\":1,\"amount\":3.0}\n"),
-        "{}",
-        done.err
-    );
 }
 
 #[test]
@@ -460,6 +405,45 @@ fn check_hides_secrets_and_with_connect_names_the_broker_that_does_not_answer() 
     assert!(refused.err.contains("invoices (read)"), "{refused:?}");
     assert!(refused.err.contains("127.0.0.1:1"), "{refused:?}");
     assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
+}
+
+#[test]
+fn a_server_that_says_nothing_is_named_within_ten_seconds_however_many_tables_it_has() {
+    // Connections are taken by the system, and nobody ever answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let folder = job(&UNREACHABLE
+        .replace("127.0.0.1:1", &address)
+        .replace(", kafka.sasl.password '${SECRET}'", "")
+        .replace(
+            "USING noop",
+            &format!("USING kafka OPTIONS (kafka.bootstrap.servers '{address}', topic 'gone')"),
+        ));
+    let began = Instant::now();
+    let refused = said(folder.path(), &["check", "job.sql", "--connect"]);
+    let took = began.elapsed();
+    assert_eq!(refused.code, 2, "{refused:?}");
+    for table in ["invoices (read)", "gone (written)"] {
+        let line = refused.err.lines().find(|line| line.contains(table));
+        assert!(line.unwrap().contains(&address), "{refused:?}");
+    }
+    assert!(took < Duration::from_secs(10), "{took:?} {refused:?}");
+}
+
+#[test]
+fn a_port_that_is_none_is_shown_in_the_job_file() {
+    let folder = job(&UNREACHABLE.replace("127.0.0.1:1", "localhost:kafka"));
+    let mut command = within(folder.path(), &["run", "job.sql", "--http", "off"]);
+    let refused = ended(command.env("SECRET", "x").spawn().unwrap());
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(
+        refused.err.starts_with("error: job.sql:3:3: "),
+        "{refused:?}"
+    );
+    assert!(
+        refused.err.contains("`localhost:kafka` has no valid port"),
+        "{refused:?}"
+    );
 }
 
 #[test]

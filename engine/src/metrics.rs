@@ -82,6 +82,11 @@ impl Histogram {
         self.slots.iter().map(|slot| slot.load(Relaxed)).sum()
     }
 
+    /// All of them together, in microseconds.
+    pub fn sum(&self) -> u64 {
+        self.sum.load(Relaxed)
+    }
+
     /// The largest, in microseconds.
     pub fn max(&self) -> u64 {
         self.max.load(Relaxed)
@@ -193,6 +198,7 @@ pub struct QueryMetrics {
     query: String,
     /// By step and lane.
     state: parking_lot::Mutex<BTreeMap<(SmolStr, SmolStr), StateSize>>,
+    lags: parking_lot::Mutex<HashMap<SmolStr, i64>>,
 }
 
 impl DeliveryObserver for QueryMetrics {
@@ -214,6 +220,12 @@ impl QueryMetrics {
             .position
             .with_label_values(&[&self.query, partition])
             .set(position);
+    }
+
+    /// How far a partition is behind its end, as it was shown last.
+    pub fn lag_of(&self, partition: &str) -> Option<i64> {
+        let lags = self.lags.lock();
+        lags.get(partition).copied()
     }
 
     /// Shows how much the steps of a lane keep.
@@ -246,6 +258,7 @@ impl QueryMetrics {
 
     /// Shows how far a partition is behind its end.
     pub fn lag(&self, partition: &str, records: i64) {
+        self.lags.lock().insert(partition.into(), records);
         self.families
             .lag
             .with_label_values(&[&self.query, partition])
@@ -444,6 +457,7 @@ impl Metrics {
             families: Arc::clone(&self.families),
             query: query.to_owned(),
             state: parking_lot::Mutex::default(),
+            lags: parking_lot::Mutex::default(),
         });
         self.queries.lock().push(Arc::clone(&metrics));
         metrics

@@ -56,6 +56,8 @@ pub struct Settings {
     pub discover_interval: Duration,
     /// How long a partition stays at its end before the watermark goes on without it.
     pub idle_timeout: Duration,
+    /// What helps after a failed record, where the checkpoints go with the process, so that none can be moved over it.
+    pub without_checkpoints: Option<String>,
 }
 
 impl Default for Settings {
@@ -74,6 +76,7 @@ impl Default for Settings {
             partition_metrics: true,
             discover_interval: Duration::from_secs(4),
             idle_timeout: Duration::from_secs(30),
+            without_checkpoints: None,
         }
     }
 }
@@ -109,6 +112,9 @@ pub struct Query {
 
 /// What closing the clients may take at least when a stop has used up its time.
 const CLOSE_MIN: Duration = Duration::from_millis(500);
+
+/// How a lane's advice about a failed record begins; nothing comes after it.
+const STEP_OVER: &str = "To step over this record:";
 
 /// By lane and step, the state objects oldest first.
 pub(crate) type LaneStates = BTreeMap<SmolStr, BTreeMap<SmolStr, Vec<StateChanges>>>;
@@ -170,7 +176,7 @@ impl Query {
                 return Ok(());
             };
             match restarts.decide(&failure, &end) {
-                Decision::End(failure) => return Err(failure),
+                Decision::End(failure) => return Err(self.advise(failure)),
                 Decision::Restart(pause) => {
                     self.status.set(Phase::Restarting(failure.message));
                     self.status.metrics().restarts.inc();
@@ -182,6 +188,16 @@ impl Query {
                 }
             }
         }
+    }
+
+    /// A lane's advice is to move the checkpoint over its record; where none stays, something else helps.
+    fn advise(&self, mut failure: Failure) -> Failure {
+        if let Some(advice) = &self.settings.without_checkpoints
+            && let Some(at) = failure.message.rfind(STEP_OVER)
+        {
+            failure.message.replace_range(at.., advice);
+        }
+        failure
     }
 
     /// Opens clients and finds out where each partition starts. Writes epoch 0 where there is no checkpoint. Blocks.

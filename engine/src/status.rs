@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use crate::epoch::checkpoint::Checkpoint;
 use crate::error::Failure;
 use crate::metrics::QueryMetrics;
 
@@ -30,6 +31,7 @@ pub struct QueryStatus {
     query: String,
     metrics: Arc<QueryMetrics>,
     phase: Mutex<(Phase, Instant)>,
+    newest: Mutex<Option<Arc<Checkpoint>>>,
 }
 
 impl QueryStatus {
@@ -39,6 +41,7 @@ impl QueryStatus {
             query: query.into(),
             metrics,
             phase: Mutex::new((Phase::Starting, Instant::now())),
+            newest: Mutex::default(),
         }
     }
 
@@ -81,6 +84,16 @@ impl QueryStatus {
         }
         self.metrics.ready.set(i64::from(phase == Phase::Running));
         *current = (phase, Instant::now());
+    }
+
+    /// The newest checkpoint; None before the first.
+    pub fn newest(&self) -> Option<Arc<Checkpoint>> {
+        self.newest.lock().clone()
+    }
+
+    /// An epoch is committed.
+    pub(crate) fn committed(&self, checkpoint: &Arc<Checkpoint>) {
+        *self.newest.lock() = Some(Arc::clone(checkpoint));
     }
 
     /// Rows flow.

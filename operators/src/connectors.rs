@@ -97,6 +97,18 @@ pub const CONNECTORS: &[Connector] = &[
         output: None,
     },
     Connector {
+        name: "socket",
+        about: "Lines that a server sends over TCP, for trying things out: what was read cannot be read again.",
+        input: Some(Input {
+            options: sources::socket::OPTIONS,
+            columns: sources::socket::columns,
+            metadata: none,
+            open: sources::socket::open,
+            identity: &[],
+        }),
+        output: None,
+    },
+    Connector {
         name: "file",
         about: "A file of JSON lines, a pipe, or with `-` standard input and output.",
         input: Some(Input {

@@ -1,4 +1,5 @@
 //! Query tests as files: `tests/sql/NAME.sql` and beside it `NAME.txt` with the plans, or with the error as it is shown.
+//! The jobs that ship with the program are such files too; only what they come to lies here.
 //!
 //! `THALWEG_BLESS=1 cargo test -p thalweg-operators --test sql` writes what is there now; read the difference.
 
@@ -35,8 +36,10 @@ fn shown(file: &str, text: &str) -> String {
 fn every_query_file_has_the_plan_or_the_error_beside_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql");
     let bless = std::env::var_os("THALWEG_BLESS").is_some();
-    let mut files: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap()
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bin/jobs");
+    let mut files: Vec<_> = [&folder, &shipped]
+        .into_iter()
+        .flat_map(|place| std::fs::read_dir(place).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "sql"))
         .collect();
@@ -47,7 +50,7 @@ fn every_query_file_has_the_plan_or_the_error_beside_it() {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let text = std::fs::read_to_string(&path).unwrap();
         let got = shown(&name, &text);
-        let expected = path.with_extension("txt");
+        let expected = folder.join(&name).with_extension("txt");
         if bless {
             std::fs::write(&expected, &got).unwrap();
             continue;

@@ -23,7 +23,32 @@ impl Broker {
         broker
     }
 
-    /// `host:port` of the plain listener.
+    /// Starts so many that are one cluster: three replicas of each topic, two of which must be in sync.
+    pub fn cluster(count: usize, options: &[&str]) -> Self {
+        let dir = tempfile::TempDir::with_prefix("thalweg-cluster-")
+            .unwrap()
+            .keep();
+        let mut cluster = Self {
+            dir,
+            bootstrap: String::new(),
+        };
+        let (count, owner) = (count.to_string(), std::process::id().to_string());
+        let mut words = vec![count.as_str(), "--owner", &owner, "--remove"];
+        words.extend_from_slice(options);
+        cluster.bootstrap = cluster.script("cluster", &words);
+        cluster
+    }
+
+    /// One broker of a cluster, by its number from 1.
+    pub fn node(&self, number: usize) -> Self {
+        let address = self.bootstrap.split(',').nth(number - 1).unwrap();
+        Self {
+            dir: self.dir.join(number.to_string()),
+            bootstrap: address.to_owned(),
+        }
+    }
+
+    /// `host:port` of the plain listener; of a cluster all of them, separated by commas.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
     }

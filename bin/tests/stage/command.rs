@@ -173,6 +173,11 @@ impl Running {
         self.signal(libc::SIGTERM);
     }
 
+    /// Sends SIGINT, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.signal(libc::SIGINT);
+    }
+
     /// Sends SIGSTOP: it hangs.
     pub fn pause(&self) {
         self.signal(libc::SIGSTOP);

@@ -12,6 +12,7 @@
 mod broker;
 mod command;
 mod loyalty;
+mod tokens;
 mod topics;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use tempfile::TempDir;
 pub use broker::Broker;
 pub use command::{Running, Said, thalweg};
 pub use loyalty::{Account, Load, Loyalty, invoice, invoices};
+pub use tokens::Tokens;
 pub use topics::{Got, Rec, Topics};
 
 /// How long a wait takes before it is a failure, where the story says nothing else.
@@ -117,6 +119,19 @@ impl Scene {
     /// Starts the job with HTTP at a free port.
     pub fn run(&self, job: &Path) -> Running {
         self.run_with(job, &[])
+    }
+
+    /// Starts the job and waits until it is ready.
+    #[track_caller]
+    pub fn started(&self, job: &Path) -> Running {
+        let mut running = self.run(job);
+        running.until_ready();
+        running
+    }
+
+    /// Sends so many invoices a second from now on.
+    pub fn load(&self, rate: u32) -> Load {
+        Load::start(&self.topics, &self.input(), rate)
     }
 
     /// Starts the job with more arguments.

@@ -160,9 +160,9 @@ impl Topics {
         &self.bootstrap
     }
 
-    /// Makes a topic and waits until it can be seen.
+    /// Makes a topic with the broker's number of replicas, and waits until it can be seen.
     pub fn make(&self, name: &str, partitions: i32, properties: &[(&str, &str)]) {
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         for (name, value) in properties {
             topic = topic.set(name, value);
         }
@@ -225,6 +225,16 @@ impl Topics {
                 )),
             }
         })
+    }
+
+    /// Whether every replica of every topic has all that its leader has.
+    pub fn in_sync(&self) -> bool {
+        let metadata = insist("all topics", || self.asker.fetch_metadata(None, QUESTION));
+        metadata
+            .topics()
+            .iter()
+            .flat_map(|topic| topic.partitions())
+            .all(|partition| partition.isr().len() == partition.replicas().len())
     }
 
     /// Beginning and end of a partition.

@@ -150,6 +150,16 @@ impl Checkpoint {
         self.lanes.iter().flat_map(|lane| &lane.partitions)
     }
 
+    /// The partition whose event time holds the others back: the one with the lowest watermark, where there are several.
+    pub fn held_back_by(&self) -> Option<&PartitionCut> {
+        let timed = self.partitions().filter(|cut| cut.watermark.is_some());
+        let slowest = timed.min_by_key(|cut| cut.watermark)?;
+        let others = self
+            .partitions()
+            .filter(|cut| cut.watermark > slowest.watermark);
+        (others.count() > 0).then_some(slowest)
+    }
+
     /// The names of all state objects that it needs.
     pub fn objects(&self) -> impl Iterator<Item = &String> {
         self.lanes

@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod checkpoint_log;
+mod committing;
 pub mod coordinator;
 pub mod ledger;
 pub mod merging;

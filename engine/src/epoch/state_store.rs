@@ -19,7 +19,7 @@ use std::io::{self, BufReader, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::epoch::store::Store;
-use crate::state::{Entries, StateChanges, put, remove, split};
+use crate::state::{Entries, Entry, StateChanges, put, remove, split};
 
 /// The format that this version writes and reads.
 const FORMAT: u32 = 1;
@@ -47,17 +47,13 @@ fn damaged(what: &str) -> io::Error {
 /// # Errors
 /// What the store says.
 pub fn write(store: &dyn Store, name: &str, changes: &StateChanges) -> io::Result<u64> {
-    let mut last: Vec<(&[u8], usize, Option<&[u8]>)> = changes
-        .entries
-        .iter()
-        .enumerate()
-        .map(|(number, (key, value))| (key, number, value))
-        .collect();
-    last.sort_unstable_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    let mut entries: Vec<(usize, Entry<'_>)> = changes.entries.iter().enumerate().collect();
+    entries.sort_unstable_by(|(n, (a, _)), (m, (b, _))| (a, n).cmp(&(b, m)));
     store.write(name, &mut |out| {
         let mut writer = Writer::new(out, changes.whole, &changes.layout)?;
-        for (index, (key, _, value)) in last.iter().enumerate() {
-            if last.get(index + 1).is_none_or(|next| next.0 != *key) {
+        for (index, (_, (key, value))) in entries.iter().enumerate() {
+            let last = entries.get(index + 1).is_none_or(|next| next.1.0 != *key);
+            if last {
                 writer.entry(key, *value)?;
             }
         }

@@ -1,5 +1,7 @@
 //! What a record meets.
 
+pub(crate) mod cut;
+mod emission;
 pub(crate) mod gate;
 pub mod lane;
 pub mod partition;

@@ -10,78 +10,65 @@ use std::time::Duration;
 
 use actix::clock::Instant;
 use actix::prelude::*;
-use smol_str::SmolStr;
 
-use crate::epoch::checkpoint::{ObjectRef, PartitionCut};
-use crate::epoch::ledger::Epoch;
-use crate::epoch::messages::{Cut, News, Order, StateObject};
-use crate::epoch::state_store;
+use crate::epoch::messages::{News, Order};
 use crate::error::{Failure, RecordError};
+use crate::flow::emission::{Emission, Resume};
 use crate::flow::gate::{Gate, Gated};
 use crate::flow::lane::{LaneSpec, OnError, Reading};
 use crate::flow::pipeline::{Moment, Pipeline, Target};
 use crate::flow::watermark::Watermarks;
-use crate::operator::Progress;
 use crate::plan::Role;
-use crate::record::{Body, Micros, Partition, Position, Record, RecordMeta, Skip};
+use crate::record::{Body, Micros, Partition, Position, Record, Skip};
 use crate::sink::{LocalFuture, Origin, Readiness, Writer, WriterContext};
 use crate::source::SourceEvent;
-use crate::state::StateChanges;
 
 /// A partition that is being read.
-struct Reader {
-    partition: Arc<Partition>,
-    entry: Target,
-    position: Position,
-    role: Role,
+pub(super) struct Reader {
+    pub(super) partition: Arc<Partition>,
+    pub(super) entry: Target,
+    pub(super) position: Position,
+    pub(super) role: Role,
     /// Whether its end is only that of this run.
-    bounded: bool,
-    ended: bool,
+    pub(super) bounded: bool,
+    pub(super) ended: bool,
     /// Since when everything in it is read.
-    caught_up: Option<Instant>,
+    pub(super) caught_up: Option<Instant>,
     /// A table that has not been read to its end yet.
-    awaited: bool,
+    pub(super) awaited: bool,
 }
 
 /// Counts since the last hand-over to the metrics.
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     records: u64,
     bytes: u64,
     rows: u64,
 }
 
-/// A moment that the steps are emitting for.
-struct Emission {
-    moment: Moment,
-    at: RecordMeta,
-    /// Whether it holds the gate closed.
-    holds: bool,
-}
-
 /// The actor.
 pub struct Lane {
-    spec: LaneSpec,
-    pipeline: Option<Pipeline>,
-    dead: Option<Box<dyn Writer>>,
-    readers: Vec<Reader>,
-    watermarks: Watermarks,
-    gate: Rc<Gate>,
-    tally: Tally,
+    pub(super) spec: LaneSpec,
+    pub(super) pipeline: Option<Pipeline>,
+    pub(super) dead: Option<Box<dyn Writer>>,
+    pub(super) readers: Vec<Reader>,
+    pub(super) watermarks: Watermarks,
+    pub(super) gate: Rc<Gate>,
+    pub(super) tally: Tally,
     /// The reader whose record is being processed: what a panic was at.
-    at: Option<usize>,
+    pub(super) at: Option<usize>,
     /// What is being emitted in slices; no record is taken meanwhile.
-    emission: Option<Emission>,
+    pub(super) emission: Option<Emission>,
     /// A moment that came while another was being emitted.
-    next: VecDeque<Moment>,
+    pub(super) next: VecDeque<Moment>,
     /// Futures of full writers that hold the gate closed.
-    full: u32,
+    pub(super) full: u32,
     /// Bytes of state as they were last counted into the budget.
-    counted: u64,
-    exhausted: bool,
-    failure: Option<Failure>,
-    told_to_stop: bool,
-    refused: bool,
+    pub(super) counted: u64,
+    pub(super) exhausted: bool,
+    pub(super) failure: Option<Failure>,
+    pub(super) told_to_stop: bool,
+    pub(super) refused: bool,
 }
 
 impl Lane {
@@ -164,7 +151,7 @@ impl Lane {
         Ok(())
     }
 
-    fn fail(&mut self, failure: Failure, ctx: &mut Context<Self>) {
+    pub(super) fn fail(&mut self, failure: Failure, ctx: &mut Context<Self>) {
         self.gate.ended.set(true);
         self.gate.wake();
         self.failure.get_or_insert(failure);
@@ -319,7 +306,11 @@ impl Lane {
     }
 
     /// Takes no further record until the writer has drained. Mail is still read.
-    fn pause(&mut self, drained: LocalFuture<Result<(), Failure>>, ctx: &mut Context<Self>) {
+    pub(super) fn pause(
+        &mut self,
+        drained: LocalFuture<Result<(), Failure>>,
+        ctx: &mut Context<Self>,
+    ) {
         self.gate.closed.set(self.gate.closed.get() + 1);
         self.full += 1;
         ctx.spawn(
@@ -336,111 +327,6 @@ impl Lane {
                     Err(failure) => lane.fail(failure, ctx),
                 }),
         );
-    }
-
-    fn open_gate(&self) {
-        self.gate.closed.set(self.gate.closed.get() - 1);
-        self.gate.wake();
-    }
-
-    /// Lets the steps emit for a moment; `at` is the record that brought it.
-    fn begin(&mut self, moment: Moment, at: Option<RecordMeta>, ctx: &mut Context<Self>) {
-        if self.emission.is_some() {
-            let same =
-                |other: &Moment| std::mem::discriminant(other) == std::mem::discriminant(&moment);
-            self.next.retain(|other| !same(other));
-            self.next.push_back(moment);
-            return;
-        }
-        let at = at.unwrap_or_else(|| self.own_meta());
-        let Some(pipeline) = &mut self.pipeline else {
-            return;
-        };
-        let progress = pipeline.begin(moment, &at);
-        self.emission = Some(Emission {
-            moment,
-            at,
-            holds: false,
-        });
-        self.emitted(progress, ctx);
-    }
-
-    /// Stands in for a record where none is the reason for what is emitted.
-    fn own_meta(&self) -> RecordMeta {
-        RecordMeta {
-            partition: Arc::new(Partition {
-                input: self.spec.name.clone(),
-                name: self.spec.name.clone(),
-            }),
-            position: Position::Number(0),
-            record_time: None,
-            event_time: None,
-            watermark: self.watermarks.current(),
-            taken_at: now(),
-            taken: std::time::Instant::now(),
-        }
-    }
-
-    /// After a slice: hands over what was emitted and plans the next, or what comes after the last.
-    fn emitted(&mut self, progress: Result<Progress, RecordError>, ctx: &mut Context<Self>) {
-        let Some(pipeline) = &mut self.pipeline else {
-            return;
-        };
-        let progress = match progress {
-            Ok(progress) => progress,
-            Err(error) => {
-                pipeline.reject();
-                let failure = Failure::end(format!("a result could not be emitted: {error}"));
-                return self.fail(failure, ctx);
-            }
-        };
-        self.spec
-            .metrics
-            .records_out
-            .inc_by(u64::from(pipeline.outputs()));
-        self.spec.metrics.late.inc_by(pipeline.take_late());
-        match pipeline.accept() {
-            Ok(Readiness::Ready) => {}
-            Ok(Readiness::Full) => {
-                let drained = pipeline.writer().drained();
-                self.pause(drained, ctx);
-            }
-            Err(failure) => return self.fail(failure, ctx),
-        }
-        let Some(emission) = &mut self.emission else {
-            return;
-        };
-        if progress == Progress::More {
-            if !std::mem::replace(&mut emission.holds, true) {
-                self.gate.closed.set(self.gate.closed.get() + 1);
-            }
-            // By way of the mailbox, so that markers and other lanes get their turn between two slices.
-            if self.full == 0 {
-                ctx.notify(Resume);
-            }
-            return;
-        }
-        let (moment, holds) = (emission.moment, emission.holds);
-        self.emission = None;
-        if holds {
-            self.open_gate();
-        }
-        if let (Moment::Trigger(now), Some(pipeline)) = (moment, &mut self.pipeline)
-            && let Err(failure) = pipeline.writer().tick(now)
-        {
-            return self.fail(failure, ctx);
-        }
-        match self.next.pop_front() {
-            Some(next) => self.begin(next, None, ctx),
-            None => self.exhaust(),
-        }
-    }
-
-    /// The trigger's moment.
-    fn tick(&mut self, ctx: &mut Context<Self>) {
-        if !self.gate.ended.get() && !self.exhausted {
-            self.begin(Moment::Trigger(now()), None, ctx);
-        }
     }
 
     /// About once a second: what is idle, what has outlived its time, how much is kept.
@@ -505,111 +391,8 @@ impl Lane {
         }
     }
 
-    /// The cut, and aside from the row path the report.
-    fn cut(&mut self, epoch: Epoch, ctx: &mut Context<Self>) {
-        let begun = std::time::Instant::now();
-        let Some(pipeline) = &mut self.pipeline else {
-            return;
-        };
-        let partitions = self
-            .readers
-            .iter()
-            .enumerate()
-            .map(|(index, reader)| PartitionCut {
-                input: reader.partition.input.clone(),
-                partition: reader.partition.name.clone(),
-                position: reader.position.clone(),
-                watermark: self.watermarks.of(index),
-                ended: reader.ended && !reader.bounded,
-            })
-            .collect();
-        let state = pipeline.save();
-        let writer = pipeline.writer().prepare();
-        let delivered = pipeline.writer().delivered();
-        let dead = self.dead.as_mut().map(|writer| writer.delivered());
-        self.spec.metrics.cut.observe_duration(begun.elapsed());
-        self.hand_over();
-
-        let (lane, coordinator) = (self.spec.id, self.spec.coordinator.clone());
-        let saved = self.save_aside(epoch, state);
-        ctx.spawn(
-            async move {
-                // State first: it is being written while the sink still delivers.
-                let state = saved.await;
-                delivered.await?;
-                if let Some(dead) = dead {
-                    dead.await?;
-                }
-                coordinator.do_send(News::Report {
-                    lane,
-                    epoch,
-                    cut: Cut {
-                        partitions,
-                        writer,
-                        state,
-                    },
-                });
-                Ok(())
-            }
-            .into_actor(self)
-            .map(|reported: Result<(), Failure>, lane, ctx| {
-                if let Err(failure) = reported {
-                    lane.fail(failure, ctx);
-                }
-            }),
-        );
-    }
-
-    /// Writes the state objects of one epoch; a store that does not take them is asked again until it does.
-    fn save_aside(
-        &self,
-        epoch: Epoch,
-        state: Vec<(SmolStr, StateChanges)>,
-    ) -> impl Future<Output = Vec<StateObject>> + use<> {
-        let (run, lane) = (Arc::clone(&self.spec.run), self.spec.name.clone());
-        let (store, workers) = (Arc::clone(&self.spec.store), self.spec.workers.clone());
-        let coordinator = self.spec.coordinator.clone();
-        async move {
-            let mut objects = Vec::with_capacity(state.len());
-            for (step, changes) in state {
-                let object = state_name(&run, epoch.0, &lane, &step);
-                let whole = changes.whole;
-                let changes = Arc::new(changes);
-                let mut away = false;
-                let bytes = loop {
-                    let (store, name) = (Arc::clone(&store), format!("state/{object}"));
-                    let changes = Arc::clone(&changes);
-                    let written = workers
-                        .run(move || state_store::write(&*store, &name, &changes))
-                        .await;
-                    match written {
-                        Some(Ok(bytes)) => break bytes,
-                        Some(Err(error)) => {
-                            away = true;
-                            coordinator.do_send(News::Store(Some(error.to_string())));
-                        }
-                        None => {}
-                    }
-                    actix::clock::sleep(STORE_RETRY).await;
-                };
-                if away {
-                    coordinator.do_send(News::Store(None));
-                }
-                objects.push(StateObject {
-                    step,
-                    object: ObjectRef {
-                        name: object,
-                        bytes,
-                    },
-                    whole,
-                });
-            }
-            objects
-        }
-    }
-
     /// Hands the counts over to the metrics.
-    fn hand_over(&mut self) {
+    pub(super) fn hand_over(&mut self) {
         let tally = std::mem::take(&mut self.tally);
         if tally.records > 0 {
             self.spec.metrics.records_in.inc_by(tally.records);
@@ -638,17 +421,6 @@ impl Lane {
             self.tick(ctx);
         }
     }
-
-    /// Says once that everything is read and emitted.
-    fn exhaust(&mut self) {
-        if !self.exhausted
-            && !self.readers.is_empty()
-            && self.readers.iter().all(|reader| reader.ended)
-        {
-            self.exhausted = true;
-            self.spec.coordinator.do_send(News::Exhausted(self.spec.id));
-        }
-    }
 }
 
 /// How often a lane looks after what time alone changes.
@@ -665,29 +437,6 @@ pub(crate) fn now() -> Micros {
             Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
         })
 }
-
-/// The name of the object that holds what a step of a lane changed in an epoch.
-pub(crate) fn state_name(run: &str, epoch: u64, lane: &str, step: &str) -> String {
-    format!("{run}-{epoch}-{}-{}", plain(lane), plain(step))
-}
-
-/// A name as part of an object's name: anything but letters, digits, `_` and `.` as `%XX`.
-fn plain(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
-/// To itself: emit the next slice.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Resume;
 
 impl Actor for Lane {
     type Context = Context<Self>;
@@ -772,21 +521,6 @@ impl Handler<Order> for Lane {
                 self.told_to_stop = true;
                 ctx.stop();
             }
-        }
-    }
-}
-
-impl Handler<Resume> for Lane {
-    type Result = ();
-
-    fn handle(&mut self, _: Resume, ctx: &mut Context<Self>) {
-        if self.full > 0 {
-            // The sink is full: the next slice waits as the records do.
-            return;
-        }
-        if let (Some(pipeline), Some(emission)) = (&mut self.pipeline, &self.emission) {
-            let progress = pipeline.resume(&emission.at);
-            self.emitted(progress, ctx);
         }
     }
 }

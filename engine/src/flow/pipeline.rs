@@ -194,6 +194,7 @@ impl Pipeline {
         }
         self.writer.reject();
         self.watermark = None;
+        self.late = 0;
     }
 
     /// The highest watermark that a step has seen since the last call.

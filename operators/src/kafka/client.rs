@@ -6,11 +6,16 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rdkafka_sys as sys;
 use thalweg_engine::error::Failure;
 
 use super::codes::Code;
+
+/// How often a failed connection is logged.
+const FAILURE_SHOWN_EVERY: Duration = Duration::from_secs(1);
 
 /// The code that stands in a field of a native struct; read as a number, because a broker newer than the client may
 /// send one that the enumeration lacks.
@@ -266,6 +271,17 @@ impl Drop for Client {
     }
 }
 
+/// Whether a line about a failed connection may be shown: one a second says all, the client tries many times.
+fn failure_shown() -> bool {
+    static SHOWN: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut shown = SHOWN.lock();
+    let due = shown.is_none_or(|at| at.elapsed() >= FAILURE_SHOWN_EVERY);
+    if due {
+        *shown = Some(Instant::now());
+    }
+    due
+}
+
 /// The client's log lines become ours; those about properties of the other role are noise.
 unsafe extern "C" fn on_log(
     _: *const sys::rd_kafka_t,
@@ -277,6 +293,9 @@ unsafe extern "C" fn on_log(
     let (facility, line) = unsafe { (text(facility), text(line)) };
     match level {
         _ if facility == "CONFWARN" => tracing::debug!(target: "kafka", "{facility}: {line}"),
+        0..=3 if facility == "FAIL" && !failure_shown() => {
+            tracing::debug!(target: "kafka", "{facility}: {line}");
+        }
         0..=3 => tracing::warn!(target: "kafka", "{facility}: {line}"),
         4 => tracing::info!(target: "kafka", "{facility}: {line}"),
         _ => tracing::debug!(target: "kafka", "{facility}: {line}"),
@@ -460,5 +479,26 @@ mod tests {
             Err(PropertyError::Invalid(_))
         ));
         assert!(configuration.names().contains(&"client.id".to_owned()));
+    }
+
+    #[test]
+    fn what_the_documents_promise_is_compiled_in() {
+        for (name, value) in [
+            ("security.protocol", "SASL_SSL"),
+            ("sasl.mechanisms", "SCRAM-SHA-512"),
+            ("sasl.mechanisms", "OAUTHBEARER"),
+            ("sasl.oauthbearer.method", "oidc"),
+            (
+                "sasl.oauthbearer.token.endpoint.url",
+                "https://issuer/token",
+            ),
+            ("compression.codec", "zstd"),
+            ("compression.codec", "gzip"),
+            ("compression.codec", "lz4"),
+            ("compression.codec", "snappy"),
+        ] {
+            let mut configuration = Configuration::new();
+            assert_eq!(configuration.set(name, value), Ok(()), "{name} {value}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rdkafka_sys as sys;
 use smol_str::SmolStr;
 use thalweg_engine::error::Failure;
@@ -72,6 +72,8 @@ pub(crate) struct Shared {
     health: Mutex<Health>,
     pub(crate) budget: Option<Budget>,
     commits: Mutex<Commits>,
+    /// No commit is under way any more, or its answer is not to be awaited: the broker is away.
+    settled: Condvar,
     stopping: AtomicBool,
     stall_after: Duration,
     began: Instant,
@@ -104,6 +106,7 @@ impl Consumer {
                 .max_offsets
                 .map(|quota| Budget::new(quota, limits.trigger)),
             commits: Mutex::default(),
+            settled: Condvar::new(),
             stopping: AtomicBool::new(false),
             stall_after: limits.stall_after,
             began: Instant::now(),
@@ -217,13 +220,7 @@ impl Consumer {
 
     /// Ends the thread; the client goes with the last reader.
     pub(crate) fn close(&self) {
-        let until = Instant::now() + LAST_COMMIT;
-        while self.shared.commits.lock().in_flight
-            && self.health() == Health::Up
-            && Instant::now() < until
-        {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        self.shared.await_commit(Instant::now() + LAST_COMMIT);
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.queue.wake();
         if let Some(thread) = self.thread.lock().take()
@@ -456,7 +453,7 @@ impl Shared {
                 )));
             }
             Code::ALL_BROKERS_DOWN => {
-                *self.health.lock() = self.down();
+                self.set_health(self.down());
                 tracing::warn!(target: "kafka", "no Kafka broker at {} answers", self.servers);
             }
             Code::AUTHENTICATION | Code::SSL | Code::RESOLVE => {
@@ -470,12 +467,36 @@ impl Shared {
         Health::Down(format!("no Kafka broker at {} answers", self.servers))
     }
 
+    fn set_health(&self, health: Health) {
+        let away = health != Health::Up;
+        *self.health.lock() = health;
+        if away {
+            self.settle();
+        }
+    }
+
+    /// Lets who awaits the last commit look again. The lock is taken so that nobody is between a look and the wait.
+    fn settle(&self) {
+        drop(self.commits.lock());
+        self.settled.notify_all();
+    }
+
+    /// Waits until no commit is under way, the broker is away, or it is late.
+    fn await_commit(&self, until: Instant) {
+        let mut commits = self.commits.lock();
+        while commits.in_flight && *self.health.lock() == Health::Up {
+            if self.settled.wait_until(&mut commits, until).timed_out() {
+                return;
+            }
+        }
+    }
+
     fn measure(&self, statistics: &Statistics) {
-        *self.health.lock() = if statistics.any_answers() {
+        self.set_health(if statistics.any_answers() {
             Health::Up
         } else {
             self.down()
-        };
+        });
         let lanes = self.lanes.lock();
         for lane in lanes.values() {
             let told = statistics.topics.get(&lane.topic).and_then(|topic| {
@@ -519,5 +540,7 @@ impl Shared {
             Some(next) => self.send_commit(&next),
             None => false,
         };
+        drop(commits);
+        self.settle();
     }
 }

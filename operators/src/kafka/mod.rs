@@ -3,6 +3,7 @@
 //! `client` is the only room that speaks to the C client; `scout` asks a broker before anything is read or written;
 //! `options`, `starting`, `witness`, `window` and `murmur2` decide and touch nothing.
 
+mod addresses;
 mod assignment;
 mod budget;
 mod client;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thalweg_engine::error::Failure;
 
+use super::addresses;
 use super::client::{Configuration, PropertyError};
 use super::java_names::{self, Translated};
 use super::starting::{Starting, Subscription};
@@ -149,7 +150,7 @@ pub(crate) const SOURCE_OPTIONS: &[OptionSpec] = &[
     json::OPTIONS[3],
     refused(
         "partitioner",
-        "checking PARTITIONED BY against the keys is not supported yet",
+        "keys are not checked against their partitions yet: what PARTITIONED BY says is trusted",
     ),
     refused(
         "minPartitions",
@@ -238,16 +239,7 @@ impl Connection {
                 ),
             ));
         };
-        if servers
-            .value
-            .split(',')
-            .all(|server| server.trim().is_empty())
-        {
-            return Err(JobError::new(
-                servers.at,
-                "`kafka.bootstrap.servers` names no broker",
-            ));
-        }
+        addresses::check(servers)?;
         let client = java_names::translate(&table.options)?;
         let mut scratch = Configuration::new();
         for entry in table.options.iter() {

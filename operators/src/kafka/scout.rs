@@ -34,6 +34,16 @@ pub(crate) const EARLIEST: i64 = -2;
 /// As [`EARLIEST`].
 pub(crate) const LATEST: i64 = -1;
 
+/// A broker that refuses the client's certificate, or that knows no TLS, ends the connection, and the client takes it for
+/// a broken one.
+fn by_tls(code: Code, reason: &str) -> Code {
+    if code == Code::TRANSPORT && reason.contains("SSL ") {
+        Code::SSL
+    } else {
+        code
+    }
+}
+
 /// A client that only asks.
 pub(crate) struct Scout {
     pub(crate) client: Arc<Client>,
@@ -88,7 +98,7 @@ impl Scout {
             };
             while let Some(event) = events.poll(0) {
                 if event.kind() == sys::RD_KAFKA_EVENT_ERROR {
-                    let code = event.error();
+                    let code = by_tls(event.error(), &event.error_text());
                     // "All brokers are down" says less than the reason before it.
                     if code != Code::ALL_BROKERS_DOWN || reason.is_none() {
                         reason = Some((code, event.error_text()));
@@ -113,6 +123,10 @@ impl Scout {
             Code::AUTHENTICATION => (
                 "refuses the login",
                 "check user, password and kafka.sasl.mechanism",
+            ),
+            Code::SSL if reason.contains("alert") => (
+                "refuses the connection by TLS",
+                "it wants a certificate that it trusts: check kafka.ssl.keystore.location",
             ),
             Code::SSL => (
                 "cannot be reached by TLS",

@@ -8,6 +8,8 @@ use thalweg_engine::error::Failure;
 use thalweg_engine::record::Position;
 use thalweg_engine::source::{Resume, Start};
 
+use crate::job_error::nearest;
+
 /// A topic and a partition of it.
 pub(crate) type Place = (String, i32);
 
@@ -168,11 +170,16 @@ impl Starting {
             "group" => return Ok(Self::Group),
             _ => {}
         }
-        let places = by_partition(text).map_err(|reason| {
-            format!(
-                "takes earliest, latest, group or JSON such as {{\"invoices\":{{\"0\":23,\"1\":-2}}}}: {reason}"
-            )
-        })?;
+        const TAKES: &str =
+            r#"takes earliest, latest, group or JSON such as {"invoices":{"0":23,"1":-2}}"#;
+        if !text.trim().starts_with('{') {
+            let meant = nearest(text.trim(), ["earliest", "latest", "group"]);
+            return Err(meant.map_or_else(
+                || TAKES.to_owned(),
+                |meant| format!("{TAKES}: did you mean `{meant}`?"),
+            ));
+        }
+        let places = by_partition(text).map_err(|reason| format!("{TAKES}: {reason}"))?;
         if let Some(((topic, partition), _)) = places.iter().find(|(_, offset)| **offset < -2) {
             return Err(format!(
                 "has an offset below -2 for {topic}/{partition}: -2 is the earliest, -1 the latest"
@@ -343,8 +350,8 @@ pub(crate) fn loss(name: &str, wanted: i64, ends: Ends) -> Option<(String, i64)>
     } else if wanted > ends.latest {
         Some((
             format!(
-                "{name}: wanted offset {wanted}, but the topic ends at {} (earliest {}): {} records are gone; was the \
-                 topic deleted and made again?",
+                "{name}: wanted offset {wanted}, but the topic ends at {} (earliest {}): {} records are gone (perhaps the \
+                 topic was deleted and made again)",
                 ends.latest,
                 ends.earliest,
                 wanted - ends.latest
@@ -385,6 +392,16 @@ mod tests {
 
     fn at(name: &str, offset: i64) -> BTreeMap<SmolStr, Position> {
         BTreeMap::from([(SmolStr::new(name), Position::Number(offset))])
+    }
+
+    #[test]
+    fn a_misspelt_word_is_answered_with_the_nearest_one_and_broken_json_with_its_fault() {
+        let reason = Starting::offsets("earlyest").unwrap_err();
+        assert!(reason.ends_with("did you mean `earliest`?"), "{reason}");
+        let reason = Starting::offsets("first").unwrap_err();
+        assert!(reason.ends_with("}}"), "{reason}");
+        let reason = Starting::offsets("{\"t\":").unwrap_err();
+        assert!(reason.contains("EOF while parsing"), "{reason}");
     }
 
     #[test]

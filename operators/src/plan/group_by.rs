@@ -381,6 +381,7 @@ fn aggregate(
         }
     }
     let window = found.map(|(at, key)| {
+        let data_type = key.time.data_type.clone();
         let time = columns.push(format!("{} time", key.name), key.time);
         let shape = match key.cut {
             Cut::Fixed { size, slide, start } => Shape::Fixed { size, slide, start },
@@ -388,7 +389,12 @@ fn aggregate(
                 gap: columns.push(format!("{} gap", key.name), gap),
             },
         };
-        Window { time, at, shape }
+        Window {
+            time,
+            data_type,
+            at,
+            shape,
+        }
     });
     let aggregates = grouped
         .calls

@@ -4,6 +4,7 @@
 //! job file ─ sql ─► parser's tree ─ lower ─► Node (a tree) ─ optimize ─► Query (steps in order) ─► operators of a lane
 //! ```
 
+mod changes;
 #[cfg(test)]
 mod equivalence;
 mod from;
@@ -47,12 +48,14 @@ use thalweg_engine::source::Source;
 
 use crate::expr::typed::Typed;
 use crate::job_error::Location;
+pub use crate::plan::changes::{Change, Changes, StepChange};
 pub use crate::plan::group::Group;
-pub use crate::plan::identity::compare;
+pub use crate::plan::identity::{compare, compare_ends};
 pub use crate::plan::join::Joining;
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
 use crate::sql::settings::{OutputMode, Settings, Trigger};
+use crate::stateful::aggregate::Aggregate;
 use crate::stateful::join::Behind;
 use crate::table::{OpenContext, Table};
 use crate::transforms::{Cell, EventTime, Explode, Filter, Fork, Generator, Project};
@@ -385,7 +388,8 @@ impl StepKind {
                 };
                 Box::new(Fork::new(branches.iter().map(steps).collect()))
             }
-            Self::Aggregate(_) | Self::Dedup(_) | Self::Sort(_) | Self::Limit(_) => return None,
+            Self::Aggregate(group) => Aggregate::new(group.grouping.clone()),
+            Self::Dedup(_) | Self::Sort(_) | Self::Limit(_) => return None,
             Self::Join(joining) => joining.operator(),
             Self::EventTime(time) => Box::new(EventTime::new(
                 time.value.compile(),

@@ -8,7 +8,7 @@ use thalweg_engine::schema::Field;
 
 use crate::expr::typed::{Kind, Typed};
 use crate::plan::group::Group;
-use crate::plan::stateful::{kept, length, remembered, sorted};
+use crate::plan::stateful::{kept, length, remembered, shape, sorted};
 use crate::plan::{Query, Step, StepKind, Target};
 use crate::stateful::grouping::{Emits, Shape};
 
@@ -216,26 +216,13 @@ impl Query {
         if let Some(window) = &grouping.window {
             let key = group.keys.get(window.at).map_or("window", |key| key);
             text.push_str(&match window.shape {
-                Shape::Session { .. } => format!(", {key} of event time"),
-                Shape::Fixed { size, slide, start } => {
-                    let every = if slide == size {
-                        String::new()
-                    } else {
-                        format!(" every {}", length(slide))
-                    };
-                    let from = if start == 0 {
-                        String::new()
-                    } else {
-                        format!(" from {}", length(start))
-                    };
-                    format!(", {key} of {}{every}{from}", length(size))
-                }
+                Shape::Session { .. } => String::new(),
+                Shape::Fixed { .. } => format!(", {key} of {}", shape(&window.shape)),
             });
         }
-        let aggregates: Vec<String> = grouping
-            .aggregates
-            .iter()
-            .map(|one| format!("{} {}", one.identity, one.result))
+        let results = group.fields.iter().skip(group.keys.len());
+        let aggregates: Vec<String> = results
+            .map(|field| format!("{} {}", field.name, field.data_type))
             .collect();
         if !aggregates.is_empty() {
             text.push_str(": ");

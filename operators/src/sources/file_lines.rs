@@ -259,7 +259,8 @@ fn position(at: u64) -> Position {
     Position::Number(i64::try_from(at).unwrap_or(i64::MAX))
 }
 
-fn wall_clock() -> Micros {
+/// The wall clock in microseconds.
+pub(super) fn wall_clock() -> Micros {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .ok()

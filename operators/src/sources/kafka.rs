@@ -81,15 +81,6 @@ fn facts(table: &Table, with_value: bool) -> impl Iterator<Item = (Field, Fill)>
 pub fn columns(table: &Table) -> Result<Schema, JobError> {
     SourceSettings::of(table)?;
     let format = table.options.entry("format");
-    if !table.partitioned_by.is_empty() {
-        return Err(JobError::new(
-            table.at,
-            format!(
-                "PARTITIONED BY of Kafka table `{}` is not supported yet",
-                table.name
-            ),
-        ));
-    }
     check_key(table)?;
     match (&table.columns, format) {
         (Some(columns), Some(_)) => {

@@ -4,3 +4,5 @@ pub mod file;
 mod file_lines;
 pub mod kafka;
 pub mod rate;
+pub mod socket;
+mod socket_lines;

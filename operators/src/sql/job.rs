@@ -9,7 +9,6 @@ use crate::expr::scope::{Macro, Scope, ScopeColumn};
 use crate::job_error::{JobError, Location};
 use crate::plan::lower::{Catalog, View};
 use crate::plan::node::Declared;
-use crate::plan::refuse::needs_state;
 use crate::sql::front::{self, Name, ParsedQuery, Statement, TableParts, Written};
 use crate::sql::settings::{self, Given, Reach};
 use crate::sql::substitute::{Missing, Substituter};
@@ -243,10 +242,12 @@ impl Reader<'_> {
                 "a keyed table is a compacted topic: the newest record of each message key counts",
             ));
         }
-        if let Some(column) = parts.partitioned_by.first() {
-            return Err(needs_state(
+        if let Some(column) = parts.partitioned_by.first()
+            && !parts.connector.text.eq_ignore_ascii_case("kafka")
+        {
+            return Err(JobError::new(
                 column.at,
-                "grouping inside partitions (PARTITIONED BY)",
+                "PARTITIONED BY is for Kafka tables in this version: it says by which columns their writer partitions",
             ));
         }
         let texts = |names: &[Name]| {

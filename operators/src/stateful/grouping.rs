@@ -26,6 +26,8 @@ pub struct Grouping {
 pub struct Window {
     /// The place of the time (TIMESTAMP or TIMESTAMP_NTZ) in the incoming row.
     pub time: usize,
+    /// Its type: TIMESTAMP or TIMESTAMP_NTZ; the bounds of windows have it too.
+    pub data_type: DataType,
     /// Where the window's struct stands among the key columns of what is emitted.
     pub at: usize,
     /// How windows are cut.

@@ -284,6 +284,16 @@ fn nested<S>(values: &[Value], wide: &Wide, seed: S, hash: fn(&Value, &Wide, S) 
     }
 }
 
+/// Spark's `xxhash64` of one value from a seed; decimals of more than 18 digits are hashed as bytes.
+pub(super) fn spark_xxhash64(value: &Value, wide_decimal: bool, seed: u64) -> u64 {
+    let wide = if wide_decimal {
+        Wide::Decimal
+    } else {
+        Wide::No
+    };
+    xxhash(value, &wide, seed)
+}
+
 /// A hash for sets of values: equal values have equal ones.
 pub(super) fn fingerprint(value: &Value) -> u64 {
     xxhash(value, &Wide::No, 0)

@@ -43,6 +43,7 @@ pub(in crate::expr) mod java_regex;
 mod json;
 mod json_path;
 mod lambdas;
+pub mod manual;
 mod maps;
 mod mathematics;
 mod number_formats;
@@ -68,6 +69,11 @@ mod time_parse;
 mod time_pattern;
 mod urls;
 pub(crate) mod windows;
+
+/// Spark's `xxhash64` of one value from a seed; decimals of more than 18 digits are hashed as bytes.
+pub(crate) fn spark_xxhash64(value: &Value, wide_decimal: bool, seed: u64) -> u64 {
+    hash::spark_xxhash64(value, wide_decimal, seed)
+}
 
 /// Checks and coerces the arguments and gives the typed node.
 pub type Bind = fn(Vec<Typed>, &BindContext) -> Result<Typed, JobError>;

@@ -2,7 +2,7 @@
 
 mod ansi;
 mod casts;
+mod coercion;
 mod grammar;
 mod names;
 mod properties;
-mod types;

@@ -8,9 +8,25 @@ use std::sync::LazyLock;
 
 use thalweg_engine::schema::DataType;
 
+mod accumulator;
+mod build;
+mod counts;
+mod distinct;
+mod hll;
+mod hll_bias;
+mod lists;
+mod moments;
+mod place;
+mod slab;
+mod sums;
 mod table;
+#[cfg(test)]
+mod tests;
 mod types;
+mod values;
 
+pub use accumulator::Accumulator;
+pub use build::build;
 pub use types::{Arguments, Gives};
 
 /// An aggregate function.

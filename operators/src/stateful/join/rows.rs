@@ -1,9 +1,8 @@
 //! The rows of one side of a join of streams: by key in order of arrival, and by the time at which they are over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use hashbrown::HashMap;
 use thalweg_engine::record::Micros;
 use thalweg_engine::state::{Entries, StateSize};
 

@@ -5,8 +5,8 @@
 
 use std::rc::Rc;
 
-use hashbrown::{HashMap, HashSet};
 use serde_json::json;
+use std::collections::{HashMap, HashSet};
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::operator::{Emit, Operator};
 use thalweg_engine::record::RecordMeta;

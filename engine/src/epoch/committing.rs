@@ -1,0 +1,224 @@
+//! The coordinator's second half: complete epochs become checkpoints, one at a time and in order, and what follows from
+//! that: sources may forget, writers make visible, state objects are merged.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use actix::prelude::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use smol_str::SmolStr;
+
+use crate::epoch::checkpoint::{Checkpoint, Merged, ObjectRef};
+use crate::epoch::coordinator::{Coordinator, Ending};
+use crate::epoch::ledger::{Complete, Epoch, LaneId};
+use crate::epoch::messages::{Cut, Order};
+use crate::epoch::state_store;
+use crate::error::Failure;
+use crate::flow::cut::state_name;
+use crate::flow::partition::{STORE_RETRY, now};
+use crate::record::Position;
+use crate::source::Committed;
+
+impl Coordinator {
+    /// Commits the oldest complete epoch, one at a time.
+    pub(super) fn commit_next(&mut self, ctx: &mut Context<Self>) {
+        while let Some(complete) = self.ledger.complete() {
+            self.complete.push_back(complete);
+        }
+        self.show_open();
+        if self.committing || self.ending == Ending::Stopping {
+            return;
+        }
+        let Some(complete) = self.complete.pop_front() else {
+            return;
+        };
+        self.committing = true;
+        let checkpoint = Arc::new(self.checkpoint(&complete));
+        let prepared = complete
+            .reports
+            .into_iter()
+            .filter_map(|(lane, cut)| Some((lane, cut.writer?)))
+            .collect();
+        self.commit(checkpoint, complete.begun, prepared, ctx);
+    }
+
+    fn commit(
+        &mut self,
+        checkpoint: Arc<Checkpoint>,
+        begun: u64,
+        prepared: Vec<(LaneId, Vec<u8>)>,
+        ctx: &mut Context<Self>,
+    ) {
+        let (log, written) = (Arc::clone(&self.spec.log), Arc::clone(&checkpoint));
+        let work = self.spec.workers.run(move || log.commit(&written));
+        ctx.spawn(
+            work.into_actor(self)
+                .map(move |result, this, ctx| match result {
+                    Some(Ok(size)) => this.committed(&checkpoint, begun, size, prepared, ctx),
+                    Some(Err(error)) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                        this.committing = false;
+                        let failure = Failure::restart(format!(
+                            "another process has committed here: {error}"
+                        ));
+                        this.fall(failure, None, ctx);
+                    }
+                    failed => {
+                        let why = match failed {
+                            Some(Err(error)) => error.to_string(),
+                            _ => "writing it panicked, see the message above".to_owned(),
+                        };
+                        this.store(Some(why));
+                        if this.ending == Ending::Stopping {
+                            this.committing = false;
+                            return this.end_if_alone(ctx);
+                        }
+                        ctx.run_later(STORE_RETRY, move |this, ctx| {
+                            this.commit(checkpoint, begun, prepared, ctx);
+                        });
+                    }
+                }),
+        );
+    }
+
+    fn committed(
+        &mut self,
+        checkpoint: &Arc<Checkpoint>,
+        begun: u64,
+        size: u64,
+        prepared: Vec<(LaneId, Vec<u8>)>,
+        ctx: &mut Context<Self>,
+    ) {
+        self.committing = false;
+        self.store(None);
+        self.end.committed += 1;
+        let metrics = &self.spec.metrics;
+        metrics.epochs_committed.inc();
+        metrics
+            .epoch_duration
+            .observe(self.clock().saturating_sub(begun).saturating_mul(1000));
+        metrics
+            .checkpoint_bytes
+            .set(i64::try_from(size).unwrap_or(i64::MAX));
+        metrics
+            .checkpoint_committed_at
+            .store(checkpoint.committed_at / 1_000_000, Relaxed);
+        self.spec.newest = Checkpoint::clone(checkpoint);
+        for (lane, bytes) in prepared {
+            if let Some(handle) = self.lanes.get(&lane) {
+                handle.orders.do_send(Order::Committed(bytes));
+            }
+        }
+        self.spec.status.committed(checkpoint);
+        self.thank();
+        self.merge(ctx);
+        let waiting = std::mem::take(&mut self.waiting);
+        if !waiting.is_empty() && self.ending == Ending::No {
+            self.launch(waiting, ctx);
+        }
+        if self.ending == Ending::LastEpoch(Epoch(checkpoint.epoch)) {
+            return self.stop_lanes(ctx);
+        }
+        if self.ending == Ending::Stopping {
+            return self.end_if_alone(ctx);
+        }
+        self.commit_next(ctx);
+    }
+
+    /// Tells the sources what is safe, and the metrics where the partitions stand.
+    fn thank(&self) {
+        let id: Arc<str> = Arc::from(self.spec.newest.checkpoint.as_str());
+        for (input, source) in &self.spec.sources {
+            let positions: Vec<(SmolStr, Position)> = self
+                .spec
+                .newest
+                .partitions()
+                .filter(|cut| cut.input == *input)
+                .map(|cut| (cut.partition.clone(), cut.position.clone()))
+                .collect();
+            if self.spec.partition_metrics {
+                for (partition, position) in &positions {
+                    if let Position::Number(number) = position {
+                        self.spec.metrics.position(partition, *number);
+                    }
+                }
+            }
+            let committed = Committed {
+                checkpoint: Arc::clone(&id),
+                epoch: self.spec.newest.epoch,
+                positions,
+            };
+            let source = Arc::clone(source);
+            // Counted by the workers although nobody waits here: a new run begins only after it.
+            drop(self.spec.workers.run(move || source.forget(&committed)));
+        }
+    }
+
+    /// The checkpoint that the newest one becomes with these reports.
+    fn checkpoint(&mut self, complete: &Complete<Cut>) -> Checkpoint {
+        let mut checkpoint = self.spec.newest.clone();
+        checkpoint.run = self.spec.run.to_string();
+        checkpoint.epoch = complete.epoch.0;
+        checkpoint.committed_at = now();
+        checkpoint.rewound = false;
+        for (input, source) in &self.spec.sources {
+            if let Some(bytes) = source.save() {
+                checkpoint
+                    .sources
+                    .insert(input.clone(), BASE64.encode(bytes));
+            }
+        }
+        for (id, cut) in &complete.reports {
+            let Some(name) = self.lane_name(*id) else {
+                continue;
+            };
+            checkpoint.take(name, cut);
+        }
+        for name in self.merging.apply(&mut checkpoint) {
+            self.spec.log.forget(&format!("state/{name}"));
+        }
+        checkpoint
+    }
+
+    /// Merges state objects of the newest checkpoint, where that is worth it.
+    fn merge(&mut self, ctx: &mut Context<Self>) {
+        let Some(stretch) = self.merging.next(&self.spec.newest) else {
+            return;
+        };
+        let (lane, step) = (stretch.lane.clone(), stretch.step.clone());
+        let epoch = self.spec.newest.epoch;
+        let name = format!("{}.merged", state_name(&self.spec.run, epoch, &lane, &step));
+        let (log, into) = (Arc::clone(&self.spec.log), format!("state/{name}"));
+        let work = self.spec.workers.run(move || {
+            let names: Vec<String> = stretch
+                .names
+                .iter()
+                .map(|name| format!("state/{name}"))
+                .collect();
+            let merged = state_store::merge(&**log.store(), &names, &into, stretch.first);
+            (stretch, merged)
+        });
+        ctx.spawn(
+            work.into_actor(self)
+                .map(move |merged, this, _| match merged {
+                    Some((stretch, Ok(Some(bytes)))) => this.merging.finished(Some(Merged {
+                        lane,
+                        step,
+                        covers: stretch.names,
+                        object: ObjectRef { name, bytes },
+                    })),
+                    Some((stretch, Ok(None))) => this.merging.apart(&stretch),
+                    // The chain stays as it is; the next committed epoch tries again.
+                    Some((_, Err(error))) => {
+                        tracing::warn!(%error, %step, "state objects could not be merged");
+                        this.merging.finished(None);
+                    }
+                    None => this.merging.finished(None),
+                }),
+        );
+    }
+
+    fn lane_name(&self, id: LaneId) -> Option<&SmolStr> {
+        self.lanes.get(&id).map(|handle| &handle.name)
+    }
+}

@@ -1,0 +1,137 @@
+//! The cut of a lane, and aside from the row path its report.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use smol_str::SmolStr;
+
+use crate::epoch::checkpoint::{ObjectRef, PartitionCut};
+use crate::epoch::ledger::Epoch;
+use crate::epoch::messages::{Cut, News, StateObject};
+use crate::epoch::state_store;
+use crate::error::Failure;
+use crate::flow::partition::{Lane, STORE_RETRY};
+use crate::state::StateChanges;
+
+impl Lane {
+    /// The cut, and aside from the row path the report.
+    pub(super) fn cut(&mut self, epoch: Epoch, ctx: &mut Context<Self>) {
+        let begun = std::time::Instant::now();
+        let Some(pipeline) = &mut self.pipeline else {
+            return;
+        };
+        let partitions = self
+            .readers
+            .iter()
+            .enumerate()
+            .map(|(index, reader)| PartitionCut {
+                input: reader.partition.input.clone(),
+                partition: reader.partition.name.clone(),
+                position: reader.position.clone(),
+                watermark: self.watermarks.of(index),
+                ended: reader.ended && !reader.bounded,
+            })
+            .collect();
+        let state = pipeline.save();
+        let writer = pipeline.writer().prepare();
+        let delivered = pipeline.writer().delivered();
+        let dead = self.dead.as_mut().map(|writer| writer.delivered());
+        self.spec.metrics.cut.observe_duration(begun.elapsed());
+        self.hand_over();
+
+        let (lane, coordinator) = (self.spec.id, self.spec.coordinator.clone());
+        let saved = self.save_aside(epoch, state);
+        ctx.spawn(
+            async move {
+                // State first: it is being written while the sink still delivers.
+                let state = saved.await;
+                delivered.await?;
+                if let Some(dead) = dead {
+                    dead.await?;
+                }
+                coordinator.do_send(News::Report {
+                    lane,
+                    epoch,
+                    cut: Cut {
+                        partitions,
+                        writer,
+                        state,
+                    },
+                });
+                Ok(())
+            }
+            .into_actor(self)
+            .map(|reported: Result<(), Failure>, lane, ctx| {
+                if let Err(failure) = reported {
+                    lane.fail(failure, ctx);
+                }
+            }),
+        );
+    }
+
+    /// Writes the state objects of one epoch; a store that does not take them is asked again until it does.
+    fn save_aside(
+        &self,
+        epoch: Epoch,
+        state: Vec<(SmolStr, StateChanges)>,
+    ) -> impl Future<Output = Vec<StateObject>> + use<> {
+        let (run, lane) = (Arc::clone(&self.spec.run), self.spec.name.clone());
+        let (store, workers) = (Arc::clone(&self.spec.store), self.spec.workers.clone());
+        let coordinator = self.spec.coordinator.clone();
+        async move {
+            let mut objects = Vec::with_capacity(state.len());
+            for (step, changes) in state {
+                let object = state_name(&run, epoch.0, &lane, &step);
+                let whole = changes.whole;
+                let changes = Arc::new(changes);
+                let mut away = false;
+                let bytes = loop {
+                    let (store, name) = (Arc::clone(&store), format!("state/{object}"));
+                    let changes = Arc::clone(&changes);
+                    let written = workers
+                        .run(move || state_store::write(&*store, &name, &changes))
+                        .await;
+                    match written {
+                        Some(Ok(bytes)) => break bytes,
+                        Some(Err(error)) => {
+                            away = true;
+                            coordinator.do_send(News::Store(Some(error.to_string())));
+                        }
+                        None => {}
+                    }
+                    actix::clock::sleep(STORE_RETRY).await;
+                };
+                if away {
+                    coordinator.do_send(News::Store(None));
+                }
+                objects.push(StateObject {
+                    step,
+                    object: ObjectRef {
+                        name: object,
+                        bytes,
+                    },
+                    whole,
+                });
+            }
+            objects
+        }
+    }
+}
+
+/// The name of the object that holds what a step of a lane changed in an epoch.
+pub(crate) fn state_name(run: &str, epoch: u64, lane: &str, step: &str) -> String {
+    format!("{run}-{epoch}-{}-{}", plain(lane), plain(step))
+}
+
+/// A name as part of an object's name: anything but letters, digits, `_` and `.` as `%XX`.
+fn plain(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

@@ -1,0 +1,171 @@
+//! What a lane emits between two records: when the watermark moves, at the trigger's moment, at the end of its inputs.
+//!
+//! The steps emit one after the other, in slices. While there is more, the gate is closed: no record comes in between, so
+//! what is emitted is one picture of the state; markers and other lanes get their turn between two slices.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use crate::epoch::messages::News;
+use crate::error::{Failure, RecordError};
+use crate::flow::partition::{Lane, now};
+use crate::flow::pipeline::Moment;
+use crate::operator::Progress;
+use crate::record::{Partition, Position, RecordMeta};
+use crate::sink::Readiness;
+
+/// A moment that the steps are emitting for.
+pub(super) struct Emission {
+    moment: Moment,
+    at: RecordMeta,
+    /// Whether it holds the gate closed.
+    holds: bool,
+}
+
+/// To itself: emit the next slice.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Resume;
+
+impl Lane {
+    pub(super) fn open_gate(&self) {
+        self.gate.closed.set(self.gate.closed.get() - 1);
+        self.gate.wake();
+    }
+
+    /// Lets the steps emit for a moment; `at` is the record that brought it.
+    pub(super) fn begin(
+        &mut self,
+        moment: Moment,
+        at: Option<RecordMeta>,
+        ctx: &mut Context<Self>,
+    ) {
+        if self.emission.is_some() {
+            let same =
+                |other: &Moment| std::mem::discriminant(other) == std::mem::discriminant(&moment);
+            self.next.retain(|other| !same(other));
+            self.next.push_back(moment);
+            return;
+        }
+        let at = at.unwrap_or_else(|| self.own_meta());
+        let Some(pipeline) = &mut self.pipeline else {
+            return;
+        };
+        let progress = pipeline.begin(moment, &at);
+        self.emission = Some(Emission {
+            moment,
+            at,
+            holds: false,
+        });
+        self.emitted(progress, ctx);
+    }
+
+    /// Stands in for a record where none is the reason for what is emitted.
+    fn own_meta(&self) -> RecordMeta {
+        RecordMeta {
+            partition: Arc::new(Partition {
+                input: self.spec.name.clone(),
+                name: self.spec.name.clone(),
+            }),
+            position: Position::Number(0),
+            record_time: None,
+            event_time: None,
+            watermark: self.watermarks.current(),
+            taken_at: now(),
+            taken: std::time::Instant::now(),
+        }
+    }
+
+    /// After a slice: hands over what was emitted and plans the next, or what comes after the last.
+    pub(super) fn emitted(
+        &mut self,
+        progress: Result<Progress, RecordError>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(pipeline) = &mut self.pipeline else {
+            return;
+        };
+        let progress = match progress {
+            Ok(progress) => progress,
+            Err(error) => {
+                pipeline.reject();
+                let failure = Failure::end(format!("a result could not be emitted: {error}"));
+                return self.fail(failure, ctx);
+            }
+        };
+        self.spec
+            .metrics
+            .records_out
+            .inc_by(u64::from(pipeline.outputs()));
+        self.spec.metrics.late.inc_by(pipeline.take_late());
+        match pipeline.accept() {
+            Ok(Readiness::Ready) => {}
+            Ok(Readiness::Full) => {
+                let drained = pipeline.writer().drained();
+                self.pause(drained, ctx);
+            }
+            Err(failure) => return self.fail(failure, ctx),
+        }
+        let Some(emission) = &mut self.emission else {
+            return;
+        };
+        if progress == Progress::More {
+            if !std::mem::replace(&mut emission.holds, true) {
+                self.gate.closed.set(self.gate.closed.get() + 1);
+            }
+            // By way of the mailbox, so that markers and other lanes get their turn between two slices.
+            if self.full == 0 {
+                ctx.notify(Resume);
+            }
+            return;
+        }
+        let (moment, holds) = (emission.moment, emission.holds);
+        self.emission = None;
+        if holds {
+            self.open_gate();
+        }
+        if let (Moment::Trigger(now), Some(pipeline)) = (moment, &mut self.pipeline)
+            && let Err(failure) = pipeline.writer().tick(now)
+        {
+            return self.fail(failure, ctx);
+        }
+        match self.next.pop_front() {
+            Some(next) => self.begin(next, None, ctx),
+            None => self.exhaust(),
+        }
+    }
+
+    /// The trigger's moment.
+    pub(super) fn tick(&mut self, ctx: &mut Context<Self>) {
+        if !self.gate.ended.get() && !self.exhausted {
+            self.begin(Moment::Trigger(now()), None, ctx);
+        }
+    }
+
+    /// Says once that everything is read and emitted.
+    fn exhaust(&mut self) {
+        if !self.exhausted
+            && !self.readers.is_empty()
+            && self.readers.iter().all(|reader| reader.ended)
+        {
+            self.exhausted = true;
+            self.spec.coordinator.do_send(News::Exhausted(self.spec.id));
+        }
+    }
+}
+
+impl Handler<Resume> for Lane {
+    type Result = ();
+
+    fn handle(&mut self, _: Resume, ctx: &mut Context<Self>) {
+        if self.full > 0 {
+            // The sink is full: the next slice waits as the records do.
+            return;
+        }
+        if let (Some(pipeline), Some(emission)) = (&mut self.pipeline, &self.emission) {
+            let progress = pipeline.resume(&emission.at);
+            self.emitted(progress, ctx);
+        }
+    }
+}

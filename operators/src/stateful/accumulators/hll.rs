@@ -1,0 +1,157 @@
+//! `approx_count_distinct`: HyperLogLog++ with 512 registers, which is Spark's default standard deviation of 5 %.
+//!
+//! Hash, registers and estimate are Spark's, so the numbers agree.
+
+use thalweg_engine::error::RecordError;
+use thalweg_engine::row::Value;
+
+use super::accumulator::Accumulator;
+use super::hll_bias::{BIASES, RAW_ESTIMATES};
+use crate::expr::functions::spark_xxhash64;
+use crate::stateful::bytes::{take, write_varint};
+
+/// Bits of the hash that choose the register.
+const INDEX_BITS: u32 = 9;
+const REGISTERS: usize = 1 << INDEX_BITS;
+/// Registers of 6 bits in a word.
+const PER_WORD: usize = 10;
+const WORDS: usize = REGISTERS / PER_WORD + 1;
+const MASK: u64 = 63;
+/// Below this, counting empty registers is more exact.
+const LINEAR_UP_TO: f64 = 400.0;
+/// How many neighbours the bias is interpolated from.
+const NEIGHBOURS: usize = 6;
+
+/// The registers lie in the cell.
+pub(super) struct ApproxCountDistinct {
+    argument: usize,
+    /// Whether its decimals are hashed as bytes.
+    wide_decimal: bool,
+}
+
+impl ApproxCountDistinct {
+    pub(super) fn new(argument: usize, wide_decimal: bool) -> Self {
+        Self {
+            argument,
+            wide_decimal,
+        }
+    }
+}
+
+fn register(cell: &[u64], index: usize) -> u64 {
+    (cell[index / PER_WORD] >> (6 * (index % PER_WORD))) & MASK
+}
+
+fn raise(cell: &mut [u64], index: usize, to: u64) {
+    let shift = 6 * (index % PER_WORD);
+    let word = &mut cell[index / PER_WORD];
+    if to > (*word >> shift) & MASK {
+        *word = (*word & !(MASK << shift)) | (to << shift);
+    }
+}
+
+impl Accumulator for ApproxCountDistinct {
+    fn words(&self) -> usize {
+        WORDS
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    fn update(&mut self, cell: &mut [u64], row: &[Value]) -> Result<(), RecordError> {
+        let value = &row[self.argument];
+        if value.is_null() {
+            return Ok(());
+        }
+        let hash = spark_xxhash64(value, self.wide_decimal, 42);
+        let index = (hash >> (64 - INDEX_BITS)) as usize;
+        let zeros = ((hash << INDEX_BITS) | (1 << (INDEX_BITS - 1))).leading_zeros() + 1;
+        raise(cell, index, u64::from(zeros));
+        Ok(())
+    }
+
+    fn merge(&mut self, into: &mut [u64], from: &[u64]) -> Result<(), RecordError> {
+        for index in 0..REGISTERS {
+            raise(into, index, register(from, index));
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+    fn result(&self, cell: &[u64]) -> Result<Value, RecordError> {
+        let m = REGISTERS as f64;
+        let (mut inverse, mut empty) = (0.0, 0.0);
+        for index in 0..REGISTERS {
+            let value = register(cell, index);
+            inverse += 1.0 / (1_u64 << value) as f64;
+            if value == 0 {
+                empty += 1.0;
+            }
+        }
+        let raw = (0.7213 / (1.0 + 1.079 / m)) * m * m / inverse;
+        let corrected = || {
+            if raw < 5.0 * m { raw - bias(raw) } else { raw }
+        };
+        let estimate = if empty > 0.0 {
+            let linear = m * (m / empty).ln();
+            if linear <= LINEAR_UP_TO || raw <= 2.5 * m {
+                linear
+            } else {
+                corrected()
+            }
+        } else {
+            corrected()
+        };
+        Ok(Value::BigInt((estimate + 0.5).floor() as i64))
+    }
+
+    /// Registers that are not empty: how many, and each as its distance to the one before and its value; all of them as
+    /// they lie when that is shorter.
+    fn write(&self, cell: &[u64], out: &mut Vec<u8>) {
+        let filled = (0..REGISTERS).filter(|&index| register(cell, index) > 0);
+        let count = filled.clone().count();
+        write_varint(count as u64, out);
+        if count > WORDS * 8 / 3 {
+            for word in cell {
+                out.extend_from_slice(&word.to_le_bytes());
+            }
+            return;
+        }
+        for index in filled {
+            out.extend_from_slice(&u16::try_from(index).unwrap_or(0).to_le_bytes());
+            out.push(register(cell, index).to_le_bytes()[0]);
+        }
+    }
+
+    fn read(&mut self, cell: &mut [u64], bytes: &mut &[u8]) -> Option<()> {
+        let count = usize::try_from(crate::stateful::bytes::read_varint(bytes)?).ok()?;
+        if count > WORDS * 8 / 3 {
+            for (word, bytes) in cell.iter_mut().zip(take(bytes, WORDS * 8)?.chunks_exact(8)) {
+                *word = u64::from_le_bytes(bytes.try_into().ok()?);
+            }
+            return Some(());
+        }
+        for entry in take(bytes, count * 3)?.chunks_exact(3) {
+            let index = usize::from(u16::from_le_bytes([entry[0], entry[1]]));
+            if index >= REGISTERS {
+                return None;
+            }
+            raise(cell, index, u64::from(entry[2]) & MASK);
+        }
+        Some(())
+    }
+}
+
+/// The mean bias of the nearest estimates that were measured.
+fn bias(raw: f64) -> f64 {
+    let nearest = RAW_ESTIMATES.partition_point(|estimate| *estimate < raw);
+    let distance = |place: usize| (raw - RAW_ESTIMATES[place]).powi(2);
+    let mut low = (nearest + 1).saturating_sub(NEIGHBOURS);
+    let mut high = (low + NEIGHBOURS).min(RAW_ESTIMATES.len());
+    while high < RAW_ESTIMATES.len() && distance(high) < distance(low) {
+        low += 1;
+        high += 1;
+    }
+    let biases = &BIASES[low..high];
+    #[allow(clippy::cast_precision_loss)]
+    let count = biases.len() as f64;
+    biases.iter().sum::<f64>() / count
+}

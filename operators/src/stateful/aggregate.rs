@@ -1,0 +1,378 @@
+//! GROUP BY where each row counts for groups of its own: without a window, tumbling windows, and sliding windows whose
+//! results go out at once.
+//!
+//! A group that will be over stands in `closing` under the time at which it is. Append emits it then, the other modes only
+//! forget it; with a trigger not before what changed has been emitted.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use thalweg_engine::error::{Failure, RecordError};
+use thalweg_engine::operator::{Emit, Operator, Progress};
+use thalweg_engine::record::{Micros, RecordMeta};
+use thalweg_engine::row::Value;
+use thalweg_engine::state::{StateChanges, StateSize};
+
+use super::bytes::encode_key;
+use super::grid::Grid;
+use super::grouping::{Emits, Grouping, Over, Shape};
+use super::groups::{Groups, SLICE};
+use super::keyed_state::Slot;
+use super::{panes, session};
+
+/// A GROUP BY.
+pub struct Aggregate;
+
+impl Aggregate {
+    /// The operator that runs it.
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new(mut grouping: Grouping) -> Box<dyn Operator> {
+        if grouping.emits == Emits::Complete {
+            // The whole table goes out each time, so nothing of it may be forgotten.
+            grouping.over = Over::Never;
+        }
+        match grouping.window.as_ref().map(|window| window.shape.clone()) {
+            None => Box::new(Single::new(grouping, None)),
+            Some(Shape::Session { gap }) => Box::new(session::Sessions::new(grouping, gap)),
+            Some(Shape::Fixed { size, slide, start }) => {
+                let grid = Grid { size, slide, start };
+                if size == slide || grouping.emits == Emits::UpdateAtOnce {
+                    Box::new(Single::new(grouping, Some(grid)))
+                } else {
+                    Box::new(panes::Panes::new(grouping, grid))
+                }
+            }
+        }
+    }
+}
+
+/// What is being emitted in slices.
+enum Task {
+    Nothing,
+    /// Groups that are over.
+    Close,
+    /// These groups, from this place on.
+    Table(Vec<Slot>, usize),
+}
+
+struct Single {
+    groups: Groups,
+    grid: Option<Grid>,
+    /// Groups by the time at which they are over, in order of arrival.
+    closing: BTreeMap<Micros, VecDeque<Slot>>,
+    watermark: Option<Micros>,
+    task: Task,
+}
+
+/// The time in a value.
+#[inline]
+pub(super) fn time_of(value: &Value) -> Option<Micros> {
+    match value {
+        Value::Timestamp(time) | Value::TimestampNtz(time) => Some(*time),
+        Value::Date(days) => Some(i64::from(*days) * 86_400_000_000),
+        _ => None,
+    }
+}
+
+/// A record's meta data with the event time of a window that ends there.
+pub(super) fn at_end_of(meta: &RecordMeta, end: Micros) -> RecordMeta {
+    RecordMeta {
+        event_time: Some(end - 1),
+        ..meta.clone()
+    }
+}
+
+impl Single {
+    fn new(grouping: Grouping, grid: Option<Grid>) -> Self {
+        Self {
+            groups: Groups::new(grouping, 0, 0),
+            grid,
+            closing: BTreeMap::new(),
+            watermark: None,
+            task: Task::Nothing,
+        }
+    }
+
+    /// Takes the row into the group whose key stands ready.
+    fn update(
+        &mut self,
+        row: &[Value],
+        over_at: Option<Micros>,
+        window: Option<(Micros, Micros)>,
+        meta: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<(), RecordError> {
+        let groups = &mut self.groups;
+        let (slot, new) = groups.state.entry(&groups.key);
+        if let (true, Some(time)) = (new, over_at) {
+            self.closing.entry(time).or_default().push_back(slot);
+        }
+        groups.update(slot, row, meta)?;
+        match groups.grouping.emits {
+            Emits::UpdateAtOnce => match window {
+                Some((_, end)) => groups.emit(slot, window, &at_end_of(meta, end), emit),
+                None => groups.emit(slot, None, meta, emit),
+            },
+            Emits::UpdateAtTrigger => {
+                groups.wait(slot);
+                Ok(())
+            }
+            Emits::Append | Emits::Complete => Ok(()),
+        }
+    }
+
+    fn process_in_windows(
+        &mut self,
+        grid: Grid,
+        row: &[Value],
+        meta: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<(), RecordError> {
+        let place = self.groups.grouping.window.as_ref().map(|w| w.time);
+        let Some(time) = place.and_then(|place| time_of(&row[place])) else {
+            return Ok(());
+        };
+        let closes = self.groups.grouping.over == Over::Window;
+        let (mut start, last) = grid.starts(time);
+        let length = self.groups.key.len();
+        let mut counted = false;
+        while start <= last {
+            let end = start.saturating_add(grid.size);
+            if !closes || meta.watermark.is_none_or(|watermark| watermark < end) {
+                counted = true;
+                self.groups.key.truncate(length);
+                self.groups.key.extend_from_slice(&start.to_le_bytes());
+                self.update(row, closes.then_some(end), Some((start, end)), meta, emit)?;
+            }
+            start = start.saturating_add(grid.slide);
+        }
+        if !counted {
+            emit.late(1);
+        }
+        Ok(())
+    }
+
+    /// When a group is over, and its window.
+    fn bounds(&self, key: &[u8]) -> (Option<Micros>, Option<(Micros, Micros)>) {
+        match (self.grid, self.groups.grouping.over) {
+            (Some(grid), over) => {
+                let start = key.last_chunk::<8>().map_or(0, |b| i64::from_le_bytes(*b));
+                let end = start.saturating_add(grid.size);
+                ((over == Over::Window).then_some(end), Some((start, end)))
+            }
+            (None, Over::Key(place)) => {
+                let values = self.groups.decode_key(key);
+                let time = values.and_then(|(values, _)| time_of(values.get(place)?));
+                (time, None)
+            }
+            (None, _) => (None, None),
+        }
+    }
+
+    fn emit(
+        &mut self,
+        slot: Slot,
+        at: &mut RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<(), RecordError> {
+        let (over_at, window) = self.bounds(self.groups.state.key(slot));
+        at.event_time = match window {
+            Some((_, end)) => Some(end - 1),
+            None => over_at.or(at.event_time),
+        };
+        self.groups.emit(slot, window, at, emit)
+    }
+
+    /// Lets go of groups that are over; in append they are emitted.
+    fn close(&mut self, at: &RecordMeta, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
+        let Some(watermark) = self.watermark else {
+            return Ok(Progress::Done);
+        };
+        let emits = self.groups.grouping.emits == Emits::Append;
+        let mut at = at.clone();
+        for _ in 0..SLICE {
+            let Some(mut first) = self.closing.first_entry() else {
+                return Ok(Progress::Done);
+            };
+            if *first.key() > watermark {
+                return Ok(Progress::Done);
+            }
+            let Some(slot) = first.get_mut().pop_front() else {
+                first.remove();
+                continue;
+            };
+            if emits {
+                self.emit(slot, &mut at, emit)?;
+            }
+            self.groups.remove(slot);
+        }
+        Ok(Progress::More)
+    }
+
+    fn table(&mut self, at: &RecordMeta, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
+        let Task::Table(slots, place) = std::mem::replace(&mut self.task, Task::Nothing) else {
+            return Ok(Progress::Done);
+        };
+        let mut meta = at.clone();
+        let end = slots.len().min(place + SLICE);
+        let at_trigger = self.groups.grouping.emits == Emits::UpdateAtTrigger;
+        for &slot in &slots[place..end] {
+            self.emit(slot, &mut meta, emit)?;
+            meta.event_time = at.event_time;
+            if at_trigger {
+                self.groups.state.clear_changed(slot);
+            }
+        }
+        if end < slots.len() {
+            self.task = Task::Table(slots, end);
+            return Ok(Progress::More);
+        }
+        if at_trigger {
+            self.groups.serve();
+            self.task = Task::Close;
+            return self.resume(at, emit);
+        }
+        Ok(Progress::Done)
+    }
+}
+
+impl Operator for Single {
+    fn process(
+        &mut self,
+        _input: usize,
+        row: &[Value],
+        meta: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<(), RecordError> {
+        let groups = &mut self.groups;
+        groups.key.clear();
+        encode_key(&row[..groups.grouping.keys.len()], &mut groups.key);
+        if let Some(grid) = self.grid {
+            return self.process_in_windows(grid, row, meta, emit);
+        }
+        let over_at = match groups.grouping.over {
+            Over::Key(place) => time_of(&row[place]),
+            Over::Never | Over::Window => None,
+        };
+        if over_at.is_some_and(|time| meta.watermark >= Some(time)) {
+            emit.late(1);
+            return Ok(());
+        }
+        self.update(row, over_at, None, meta, emit)
+    }
+
+    fn accept(&mut self) {
+        self.groups.accept();
+    }
+
+    fn reject(&mut self) {
+        let mut dropped = Vec::new();
+        self.groups
+            .reject(|state, slot| dropped.push((slot, state.key(slot).to_vec())));
+        for (slot, key) in dropped {
+            if let (Some(time), _) = self.bounds(&key)
+                && let Some(slots) = self.closing.get_mut(&time)
+            {
+                slots.retain(|other| *other != slot);
+                if slots.is_empty() {
+                    self.closing.remove(&time);
+                }
+            }
+        }
+    }
+
+    fn advance(
+        &mut self,
+        watermark: Micros,
+        at: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<Progress, RecordError> {
+        self.watermark = self.watermark.max(Some(watermark));
+        let emits = self.groups.grouping.emits;
+        if emits == Emits::UpdateAtTrigger && !self.groups.pending.is_empty() {
+            // What has changed is emitted at the trigger; what is over goes then.
+            return Ok(Progress::Done);
+        }
+        self.task = Task::Close;
+        self.resume(at, emit)
+    }
+
+    fn tick(
+        &mut self,
+        _now: Micros,
+        at: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<Progress, RecordError> {
+        let slots = match self.groups.grouping.emits {
+            Emits::Append | Emits::UpdateAtOnce => return Ok(Progress::Done),
+            Emits::UpdateAtTrigger => self.groups.take_pending(),
+            Emits::Complete => self.groups.state.in_order(),
+        };
+        if slots.is_empty() {
+            if self.groups.grouping.emits == Emits::UpdateAtTrigger {
+                self.task = Task::Close;
+                return self.resume(at, emit);
+            }
+            let grouping = &self.groups.grouping;
+            let whole = grouping.keys.is_empty() && grouping.window.is_none();
+            if whole && grouping.emits == Emits::Complete {
+                // An aggregate over everything has a result even when there is nothing.
+                self.groups.emit_empty(at, emit)?;
+            }
+            return Ok(Progress::Done);
+        }
+        self.task = Task::Table(slots, 0);
+        self.resume(at, emit)
+    }
+
+    fn resume(&mut self, at: &RecordMeta, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
+        match self.task {
+            Task::Nothing => Ok(Progress::Done),
+            Task::Table(..) => self.table(at, emit),
+            Task::Close => {
+                let progress = self.close(at, emit)?;
+                if progress == Progress::Done {
+                    self.task = Task::Nothing;
+                }
+                Ok(progress)
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Micros) {
+        if self.groups.grouping.over == Over::Never {
+            for slot in self.groups.expired(now) {
+                self.groups.remove(slot);
+            }
+            self.groups.accept();
+        }
+    }
+
+    fn save(&mut self) -> Option<StateChanges> {
+        if let Task::Table(slots, place) = &self.task
+            && self.groups.grouping.emits == Emits::UpdateAtTrigger
+        {
+            // These no longer wait, and the trigger is not served yet.
+            for slot in &slots[..*place] {
+                self.groups.state.mark_dirty(*slot);
+            }
+        }
+        self.groups.save()
+    }
+
+    fn restore(&mut self, changes: &[StateChanges]) -> Result<(), Failure> {
+        self.groups.restore(changes)?;
+        self.closing.clear();
+        if self.groups.grouping.over != Over::Never {
+            for slot in self.groups.state.in_order() {
+                if let (Some(time), _) = self.bounds(self.groups.state.key(slot)) {
+                    self.closing.entry(time).or_default().push_back(slot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn size(&self) -> StateSize {
+        self.groups.size()
+    }
+}

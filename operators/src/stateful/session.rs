@@ -1,0 +1,388 @@
+//! GROUP BY sessions: rows of a key that are no further apart than their gap.
+//!
+//! A session reaches from its first row to the end of the longest gap. A row joins every session of its key that it
+//! touches, and makes them one: the one that came first stays. The sessions of a key are a list through their slots, which
+//! begins in the key's *family*. `closing` knows when each session would have been over when it began; one that has grown
+//! since is put back there when its turn comes.
+
+use std::collections::BTreeSet;
+
+use thalweg_engine::error::{Failure, RecordError};
+use thalweg_engine::operator::{Emit, Operator, Progress};
+use thalweg_engine::record::{Micros, RecordMeta};
+use thalweg_engine::row::Value;
+use thalweg_engine::state::{StateChanges, StateSize};
+
+use super::aggregate::{at_end_of, time_of};
+use super::bytes::encode_key;
+use super::grouping::{Emits, Grouping, Over};
+use super::groups::{Groups, SLICE};
+use super::keyed_state::{KeyedState, Slot};
+
+/// The session's own words: from, to, and the next of its key (0, or its slot plus 1).
+const START: usize = 0;
+const END: usize = 1;
+const NEXT: usize = 2;
+const OWN_WORDS: usize = 3;
+/// The list follows from the keys.
+const SAVED_WORDS: usize = 2;
+
+enum Task {
+    Nothing,
+    /// Sessions that are over.
+    Close,
+    /// These sessions, from this place on.
+    Table(Vec<Slot>, usize),
+}
+
+pub(super) struct Sessions {
+    groups: Groups,
+    /// The column with the gap.
+    gap: usize,
+    /// By the bytes of the key columns; a cell holds the first session's slot plus 1.
+    families: KeyedState,
+    /// End, order of arrival and slot.
+    closing: BTreeSet<(Micros, u64, Slot)>,
+    watermark: Option<Micros>,
+    task: Task,
+    /// Scratch: the sessions that a row touches.
+    touching: Vec<Slot>,
+    merged: Vec<u64>,
+}
+
+fn next_of(word: u64) -> Option<Slot> {
+    Slot::try_from(word).ok()?.checked_sub(1)
+}
+
+impl Sessions {
+    pub(super) fn new(grouping: Grouping, gap: usize) -> Self {
+        Self {
+            groups: Groups::new(grouping, OWN_WORDS, SAVED_WORDS),
+            gap,
+            families: KeyedState::new(1),
+            closing: BTreeSet::new(),
+            watermark: None,
+            task: Task::Nothing,
+            touching: Vec::new(),
+            merged: Vec::new(),
+        }
+    }
+
+    fn bounds(&self, slot: Slot) -> (Micros, Micros) {
+        let words = self.groups.words(slot);
+        (words[START].cast_signed(), words[END].cast_signed())
+    }
+
+    /// The sessions of a family.
+    fn list(&self, family: Slot) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        let mut next = next_of(self.families.cell(family)[0]);
+        while let Some(slot) = next {
+            slots.push(slot);
+            next = next_of(self.groups.words(slot)[NEXT]);
+        }
+        slots
+    }
+
+    /// Makes these the sessions of a family; it goes when there are none.
+    fn relink(&mut self, family: Slot, slots: &[Slot]) {
+        self.families.touch(family);
+        let mut next = 0;
+        for &slot in slots.iter().rev() {
+            if self.groups.words(slot)[NEXT] != next {
+                self.groups.state.touch(slot);
+                self.groups.state.cell_mut(slot)[NEXT] = next;
+            }
+            next = u64::from(slot) + 1;
+        }
+        self.families.cell_mut(family)[0] = next;
+        if slots.is_empty() {
+            self.families.remove(family);
+        }
+    }
+
+    /// A session from the row's time to the end of its gap, under the key that stands ready.
+    fn begin(&mut self, family: Slot, from: Micros, to: Micros) -> Slot {
+        let sequence = self.groups.state.next_sequence();
+        self.groups.key.extend_from_slice(&sequence.to_le_bytes());
+        let (slot, _) = self.groups.state.entry(&self.groups.key);
+        self.groups.state.set_tag(slot, family);
+        let first = self.families.cell(family)[0];
+        let cell = self.groups.state.cell_mut(slot);
+        cell[START] = from.cast_unsigned();
+        cell[END] = to.cast_unsigned();
+        cell[NEXT] = first;
+        self.families.cell_mut(family)[0] = u64::from(slot) + 1;
+        if self.groups.grouping.over == Over::Window {
+            let sequence = self.groups.state.sequence(slot);
+            self.closing.insert((to, sequence, slot));
+        }
+        slot
+    }
+
+    /// Makes the sessions that the row touches one, which reaches over the row too.
+    fn join(&mut self, family: Slot, from: Micros, to: Micros) -> Result<Slot, RecordError> {
+        let mut touching = std::mem::take(&mut self.touching);
+        touching.sort_by_key(|slot| self.groups.state.sequence(*slot));
+        let first = touching[0];
+        self.groups.state.touch(first);
+        let (mut start, mut end) = (from, to);
+        for &slot in &touching {
+            let bounds = self.bounds(slot);
+            start = start.min(bounds.0);
+            end = end.max(bounds.1);
+        }
+        for &slot in &touching[1..] {
+            self.merged.clear();
+            self.merged.extend_from_slice(self.groups.cell(slot));
+            let into = &mut self.groups.state.cell_mut(first)[OWN_WORDS..];
+            self.groups.columns.merge(into, &self.merged)?;
+        }
+        if touching.len() > 1 {
+            let mut left = self.list(family);
+            left.retain(|slot| *slot == first || !touching.contains(slot));
+            self.relink(family, &left);
+            for &slot in &touching[1..] {
+                self.groups.remove(slot);
+            }
+        }
+        let cell = self.groups.state.cell_mut(first);
+        cell[START] = start.cast_unsigned();
+        cell[END] = end.cast_unsigned();
+        self.touching = touching;
+        Ok(first)
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        let family = self.groups.state.tag(slot);
+        let mut left = self.list(family);
+        left.retain(|other| *other != slot);
+        self.relink(family, &left);
+        self.groups.remove(slot);
+    }
+
+    fn emit(
+        &mut self,
+        slot: Slot,
+        at: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<(), RecordError> {
+        let window = self.bounds(slot);
+        let meta = at_end_of(at, window.1);
+        self.groups.emit(slot, Some(window), &meta, emit)
+    }
+
+    /// Lets go of sessions that are over; in append they are emitted.
+    fn close(&mut self, at: &RecordMeta, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
+        let Some(watermark) = self.watermark else {
+            return Ok(Progress::Done);
+        };
+        for _ in 0..SLICE {
+            let Some(&(end, sequence, slot)) = self.closing.first() else {
+                return Ok(Progress::Done);
+            };
+            if end > watermark {
+                return Ok(Progress::Done);
+            }
+            self.closing.pop_first();
+            let state = &self.groups.state;
+            if !state.is_live(slot) || state.sequence(slot) != sequence {
+                continue;
+            }
+            let now = self.bounds(slot).1;
+            if now > end {
+                self.closing.insert((now, sequence, slot));
+                continue;
+            }
+            if self.groups.grouping.emits == Emits::Append {
+                self.emit(slot, at, emit)?;
+            }
+            self.remove(slot);
+        }
+        Ok(Progress::More)
+    }
+
+    fn table(&mut self, at: &RecordMeta, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
+        let Task::Table(slots, place) = std::mem::replace(&mut self.task, Task::Nothing) else {
+            return Ok(Progress::Done);
+        };
+        let end = slots.len().min(place + SLICE);
+        let at_trigger = self.groups.grouping.emits == Emits::UpdateAtTrigger;
+        for &slot in &slots[place..end] {
+            self.emit(slot, at, emit)?;
+            if at_trigger {
+                self.groups.state.clear_changed(slot);
+            }
+        }
+        if end < slots.len() {
+            self.task = Task::Table(slots, end);
+            return Ok(Progress::More);
+        }
+        if at_trigger {
+            self.groups.serve();
+            self.task = Task::Close;
+            return self.resume(at, emit);
+        }
+        Ok(Progress::Done)
+    }
+}
+
+impl Operator for Sessions {
+    fn process(
+        &mut self,
+        _input: usize,
+        row: &[Value],
+        meta: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<(), RecordError> {
+        let grouping = &self.groups.grouping;
+        let place = grouping.window.as_ref().map(|window| window.time);
+        let time = place.and_then(|place| time_of(&row[place]));
+        let (Some(from), Value::BigInt(gap)) = (time, &row[self.gap]) else {
+            return Ok(());
+        };
+        if *gap <= 0 {
+            return Ok(());
+        }
+        let to = from.saturating_add(*gap);
+        if grouping.over == Over::Window && meta.watermark >= Some(to) {
+            emit.late(1);
+            return Ok(());
+        }
+        let keys = grouping.keys.len();
+        self.groups.key.clear();
+        encode_key(&row[..keys], &mut self.groups.key);
+        let (family, _) = self.families.entry(&self.groups.key);
+        self.touching.clear();
+        let mut next = next_of(self.families.cell(family)[0]);
+        while let Some(slot) = next {
+            let (start, end) = self.bounds(slot);
+            if start <= to && from <= end {
+                self.touching.push(slot);
+            }
+            next = next_of(self.groups.words(slot)[NEXT]);
+        }
+        let slot = if self.touching.is_empty() {
+            self.begin(family, from, to)
+        } else {
+            self.join(family, from, to)?
+        };
+        self.groups.update(slot, row, meta)?;
+        match self.groups.grouping.emits {
+            Emits::UpdateAtOnce => self.emit(slot, meta, emit),
+            Emits::UpdateAtTrigger => {
+                self.groups.wait(slot);
+                Ok(())
+            }
+            Emits::Append | Emits::Complete => Ok(()),
+        }
+    }
+
+    fn accept(&mut self) {
+        self.groups.accept();
+        self.families.accept();
+    }
+
+    fn reject(&mut self) {
+        let closing = &mut self.closing;
+        self.groups.reject(|state, slot| {
+            let end = state.cell(slot)[END].cast_signed();
+            closing.remove(&(end, state.sequence(slot), slot));
+        });
+        self.families.reject(|_, _| {});
+    }
+
+    fn advance(
+        &mut self,
+        watermark: Micros,
+        at: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<Progress, RecordError> {
+        self.watermark = self.watermark.max(Some(watermark));
+        let emits = self.groups.grouping.emits;
+        if emits == Emits::UpdateAtTrigger && !self.groups.pending.is_empty() {
+            return Ok(Progress::Done);
+        }
+        self.task = Task::Close;
+        self.resume(at, emit)
+    }
+
+    fn tick(
+        &mut self,
+        _now: Micros,
+        at: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<Progress, RecordError> {
+        let slots = match self.groups.grouping.emits {
+            Emits::Append | Emits::UpdateAtOnce => return Ok(Progress::Done),
+            Emits::UpdateAtTrigger => self.groups.take_pending(),
+            Emits::Complete => self.groups.state.in_order(),
+        };
+        self.task = Task::Table(slots, 0);
+        self.resume(at, emit)
+    }
+
+    fn resume(&mut self, at: &RecordMeta, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
+        match self.task {
+            Task::Nothing => Ok(Progress::Done),
+            Task::Table(..) => self.table(at, emit),
+            Task::Close => {
+                let progress = self.close(at, emit)?;
+                if progress == Progress::Done {
+                    self.task = Task::Nothing;
+                }
+                Ok(progress)
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Micros) {
+        if self.groups.grouping.over == Over::Never {
+            for slot in self.groups.expired(now) {
+                self.remove(slot);
+            }
+            self.accept();
+        }
+    }
+
+    fn save(&mut self) -> Option<StateChanges> {
+        if let Task::Table(slots, place) = &self.task
+            && self.groups.grouping.emits == Emits::UpdateAtTrigger
+        {
+            for slot in &slots[..*place] {
+                self.groups.state.mark_dirty(*slot);
+            }
+        }
+        self.families.forget_changes();
+        self.groups.save()
+    }
+
+    fn restore(&mut self, changes: &[StateChanges]) -> Result<(), Failure> {
+        self.groups.restore(changes)?;
+        self.families = KeyedState::new(1);
+        self.closing.clear();
+        for slot in self.groups.state.in_order() {
+            let key = self.groups.state.key(slot).to_vec();
+            let family_key = &key[..key.len().saturating_sub(8)];
+            let (family, _) = self.families.entry(family_key);
+            self.groups.state.set_tag(slot, family);
+            let first = self.families.cell(family)[0];
+            self.groups.state.cell_mut(slot)[NEXT] = first;
+            self.families.cell_mut(family)[0] = u64::from(slot) + 1;
+            if self.groups.grouping.over == Over::Window {
+                let (_, end) = self.bounds(slot);
+                let sequence = self.groups.state.sequence(slot);
+                self.closing.insert((end, sequence, slot));
+            }
+        }
+        self.families.accept();
+        self.families.forget_changes();
+        Ok(())
+    }
+
+    fn size(&self) -> StateSize {
+        let mut size = self.groups.size();
+        size.bytes += self.families.size().bytes + self.closing.len() as u64 * 32;
+        size
+    }
+}

@@ -1,0 +1,4 @@
+-- input: sales
+-- mode: append
+-- batch: yes
+SELECT DISTINCT card, paid FROM sales

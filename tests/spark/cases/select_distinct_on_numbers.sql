@@ -1,0 +1,4 @@
+-- input: sales
+-- mode: append
+-- batch: yes
+SELECT DISTINCT units FROM sales

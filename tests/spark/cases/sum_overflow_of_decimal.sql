@@ -1,0 +1,4 @@
+-- input: huge
+-- mode: complete
+-- fails: ARITHMETIC_OVERFLOW
+SELECT k, sum(d) AS s FROM huge GROUP BY k
