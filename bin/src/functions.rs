@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use thalweg_operators::expr::functions::{Function, families};
+use thalweg_operators::expr::functions::manual::{Entry, manual as all_families};
 
 use crate::cli::FunctionsArgs;
 use crate::console;
@@ -18,18 +18,22 @@ pub(crate) fn functions(args: &FunctionsArgs) -> Result<End, Refusal> {
         return Ok(End::Clean);
     };
     let wanted = name.to_lowercase();
-    let names = |function: &Function| {
+    let names = |function: &Entry| {
         std::iter::once(function.name)
             .chain(function.aliases.iter().copied())
             .collect::<Vec<_>>()
     };
-    let all = || families().into_iter().flat_map(|(_, functions)| functions);
+    let all = || {
+        all_families()
+            .into_iter()
+            .flat_map(|(_, functions)| functions)
+    };
     if let Some(function) = all().find(|function| names(function).contains(&wanted.as_str())) {
-        console::text(&manual(function));
+        console::text(&manual(&function));
         return Ok(End::Clean);
     }
-    let part = |function: &Function| names(function).iter().any(|name| name.contains(&wanted));
-    if all().any(part) {
+    let part = |function: &Entry| names(function).iter().any(|name| name.contains(&wanted));
+    if all().any(|function| part(&function)) {
         console::text(&list(part));
         return Ok(End::Clean);
     }
@@ -37,7 +41,7 @@ pub(crate) fn functions(args: &FunctionsArgs) -> Result<End, Refusal> {
         thalweg_operators::job_error::Location::default(),
         String::new(),
     )
-    .nearest(&wanted, all().flat_map(names));
+    .nearest(&wanted, all().flat_map(|function| names(&function)));
     let help = near
         .help
         .unwrap_or_else(|| "`thalweg functions` lists them all".to_owned());
@@ -46,15 +50,15 @@ pub(crate) fn functions(args: &FunctionsArgs) -> Result<End, Refusal> {
     )))
 }
 
-fn list(wanted: impl Fn(&Function) -> bool) -> String {
+fn list(wanted: impl Fn(&Entry) -> bool) -> String {
     let mut out = String::new();
-    for (family, functions) in families() {
-        let functions: Vec<&Function> = functions.iter().filter(|f| wanted(f)).collect();
+    for (family, mut functions) in all_families() {
+        functions.retain(&wanted);
         if functions.is_empty() {
             continue;
         }
         let _ = writeln!(out, "{family}");
-        for function in functions {
+        for function in &functions {
             let _ = writeln!(out, "  {}", function.signature);
             let _ = writeln!(out, "      {}", function.about);
             let _ = writeln!(out, "      {}", example(function));
@@ -64,7 +68,7 @@ fn list(wanted: impl Fn(&Function) -> bool) -> String {
     out
 }
 
-fn manual(function: &Function) -> String {
+fn manual(function: &Entry) -> String {
     let mut out = format!("{}\n  {}\n", function.signature, function.about);
     if !function.aliases.is_empty() {
         let _ = writeln!(out, "  also: {}", function.aliases.join(", "));
@@ -73,7 +77,7 @@ fn manual(function: &Function) -> String {
     out
 }
 
-fn example(function: &Function) -> String {
+fn example(function: &Entry) -> String {
     if function.result.is_empty() {
         function.example.to_owned()
     } else {

@@ -12,7 +12,7 @@ use thalweg_engine::record::Record;
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
-use thalweg_operators::plan::{self, Query};
+use thalweg_operators::plan::{self, Query, StepKind};
 use thalweg_operators::sql::settings::{OnError as Policy, Trigger};
 use thalweg_operators::table::OpenContext;
 
@@ -89,11 +89,19 @@ impl Plan for Wired {
         let places = Places::of(&self.query);
         let mut inputs = Vec::new();
         for (place, source) in self.query.sources(&context)? {
+            let step = &self.query.steps[place];
+            let role = match &step.kind {
+                StepKind::Source(input) => Role {
+                    event_time: self.query.has_event_time(input),
+                    table: input.is_keyed(),
+                },
+                _ => Role::default(),
+            };
             opening.sources.push(Arc::clone(&source));
             inputs.push(Input {
-                name: self.query.steps[place].name.clone(),
-                entry: places.target(self.query.steps[place].to),
-                role: Role::default(),
+                name: step.name.clone(),
+                entry: places.target(step.to),
+                role,
                 source,
             });
         }

@@ -205,6 +205,15 @@ fn unknown(scope: &Scope, name: &str, at: Location) -> JobError {
     if let Some(error) = aggregate(scope, name, at) {
         return error;
     }
+    if ["window", "session_window"].contains(&name.to_lowercase().as_str()) {
+        return JobError::new(
+            at,
+            format!("{name} stands in GROUP BY: it makes groups of time"),
+        )
+        .help(format!(
+            "write GROUP BY {name}(...); the SELECT may then repeat it or name its column"
+        ));
+    }
     let known = functions::all()
         .flat_map(|function| std::iter::once(function.name).chain(function.aliases.iter().copied()))
         .chain(scope.macros.values().map(|found| found.name.as_str()));

@@ -330,6 +330,10 @@ fn aggregate(
         .map_err(|message| JobError::new(at, message))?;
     let call = Expr::Function(function.clone());
     let mut identity = names::identity(&call, &input);
+    if !types.is_empty() {
+        let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+        identity.push_str(&format!(" of {}", types.join(", ")));
+    }
     if written.ignore_nulls && !identity.to_uppercase().ends_with(" IGNORE NULLS") {
         identity.push_str(" IGNORE NULLS");
     }

@@ -42,6 +42,6 @@ pub(crate) use murmur2::partition_of;
 pub(crate) use options::{Connection, SINK_OPTIONS, SOURCE_OPTIONS, SourceSettings, verify};
 pub(crate) use outlet::{LookUp, Outlet, Shared as OutletShared};
 pub(crate) use pending::{Answered, Delivered, Drained};
-pub(crate) use reader::{Fill, Shape};
+pub(crate) use reader::{Fill, KeyShape, Shape};
 pub(crate) use source::KafkaSource;
 pub(crate) use target::{Target, Window};

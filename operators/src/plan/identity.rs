@@ -3,11 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use crate::plan::Query;
+use crate::plan::changes::Changes;
 use crate::table::Options;
 
 impl Query {
     /// A description of what its checkpoints depend on: the inputs by name, each with its connector and the options that
-    /// say what is read, and the kind of its output. Filters, projections, rate limits and the topic written may change.
+    /// say what is read, the kind of its output, and the steps with state by name, each with its keys and aggregates.
+    /// Filters, projections, rate limits and the topic written may change.
     /// What a `${...}` put in is there as a checksum.
     pub fn identity(&self) -> Value {
         let inputs: Map<String, Value> = self
@@ -34,7 +36,16 @@ impl Query {
                 )
             })
             .collect();
-        json!({ "inputs": inputs, "output": self.output().connector })
+        let mut identity = json!({ "inputs": inputs, "output": self.output().connector });
+        let steps: Map<String, Value> = self
+            .steps
+            .iter()
+            .filter_map(|step| Some((step.name.to_string(), step.state_identity()?)))
+            .collect();
+        if !steps.is_empty() {
+            identity["steps"] = Value::Object(steps);
+        }
+        identity
     }
 }
 
@@ -54,11 +65,20 @@ fn checksum(text: &str) -> u64 {
     })
 }
 
-/// Compares the identity that a checkpoint holds with that of the query now.
+/// Compares the identity that a checkpoint holds with that of the query now: inputs and output, then the state.
 ///
 /// # Errors
 /// The reason why the query cannot go on from that checkpoint, as a sentence.
 pub fn compare(old: &Value, new: &Value) -> Result<(), String> {
+    compare_ends(old, new)?;
+    Changes::of(old, new).accept(false)
+}
+
+/// As [`compare`], of inputs and output alone: what becomes of the state is said by [`Changes::of`].
+///
+/// # Errors
+/// The reason why the query cannot go on from that checkpoint, as a sentence.
+pub fn compare_ends(old: &Value, new: &Value) -> Result<(), String> {
     let empty = Map::new();
     let inputs = |value: &'_ Value| {
         value

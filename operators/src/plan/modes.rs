@@ -5,15 +5,21 @@
 use thalweg_engine::record::Micros;
 
 use crate::job_error::{JobError, Location};
+use crate::plan::group::Group;
 use crate::plan::node::Node;
 use crate::plan::times::event_columns;
 use crate::sql::settings::{OutputMode, Settings, Trigger};
-use crate::stateful::grouping::{Emits, Over, Shape};
+use crate::stateful::grouping::{Emits, Grouping, Over, Shape};
 
 /// Checks the mode of a query and tells its steps with state what they emit and when a key is over.
 pub(crate) fn settle(node: Node, settings: &Settings, at: Location) -> Result<Node, JobError> {
     let mode = settings.output_mode;
     let mode_at = settings.at("outputMode", at);
+    let node = if mode == OutputMode::Complete {
+        whole(node, at)
+    } else {
+        node
+    };
     let mut aggregates = 0;
     count(&node, &mut aggregates);
     if mode == OutputMode::Complete && aggregates == 0 {
@@ -49,6 +55,31 @@ pub(crate) fn settle(node: Node, settings: &Settings, at: Location) -> Result<No
     match settling.error {
         Some(error) => Err(error),
         None => Ok(node),
+    }
+}
+
+/// SELECT DISTINCT as groups without aggregates: in complete mode it is written as a whole, too.
+fn whole(node: Node, at: Location) -> Node {
+    match node.map_below(&mut |below| whole(below, at)) {
+        Node::Dedup { below, dedup } if dedup.keys.len() == below.width() => {
+            let fields = below.fields();
+            let grouping = Grouping {
+                keys: fields.iter().map(|field| field.data_type.clone()).collect(),
+                window: None,
+                aggregates: Vec::new(),
+                emits: Emits::Complete,
+                over: Over::Never,
+                ttl: None,
+            };
+            let group = Box::new(Group {
+                grouping,
+                keys: fields.iter().map(|field| field.name.clone()).collect(),
+                fields,
+                at,
+            });
+            Node::Aggregate { below, group }
+        }
+        other => other,
     }
 }
 
@@ -112,11 +143,7 @@ impl Settling {
         node
     }
 
-    fn aggregate(
-        &self,
-        below: &[bool],
-        group: &mut crate::plan::group::Group,
-    ) -> Result<(), JobError> {
+    fn aggregate(&self, below: &[bool], group: &mut Group) -> Result<(), JobError> {
         let timed = |place: Option<usize>| place.and_then(|p| below.get(p)) == Some(&true);
         let window = group.grouping.window.as_ref();
         let over = if timed(window.map(|window| window.time)) {

@@ -9,6 +9,7 @@ use sqlparser::ast::{
 };
 
 use crate::expr::scope::Scope;
+use crate::expr::typed::Kind;
 use crate::job_error::Location;
 
 /// The name of an expression.
@@ -75,6 +76,18 @@ pub(crate) fn of(expr: &Expr, scope: &Scope) -> String {
             scope,
         ),
         Expr::Function(function) => call(function, scope),
+        Expr::Substring {
+            expr,
+            substring_from,
+            substring_for,
+            ..
+        } => {
+            let all = std::iter::once(expr)
+                .chain(substring_from)
+                .chain(substring_for);
+            let all: Vec<String> = all.map(|part| name(part)).collect();
+            format!("substring({})", all.join(", "))
+        }
         Expr::CompoundFieldAccess { root, access_chain } => {
             let mut text = name(root);
             for access in access_chain {
@@ -100,6 +113,21 @@ fn bare(parts: &[Ident], scope: &Scope) -> Vec<String> {
         Err(_) => 0,
     };
     names[from..].iter().map(|&name| name.to_owned()).collect()
+}
+
+/// A dotted name as the table's schema writes it.
+fn declared(parts: &[Ident], scope: &Scope) -> Vec<Ident> {
+    let names: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
+    let Ok(found) = scope.resolve(&names, Location::default()) else {
+        return names.into_iter().map(Ident::new).collect();
+    };
+    let Kind::Column { name, .. } = &found.typed.kind else {
+        return names.into_iter().map(Ident::new).collect();
+    };
+    let fields = names[found.parts..].iter().map(|name| Ident::new(*name));
+    std::iter::once(Ident::new(name.as_str()))
+        .chain(fields)
+        .collect()
 }
 
 fn case(
@@ -174,10 +202,11 @@ pub(crate) fn identity(expr: &Expr, scope: &Scope) -> String {
                 }
             }
             Expr::CompoundIdentifier(parts) => {
-                let names = bare(parts, scope);
-                *part = Expr::CompoundIdentifier(names.into_iter().map(Ident::new).collect());
+                *part = Expr::CompoundIdentifier(declared(parts, scope));
             }
-            Expr::Identifier(name) => name.quote_style = None,
+            Expr::Identifier(name) => {
+                *part = Expr::CompoundIdentifier(declared(std::slice::from_ref(name), scope));
+            }
             _ => {}
         }
         ControlFlow::Continue(())

@@ -37,6 +37,8 @@ fn within(node: &Node, by: &[String]) -> bool {
         }
         // They are about all rows.
         Node::Sort { .. } | Node::Limit { .. } => false,
+        // Its sides are two inputs, of which nothing says that they are partitioned alike.
+        Node::Join { .. } => false,
         _ => true,
     };
     here && node.below().all(|node| within(node, by))
@@ -98,6 +100,8 @@ fn origins(node: &Node) -> Vec<Option<String>> {
         | Node::Dedup { below, .. }
         | Node::Sort { below, .. }
         | Node::Limit { below, .. } => origins(below),
-        Node::Union { .. } | Node::Fork { .. } | Node::Hole { .. } => vec![None; node.width()],
+        Node::Union { .. } | Node::Join { .. } | Node::Fork { .. } | Node::Hole { .. } => {
+            vec![None; node.width()]
+        }
     }
 }

@@ -4,6 +4,7 @@ use thalweg_engine::schema::Field;
 
 use crate::expr::typed::Typed;
 use crate::plan::group::Group;
+use crate::plan::join::Join;
 use crate::plan::node::{Item, Node};
 
 /// A node after pruning, and where each of its former columns is now.
@@ -84,6 +85,7 @@ pub(super) fn prune(node: Node, needed: &[usize]) -> Pruned {
         Node::Explode { .. } => prune_explode(node, needed),
         Node::Aggregate { below, group } => prune_aggregate(*below, *group, needed),
         Node::Dedup { .. } | Node::Sort { .. } | Node::Limit { .. } => prune_rows(node, needed),
+        Node::Join { below, join } => prune_join(*below, *join, needed),
         Node::Project { below, items } => prune_project(*below, items, needed),
         Node::Hole { fields, wanted } => {
             let wanted = wanted.unwrap_or_else(|| needed.to_vec());
@@ -142,7 +144,7 @@ fn prune_fork(below: Node, branches: Vec<Node>, needed: &[usize]) -> Pruned {
 fn hole(branch: &mut Node) -> Option<&mut Option<Vec<usize>>> {
     match branch {
         Node::Hole { wanted, .. } => Some(wanted),
-        Node::Union { .. } | Node::Fork { .. } => None,
+        Node::Union { .. } | Node::Join { .. } | Node::Fork { .. } => None,
         other => other.below_mut().next().and_then(hole),
     }
 }
@@ -224,6 +226,35 @@ fn prune_rows(mut node: Node, needed: &[usize]) -> Pruned {
     });
     node.remap_looks(&|old| places.get(old).copied().flatten().unwrap_or(old));
     Pruned { node, places }
+}
+
+/// A side keeps what is needed of it, and what its join looks at.
+fn prune_join(below: [Node; 2], mut join: Join, needed: &[usize]) -> Pruned {
+    let width = below[0].width();
+    let all = width + below[1].width();
+    let mut used = with(needed, &join.conditions);
+    used.extend(join.looks_at(width));
+    used.sort_unstable();
+    used.dedup();
+    let right = used.partition_point(|place| *place < width);
+    let (left, right) = used.split_at(right);
+    let right: Vec<usize> = right.iter().map(|place| place - width).collect();
+    join.remap(width, left.len(), &|old| {
+        used.binary_search(&old).unwrap_or(old)
+    });
+    let [first, second] = below;
+    let below = Box::new([
+        exactly(prune(first, left), left),
+        exactly(prune(second, &right), &right),
+    ]);
+    let width = if join.kind.left_only() { width } else { all };
+    let mut places = in_order(&used, all);
+    places.truncate(width);
+    let join = Box::new(join);
+    Pruned {
+        node: Node::Join { below, join },
+        places,
+    }
 }
 
 fn prune_explode(node: Node, needed: &[usize]) -> Pruned {

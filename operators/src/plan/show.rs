@@ -8,7 +8,7 @@ use thalweg_engine::schema::Field;
 
 use crate::expr::typed::{Kind, Typed};
 use crate::plan::group::Group;
-use crate::plan::stateful::{kept, length, remembered, sorted};
+use crate::plan::stateful::{kept, length, remembered, shape, sorted};
 use crate::plan::{Query, Step, StepKind, Target};
 use crate::stateful::grouping::{Emits, Shape};
 
@@ -34,13 +34,8 @@ impl Query {
     }
 
     fn feeding(&self, target: Target) -> Vec<usize> {
-        let same = |to: Target| match (to, target) {
-            (Target::Writer, Target::Writer) => true,
-            (Target::Step { step: a, .. }, Target::Step { step: b, .. }) => a == b,
-            _ => false,
-        };
         (0..self.steps.len())
-            .filter(|place| same(self.steps[*place].to))
+            .filter(|place| self.steps[*place].to == target)
             .collect()
     }
 
@@ -61,6 +56,9 @@ impl Query {
                 });
                 indent.push_str("   ");
                 self.forked(place, &indent, out);
+                if matches!(self.steps[place].kind, StepKind::Join(_)) {
+                    return self.sides(place, &indent, out);
+                }
                 if below.len() > 1 {
                     return self.branch(&below, &indent, out);
                 }
@@ -74,6 +72,10 @@ impl Query {
                 };
                 let _ = writeln!(out, "{indent}{corner} {}", self.step(*place));
                 self.forked(*place, &format!("{indent}{line}"), out);
+                if matches!(self.steps[*place].kind, StepKind::Join(_)) {
+                    self.sides(*place, &format!("{indent}{line}"), out);
+                    continue;
+                }
                 let feeding = self.feeding(Target::Step {
                     step: *place,
                     input: 0,
@@ -83,6 +85,23 @@ impl Query {
                 }
             }
             return;
+        }
+    }
+
+    /// What feeds the left and the right side of a join.
+    fn sides(&self, step: usize, indent: &str, out: &mut String) {
+        for (input, corner, line) in [(0, "├─", "│  "), (1, "└─", "   ")] {
+            let feeding = self.feeding(Target::Step { step, input });
+            let mut side = String::new();
+            self.branch(&feeding, "", &mut side);
+            for (number, text) in side.lines().enumerate() {
+                let (before, text) = match text.strip_prefix("└─") {
+                    Some(text) if number == 0 => (corner, text),
+                    // The tree of one side hangs under its first step.
+                    _ => (line, text.get(3..).unwrap_or(text)),
+                };
+                let _ = writeln!(out, "{indent}{before}{text}");
+            }
         }
     }
 
@@ -117,6 +136,7 @@ impl Query {
                 format!("read {} {}: {read}", input.table().connector, step.name)
             }
             StepKind::Fork(branches) => format!("fork into {}", branches.len()),
+            StepKind::Join(joining) => joining.shown(&|typed| self.shown(typed)),
             StepKind::Filter(conditions) => {
                 let all: Vec<String> = conditions.iter().map(|c| self.shown(c)).collect();
                 format!("filter {}", all.join(" AND "))
@@ -196,26 +216,13 @@ impl Query {
         if let Some(window) = &grouping.window {
             let key = group.keys.get(window.at).map_or("window", |key| key);
             text.push_str(&match window.shape {
-                Shape::Session { .. } => format!(", {key} of event time"),
-                Shape::Fixed { size, slide, start } => {
-                    let every = if slide == size {
-                        String::new()
-                    } else {
-                        format!(" every {}", length(slide))
-                    };
-                    let from = if start == 0 {
-                        String::new()
-                    } else {
-                        format!(" from {}", length(start))
-                    };
-                    format!(", {key} of {}{every}{from}", length(size))
-                }
+                Shape::Session { .. } => String::new(),
+                Shape::Fixed { .. } => format!(", {key} of {}", shape(&window.shape)),
             });
         }
-        let aggregates: Vec<String> = grouping
-            .aggregates
-            .iter()
-            .map(|one| format!("{} {}", one.identity, one.result))
+        let results = group.fields.iter().skip(group.keys.len());
+        let aggregates: Vec<String> = results
+            .map(|field| format!("{} {}", field.name, field.data_type))
             .collect();
         if !aggregates.is_empty() {
             text.push_str(": ");

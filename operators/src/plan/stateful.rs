@@ -1,10 +1,11 @@
 //! Steps with state as a plan knows them: their names, what they keep and until when.
 
-use thalweg_engine::schema::Schema;
+use serde_json::{Value, json};
+use thalweg_engine::schema::{Field, Schema};
 
-use crate::plan::StepKind;
 use crate::plan::group::Group;
 use crate::plan::order::{Dedup, Sort};
+use crate::plan::{Step, StepKind};
 use crate::stateful::grouping::{Over, Shape};
 
 impl StepKind {
@@ -30,6 +31,7 @@ impl StepKind {
                 )
             }
             Self::Limit(_) => "limit".to_owned(),
+            Self::Join(joining) => joining.name(),
             Self::Source(_)
             | Self::Filter(_)
             | Self::Project(_)
@@ -37,6 +39,59 @@ impl StepKind {
             | Self::EventTime(_)
             | Self::Fork(_) => return None,
         })
+    }
+}
+
+impl Step {
+    /// What its state depends on; None where nothing of it outlives a trigger.
+    pub(super) fn state_identity(&self) -> Option<Value> {
+        let typed = |name: &str, field: &Field| format!("{name} {}", field.data_type);
+        match &self.kind {
+            StepKind::Aggregate(group) => {
+                let keys: Vec<String> = group
+                    .keys
+                    .iter()
+                    .zip(&self.schema.fields[..])
+                    .map(|(name, field)| typed(name, field))
+                    .collect();
+                let aggregates = group.grouping.aggregates.iter();
+                let aggregates: Vec<&str> = aggregates.map(|a| a.identity.as_str()).collect();
+                let mut identity =
+                    json!({ "kind": "aggregate", "keys": keys, "aggregates": aggregates });
+                if let Some(window) = &group.grouping.window {
+                    identity["window"] = Value::String(shape(&window.shape));
+                }
+                Some(identity)
+            }
+            StepKind::Dedup(dedup) => {
+                let fields = dedup
+                    .keys
+                    .iter()
+                    .filter_map(|key| self.schema.fields.get(*key));
+                let keys: Vec<String> = fields.map(|field| typed(&field.name, field)).collect();
+                Some(json!({ "kind": "distinct", "keys": keys }))
+            }
+            StepKind::Join(joining) => Some(joining.identity()),
+            StepKind::Limit(limit) if !limit.each_trigger => Some(json!({ "kind": "limit" })),
+            _ => None,
+        }
+    }
+}
+
+/// A window in words.
+pub(super) fn shape(shape: &Shape) -> String {
+    match shape {
+        Shape::Session { .. } => "session".to_owned(),
+        Shape::Fixed { size, slide, start } => {
+            let mut text = length(*size);
+            if slide != size {
+                text.push_str(&format!(" every {}", length(*slide)));
+            }
+            if *start != 0 {
+                text.push_str(&format!(" from {}", length(*start)));
+            }
+            text
+        }
     }
 }
 
@@ -90,6 +145,12 @@ pub(super) fn length(micros: i64) -> String {
         ("seconds", 1_000_000),
         ("ms", 1_000),
     ] {
+        if micros == size {
+            return format!(
+                "1 {}",
+                unit.strip_suffix('s').filter(|u| *u != "m").unwrap_or(unit)
+            );
+        }
         if micros != 0 && micros % size == 0 {
             return format!("{} {unit}", micros / size);
         }

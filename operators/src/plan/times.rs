@@ -60,6 +60,13 @@ pub(crate) fn event_columns(node: &Node) -> Vec<bool> {
         | Node::Dedup { below, .. }
         | Node::Sort { below, .. }
         | Node::Limit { below, .. } => event_columns(below),
+        Node::Join { below, join } => {
+            let mut times = event_columns(&below[0]);
+            if !join.kind.left_only() {
+                times.extend(event_columns(&below[1]));
+            }
+            times
+        }
         // Spark takes the columns of the first side.
         Node::Union { below }
         | Node::Fork {

@@ -7,10 +7,10 @@ use sqlparser::ast::{Query as Ast, SetExpr, TableFactor, TableWithJoins};
 use crate::connectors::{Use, find};
 use crate::job_error::{JobError, Location};
 use crate::plan::lower::Lowering;
-use crate::plan::node::Declared;
+use crate::plan::node::{Declared, Node};
 use crate::plan::optimize::optimize;
 use crate::plan::steps::steps;
-use crate::plan::{self, Query, modes, output, partitions, times};
+use crate::plan::{self, Query, join_settle, modes, output, partitions, times};
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
 use crate::sql::settings::{self, Given, OnError, Reach, Settings};
@@ -222,6 +222,13 @@ impl Reader<'_> {
                 written: written.iter().any(|other| other.eq_ignore_ascii_case(name)),
             };
             declared.connector.verify(&declared.table, used)?;
+            if !declared.table.partitioned_by.is_empty() && used.written && !used.read {
+                return Err(JobError::new(
+                    declared.table.at,
+                    format!("PARTITIONED BY says how a topic that is read is partitioned; no query reads `{name}`"),
+                )
+                .help("what is written goes where the option key says"));
+            }
             if let Some(watermark) = &declared.watermark
                 && used.written
                 && !used.read
@@ -257,7 +264,9 @@ impl Reader<'_> {
                 error
             }
         })?;
-        let node = optimize(modes::settle(node, &settings, at)?);
+        let node = join_settle::settle(node, &settings, at)?;
+        let mut node = optimize(modes::settle(node, &settings, at)?);
+        hide(&mut node, &self.substituter.hidden());
         let local = partitions::local(&node);
         let mut timed = Vec::new();
         times::inputs_with_time(&node, false, &mut timed);
@@ -462,6 +471,25 @@ fn distinct_inputs(inputs: &[&Declared], at: Location) -> Result<(), JobError> {
         }
     }
     Ok(())
+}
+
+/// Takes what `${...}` put in out of the texts that state is known by.
+fn hide(node: &mut Node, hidden: &[(String, String)]) {
+    let clean = |text: &str| {
+        let texts = hidden.iter().filter(|(value, _)| !value.is_empty());
+        texts.fold(text.to_owned(), |text, (value, name)| {
+            text.replace(&format!("'{value}'"), &format!("'{name}'"))
+        })
+    };
+    if let Node::Aggregate { group, .. } = node {
+        for key in &mut group.keys {
+            *key = clean(key).into();
+        }
+        for aggregate in &mut group.grouping.aggregates {
+            aggregate.identity = clean(&aggregate.identity);
+        }
+    }
+    node.below_mut().for_each(|node| hide(node, hidden));
 }
 
 /// A table that is read in two places behind which rows go through different state has two positions and one name.

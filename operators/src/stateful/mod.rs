@@ -8,6 +8,7 @@ pub mod dedup;
 pub mod grid;
 pub mod grouping;
 mod groups;
+pub mod join;
 pub mod keyed_state;
 pub mod limit;
 #[cfg(test)]

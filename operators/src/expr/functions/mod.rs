@@ -43,6 +43,7 @@ pub(in crate::expr) mod java_regex;
 mod json;
 mod json_path;
 mod lambdas;
+pub mod manual;
 mod maps;
 mod mathematics;
 mod number_formats;

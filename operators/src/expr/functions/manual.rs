@@ -1,0 +1,82 @@
+//! The manual of all functions: of one row, over groups of rows, and windows of time.
+
+use super::{Function, families};
+use crate::stateful::accumulators;
+
+/// One function.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Its name, as Spark writes it.
+    pub name: &'static str,
+    /// Further names for the same function.
+    pub aliases: &'static [&'static str],
+    /// How it is called.
+    pub signature: &'static str,
+    /// One line on what it gives.
+    pub about: &'static str,
+    /// A call.
+    pub example: &'static str,
+    /// What the example gives; empty where it differs from run to run.
+    pub result: &'static str,
+}
+
+impl From<&Function> for Entry {
+    fn from(function: &Function) -> Self {
+        Self {
+            name: function.name,
+            aliases: function.aliases,
+            signature: function.signature,
+            about: function.about,
+            example: function.example,
+            result: function.result,
+        }
+    }
+}
+
+impl From<&accumulators::Function> for Entry {
+    fn from(function: &accumulators::Function) -> Self {
+        Self {
+            name: function.name,
+            aliases: function.aliases,
+            signature: function.signature,
+            about: function.about,
+            example: function.example,
+            result: function.result,
+        }
+    }
+}
+
+/// Keys of a GROUP BY that are windows of time.
+const WINDOWS: [Entry; 2] = [
+    Entry {
+        name: "window",
+        aliases: &[],
+        signature: "window(time, size[, slide[, start]])",
+        about: "In GROUP BY: a group for each window of event time, or for each of several that overlap; its column is STRUCT<start, end>.",
+        example: "GROUP BY window(ts, '10 minutes', '5 minutes')",
+        result: "",
+    },
+    Entry {
+        name: "session_window",
+        aliases: &[],
+        signature: "session_window(time, gap)",
+        about: "In GROUP BY: a group for each session, which ends when no row has come for the gap; its column is STRUCT<start, end>.",
+        example: "GROUP BY session_window(ts, '5 minutes'), user",
+        result: "",
+    },
+];
+
+/// Everything, by family.
+pub fn manual() -> Vec<(&'static str, Vec<Entry>)> {
+    let mut all: Vec<(&'static str, Vec<Entry>)> = families()
+        .into_iter()
+        .map(|(family, functions)| (family, functions.iter().map(Entry::from).collect()))
+        .collect();
+    all.push(("aggregates", accumulators::all().map(Entry::from).collect()));
+    for (family, entries) in &mut all {
+        if *family == "windows of time" {
+            entries.splice(0..0, WINDOWS);
+        }
+    }
+    all
+}
