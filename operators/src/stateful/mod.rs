@@ -8,6 +8,7 @@ pub mod grid;
 pub mod grouping;
 mod groups;
 pub mod keyed_state;
+pub mod over;
 mod pane_changes;
 mod panes;
 mod session;
