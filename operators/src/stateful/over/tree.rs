@@ -131,7 +131,12 @@ impl Node {
             }
             Self::Inner(children) => children,
         };
-        let (at, rank) = place(children, rank, |rank, rows| rank > rows);
+        let (mut at, mut rank) = place(children, rank, |rank, rows| rank > rows);
+        // Between a full leaf and the next: into the next.
+        if at + 1 < children.len() && rank == ROWS_MAX && matches!(children[at].node, Self::Leaf(_))
+        {
+            (at, rank) = (at + 1, 0);
+        }
         let next = children
             .get(at + 1)
             .map_or(next, |child| Some(child.node.first_label()));
