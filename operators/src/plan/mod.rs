@@ -17,6 +17,9 @@ pub(crate) mod node;
 pub(crate) mod optimize;
 pub(crate) mod order;
 pub(crate) mod output;
+mod over;
+pub(crate) mod over_call;
+mod over_frame;
 pub(crate) mod partitions;
 mod prune;
 pub(crate) mod refuse;
@@ -46,7 +49,9 @@ pub use crate::plan::group::Group;
 pub use crate::plan::identity::compare;
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
+pub use crate::plan::over::Windows;
 use crate::sql::settings::{OutputMode, Settings, Trigger};
+use crate::stateful::over::Window;
 use crate::table::{OpenContext, Table};
 use crate::transforms::{Cell, EventTime, Explode, Filter, Fork, Generator, Project};
 use crate::{sinks, sources};
@@ -109,6 +114,8 @@ pub enum StepKind {
     Sort(Sort),
     /// LIMIT alone.
     Limit(Limit),
+    /// OVER.
+    Over(Box<Windows>),
 }
 
 /// An input of a query.
@@ -350,6 +357,7 @@ impl StepKind {
                 };
                 Box::new(Fork::new(branches.iter().map(steps).collect()))
             }
+            Self::Over(windows) => Box::new(Window::new(&windows.over)),
             Self::Aggregate(_) | Self::Dedup(_) | Self::Sort(_) | Self::Limit(_) => return None,
             Self::EventTime(time) => Box::new(EventTime::new(
                 time.value.compile(),

@@ -11,6 +11,7 @@ use crate::expr::typed::{Kind, Typed};
 use crate::job_error::Location;
 use crate::plan::group::Group;
 use crate::plan::order::{Dedup, Limit, Sort};
+use crate::plan::over::Windows;
 use crate::sql::watermark::Watermark;
 use crate::table::Table;
 use crate::transforms::Generator;
@@ -86,6 +87,11 @@ pub(crate) enum Node {
     Sort { below: Box<Node>, sort: Sort },
     /// LIMIT alone.
     Limit { below: Box<Node>, limit: Limit },
+    /// OVER: the row below with the results behind it.
+    Over {
+        below: Box<Node>,
+        windows: Box<Windows>,
+    },
     /// The rows of one node on several ways; each branch ends in a hole.
     Fork {
         below: Box<Node>,
@@ -119,6 +125,10 @@ impl Node {
             | Self::Sort { below, .. }
             | Self::Limit { below, .. } => below.fields(),
             Self::Aggregate { group, .. } => group.fields.clone(),
+            Self::Over { below, windows } => {
+                let below = below.fields().into_iter();
+                below.chain(windows.fields.iter().cloned()).collect()
+            }
             Self::Project { items, .. } => items.iter().map(|item| item.field.clone()).collect(),
             Self::Explode {
                 below,
@@ -154,6 +164,7 @@ impl Node {
             | Self::Sort { below, .. }
             | Self::Limit { below, .. } => below.width(),
             Self::Aggregate { group, .. } => group.fields.len(),
+            Self::Over { below, windows } => below.width() + windows.fields.len(),
             Self::Project { items, .. } => items.len(),
             Self::Explode {
                 kept, generated, ..
@@ -177,7 +188,11 @@ impl Node {
     pub(crate) fn stateful(&self) -> bool {
         matches!(
             self,
-            Self::Aggregate { .. } | Self::Dedup { .. } | Self::Sort { .. } | Self::Limit { .. }
+            Self::Aggregate { .. }
+                | Self::Dedup { .. }
+                | Self::Sort { .. }
+                | Self::Limit { .. }
+                | Self::Over { .. }
         )
     }
 
@@ -197,6 +212,7 @@ impl Node {
             | Self::Aggregate { below, .. }
             | Self::Dedup { below, .. }
             | Self::Sort { below, .. }
+            | Self::Over { below, .. }
             | Self::Limit { below, .. } => (Some(below), &[]),
             Self::Union { below } => (None, below),
             Self::Fork { below, branches } => (Some(below), branches),
@@ -215,6 +231,7 @@ impl Node {
             | Self::Aggregate { below, .. }
             | Self::Dedup { below, .. }
             | Self::Sort { below, .. }
+            | Self::Over { below, .. }
             | Self::Limit { below, .. } => (Some(below), &mut []),
             Self::Union { below } => (None, below),
             Self::Fork { below, branches } => (Some(below), branches),

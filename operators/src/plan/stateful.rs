@@ -30,6 +30,7 @@ impl StepKind {
                 )
             }
             Self::Limit(_) => "limit".to_owned(),
+            Self::Over(windows) => windows.name(),
             Self::Source(_)
             | Self::Filter(_)
             | Self::Project(_)

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use thalweg_engine::row::Value;
 
+use crate::stateful::bytes::encode_key;
 use crate::stateful::over::cell::Cell;
 use crate::stateful::over::tree::{Shape, Tree};
-use crate::stateful::over::value_bytes::encode;
 
 /// Up to so many rows are counted anew.
 const FEW: usize = if cfg!(test) { 3 } else { 64 };
@@ -35,7 +35,7 @@ impl Counted {
             Cell::Word(word) => Some(Known::Word(word)),
             Cell::Value(value) => {
                 let mut bytes = Vec::new();
-                encode(value, &mut bytes);
+                encode_key(std::slice::from_ref(value), &mut bytes);
                 Some(Known::Bytes(bytes.into()))
             }
         }

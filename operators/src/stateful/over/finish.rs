@@ -42,6 +42,8 @@ pub(super) enum Finish {
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     Count(Fold),
+    /// A count as an INT.
+    Number(Fold),
     Sum {
         fold: Fold,
         result: DataType,
@@ -87,6 +89,10 @@ impl Answer {
     pub(super) fn value(&self, words: &[u64], values: &[Value]) -> Result<Value, RecordError> {
         match self {
             Self::Count(fold) => Ok(Value::BigInt(fold.count(words).cast_signed())),
+            Self::Number(fold) => match i32::try_from(fold.count(words)) {
+                Ok(number) => Ok(Value::Int(number)),
+                Err(_) => Err(overflow("row_number", &DataType::Int)),
+            },
             Self::Held(fold) => Ok(fold.held(words, values)),
             Self::Sum { fold, .. } | Self::Avg { fold, .. } | Self::Deviation { fold, .. }
                 if fold.count(words) == 0 =>

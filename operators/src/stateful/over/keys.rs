@@ -1,12 +1,16 @@
 //! The keys and what is kept of each: accumulators side by side in one array, and a tree of rows where frames need them.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, RandomState};
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashTable;
 use thalweg_engine::row::Value;
+use xxhash_rust::xxh64::xxh64;
 
 use crate::stateful::over::program::Program;
 use crate::stateful::over::tree::Tree;
+
+/// Growing one of so many tables is no pause that a record would notice.
+const TABLES: usize = 64;
 
 /// Facts about a slot.
 pub(super) mod flag {
@@ -26,11 +30,18 @@ struct Slot {
     flags: u8,
 }
 
+/// What the tables hash by: the half of the hash that is kept, spread over 64 bits.
+fn spread(half: u32) -> u64 {
+    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// All keys. A key has a slot as long as it lives; slots are used again.
 #[derive(Default)]
 pub(super) struct Keys {
-    table: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    /// A slot with half of its key's hash, so that a table grows without a look at the keys.
+    tables: Vec<HashTable<(u32, u32)>>,
+    seed: u64,
+    len: usize,
     slots: Vec<Slot>,
     free: Vec<u32>,
     accumulators: Vec<u64>,
@@ -48,6 +59,8 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn new(program: &Program) -> Self {
         Self {
+            tables: vec![HashTable::new(); TABLES],
+            seed: RandomState::new().hash_one(TABLES),
             words: program.words,
             values: program.values,
             keeps_rows: program.keeps_rows,
@@ -56,15 +69,16 @@ impl Keys {
         }
     }
 
-    fn hash(hasher: &DefaultHashBuilder, key: &[u8]) -> u64 {
-        let mut hash = hasher.build_hasher();
-        hash.write(key);
-        hash.finish()
+    /// The table of a key, and the half of its hash that is kept.
+    #[allow(clippy::cast_possible_truncation)]
+    fn hash(&self, key: &[u8]) -> (usize, u32) {
+        let hash = xxh64(key, self.seed);
+        (hash as usize % TABLES, (hash >> 32) as u32)
     }
 
     /// How many keys there are.
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.len
     }
 
     /// How many slots there are, those that are free among them.
@@ -74,9 +88,10 @@ impl Keys {
 
     /// The slot of a key, and whether it is new.
     pub(super) fn slot(&mut self, key: &[u8]) -> (u32, bool) {
-        let hash = Self::hash(&self.hasher, key);
+        let (table, half) = self.hash(key);
         let slots = &self.slots;
-        if let Some(slot) = self.table.find(hash, |slot| *slots[*slot as usize].key == *key) {
+        let same = |(slot, kept): &(u32, u32)| *kept == half && *slots[*slot as usize].key == *key;
+        if let Some((slot, _)) = self.tables[table].find(spread(half), same) {
             return (*slot, false);
         }
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -97,10 +112,8 @@ impl Keys {
         entry.key = key.into();
         entry.flags |= flag::LIVE;
         self.key_bytes += key.len();
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.table.insert_unique(hash, slot, |slot| {
-            Self::hash(hasher, &slots[*slot as usize].key)
-        });
+        self.len += 1;
+        self.tables[table].insert_unique(spread(half), (slot, half), |(_, half)| spread(*half));
         (slot, true)
     }
 
@@ -110,9 +123,10 @@ impl Keys {
         let key = std::mem::take(&mut entry.key);
         entry.flags &= flag::WAITS;
         self.key_bytes -= key.len();
-        let hash = Self::hash(&self.hasher, &key);
-        if let Ok(found) = self.table.find_entry(hash, |other| *other == slot) {
+        let (table, half) = self.hash(&key);
+        if let Ok(found) = self.tables[table].find_entry(spread(half), |(other, _)| *other == slot) {
             found.remove();
+            self.len -= 1;
         }
         self.accumulators_mut(slot).fill(0);
         self.accumulated_mut(slot).fill(Value::Null);
@@ -215,7 +229,7 @@ impl Keys {
         // Allocators round up small pieces.
         self.key_bytes
             + self.len() * 8
-            + self.table.capacity() * 5
+            + self.tables.iter().map(|t| t.capacity() * 9).sum::<usize>()
             + self.slots.capacity() * size_of::<Slot>()
             + self.accumulators.capacity() * 8
             + self.accumulated.capacity() * size_of::<Value>()

@@ -36,7 +36,6 @@ mod program;
 mod restore;
 mod save;
 mod tree;
-mod value_bytes;
 mod wheel;
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ impl Model {
             };
         }
         if function.kind == Kind::RowNumber {
-            return Value::BigInt(i64::try_from(arrived.len()).unwrap());
+            return Value::Int(i32::try_from(arrived.len()).unwrap());
         }
         let frame: Vec<&Row> = match self.over.frames[function.frame] {
             Frame::Unbounded { current } => {

@@ -6,6 +6,7 @@ use thalweg_engine::record::{Micros, RecordMeta};
 use thalweg_engine::row::Value;
 use thalweg_engine::state::{Entries, StateChanges, StateSize};
 
+use crate::stateful::bytes::encode_key;
 use crate::stateful::over::cell::Cell;
 use crate::stateful::over::distinct::Distinct;
 use crate::stateful::over::finish::Finish;
@@ -231,7 +232,7 @@ impl Window {
         let key = &mut self.scratch.key;
         key.clear();
         for place in &self.program.keys {
-            super::value_bytes::encode(&row[*place], key);
+            encode_key(std::slice::from_ref(&row[*place]), key);
         }
         let (slot, new) = self.keys.slot(key);
         let touched_before = self.keys.set(slot, flag::TOUCHED, true);

@@ -42,6 +42,7 @@ pub(super) struct Program {
     /// The places of the kept columns in the incoming row.
     pub(super) kept: Vec<usize>,
     pub(super) kept_identities: Vec<Identity>,
+    pub(super) kept_types: Vec<DataType>,
     pub(super) shape: Shape,
     pub(super) keeps_rows: bool,
     /// The farthest edge of RANGE frames.
@@ -54,6 +55,7 @@ pub(super) struct Program {
     pub(super) inputs: Vec<Input>,
     pub(super) running: Vec<Fold>,
     pub(super) running_identities: Vec<Identity>,
+    pub(super) running_types: Vec<DataType>,
     pub(super) words: usize,
     pub(super) values: usize,
     pub(super) frames: Vec<Option<Framed>>,
@@ -72,6 +74,7 @@ impl Program {
             event_time: over.order.as_ref().is_some_and(|order| order.event_time),
             kept: Vec::new(),
             kept_identities: Vec::new(),
+            kept_types: Vec::new(),
             shape: Shape::default(),
             keeps_rows: false,
             range: None,
@@ -81,6 +84,7 @@ impl Program {
             inputs: Vec::new(),
             running: Vec::new(),
             running_identities: Vec::new(),
+            running_types: Vec::new(),
             words: 0,
             values: 0,
             frames: Vec::new(),
@@ -108,7 +112,6 @@ impl Program {
 
     /// Which columns of the incoming row are kept, each once, and how far frames reach.
     fn keep_columns(&mut self, functions: &[Function], frames: &[Frame]) {
-        let mut types: Vec<&DataType> = Vec::new();
         for function in functions {
             let lag = matches!(function.kind, Kind::Lag { .. });
             match frames.get(function.frame) {
@@ -129,10 +132,10 @@ impl Program {
             {
                 self.kept.push(argument.place);
                 self.kept_identities.push(identity(argument, ""));
-                types.push(&argument.data_type);
+                self.kept_types.push(argument.data_type.clone());
             }
         }
-        self.shape.columns = Columns::new(types.into_iter());
+        self.shape.columns = Columns::new(self.kept_types.iter());
     }
 
     fn column(&self, argument: Option<&Argument>) -> usize {
@@ -156,7 +159,7 @@ impl Program {
             },
             Kind::RowNumber => Finish::Running {
                 current: true,
-                answer: Answer::Count(self.run(Rule::Rows, None)),
+                answer: Answer::Number(self.run(Rule::Rows, None)),
             },
             kind => match current {
                 Some(current) => {
@@ -246,6 +249,8 @@ impl Program {
         self.words += words;
         self.values += values;
         self.running.push(fold.clone());
+        self.running_types
+            .push(argument.map_or(DataType::BigInt, |argument| argument.data_type.clone()));
         self.running_identities.push(match argument {
             Some(argument) => identity(argument, &format!("{} of ", rule.name())),
             None => Identity {

@@ -4,14 +4,16 @@ use std::collections::HashMap;
 
 use thalweg_engine::error::Failure;
 use thalweg_engine::row::Value;
+use thalweg_engine::schema::DataType;
 use thalweg_engine::state::StateChanges;
 
+use crate::stateful::over::cell::Stored;
 use crate::stateful::over::keys::flag;
 use crate::stateful::over::leaf::Leaf;
 use crate::stateful::over::operator::Window;
-use crate::stateful::over::save::{FORMAT, HEAD, LEAF, Layout, WATERMARK};
+use crate::stateful::over::program::Program;
+use crate::stateful::over::save::{FORMAT, HEAD, LEAF, Layout, Running, WATERMARK, take_value};
 use crate::stateful::over::tree::Tree;
-use crate::stateful::over::value_bytes::decode;
 
 /// How the bytes of one layout become this step's.
 struct Reading {
@@ -21,13 +23,15 @@ struct Reading {
     kept: Vec<Option<usize>>,
     /// For each accumulator of this step its place in the layout.
     running: Vec<Option<usize>>,
-    /// How many words and values a head has there.
+    /// How many words a head has there.
     words: usize,
-    values: usize,
+    /// The types of its values and of those of a row, where this step knows them.
+    head_types: Vec<Option<DataType>>,
+    row_types: Vec<Option<DataType>>,
 }
 
 impl Reading {
-    fn new(text: &str, own: &Layout) -> Result<Self, Failure> {
+    fn new(text: &str, own: &Layout, program: &Program) -> Result<Self, Failure> {
         let layout: Layout = serde_json::from_str(text)
             .ok()
             .filter(|layout: &Layout| layout.format == FORMAT && layout.columns.words > 0)
@@ -36,26 +40,49 @@ impl Reading {
                     "the checkpoint holds state of OVER in a form that this version does not read: {text}"
                 ))
             })?;
+        let kept: Vec<Option<usize>> = own
+            .kept
+            .iter()
+            .map(|column| layout.kept.iter().position(|other| other == column))
+            .collect();
+        let running: Vec<Option<usize>> = own
+            .running
+            .iter()
+            .map(|one| {
+                let same = |other: &Running| {
+                    other.identity == one.identity && other.words.1 == one.words.1
+                };
+                layout.running.iter().position(same)
+            })
+            .collect();
+        let mut row_types = vec![None; layout.columns.values];
+        for (from, data_type) in kept.iter().zip(&program.kept_types) {
+            if let Some(from) = *from
+                && let Some(Stored::Value(at)) = layout.columns.stored.get(from)
+                && let Some(known) = row_types.get_mut(*at)
+            {
+                *known = Some(data_type.clone());
+            }
+        }
         let end = |range: (usize, usize)| range.0 + range.1;
+        let values = layout.running.iter().map(|r| end(r.values)).max();
+        let mut head_types = vec![None; values.unwrap_or(0)];
+        for (from, data_type) in running.iter().zip(&program.running_types) {
+            if let Some(Running {
+                values: (at, 1), ..
+            }) = from.and_then(|from| layout.running.get(from))
+            {
+                head_types[*at] = Some(data_type.clone());
+            }
+        }
+        let words = layout.running.iter().map(|r| end(r.words)).max();
         Ok(Self {
             same: layout == *own,
-            kept: own
-                .kept
-                .iter()
-                .map(|column| layout.kept.iter().position(|other| other == column))
-                .collect(),
-            running: own
-                .running
-                .iter()
-                .map(|one| {
-                    let same = |other: &super::save::Running| {
-                        other.identity == one.identity && other.words.1 == one.words.1
-                    };
-                    layout.running.iter().position(same)
-                })
-                .collect(),
-            words: layout.running.iter().map(|r| end(r.words)).max().unwrap_or(0),
-            values: layout.running.iter().map(|r| end(r.values)).max().unwrap_or(0),
+            kept,
+            running,
+            words: words.unwrap_or(0),
+            head_types,
+            row_types,
             layout,
         })
     }
@@ -80,7 +107,7 @@ pub(super) fn restore(window: &mut Window, changes: &[StateChanges]) -> Result<(
         let reading = match readings.iter().position(|(text, _)| *text == change.layout) {
             Some(known) => known,
             None => {
-                readings.push((&change.layout, Reading::new(&change.layout, &own)?));
+                readings.push((&change.layout, Reading::new(&change.layout, &own, &window.program)?));
                 readings.len() - 1
             }
         };
@@ -140,8 +167,10 @@ fn head(window: &mut Window, slot: u32, reading: &Reading, bytes: &[u8]) -> Opti
         window.keys.touch(slot, i64::from_le_bytes(*touched));
         rest = values;
     }
-    let values: Vec<Value> = (0..reading.values)
-        .map(|_| decode(&mut rest))
+    let values: Vec<Value> = reading
+        .head_types
+        .iter()
+        .map(|data_type| take_value(&mut rest, data_type.as_ref()))
         .collect::<Option<_>>()?;
     if !rest.is_empty() {
         return None;
@@ -201,9 +230,12 @@ fn leaf(window: &Window, label: u64, reading: &Reading, bytes: &[u8]) -> Option<
     let words: Vec<u64> = (0..rows * theirs.words)
         .map(|word| word_at(words, word))
         .collect::<Option<_>>()?;
-    let values: Vec<Value> = (0..rows * theirs.values)
-        .map(|_| decode(&mut rest))
-        .collect::<Option<_>>()?;
+    let mut values = Vec::new();
+    for _ in 0..rows {
+        for data_type in &reading.row_types {
+            values.push(take_value(&mut rest, data_type.as_ref())?);
+        }
+    }
     if !rest.is_empty() {
         return None;
     }

@@ -6,18 +6,19 @@
 //! | leaf | 1, the key's bytes, the label (8 bytes, big-endian) | number of rows (4 bytes), the words of all rows, the values of all rows |
 //! | watermark | 2 | the highest watermark (8 bytes) |
 //!
-//! Numbers are little-endian where nothing else is said. The layout says what the words are.
+//! Numbers are little-endian where nothing else is said; a value stands behind its length. The layout says what the words are.
 
 use serde::{Deserialize, Serialize};
 use thalweg_engine::row::Value;
+use thalweg_engine::schema::DataType;
 use thalweg_engine::state::{Entries, StateChanges};
 
+use crate::stateful::bytes::{decode_value, encode_value, read_varint, take, write_varint};
 use crate::stateful::over::cell::Columns;
 use crate::stateful::over::keys::flag;
 use crate::stateful::over::leaf::Leaf;
 use crate::stateful::over::operator::Window;
 use crate::stateful::over::program::{Identity, Program};
-use crate::stateful::over::value_bytes::encode;
 
 pub(super) const HEAD: u8 = 0;
 pub(super) const LEAF: u8 = 1;
@@ -111,7 +112,24 @@ fn put_words(words: &[u64], out: &mut Vec<u8>) {
 }
 
 fn put_values(values: &[Value], out: &mut Vec<u8>) {
-    values.iter().for_each(|value| encode(value, out));
+    let mut bytes = Vec::new();
+    for value in values {
+        bytes.clear();
+        encode_value(value, &mut bytes);
+        write_varint(bytes.len() as u64, out);
+        out.extend_from_slice(&bytes);
+    }
+}
+
+/// Takes a value that was put; NULL where its type is not known, because nobody asks for it any more.
+pub(super) fn take_value(bytes: &mut &[u8], data_type: Option<&DataType>) -> Option<Value> {
+    let length = usize::try_from(read_varint(bytes)?).ok()?;
+    let mut value = take(bytes, length)?;
+    let Some(data_type) = data_type else {
+        return Some(Value::Null);
+    };
+    let taken = decode_value(&mut value, data_type)?;
+    value.is_empty().then_some(taken)
 }
 
 /// What changed since the last time; everything after another layout was restored.
