@@ -22,6 +22,9 @@ pub(crate) mod node;
 pub(crate) mod optimize;
 pub(crate) mod order;
 pub(crate) mod output;
+mod over;
+pub(crate) mod over_call;
+mod over_frame;
 pub(crate) mod partitions;
 mod prune;
 pub(crate) mod refuse;
@@ -54,9 +57,11 @@ pub use crate::plan::identity::{compare, compare_ends};
 pub use crate::plan::join::Joining;
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
+pub use crate::plan::over::Windows;
 use crate::sql::settings::{OutputMode, Settings, Trigger};
 use crate::stateful::aggregate::Aggregate;
 use crate::stateful::join::Behind;
+use crate::stateful::over::Window;
 use crate::table::{OpenContext, Table};
 use crate::transforms::{Cell, EventTime, Explode, Filter, Fork, Generator, Project};
 use crate::{sinks, sources};
@@ -121,6 +126,8 @@ pub enum StepKind {
     Limit(Limit),
     /// Two inputs together.
     Join(Box<Joining>),
+    /// OVER.
+    Over(Box<Windows>),
 }
 
 /// An input of a query.
@@ -391,6 +398,7 @@ impl StepKind {
             Self::Aggregate(group) => Aggregate::new(group.grouping.clone()),
             Self::Dedup(_) | Self::Sort(_) | Self::Limit(_) => return None,
             Self::Join(joining) => joining.operator(),
+            Self::Over(windows) => Box::new(Window::new(&windows.over)),
             Self::EventTime(time) => Box::new(EventTime::new(
                 time.value.compile(),
                 time.column,

@@ -12,6 +12,7 @@ use crate::job_error::Location;
 use crate::plan::group::Group;
 use crate::plan::join::Join;
 use crate::plan::order::{Dedup, Limit, Sort};
+use crate::plan::over::Windows;
 use crate::sql::watermark::Watermark;
 use crate::table::Table;
 use crate::transforms::Generator;
@@ -92,6 +93,11 @@ pub(crate) enum Node {
         below: Box<[Node; 2]>,
         join: Box<Join>,
     },
+    /// OVER: the row below with the results behind it.
+    Over {
+        below: Box<Node>,
+        windows: Box<Windows>,
+    },
     /// The rows of one node on several ways; each branch ends in a hole.
     Fork {
         below: Box<Node>,
@@ -126,6 +132,10 @@ impl Node {
             | Self::Limit { below, .. } => below.fields(),
             Self::Aggregate { group, .. } => group.fields.clone(),
             Self::Join { below, join } => join.fields(below),
+            Self::Over { below, windows } => {
+                let below = below.fields().into_iter();
+                below.chain(windows.fields.iter().cloned()).collect()
+            }
             Self::Project { items, .. } => items.iter().map(|item| item.field.clone()).collect(),
             Self::Explode {
                 below,
@@ -163,6 +173,7 @@ impl Node {
             Self::Aggregate { group, .. } => group.fields.len(),
             Self::Join { below, join } if join.kind.left_only() => below[0].width(),
             Self::Join { below, .. } => below[0].width() + below[1].width(),
+            Self::Over { below, windows } => below.width() + windows.fields.len(),
             Self::Project { items, .. } => items.len(),
             Self::Explode {
                 kept, generated, ..
@@ -191,6 +202,7 @@ impl Node {
                 | Self::Sort { .. }
                 | Self::Limit { .. }
                 | Self::Join { .. }
+                | Self::Over { .. }
         )
     }
 
@@ -210,6 +222,7 @@ impl Node {
             | Self::Aggregate { below, .. }
             | Self::Dedup { below, .. }
             | Self::Sort { below, .. }
+            | Self::Over { below, .. }
             | Self::Limit { below, .. } => (Some(below), &[]),
             Self::Union { below } => (None, below),
             Self::Join { below, .. } => (None, &below[..]),
@@ -229,6 +242,7 @@ impl Node {
             | Self::Aggregate { below, .. }
             | Self::Dedup { below, .. }
             | Self::Sort { below, .. }
+            | Self::Over { below, .. }
             | Self::Limit { below, .. } => (Some(below), &mut []),
             Self::Union { below } => (None, below),
             Self::Join { below, .. } => (None, &mut below[..]),

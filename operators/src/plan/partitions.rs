@@ -35,6 +35,10 @@ fn within(node: &Node, by: &[String]) -> bool {
             let origins = origins(below);
             holds(dedup.keys.iter().map(|key| origins.get(*key)), by)
         }
+        Node::Over { below, windows } => {
+            let origins = origins(below);
+            holds(windows.over.keys.iter().map(|key| origins.get(*key)), by)
+        }
         // They are about all rows.
         Node::Sort { .. } | Node::Limit { .. } => false,
         // Its sides are two inputs, of which nothing says that they are partitioned alike.
@@ -95,6 +99,11 @@ fn origins(node: &Node) -> Vec<Option<String>> {
             let keys = (0..group.keys.len()).map(key);
             let aggregates = group.grouping.aggregates.iter().map(|_| None);
             keys.chain(aggregates).collect()
+        }
+        Node::Over { below, windows } => {
+            let mut origins = origins(below);
+            origins.extend(windows.fields.iter().map(|_| None));
+            origins
         }
         Node::Filter { below, .. }
         | Node::Dedup { below, .. }

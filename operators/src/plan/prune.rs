@@ -6,6 +6,7 @@ use crate::expr::typed::Typed;
 use crate::plan::group::Group;
 use crate::plan::join::Join;
 use crate::plan::node::{Item, Node};
+use crate::plan::over::Windows;
 
 /// A node after pruning, and where each of its former columns is now.
 pub(super) struct Pruned {
@@ -84,6 +85,7 @@ pub(super) fn prune(node: Node, needed: &[usize]) -> Pruned {
         } => prune_event_time(*below, time, column, delay, needed),
         Node::Explode { .. } => prune_explode(node, needed),
         Node::Aggregate { below, group } => prune_aggregate(*below, *group, needed),
+        Node::Over { below, windows } => prune_over(*below, *windows, needed),
         Node::Dedup { .. } | Node::Sort { .. } | Node::Limit { .. } => prune_rows(node, needed),
         Node::Join { below, join } => prune_join(*below, *join, needed),
         Node::Project { below, items } => prune_project(*below, items, needed),
@@ -208,6 +210,36 @@ fn prune_aggregate(below: Node, mut group: Group, needed: &[usize]) -> Pruned {
     let group = Box::new(group);
     Pruned {
         node: Node::Aggregate { below, group },
+        places,
+    }
+}
+
+/// The row below goes through; a function that nobody uses is not kept.
+fn prune_over(below: Node, mut windows: Windows, needed: &[usize]) -> Pruned {
+    let width = below.width();
+    let used = |result: usize| needed.contains(&(width + result));
+    let results = windows.fields.len();
+    windows.keep(used);
+    let mut all: Vec<usize> = needed.iter().copied().filter(|p| *p < width).collect();
+    if windows.fields.is_empty() {
+        let mut below = prune(below, &all);
+        below.places.resize(width + results, None);
+        return below;
+    }
+    all.extend(windows.looks_at());
+    all.sort_unstable();
+    all.dedup();
+    let below = prune(below, &all);
+    windows.remap(&|old| below.place(old));
+    let mut places = below.places;
+    places.resize(width, None);
+    let mut next = below.node.width()..;
+    places.extend((0..results).map(|result| used(result).then(|| next.next()).flatten()));
+    Pruned {
+        node: Node::Over {
+            below: Box::new(below.node),
+            windows: Box::new(windows),
+        },
         places,
     }
 }

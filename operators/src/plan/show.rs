@@ -191,6 +191,9 @@ impl Query {
                     .collect();
                 format!("sort by {}; {}", keys.join(", "), sorted(sort))
             }
+            StepKind::Over(windows) => {
+                format!("{}: {}; {}", step.name, self.hide(&windows.shown()), windows.kept())
+            }
             StepKind::Limit(limit) if limit.each_trigger => {
                 format!("limit {} rows of each trigger", limit.rows)
             }

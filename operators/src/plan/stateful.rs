@@ -32,6 +32,7 @@ impl StepKind {
             }
             Self::Limit(_) => "limit".to_owned(),
             Self::Join(joining) => joining.name(),
+            Self::Over(windows) => windows.name(),
             Self::Source(_)
             | Self::Filter(_)
             | Self::Project(_)

@@ -96,6 +96,7 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
         Node::Dedup { below, dedup } => (below, "", StepKind::Dedup(dedup)),
         Node::Sort { below, sort } => (below, "", StepKind::Sort(sort)),
         Node::Limit { below, limit } => (below, "", StepKind::Limit(limit)),
+        Node::Over { below, windows } => (below, "", StepKind::Over(windows)),
     };
     let ends = place(*below, steps);
     let step = steps.len();

@@ -56,6 +56,11 @@ pub(crate) fn event_columns(node: &Node) -> Vec<bool> {
             let aggregates = group.grouping.aggregates.iter().map(|_| false);
             keys.chain(aggregates).collect()
         }
+        Node::Over { below, windows } => {
+            let mut times = event_columns(below);
+            times.resize(times.len() + windows.fields.len(), false);
+            times
+        }
         Node::Filter { below, .. }
         | Node::Dedup { below, .. }
         | Node::Sort { below, .. }

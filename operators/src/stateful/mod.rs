@@ -13,6 +13,7 @@ pub mod keyed_state;
 pub mod limit;
 #[cfg(test)]
 mod model;
+pub mod over;
 mod pane_changes;
 mod panes;
 mod session;
