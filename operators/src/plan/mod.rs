@@ -222,7 +222,8 @@ impl Query {
             .iter()
             .enumerate()
             .map(|(place, step)| {
-                let Some(mut operator) = step.kind.operator(&self.output.table.name) else {
+                let Some(mut operator) = step.kind.operator(&step.schema, &self.output.table.name)
+                else {
                     entries.push((place, step.to));
                     return None;
                 };
@@ -363,7 +364,11 @@ fn open_output(
 }
 
 impl StepKind {
-    fn operator(&self, output: &str) -> Option<Box<dyn thalweg_engine::operator::Operator>> {
+    fn operator(
+        &self,
+        schema: &Schema,
+        output: &str,
+    ) -> Option<Box<dyn thalweg_engine::operator::Operator>> {
         Some(match self {
             Self::Source(_) => return None,
             Self::Filter(conditions) => {
@@ -390,13 +395,15 @@ impl StepKind {
                 let steps = |branch: &Vec<Step>| {
                     branch
                         .iter()
-                        .filter_map(|step| step.kind.operator(output))
+                        .filter_map(|step| step.kind.operator(&step.schema, output))
                         .collect()
                 };
                 Box::new(Fork::new(branches.iter().map(steps).collect()))
             }
             Self::Aggregate(group) => Aggregate::new(group.grouping.clone()),
-            Self::Dedup(_) | Self::Sort(_) | Self::Limit(_) => return None,
+            Self::Dedup(dedup) => dedup.operator(schema),
+            Self::Sort(sort) => sort.operator(schema),
+            Self::Limit(limit) => limit.operator(),
             Self::Join(joining) => joining.operator(),
             Self::Over(windows) => Box::new(Window::new(&windows.over)),
             Self::EventTime(time) => Box::new(EventTime::new(
