@@ -31,6 +31,7 @@ mod source;
 mod starting;
 mod statistics;
 mod target;
+mod trust;
 mod window;
 mod witness;
 

@@ -8,6 +8,7 @@ use super::addresses;
 use super::client::{Configuration, PropertyError};
 use super::java_names::{self, Translated};
 use super::starting::{Starting, Subscription};
+use super::trust::trust;
 use crate::codecs::json;
 use crate::job_error::JobError;
 use crate::table::{OptionKind, OptionSpec, OptionValue, Options, Table};
@@ -296,27 +297,6 @@ impl Connection {
         }
         Ok(configuration)
     }
-}
-
-/// Trusts the certificates of a PKCS#12 file.
-fn trust(configuration: &mut Configuration, path: &str, password: &str) -> Result<(), Failure> {
-    let content = std::fs::read(path).map_err(|error| {
-        Failure::refuse(format!(
-            "kafka.ssl.truststore.location `{path}` cannot be read: {error}"
-        ))
-    })?;
-    if content.starts_with(&[0xfe, 0xed, 0xfe, 0xed]) {
-        return Err(Failure::refuse(format!(
-            "kafka.ssl.truststore.location `{path}` is a Java key store (JKS); convert it: keytool -importkeystore \
-             -srckeystore {path} -destkeystore {path}.p12 -deststoretype PKCS12"
-        )));
-    }
-    configuration.trust_pkcs12(&content, password).map_err(|reason| {
-        Failure::refuse(format!(
-            "kafka.ssl.truststore.location `{path}` cannot be used (wrong kafka.ssl.truststore.password?): {reason}. \
-             Certificates in PEM always work: keytool -exportcert -rfc -keystore {path} -file ca.pem -alias …"
-        ))
-    })
 }
 
 /// Tries a property on a configuration that is thrown away.
