@@ -1,15 +1,17 @@
 //! `thalweg check`: what a job reads, does and writes, without running it.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::thread;
 
 use thalweg_engine::error::Failure;
 use thalweg_operators::connect::{self, Reach};
-use thalweg_operators::plan::Query;
+use thalweg_operators::plan::{self, Changes, Query};
 use thalweg_operators::table::{OpenContext, Options, Table};
 
 use crate::cli::CheckArgs;
 use crate::console;
+use crate::folder;
 use crate::job_file::{self, Loaded};
 use crate::refusal::{End, Refusal};
 use crate::telemetry;
@@ -22,10 +24,60 @@ use crate::wiring;
 pub(crate) fn check(args: &CheckArgs) -> Result<End, Refusal> {
     let loaded = job_file::load(&args.job, !args.connect)?;
     console::text(&report(&loaded));
+    if let Some(place) = &args.against
+        && !goes_on(&loaded, place)?
+    {
+        return Ok(End::Refused);
+    }
     if args.connect && !reachable(&loaded) {
         return Ok(End::Refused);
     }
     Ok(End::Clean)
+}
+
+/// Shows what becomes of the state in checkpoints when the job goes on from them; false when a query would be refused.
+fn goes_on(loaded: &Loaded, place: &Path) -> Result<bool, Refusal> {
+    let mut good = true;
+    let mut out = String::new();
+    let mut unused: Vec<String> = Vec::new();
+    for folder in folder::queries(place)? {
+        let newest = folder::look(&folder).newest()?;
+        let Some(checkpoint) = newest else {
+            continue;
+        };
+        let query = loaded
+            .job
+            .queries
+            .iter()
+            .find(|query| query.name == checkpoint.query);
+        let Some(query) = query.filter(|_| checkpoint.job == loaded.name) else {
+            unused.push(format!(
+                "`{}` of the job `{}`",
+                checkpoint.query, checkpoint.job
+            ));
+            continue;
+        };
+        let _ = writeln!(out, "query {} from epoch {}", query.name, checkpoint.epoch);
+        let new = query.identity();
+        let ends = plan::compare_ends(&checkpoint.plan, &new);
+        let changes = Changes::of(&checkpoint.plan, &new);
+        let _ = match &ends {
+            Ok(()) => writeln!(out, "  inputs and output: kept"),
+            Err(why) => writeln!(out, "  inputs and output: refused: {why}"),
+        };
+        for line in changes.to_string().lines() {
+            let _ = writeln!(out, "  {line}");
+        }
+        good &= ends.is_ok() && changes.accept(true).is_ok();
+        if changes.accept(true).is_ok() && changes.accept(false).is_err() {
+            let _ = writeln!(out, "  what is new begins empty, with --accept-new-state");
+        }
+    }
+    for query in unused {
+        let _ = writeln!(out, "not in this job: the query {query}");
+    }
+    console::text(&out);
+    Ok(good)
 }
 
 /// A table to ask about.

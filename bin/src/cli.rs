@@ -105,6 +105,9 @@ pub(crate) struct RunArgs {
     /// Begin anew where there is no checkpoint, although the Kafka group says that this query once had one.
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// Let a step or an aggregate that the checkpoint has no state of begin empty.
+    #[arg(long)]
+    pub(crate) accept_new_state: bool,
     /// End all queries when one of them fails.
     #[arg(long)]
     pub(crate) fail_together: bool,
@@ -117,6 +120,10 @@ pub(crate) struct CheckArgs {
     /// Also ask the brokers: do they answer, are the topics there, may this user read and write them?
     #[arg(long)]
     pub(crate) connect: bool,
+    /// Also say what becomes of the state in these checkpoints, of the job or of one query, when the job runs on from them:
+    /// kept, new, dropped or refused.
+    #[arg(long, value_name = "CHECKPOINTS")]
+    pub(crate) against: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -29,6 +29,7 @@ pub(crate) fn demo(args: &DemoArgs, started: Instant) -> Result<End, Refusal> {
         job: loaded.job,
         http: http::listen(&args.http)?,
         fresh: false,
+        accept_new_state: false,
         fail_together: true,
         until: args.seconds.map(Duration::from_secs),
     })?;

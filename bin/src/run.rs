@@ -48,6 +48,8 @@ pub(crate) struct Launch {
     pub(crate) http: Option<Http>,
     /// `--fresh`.
     pub(crate) fresh: bool,
+    /// `--accept-new-state`.
+    pub(crate) accept_new_state: bool,
     /// `--fail-together`.
     pub(crate) fail_together: bool,
     /// When to stop by itself.
@@ -73,10 +75,18 @@ pub(crate) fn run(args: &RunArgs) -> Result<End, Refusal> {
         job: loaded.job,
         http: http::listen(&args.http)?,
         fresh: args.fresh,
+        accept_new_state: args.accept_new_state,
         fail_together: args.fail_together,
         until: None,
     })?;
     stop::leave(finished.end)
+}
+
+/// What a start may do that is refused otherwise.
+#[derive(Clone, Copy)]
+struct Starting {
+    fresh: bool,
+    accept_new_state: bool,
 }
 
 /// A query that is ready to start, with what the end of the process needs to know of it.
@@ -105,7 +115,10 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         ready.push(open(
             &launch.name,
             query,
-            launch.fresh,
+            Starting {
+                fresh: launch.fresh,
+                accept_new_state: launch.accept_new_state,
+            },
             &metrics,
             &mut temporary,
             &budget,
@@ -193,7 +206,7 @@ fn arbiters() -> Vec<Arbiter> {
 fn open(
     job: &str,
     query: plan::Query,
-    fresh: bool,
+    starting: Starting,
     metrics: &Metrics,
     temporary: &mut Option<TempDir>,
     budget: &Arc<StateBudget>,
@@ -225,7 +238,7 @@ fn open(
         given.checkpoints_kept,
         given.checkpoint_history,
     )?;
-    let context = wiring::context(job, &query, fresh, log.location());
+    let context = wiring::context(job, &query, starting.fresh, log.location());
     let settings = wiring::settings(&query);
     let output = query.output();
     let shows = output.connector == "console"
@@ -235,7 +248,7 @@ fn open(
         query: Query {
             job: job.to_owned(),
             name: query.name.clone(),
-            plan: Arc::new(Wired::new(query, context)),
+            plan: Arc::new(Wired::new(query, context, starting.accept_new_state)),
             settings,
             log,
             // A new run waits until the work of the old one is over, so no query waits for another's.

@@ -12,7 +12,7 @@ use thalweg_engine::record::Record;
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
-use thalweg_operators::plan::{self, Query, StepKind};
+use thalweg_operators::plan::{self, Changes, Query, StepKind};
 use thalweg_operators::sql::settings::{OnError as Policy, Trigger};
 use thalweg_operators::table::OpenContext;
 
@@ -24,12 +24,18 @@ const WITHOUT_CHECKPOINTS: &str = "This run keeps no checkpoint to go on from: m
 pub(crate) struct Wired {
     query: Query,
     context: OpenContext,
+    accept_new_state: bool,
 }
 
 impl Wired {
-    /// Wires a query; `context` holds what is the same for all its runs.
-    pub(crate) fn new(query: Query, context: OpenContext) -> Self {
-        Self { query, context }
+    /// Wires a query; `context` holds what is the same for all its runs. With `accept_new_state` steps that a checkpoint
+    /// does not know begin empty.
+    pub(crate) fn new(query: Query, context: OpenContext, accept_new_state: bool) -> Self {
+        Self {
+            query,
+            context,
+            accept_new_state,
+        }
     }
 
     fn policy(&self, context: &OpenContext) -> Result<OnError, Failure> {
@@ -132,7 +138,9 @@ impl Plan for Wired {
     }
 
     fn compare(&self, old: &serde_json::Value) -> Result<(), String> {
-        plan::compare(old, &self.query.identity())
+        let new = self.query.identity();
+        plan::compare_ends(old, &new)?;
+        Changes::of(old, &new).accept(self.accept_new_state)
     }
 }
 

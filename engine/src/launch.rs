@@ -12,7 +12,7 @@ use crate::epoch::messages::{News, Order};
 use crate::flow::lane::{LaneSpec, Reading};
 use crate::flow::partition::Lane;
 use crate::plan::Opened;
-use crate::query::{Ends, LaneStates, Query};
+use crate::query::{Ends, GATHERED, LaneStates, Query};
 use crate::record::{Micros, Partition};
 use crate::source::Start;
 
@@ -90,7 +90,7 @@ impl Launching {
         let id = LaneId(self.next);
         self.next += 1;
         let name = readings.first().map_or_else(
-            || SmolStr::new_static("gather"),
+            || SmolStr::new_static(GATHERED),
             |reading| query.lane_name(&reading.partition.input, &reading.partition.name),
         );
         let plan = Arc::clone(&query.plan);

@@ -116,6 +116,9 @@ const CLOSE_MIN: Duration = Duration::from_millis(500);
 /// How a lane's advice about a failed record begins; nothing comes after it.
 const STEP_OVER: &str = "To step over this record:";
 
+/// The name of the one lane that reads all partitions.
+pub(crate) const GATHERED: &str = "gather";
+
 /// By lane and step, the state objects oldest first.
 pub(crate) type LaneStates = BTreeMap<SmolStr, BTreeMap<SmolStr, Vec<StateChanges>>>;
 
@@ -265,7 +268,8 @@ impl Query {
             );
         }
         let (newest, state) = match newest {
-            Some(checkpoint) => {
+            Some(mut checkpoint) => {
+                self.follow(&mut checkpoint);
                 let state = self.read_state(&checkpoint)?;
                 (checkpoint, state)
             }
@@ -295,7 +299,43 @@ impl Query {
                  another queryName or checkpointLocation to begin anew, or take the change back.",
                 self.name
             ))
-        })
+        })?;
+        let gathered = |lane: &LaneCut| lane.lane == GATHERED;
+        let moved = checkpoint
+            .lanes
+            .iter()
+            .any(|lane| !lane.state.is_empty() && gathered(lane) != self.plan.gathers());
+        if moved {
+            let (was, is) = if self.plan.gathers() {
+                ("partition by partition", "for all partitions together")
+            } else {
+                ("for all partitions together", "partition by partition")
+            };
+            return Err(Failure::refuse(format!(
+                "the checkpoints in {location} hold the state of the query `{}` {was}, and it is kept {is} now. Give it \
+                 another queryName or checkpointLocation to begin anew, or take the change of PARTITIONED BY back.",
+                self.name
+            )));
+        }
+        Ok(())
+    }
+
+    /// Makes an accepted checkpoint that of the plan as it is now: steps that the plan no longer has are dropped with their
+    /// state, at the next commit.
+    fn follow(&self, checkpoint: &mut Checkpoint) {
+        checkpoint.plan = self.plan.identity();
+        if checkpoint.objects().next().is_none() {
+            return;
+        }
+        let steps: Vec<SmolStr> = self
+            .plan
+            .steps()
+            .into_iter()
+            .map(|step| step.name)
+            .collect();
+        for lane in &mut checkpoint.lanes {
+            lane.state.retain(|step, _| steps.contains(step));
+        }
     }
 
     /// Commits the resolved start of every partition before the first record is read.
@@ -353,34 +393,63 @@ impl Query {
         Ok(checkpoint)
     }
 
+    /// The state of all lanes, several at a time.
     fn read_state(&self, checkpoint: &Checkpoint) -> Result<LaneStates, Failure> {
-        let mut lanes = BTreeMap::new();
-        for lane in &checkpoint.lanes {
-            let mut steps = BTreeMap::new();
-            for (step, objects) in &lane.state {
-                let mut chain = Vec::with_capacity(objects.len());
-                for object in objects {
-                    let name = format!("state/{}", object.name);
-                    let changes = state_store::read(&**self.log.store(), &name).map_err(|error| {
-                        Failure::refuse(format!(
-                            "{}/{name} belongs to epoch {} and cannot be read: {error}. Restore the file from a copy, \
-                             or go back to an older epoch with `thalweg checkpoint rollback`.",
-                            self.log.location(),
-                            checkpoint.epoch
-                        ))
-                    })?;
-                    chain.push(changes);
-                }
-                steps.insert(step.clone(), chain);
-            }
-            lanes.insert(lane.lane.clone(), steps);
+        let readers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let share = checkpoint.lanes.len().div_ceil(readers).max(1);
+        let read = |lanes: &[LaneCut]| -> Result<Vec<_>, Failure> {
+            let lanes = lanes.iter().filter(|lane| !lane.state.is_empty());
+            lanes
+                .map(|lane| Ok((lane.lane.clone(), self.read_lane(checkpoint.epoch, lane)?)))
+                .collect()
+        };
+        let read = &read;
+        let shares: Vec<Result<Vec<_>, Failure>> = std::thread::scope(|scope| {
+            let reading: Vec<_> = checkpoint
+                .lanes
+                .chunks(share)
+                .map(|lanes| scope.spawn(move || read(lanes)))
+                .collect();
+            let lost = || Err(Failure::restart("reading the state panicked: a bug"));
+            reading
+                .into_iter()
+                .map(|share| share.join().unwrap_or_else(|_| lost()))
+                .collect()
+        });
+        let mut states = BTreeMap::new();
+        for share in shares {
+            states.extend(share?);
         }
-        Ok(lanes)
+        Ok(states)
+    }
+
+    fn read_lane(
+        &self,
+        epoch: u64,
+        lane: &LaneCut,
+    ) -> Result<BTreeMap<SmolStr, Vec<StateChanges>>, Failure> {
+        let mut steps = BTreeMap::new();
+        for (step, objects) in &lane.state {
+            let mut chain = Vec::with_capacity(objects.len());
+            for object in objects {
+                let name = format!("state/{}", object.name);
+                let changes = state_store::read(&**self.log.store(), &name).map_err(|error| {
+                    Failure::refuse(format!(
+                        "{}/{name} belongs to epoch {epoch} and cannot be read: {error}. Restore the file from a copy, \
+                         or go back to an older epoch with `thalweg checkpoint rollback`.",
+                        self.log.location(),
+                    ))
+                })?;
+                chain.push(changes);
+            }
+            steps.insert(step.clone(), chain);
+        }
+        Ok(steps)
     }
 
     pub(crate) fn lane_name(&self, input: &SmolStr, partition: &SmolStr) -> SmolStr {
         if self.plan.gathers() {
-            SmolStr::new_static("gather")
+            SmolStr::new_static(GATHERED)
         } else {
             SmolStr::from(format!("{input}:{partition}"))
         }
