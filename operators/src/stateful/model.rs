@@ -157,9 +157,8 @@ impl Model {
         let Some((size, slide)) = self.window else {
             return vec![0];
         };
-        (0..=200)
-            .map(|n| n * slide)
-            .map(|n| n - n % slide)
+        (-50..=60)
+            .map(|n| n * slide + size)
             .filter(|end| (end - size..*end).contains(&time))
             .collect()
     }
