@@ -15,6 +15,8 @@ use xxhash_rust::xxh64::xxh64;
 /// Slots in a chunk.
 const CHUNK: usize = 1024;
 const TABLES: usize = 256;
+/// Slots that a save looks at together.
+const BLOCK: usize = 128;
 
 const LIVE: u64 = 1 << 0;
 /// Changed since the last save.
@@ -434,16 +436,33 @@ impl KeyedState {
             out.remove(&key);
         }
         let mut dirty = std::mem::take(&mut self.dirty);
-        for slot in dirty.drain(..) {
-            if self.head(slot).mark & (LIVE | DIRTY) != LIVE | DIRTY {
-                continue;
+        for block in dirty.chunks(BLOCK) {
+            self.warm(block);
+            for &slot in block {
+                if self.head(slot).mark & (LIVE | DIRTY) != LIVE | DIRTY {
+                    continue;
+                }
+                let state = &*self;
+                out.put(state.key(slot), |bytes| write(state, slot, bytes));
+                let head = self.head_mut(slot);
+                head.mark = (head.mark & !DIRTY) | SAVED;
             }
-            let state = &*self;
-            out.put(state.key(slot), |bytes| write(state, slot, bytes));
-            let head = self.head_mut(slot);
-            head.mark = (head.mark & !DIRTY) | SAVED;
         }
+        dirty.clear();
         self.dirty = dirty;
+    }
+
+    /// Reads a little of each slot, so that the waits for memory overlap: one after the other they are most of what a save
+    /// takes.
+    fn warm(&self, block: &[Slot]) {
+        let heads = block.iter().map(|slot| self.head(*slot).mark);
+        let mut sum = heads.fold(0, u64::wrapping_add);
+        for &slot in block {
+            let word = self.cell(slot).first().copied().unwrap_or_default();
+            let byte = self.key(slot).first().copied().unwrap_or_default();
+            sum = sum.wrapping_add(word).wrapping_add(u64::from(byte));
+        }
+        std::hint::black_box(sum);
     }
 
     /// Whether a save would hold anything.

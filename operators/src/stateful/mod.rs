@@ -19,3 +19,5 @@ mod panes;
 mod session;
 pub mod sort;
 mod sweep;
+#[cfg(test)]
+mod tests;

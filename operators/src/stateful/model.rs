@@ -62,6 +62,8 @@ enum Event {
         undone: bool,
     },
     Watermark(i64),
+    /// The watermark of the rows' partition, which the others hold back.
+    Ahead(i64),
     Tick,
     Cut,
 }
@@ -77,6 +79,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         8 => row.prop_map(|(key, value, time, gap, undone)| Event::Row { key, value, time, gap, undone }),
         2 => (0..70_i64).prop_map(Event::Watermark),
+        1 => (0..70_i64).prop_map(Event::Ahead),
         1 => Just(Event::Tick),
         1 => Just(Event::Cut),
     ]
@@ -145,6 +148,7 @@ struct Model {
     window: Option<(i64, i64)>,
     closes: bool,
     watermark: Option<i64>,
+    ahead: Option<i64>,
     seen: Vec<Seen>,
     /// Place of a row, end of the window.
     counts: HashSet<(usize, i64)>,
@@ -157,9 +161,8 @@ impl Model {
         let Some((size, slide)) = self.window else {
             return vec![0];
         };
-        (0..=200)
-            .map(|n| n * slide)
-            .map(|n| n - n % slide)
+        (-50..=60)
+            .map(|n| n * slide + size)
             .filter(|end| (end - size..*end).contains(&time))
             .collect()
     }
@@ -183,10 +186,11 @@ impl Model {
 
     fn row(&mut self, seen: Seen) -> Vec<Row> {
         let mut out = Vec::new();
+        let watermark = self.watermark.max(self.ahead);
         let ends: Vec<i64> = self
             .ends(seen.time)
             .into_iter()
-            .filter(|end| !self.closes || self.watermark.is_none_or(|w| w < *end))
+            .filter(|end| !self.closes || watermark.is_none_or(|w| w < *end))
             .collect();
         self.seen.push(seen.clone());
         for end in ends {
@@ -244,6 +248,7 @@ struct Run<'m> {
     operator: Box<dyn Operator>,
     saved: Vec<StateChanges>,
     watermark: Option<i64>,
+    ahead: Option<i64>,
 }
 
 impl<'m> Run<'m> {
@@ -253,12 +258,13 @@ impl<'m> Run<'m> {
             operator: make(),
             saved: Vec::new(),
             watermark: None,
+            ahead: None,
         }
     }
 
     fn meta(&self) -> RecordMeta {
         let mut meta = testing::meta(0, 0, None);
-        meta.watermark = self.watermark;
+        meta.watermark = self.watermark.max(self.ahead);
         meta
     }
 
@@ -340,6 +346,7 @@ fn check(
         window,
         closes,
         watermark: None,
+        ahead: None,
         seen: Vec::new(),
         counts: HashSet::new(),
         emitted: HashSet::new(),
@@ -364,6 +371,11 @@ fn check(
                 (got, model.row(seen))
             }
             Event::Watermark(to) => (run.advance(to), model.advance(to)),
+            Event::Ahead(to) => {
+                run.ahead = run.ahead.max(Some(to));
+                model.ahead = run.ahead;
+                (Vec::new(), Vec::new())
+            }
             Event::Tick => {
                 let (got, expected) = (run.tick(), model.tick());
                 (in_any_order(with_sorted_sets(got)), in_any_order(expected))
@@ -438,7 +450,8 @@ fn check_sessions(events: &[Event], emits: Emits) -> Result<(), TestCaseError> {
                 undone,
             } => {
                 let mut all = (time, time + gap, Vec::new());
-                if !closes || watermark.is_none_or(|w| w < all.1) {
+                let late_at = run.ahead.max(watermark);
+                if !closes || late_at.is_none_or(|w| w < all.1) {
                     let (joined, left): (Vec<_>, Vec<_>) =
                         sessions.into_iter().partition(|(from, to, rows)| {
                             rows[0].key == key && *from <= time + gap && time <= *to
@@ -472,6 +485,10 @@ fn check_sessions(events: &[Event], emits: Emits) -> Result<(), TestCaseError> {
                     over.sort_by_key(|session| (session.1, session.2[0].place));
                 }
                 (run.advance(to), over.iter().map(show).collect())
+            }
+            Event::Ahead(to) => {
+                run.ahead = run.ahead.max(Some(to));
+                (Vec::new(), Vec::new())
             }
             Event::Tick if closes => (run.tick(), Vec::new()),
             Event::Tick => (run.tick(), sessions.iter().map(show).collect()),

@@ -174,6 +174,30 @@ fn an_estimate_is_near_and_exact_for_few() {
 }
 
 #[test]
+fn an_estimate_is_the_one_that_spark_gives() {
+    for (upto, spark) in [
+        (10, 10),
+        (100, 103),
+        (300, 296),
+        (390, 392),
+        (420, 414),
+        (600, 612),
+        (1000, 1026),
+        (2000, 1947),
+        (5000, 4671),
+        (100_000, 95546),
+    ] {
+        let function = find("approx_count_distinct").unwrap();
+        let mut hll = build(&aggregate(function, &[DataType::BigInt], false));
+        let mut cell = vec![0; hll.words()];
+        for number in 0..upto {
+            hll.update(&mut cell, &[Value::BigInt(number)]).unwrap();
+        }
+        assert_eq!(hll.result(&cell), Ok(Value::BigInt(spark)), "{upto}");
+    }
+}
+
+#[test]
 fn distinct_counts_each_combination_once_and_no_nulls() {
     let types = [DataType::BigInt, DataType::String];
     let mut count = build(&aggregate(find("count").unwrap(), &types, true));

@@ -1,0 +1,501 @@
+//! GROUP BY as stories: the workbench's worlds for each form and mode, slices, layouts, and what is forgotten.
+
+use thalweg_engine::error::Remedy;
+use thalweg_engine::operator::{Operator, Progress};
+use thalweg_engine::row::{Row, Value};
+use thalweg_engine::state::StateChanges;
+use thalweg_engine::testing::{self, Action, assert_operator};
+
+use super::aggregate::Aggregate;
+use super::grouping::{Emits, Grouping, Over, Shape};
+use super::model::{aggregate, grouping};
+use crate::transforms::stage::Collected;
+
+const TUMBLING: Shape = Shape::Fixed {
+    size: 10,
+    slide: 10,
+    start: 0,
+};
+const SLIDING: Shape = Shape::Fixed {
+    size: 10,
+    slide: 5,
+    start: 0,
+};
+
+fn row(key: i64, value: i64, time: i64) -> Row {
+    vec![
+        Value::BigInt(key),
+        Value::BigInt(value),
+        Value::Timestamp(time),
+        Value::BigInt(4),
+    ]
+}
+
+fn input(key: i64, value: i64, time: i64) -> Action {
+    Action::Row(row(key, value, time))
+}
+
+/// What comes out of `count(*), sum(v)`.
+fn output(key: i64, window: Option<(i64, i64)>, count: i64, sum: i64) -> Row {
+    let mut row = vec![Value::BigInt(key)];
+    row.extend(
+        window.map(|(a, b)| Value::Struct([Value::Timestamp(a), Value::Timestamp(b)].into())),
+    );
+    row.extend([Value::BigInt(count), Value::BigInt(sum)]);
+    row
+}
+
+fn counts(shape: Option<Shape>, emits: Emits, over: Over) -> Grouping {
+    let mut grouping = grouping(shape, emits, over);
+    grouping.aggregates.truncate(2);
+    grouping
+}
+
+fn check(grouping: &Grouping, actions: &[Action], expected: &[Vec<Row>]) {
+    let expected: Vec<_> = expected.iter().cloned().map(Ok).collect();
+    assert_operator(|| Aggregate::new(grouping.clone()), actions, &expected);
+}
+
+#[test]
+fn update_at_once_answers_each_row() {
+    check(
+        &counts(None, Emits::UpdateAtOnce, Over::Never),
+        &[
+            input(1, 5, 0),
+            input(2, 7, 0),
+            input(1, -5, 0),
+            Action::Tick(1),
+        ],
+        &[
+            vec![output(1, None, 1, 5)],
+            vec![output(2, None, 1, 7)],
+            vec![output(1, None, 2, 0)],
+            vec![],
+        ],
+    );
+}
+
+#[test]
+fn update_with_a_trigger_gives_what_changed_since_the_last_one() {
+    check(
+        &counts(None, Emits::UpdateAtTrigger, Over::Never),
+        &[
+            input(1, 5, 0),
+            input(2, 7, 0),
+            input(1, 1, 0),
+            Action::Tick(1),
+            Action::Tick(2),
+            input(2, 1, 0),
+            Action::Tick(3),
+        ],
+        &[
+            vec![],
+            vec![],
+            vec![],
+            vec![output(1, None, 2, 6), output(2, None, 1, 7)],
+            vec![],
+            vec![],
+            vec![output(2, None, 2, 8)],
+        ],
+    );
+}
+
+#[test]
+fn complete_gives_the_whole_table_at_each_trigger() {
+    check(
+        &counts(None, Emits::Complete, Over::Never),
+        &[
+            Action::Tick(0),
+            input(2, 7, 0),
+            input(1, 5, 0),
+            Action::Tick(1),
+            Action::Tick(2),
+        ],
+        &[
+            vec![],
+            vec![],
+            vec![],
+            vec![output(2, None, 1, 7), output(1, None, 1, 5)],
+            vec![output(2, None, 1, 7), output(1, None, 1, 5)],
+        ],
+    );
+}
+
+#[test]
+fn an_aggregate_over_everything_has_a_result_when_there_is_nothing() {
+    let mut all = counts(None, Emits::Complete, Over::Never);
+    all.keys.clear();
+    let nothing = vec![Value::BigInt(0), Value::Null];
+    let two = vec![Value::BigInt(2), Value::BigInt(12)];
+    check(
+        &all,
+        &[
+            Action::Tick(0),
+            input(2, 7, 0),
+            input(1, 5, 0),
+            Action::Tick(1),
+        ],
+        &[vec![nothing], vec![], vec![], vec![two]],
+    );
+}
+
+#[test]
+fn append_emits_a_window_once_and_drops_what_comes_after() {
+    let first = || output(1, Some((0, 10)), 2, 12);
+    check(
+        &counts(Some(TUMBLING), Emits::Append, Over::Window),
+        &[
+            input(1, 5, 3),
+            input(2, 1, 15),
+            input(1, 7, 9),
+            Action::Watermark(9),
+            Action::Watermark(10),
+            input(1, 100, 4),
+            input(1, 1, 19),
+            Action::Tick(1),
+            Action::Watermark(30),
+        ],
+        &[
+            vec![],
+            vec![],
+            vec![],
+            vec![],
+            vec![first()],
+            vec![],
+            vec![],
+            vec![],
+            vec![
+                output(2, Some((10, 20)), 1, 1),
+                output(1, Some((10, 20)), 1, 1),
+            ],
+        ],
+    );
+}
+
+#[test]
+fn a_row_counts_in_the_sliding_windows_that_are_open() {
+    check(
+        &counts(Some(SLIDING), Emits::Append, Over::Window),
+        &[
+            input(1, 5, 7),
+            Action::Watermark(11),
+            // Too late for the window that ended at 10, not for the next.
+            input(1, 2, 8),
+            input(1, 1, 3),
+            Action::Watermark(40),
+        ],
+        &[
+            vec![],
+            vec![output(1, Some((0, 10)), 1, 5)],
+            vec![],
+            vec![],
+            vec![output(1, Some((5, 15)), 2, 7)],
+        ],
+    );
+}
+
+#[test]
+fn sliding_windows_in_the_other_modes() {
+    let actions = [
+        input(1, 5, 7),
+        input(2, 3, 12),
+        Action::Tick(1),
+        input(1, 1, 12),
+        Action::Tick(2),
+    ];
+    let a = |count, sum| output(1, Some((5, 15)), count, sum);
+    check(
+        &counts(Some(SLIDING), Emits::UpdateAtTrigger, Over::Window),
+        &actions,
+        &[
+            vec![],
+            vec![],
+            vec![
+                output(1, Some((0, 10)), 1, 5),
+                a(1, 5),
+                output(2, Some((5, 15)), 1, 3),
+                output(2, Some((10, 20)), 1, 3),
+            ],
+            vec![],
+            vec![a(2, 6), output(1, Some((10, 20)), 1, 1)],
+        ],
+    );
+    let table = |second: Row, last: Option<Row>| {
+        let mut rows = vec![
+            output(1, Some((0, 10)), 1, 5),
+            second,
+            output(2, Some((5, 15)), 1, 3),
+            output(2, Some((10, 20)), 1, 3),
+        ];
+        rows.extend(last);
+        rows
+    };
+    check(
+        &counts(Some(SLIDING), Emits::Complete, Over::Never),
+        &actions,
+        &[
+            vec![],
+            vec![],
+            table(a(1, 5), None),
+            vec![],
+            table(a(2, 6), Some(output(1, Some((10, 20)), 1, 1))),
+        ],
+    );
+}
+
+#[test]
+fn a_late_row_joins_two_sessions_and_a_session_ends_a_gap_after_its_last_row() {
+    check(
+        &counts(Some(Shape::Session { gap: 3 }), Emits::Append, Over::Window),
+        &[
+            input(1, 5, 10),
+            input(1, 6, 20),
+            input(2, 1, 12),
+            input(1, 7, 15),
+            Action::Watermark(15),
+            input(1, 8, 16),
+            Action::Watermark(24),
+        ],
+        &[
+            vec![],
+            vec![],
+            vec![],
+            vec![],
+            vec![output(1, Some((10, 14)), 1, 5)],
+            vec![],
+            vec![
+                output(2, Some((12, 16)), 1, 1),
+                output(1, Some((15, 24)), 3, 21),
+            ],
+        ],
+    );
+}
+
+#[test]
+fn a_group_by_the_event_time_itself_is_over_when_the_watermark_has_reached_it() {
+    let mut by_time = counts(None, Emits::Append, Over::Key(1));
+    by_time
+        .keys
+        .push(thalweg_engine::schema::DataType::Timestamp);
+    by_time.aggregates.truncate(1);
+    let timed = |time: i64| Action::Row(vec![Value::BigInt(1), Value::Timestamp(time)]);
+    let gone = |time, count| {
+        vec![
+            Value::BigInt(1),
+            Value::Timestamp(time),
+            Value::BigInt(count),
+        ]
+    };
+    check(
+        &by_time,
+        &[
+            timed(10),
+            timed(20),
+            timed(10),
+            Action::Watermark(10),
+            timed(10),
+            Action::Watermark(20),
+        ],
+        &[
+            vec![],
+            vec![],
+            vec![],
+            vec![gone(10, 2)],
+            vec![],
+            vec![gone(20, 1)],
+        ],
+    );
+}
+
+#[test]
+fn a_row_that_fails_leaves_nothing() {
+    let most = i64::MAX;
+    let grouping = counts(None, Emits::UpdateAtOnce, Over::Never);
+    assert_operator(
+        || Aggregate::new(grouping.clone()),
+        &[input(1, most, 0), input(1, 1, 0), input(1, -1, 0)],
+        &[
+            Ok(vec![output(1, None, 1, most)]),
+            Err("expression"),
+            Ok(vec![output(1, None, 2, most - 1)]),
+        ],
+    );
+}
+
+/// Many groups, then a moment that emits them in slices, with a cut and a restart after so many of them.
+fn emitted_with_a_restart(grouping: &Grouping, restart_after: Option<usize>) -> Vec<Row> {
+    let meta = testing::meta(0, 0, None);
+    let mut operator = Aggregate::new(grouping.clone());
+    for number in 0..4500 {
+        let mut out = Collected::default();
+        let row = row(number % 3000, number, number % 20);
+        operator.process(0, &row, &meta, &mut out).unwrap();
+        operator.accept();
+    }
+    let mut out = Collected::default();
+    let begin = |operator: &mut Box<dyn Operator>, out: &mut Collected| match grouping.emits {
+        Emits::Append => operator.advance(100, &meta, out).unwrap(),
+        _ => operator.tick(0, &meta, out).unwrap(),
+    };
+    let mut saved: Vec<StateChanges> = operator.save().into_iter().collect();
+    let mut progress = begin(&mut operator, &mut out);
+    let mut slices = 0;
+    loop {
+        operator.accept();
+        if restart_after == Some(slices) {
+            saved.extend(operator.save());
+            operator = Aggregate::new(grouping.clone());
+            operator.restore(&saved).unwrap();
+            progress = begin(&mut operator, &mut out);
+            slices += 1;
+            continue;
+        }
+        if progress == Progress::Done {
+            break;
+        }
+        slices += 1;
+        progress = operator.resume(&meta, &mut out).unwrap();
+    }
+    assert!(slices >= 2, "it was emitted in {slices} slices");
+    if grouping.over == Over::Window {
+        operator.advance(100, &meta, &mut out).unwrap();
+        operator.accept();
+        while operator.resume(&meta, &mut out).unwrap() == Progress::More {
+            operator.accept();
+        }
+        operator.accept();
+        assert_eq!(operator.size().keys, 0);
+    }
+    out.rows
+}
+
+#[test]
+fn a_restart_between_two_slices_neither_loses_nor_repeats() {
+    let session = || Shape::Session { gap: 3 };
+    for (shape, emits) in [
+        (Some(TUMBLING), Emits::Append),
+        (Some(SLIDING), Emits::Append),
+        (Some(session()), Emits::Append),
+        (None, Emits::UpdateAtTrigger),
+        (Some(TUMBLING), Emits::UpdateAtTrigger),
+        (Some(SLIDING), Emits::UpdateAtTrigger),
+    ] {
+        let over = if shape.is_some() {
+            Over::Window
+        } else {
+            Over::Never
+        };
+        let grouping = counts(shape, emits, over);
+        let expected = emitted_with_a_restart(&grouping, None);
+        for slice in 0..5 {
+            let got = emitted_with_a_restart(&grouping, Some(slice));
+            assert_eq!(got, expected, "{grouping:?} after slice {slice}");
+        }
+    }
+}
+
+#[test]
+fn an_aggregate_that_is_added_begins_empty_and_one_that_is_dropped_is_forgotten() {
+    let mut first = counts(None, Emits::UpdateAtOnce, Over::Never);
+    first.aggregates = vec![aggregate("count", false), aggregate("sum", false)];
+    let mut second = first.clone();
+    second.aggregates = vec![aggregate("max", false), aggregate("count", false)];
+    let meta = testing::meta(0, 0, None);
+    let mut out = Collected::default();
+    let mut operator = Aggregate::new(first);
+    operator.process(0, &row(1, 9, 0), &meta, &mut out).unwrap();
+    operator.accept();
+    let saved = operator.save().unwrap();
+    let mut operator = Aggregate::new(second.clone());
+    operator.restore(&[saved]).unwrap();
+    // The next state is whole, in the new layout.
+    let whole = operator.save().unwrap();
+    assert!(whole.whole);
+    let mut operator = Aggregate::new(second.clone());
+    operator.restore(&[whole]).unwrap();
+    out.rows.clear();
+    operator.process(0, &row(1, 4, 0), &meta, &mut out).unwrap();
+    let expected = vec![Value::BigInt(1), Value::BigInt(4), Value::BigInt(2)];
+    assert_eq!(out.rows, [expected]);
+
+    let mut other = second;
+    other.keys.push(thalweg_engine::schema::DataType::String);
+    operator.accept();
+    let saved = operator.save().unwrap();
+    let refused = Aggregate::new(other).restore(&[saved]).unwrap_err();
+    assert_eq!(refused.remedy, Remedy::Refuse);
+    assert!(refused.message.contains("keys or the window"), "{refused}");
+}
+
+#[test]
+fn without_a_watermark_a_group_is_forgotten_after_its_time_to_live() {
+    for shape in [None, Some(SLIDING), Some(Shape::Session { gap: 3 })] {
+        let mut grouping = counts(shape, Emits::Complete, Over::Never);
+        grouping.ttl = Some(10_000_000);
+        let mut operator = Aggregate::new(grouping);
+        let mut meta = testing::meta(0, 0, None);
+        meta.taken_at = 100_000_000;
+        let mut out = Collected::default();
+        operator.process(0, &row(1, 9, 0), &meta, &mut out).unwrap();
+        operator.accept();
+        operator.expire(109_000_000);
+        assert_eq!(operator.size().keys, 1);
+        assert!(operator.save().is_some());
+        operator.expire(112_000_000);
+        assert_eq!(operator.size().keys, 0);
+        let removed = operator.save().unwrap();
+        assert!(removed.entries.iter().any(|(_, value)| value.is_none()));
+        operator.tick(0, &meta, &mut out).unwrap();
+        assert!(out.rows.is_empty());
+    }
+}
+
+#[test]
+fn only_what_changed_is_saved() {
+    let mut operator = Aggregate::new(counts(None, Emits::UpdateAtOnce, Over::Never));
+    let meta = testing::meta(0, 0, None);
+    let mut out = Collected::default();
+    for key in 0..100 {
+        let row = row(key, 1, 0);
+        operator.process(0, &row, &meta, &mut out).unwrap();
+        operator.accept();
+    }
+    assert_eq!(operator.save().unwrap().entries.len(), 100);
+    assert_eq!(operator.save(), None);
+    operator.process(0, &row(3, 1, 0), &meta, &mut out).unwrap();
+    operator.accept();
+    operator.process(0, &row(3, 1, 0), &meta, &mut out).unwrap();
+    operator.accept();
+    assert_eq!(operator.save().unwrap().entries.len(), 1);
+}
+
+#[test]
+fn results_carry_the_end_of_their_window() {
+    for shape in [TUMBLING, SLIDING, Shape::Session { gap: 3 }] {
+        let mut operator = Aggregate::new(counts(Some(shape), Emits::Append, Over::Window));
+        let meta = testing::meta(0, 0, None);
+        let mut out = Collected::default();
+        operator.process(0, &row(1, 1, 6), &meta, &mut out).unwrap();
+        operator.accept();
+        operator.advance(100, &meta, &mut out).unwrap();
+        assert_eq!(out.event_times[0], Some(9));
+    }
+}
+
+#[test]
+fn a_group_takes_at_most_120_bytes() {
+    let mut grouping = counts(None, Emits::UpdateAtOnce, Over::Never);
+    grouping.keys = vec![thalweg_engine::schema::DataType::String];
+    let mut operator = Aggregate::new(grouping);
+    let meta = testing::meta(0, 0, None);
+    let mut out = Collected::default();
+    for key in 0..50_000 {
+        let mut row = row(0, 1, 0);
+        row[0] = Value::String(format!("{key:016}").into());
+        operator.process(0, &row, &meta, &mut out).unwrap();
+        operator.accept();
+    }
+    let size = operator.size();
+    assert_eq!(size.keys, 50_000);
+    assert!(size.bytes / size.keys <= 120, "{size:?}");
+}
