@@ -90,18 +90,18 @@ impl Plan for Wired {
         let mut inputs = Vec::new();
         for (place, source) in self.query.sources(&context)? {
             let step = &self.query.steps[place];
-            let event_time = match &step.kind {
-                StepKind::Source(input) => self.query.has_event_time(input),
-                _ => false,
+            let role = match &step.kind {
+                StepKind::Source(input) => Role {
+                    event_time: self.query.has_event_time(input),
+                    table: input.is_keyed(),
+                },
+                _ => Role::default(),
             };
             opening.sources.push(Arc::clone(&source));
             inputs.push(Input {
                 name: step.name.clone(),
                 entry: places.target(step.to),
-                role: Role {
-                    event_time,
-                    ..Role::default()
-                },
+                role,
                 source,
             });
         }

@@ -282,29 +282,6 @@ fn ctrl_c_twice_ends_at_once_and_loses_nothing() {
 }
 
 #[test]
-fn a_stop_that_waits_is_cut_short_by_ctrl_c_and_not_by_a_second_sigterm() {
-    let scene = Scene::new("waits", broker());
-    scene.topics.make(&scene.input(), 1, &[]);
-    // With one broker nothing is ever acknowledged.
-    let never = [("min.insync.replicas", "2")];
-    scene.topics.make(&scene.output(), 1, &never);
-    let mut running = scene.started(&Loyalty::default().write(&scene));
-    scene.topics.send(&scene.input(), &invoices(0..10));
-    until("rows are on their way", PATIENCE, || {
-        running.metric("thalweg_sink_in_flight_records") > 0.0
-    });
-    running.terminate();
-    running.until_said("SIGTERM: reading stops", PATIENCE);
-    // Some supervisors send it twice without meaning anything by it.
-    running.terminate();
-    running.until_said("SIGTERM again", PATIENCE);
-    assert!(running.alive());
-    running.interrupt();
-    let said = running.end(Duration::from_secs(5));
-    said.expect(1, &["ending at once"]);
-}
-
-#[test]
 fn killed_before_the_first_epoch_with_latest_nothing_sent_in_between_is_lost() {
     let scene = Scene::with_topics("latest", broker(), 4);
     scene.topics.send(&scene.input(), &[Rec::new("old", "{}")]);

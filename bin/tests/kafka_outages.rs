@@ -115,6 +115,27 @@ fn a_stop_while_the_broker_is_away_ends_within_the_stop_timeout() {
 }
 
 #[test]
+fn a_stop_that_waits_is_cut_short_by_ctrl_c_and_not_by_a_second_sigterm() {
+    let (broker, _turn) = broker();
+    let scene = Scene::with_topics("waits", broker, 1);
+    let mut running = scene.started(&Loyalty::default().write(&scene));
+    let load = scene.load(500);
+    scene.until_out(100, PATIENCE);
+    // The last positions cannot reach the group, so the stop waits.
+    broker.pause();
+    running.terminate();
+    running.until_said("SIGTERM: reading stops", PATIENCE);
+    // Some supervisors send it twice without meaning anything by it.
+    running.terminate();
+    running.until_said("SIGTERM again", PATIENCE);
+    running.interrupt();
+    let said = running.end(Duration::from_secs(2));
+    broker.resume();
+    said.expect(1, &["ending at once"]);
+    load.stop();
+}
+
+#[test]
 fn a_start_without_a_broker_says_so_and_runs_when_it_appears() {
     let (broker, _turn) = broker();
     let scene = Scene::with_topics("late", broker, 4);

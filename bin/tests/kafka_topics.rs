@@ -7,7 +7,7 @@ mod stage;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use stage::{Account, Broker, Loyalty, PATIENCE, Scene, invoice, invoices};
+use stage::{Account, Broker, Loyalty, PATIENCE, Rec, Scene, invoice, invoices, until};
 
 /// One that makes every topic that somebody asks for: the command must not ask that way.
 fn broker() -> &'static Broker {
@@ -178,4 +178,65 @@ fn a_topic_that_is_deleted_under_way_ends_the_query_and_is_named() {
         said.expect(1, &[&topic]);
         assert!(!scene.topics.names().contains(&topic), "it was made again");
     }
+}
+
+/// Each record goes to the topic that its key names.
+const ROUTED: &str = "
+CREATE TABLE events USING kafka OPTIONS (
+  kafka.bootstrap.servers '${KAFKA}', subscribe 'routed-in', startingOffsets 'earliest');
+CREATE TABLE notification USING kafka OPTIONS (kafka.bootstrap.servers '${KAFKA}');
+INSERT INTO notification SELECT value, CAST(key AS STRING) AS topic FROM events;
+";
+
+#[test]
+fn a_row_for_an_unknown_topic_waits_alone_and_then_goes_the_way_of_on_error() {
+    let scene = Scene::new("routed", broker());
+    scene.topics.make(&scene.input(), 4, &[]);
+    scene.topics.make("routed-there", 1, &[]);
+    let job = scene.write(&format!(
+        "SET checkpointLocation = '{}';\nSET checkpointInterval = '200 ms';\nSET onError = 'skip';\n{ROUTED}",
+        scene.checkpoints().display()
+    ));
+    let mut running = scene.started(&job);
+    scene
+        .topics
+        .send(&scene.input(), &[Rec::new("routed-there", "first").to(2)]);
+    until("the known topic is written", PATIENCE, || {
+        scene.topics.count("routed-there") == 1
+    });
+
+    // Partitions 0 and 2 share a thread of the engine on a machine with two cores.
+    let mut records = vec![
+        Rec::new("routed-nowhere", "bad").to(0),
+        Rec::new("routed-there", "behind the bad one").to(0),
+    ];
+    records.resize(12, Rec::new("routed-there", "meanwhile").to(2));
+    scene.topics.send(&scene.input(), &records);
+    until("the others are not held up", Duration::from_secs(3), || {
+        scene.topics.count("routed-there") == 11
+    });
+    until("the bad one is left out", Duration::from_secs(10), || {
+        scene.topics.count("routed-there") == 12
+    });
+    until("it is counted", PATIENCE, || {
+        running.metric(r#"reason="write""#) > 0.0
+    });
+
+    // A topic that is made while its row waits is written.
+    scene
+        .topics
+        .send(&scene.input(), &[Rec::new("routed-late", "late").to(0)]);
+    scene.topics.make("routed-late", 1, &[]);
+    until("the late topic is written", PATIENCE, || {
+        scene.topics.count("routed-late") == 1
+    });
+    let said = running.finish();
+    assert!(said.err.contains("routed-in/0@0"), "{}", said.err);
+    assert!(
+        !scene.topics.names().contains("routed-nowhere"),
+        "it was made"
+    );
+    // Three of partition 0 and eleven of partition 2.
+    let positions: i64 = scene.positions().iter().map(|(_, at)| at).sum();
+    assert_eq!(positions, 14);
 }

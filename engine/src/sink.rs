@@ -81,6 +81,13 @@ pub trait Writer {
     /// When the row can never be written: too large, or it cannot be encoded.
     fn write(&mut self, row: &[Value], origin: Origin<'_>) -> Result<(), RecordError>;
 
+    /// Asked when a `write` has failed: Some where the writer could not tell yet whether the row can be written. It
+    /// resolves when it can; the record, rejected meanwhile, is then processed again, and none is before it. None where the
+    /// failure is final.
+    fn undecided(&mut self) -> Option<LocalFuture<Result<(), Failure>>> {
+        None
+    }
+
     /// Hands over what was written since the last call.
     ///
     /// # Errors

@@ -8,10 +8,11 @@ use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
 
 use crate::codecs::json::{self, JsonOptions};
+use crate::codecs::key::KeyDecoder;
 use crate::codecs::{Mode, text};
 use crate::job_error::JobError;
 use crate::sinks::kafka::{self as output, MakeEncoder};
-use crate::sources::kafka::{self as input, MakeDecoder};
+use crate::sources::kafka::{self as input, MakeDecoder, MakeKeyDecoder};
 use crate::table::{OpenContext, Table};
 
 /// The columns of a Kafka table that is read; also checks that its format can give them.
@@ -45,7 +46,16 @@ pub(crate) fn read(
             .filter(|place| *place < schema.fields.len())
             .collect();
         let options = JsonOptions::of(context, &table.name);
-        let (fields, mode, is_text) = (schema.fields.clone(), mode(table), format == "text");
+        let (mode, is_text) = (mode(table), format == "text");
+        // What the message's key holds may be absent from the value.
+        let fields: Vec<Field> = schema
+            .fields
+            .iter()
+            .map(|field| Field {
+                nullable: field.nullable || input::is_key(table, &field.name),
+                ..field.clone()
+            })
+            .collect();
         let make: MakeDecoder = Box::new(move || {
             if is_text {
                 text::decoder(&decoded, mode)
@@ -55,7 +65,16 @@ pub(crate) fn read(
         });
         make
     });
-    input::open(table, wanted, decoder, context)
+    let key = (!table.primary_key.is_empty()).then(|| {
+        let columns: Vec<Field> = input::key_columns(table, &schema.fields)
+            .into_iter()
+            .map(|(_, column)| column)
+            .collect();
+        let options = JsonOptions::of(context, &table.name);
+        let make: MakeKeyDecoder = Box::new(move || KeyDecoder::new(&columns, &options));
+        make
+    });
+    input::open(table, wanted, decoder, key, context)
 }
 
 /// Opens a Kafka table as an output.

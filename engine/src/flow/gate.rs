@@ -7,6 +7,7 @@ use std::task::{Context as Poller, Poll, Waker};
 
 use futures_util::Stream;
 
+use crate::record::Record;
 use crate::source::{RecordStream, SourceEvent};
 
 /// Lets records in, or not: closed while the writer is full, ended for good when reading stops.
@@ -19,6 +20,8 @@ pub(crate) struct Gate {
     /// Nothing comes in any more.
     pub(crate) ended: Cell<bool>,
     waiting: RefCell<Vec<Waker>>,
+    /// Records that were let in and must come again, each with its stream.
+    back: RefCell<Vec<(usize, Record)>>,
 }
 
 impl Gate {
@@ -28,6 +31,17 @@ impl Gate {
         if !waiting.iter().any(|known| known.will_wake(waker)) {
             waiting.push(waker.clone());
         }
+    }
+
+    /// The record comes again, before all others of its stream, when the gate opens.
+    pub(crate) fn give_back(&self, reader: usize, record: Record) {
+        self.back.borrow_mut().push((reader, record));
+    }
+
+    fn take_back(&self, reader: usize) -> Option<Record> {
+        let mut back = self.back.borrow_mut();
+        let place = back.iter().position(|(of, _)| *of == reader)?;
+        Some(back.remove(place).1)
     }
 
     /// Lets the streams look again.
@@ -62,6 +76,9 @@ impl Stream for Gated {
             return Poll::Pending;
         }
         let reader = self.reader;
+        if let Some(record) = self.gate.take_back(reader) {
+            return Poll::Ready(Some((reader, SourceEvent::Record(record))));
+        }
         let polled = self.inner.as_mut().poll_next(poller);
         if polled.is_pending() {
             // StopReading must end the stream even if nothing ever comes.

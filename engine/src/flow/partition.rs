@@ -218,7 +218,15 @@ impl Lane {
                 }
             }
             Ok(Err(failure)) => self.fail(failure, ctx),
-            Err(error) => self.bad(reader, &record, &error, ctx),
+            Err(error) => match pipeline.writer().undecided() {
+                Some(decided) => {
+                    self.tally.records -= 1;
+                    self.tally.bytes -= u64::from(record.size);
+                    self.gate.give_back(reader, record);
+                    self.pause(decided, ctx);
+                }
+                None => self.bad(reader, &record, &error, ctx),
+            },
         }
         self.at = None;
         if self.tally.records >= 256 {

@@ -4,6 +4,7 @@ use thalweg_engine::error::RecordError;
 use thalweg_engine::row::{Row, Value};
 
 pub mod json;
+pub mod key;
 pub mod text;
 
 /// What a decoder made of a record's bytes.

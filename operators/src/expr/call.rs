@@ -15,6 +15,7 @@ use crate::expr::grouped::aggregate_of;
 use crate::expr::scope::{Bound, Macro, Scope};
 use crate::expr::typed::{Kind, Mode, Typed};
 use crate::job_error::{JobError, Location};
+use crate::plan::over_call::only_with_over;
 use crate::stateful::accumulators;
 
 /// Functions whose first argument may be a bare unit: `timestampdiff(HOUR, a, b)`.
@@ -65,19 +66,30 @@ pub(crate) fn function(
             );
         }
     };
+    let lower = name.to_ascii_lowercase();
+    if function.over.is_some() {
+        return Err(JobError::new(
+            at,
+            format!("{lower}: OVER stands in the list of a SELECT only"),
+        )
+        .help("compute it in a subquery, and use its column here"));
+    }
+    if only_with_over(&lower) && !checker.scope.macros.contains_key(&lower) {
+        return Err(JobError::new(at, format!("{lower} needs OVER"))
+            .help(format!("write {lower}(...) OVER (PARTITION BY key ORDER BY time)")));
+    }
     if let Some(known) = aggregate_of(function, checker.scope)
         && let Some(error) = aggregate(checker.scope, known.name, at)
     {
         return Err(error);
     }
-    if function.over.is_some()
-        || function.filter.is_some()
+    if function.filter.is_some()
         || function.null_treatment.is_some()
         || !function.within_group.is_empty()
     {
         return Err(JobError::new(
             at,
-            format!("{name}: OVER, FILTER, WITHIN GROUP and IGNORE NULLS have no meaning here"),
+            format!("{name}: FILTER, WITHIN GROUP and IGNORE NULLS have no meaning here"),
         ));
     }
     let args = match &function.args {

@@ -15,7 +15,7 @@ pub mod calendar;
 mod call;
 pub mod cast;
 pub mod check;
-mod choice;
+pub(crate) mod choice;
 pub mod coerce;
 pub mod compare;
 mod compare_eval;

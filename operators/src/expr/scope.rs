@@ -235,7 +235,9 @@ impl Scope {
                 known.push(self.shown(column));
             }
         }
-        known.extend(self.aliases.iter().map(|(name, _)| name.to_string()));
+        let aliases = self.aliases.iter().map(|(name, _)| name.to_string());
+        // Those that begin so are no names of the author's.
+        known.extend(aliases.filter(|name| !name.starts_with('\u{1}')));
         known.extend(self.bound.iter().map(|bound| bound.name.to_string()));
         let error = JobError::new(at, format!("unknown column `{given}`"))
             .nearest(&given, known.iter().map(String::as_str));

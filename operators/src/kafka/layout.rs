@@ -266,7 +266,13 @@ impl Layout {
         });
         let topic = match self.topic.map(|column| &row[column]) {
             None => None,
-            Some(Value::String(topic)) => Some(topic.clone()),
+            Some(Value::String(topic)) if legal_topic(topic) => Some(topic.clone()),
+            Some(Value::String(topic)) => {
+                return Err(RecordError::write(
+                    "the column `topic` names no topic: letters, digits, `.`, `_` and `-`, 249 at most",
+                )
+                .with_content(topic.as_str()));
+            }
             Some(_) => return Err(RecordError::write("the column `topic` is NULL")),
         };
         let partition = match self.partition.map(|column| &row[column]) {

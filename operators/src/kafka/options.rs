@@ -446,6 +446,9 @@ fn subscription(table: &Table) -> Result<Subscription, JobError> {
 
 fn starting(table: &Table) -> Result<Starting, JobError> {
     let options = &table.options;
+    if !table.primary_key.is_empty() {
+        return whole(table);
+    }
     let latest_if_none = options
         .get("startingOffsetsByTimestampStrategy")
         .is_some_and(|strategy| strategy.trim().eq_ignore_ascii_case("latest"));
@@ -463,6 +466,30 @@ fn starting(table: &Table) -> Result<Starting, JobError> {
             .map_err(|reason| wrong(entry, &reason))?;
     }
     Ok(chosen)
+}
+
+/// A keyed table is read from its beginning: what it holds is all that was ever said of its keys.
+fn whole(table: &Table) -> Result<Starting, JobError> {
+    for name in [
+        "startingOffsets",
+        "startingOffsetsByTimestamp",
+        "startingTimestamp",
+    ] {
+        let Some(entry) = table.options.entry(name) else {
+            continue;
+        };
+        if !entry.value.trim().eq_ignore_ascii_case("earliest") {
+            return Err(JobError::new(
+                entry.at,
+                format!(
+                    "table `{}` has a PRIMARY KEY and is read from its beginning, where the rows of its keys may stand",
+                    table.name
+                ),
+            )
+            .help(format!("remove {name}")));
+        }
+    }
+    Ok(Starting::Earliest)
 }
 
 #[cfg(test)]

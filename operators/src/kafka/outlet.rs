@@ -19,23 +19,19 @@ use thalweg_engine::source::Health;
 use super::client::{Client, Event, Queue, Role, code_of};
 use super::codes::Code;
 use super::delivery_errors::{failure, fatal};
+use super::inquiry::Inquiry;
 use super::layout::Staged;
 use super::options::Connection;
+use super::outlet_settings::{CLIENT_MAX, Found, ask, configuration, limits, number, slots};
 use super::questions::metadata;
 use super::scout::Scout;
 use super::statistics::Statistics;
 use super::target::{Brokers, Flight, Target, Window};
-use super::window::SLOTS;
 
 /// Bytes taken and not yet acknowledged, with their bookkeeping, from which on writers are full.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What a row costs beyond its bytes while the client holds it.
 const ROW_COST: usize = 200;
-/// What the C client allows for one request where the user says nothing.
-const CLIENT_MAX: usize = 1_000_000;
-/// How long a topic that is missing is not asked for again, and how many such topics are remembered.
-const UNKNOWN_FOR: Duration = Duration::from_secs(30);
-const UNKNOWN_MAX: usize = 1_000;
 /// How long `close` waits for the client to let go of purged records.
 const PURGE_WAIT: Duration = Duration::from_secs(5);
 
@@ -50,12 +46,10 @@ pub(crate) struct Shared {
     client: Mutex<Option<Arc<Client>>>,
     servers: String,
     targets: RwLock<HashMap<String, Arc<Target>>>,
-    /// Asks for topics that a column names; None where the option does.
-    scout: Option<Scout>,
+    /// Where a column names the topics; None where the option does.
+    inquiry: Option<Inquiry>,
     client_max: usize,
     brokers: Arc<Brokers>,
-    /// Topics of a column that cannot be written, since when, and why.
-    unknown: Mutex<HashMap<String, (Instant, Failure)>>,
     bytes: AtomicUsize,
     rows: AtomicU64,
     busy: AtomicUsize,
@@ -84,18 +78,6 @@ fn introduce(client: &Client) {
     }
 }
 
-fn number(text: Option<&str>) -> Option<usize> {
-    text.and_then(|text| text.trim().parse().ok())
-}
-
-/// Requests that may be on their way to one broker.
-fn slots(connection: &Connection) -> usize {
-    ["max.in.flight.requests.per.connection", "max.in.flight"]
-        .iter()
-        .find_map(|name| number(connection.property(name)))
-        .map_or(SLOTS, |wished| wished.clamp(1, SLOTS))
-}
-
 impl Outlet {
     /// Asks for the topic, where an option names it, and starts the producer.
     ///
@@ -117,9 +99,8 @@ impl Outlet {
         let shared = Arc::new(Shared {
             servers: connection.servers.clone(),
             targets: RwLock::default(),
-            scout: topic.is_none().then_some(scout),
+            inquiry: topic.is_none().then(Inquiry::default),
             client_max,
-            unknown: Mutex::default(),
             brokers: Arc::new(Brokers::new(slots(connection))),
             bytes: AtomicUsize::new(0),
             rows: AtomicU64::new(0),
@@ -139,6 +120,9 @@ impl Outlet {
             shared.add_target(&client, name, &found)?;
         }
         introduce(&client);
+        if topic.is_none() {
+            inquire(scout, &shared)?;
+        }
         let thread = std::thread::Builder::new()
             .name("kafka-sink".to_owned())
             .spawn({
@@ -159,6 +143,9 @@ impl Outlet {
 
     /// Gives up what is not acknowledged and waits until the client is gone.
     pub(crate) fn close(&self) {
+        if let Some(inquiry) = &self.shared.inquiry {
+            inquiry.close();
+        }
         self.shared.closing.store(true, Ordering::Release);
         let Some(client) = self.shared.client.lock().take() else {
             return;
@@ -197,60 +184,31 @@ impl Drop for Outlet {
     }
 }
 
-fn configuration(
-    connection: &Connection,
-    client_max: usize,
-) -> Result<super::client::Configuration, Failure> {
-    // The client takes 1,000 at least; a smaller limit of the topic holds through the batch size and the writer's check.
-    let max = client_max.max(1_000).to_string();
-    let batch = number(connection.property("batch.size"))
-        .unwrap_or(CLIENT_MAX)
-        .min(client_max.max(1))
-        .to_string();
-    connection.configuration(
-        &[
-            ("linger.ms", "0"),
-            ("retry.backoff.ms", "20"),
-            ("retry.backoff.max.ms", "200"),
-            ("reconnect.backoff.ms", "20"),
-            ("reconnect.backoff.max.ms", "500"),
-            ("topic.metadata.refresh.fast.interval.ms", "50"),
-            ("topic.metadata.refresh.interval.ms", "30000"),
-            ("socket.nagle.disable", "true"),
-            ("log.connection.close", "false"),
-            ("client.id", "thalweg"),
-        ],
-        &[
-            // A producer would make a topic that was deleted again, by asking for it.
-            ("allow.auto.create.topics", "false"),
-            ("enable.idempotence", "true"),
-            ("message.timeout.ms", "0"),
-            ("message.max.bytes", &max),
-            ("batch.size", &batch),
-            ("queue.buffering.max.kbytes", "2097151"),
-            ("queue.buffering.max.messages", "0"),
-            ("statistics.interval.ms", "1000"),
-        ],
-    )
+/// Starts the thread that asks for the topics of a column. It ends by itself once the outlet is closed: a broker that is
+/// away would hold up who waits for it.
+fn inquire(scout: Scout, shared: &Arc<Shared>) -> Result<(), Failure> {
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("kafka-topics".to_owned())
+        .spawn(move || {
+            if let Some(inquiry) = &shared.inquiry {
+                inquiry.serve(&scout, |scout, name, partitions| {
+                    shared.add_found(scout, name, partitions)
+                });
+            }
+        })
+        .map(|_| ())
+        .map_err(|error| Failure::restart(format!("no thread for the topics of a column: {error}")))
 }
 
-/// What the broker says of a topic to write to.
-struct Found {
-    partitions: i32,
-    /// `max.message.bytes`; None where one may not see it.
-    max: Option<usize>,
-}
-
-fn ask(scout: &Scout, name: &str) -> Result<Found, Failure> {
-    let topic = scout.existing_topic(name)?;
-    let max = scout.topic_property(name, "max.message.bytes")?;
-    if max.is_none() {
-        tracing::warn!(target: "kafka", "the broker does not tell max.message.bytes of topic `{name}` (it needs the right DESCRIBE_CONFIGS): {CLIENT_MAX} is taken unless kafka.message.max.bytes says otherwise");
-    }
-    Ok(Found {
-        partitions: topic.partitions,
-        max: number(max.as_deref()),
-    })
+/// What is known of a topic that a column names.
+pub(crate) enum LookUp {
+    /// It can be written.
+    Known(Arc<Target>),
+    /// It cannot.
+    Unusable(RecordError),
+    /// The broker is being asked.
+    Asked,
 }
 
 impl Shared {
@@ -274,42 +232,59 @@ impl Shared {
         Ok(Arc::clone(targets.entry(name.to_owned()).or_insert(target)))
     }
 
-    /// The topic of this name. One that is not known yet is asked for, which may wait for the broker: once for each name.
-    pub(crate) fn target(&self, name: &str) -> Result<Arc<Target>, RecordError> {
-        if let Some(target) = self.targets.read().get(name) {
-            return Ok(Arc::clone(target));
+    /// The topic of the option.
+    pub(crate) fn known(&self, name: &str) -> Option<Arc<Target>> {
+        self.targets.read().get(name).cloned()
+    }
+
+    /// The topic of a column. One that is not known yet is asked for aside.
+    pub(crate) fn look_up(&self, name: &str) -> LookUp {
+        if let Some(target) = self.known(name) {
+            return LookUp::Known(target);
         }
-        let wrong = |reason: &str| {
+        let reason = match &self.inquiry {
+            Some(inquiry) => match inquiry.put(name) {
+                Some(reason) => reason,
+                None => return LookUp::Asked,
+            },
+            None => "it is not the topic of the option `topic`".to_owned(),
+        };
+        LookUp::Unusable(
             RecordError::write(format!(
                 "the topic of the column `topic` cannot be written: {reason}"
             ))
-            .with_content(name)
-        };
-        let (Some(scout), Some(client)) = (&self.scout, self.client.lock().clone()) else {
-            return Err(wrong("it is not the topic of the option `topic`"));
-        };
-        if let Some((since, failure)) = self.unknown.lock().get(name)
-            && since.elapsed() < UNKNOWN_FOR
-        {
-            return Err(wrong(&failure.message));
-        }
-        let found = ask(scout, name).map_err(|failure| {
-            let error = wrong(&failure.message);
-            let mut unknown = self.unknown.lock();
-            if unknown.len() >= UNKNOWN_MAX {
-                unknown.clear();
-            }
-            unknown.insert(name.to_owned(), (Instant::now(), failure));
-            error
-        })?;
+            .with_content(name),
+        )
+    }
+
+    /// Whether the broker is still asked for this topic; the waker is woken when it has answered.
+    pub(crate) fn waits_for(&self, topic: &str, waker: &Waker) -> bool {
+        self.inquiry
+            .as_ref()
+            .is_some_and(|inquiry| inquiry.waits(topic, waker))
+    }
+
+    /// Makes a topic that was found one that can be written; gives the reason where that cannot be.
+    fn add_found(
+        &self,
+        scout: &Scout,
+        name: &str,
+        partitions: i32,
+    ) -> Result<Option<String>, Failure> {
+        let found = limits(scout, name, partitions)?;
         if found.max.is_some_and(|max| max < self.client_max) {
-            return Err(wrong(&format!(
+            return Ok(Some(format!(
                 "its max.message.bytes is below {}: set kafka.message.max.bytes to it",
                 self.client_max
             )));
         }
-        self.add_target(&client, name, &found)
-            .map_err(|failure| wrong(&failure.message))
+        // Held meanwhile, so that a close either sees the topic or comes first.
+        let client = self.client.lock();
+        let Some(client) = &*client else {
+            return Ok(None);
+        };
+        self.add_target(client, name, &found)?;
+        Ok(None)
     }
 
     /// Registers a writer's observer; the number goes with each of its rows.
@@ -350,6 +325,9 @@ impl Shared {
             for window in target.windows() {
                 window.wake_all();
             }
+        }
+        if let Some(inquiry) = &self.inquiry {
+            inquiry.wake_all();
         }
     }
 

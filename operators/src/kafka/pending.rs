@@ -1,4 +1,4 @@
-//! What a writer waits for: acknowledgements, and room.
+//! What a writer waits for: acknowledgements, room, and the answer whether a topic exists.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,6 +33,25 @@ impl Future for Delivered {
             this.marks.pop();
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Resolves when a topic of a column is known, or known to be missing.
+pub(crate) struct Answered {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) topic: String,
+}
+
+impl Future for Answered {
+    type Output = Result<(), Failure>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let waits = self.shared.waits_for(&self.topic, cx.waker());
+        // After the waker is known, so that a failure now is seen or wakes.
+        match self.shared.failure() {
+            Ok(()) if waits => Poll::Pending,
+            done => Poll::Ready(done),
+        }
     }
 }
 

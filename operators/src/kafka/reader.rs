@@ -17,7 +17,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use futures_util::Stream;
 use rdkafka_sys as sys;
 use smol_str::SmolStr;
-use thalweg_engine::error::Failure;
+use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::record::{Body, Micros, Partition, Position, Raw, Record, RecordMeta, Skip};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::source::SourceEvent;
@@ -27,6 +27,7 @@ use super::codes::Code;
 use super::consumer::{Consumer, Shared};
 use super::lane::Lane;
 use super::scout::EARLIEST;
+use crate::codecs::key::KeyDecoder;
 use crate::codecs::{Decoded, Decoder};
 
 /// Records taken from the client's queue at once, and yielded before the thread is given back.
@@ -43,6 +44,8 @@ pub(crate) enum Fill {
     Timestamp,
     TimestampType,
     Headers,
+    /// Whether the value is null, which in a keyed table deletes the key.
+    Deleted,
 }
 
 /// What rows are made of.
@@ -53,8 +56,20 @@ pub(crate) struct Shape {
     pub(crate) fills: Vec<Fill>,
     /// How many columns a row has.
     pub(crate) width: usize,
+    /// For keyed tables: how the columns of the key come from the message's key.
+    pub(crate) key: Option<KeyShape>,
     /// Whether removed records fail the run.
     pub(crate) fail_on_data_loss: bool,
+}
+
+/// The columns of a keyed table that its messages' keys hold.
+pub(crate) struct KeyShape {
+    /// Makes a decoder of them.
+    pub(crate) decoder: Box<dyn Fn() -> KeyDecoder + Send + Sync>,
+    /// The name and the place in the row of each; no place where it is not wanted.
+    pub(crate) columns: Vec<(SmolStr, Option<usize>)>,
+    /// How many of a row's columns the value's decoder gives.
+    pub(crate) decoded: usize,
 }
 
 /// A lane as its reader and the reader's records hold it.
@@ -161,6 +176,7 @@ pub(crate) struct Reader {
     consumer: Arc<Consumer>,
     shape: Arc<Shape>,
     decoder: Option<Box<dyn Decoder>>,
+    key: Option<KeyDecoder>,
     partition: Arc<Partition>,
     topic: SmolStr,
     /// The next offset to yield; older ones, seen again after a seek, are dropped.
@@ -222,6 +238,7 @@ impl Reader {
             consumer: Arc::clone(consumer),
             shape: Arc::clone(shape),
             decoder: shape.decoder.as_ref().map(|make| make()),
+            key: shape.key.as_ref().map(|key| (key.decoder)()),
             partition: Arc::clone(partition),
             topic: SmolStr::new(topic),
             next: from,
@@ -378,14 +395,18 @@ impl Reader {
     ) -> Body {
         let mut row = Row::with_capacity(self.shape.width);
         if let Some(decoder) = &mut self.decoder {
-            let Some(value) = message.value() else {
-                return Body::Skipped(Skip::Tombstone);
-            };
-            match decoder.decode(value, &mut row) {
-                Ok(Decoded::Row) => {}
-                Ok(Decoded::Dropped) => return Body::Skipped(Skip::Malformed),
-                Err(error) => return Body::Bad(Box::new(error)),
+            match (message.value(), &self.shape.key) {
+                (Some(value), _) => match decoder.decode(value, &mut row) {
+                    Ok(Decoded::Row) => {}
+                    Ok(Decoded::Dropped) => return Body::Skipped(Skip::Malformed),
+                    Err(error) => return Body::Bad(Box::new(error)),
+                },
+                (None, Some(key)) => row.resize(key.decoded, Value::Null),
+                (None, None) => return Body::Skipped(Skip::Tombstone),
             }
+        }
+        if let Err(error) = self.fill_key(message, &mut row) {
+            return Body::Bad(Box::new(error));
         }
         let native = message.native();
         for fill in &self.shape.fills {
@@ -403,9 +424,31 @@ impl Reader {
                     sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => 1,
                 }),
                 Fill::Headers => headers(message),
+                Fill::Deleted => Value::Boolean(message.value().is_none()),
             });
         }
         Body::Row(row)
+    }
+
+    /// Puts the columns of a keyed table's key into their places. The value may repeat them, but not differ.
+    fn fill_key(&mut self, message: &Message, row: &mut Row) -> Result<(), RecordError> {
+        let (Some(shape), Some(decoder)) = (&self.shape.key, &mut self.key) else {
+            return Ok(());
+        };
+        let mut key = Row::with_capacity(shape.columns.len());
+        decoder.decode(message.key(), &mut key)?;
+        for (value, (name, place)) in key.into_iter().zip(&shape.columns) {
+            let Some(column) = place.and_then(|place| row.get_mut(place)) else {
+                continue;
+            };
+            if !column.is_null() && *column != value {
+                return Err(RecordError::decode(format!(
+                    "the value says another `{name}` than the key, which holds it"
+                )));
+            }
+            *column = value;
+        }
+        Ok(())
     }
 
     fn end_with(&mut self, event: SourceEvent) -> Poll<Option<SourceEvent>> {

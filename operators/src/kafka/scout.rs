@@ -193,28 +193,35 @@ impl Scout {
     /// # Errors
     /// `End` when it does not exist or may not be seen.
     pub(crate) fn existing_topic(&self, name: &str) -> Result<TopicInfo, Failure> {
-        let until = Instant::now() + MISSING_AFTER;
+        let began = Instant::now();
         loop {
             let topic = self
                 .topics(&[name])?
                 .pop()
                 .ok_or_else(|| self.failed("which topics there are", Code::UNKNOWN_TOPIC))?;
-            match topic.error {
-                Code::OK if topic.partitions > 0 => return Ok(topic),
-                Code::TOPIC_AUTHORIZATION_FAILED => {
-                    return Err(Failure::end(format!(
-                        "no right to see topic `{name}` at {}: grant this user DESCRIBE on it",
-                        self.servers
-                    )));
-                }
-                _ if Instant::now() >= until => {
-                    return Err(Failure::end(format!(
-                        "topic `{name}` does not exist at {}: make it, it is never made by itself",
-                        self.servers
-                    )));
-                }
-                _ => std::thread::sleep(Duration::from_millis(250)),
+            match self.judge(topic, began.elapsed()) {
+                Some(judged) => return judged,
+                None => std::thread::sleep(Duration::from_millis(250)),
             }
+        }
+    }
+
+    /// What an answer means that came so long after the first question for its topic; None when it may still change.
+    pub(crate) fn judge(
+        &self,
+        topic: TopicInfo,
+        waited: Duration,
+    ) -> Option<Result<TopicInfo, Failure>> {
+        let (name, servers) = (&topic.name, &self.servers);
+        match topic.error {
+            Code::OK if topic.partitions > 0 => Some(Ok(topic)),
+            Code::TOPIC_AUTHORIZATION_FAILED => Some(Err(Failure::end(format!(
+                "no right to see topic `{name}` at {servers}: grant this user DESCRIBE on it"
+            )))),
+            _ if waited >= MISSING_AFTER => Some(Err(Failure::end(format!(
+                "topic `{name}` does not exist at {servers}: make it, it is never made by itself"
+            )))),
+            _ => None,
         }
     }
 

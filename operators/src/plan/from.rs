@@ -13,7 +13,6 @@ use crate::expr::typed::Kind;
 use crate::job_error::{JobError, Location};
 use crate::plan::lower::{Ctes, Lowering, Relation, View, named};
 use crate::plan::node::{Declared, Node};
-use crate::plan::refuse::needs_state;
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
 use crate::sql::watermark::{self, Watermark};
@@ -26,11 +25,23 @@ impl Lowering<'_> {
         ctes: Ctes<'_>,
         at: Location,
     ) -> Result<Relation, JobError> {
-        if let Some(join) = from.joins.first() {
-            return Err(needs_state(start_of(&join.relation, at), "a join"));
+        let mut relation = self.factor(&from.relation, parsed, ctes, at)?;
+        for join in &from.joins {
+            relation = self.join(relation, join, parsed, ctes, at)?;
         }
-        let at = start_of(&from.relation, at);
-        match &from.relation {
+        Ok(relation)
+    }
+
+    /// One table, view or subquery.
+    pub(super) fn factor(
+        &self,
+        factor: &TableFactor,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<Relation, JobError> {
+        let at = start_of(factor, at);
+        match factor {
             TableFactor::Table {
                 name,
                 alias,

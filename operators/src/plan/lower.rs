@@ -17,7 +17,7 @@ use crate::job_error::{JobError, Location};
 use crate::plan::node::{Declared, Item, Node};
 use crate::plan::refuse::{needs_state, over_rows, refuse_clauses, refuse_select, start_of_select};
 use crate::plan::tail::{self, Tail};
-use crate::plan::{group_by, select};
+use crate::plan::{group_by, over, select};
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
 use crate::sql::watermark;
@@ -382,16 +382,17 @@ impl<'c> Lowering<'c> {
     ) -> Result<Relation, JobError> {
         let at = start_of_select(select, at);
         refuse_select(select, at)?;
-        let [from] = select.from.as_slice() else {
-            return Err(match select.from.get(1) {
-                Some(second) => needs_state(start_of(second, at), "a join"),
-                None => JobError::new(
-                    at,
-                    "the SELECT has no FROM: a query reads at least one input table",
-                ),
-            });
+        let Some((first, others)) = select.from.split_first() else {
+            return Err(JobError::new(
+                at,
+                "the SELECT has no FROM: a query reads at least one input table",
+            ));
         };
-        let mut relation = self.from(from, parsed, ctes, at)?;
+        let mut relation = self.from(first, parsed, ctes, at)?;
+        for other in others {
+            let right = self.from(other, parsed, ctes, at)?;
+            relation = self.comma(relation, right, start_of(other, at));
+        }
         if let Some(view) = select.lateral_views.get(LATERAL_VIEWS_MAX) {
             let at = start_of(&view.lateral_view, at);
             let message = format!("more than {LATERAL_VIEWS_MAX} LATERAL VIEWs in one SELECT");
@@ -412,8 +413,15 @@ impl<'c> Lowering<'c> {
                 conditions: vec![typed],
             };
         }
+        let over = over::has_over(select);
         if group_by::groups(select, tail, &self.scope(Vec::new())) {
+            if over {
+                return Err(over::above_groups(at));
+            }
             return group_by::select(self, relation, select, tail, at);
+        }
+        if over {
+            return over::select(self, relation, select, tail, at);
         }
         select::items(self, relation, select, tail, at)
     }

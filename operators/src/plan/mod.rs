@@ -11,6 +11,10 @@ mod from;
 pub(crate) mod group;
 mod group_by;
 mod identity;
+pub(crate) mod join;
+mod join_from;
+pub(crate) mod join_settle;
+mod join_times;
 pub(crate) mod lower;
 pub(crate) mod modes;
 pub(crate) mod names;
@@ -18,6 +22,9 @@ pub(crate) mod node;
 pub(crate) mod optimize;
 pub(crate) mod order;
 pub(crate) mod output;
+mod over;
+pub(crate) mod over_call;
+mod over_frame;
 pub(crate) mod partitions;
 mod prune;
 pub(crate) mod refuse;
@@ -37,6 +44,7 @@ use smol_str::SmolStr;
 use thalweg_engine::error::Failure;
 use thalweg_engine::flow::pipeline;
 pub use thalweg_engine::flow::pipeline::Target;
+use thalweg_engine::record::Micros;
 use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
@@ -46,10 +54,14 @@ use crate::job_error::Location;
 pub use crate::plan::changes::{Change, Changes, StepChange};
 pub use crate::plan::group::Group;
 pub use crate::plan::identity::{compare, compare_ends};
+pub use crate::plan::join::Joining;
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
+pub use crate::plan::over::Windows;
 use crate::sql::settings::{OutputMode, Settings, Trigger};
 use crate::stateful::aggregate::Aggregate;
+use crate::stateful::join::Behind;
+use crate::stateful::over::Window;
 use crate::table::{OpenContext, Table};
 use crate::transforms::{Cell, EventTime, Explode, Filter, Fork, Generator, Project};
 use crate::{sinks, sources};
@@ -112,6 +124,10 @@ pub enum StepKind {
     Sort(Sort),
     /// LIMIT alone.
     Limit(Limit),
+    /// Two inputs together.
+    Join(Box<Joining>),
+    /// OVER.
+    Over(Box<Windows>),
 }
 
 /// An input of a query.
@@ -129,6 +145,11 @@ impl Input {
     /// The places that the plan uses, ascending, among the table's columns followed by its metadata.
     pub fn wanted(&self) -> &[usize] {
         &self.wanted
+    }
+
+    /// Whether it is a keyed table, which rows of streams are joined with.
+    pub fn is_keyed(&self) -> bool {
+        !self.table().primary_key.is_empty()
     }
 
     /// The file that the command line put in the table's place.
@@ -195,15 +216,20 @@ impl Query {
     /// The parts of one lane, made anew at each call.
     pub fn lane(&self) -> Lane {
         let mut entries = Vec::new();
+        let behind = self.behind();
         let steps = self
             .steps
             .iter()
             .enumerate()
             .map(|(place, step)| {
-                let Some(operator) = step.kind.operator(&self.output.table.name) else {
+                let Some(mut operator) = step.kind.operator(&self.output.table.name) else {
                     entries.push((place, step.to));
                     return None;
                 };
+                let keeps = step.kind.state_name(&step.schema).is_some();
+                if keeps && behind[place] > 0 {
+                    operator = Box::new(Behind::new(operator, behind[place]));
+                }
                 Some(pipeline::Step {
                     name: step.name.clone(),
                     operator,
@@ -212,6 +238,22 @@ impl Query {
             })
             .collect();
         Lane { steps, entries }
+    }
+
+    /// For each step how much older than the watermark its rows may be, because of the joins before it.
+    fn behind(&self) -> Vec<Micros> {
+        let mut behind: Vec<Micros> = vec![0; self.steps.len()];
+        for (place, step) in self.steps.iter().enumerate() {
+            let own = match &step.kind {
+                StepKind::Join(joining) => joining.hold(),
+                _ => 0,
+            };
+            let here = behind[place].saturating_add(own);
+            if let Target::Step { step: to, .. } = step.to {
+                behind[to] = behind[to].max(here);
+            }
+        }
+        behind
     }
 
     /// Opens the inputs for one run: place in [`Query::steps`] and source.
@@ -355,6 +397,8 @@ impl StepKind {
             }
             Self::Aggregate(group) => Aggregate::new(group.grouping.clone()),
             Self::Dedup(_) | Self::Sort(_) | Self::Limit(_) => return None,
+            Self::Join(joining) => joining.operator(),
+            Self::Over(windows) => Box::new(Window::new(&windows.over)),
             Self::EventTime(time) => Box::new(EventTime::new(
                 time.value.compile(),
                 time.column,

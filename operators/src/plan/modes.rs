@@ -49,6 +49,10 @@ pub(crate) fn settle(node: Node, settings: &Settings, at: Location) -> Result<No
         mode,
         emits,
         ttl,
+        rows_max: usize::try_from(settings.frame_rows_max).unwrap_or(usize::MAX),
+        frame_step: settings
+            .frame_step
+            .map(|_| settings.at("frameStep", at)),
         error: None,
     };
     let node = settling.node(node);
@@ -94,7 +98,7 @@ fn chained(node: &Node, above: bool) -> bool {
     if aggregate && above {
         return true;
     }
-    let above = above || aggregate || matches!(node, Node::Dedup { .. });
+    let above = above || aggregate || matches!(node, Node::Dedup { .. } | Node::Over { .. });
     node.below().any(|node| chained(node, above))
 }
 
@@ -102,6 +106,10 @@ struct Settling {
     mode: OutputMode,
     emits: Emits,
     ttl: Option<Micros>,
+    /// `frameRowsMax`.
+    rows_max: usize,
+    /// Where `frameStep` is set.
+    frame_step: Option<Location>,
     error: Option<JobError>,
 }
 
@@ -122,6 +130,17 @@ impl Settling {
                 dedup.over = time.map_or(Over::Never, Over::Key);
                 dedup.ttl = self.ttl;
                 Ok(())
+            }
+            Node::Over { below, windows } => {
+                windows.settle(&event_columns(below), self.rows_max, self.ttl);
+                match self.frame_step {
+                    None => Ok(()),
+                    Some(at) => Err(JobError::new(
+                        at,
+                        "frameStep: panes in place of rows are not part of this version, frames keep their rows",
+                    )
+                    .help("remove it; frameRowsMax limits the rows of a key")),
+                }
             }
             Node::Sort { below, sort } => self.sort(below, sort.at),
             Node::Limit { below, limit } => {

@@ -10,7 +10,9 @@ use crate::expr::scope::METADATA;
 use crate::expr::typed::{Kind, Typed};
 use crate::job_error::Location;
 use crate::plan::group::Group;
+use crate::plan::join::Join;
 use crate::plan::order::{Dedup, Limit, Sort};
+use crate::plan::over::Windows;
 use crate::sql::watermark::Watermark;
 use crate::table::Table;
 use crate::transforms::Generator;
@@ -86,6 +88,16 @@ pub(crate) enum Node {
     Sort { below: Box<Node>, sort: Sort },
     /// LIMIT alone.
     Limit { below: Box<Node>, limit: Limit },
+    /// The rows of two nodes, left and right, together.
+    Join {
+        below: Box<[Node; 2]>,
+        join: Box<Join>,
+    },
+    /// OVER: the row below with the results behind it.
+    Over {
+        below: Box<Node>,
+        windows: Box<Windows>,
+    },
     /// The rows of one node on several ways; each branch ends in a hole.
     Fork {
         below: Box<Node>,
@@ -119,6 +131,11 @@ impl Node {
             | Self::Sort { below, .. }
             | Self::Limit { below, .. } => below.fields(),
             Self::Aggregate { group, .. } => group.fields.clone(),
+            Self::Join { below, join } => join.fields(below),
+            Self::Over { below, windows } => {
+                let below = below.fields().into_iter();
+                below.chain(windows.fields.iter().cloned()).collect()
+            }
             Self::Project { items, .. } => items.iter().map(|item| item.field.clone()).collect(),
             Self::Explode {
                 below,
@@ -154,6 +171,9 @@ impl Node {
             | Self::Sort { below, .. }
             | Self::Limit { below, .. } => below.width(),
             Self::Aggregate { group, .. } => group.fields.len(),
+            Self::Join { below, join } if join.kind.left_only() => below[0].width(),
+            Self::Join { below, .. } => below[0].width() + below[1].width(),
+            Self::Over { below, windows } => below.width() + windows.fields.len(),
             Self::Project { items, .. } => items.len(),
             Self::Explode {
                 kept, generated, ..
@@ -177,7 +197,12 @@ impl Node {
     pub(crate) fn stateful(&self) -> bool {
         matches!(
             self,
-            Self::Aggregate { .. } | Self::Dedup { .. } | Self::Sort { .. } | Self::Limit { .. }
+            Self::Aggregate { .. }
+                | Self::Dedup { .. }
+                | Self::Sort { .. }
+                | Self::Limit { .. }
+                | Self::Join { .. }
+                | Self::Over { .. }
         )
     }
 
@@ -197,8 +222,10 @@ impl Node {
             | Self::Aggregate { below, .. }
             | Self::Dedup { below, .. }
             | Self::Sort { below, .. }
+            | Self::Over { below, .. }
             | Self::Limit { below, .. } => (Some(below), &[]),
             Self::Union { below } => (None, below),
+            Self::Join { below, .. } => (None, &below[..]),
             Self::Fork { below, branches } => (Some(below), branches),
         };
         one.into_iter().chain(many)
@@ -215,8 +242,10 @@ impl Node {
             | Self::Aggregate { below, .. }
             | Self::Dedup { below, .. }
             | Self::Sort { below, .. }
+            | Self::Over { below, .. }
             | Self::Limit { below, .. } => (Some(below), &mut []),
             Self::Union { below } => (None, below),
+            Self::Join { below, .. } => (None, &mut below[..]),
             Self::Fork { below, branches } => (Some(below), branches),
         };
         one.into_iter().chain(many)

@@ -3,6 +3,7 @@
 use thalweg_engine::row::Value;
 
 use crate::expr::typed::{Kind, Op, Typed};
+use crate::plan::join;
 use crate::plan::node::{Item, Node};
 use crate::plan::prune::{exactly, prune};
 use crate::plan::share::share;
@@ -17,7 +18,7 @@ pub(crate) fn optimize(node: Node) -> Node {
 
 // Filters go down, projections melt together.
 
-fn simplify(node: Node) -> Node {
+pub(super) fn simplify(node: Node) -> Node {
     match node.map_below(&mut simplify) {
         Node::Filter { below, conditions } => filter(*below, conditions),
         Node::Project { below, items } => project(*below, items),
@@ -32,12 +33,13 @@ fn simplify(node: Node) -> Node {
             }
             Node::Union { below: all }
         }
+        Node::Join { below, join } => join::push(*below, *join, Vec::new()),
         other => other,
     }
 }
 
 /// A filter over a node, as low as its conditions can go.
-fn filter(below: Node, conditions: Vec<Typed>) -> Node {
+pub(super) fn filter(below: Node, conditions: Vec<Typed>) -> Node {
     let mut conditions: Vec<Typed> = conditions.into_iter().flat_map(conjuncts).collect();
     conditions.retain(|condition| condition.constant() != Some(&Value::Boolean(true)));
     if conditions.is_empty() {
@@ -93,6 +95,7 @@ fn filter(below: Node, conditions: Vec<Typed>) -> Node {
                 generated,
             }
         }
+        Node::Join { below, join } => join::push(*below, *join, conditions),
         Node::Union { below } if movable => Node::Union {
             below: below
                 .into_iter()
@@ -107,7 +110,7 @@ fn filter(below: Node, conditions: Vec<Typed>) -> Node {
 }
 
 /// The parts of an AND.
-fn conjuncts(condition: Typed) -> Vec<Typed> {
+pub(super) fn conjuncts(condition: Typed) -> Vec<Typed> {
     match condition.kind {
         Kind::Node { op: Op::And, args } => args.into_iter().flat_map(conjuncts).collect(),
         _ => vec![condition],

@@ -35,8 +35,14 @@ fn within(node: &Node, by: &[String]) -> bool {
             let origins = origins(below);
             holds(dedup.keys.iter().map(|key| origins.get(*key)), by)
         }
+        Node::Over { below, windows } => {
+            let origins = origins(below);
+            holds(windows.over.keys.iter().map(|key| origins.get(*key)), by)
+        }
         // They are about all rows.
         Node::Sort { .. } | Node::Limit { .. } => false,
+        // Its sides are two inputs, of which nothing says that they are partitioned alike.
+        Node::Join { .. } => false,
         _ => true,
     };
     here && node.below().all(|node| within(node, by))
@@ -94,10 +100,17 @@ fn origins(node: &Node) -> Vec<Option<String>> {
             let aggregates = group.grouping.aggregates.iter().map(|_| None);
             keys.chain(aggregates).collect()
         }
+        Node::Over { below, windows } => {
+            let mut origins = origins(below);
+            origins.extend(windows.fields.iter().map(|_| None));
+            origins
+        }
         Node::Filter { below, .. }
         | Node::Dedup { below, .. }
         | Node::Sort { below, .. }
         | Node::Limit { below, .. } => origins(below),
-        Node::Union { .. } | Node::Fork { .. } | Node::Hole { .. } => vec![None; node.width()],
+        Node::Union { .. } | Node::Join { .. } | Node::Fork { .. } | Node::Hole { .. } => {
+            vec![None; node.width()]
+        }
     }
 }

@@ -4,7 +4,9 @@ use thalweg_engine::schema::Field;
 
 use crate::expr::typed::Typed;
 use crate::plan::group::Group;
+use crate::plan::join::Join;
 use crate::plan::node::{Item, Node};
+use crate::plan::over::Windows;
 
 /// A node after pruning, and where each of its former columns is now.
 pub(super) struct Pruned {
@@ -83,7 +85,9 @@ pub(super) fn prune(node: Node, needed: &[usize]) -> Pruned {
         } => prune_event_time(*below, time, column, delay, needed),
         Node::Explode { .. } => prune_explode(node, needed),
         Node::Aggregate { below, group } => prune_aggregate(*below, *group, needed),
+        Node::Over { below, windows } => prune_over(*below, *windows, needed),
         Node::Dedup { .. } | Node::Sort { .. } | Node::Limit { .. } => prune_rows(node, needed),
+        Node::Join { below, join } => prune_join(*below, *join, needed),
         Node::Project { below, items } => prune_project(*below, items, needed),
         Node::Hole { fields, wanted } => {
             let wanted = wanted.unwrap_or_else(|| needed.to_vec());
@@ -142,7 +146,7 @@ fn prune_fork(below: Node, branches: Vec<Node>, needed: &[usize]) -> Pruned {
 fn hole(branch: &mut Node) -> Option<&mut Option<Vec<usize>>> {
     match branch {
         Node::Hole { wanted, .. } => Some(wanted),
-        Node::Union { .. } | Node::Fork { .. } => None,
+        Node::Union { .. } | Node::Join { .. } | Node::Fork { .. } => None,
         other => other.below_mut().next().and_then(hole),
     }
 }
@@ -210,6 +214,36 @@ fn prune_aggregate(below: Node, mut group: Group, needed: &[usize]) -> Pruned {
     }
 }
 
+/// The row below goes through; a function that nobody uses is not kept.
+fn prune_over(below: Node, mut windows: Windows, needed: &[usize]) -> Pruned {
+    let width = below.width();
+    let used = |result: usize| needed.contains(&(width + result));
+    let results = windows.fields.len();
+    windows.keep(used);
+    let mut all: Vec<usize> = needed.iter().copied().filter(|p| *p < width).collect();
+    if windows.fields.is_empty() {
+        let mut below = prune(below, &all);
+        below.places.resize(width + results, None);
+        return below;
+    }
+    all.extend(windows.looks_at());
+    all.sort_unstable();
+    all.dedup();
+    let below = prune(below, &all);
+    windows.remap(&|old| below.place(old));
+    let mut places = below.places;
+    places.resize(width, None);
+    let mut next = below.node.width()..;
+    places.extend((0..results).map(|result| used(result).then(|| next.next()).flatten()));
+    Pruned {
+        node: Node::Over {
+            below: Box::new(below.node),
+            windows: Box::new(windows),
+        },
+        places,
+    }
+}
+
 /// Steps that let rows through as they are, and look at some of their columns.
 fn prune_rows(mut node: Node, needed: &[usize]) -> Pruned {
     let mut all = needed.to_vec();
@@ -224,6 +258,35 @@ fn prune_rows(mut node: Node, needed: &[usize]) -> Pruned {
     });
     node.remap_looks(&|old| places.get(old).copied().flatten().unwrap_or(old));
     Pruned { node, places }
+}
+
+/// A side keeps what is needed of it, and what its join looks at.
+fn prune_join(below: [Node; 2], mut join: Join, needed: &[usize]) -> Pruned {
+    let width = below[0].width();
+    let all = width + below[1].width();
+    let mut used = with(needed, &join.conditions);
+    used.extend(join.looks_at(width));
+    used.sort_unstable();
+    used.dedup();
+    let right = used.partition_point(|place| *place < width);
+    let (left, right) = used.split_at(right);
+    let right: Vec<usize> = right.iter().map(|place| place - width).collect();
+    join.remap(width, left.len(), &|old| {
+        used.binary_search(&old).unwrap_or(old)
+    });
+    let [first, second] = below;
+    let below = Box::new([
+        exactly(prune(first, left), left),
+        exactly(prune(second, &right), &right),
+    ]);
+    let width = if join.kind.left_only() { width } else { all };
+    let mut places = in_order(&used, all);
+    places.truncate(width);
+    let join = Box::new(join);
+    Pruned {
+        node: Node::Join { below, join },
+        places,
+    }
 }
 
 fn prune_explode(node: Node, needed: &[usize]) -> Pruned {

@@ -3,7 +3,7 @@
 use sqlparser::ast::{Query, Select};
 
 use crate::job_error::{JobError, Location};
-use crate::sql::cursor::{ident_at, start_of};
+use crate::sql::cursor::start_of;
 use crate::sql::watermark;
 
 /// What every clause without state yet says.
@@ -17,7 +17,6 @@ pub(crate) fn needs_state(at: Location, what: &str) -> JobError {
 /// A function over several rows, or one of a model.
 pub(crate) fn over_rows(name: &str, at: Location) -> JobError {
     match name {
-        "OVER" => needs_state(at, "OVER"),
         "predict" | "predict_all" => JobError::new(
             at,
             format!("`{name}` needs scoring, which this version does not have yet"),
@@ -63,11 +62,12 @@ pub(super) fn refuse_clauses(query: &Query, at: Location) -> Result<(), JobError
 }
 
 pub(super) fn refuse_select(select: &Select, at: Location) -> Result<(), JobError> {
-    if let Some(window) = select.named_window.first() {
-        return Err(needs_state(ident_at(&window.0, at), "WINDOW"));
-    }
     if let Some(qualify) = &select.qualify {
-        return Err(needs_state(start_of(qualify, at), "QUALIFY"));
+        return Err(JobError::new(
+            start_of(qualify, at),
+            "QUALIFY is not part of the language",
+        )
+        .help("write the SELECT as a subquery, and WHERE over it"));
     }
     let sorted = !select.sort_by.is_empty()
         || !select.cluster_by.is_empty()

@@ -100,7 +100,7 @@ fn spread(mut node: Node, chains: &mut Vec<Node>) {
 fn source(chain: &Node) -> Option<&Declared> {
     match chain {
         Node::Source { input, .. } => Some(input),
-        Node::Union { .. } | Node::Fork { .. } => None,
+        Node::Union { .. } | Node::Join { .. } | Node::Fork { .. } => None,
         other => other.below().next().and_then(source),
     }
 }
@@ -115,7 +115,7 @@ fn take_source(chain: &mut Node) -> Option<Node> {
             };
             Some(std::mem::replace(chain, hole))
         }
-        Node::Union { .. } | Node::Fork { .. } => None,
+        Node::Union { .. } | Node::Join { .. } | Node::Fork { .. } => None,
         other => other.below_mut().next().and_then(take_source),
     }
 }

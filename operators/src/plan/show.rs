@@ -34,13 +34,8 @@ impl Query {
     }
 
     fn feeding(&self, target: Target) -> Vec<usize> {
-        let same = |to: Target| match (to, target) {
-            (Target::Writer, Target::Writer) => true,
-            (Target::Step { step: a, .. }, Target::Step { step: b, .. }) => a == b,
-            _ => false,
-        };
         (0..self.steps.len())
-            .filter(|place| same(self.steps[*place].to))
+            .filter(|place| self.steps[*place].to == target)
             .collect()
     }
 
@@ -61,6 +56,9 @@ impl Query {
                 });
                 indent.push_str("   ");
                 self.forked(place, &indent, out);
+                if matches!(self.steps[place].kind, StepKind::Join(_)) {
+                    return self.sides(place, &indent, out);
+                }
                 if below.len() > 1 {
                     return self.branch(&below, &indent, out);
                 }
@@ -74,6 +72,10 @@ impl Query {
                 };
                 let _ = writeln!(out, "{indent}{corner} {}", self.step(*place));
                 self.forked(*place, &format!("{indent}{line}"), out);
+                if matches!(self.steps[*place].kind, StepKind::Join(_)) {
+                    self.sides(*place, &format!("{indent}{line}"), out);
+                    continue;
+                }
                 let feeding = self.feeding(Target::Step {
                     step: *place,
                     input: 0,
@@ -83,6 +85,23 @@ impl Query {
                 }
             }
             return;
+        }
+    }
+
+    /// What feeds the left and the right side of a join.
+    fn sides(&self, step: usize, indent: &str, out: &mut String) {
+        for (input, corner, line) in [(0, "├─", "│  "), (1, "└─", "   ")] {
+            let feeding = self.feeding(Target::Step { step, input });
+            let mut side = String::new();
+            self.branch(&feeding, "", &mut side);
+            for (number, text) in side.lines().enumerate() {
+                let (before, text) = match text.strip_prefix("└─") {
+                    Some(text) if number == 0 => (corner, text),
+                    // The tree of one side hangs under its first step.
+                    _ => (line, text.get(3..).unwrap_or(text)),
+                };
+                let _ = writeln!(out, "{indent}{before}{text}");
+            }
         }
     }
 
@@ -117,6 +136,7 @@ impl Query {
                 format!("read {} {}: {read}", input.table().connector, step.name)
             }
             StepKind::Fork(branches) => format!("fork into {}", branches.len()),
+            StepKind::Join(joining) => joining.shown(&|typed| self.shown(typed)),
             StepKind::Filter(conditions) => {
                 let all: Vec<String> = conditions.iter().map(|c| self.shown(c)).collect();
                 format!("filter {}", all.join(" AND "))
@@ -170,6 +190,9 @@ impl Query {
                     })
                     .collect();
                 format!("sort by {}; {}", keys.join(", "), sorted(sort))
+            }
+            StepKind::Over(windows) => {
+                format!("{}: {}; {}", step.name, self.hide(&windows.shown()), windows.kept())
             }
             StepKind::Limit(limit) if limit.each_trigger => {
                 format!("limit {} rows of each trigger", limit.rows)

@@ -31,6 +31,8 @@ impl StepKind {
                 )
             }
             Self::Limit(_) => "limit".to_owned(),
+            Self::Join(joining) => joining.name(),
+            Self::Over(windows) => windows.name(),
             Self::Source(_)
             | Self::Filter(_)
             | Self::Project(_)
@@ -70,6 +72,7 @@ impl Step {
                 let keys: Vec<String> = fields.map(|field| typed(&field.name, field)).collect();
                 Some(json!({ "kind": "distinct", "keys": keys }))
             }
+            StepKind::Join(joining) => Some(joining.identity()),
             StepKind::Limit(limit) if !limit.each_trigger => Some(json!({ "kind": "limit" })),
             _ => None,
         }

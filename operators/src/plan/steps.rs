@@ -5,6 +5,7 @@ use thalweg_engine::flow::pipeline::Target;
 use thalweg_engine::schema::{Field, Schema};
 
 use crate::expr::typed::{Kind, Typed};
+use crate::plan::join::{Join, Joining};
 use crate::plan::node::{Item, Node};
 use crate::plan::{Explosion, Input, Projection, Step, StepKind, Time};
 
@@ -30,6 +31,7 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
             return ends;
         }
         Node::Hole { .. } => return Vec::new(),
+        Node::Join { below, join } => return joined(*below, *join, schema, steps),
         Node::Fork { below, branches } => {
             let branches = branches.into_iter().map(branch).collect();
             (below, "fork", StepKind::Fork(branches))
@@ -94,6 +96,7 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
         Node::Dedup { below, dedup } => (below, "", StepKind::Dedup(dedup)),
         Node::Sort { below, sort } => (below, "", StepKind::Sort(sort)),
         Node::Limit { below, limit } => (below, "", StepKind::Limit(limit)),
+        Node::Over { below, windows } => (below, "", StepKind::Over(windows)),
     };
     let ends = place(*below, steps);
     let step = steps.len();
@@ -106,6 +109,29 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
     };
     steps.push(Step {
         name,
+        kind,
+        schema,
+        to: Target::Writer,
+    });
+    vec![step]
+}
+
+/// Places a join behind both of its sides.
+fn joined(below: [Node; 2], mut join: Join, schema: Schema, steps: &mut Vec<Step>) -> Vec<usize> {
+    let sides = [below[0].fields(), below[1].fields()];
+    let names = sides.concat();
+    join.conditions.iter_mut().for_each(|c| name(c, &names));
+    let ends = below.map(|node| place(node, steps));
+    let step = steps.len();
+    for (input, ends) in ends.into_iter().enumerate() {
+        for end in ends {
+            steps[end].to = Target::Step { step, input };
+        }
+    }
+    let kind = StepKind::Join(Box::new(Joining { join, sides }));
+    let name = kind.state_name(&schema).unwrap_or_default();
+    steps.push(Step {
+        name: own_name(name, steps),
         kind,
         schema,
         to: Target::Writer,

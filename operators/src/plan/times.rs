@@ -56,10 +56,22 @@ pub(crate) fn event_columns(node: &Node) -> Vec<bool> {
             let aggregates = group.grouping.aggregates.iter().map(|_| false);
             keys.chain(aggregates).collect()
         }
+        Node::Over { below, windows } => {
+            let mut times = event_columns(below);
+            times.resize(times.len() + windows.fields.len(), false);
+            times
+        }
         Node::Filter { below, .. }
         | Node::Dedup { below, .. }
         | Node::Sort { below, .. }
         | Node::Limit { below, .. } => event_columns(below),
+        Node::Join { below, join } => {
+            let mut times = event_columns(&below[0]);
+            if !join.kind.left_only() {
+                times.extend(event_columns(&below[1]));
+            }
+            times
+        }
         // Spark takes the columns of the first side.
         Node::Union { below }
         | Node::Fork {

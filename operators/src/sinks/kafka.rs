@@ -19,8 +19,8 @@ use thalweg_engine::source::Health;
 use crate::codecs::Encoder;
 use crate::job_error::JobError;
 use crate::kafka::{
-    Connection, Delivered, Drained, Encoders, Layout, Outlet, OutletShared, SINK_OPTIONS, Staged,
-    Target, Window, partition_of, verify,
+    Answered, Connection, Delivered, Drained, Encoders, Layout, LookUp, Outlet, OutletShared,
+    SINK_OPTIONS, Staged, Target, Window, partition_of, verify,
 };
 use crate::table::{OpenContext, OptionSpec, Table};
 
@@ -123,11 +123,9 @@ impl Sink for KafkaSink {
         shared.failure()?;
         let default = match &self.topic {
             None => None,
-            Some(topic) => {
-                Some(Route::new(shared.target(topic).map_err(|error| {
-                    Failure::restart(error.reason.to_string())
-                })?))
-            }
+            Some(topic) => Some(Route::new(shared.known(topic).ok_or_else(|| {
+                Failure::restart(format!("topic `{topic}` went with the Kafka sink"))
+            })?)),
         };
         Ok(Box::new(KafkaWriter {
             lane: shared.observe(context.observer),
@@ -142,6 +140,7 @@ impl Sink for KafkaSink {
             staged: Vec::new(),
             default,
             routes: HashMap::new(),
+            asked: None,
         }))
     }
 
@@ -252,14 +251,17 @@ struct KafkaWriter {
     default: Option<Route>,
     /// Topics of the column `topic`.
     routes: HashMap<SmolStr, Route>,
+    /// The topic that the last row had to wait for.
+    asked: Option<SmolStr>,
 }
 
-/// The route of a row.
+/// The route of a row; the name of its topic in `asked` where the broker must say first whether there is one.
 fn route<'a>(
     default: &'a mut Option<Route>,
     routes: &'a mut HashMap<SmolStr, Route>,
     shared: &OutletShared,
     topic: Option<&SmolStr>,
+    asked: &mut Option<SmolStr>,
 ) -> Result<&'a mut Route, RecordError> {
     if let Some(route) = default {
         return Ok(route);
@@ -268,7 +270,18 @@ fn route<'a>(
         return Err(RecordError::write("the record has no topic"));
     };
     if !routes.contains_key(topic) {
-        routes.insert(topic.clone(), Route::new(shared.target(topic)?));
+        let target = match shared.look_up(topic) {
+            LookUp::Known(target) => target,
+            LookUp::Unusable(error) => return Err(error),
+            LookUp::Asked => {
+                *asked = Some(topic.clone());
+                return Err(RecordError::write(
+                    "the broker has not said yet whether the topic of the column `topic` exists",
+                )
+                .with_content(topic.as_str()));
+            }
+        };
+        routes.insert(topic.clone(), Route::new(target));
     }
     routes
         .get_mut(topic)
@@ -277,6 +290,7 @@ fn route<'a>(
 
 impl Writer for KafkaWriter {
     fn write(&mut self, row: &[Value], origin: Origin<'_>) -> Result<(), RecordError> {
+        self.asked = None;
         let staged =
             self.layout
                 .stage(row, origin.meta.taken, &mut self.encoders, &mut self.buffer)?;
@@ -285,6 +299,7 @@ impl Writer for KafkaWriter {
             &mut self.routes,
             &self.shared,
             staged.topic.as_ref(),
+            &mut self.asked,
         )?
         .check(&staged)?;
         self.staged.push(staged);
@@ -300,6 +315,7 @@ impl Writer for KafkaWriter {
                 &mut self.routes,
                 &self.shared,
                 row.topic.as_ref(),
+                &mut self.asked,
             )
             .map_err(|error| Failure::end(error.reason.to_string()))?;
             let chosen = route.choose(&row, &self.buffer, self.shared.busy());
@@ -327,6 +343,14 @@ impl Writer for KafkaWriter {
         Box::pin(Drained {
             shared: Arc::clone(&self.shared),
         })
+    }
+
+    fn undecided(&mut self) -> Option<LocalFuture<Result<(), Failure>>> {
+        let topic = self.asked.take()?;
+        Some(Box::pin(Answered {
+            shared: Arc::clone(&self.shared),
+            topic: topic.into(),
+        }))
     }
 
     fn delivered(&mut self) -> LocalFuture<Result<(), Failure>> {

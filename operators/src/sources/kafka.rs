@@ -10,8 +10,9 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::source::Source;
 
 use crate::codecs::Decoder;
+use crate::codecs::key::{self, KeyDecoder};
 use crate::job_error::JobError;
-use crate::kafka::{Fill, KafkaSource, SOURCE_OPTIONS, Shape, SourceSettings};
+use crate::kafka::{Fill, KafkaSource, KeyShape, SOURCE_OPTIONS, Shape, SourceSettings};
 use crate::table::{OpenContext, OptionSpec, Table};
 
 /// The manual of the options.
@@ -20,8 +21,14 @@ pub const OPTIONS: &[OptionSpec] = SOURCE_OPTIONS;
 /// Makes the decoder of one partition: it appends the wanted declared columns.
 pub type MakeDecoder = Box<dyn Fn() -> Box<dyn Decoder> + Send + Sync>;
 
-/// The facts of a record, in the order of Spark's columns.
-const FACTS: [(&str, Fill); 8] = [
+/// Makes the decoder of the keys of a keyed table.
+pub type MakeKeyDecoder = Box<dyn Fn() -> KeyDecoder + Send + Sync>;
+
+/// The field of `_metadata` that says of a keyed table's record that it deletes its key.
+pub const DELETED: &str = "deleted";
+
+/// The facts of a record, in the order of Spark's columns; the last only where a key may be deleted.
+const FACTS: [(&str, Fill); 9] = [
     ("key", Fill::Key),
     ("value", Fill::Value),
     ("topic", Fill::Topic),
@@ -30,6 +37,7 @@ const FACTS: [(&str, Fill); 8] = [
     ("timestamp", Fill::Timestamp),
     ("timestampType", Fill::TimestampType),
     ("headers", Fill::Headers),
+    (DELETED, Fill::Deleted),
 ];
 
 fn fact(name: &str, fill: Fill) -> Field {
@@ -40,6 +48,7 @@ fn fact(name: &str, fill: Fill) -> Field {
         Fill::Offset => Field::required(name, DataType::BigInt),
         Fill::Timestamp => Field::nullable(name, DataType::Timestamp),
         Fill::TimestampType => Field::required(name, DataType::Int),
+        Fill::Deleted => Field::nullable(name, DataType::Boolean),
         Fill::Headers => {
             let header: Arc<[Field]> = Arc::from([
                 Field::nullable("key", DataType::String),
@@ -53,10 +62,14 @@ fn fact(name: &str, fill: Fill) -> Field {
 /// Spark's fixed columns or, without the value, the fields of `_metadata`.
 fn facts(table: &Table, with_value: bool) -> impl Iterator<Item = (Field, Fill)> {
     let headers = table.options.flag("includeHeaders", false);
+    let keyed = !table.primary_key.is_empty();
     FACTS
         .iter()
-        .filter(move |(_, fill)| {
-            (with_value || *fill != Fill::Value) && (headers || *fill != Fill::Headers)
+        .filter(move |(_, fill)| match fill {
+            Fill::Value => with_value,
+            Fill::Headers => headers,
+            Fill::Deleted => keyed,
+            _ => true,
         })
         .map(|(name, fill)| (fact(name, *fill), *fill))
 }
@@ -68,17 +81,15 @@ fn facts(table: &Table, with_value: bool) -> impl Iterator<Item = (Field, Fill)>
 pub fn columns(table: &Table) -> Result<Schema, JobError> {
     SourceSettings::of(table)?;
     let format = table.options.entry("format");
-    if !table.primary_key.is_empty() {
-        return Err(JobError::new(
-            table.at,
-            format!(
-                "PRIMARY KEY of Kafka table `{}` is not supported yet: keyed tables cannot be read",
-                table.name
-            ),
-        ));
-    }
+    check_key(table)?;
     match (&table.columns, format) {
-        (Some(columns), Some(_)) => Ok(Schema::new(columns.clone())),
+        (Some(columns), Some(_)) => {
+            let mut columns = columns.clone();
+            for column in columns.iter_mut().filter(|c| is_key(table, &c.name)) {
+                column.nullable = false;
+            }
+            Ok(Schema::new(columns))
+        }
         (Some(_), None) => Err(JobError::new(
             table.at,
             format!(
@@ -107,6 +118,58 @@ pub fn columns(table: &Table) -> Result<Schema, JobError> {
     }
 }
 
+/// Whether a column is a part of the PRIMARY KEY.
+pub fn is_key(table: &Table, column: &str) -> bool {
+    let mut keys = table.primary_key.iter();
+    keys.any(|key| key.eq_ignore_ascii_case(column))
+}
+
+/// The columns of the PRIMARY KEY, in its order, each with its place.
+pub fn key_columns(table: &Table, columns: &[Field]) -> Vec<(usize, Field)> {
+    let place = |key: &String| {
+        let mut columns = columns.iter().enumerate();
+        columns.find(|(_, column)| column.name.eq_ignore_ascii_case(key))
+    };
+    let keys = table.primary_key.iter().filter_map(place);
+    keys.map(|(place, column)| (place, column.clone()))
+        .collect()
+}
+
+/// Checks that a PRIMARY KEY can be read from messages' keys.
+fn check_key(table: &Table) -> Result<(), JobError> {
+    let Some(columns) = table
+        .columns
+        .as_ref()
+        .filter(|_| !table.primary_key.is_empty())
+    else {
+        return Ok(());
+    };
+    if let Some(entry) = table.options.entry("format")
+        && entry.value.eq_ignore_ascii_case("text")
+    {
+        return Err(JobError::new(
+            entry.at,
+            format!(
+                "table `{}` has a PRIMARY KEY: its values need format 'json'",
+                table.name
+            ),
+        ));
+    }
+    let unfit = key_columns(table, columns)
+        .into_iter()
+        .find_map(|(_, column)| {
+            let reason = key::unsupported(&column)?;
+            Some(format!(
+                "column `{}` cannot be a PRIMARY KEY: {reason}",
+                column.name
+            ))
+        });
+    match unfit {
+        Some(reason) => Err(JobError::new(table.at, reason)),
+        None => Ok(()),
+    }
+}
+
 /// The fields of `_metadata`: what Kafka says of a record beside its value. They follow the columns of [`columns`] in the
 /// numbering that [`open`] takes.
 pub fn metadata(table: &Table) -> Vec<Field> {
@@ -114,7 +177,7 @@ pub fn metadata(table: &Table) -> Vec<Field> {
 }
 
 /// Opens the input. `wanted` are places in [`columns`] followed by [`metadata`], in rising order; `decoder` is needed
-/// for tables with a `format` and appends the wanted declared columns.
+/// for tables with a `format` and appends the wanted declared columns, `key` for those with a PRIMARY KEY.
 ///
 /// # Errors
 /// `Refuse` for what [`columns`] finds. No broker is asked yet.
@@ -122,6 +185,7 @@ pub fn open(
     table: &Table,
     wanted: &[usize],
     decoder: Option<MakeDecoder>,
+    key: Option<MakeKeyDecoder>,
     context: &OpenContext,
 ) -> Result<Arc<dyn Source>, Failure> {
     let refuse = |error: JobError| Failure::refuse(error.message);
@@ -158,8 +222,20 @@ pub fn open(
             .map(|(field, _)| field.clone())
             .collect::<Vec<_>>(),
     );
+    let key = key.map(|decoder| {
+        let place = |place: usize| wanted.iter().position(|wanted| *wanted == place);
+        KeyShape {
+            decoder,
+            columns: key_columns(table, &columns.fields)
+                .into_iter()
+                .map(|(at, column)| (column.name, place(at)))
+                .collect(),
+            decoded: chosen.iter().filter(|(_, fill)| fill.is_none()).count(),
+        }
+    });
     let shape = Shape {
         decoder: decoder.filter(|_| formatted),
+        key,
         fills: chosen.iter().filter_map(|(_, fill)| *fill).collect(),
         width: wanted.len(),
         fail_on_data_loss: settings.fail_on_data_loss,

@@ -31,7 +31,7 @@ pub(crate) struct Written {
 pub(crate) struct ParsedQuery {
     pub(crate) query: Box<Query>,
     pub(crate) watermarks: Vec<Watermark>,
-    /// The first call of a function over several rows, or OVER.
+    /// The first call of a function over several rows that there is not yet.
     pub(crate) over_rows: Option<(String, Location)>,
     pub(crate) at: Location,
 }

@@ -9,7 +9,6 @@ use crate::expr::scope::{Macro, Scope, ScopeColumn};
 use crate::job_error::{JobError, Location};
 use crate::plan::lower::{Catalog, View};
 use crate::plan::node::Declared;
-use crate::plan::refuse::needs_state;
 use crate::sql::front::{self, Name, ParsedQuery, Statement, TableParts, Written};
 use crate::sql::settings::{self, Given, Reach};
 use crate::sql::substitute::{Missing, Substituter};
@@ -231,8 +230,17 @@ impl Reader<'_> {
                 .nearest(&key.text, known()));
             }
         }
-        if let Some(key) = parts.primary_key.first() {
-            return Err(needs_state(key.at, "a keyed table (PRIMARY KEY)"));
+        let connector = parts.connector.text.to_lowercase();
+        if let Some(key) = parts.primary_key.first()
+            && connector != "kafka"
+        {
+            return Err(JobError::new(
+                key.at,
+                format!("PRIMARY KEY is for tables of connector kafka, not of {connector}"),
+            )
+            .help(
+                "a keyed table is a compacted topic: the newest record of each message key counts",
+            ));
         }
         if let Some(column) = parts.partitioned_by.first()
             && !parts.connector.text.eq_ignore_ascii_case("kafka")
@@ -251,7 +259,7 @@ impl Reader<'_> {
         let table = Table {
             name: parts.name.text,
             at: parts.name.at,
-            connector: parts.connector.text.to_lowercase(),
+            connector,
             primary_key: texts(&parts.primary_key),
             partitioned_by: texts(&parts.partitioned_by),
             columns: columns.map(|columns| columns.into_iter().map(|(field, _)| field).collect()),

@@ -10,7 +10,7 @@ use crate::plan::lower::Lowering;
 use crate::plan::node::{Declared, Node};
 use crate::plan::optimize::optimize;
 use crate::plan::steps::steps;
-use crate::plan::{self, Query, modes, output, partitions, times};
+use crate::plan::{self, Query, join_settle, modes, output, partitions, times};
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
 use crate::sql::settings::{self, Given, OnError, Reach, Settings};
@@ -264,6 +264,7 @@ impl Reader<'_> {
                 error
             }
         })?;
+        let node = join_settle::settle(node, &settings, at)?;
         let mut node = optimize(modes::settle(node, &settings, at)?);
         hide(&mut node, &self.substituter.hidden());
         let local = partitions::local(&node);

@@ -374,18 +374,14 @@ const AGGREGATES: &[&str] = &[
     "count_min_sketch",
     "covar_pop",
     "covar_samp",
-    "cume_dist",
-    "dense_rank",
     "every",
     "first",
     "first_value",
     "grouping",
     "histogram_numeric",
     "kurtosis",
-    "lag",
     "last",
     "last_value",
-    "lead",
     "listagg",
     "max",
     "max_by",
@@ -394,19 +390,14 @@ const AGGREGATES: &[&str] = &[
     "min",
     "min_by",
     "mode",
-    "nth_value",
-    "ntile",
-    "percent_rank",
     "percentile",
     "percentile_approx",
     "predict",
     "predict_all",
-    "rank",
     "regr_avgx",
     "regr_avgy",
     "regr_count",
     "regr_slope",
-    "row_number",
     "session_window",
     "skewness",
     "some",
@@ -425,7 +416,7 @@ const AGGREGATES: &[&str] = &[
     "window_time",
 ];
 
-/// The first call of a function over several rows, or OVER: what it is called and where it stands.
+/// The first call of a function over several rows that there is not yet: what it is called and where it stands.
 pub(crate) fn over_rows(tokens: &[TokenWithSpan]) -> Option<(String, Location)> {
     tokens.iter().enumerate().find_map(|(index, token)| {
         let Token::Word(word) = &token.token else {
@@ -437,10 +428,6 @@ pub(crate) fn over_rows(tokens: &[TokenWithSpan]) -> Option<(String, Location)> 
             .map(|t| &t.token);
         let after = tokens.get(index + 1).map(|t| &t.token);
         let at = place(token.span.start);
-        if is_word(&token.token, "OVER") && before == Some(&Token::RParen) {
-            return matches!(after, Some(Token::LParen | Token::Word(_)))
-                .then(|| ("OVER".to_owned(), at));
-        }
         let name = word.value.to_lowercase();
         let call = after == Some(&Token::LParen) && before != Some(&Token::Period);
         let known = accumulators::find(&name).is_some() || WINDOWS.contains(&name.as_str());

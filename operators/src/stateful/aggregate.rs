@@ -30,12 +30,20 @@ impl Aggregate {
             // The whole table goes out each time, so nothing of it may be forgotten.
             grouping.over = Over::Never;
         }
+        // A key is named by its place in what is emitted, where the window stands among the keys.
+        let keyed = match (grouping.over, &grouping.window) {
+            (Over::Key(place), Some(window)) if place > window.at => {
+                grouping.over = Over::Key(place - 1);
+                true
+            }
+            (over, _) => matches!(over, Over::Key(_)),
+        };
         match grouping.window.as_ref().map(|window| window.shape.clone()) {
             None => Box::new(Single::new(grouping, None)),
             Some(Shape::Session { gap }) => Box::new(session::Sessions::new(grouping, gap)),
             Some(Shape::Fixed { size, slide, start }) => {
                 let grid = Grid { size, slide, start };
-                if size == slide || grouping.emits == Emits::UpdateAtOnce {
+                if size == slide || grouping.emits == Emits::UpdateAtOnce || keyed {
                     Box::new(Single::new(grouping, Some(grid)))
                 } else {
                     Box::new(panes::Panes::new(grouping, grid))
@@ -123,6 +131,7 @@ impl Single {
     fn process_in_windows(
         &mut self,
         grid: Grid,
+        over_at: Option<Micros>,
         row: &[Value],
         meta: &RecordMeta,
         emit: &mut dyn Emit,
@@ -141,7 +150,8 @@ impl Single {
                 counted = true;
                 self.groups.key.truncate(length);
                 self.groups.key.extend_from_slice(&start.to_le_bytes());
-                self.update(row, closes.then_some(end), Some((start, end)), meta, emit)?;
+                let over_at = if closes { Some(end) } else { over_at };
+                self.update(row, over_at, Some((start, end)), meta, emit)?;
             }
             start = start.saturating_add(grid.slide);
         }
@@ -153,19 +163,19 @@ impl Single {
 
     /// When a group is over, and its window.
     fn bounds(&self, key: &[u8]) -> (Option<Micros>, Option<(Micros, Micros)>) {
-        match (self.grid, self.groups.grouping.over) {
-            (Some(grid), over) => {
-                let start = key.last_chunk::<8>().map_or(0, |b| i64::from_le_bytes(*b));
-                let end = start.saturating_add(grid.size);
-                ((over == Over::Window).then_some(end), Some((start, end)))
-            }
-            (None, Over::Key(place)) => {
+        let window = self.grid.map(|grid| {
+            let start = key.last_chunk::<8>().map_or(0, |b| i64::from_le_bytes(*b));
+            (start, start.saturating_add(grid.size))
+        });
+        let over_at = match self.groups.grouping.over {
+            Over::Never => None,
+            Over::Window => window.map(|(_, end)| end),
+            Over::Key(place) => {
                 let values = self.groups.decode_key(key);
-                let time = values.and_then(|(values, _)| time_of(values.get(place)?));
-                (time, None)
+                values.and_then(|(values, _)| time_of(values.get(place)?))
             }
-            (None, _) => (None, None),
-        }
+        };
+        (over_at, window)
     }
 
     fn emit(
@@ -246,9 +256,6 @@ impl Operator for Single {
         let groups = &mut self.groups;
         groups.key.clear();
         encode_key(&row[..groups.grouping.keys.len()], &mut groups.key);
-        if let Some(grid) = self.grid {
-            return self.process_in_windows(grid, row, meta, emit);
-        }
         let over_at = match groups.grouping.over {
             Over::Key(place) => time_of(&row[place]),
             Over::Never | Over::Window => None,
@@ -257,7 +264,10 @@ impl Operator for Single {
             emit.late(1);
             return Ok(());
         }
-        self.update(row, over_at, None, meta, emit)
+        match self.grid {
+            Some(grid) => self.process_in_windows(grid, over_at, row, meta, emit),
+            None => self.update(row, over_at, None, meta, emit),
+        }
     }
 
     fn accept(&mut self) {

@@ -4,11 +4,18 @@ pub mod accumulators;
 pub mod aggregate;
 pub mod bytes;
 pub mod columns;
+pub mod dedup;
 pub mod grid;
 pub mod grouping;
 mod groups;
+pub mod join;
 pub mod keyed_state;
+pub mod limit;
+#[cfg(test)]
+mod model;
+pub mod over;
 mod pane_changes;
 mod panes;
 mod session;
+pub mod sort;
 mod sweep;

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use thalweg_engine::error::Remedy;
+use thalweg_engine::error::{RecordError, Remedy};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
-use thalweg_engine::sink::{Origin, Readiness};
+use thalweg_engine::sink::{Origin, Readiness, Writer};
 use thalweg_engine::source::Health;
 use thalweg_operators::connectors::{CONNECTORS, find};
 use thalweg_operators::sinks::kafka;
 
 use crate::broker::{
-    Broker, context, open_writer, origin, output, shared, table, until, wait, write,
+    Broker, Seen, context, open_writer, origin, output, shared, table, until, wait, write,
 };
 
 fn headers_type() -> DataType {
@@ -190,34 +190,76 @@ fn partition_and_headers_of_a_row_are_kept() {
     }
 }
 
+/// Writes a row as the engine does: a writer that must ask first is waited for. Gives how long the calls took at most.
+fn write_when_decided(
+    writer: &mut Box<dyn Writer>,
+    row: &[Value],
+) -> (Duration, Result<(), RecordError>) {
+    let meta = origin();
+    let mut longest = Duration::ZERO;
+    loop {
+        let began = Instant::now();
+        let origin = Origin {
+            meta: &meta,
+            index: 0,
+        };
+        let written = writer.write(row, origin);
+        longest = longest.max(began.elapsed());
+        match written {
+            Ok(()) => {
+                writer.accept().unwrap();
+                return (longest, Ok(()));
+            }
+            Err(error) => {
+                writer.reject();
+                match writer.undecided() {
+                    Some(decided) => wait(decided).unwrap(),
+                    None => return (longest, Err(error)),
+                }
+            }
+        }
+    }
+}
+
+/// A call that asks nobody.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
 #[test]
-fn the_column_topic_says_where_a_row_goes() {
+fn the_column_topic_says_where_a_row_goes_and_no_write_waits_for_the_broker() {
     let (a, b) = (shared().topic(1, &[]), shared().topic(1, &[]));
     let table = table(shared(), None, &[]);
     let schema = output(&[("value", DataType::String), ("topic", DataType::String)]);
     kafka::check(&table, &schema).unwrap();
     let sink = kafka::open(&table, &schema, None, None, &context("by-column")).unwrap();
     let (mut writer, _) = open_writer(&sink, "lane");
-    write(&mut writer, &["to a".into(), a.as_str().into()]);
-    write(&mut writer, &["to b".into(), b.as_str().into()]);
-    let meta = origin();
-    for topic in [Value::from("no-such-column-topic"), Value::Null] {
+    for (value, topic) in [("to a", &a), ("to b", &b), ("to a again", &a)] {
+        let row = [Value::from(value), topic.as_str().into()];
+        let (longest, written) = write_when_decided(&mut writer, &row);
+        written.unwrap();
+        assert!(longest < AT_ONCE, "{longest:?}");
+    }
+    // A topic that is missing is asked for aside, once; then its rows fail at once.
+    let row = [Value::from("x"), "no-such-column-topic".into()];
+    let (longest, written) = write_when_decided(&mut writer, &row);
+    assert!(longest < AT_ONCE, "{longest:?}");
+    assert!(written.unwrap_err().reason.contains("does not exist"));
+    let began = Instant::now();
+    assert!(write_when_decided(&mut writer, &row).1.is_err());
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    // What can be no topic is asked of nobody.
+    for topic in [Value::from("no such topic"), Value::from(""), Value::Null] {
+        let began = Instant::now();
         assert!(
-            writer
-                .write(
-                    &["x".into(), topic],
-                    Origin {
-                        meta: &meta,
-                        index: 0
-                    }
-                )
+            write_when_decided(&mut writer, &["x".into(), topic])
+                .1
                 .is_err()
         );
-        writer.reject();
+        assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
     }
     wait(writer.delivered()).unwrap();
     sink.close();
-    assert_eq!(shared().contents(&a)[0].text(), "to a");
+    let texts: Vec<String> = shared().contents(&a).iter().map(Seen::text).collect();
+    assert_eq!(texts, ["to a", "to a again"]);
     assert_eq!(shared().contents(&b)[0].text(), "to b");
 }
 
@@ -260,7 +302,7 @@ fn what_a_query_cannot_write_is_refused_when_it_is_checked() {
 }
 
 /// Writes numbered rows of a kilobyte until the writer is full; gives how many.
-fn fill(writer: &mut Box<dyn thalweg_engine::sink::Writer>, from: usize, most: usize) -> usize {
+fn fill(writer: &mut Box<dyn Writer>, from: usize, most: usize) -> usize {
     let padding = "x".repeat(1000);
     for n in from..from + most {
         let row = [format!("{n} {padding}").as_str().into()];
@@ -385,7 +427,7 @@ fn lanes_that_share_a_producer_are_acknowledged_one_by_one() {
         let of: Vec<String> = seen
             .iter()
             .filter(|r| r.key.as_deref() == Some(lane.to_string().as_bytes()))
-            .map(crate::broker::Seen::text)
+            .map(Seen::text)
             .collect();
         let expected: Vec<String> = (0..20)
             .flat_map(|round| (0..100).map(move |n| format!("{lane}-{round}-{n}")))

@@ -1,0 +1,263 @@
+//! Joins in FROM: JOIN with ON or USING, and tables after a comma.
+
+use smol_str::SmolStr;
+use sqlparser::ast::{Join as Written, JoinConstraint, JoinOperator, ObjectName};
+use sqlparser::dialect::SparkSqlDialect;
+use sqlparser::parser::Parser;
+use thalweg_engine::schema::Field;
+
+use crate::expr::check::check;
+use crate::expr::operators;
+use crate::expr::scope::ScopeColumn;
+use crate::expr::typed::{Comparison, Typed};
+use crate::job_error::{JobError, Location};
+use crate::plan::join::Join;
+use crate::plan::lower::{Ctes, Lowering, Relation};
+use crate::plan::node::{Item, Node};
+use crate::sql::cursor::start_of;
+use crate::sql::front::ParsedQuery;
+use crate::stateful::join::Kind;
+
+impl Lowering<'_> {
+    /// One more table, joined with those before it.
+    pub(super) fn join(
+        &self,
+        left: Relation,
+        join: &Written,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<Relation, JobError> {
+        let at = start_of(&join.relation, at);
+        let (kind, constraint) = kind_of(&join.join_operator, at)?;
+        let right = self.factor(&join.relation, parsed, ctes, at)?;
+        match constraint {
+            JoinConstraint::None => Ok(pair(kind, left, right, Vec::new(), at)),
+            JoinConstraint::On(condition) => {
+                let columns = left.columns.iter().chain(&right.columns);
+                let scope = self.scope(columns.cloned().collect());
+                let typed = check(condition, &scope)?;
+                let typed = operators::condition(typed, self.settings())?;
+                Ok(pair(kind, left, right, vec![typed], at))
+            }
+            JoinConstraint::Using(names) => self.using(kind, left, right, names, at),
+            JoinConstraint::Natural => Err(JobError::new(
+                at,
+                "NATURAL JOIN changes its meaning with every column that is added",
+            )
+            .help("write USING (column, ...)")),
+        }
+    }
+
+    /// The pairs of two tables; WHERE says which.
+    pub(super) fn comma(&self, left: Relation, right: Relation, at: Location) -> Relation {
+        pair(Kind::Inner, left, right, Vec::new(), at)
+    }
+
+    /// USING: equal columns of one name are one column, and come first.
+    fn using(
+        &self,
+        kind: Kind,
+        left: Relation,
+        right: Relation,
+        names: &[ObjectName],
+        at: Location,
+    ) -> Result<Relation, JobError> {
+        let width = left.columns.len();
+        let mut conditions = Vec::new();
+        let mut shared = Vec::new();
+        for name in names {
+            let name = name.to_string();
+            let name = name.trim_matches('`');
+            let first = named(&left.columns, name, at)?;
+            let second = named(&right.columns, name, at)?;
+            let column = |place: usize, columns: &[ScopeColumn], offset: usize| {
+                Typed::column(offset + place, &columns[place].field, at)
+            };
+            conditions.push(operators::comparison(
+                Comparison::Equal,
+                column(first, &left.columns, 0),
+                column(second, &right.columns, width),
+                self.settings(),
+                at,
+            )?);
+            shared.push((first, second));
+        }
+        let mut relation = pair(kind, left, right, conditions, at);
+        if kind.left_only() {
+            return Ok(relation);
+        }
+        let mut items = Vec::new();
+        let mut columns = Vec::new();
+        for (first, second) in &shared {
+            let second = width + second;
+            let (typed, qualifier) = match kind {
+                Kind::Full => (self.either(&relation, *first, second, at)?, None),
+                Kind::Right => (
+                    Typed::column(second, &relation.columns[second].field, at),
+                    relation.columns[second].qualifier.clone(),
+                ),
+                _ => (
+                    Typed::column(*first, &relation.columns[*first].field, at),
+                    relation.columns[*first].qualifier.clone(),
+                ),
+            };
+            let field = Field {
+                name: relation.columns[*first].field.name.clone(),
+                data_type: typed.data_type.clone(),
+                nullable: typed.nullable,
+            };
+            columns.push(ScopeColumn {
+                qualifier,
+                field: field.clone(),
+                metadata: false,
+            });
+            items.push(Item {
+                field,
+                typed,
+                required: false,
+            });
+        }
+        for (place, column) in relation.columns.iter().enumerate() {
+            if shared
+                .iter()
+                .any(|(a, b)| place == *a || place == width + b)
+            {
+                continue;
+            }
+            items.push(Item {
+                field: column.field.clone(),
+                typed: Typed::column(place, &column.field, at),
+                required: false,
+            });
+            columns.push(column.clone());
+        }
+        relation.columns = columns;
+        relation.node = Node::Project {
+            below: Box::new(relation.node),
+            items,
+        };
+        Ok(relation)
+    }
+
+    /// The column of either side, whichever has a row.
+    fn either(
+        &self,
+        relation: &Relation,
+        first: usize,
+        second: usize,
+        at: Location,
+    ) -> Result<Typed, JobError> {
+        let column = |name: &str, place: usize| ScopeColumn {
+            qualifier: None,
+            field: Field::nullable(name, relation.columns[place].field.data_type.clone()),
+            metadata: false,
+        };
+        let scope = self.scope(vec![column("l", first), column("r", second)]);
+        let expr = Parser::new(&SparkSqlDialect {})
+            .try_with_sql("coalesce(l, r)")
+            .and_then(|mut parser| parser.parse_expr())
+            .map_err(|error| JobError::new(at, error.to_string()))?;
+        let mut typed = check(&expr, &scope)?;
+        typed.remap(&|place| [first, second][place]);
+        Ok(typed)
+    }
+}
+
+/// The place of the one column of this name.
+fn named(columns: &[ScopeColumn], name: &str, at: Location) -> Result<usize, JobError> {
+    let mut found = columns
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| !c.metadata && c.field.name.eq_ignore_ascii_case(name));
+    match (found.next(), found.next()) {
+        (Some((place, _)), None) => Ok(place),
+        (None, _) => Err(JobError::new(
+            at,
+            format!("USING names `{name}`, which is no column of both sides"),
+        )
+        .nearest(name, columns.iter().map(|c| c.field.name.as_str()))),
+        (Some(_), Some(_)) => Err(JobError::new(
+            at,
+            format!("USING names `{name}`, of which one side has several"),
+        )
+        .help("write ON a.x = b.x")),
+    }
+}
+
+/// Two relations as one.
+fn pair(
+    kind: Kind,
+    left: Relation,
+    right: Relation,
+    conditions: Vec<Typed>,
+    at: Location,
+) -> Relation {
+    let with = called(&right);
+    let node = Node::Join {
+        below: Box::new([left.node, right.node]),
+        join: Box::new(Join {
+            kind,
+            conditions,
+            keys: [Vec::new(), Vec::new()],
+            bounds: [None, None],
+            deleted: None,
+            with,
+            ttl: None,
+            at,
+        }),
+    };
+    let mut columns = left.columns;
+    if !kind.left_only() {
+        columns.extend(right.columns);
+    }
+    for (column, field) in columns.iter_mut().zip(node.fields()) {
+        column.field.nullable = field.nullable;
+    }
+    Relation { node, columns }
+}
+
+/// What a side is called in the name of the step: its table, or what the query calls it.
+fn called(side: &Relation) -> SmolStr {
+    let mut node = &side.node;
+    loop {
+        match node {
+            Node::Source { input, .. } => return SmolStr::new(&input.table.name),
+            Node::Union { .. } | Node::Join { .. } | Node::Fork { .. } | Node::Hole { .. } => break,
+            other => match other.below().next() {
+                Some(below) => node = below,
+                None => break,
+            },
+        }
+    }
+    let mut columns = side.columns.iter();
+    columns
+        .find_map(|column| column.qualifier.clone())
+        .unwrap_or_else(|| SmolStr::new_static("subquery"))
+}
+
+fn kind_of(operator: &JoinOperator, at: Location) -> Result<(Kind, &JoinConstraint), JobError> {
+    Ok(match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::CrossJoin(constraint) => (Kind::Inner, constraint),
+        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
+            (Kind::Left, constraint)
+        }
+        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
+            (Kind::Right, constraint)
+        }
+        JoinOperator::FullOuter(constraint) => (Kind::Full, constraint),
+        JoinOperator::LeftSemi(constraint) | JoinOperator::Semi(constraint) => {
+            (Kind::LeftSemi, constraint)
+        }
+        JoinOperator::LeftAnti(constraint) | JoinOperator::Anti(constraint) => {
+            (Kind::LeftAnti, constraint)
+        }
+        _ => {
+            return Err(JobError::new(at, "this kind of join is not part of the language").help(
+                "write JOIN, LEFT JOIN, RIGHT JOIN, FULL JOIN, LEFT SEMI JOIN or LEFT ANTI JOIN",
+            ));
+        }
+    })
+}

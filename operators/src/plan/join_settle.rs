@@ -1,0 +1,511 @@
+//! Joins when the whole plan is known: which side is a table, what is equal, how long rows wait. Allowed and refused as Spark
+//! does, in its words; a keyed table is what Spark calls a static DataFrame.
+
+use smol_str::SmolStr;
+use thalweg_engine::record::Micros;
+use thalweg_engine::schema::Field;
+
+use crate::expr::typed::{Comparison, Kind as Part, Op, Typed};
+use crate::job_error::{JobError, Location};
+use crate::plan::join::Join;
+use crate::plan::join_times::bounds;
+use crate::plan::node::{Declared, Item, Node};
+use crate::plan::optimize::simplify;
+use crate::plan::times::event_columns;
+use crate::sources::kafka::DELETED;
+use crate::sql::settings::{OutputMode, Settings};
+use crate::stateful::join::Kind;
+
+/// Gives each join of a plan its keys and bounds.
+pub(crate) fn settle(node: Node, settings: &Settings, at: Location) -> Result<Node, JobError> {
+    let node = if joins(&node) {
+        let mut settling = Settling {
+            settings,
+            at,
+            error: None,
+        };
+        let node = settling.node(simplify(node));
+        if let Some(error) = settling.error {
+            return Err(error);
+        }
+        node
+    } else {
+        node
+    };
+    alone(&node, at)?;
+    Ok(node)
+}
+
+fn joins(node: &Node) -> bool {
+    matches!(node, Node::Join { .. }) || node.below().any(joins)
+}
+
+/// Refuses a keyed table that is not the table of a join.
+fn alone(node: &Node, at: Location) -> Result<(), JobError> {
+    match node {
+        Node::Source { input, .. } if !input.table.primary_key.is_empty() => Err(JobError::new(
+            at,
+            format!(
+                "table `{}` has a PRIMARY KEY: it is the newest row of each key, not a stream",
+                input.table.name
+            ),
+        )
+        .help(
+            "join it with a stream; to read its changes as a stream, declare its topic as another table, without PRIMARY KEY",
+        )),
+        Node::Join { below, join } if join.deleted.is_some() => alone(&below[0], at),
+        other => other.below().try_for_each(|node| alone(node, at)),
+    }
+}
+
+struct Settling<'s> {
+    settings: &'s Settings,
+    at: Location,
+    error: Option<JobError>,
+}
+
+impl Settling<'_> {
+    fn node(&mut self, node: Node) -> Node {
+        match node.map_below(&mut |below| self.node(below)) {
+            Node::Join { below, join } => match self.join(*below, *join) {
+                Ok(node) => node,
+                Err(error) => {
+                    self.error.get_or_insert(error);
+                    Node::Union { below: Vec::new() }
+                }
+            },
+            other => other,
+        }
+    }
+
+    fn join(&self, below: [Node; 2], join: Join) -> Result<Node, JobError> {
+        if self.error.is_some() {
+            return Ok(Node::Union { below: Vec::new() });
+        }
+        match [keyed(&below[0]), keyed(&below[1])] {
+            [Some(a), Some(b)] => Err(JobError::new(
+                join.at,
+                format!(
+                    "`{}` and `{}` are both keyed tables: a join with one needs a stream, whose rows it answers",
+                    a.table.name, b.table.name
+                ),
+            )
+            .help("join a stream with the one, and the result with the other")),
+            [None, Some(_)] => with_table(below, join),
+            [Some(_), None] => swapped(below, join),
+            [None, None] => self.streams(below, join),
+        }
+    }
+
+    fn streams(&self, below: [Node; 2], mut join: Join) -> Result<Node, JobError> {
+        let mode = self.settings.output_mode;
+        if mode != OutputMode::Append {
+            let mode = if mode == OutputMode::Update {
+                "Update"
+            } else {
+                "Complete"
+            };
+            return Err(JobError::new(
+                self.settings.at("outputMode", self.at),
+                format!(
+                    "Join between two streaming DataFrames/Datasets is not supported in {mode} output mode, only in Append output mode"
+                ),
+            ));
+        }
+        if join.kind == Kind::LeftAnti {
+            return Err(JobError::new(
+                join.at,
+                "LeftAnti joins with a streaming DataFrame/Dataset on the right are not supported",
+            )
+            .help("write a LEFT JOIN with a time bound, and WHERE a column of the right side IS NULL behind it"));
+        }
+        let widths = [below[0].width(), below[1].width()];
+        let times = [event_columns(&below[0]), event_columns(&below[1])];
+        join.bounds = bounds(&join.conditions, widths[0], [&times[0], &times[1]]);
+        bounded(&join)?;
+        join.ttl = self
+            .settings
+            .state_ttl
+            .map(|ttl| Micros::try_from(ttl.as_micros()).unwrap_or(Micros::MAX));
+        let mut computed = [Vec::new(), Vec::new()];
+        let mut rest = Vec::new();
+        for condition in std::mem::take(&mut join.conditions) {
+            let Some(pair) = equal(&condition, widths[0]) else {
+                rest.push(condition);
+                continue;
+            };
+            for (side, typed) in pair.into_iter().enumerate() {
+                let place = match typed.kind {
+                    Part::Column { index, .. } => index,
+                    _ => {
+                        computed[side].push(typed);
+                        widths[side] + computed[side].len() - 1
+                    }
+                };
+                join.keys[side].push(place);
+            }
+        }
+        if join.keys[0].is_empty() {
+            return Err(JobError::new(
+                join.at,
+                "Stream-stream join without equality predicate is not supported",
+            )
+            .help("write ON a.id = b.id AND ..."));
+        }
+        let added = computed[0].len();
+        for condition in &mut rest {
+            condition.remap(&|place| {
+                if place < widths[0] {
+                    place
+                } else {
+                    place + added
+                }
+            });
+        }
+        join.conditions = rest;
+        let plain = computed.iter().all(Vec::is_empty);
+        let left_only = join.kind.left_only();
+        let [left, right] = below;
+        let [of_left, of_right] = computed;
+        let node = Node::Join {
+            below: Box::new([with(left, of_left), with(right, of_right)]),
+            join: Box::new(join),
+        };
+        if plain {
+            return Ok(node);
+        }
+        let right = (0..widths[1]).map(|place| widths[0] + added + place);
+        let places: Vec<usize> = if left_only {
+            (0..widths[0]).collect()
+        } else {
+            (0..widths[0]).chain(right).collect()
+        };
+        Ok(Node::pick(node, &places))
+    }
+}
+
+/// Refuses joins whose rows without a partner would never come out.
+fn bounded(join: &Join) -> Result<(), JobError> {
+    let waits = |side: usize| join.bounds[side].is_some();
+    let (name, enough) = match join.kind {
+        Kind::Inner | Kind::LeftAnti => return Ok(()),
+        Kind::Left => ("LeftOuter", waits(0)),
+        Kind::LeftSemi => ("LeftSemi", waits(0)),
+        Kind::Right => ("RightOuter", waits(1)),
+        Kind::Full => ("FullOuter", waits(0) && waits(1)),
+    };
+    if enough {
+        return Ok(());
+    }
+    Err(JobError::new(
+        join.at,
+        format!(
+            "Stream-stream {name} join between two streaming DataFrame/Datasets is not supported without a watermark in the join keys, or a watermark on the nullable side and an appropriate range condition"
+        ),
+    )
+    .help(
+        "write WATERMARK ts DELAY OF INTERVAL ... behind both tables, and in ON how far apart their times may be: b.ts BETWEEN a.ts AND a.ts + INTERVAL 10 MINUTES",
+    ))
+}
+
+/// The two sides of an equality between the left side's columns and the right side's, each in its own row.
+fn equal(condition: &Typed, width: usize) -> Option<[Typed; 2]> {
+    let Part::Node {
+        op: Op::Compare(Comparison::Equal),
+        args,
+    } = &condition.kind
+    else {
+        return None;
+    };
+    let [first, second] = args.as_slice() else {
+        return None;
+    };
+    let of = |typed: &Typed, left: bool| {
+        let columns = typed.columns();
+        !columns.is_empty()
+            && typed.deterministic()
+            && columns.iter().all(|place| (*place < width) == left)
+    };
+    let (left, right) = if of(first, true) && of(second, false) {
+        (first, second)
+    } else if of(second, true) && of(first, false) {
+        (second, first)
+    } else {
+        return None;
+    };
+    let (left, mut right) = (left.clone(), right.clone());
+    right.remap(&|place| place - width);
+    Some([left, right])
+}
+
+/// The rows of a node with computed columns behind the others.
+fn with(node: Node, computed: Vec<Typed>) -> Node {
+    if computed.is_empty() {
+        return node;
+    }
+    let fields = node.fields();
+    let plain = fields.iter().enumerate().map(|(place, field)| Item {
+        field: field.clone(),
+        typed: Typed::column(place, field, Location::default()),
+        required: false,
+    });
+    let computed = computed.into_iter().map(|typed| Item {
+        field: Field {
+            name: SmolStr::new(typed.to_string()),
+            data_type: typed.data_type.clone(),
+            nullable: typed.nullable,
+        },
+        typed,
+        required: false,
+    });
+    Node::Project {
+        items: plain.chain(computed).collect(),
+        below: Box::new(node),
+    }
+}
+
+// A stream with a table.
+
+/// The keyed table that a side is, perhaps with some of its columns and rows.
+fn keyed(node: &Node) -> Option<&Declared> {
+    match node {
+        Node::Source { input, .. } if !input.table.primary_key.is_empty() => Some(input),
+        Node::Filter { below, .. } | Node::Project { below, .. } => keyed(below),
+        _ => None,
+    }
+}
+
+/// A table on the left of its stream: the same join with the sides changed.
+fn swapped(below: [Node; 2], mut join: Join) -> Result<Node, JobError> {
+    let kind = match join.kind {
+        Kind::Inner => Kind::Inner,
+        Kind::Right => Kind::Left,
+        Kind::Left => {
+            return Err(refused(
+                &join,
+                "LeftOuter join with a streaming DataFrame/Dataset on the right and a static DataFrame/Dataset on the left is not supported",
+            ));
+        }
+        Kind::LeftSemi => {
+            return Err(refused(
+                &join,
+                "LeftSemi join with a streaming DataFrame/Dataset on the right and a static DataFrame/Dataset on the left is not supported",
+            ));
+        }
+        Kind::LeftAnti => {
+            return Err(refused(
+                &join,
+                "LeftAnti joins with a streaming DataFrame/Dataset on the right are not supported",
+            ));
+        }
+        Kind::Full => return Err(full(&join)),
+    };
+    let [table, stream] = below;
+    let (before, after) = (table.width(), stream.width());
+    let place = |old: usize| {
+        if old < before {
+            after + old
+        } else {
+            old - before
+        }
+    };
+    join.kind = kind;
+    if let Some(declared) = keyed(&table) {
+        join.with = SmolStr::new(&declared.table.name);
+    }
+    for condition in &mut join.conditions {
+        condition.remap(&place);
+    }
+    let node = with_table([stream, table], join)?;
+    let places: Vec<usize> = (0..before + after).map(place).collect();
+    Ok(Node::pick(node, &places))
+}
+
+fn refused(join: &Join, reason: &str) -> JobError {
+    JobError::new(join.at, reason)
+        .help("rows of a stream are answered from the table, the table's rows wait for nothing: put the stream on the side that is kept")
+}
+
+fn full(join: &Join) -> JobError {
+    refused(
+        join,
+        "FullOuter joins with streaming DataFrames/Datasets on one side and static on the other side is not supported",
+    )
+}
+
+fn with_table(below: [Node; 2], mut join: Join) -> Result<Node, JobError> {
+    match join.kind {
+        Kind::Right => {
+            return Err(refused(
+                &join,
+                "RightOuter join with a streaming DataFrame/Dataset on the left and a static DataFrame/DataSet on the right not supported",
+            ));
+        }
+        Kind::Full => return Err(full(&join)),
+        _ => {}
+    }
+    let [stream, table] = below;
+    let width = stream.width();
+    let Taken {
+        source,
+        places,
+        conditions,
+    } = take(table, join.at)?;
+    let Node::Source {
+        input,
+        columns,
+        metadata,
+    } = &source
+    else {
+        return Err(not_as_it_is(join.at));
+    };
+    let marked = metadata.iter().position(|(_, field)| field.name == DELETED);
+    join.deleted = marked.map(|place| columns.len() + place);
+    for condition in &mut join.conditions {
+        condition.remap(&|old| match old.checked_sub(width) {
+            Some(right) => width + places[right],
+            None => old,
+        });
+    }
+    join.conditions
+        .extend(conditions.into_iter().map(|mut condition| {
+            condition.remap(&|place| width + place);
+            condition
+        }));
+    let computed = keys(&mut join, input, columns, width)?;
+    let more = computed.len();
+    let stream = with(stream, computed);
+    for condition in &mut join.conditions {
+        condition.remap(&|old| if old < width { old } else { old + more });
+    }
+    let left_only = join.kind.left_only();
+    let node = Node::Join {
+        below: Box::new([stream, source]),
+        join: Box::new(join),
+    };
+    let right = places.iter().map(|place| width + more + place);
+    let places: Vec<usize> = if left_only {
+        (0..width).collect()
+    } else {
+        (0..width).chain(right).collect()
+    };
+    Ok(Node::pick(node, &places))
+}
+
+/// Finds what the primary key of the table is equal to. Gives the columns that the stream needs for that behind its own.
+fn keys(
+    join: &mut Join,
+    table: &Declared,
+    columns: &[(usize, Field)],
+    width: usize,
+) -> Result<Vec<Typed>, JobError> {
+    let mut computed = Vec::new();
+    for key in &table.table.primary_key {
+        let place = columns
+            .iter()
+            .position(|(_, field)| field.name.eq_ignore_ascii_case(key));
+        let found = join.conditions.iter().position(|condition| {
+            equal(condition, width).is_some_and(|[_, right]| {
+                matches!(right.kind, Part::Column { index, .. } if Some(index) == place)
+            })
+        });
+        let Some((condition, place)) = found.zip(place) else {
+            return Err(no_key(join, table, key, columns, width));
+        };
+        let condition = join.conditions.remove(condition);
+        let Some([left, _]) = equal(&condition, width) else {
+            continue;
+        };
+        join.keys[1].push(place);
+        match left.kind {
+            Part::Column { index, .. } => join.keys[0].push(index),
+            _ => {
+                join.keys[0].push(width + computed.len());
+                computed.push(left);
+            }
+        }
+    }
+    Ok(computed)
+}
+
+/// Why the key of a table is not met.
+fn no_key(
+    join: &Join,
+    table: &Declared,
+    key: &str,
+    columns: &[(usize, Field)],
+    width: usize,
+) -> JobError {
+    let name = &table.table.name;
+    let cast = join.conditions.iter().find_map(|condition| {
+        let [_, right] = equal(condition, width)?;
+        let place = right.columns().first().copied()?;
+        let (_, field) = columns.get(place)?;
+        field.name.eq_ignore_ascii_case(key).then_some(field)
+    });
+    if let Some(field) = cast {
+        return JobError::new(
+            join.at,
+            format!(
+                "the key `{key}` of table `{name}` is {}, and is compared as another type or computed with",
+                field.data_type
+            ),
+        )
+        .help(format!("cast the other side: CAST(... AS {})", field.data_type));
+    }
+    JobError::new(
+        join.at,
+        format!(
+            "a keyed table is joined by its whole PRIMARY KEY ({}): nothing of the stream is equal to `{key}` of `{name}`",
+            table.table.primary_key.join(", ")
+        ),
+    )
+    .help(format!("write ON stream.column = {name}.{key}"))
+}
+
+/// A table without the steps over it.
+struct Taken {
+    source: Node,
+    /// For each column of the side its place in the table's rows.
+    places: Vec<usize>,
+    /// What rows must fulfil, over the table's columns: asked when a row of the stream comes, so that a change of the
+    /// table is never lost.
+    conditions: Vec<Typed>,
+}
+
+fn take(node: Node, at: Location) -> Result<Taken, JobError> {
+    match node {
+        Node::Source { .. } => Ok(Taken {
+            places: (0..node.width()).collect(),
+            source: node,
+            conditions: Vec::new(),
+        }),
+        Node::Filter { below, conditions } => {
+            let mut taken = take(*below, at)?;
+            let places = &taken.places;
+            taken
+                .conditions
+                .extend(conditions.into_iter().map(|mut condition| {
+                    condition.remap(&|place| places[place]);
+                    condition
+                }));
+            Ok(taken)
+        }
+        Node::Project { below, items } => {
+            let mut taken = take(*below, at)?;
+            let plain = |item: &Item| taken.places.get(item.column()?).copied();
+            let places: Option<Vec<usize>> = items.iter().map(plain).collect();
+            taken.places = places.ok_or_else(|| not_as_it_is(at))?;
+            Ok(taken)
+        }
+        _ => Err(not_as_it_is(at)),
+    }
+}
+
+fn not_as_it_is(at: Location) -> JobError {
+    JobError::new(
+        at,
+        "a keyed table is joined as it is, with some or all of its columns and rows",
+    )
+    .help("compute with its columns in the SELECT over the join")
+}

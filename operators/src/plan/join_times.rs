@@ -1,0 +1,142 @@
+//! Time bounds in the condition of a join: how much later than its own time a row's partner may be.
+//!
+//! A comparison of times is taken apart into columns and constants: `a.ts >= b.ts - INTERVAL 10 MINUTES` says that the time
+//! of b is at most 10 minutes past that of a.
+
+use thalweg_engine::record::Micros;
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::DataType;
+
+use crate::expr::typed::{Comparison, Kind, Op, Typed};
+use crate::stateful::join::Bound;
+
+/// A sum of columns, each added or taken off, and a constant.
+#[derive(Debug, Default)]
+struct Sum {
+    added: Vec<usize>,
+    taken: Vec<usize>,
+    constant: Micros,
+}
+
+impl Sum {
+    fn minus(mut self, other: Self) -> Option<Self> {
+        self.added.extend(other.taken);
+        self.taken.extend(other.added);
+        self.constant = self.constant.checked_sub(other.constant)?;
+        Some(self)
+    }
+
+    fn plus(mut self, other: Self) -> Option<Self> {
+        self.added.extend(other.added);
+        self.taken.extend(other.taken);
+        self.constant = self.constant.checked_add(other.constant)?;
+        Some(self)
+    }
+}
+
+fn sum(typed: &Typed) -> Option<Sum> {
+    match &typed.kind {
+        Kind::Column { index, .. }
+            if matches!(
+                typed.data_type,
+                DataType::Timestamp | DataType::TimestampNtz
+            ) =>
+        {
+            Some(Sum {
+                added: vec![*index],
+                ..Sum::default()
+            })
+        }
+        Kind::Literal(Value::DayTimeInterval(micros)) => Some(Sum {
+            constant: *micros,
+            ..Sum::default()
+        }),
+        Kind::Node { op, args } => {
+            let symbol = match op {
+                Op::Call(call) => call.name.as_str(),
+                Op::Arithmetic { operator, .. } => operator.symbol(),
+                _ => return None,
+            };
+            let [first, second] = args.as_slice() else {
+                return None;
+            };
+            match symbol {
+                "+" => sum(first)?.plus(sum(second)?),
+                "-" => sum(first)?.minus(sum(second)?),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// What a condition says: this left column is at most so much later than this right one, or the other way about.
+enum Says {
+    LeftAtMost(usize, usize, Micros),
+    RightAtMost(usize, usize, Micros),
+}
+
+fn says(condition: &Typed, width: usize) -> Vec<Says> {
+    let Kind::Node {
+        op: Op::Compare(comparison),
+        args,
+    } = &condition.kind
+    else {
+        return Vec::new();
+    };
+    let [first, second] = args.as_slice() else {
+        return Vec::new();
+    };
+    let apart = |a: &Typed, b: &Typed| sum(a)?.minus(sum(b)?);
+    let (lower, upper) = (apart(first, second), apart(second, first));
+    let (sums, strict) = match comparison {
+        Comparison::LessOrEqual => (vec![lower], 0),
+        Comparison::Less => (vec![lower], 1),
+        Comparison::GreaterOrEqual => (vec![upper], 0),
+        Comparison::Greater => (vec![upper], 1),
+        Comparison::Equal => (vec![lower, upper], 0),
+        Comparison::NotEqual | Comparison::NullSafeEqual => return Vec::new(),
+    };
+    sums.into_iter()
+        .flatten()
+        .filter_map(|sum| {
+            // One column less another, plus a constant, is at most 0: less than 0 is at most -1 microsecond.
+            let ([added], [taken]) = (sum.added.as_slice(), sum.taken.as_slice()) else {
+                return None;
+            };
+            let most = sum.constant.checked_neg()?.checked_sub(strict)?;
+            match (*added < width, *taken < width) {
+                (true, false) => Some(Says::LeftAtMost(*added, taken - width, most)),
+                (false, true) => Some(Says::RightAtMost(added - width, *taken, most)),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+/// How long the rows of each side wait, by what all conditions say together. The columns of each side that are event time
+/// are known: only these have a watermark.
+pub(super) fn bounds(
+    conditions: &[Typed],
+    width: usize,
+    times: [&[bool]; 2],
+) -> [Option<Bound>; 2] {
+    let mut bounds = [None, None];
+    for says in conditions.iter().flat_map(|c| says(c, width)) {
+        let (waits, own, other, reach) = match says {
+            Says::LeftAtMost(left, right, most) => (1, right, left, most),
+            Says::RightAtMost(right, left, most) => (0, left, right, most),
+        };
+        // The other side's promise must be about the column that bounds it; one's own is the event time, if there is one.
+        let promised = times[1 - waits].get(other) == Some(&true);
+        let timed = times[waits].get(own) == Some(&true) || !times[waits].contains(&true);
+        if !promised || !timed {
+            continue;
+        }
+        let bound: &mut Option<Bound> = &mut bounds[waits];
+        if bound.is_none_or(|known| reach < known.reach) {
+            *bound = Some(Bound { time: own, reach });
+        }
+    }
+    bounds
+}

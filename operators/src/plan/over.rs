@@ -1,0 +1,499 @@
+//! OVER: functions over the rows of a key. Each becomes a column of the row below the SELECT, made by a step for each
+//! PARTITION BY and ORDER BY.
+
+use std::ops::ControlFlow;
+
+use smol_str::SmolStr;
+use sqlparser::ast::{
+    Expr, Function as Written, Ident, NamedWindowExpr, Select, SelectItem, WindowSpec, WindowType,
+    visit_expressions, visit_expressions_mut,
+};
+use thalweg_engine::record::Micros;
+use thalweg_engine::schema::{DataType, Field};
+
+use crate::expr::check::check;
+use crate::expr::scope::Scope;
+use crate::expr::typed::{self, Typed};
+use crate::job_error::{JobError, Location};
+use crate::plan::lower::{Lowering, Relation};
+use crate::plan::node::{Item, Node};
+use crate::plan::over_call::{self, Call};
+use crate::plan::over_frame;
+use crate::plan::stateful::length;
+use crate::plan::tail::{List, Tail};
+use crate::plan::{names, select};
+use crate::sql::cursor::{ident_at, start_of};
+use crate::stateful::over::{Distance, Frame, Function, Kind, Order, Over};
+
+/// OVER as a step of the plan: the functions of one PARTITION BY and ORDER BY.
+#[derive(Clone, Debug)]
+pub struct Windows {
+    /// What the operator gets. What is known of the event time and the settings is filled in when the whole plan is known.
+    pub(crate) over: Over,
+    /// The columns of the results, which stand behind those of the row.
+    pub(crate) fields: Vec<Field>,
+    /// PARTITION BY as it is written.
+    pub(crate) keys: Vec<SmolStr>,
+    /// ORDER BY as it is written.
+    pub(crate) order: Option<SmolStr>,
+}
+
+impl Windows {
+    /// What its state is known by.
+    pub(crate) fn name(&self) -> String {
+        let keys = match self.keys.as_slice() {
+            [] => String::new(),
+            keys => format!(" by {}", keys.join(", ")),
+        };
+        match &self.order {
+            Some(order) => format!("over{keys} order by {order}"),
+            None => format!("over{keys}"),
+        }
+    }
+
+    /// The functions with the types of their results.
+    pub(crate) fn shown(&self) -> String {
+        let functions = self.over.functions.iter();
+        let shown: Vec<String> = functions
+            .map(|one| format!("{} {}", one.identity, one.result))
+            .collect();
+        shown.join(", ")
+    }
+
+    /// What is kept, and until when.
+    pub(crate) fn kept(&self) -> String {
+        let used = |frame: &usize| self.over.functions.iter().any(|one| one.frame == *frame);
+        let lag = self
+            .over
+            .functions
+            .iter()
+            .filter_map(|one| match one.kind {
+                Kind::Lag { offset, .. } => Some(offset),
+                _ => None,
+            })
+            .max();
+        let mut rows = lag;
+        let mut time = None;
+        let mut totals = false;
+        for (_, frame) in self.over.frames.iter().enumerate().filter(|(at, _)| used(at)) {
+            match frame {
+                Frame::Unbounded { .. } => totals = true,
+                Frame::Rows { from, .. } => rows = rows.max(Some(*from)),
+                Frame::Range { from, .. } => time = time.max(Some(self.distance(*from))),
+            }
+        }
+        let mut kept = Vec::new();
+        if totals {
+            kept.push("totals in order of arrival".to_owned());
+        }
+        kept.extend(time.map(|(_, text)| format!("rows of the last {text}")));
+        kept.extend(rows.map(|rows| format!("the {rows} rows before")));
+        let since = match &self.over.order {
+            Some(order) if order.event_time => " behind the watermark",
+            _ => " behind the newest",
+        };
+        let since = if time_or_rows(&kept, totals) { since } else { "" };
+        let key = if self.keys.is_empty() { "" } else { " for each key" };
+        format!("keeps{key} {}{since}", kept.join(" and "))
+    }
+
+    fn distance(&self, distance: Distance) -> (i64, String) {
+        match (distance, self.over.order.as_ref().map(|o| &o.data_type)) {
+            (Distance::Whole(n), Some(DataType::Timestamp | DataType::TimestampNtz)) => {
+                (n, length(n))
+            }
+            (Distance::Whole(n), Some(DataType::Date)) => (n, format!("{n} days")),
+            (Distance::Whole(n), _) => (n, n.to_string()),
+            (Distance::Real(x), _) => (i64::MAX, x.to_string()),
+        }
+    }
+
+    /// Fills in what is known only of the whole plan: which columns are the event time, and the settings.
+    pub(crate) fn settle(&mut self, times: &[bool], rows_max: usize, ttl: Option<Micros>) {
+        if let Some(order) = &mut self.over.order {
+            order.event_time =
+                times.get(order.place) == Some(&true) && order.data_type == DataType::Timestamp;
+        }
+        self.over.rows_max = rows_max;
+        self.over.ttl = ttl;
+    }
+
+    /// The columns of the row that it looks at.
+    pub(crate) fn looks_at(&self) -> Vec<usize> {
+        let mut places = self.over.keys.clone();
+        places.extend(self.over.order.as_ref().map(|order| order.place));
+        for function in &self.over.functions {
+            places.extend(function.argument.as_ref().map(|argument| argument.place));
+            if let Kind::Lag { default, .. } = function.kind {
+                places.extend(default);
+            }
+        }
+        places
+    }
+
+    /// Gives them other places.
+    pub(crate) fn remap(&mut self, place: &dyn Fn(usize) -> usize) {
+        self.over.keys.iter_mut().for_each(|key| *key = place(*key));
+        if let Some(order) = &mut self.over.order {
+            order.place = place(order.place);
+        }
+        for function in &mut self.over.functions {
+            if let Some(argument) = &mut function.argument {
+                argument.place = place(argument.place);
+            }
+            if let Kind::Lag {
+                default: Some(default),
+                ..
+            } = &mut function.kind
+            {
+                *default = place(*default);
+            }
+        }
+    }
+
+    /// Forgets the functions that nobody needs: those of whose results `needed` says no.
+    pub(crate) fn keep(&mut self, needed: impl Fn(usize) -> bool) {
+        let mut index = 0..;
+        self.over
+            .functions
+            .retain(|_| index.next().is_some_and(&needed));
+        let mut index = 0..;
+        self.fields.retain(|_| index.next().is_some_and(&needed));
+    }
+}
+
+/// Whether more than totals is kept.
+fn time_or_rows(kept: &[String], totals: bool) -> bool {
+    kept.len() > usize::from(totals)
+}
+
+/// Why a SELECT has either groups or functions over rows.
+pub(super) fn above_groups(at: Location) -> JobError {
+    JobError::new(at, "a SELECT over groups has no functions over rows")
+        .help("write the GROUP BY as a subquery, and OVER over its rows")
+}
+
+/// Whether a SELECT has a function over rows in its list.
+pub(super) fn has_over(select: &Select) -> bool {
+    select.projection.iter().filter_map(expression).any(over_in)
+}
+
+fn expression(item: &SelectItem) -> Option<&Expr> {
+    match item {
+        SelectItem::UnnamedExpr(expr)
+        | SelectItem::ExprWithAlias { expr, .. }
+        | SelectItem::ExprWithAliases { expr, .. } => Some(expr),
+        _ => None,
+    }
+}
+
+fn over_in(expr: &Expr) -> bool {
+    visit_expressions(expr, |part| match part {
+        Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+/// What a result is called within the SELECT; no column that a user names is called so.
+const HIDDEN: &str = "\u{1}over ";
+
+/// Lowers a SELECT with functions over rows, from its list on.
+pub(super) fn select(
+    lowering: &Lowering<'_>,
+    relation: Relation,
+    select: &Select,
+    tail: &Tail<'_>,
+    at: Location,
+) -> Result<Relation, JobError> {
+    let scope = lowering.scope(relation.columns.clone());
+    let mut windows = Gathered {
+        lowering,
+        select,
+        scope,
+        width: relation.node.width(),
+        extra: Vec::new(),
+        steps: Vec::new(),
+        calls: Vec::new(),
+    };
+    let mut list = select.projection.clone();
+    for item in &mut list {
+        windows.item(item, at)?;
+    }
+    let Gathered {
+        extra,
+        steps,
+        calls,
+        width,
+        ..
+    } = windows;
+    let mut node = with_extra(relation.node, extra, at);
+    let mut first = node.width();
+    // Where the results of each step begin.
+    let mut begins = Vec::new();
+    for step in steps {
+        begins.push(first);
+        first += step.fields.len();
+        node = Node::Over {
+            below: Box::new(node),
+            windows: Box::new(step),
+        };
+    }
+    let mut scope = lowering.scope(relation.columns);
+    scope.aliases = calls
+        .iter()
+        .enumerate()
+        .map(|(number, (step, place, field))| {
+            let place = begins.get(*step).copied().unwrap_or(width) + place;
+            let typed = Typed::column(place, field, at);
+            (SmolStr::new(format!("{HIDDEN}{number}")), typed)
+        })
+        .collect();
+    let items = select::list(&mut scope, first, None, &list, at)?;
+    let list = List {
+        items,
+        scope,
+        width: first,
+    };
+    list.finish(node, Some(select), tail, at)
+}
+
+/// The row with what keys, orders and arguments are computed to behind it.
+fn with_extra(below: Node, extra: Vec<Item>, at: Location) -> Node {
+    if extra.is_empty() {
+        return below;
+    }
+    let fields = below.fields();
+    let mut items: Vec<Item> = fields
+        .iter()
+        .enumerate()
+        .map(|(place, field)| Item {
+            field: field.clone(),
+            typed: Typed::column(place, field, at),
+            required: false,
+        })
+        .collect();
+    items.extend(extra);
+    Node::Project {
+        below: Box::new(below),
+        items,
+    }
+}
+
+/// The windows of a SELECT while they are gathered.
+pub(super) struct Gathered<'a> {
+    pub(super) lowering: &'a Lowering<'a>,
+    select: &'a Select,
+    /// The row below.
+    pub(super) scope: Scope,
+    width: usize,
+    /// What is computed behind that row.
+    extra: Vec<Item>,
+    steps: Vec<Windows>,
+    /// For each call its step, its place among the results there, and its column.
+    calls: Vec<(usize, usize, Field)>,
+}
+
+impl Gathered<'_> {
+    /// Puts columns in the place of the calls of one item.
+    fn item(&mut self, item: &mut SelectItem, at: Location) -> Result<(), JobError> {
+        let named = match item {
+            SelectItem::UnnamedExpr(expr) if over_in(expr) => {
+                // The name says what was written.
+                Some(names::of(expr, &self.scope))
+            }
+            _ => None,
+        };
+        let (SelectItem::UnnamedExpr(expr)
+        | SelectItem::ExprWithAlias { expr, .. }
+        | SelectItem::ExprWithAliases { expr, .. }) = item
+        else {
+            return Ok(());
+        };
+        let at = start_of(expr, at);
+        let outcome = visit_expressions_mut(expr, |part| {
+            if let Expr::Function(function) = part
+                && function.over.is_some()
+            {
+                match self.call(function, at) {
+                    Ok(hidden) => *part = Expr::Identifier(Ident::new(hidden)),
+                    Err(error) => return ControlFlow::Break(error),
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        if let ControlFlow::Break(error) = outcome {
+            return Err(error);
+        }
+        if let Some(name) = named {
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: Ident::new(name),
+            };
+        }
+        Ok(())
+    }
+
+    /// Notes a call; gives the name of its column.
+    fn call(&mut self, function: &Written, otherwise: Location) -> Result<String, JobError> {
+        let at = start_of(&Expr::Function(function.clone()), otherwise);
+        let nested = visit_expressions(&function.args, |part| match part {
+            Expr::Identifier(name) if name.value.starts_with(HIDDEN) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        if nested.is_break() {
+            return Err(JobError::new(
+                at,
+                "a function over rows does not stand in the argument of another: use the inner one in a subquery",
+            ));
+        }
+        let spec = self.spec(function, at)?;
+        let step = self.step(&spec, at)?;
+        let order = self.steps[step].over.order.clone();
+        let frame = over_frame::of(&spec, order.as_ref(), &self.scope, at)?;
+        let call = over_call::call(self, function, &spec, frame, at)?;
+        let (place, field) = self.function(step, frame, call);
+        self.calls.push((step, place, field));
+        Ok(format!("{HIDDEN}{}", self.calls.len() - 1))
+    }
+
+    /// The window that a call names or is written with.
+    fn spec(&self, function: &Written, at: Location) -> Result<WindowSpec, JobError> {
+        match &function.over {
+            Some(WindowType::WindowSpec(spec)) => match &spec.window_name {
+                None => Ok(spec.clone()),
+                Some(name) => Err(JobError::new(
+                    ident_at(name, at),
+                    "a window in brackets cannot build on a named one",
+                )
+                .help(format!("write OVER {name}, or the whole window in brackets"))),
+            },
+            Some(WindowType::NamedWindow(name)) => self.named(name, at, 0),
+            None => Err(JobError::new(at, "expected OVER")),
+        }
+    }
+
+    fn named(&self, name: &Ident, at: Location, depth: usize) -> Result<WindowSpec, JobError> {
+        let at = ident_at(name, at);
+        let found = self
+            .select
+            .named_window
+            .iter()
+            .find(|window| window.0.value.eq_ignore_ascii_case(&name.value));
+        match found.map(|window| &window.1) {
+            Some(NamedWindowExpr::WindowSpec(spec)) => Ok(spec.clone()),
+            Some(NamedWindowExpr::NamedWindow(other)) if depth < 32 => {
+                self.named(other, at, depth + 1)
+            }
+            Some(_) => Err(JobError::new(
+                at,
+                format!("the window `{}` is defined by itself", name.value),
+            )),
+            None => {
+                let known = self.select.named_window.iter();
+                let error = JobError::new(at, format!("unknown window `{}`", name.value))
+                    .nearest(&name.value, known.map(|window| window.0.value.as_str()));
+                Err(if error.help.is_some() {
+                    error
+                } else {
+                    error.help("write WINDOW name AS (...) behind the SELECT")
+                })
+            }
+        }
+    }
+
+    /// The step of a PARTITION BY and ORDER BY; one that is there already is shared.
+    fn step(&mut self, spec: &WindowSpec, at: Location) -> Result<usize, JobError> {
+        let mut keys = Vec::new();
+        let mut texts = Vec::new();
+        for expr in &spec.partition_by {
+            let typed = check(expr, &self.scope)?;
+            over_frame::refuse_key(&typed, expr, start_of(expr, at))?;
+            let text = SmolStr::new(names::identity(expr, &self.scope));
+            keys.push(self.place(typed, &text));
+            texts.push(text);
+        }
+        let (order, order_text) = match over_frame::order(spec, &self.scope, at)? {
+            None => (None, None),
+            Some((typed, text)) => {
+                let data_type = typed.data_type.clone();
+                let order = Order {
+                    place: self.place(typed, &text),
+                    data_type,
+                    event_time: false,
+                };
+                (Some(order), Some(text))
+            }
+        };
+        let same = |step: &Windows| {
+            step.over.keys == keys
+                && step.over.order.as_ref().map(|o| o.place) == order.as_ref().map(|o| o.place)
+        };
+        if let Some(step) = self.steps.iter().position(same) {
+            return Ok(step);
+        }
+        self.steps.push(Windows {
+            over: Over {
+                keys,
+                order,
+                frames: Vec::new(),
+                functions: Vec::new(),
+                rows_max: usize::MAX,
+                ttl: None,
+            },
+            fields: Vec::new(),
+            keys: texts,
+            order: order_text,
+        });
+        Ok(self.steps.len() - 1)
+    }
+
+    /// The place of an expression in the row: that of a column, or behind the row.
+    pub(super) fn place(&mut self, typed: Typed, text: &str) -> usize {
+        if let typed::Kind::Column { index, .. } = typed.kind {
+            return index;
+        }
+        let same = |item: &Item| item.field.name == text && item.field.data_type == typed.data_type;
+        let place = self.extra.iter().position(same).unwrap_or_else(|| {
+            self.extra.push(Item {
+                field: Field {
+                    name: SmolStr::new(text),
+                    data_type: typed.data_type.clone(),
+                    nullable: typed.nullable,
+                },
+                typed,
+                required: false,
+            });
+            self.extra.len() - 1
+        });
+        self.width + place
+    }
+
+    /// The place of a function among the results of its step, and its column.
+    fn function(&mut self, step: usize, frame: Frame, call: Call) -> (usize, Field) {
+        let windows = &mut self.steps[step];
+        let frames = &mut windows.over.frames;
+        let frame = frames
+            .iter()
+            .position(|known| *known == frame)
+            .unwrap_or_else(|| {
+                frames.push(frame);
+                frames.len() - 1
+            });
+        let same = |known: &Function| {
+            known.kind == call.function.kind
+                && known.frame == frame
+                && known.argument.as_ref().map(|a| a.place)
+                    == call.function.argument.as_ref().map(|a| a.place)
+        };
+        if let Some(place) = windows.over.functions.iter().position(same) {
+            return (place, windows.fields[place].clone());
+        }
+        windows.over.functions.push(Function {
+            frame,
+            ..call.function
+        });
+        windows.fields.push(call.field.clone());
+        (windows.fields.len() - 1, call.field)
+    }
+}

@@ -1,0 +1,384 @@
+//! A call with OVER: which function it is, what it takes, what it gives.
+
+use smol_str::SmolStr;
+use sqlparser::ast::{
+    DuplicateTreatment, Expr, Function as Written, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, NullTreatment, WindowSpec,
+};
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::{DataType, Field};
+
+use crate::expr::check::{check, check_condition};
+use crate::expr::choice::case;
+use crate::expr::coerce::{cast_implicitly, wider};
+use crate::expr::typed::Typed;
+use crate::job_error::{JobError, Location};
+use crate::plan::over::Gathered;
+use crate::plan::{names, over_frame};
+use crate::sql::cursor::start_of;
+use crate::stateful::accumulators;
+use crate::stateful::over::{Argument, Frame, Function, Kind};
+
+/// A function with its column; its frame is filled in by whoever knows it.
+pub(super) struct Call {
+    pub(super) function: Function,
+    pub(super) field: Field,
+}
+
+/// Functions that a stream cannot answer, and why.
+const REFUSED: [(&str, &str); 7] = [
+    ("lead", "the rows that follow have not arrived"),
+    ("rank", "a row that comes later would change the ranks of others"),
+    ("dense_rank", "a row that comes later would change the ranks of others"),
+    ("percent_rank", "it needs all rows, and a stream has no end"),
+    ("cume_dist", "it needs all rows, and a stream has no end"),
+    ("ntile", "it needs all rows, and a stream has no end"),
+    ("nth_value", "write lag, or first_value over a frame"),
+];
+
+/// Names of functions that have a meaning only with OVER.
+pub(crate) fn only_with_over(name: &str) -> bool {
+    let refused = REFUSED.iter().any(|(known, _)| *known == name);
+    refused || name == "lag" || name == "row_number"
+}
+
+/// What stands between the brackets.
+struct Parts<'e> {
+    arguments: Vec<&'e Expr>,
+    distinct: bool,
+    ignore_nulls: bool,
+}
+
+fn parts<'e>(written: &'e Written, name: &str, at: Location) -> Result<Parts<'e>, JobError> {
+    let wrong = |what: String| Err(JobError::new(at, format!("{name}: {what}")));
+    let mut parts = Parts {
+        arguments: Vec::new(),
+        distinct: false,
+        ignore_nulls: matches!(written.null_treatment, Some(NullTreatment::IgnoreNulls)),
+    };
+    if !written.within_group.is_empty() {
+        return wrong("WITHIN GROUP is not supported".to_owned());
+    }
+    let list = match &written.args {
+        FunctionArguments::List(list) => list,
+        FunctionArguments::None => return Ok(parts),
+        FunctionArguments::Subquery(_) => {
+            return wrong("subqueries are not supported here".to_owned());
+        }
+    };
+    parts.distinct = matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct));
+    for clause in &list.clauses {
+        match clause {
+            FunctionArgumentClause::IgnoreOrRespectNulls(treatment) => {
+                parts.ignore_nulls = matches!(treatment, NullTreatment::IgnoreNulls);
+            }
+            other => return wrong(format!("`{other}` has no meaning here")),
+        }
+    }
+    for argument in &list.args {
+        match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => parts.arguments.push(expr),
+            FunctionArg::Unnamed(FunctionArgExpr::Wildcard)
+                if name == "count" && list.args.len() == 1 && !parts.distinct => {}
+            other => return wrong(format!("expected an expression, got `{other}`")),
+        }
+    }
+    Ok(parts)
+}
+
+/// The call of a function over the rows of a window.
+pub(super) fn call(
+    gathered: &mut Gathered<'_>,
+    written: &Written,
+    spec: &WindowSpec,
+    frame: Frame,
+    at: Location,
+) -> Result<Call, JobError> {
+    let name = written.name.to_string().to_lowercase();
+    if let Some((_, reason)) = REFUSED.iter().find(|(known, _)| *known == name) {
+        return Err(JobError::new(at, format!("{name}: {reason}")));
+    }
+    let mut parts = parts(written, &name, at)?;
+    if name == "lag" || name == "row_number" {
+        if spec.window_frame.is_some() {
+            return Err(JobError::new(at, format!("cannot specify window frame for {name} function")));
+        }
+        if parts.distinct || parts.ignore_nulls || written.filter.is_some() {
+            return Err(JobError::new(
+                at,
+                format!("{name}: DISTINCT, FILTER and IGNORE NULLS have no meaning here"),
+            ));
+        }
+        return if name == "lag" {
+            lag(gathered, written, &parts, at)
+        } else if parts.arguments.is_empty() {
+            let field = Field::required(column(written, gathered), DataType::Int);
+            Ok(made(written, gathered, Kind::RowNumber, None, field))
+        } else {
+            Err(JobError::new(at, "row_number takes no arguments"))
+        };
+    }
+    let Some(known) = accumulators::find(&name) else {
+        let all = accumulators::all().map(|function| function.name);
+        return Err(
+            JobError::new(at, format!("`{name}` is no function over rows"))
+                .nearest(&name, all.chain(["lag", "row_number"])),
+        );
+    };
+    // first(x, true) is first(x) IGNORE NULLS.
+    let edge = matches!(known.name, "first" | "last" | "any_value");
+    if edge
+        && let [_, Expr::Value(value)] = parts.arguments.as_slice()
+        && let sqlparser::ast::Value::Boolean(ignore) = value.value
+    {
+        parts.ignore_nulls |= ignore;
+        parts.arguments.truncate(1);
+    }
+    if parts.ignore_nulls && !edge {
+        return Err(JobError::new(
+            at,
+            format!("{name}: IGNORE NULLS is for first_value and last_value; others ignore NULLs anyway"),
+        ));
+    }
+    let kind = kind(known.name, &parts, at)?;
+    refuse_unbounded(kind, frame, &name, at)?;
+    aggregate(gathered, written, &parts, known, kind, at)
+}
+
+fn kind(name: &str, parts: &Parts<'_>, at: Location) -> Result<Kind, JobError> {
+    let deviation = |sample, root| Kind::Deviation { sample, root };
+    let ignore_nulls = parts.ignore_nulls;
+    let kind = match name {
+        "count" if parts.distinct => Kind::CountDistinct,
+        "count" | "count_if" => Kind::Count,
+        "sum" => Kind::Sum,
+        "avg" => Kind::Avg,
+        "min" => Kind::Min,
+        "max" => Kind::Max,
+        "stddev" | "stddev_samp" | "std" => deviation(true, true),
+        "stddev_pop" => deviation(false, true),
+        "variance" | "var_samp" => deviation(true, false),
+        "var_pop" => deviation(false, false),
+        "first" | "any_value" => Kind::First { ignore_nulls },
+        "last" => Kind::Last { ignore_nulls },
+        "collect_list" => Kind::Collect { distinct: false },
+        "collect_set" => Kind::Collect { distinct: true },
+        other => {
+            return Err(JobError::new(
+                at,
+                format!("{other} has no form with OVER: its parts do not add up when rows leave the frame"),
+            )
+            .help("with OVER there are count, count_if, sum, avg, min, max, stddev, variance and their _pop forms, count(DISTINCT), first_value, last_value, collect_list, collect_set, lag and row_number"));
+        }
+    };
+    if parts.distinct && kind != Kind::CountDistinct {
+        return Err(JobError::new(
+            at,
+            format!("{name}(DISTINCT) has no form with OVER; count(DISTINCT) and collect_set have"),
+        ));
+    }
+    if kind == Kind::CountDistinct && parts.arguments.len() != 1 {
+        return Err(JobError::new(at, "count(DISTINCT) with OVER takes one expression")
+            .help("write count(DISTINCT struct(a, b)) for several"));
+    }
+    Ok(kind)
+}
+
+/// What keeps single values would keep them for ever.
+fn refuse_unbounded(kind: Kind, frame: Frame, name: &str, at: Location) -> Result<(), JobError> {
+    let keeps = matches!(kind, Kind::CountDistinct | Kind::Collect { .. });
+    if keeps && matches!(frame, Frame::Unbounded { .. }) {
+        return Err(JobError::new(
+            at,
+            format!("{name} from UNBOUNDED PRECEDING would keep every value for ever"),
+        )
+        .help("give the frame a beginning: RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND CURRENT ROW"));
+    }
+    Ok(())
+}
+
+fn aggregate(
+    gathered: &mut Gathered<'_>,
+    written: &Written,
+    parts: &Parts<'_>,
+    known: &accumulators::Function,
+    kind: Kind,
+    at: Location,
+) -> Result<Call, JobError> {
+    let settings = gathered.lowering.settings();
+    let mut arguments = Vec::new();
+    for &expr in &parts.arguments {
+        let typed = check(expr, &gathered.scope)?;
+        over_frame::deterministic(&typed, expr, start_of(expr, at))?;
+        arguments.push(typed);
+    }
+    let types: Vec<DataType> = arguments.iter().map(|a| a.data_type.clone()).collect();
+    let refused = |message| JobError::new(at, message);
+    let takes = known.takes(&types).map_err(refused)?;
+    let result = known.result_type(&types, settings.ansi).map_err(refused)?;
+    if matches!(result, DataType::YearMonthInterval | DataType::DayTimeInterval)
+        && matches!(kind, Kind::Sum | Kind::Avg)
+    {
+        return Err(JobError::new(at, format!("{} of intervals has no form with OVER", known.name)));
+    }
+    let mut text: Vec<String> = parts
+        .arguments
+        .iter()
+        .map(|expr| names::identity(expr, &gathered.scope))
+        .collect();
+    let mut argument = arguments
+        .into_iter()
+        .zip(&takes)
+        .map(|(argument, to)| cast_implicitly(argument, to, settings))
+        .next();
+    let mut kind = kind;
+    // `count(1)` counts rows, as `count(*)` does.
+    let constant = |argument: &Typed| argument.constant().is_some_and(|value| !value.is_null());
+    if kind == Kind::Count && known.name == "count" && argument.as_ref().is_none_or(constant) {
+        (argument, kind) = (None, Kind::CountRows);
+        text.clear();
+    }
+    let mut condition = written
+        .filter
+        .as_deref()
+        .map(|filter| Ok((check_condition(filter, &gathered.scope)?, filter.clone())))
+        .transpose()?;
+    if known.name == "count_if"
+        && let Some(counted) = argument.take()
+    {
+        if condition.is_some() {
+            return Err(JobError::new(at, "count_if with FILTER: write one condition"));
+        }
+        condition = parts.arguments.first().map(|expr| (counted, (*expr).clone()));
+        text.clear();
+    }
+    if let Some((condition, expr)) = condition {
+        over_frame::deterministic(&condition, &expr, at)?;
+        if matches!(
+            kind,
+            Kind::First { ignore_nulls: false } | Kind::Last { ignore_nulls: false }
+        ) {
+            return Err(JobError::new(
+                at,
+                format!("{}: FILTER needs IGNORE NULLS here", known.name),
+            ));
+        }
+        text.push(format!("FILTER {}", names::identity(&expr, &gathered.scope)));
+        let value = argument
+            .take()
+            .unwrap_or_else(|| Typed::literal(Value::Int(1), DataType::Int, at));
+        argument = Some(case(vec![(condition, value)], None, settings, at)?);
+        if kind == Kind::CountRows {
+            kind = Kind::Count;
+        }
+    }
+    let argument = argument.map(|typed| {
+        let identity = text.join(", ");
+        let data_type = typed.data_type.clone();
+        Argument {
+            place: gathered.place(typed, &format!("{identity} {data_type}")),
+            identity,
+            data_type,
+        }
+    });
+    let field = Field {
+        name: column(written, gathered),
+        data_type: result,
+        nullable: !matches!(
+            kind,
+            Kind::Count | Kind::CountRows | Kind::CountDistinct | Kind::Collect { .. }
+        ),
+    };
+    Ok(made(written, gathered, kind, argument, field))
+}
+
+/// `lag(x[, offset[, default]])`.
+fn lag(
+    gathered: &mut Gathered<'_>,
+    written: &Written,
+    parts: &Parts<'_>,
+    at: Location,
+) -> Result<Call, JobError> {
+    let (value, rest) = match parts.arguments.split_first() {
+        Some((value, rest)) if rest.len() <= 2 => (*value, rest),
+        _ => {
+            return Err(JobError::new(
+                at,
+                format!("lag takes 1 to 3 arguments, not {}", parts.arguments.len()),
+            )
+            .help("it is called lag(x[, offset[, default]])"));
+        }
+    };
+    let typed = check(value, &gathered.scope)?;
+    over_frame::deterministic(&typed, value, start_of(value, at))?;
+    let offset = match rest.first() {
+        None => 1,
+        Some(&expr) => {
+            let typed = check(expr, &gathered.scope)?;
+            match typed.constant() {
+                Some(Value::Int(n)) if *n >= 0 => u64::from(n.unsigned_abs()),
+                Some(Value::Int(_)) => {
+                    return Err(JobError::new(
+                        start_of(expr, at),
+                        "lag with a negative offset is lead: the rows that follow have not arrived",
+                    ));
+                }
+                _ => {
+                    return Err(JobError::new(
+                        start_of(expr, at),
+                        format!("the offset of lag is a constant INT, not `{expr}`"),
+                    ));
+                }
+            }
+        }
+    };
+    let data_type = typed.data_type.clone();
+    let default = match rest.get(1) {
+        None => None,
+        Some(&expr) => {
+            let default = check(expr, &gathered.scope)?;
+            let settings = gathered.lowering.settings();
+            let same = default.data_type == data_type || default.data_type == DataType::Void;
+            let wider = wider(&default.data_type, &data_type, settings.ansi);
+            if !same && wider.as_ref() != Some(&data_type) {
+                return Err(JobError::new(
+                    start_of(expr, at),
+                    format!("the default of lag is {}, its values are {data_type}", default.data_type),
+                ));
+            }
+            let default = cast_implicitly(default, &data_type, settings);
+            Some(gathered.place(default, &format!("{expr} {data_type}")))
+        }
+    };
+    let identity = names::identity(value, &gathered.scope);
+    let argument = Argument {
+        place: gathered.place(typed, &format!("{identity} {data_type}")),
+        identity,
+        data_type: data_type.clone(),
+    };
+    let field = Field::nullable(column(written, gathered), data_type);
+    let kind = Kind::Lag { offset, default };
+    Ok(made(written, gathered, kind, Some(argument), field))
+}
+
+fn column(written: &Written, gathered: &Gathered<'_>) -> SmolStr {
+    SmolStr::new(names::of(&Expr::Function(written.clone()), &gathered.scope))
+}
+
+fn made(
+    written: &Written,
+    gathered: &Gathered<'_>,
+    kind: Kind,
+    argument: Option<Argument>,
+    field: Field,
+) -> Call {
+    let function = Function {
+        identity: names::identity(&Expr::Function(written.clone()), &gathered.scope),
+        kind,
+        argument,
+        frame: 0,
+        result: field.data_type.clone(),
+        ansi: gathered.lowering.ansi,
+    };
+    Call { function, field }
+}

@@ -1,0 +1,239 @@
+//! The keys and what is kept of each: accumulators side by side in one array, and a tree of rows where frames need them.
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+use thalweg_engine::row::Value;
+use xxhash_rust::xxh64::xxh64;
+
+use crate::stateful::over::program::Program;
+use crate::stateful::over::tree::Tree;
+
+/// Growing one of so many tables is no pause that a record would notice.
+const TABLES: usize = 64;
+
+/// Facts about a slot.
+pub(super) mod flag {
+    /// It holds a key.
+    pub(in crate::stateful::over) const LIVE: u8 = 1;
+    /// It differs from what was saved.
+    pub(in crate::stateful::over) const DIRTY: u8 = 2;
+    /// It waits for the watermark.
+    pub(in crate::stateful::over) const WAITS: u8 = 4;
+    /// The current record has touched it.
+    pub(in crate::stateful::over) const TOUCHED: u8 = 8;
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    key: Box<[u8]>,
+    flags: u8,
+}
+
+/// What the tables hash by: the half of the hash that is kept, spread over 64 bits.
+fn spread(half: u32) -> u64 {
+    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// All keys. A key has a slot as long as it lives; slots are used again.
+#[derive(Default)]
+pub(super) struct Keys {
+    /// A slot with half of its key's hash, so that a table grows without a look at the keys.
+    tables: Vec<HashTable<(u32, u32)>>,
+    seed: u64,
+    len: usize,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    accumulators: Vec<u64>,
+    accumulated: Vec<Value>,
+    trees: Vec<Tree>,
+    /// When a record came last, where `stateTtl` asks.
+    touched: Vec<i64>,
+    words: usize,
+    values: usize,
+    keeps_rows: bool,
+    keeps_time: bool,
+    key_bytes: usize,
+}
+
+impl Keys {
+    pub(super) fn new(program: &Program) -> Self {
+        Self {
+            tables: vec![HashTable::new(); TABLES],
+            seed: RandomState::new().hash_one(TABLES),
+            words: program.words,
+            values: program.values,
+            keeps_rows: program.keeps_rows,
+            keeps_time: program.ttl.is_some(),
+            ..Self::default()
+        }
+    }
+
+    /// The table of a key, and the half of its hash that is kept.
+    #[allow(clippy::cast_possible_truncation)]
+    fn hash(&self, key: &[u8]) -> (usize, u32) {
+        let hash = xxh64(key, self.seed);
+        (hash as usize % TABLES, (hash >> 32) as u32)
+    }
+
+    /// How many keys there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How many slots there are, those that are free among them.
+    pub(super) fn slots(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The slot of a key, and whether it is new.
+    pub(super) fn slot(&mut self, key: &[u8]) -> (u32, bool) {
+        let (table, half) = self.hash(key);
+        let slots = &self.slots;
+        let same = |(slot, kept): &(u32, u32)| *kept == half && *slots[*slot as usize].key == *key;
+        if let Some((slot, _)) = self.tables[table].find(spread(half), same) {
+            return (*slot, false);
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.accumulators
+                .resize(self.slots.len() * self.words, 0);
+            self.accumulated
+                .resize(self.slots.len() * self.values, Value::Null);
+            if self.keeps_rows {
+                self.trees.push(Tree::default());
+            }
+            if self.keeps_time {
+                self.touched.push(0);
+            }
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        let entry = &mut self.slots[slot as usize];
+        entry.key = key.into();
+        entry.flags |= flag::LIVE;
+        self.key_bytes += key.len();
+        self.len += 1;
+        self.tables[table].insert_unique(spread(half), (slot, half), |(_, half)| spread(*half));
+        (slot, true)
+    }
+
+    /// Forgets a key; its tree is empty.
+    pub(super) fn remove(&mut self, slot: u32) {
+        let entry = &mut self.slots[slot as usize];
+        let key = std::mem::take(&mut entry.key);
+        entry.flags &= flag::WAITS;
+        self.key_bytes -= key.len();
+        let (table, half) = self.hash(&key);
+        if let Ok(found) = self.tables[table].find_entry(spread(half), |(other, _)| *other == slot) {
+            found.remove();
+            self.len -= 1;
+        }
+        self.accumulators_mut(slot).fill(0);
+        self.accumulated_mut(slot).fill(Value::Null);
+        // One that still waits is free when its time has come.
+        if !self.is(slot, flag::WAITS) {
+            self.free.push(slot);
+        }
+    }
+
+    /// The slot waits no more.
+    pub(super) fn awake(&mut self, slot: u32) {
+        self.set(slot, flag::WAITS, false);
+        if !self.is(slot, flag::LIVE) {
+            self.free.push(slot);
+        }
+    }
+
+    #[inline]
+    pub(super) fn is(&self, slot: u32, flag: u8) -> bool {
+        self.slots[slot as usize].flags & flag != 0
+    }
+
+    /// Sets a flag and says whether it was set.
+    #[inline]
+    pub(super) fn set(&mut self, slot: u32, flag: u8, to: bool) -> bool {
+        let flags = &mut self.slots[slot as usize].flags;
+        let was = *flags & flag != 0;
+        if to {
+            *flags |= flag;
+        } else {
+            *flags &= !flag;
+        }
+        was
+    }
+
+    #[inline]
+    pub(super) fn key(&self, slot: u32) -> &[u8] {
+        &self.slots[slot as usize].key
+    }
+
+    #[inline]
+    pub(super) fn accumulators(&self, slot: u32) -> (&[u64], &[Value]) {
+        let (words, values) = self.places(slot);
+        (&self.accumulators[words], &self.accumulated[values])
+    }
+
+    fn places(&self, slot: u32) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+        let slot = slot as usize;
+        (
+            slot * self.words..(slot + 1) * self.words,
+            slot * self.values..(slot + 1) * self.values,
+        )
+    }
+
+    #[inline]
+    pub(super) fn both_mut(&mut self, slot: u32) -> (&mut [u64], &mut [Value]) {
+        let (words, values) = self.places(slot);
+        (&mut self.accumulators[words], &mut self.accumulated[values])
+    }
+
+    fn accumulators_mut(&mut self, slot: u32) -> &mut [u64] {
+        self.both_mut(slot).0
+    }
+
+    fn accumulated_mut(&mut self, slot: u32) -> &mut [Value] {
+        self.both_mut(slot).1
+    }
+
+    /// The rows of a key; only where frames need them.
+    #[inline]
+    pub(super) fn tree(&mut self, slot: u32) -> &mut Tree {
+        &mut self.trees[slot as usize]
+    }
+
+    #[inline]
+    pub(super) fn tree_ref(&self, slot: u32) -> &Tree {
+        &self.trees[slot as usize]
+    }
+
+    /// The key with its rows, to be changed.
+    pub(super) fn key_and_tree(&mut self, slot: u32) -> (&[u8], &mut Tree) {
+        let slot = slot as usize;
+        (&self.slots[slot].key, &mut self.trees[slot])
+    }
+
+    /// When its last record came.
+    pub(super) fn touched(&self, slot: u32) -> i64 {
+        self.touched.get(slot as usize).copied().unwrap_or(i64::MAX)
+    }
+
+    #[inline]
+    pub(super) fn touch(&mut self, slot: u32, at: i64) {
+        if self.keeps_time {
+            self.touched[slot as usize] = at;
+        }
+    }
+
+    /// Bytes of memory without the rows in trees, about.
+    pub(super) fn bytes(&self) -> usize {
+        // Allocators round up small pieces.
+        self.key_bytes
+            + self.len() * 8
+            + self.tables.iter().map(|t| t.capacity() * 9).sum::<usize>()
+            + self.slots.capacity() * size_of::<Slot>()
+            + self.accumulators.capacity() * 8
+            + self.accumulated.capacity() * size_of::<Value>()
+            + self.trees.capacity() * size_of::<Tree>()
+            + self.touched.capacity() * 8
+    }
+}

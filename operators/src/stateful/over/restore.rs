@@ -1,0 +1,287 @@
+//! Takes back what was saved, also when functions were added or dropped since: what has the same identity is kept.
+
+use std::collections::HashMap;
+
+use thalweg_engine::error::Failure;
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::DataType;
+use thalweg_engine::state::StateChanges;
+
+use crate::stateful::over::cell::Stored;
+use crate::stateful::over::keys::flag;
+use crate::stateful::over::leaf::Leaf;
+use crate::stateful::over::operator::Window;
+use crate::stateful::over::program::Program;
+use crate::stateful::over::save::{FORMAT, HEAD, LEAF, Layout, Running, WATERMARK, take_value};
+use crate::stateful::over::tree::Tree;
+
+/// How the bytes of one layout become this step's.
+struct Reading {
+    layout: Layout,
+    same: bool,
+    /// For each kept column of this step its place in the layout.
+    kept: Vec<Option<usize>>,
+    /// For each accumulator of this step its place in the layout.
+    running: Vec<Option<usize>>,
+    /// How many words a head has there.
+    words: usize,
+    /// The types of its values and of those of a row, where this step knows them.
+    head_types: Vec<Option<DataType>>,
+    row_types: Vec<Option<DataType>>,
+}
+
+impl Reading {
+    fn new(text: &str, own: &Layout, program: &Program) -> Result<Self, Failure> {
+        let layout: Layout = serde_json::from_str(text)
+            .ok()
+            .filter(|layout: &Layout| layout.format == FORMAT && layout.columns.words > 0)
+            .ok_or_else(|| {
+                Failure::refuse(format!(
+                    "the checkpoint holds state of OVER in a form that this version does not read: {text}"
+                ))
+            })?;
+        let kept: Vec<Option<usize>> = own
+            .kept
+            .iter()
+            .map(|column| layout.kept.iter().position(|other| other == column))
+            .collect();
+        let running: Vec<Option<usize>> = own
+            .running
+            .iter()
+            .map(|one| {
+                let same = |other: &Running| {
+                    other.identity == one.identity && other.words.1 == one.words.1
+                };
+                layout.running.iter().position(same)
+            })
+            .collect();
+        let mut row_types = vec![None; layout.columns.values];
+        for (from, data_type) in kept.iter().zip(&program.kept_types) {
+            if let Some(from) = *from
+                && let Some(Stored::Value(at)) = layout.columns.stored.get(from)
+                && let Some(known) = row_types.get_mut(*at)
+            {
+                *known = Some(data_type.clone());
+            }
+        }
+        let end = |range: (usize, usize)| range.0 + range.1;
+        let values = layout.running.iter().map(|r| end(r.values)).max();
+        let mut head_types = vec![None; values.unwrap_or(0)];
+        for (from, data_type) in running.iter().zip(&program.running_types) {
+            if let Some(Running {
+                values: (at, 1), ..
+            }) = from.and_then(|from| layout.running.get(from))
+            {
+                head_types[*at] = Some(data_type.clone());
+            }
+        }
+        let words = layout.running.iter().map(|r| end(r.words)).max();
+        Ok(Self {
+            same: layout == *own,
+            kept,
+            running,
+            words: words.unwrap_or(0),
+            head_types,
+            row_types,
+            layout,
+        })
+    }
+}
+
+/// A leaf as it was saved: its label, the layout, the bytes; None when it was removed.
+type SavedLeaf<'a> = (u64, usize, Option<&'a [u8]>);
+
+fn damaged() -> Failure {
+    Failure::refuse(
+        "the checkpoint's state of OVER is damaged: an entry is not what its layout says; go back to an older checkpoint",
+    )
+}
+
+/// Takes back all changes, oldest first.
+pub(super) fn restore(window: &mut Window, changes: &[StateChanges]) -> Result<(), Failure> {
+    let own = Layout::of(&window.program);
+    let mut readings: Vec<(&str, Reading)> = Vec::new();
+    let mut leaves: Vec<Vec<SavedLeaf<'_>>> = Vec::new();
+    let mut headless: HashMap<u32, ()> = HashMap::new();
+    for change in changes {
+        let reading = match readings.iter().position(|(text, _)| *text == change.layout) {
+            Some(known) => known,
+            None => {
+                readings.push((&change.layout, Reading::new(&change.layout, &own, &window.program)?));
+                readings.len() - 1
+            }
+        };
+        for (name, value) in &change.entries {
+            let (kind, key) = name.split_first().ok_or_else(damaged)?;
+            match *kind {
+                HEAD => {
+                    let (slot, _) = window.keys.slot(key);
+                    match value {
+                        None => {
+                            headless.insert(slot, ());
+                            window.keys.both_mut(slot).0.fill(0);
+                            window.keys.both_mut(slot).1.fill(Value::Null);
+                        }
+                        Some(bytes) => {
+                            if !headless.is_empty() {
+                                headless.remove(&slot);
+                            }
+                            head(window, slot, &readings[reading].1, bytes).ok_or_else(damaged)?;
+                        }
+                    }
+                }
+                LEAF => {
+                    let (key, label) = key.split_last_chunk::<8>().ok_or_else(damaged)?;
+                    let (slot, _) = window.keys.slot(key);
+                    let place = slot as usize;
+                    if leaves.len() <= place {
+                        leaves.resize_with(place + 1, Vec::new);
+                    }
+                    leaves[place].push((u64::from_be_bytes(*label), reading, value));
+                }
+                WATERMARK => {
+                    let bytes = value.and_then(|bytes| bytes.try_into().ok());
+                    window.watermark = Some(i64::from_le_bytes(bytes.ok_or_else(damaged)?));
+                    window.saved_watermark = window.watermark;
+                }
+                _ => return Err(damaged()),
+            }
+        }
+    }
+    window.whole = readings.iter().any(|(_, reading)| !reading.same);
+    for (slot, saved) in leaves.into_iter().enumerate() {
+        let slot = u32::try_from(slot).map_err(|_| damaged())?;
+        tree(window, slot, saved, &readings).ok_or_else(damaged)?;
+    }
+    for slot in 0..window.keys.slots() {
+        window.settle(slot, headless.contains_key(&slot));
+    }
+    Ok(())
+}
+
+/// Reads the accumulators of a key.
+fn head(window: &mut Window, slot: u32, reading: &Reading, bytes: &[u8]) -> Option<()> {
+    let (words, mut rest) = bytes.split_at_checked(reading.words * 8)?;
+    if reading.layout.time {
+        let (touched, values) = rest.split_first_chunk::<8>()?;
+        window.keys.touch(slot, i64::from_le_bytes(*touched));
+        rest = values;
+    }
+    let values: Vec<Value> = reading
+        .head_types
+        .iter()
+        .map(|data_type| take_value(&mut rest, data_type.as_ref()))
+        .collect::<Option<_>>()?;
+    if !rest.is_empty() {
+        return None;
+    }
+    let (own, own_values) = window.keys.both_mut(slot);
+    for (fold, from) in window.program.running.iter().zip(&reading.running) {
+        let (count, count_values) = fold.rule.size();
+        let Some(saved) = from.map(|from| &reading.layout.running[from]) else {
+            own[fold.at..fold.at + count].fill(0);
+            own_values[fold.value_at..fold.value_at + count_values].fill(Value::Null);
+            continue;
+        };
+        for word in 0..count {
+            own[fold.at + word] = word_at(words, saved.words.0 + word)?;
+        }
+        for value in 0..count_values {
+            own_values[fold.value_at + value] = values.get(saved.values.0 + value)?.clone();
+        }
+    }
+    Some(())
+}
+
+fn word_at(bytes: &[u8], word: usize) -> Option<u64> {
+    let bytes = bytes.get(word * 8..)?.first_chunk::<8>()?;
+    Some(u64::from_le_bytes(*bytes))
+}
+
+/// Builds the tree of a key from its leaves: of each label the newest.
+fn tree(
+    window: &mut Window,
+    slot: u32,
+    mut saved: Vec<SavedLeaf<'_>>,
+    readings: &[(&str, Reading)],
+) -> Option<()> {
+    if !window.program.keeps_rows {
+        return Some(());
+    }
+    saved.sort_by_key(|(label, ..)| *label);
+    let mut leaves: Vec<Leaf> = Vec::new();
+    for (index, (label, reading, bytes)) in saved.iter().enumerate() {
+        let newest = saved.get(index + 1).is_none_or(|next| next.0 != *label);
+        if let (Some(bytes), true) = (bytes, newest) {
+            leaves.push(leaf(window, *label, &readings[*reading].1, bytes)?);
+        }
+    }
+    leaves.retain(|leaf| !leaf.words.is_empty());
+    *window.keys.tree(slot) = Tree::of(leaves, &window.program.shape);
+    window.rows += window.keys.tree_ref(slot).rows(&window.program.shape);
+    Some(())
+}
+
+fn leaf(window: &Window, label: u64, reading: &Reading, bytes: &[u8]) -> Option<Leaf> {
+    let (rows, rest) = bytes.split_first_chunk::<4>()?;
+    let rows = u32::from_le_bytes(*rows) as usize;
+    let theirs = &reading.layout.columns;
+    let (words, mut rest) = rest.split_at_checked(rows.checked_mul(theirs.words * 8)?)?;
+    let words: Vec<u64> = (0..rows * theirs.words)
+        .map(|word| word_at(words, word))
+        .collect::<Option<_>>()?;
+    let mut values = Vec::new();
+    for _ in 0..rows {
+        for data_type in &reading.row_types {
+            values.push(take_value(&mut rest, data_type.as_ref())?);
+        }
+    }
+    if !rest.is_empty() {
+        return None;
+    }
+    let mut leaf = Leaf {
+        label,
+        words,
+        values,
+        dirty: false,
+    };
+    let own = &window.program.shape.columns;
+    if theirs == own && window.program.kept_identities == reading.layout.kept {
+        return Some(leaf);
+    }
+    let (mut words, mut values) = (Vec::new(), Vec::new());
+    for row in 0..rows {
+        let (row_words, row_values) = leaf.row(row, theirs);
+        let columns: Vec<Value> = reading
+            .kept
+            .iter()
+            .map(|from| {
+                from.map_or(Value::Null, |from| theirs.value(from, row_words, row_values))
+            })
+            .collect();
+        let time = row_words[0].cast_signed();
+        own.write(time, |column| &columns[column], &mut words, &mut values);
+    }
+    (leaf.words, leaf.values) = (words, values);
+    Some(leaf)
+}
+
+impl Window {
+    /// After all changes were read: a key without rows and accumulators is none; the others wait for the watermark.
+    fn settle(&mut self, slot: u32, headless: bool) {
+        if !self.keys.is(slot, flag::LIVE) {
+            return;
+        }
+        let rows = self.program.keeps_rows;
+        if rows {
+            self.forget(slot);
+        }
+        let empty = !rows || self.keys.tree_ref(slot).rows(&self.program.shape) == 0;
+        if empty && (headless || self.program.running.is_empty()) {
+            return self.remove(slot);
+        }
+        if rows {
+            self.wait(slot);
+        }
+    }
+}

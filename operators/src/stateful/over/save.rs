@@ -1,0 +1,205 @@
+//! What a cut hands over: for each key that changed its accumulators, and each leaf of its tree that changed.
+//!
+//! | entry | key | value |
+//! | --- | --- | --- |
+//! | head | 0, the key's bytes | the words of its accumulators, when its last record came (with `stateTtl`), its values |
+//! | leaf | 1, the key's bytes, the label (8 bytes, big-endian) | number of rows (4 bytes), the words of all rows, the values of all rows |
+//! | watermark | 2 | the highest watermark (8 bytes) |
+//!
+//! Numbers are little-endian where nothing else is said; a value stands behind its length. The layout says what the words are.
+
+use serde::{Deserialize, Serialize};
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::DataType;
+use thalweg_engine::state::{Entries, StateChanges};
+
+use crate::stateful::bytes::{decode_value, encode_value, read_varint, take, write_varint};
+use crate::stateful::over::cell::Columns;
+use crate::stateful::over::keys::flag;
+use crate::stateful::over::leaf::Leaf;
+use crate::stateful::over::operator::Window;
+use crate::stateful::over::program::{Identity, Program};
+
+pub(super) const HEAD: u8 = 0;
+pub(super) const LEAF: u8 = 1;
+pub(super) const WATERMARK: u8 = 2;
+
+/// What the bytes mean.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Layout {
+    /// Which operator and version.
+    pub(super) format: String,
+    /// The columns of kept rows, and how they are laid out.
+    pub(super) columns: Columns,
+    pub(super) kept: Vec<Identity>,
+    /// The accumulators from UNBOUNDED PRECEDING: name, first word and how many, first value and how many.
+    pub(super) running: Vec<Running>,
+    /// Whether a head holds the time of the last record.
+    pub(super) time: bool,
+}
+
+/// An accumulator within a head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Running {
+    pub(super) identity: Identity,
+    pub(super) words: (usize, usize),
+    pub(super) values: (usize, usize),
+}
+
+/// The format that this version writes and reads.
+pub(super) const FORMAT: &str = "over/1";
+
+impl Layout {
+    pub(super) fn of(program: &Program) -> Self {
+        let running = program
+            .running
+            .iter()
+            .zip(&program.running_identities)
+            .map(|(fold, identity)| {
+                let (words, values) = fold.rule.size();
+                Running {
+                    identity: identity.clone(),
+                    words: (fold.at, words),
+                    values: (fold.value_at, values),
+                }
+            })
+            .collect();
+        Self {
+            format: FORMAT.to_owned(),
+            columns: program.shape.columns.clone(),
+            kept: program.kept_identities.clone(),
+            running,
+            time: program.ttl.is_some(),
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        // A struct of texts and numbers is always JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+pub(super) fn head_key(key: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(key.len() + 1);
+    head_key_into(key, &mut out);
+    out
+}
+
+fn head_key_into(key: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    out.push(HEAD);
+    out.extend_from_slice(key);
+}
+
+pub(super) fn leaf_key(key: &[u8], label: u64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(key.len() + 9);
+    leaf_key_into(key, label, &mut out);
+    out
+}
+
+fn leaf_key_into(key: &[u8], label: u64, out: &mut Vec<u8>) {
+    out.clear();
+    out.push(LEAF);
+    out.extend_from_slice(key);
+    out.extend_from_slice(&label.to_be_bytes());
+}
+
+fn put_words(words: &[u64], out: &mut Vec<u8>) {
+    out.reserve(words.len() * 8);
+    for word in words {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+}
+
+fn put_values(values: &[Value], out: &mut Vec<u8>) {
+    let mut bytes = Vec::new();
+    for value in values {
+        bytes.clear();
+        encode_value(value, &mut bytes);
+        write_varint(bytes.len() as u64, out);
+        out.extend_from_slice(&bytes);
+    }
+}
+
+/// Takes a value that was put; NULL where its type is not known, because nobody asks for it any more.
+pub(super) fn take_value(bytes: &mut &[u8], data_type: Option<&DataType>) -> Option<Value> {
+    let length = usize::try_from(read_varint(bytes)?).ok()?;
+    let mut value = take(bytes, length)?;
+    let Some(data_type) = data_type else {
+        return Some(Value::Null);
+    };
+    let taken = decode_value(&mut value, data_type)?;
+    value.is_empty().then_some(taken)
+}
+
+/// What changed since the last time; everything after another layout was restored.
+pub(super) fn save(window: &mut Window) -> Option<StateChanges> {
+    let whole = std::mem::take(&mut window.whole);
+    if whole {
+        window.removed = Entries::default();
+        for slot in 0..window.keys.slots() {
+            if window.keys.is(slot, flag::LIVE) && !window.keys.set(slot, flag::DIRTY, true) {
+                window.dirty.push(slot);
+            }
+        }
+    }
+    let moved = window.program.event_time
+        && window.watermark.is_some()
+        && (whole || window.watermark != window.saved_watermark);
+    if window.dirty.is_empty() && window.removed.is_empty() && !moved && !whole {
+        return None;
+    }
+    // Leaves and keys that are gone come first: one that is there again stands behind.
+    let mut entries = std::mem::take(&mut window.removed);
+    let mut name = Vec::new();
+    let head = window.has_head();
+    let keeps_rows = window.program.keeps_rows;
+    let columns = &window.program.shape.columns;
+    let time = window.program.ttl.is_some();
+    for slot in std::mem::take(&mut window.dirty) {
+        let keys = &mut window.keys;
+        // A slot stands here twice when its key was forgotten and another took its place.
+        if !keys.set(slot, flag::DIRTY, false) || !keys.is(slot, flag::LIVE) {
+            continue;
+        }
+        if head {
+            head_key_into(keys.key(slot), &mut name);
+            let (words, values) = keys.accumulators(slot);
+            let touched = keys.touched(slot);
+            entries.put(&name, |out| {
+                put_words(words, out);
+                if time {
+                    out.extend_from_slice(&touched.to_le_bytes());
+                }
+                put_values(values, out);
+            });
+        }
+        if keeps_rows {
+            let (key, tree) = keys.key_and_tree(slot);
+            let mut put = |leaf: &Leaf| {
+                leaf_key_into(key, leaf.label, &mut name);
+                entries.put(&name, |out| {
+                    let rows = u32::try_from(leaf.rows(columns)).unwrap_or(u32::MAX);
+                    out.extend_from_slice(&rows.to_le_bytes());
+                    put_words(&leaf.words, out);
+                    put_values(&leaf.values, out);
+                });
+            };
+            if whole {
+                tree.each_leaf(&mut put);
+                tree.take_dirty(|_| {});
+            } else {
+                tree.take_dirty(put);
+            }
+        }
+    }
+    if moved && let Some(watermark) = window.watermark {
+        window.saved_watermark = window.watermark;
+        entries.put(&[WATERMARK], |out| out.extend_from_slice(&watermark.to_le_bytes()));
+    }
+    Some(StateChanges {
+        whole,
+        layout: window.layout.clone(),
+        entries,
+    })
+}
