@@ -18,6 +18,7 @@ use crate::plan::steps::steps;
 use crate::plan::{Step, StepKind};
 use crate::sql::front::{self, Statement};
 use crate::sql::tokens;
+use crate::stateful::grouping::Emits;
 use crate::table::{Options, Table};
 
 const NUMBERS: Connector = Connector {
@@ -156,11 +157,30 @@ fn write(dice: &mut Dice, table: &str, layers: usize, next: &mut usize) -> (Stri
     (query, columns)
 }
 
+/// Counts groups of a query's rows, and chooses some of them.
+fn grouped(dice: &mut Dice, query: &str, columns: &[String]) -> String {
+    let (one, two) = (dice.pick(columns).to_owned(), dice.pick(columns));
+    let keys = ["g1", "g1, g2", "g2 + 1"][dice.throw(3)];
+    let shown = if keys == "g2 + 1" { "g2 + 1" } else { "g1 * 2" };
+    let choice = [
+        String::new(),
+        format!(" HAVING count(*) > {}", dice.throw(2)),
+        format!(" HAVING {shown} > {}", dice.throw(3)),
+    ];
+    format!(
+        "SELECT {shown} AS k, count(*) AS n, sum({two}) + max({one}) AS s FROM (SELECT *, {one} AS g1, {two} AS g2 FROM ({query})) GROUP BY {keys}{}",
+        choice[dice.throw(3)]
+    )
+}
+
 fn random_query(seed: u64) -> String {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let mut next = 0;
     let layers = 1 + dice.throw(4);
     let (left, columns) = write(&mut dice, "t", layers, &mut next);
+    if dice.throw(4) == 0 {
+        return grouped(&mut dice, &left, &columns);
+    }
     if dice.throw(3) > 0 {
         return left;
     }
@@ -190,8 +210,19 @@ fn lower(catalog: &Catalog, sql: &str) -> Node {
     };
     let relation = Lowering::new(catalog, true, chrono_tz::Tz::UTC).query(&parsed);
     relation
+        .map(|relation| at_once(relation.node))
         .unwrap_or_else(|e| panic!("{}", e.render("q", sql)))
-        .node
+}
+
+/// Groups show what they are after each row.
+fn at_once(node: Node) -> Node {
+    match node.map_below(&mut at_once) {
+        Node::Aggregate { below, mut group } => {
+            group.grouping.emits = Emits::UpdateAtOnce;
+            Node::Aggregate { below, group }
+        }
+        other => other,
+    }
 }
 
 /// The steps behind a place.
@@ -271,6 +302,8 @@ fn run(plan: &[Step], input: &str, records: &[Row]) -> Vec<Row> {
                 out: &mut out,
             };
             first.emit(&row, &meta).unwrap();
+            let operators = lane.iter_mut().flatten();
+            operators.for_each(|(operator, _)| operator.accept());
         }
     }
     out

@@ -5,4 +5,4 @@ CREATE TABLE invoices (
   WATERMARK timestamp_millis(CreatedTime) AS ts DELAY OF INTERVAL 10 MINUTES;
 CREATE TABLE ticks USING rate;
 CREATE TABLE out USING noop;
-SET outputMode = 'complete'; SELECT count(*), count(1), count(BillNo), sum(TotalValue * 2), first(StoreID, true) FROM invoices;
+SET outputMode = 'complete'; SELECT count(*), count(BillNo), sum(TotalValue * 2), first(StoreID, true) FROM invoices;
