@@ -157,7 +157,12 @@ fn main() {
         from: Distance::Whole(HOUR),
         to: Distance::Whole(0),
     };
-    measure("from UNBOUNDED PRECEDING", Frame::Unbounded { current: true }, rows, 0);
+    measure(
+        "from UNBOUNDED PRECEDING",
+        Frame::Unbounded { current: true },
+        rows,
+        0,
+    );
     measure("RANGE 1 hour", hour, rows, 0);
     measure("RANGE 1 hour, 10 % up to 10 minutes late", hour, rows, 10);
     let rows_before = Frame::Rows { from: 10, to: 0 };

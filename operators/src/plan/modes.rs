@@ -50,9 +50,7 @@ pub(crate) fn settle(node: Node, settings: &Settings, at: Location) -> Result<No
         emits,
         ttl,
         rows_max: usize::try_from(settings.frame_rows_max).unwrap_or(usize::MAX),
-        frame_step: settings
-            .frame_step
-            .map(|_| settings.at("frameStep", at)),
+        frame_step: settings.frame_step.map(|_| settings.at("frameStep", at)),
         error: None,
     };
     let node = settling.node(node);

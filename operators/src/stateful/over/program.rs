@@ -235,7 +235,8 @@ impl Program {
                 })
             }
         };
-        let same = |fold: &&Fold| fold.rule == rule && (fold.column == column || rule == Rule::Rows);
+        let same =
+            |fold: &&Fold| fold.rule == rule && (fold.column == column || rule == Rule::Rows);
         if let Some(fold) = self.running.iter().find(same) {
             return fold.clone();
         }
@@ -323,4 +324,9 @@ fn rule(kind: Kind, argument: Option<&Argument>, running: bool) -> Rule {
         // What keeps single values is not asked from UNBOUNDED PRECEDING: the plan refuses it.
         Kind::Count | Kind::CountDistinct | Kind::Collect { .. } | Kind::Lag { .. } => Rule::Count,
     }
+}
+
+/// How many rows a frame or `lag` reaches back.
+pub(super) fn reach(rows: Option<u64>) -> usize {
+    usize::try_from(rows.unwrap_or_default()).unwrap_or(usize::MAX)
 }
