@@ -1,6 +1,5 @@
 CREATE TABLE invoices (
-  BillNo STRING, StoreID STRING, TotalValue DOUBLE, Items ARRAY<STRUCT<sku: STRING, qty: INT>>,
-  Address STRUCT<city: STRING, zip: STRING>, Tags MAP<STRING, STRING>, CreatedTime BIGINT
-) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices', format 'json');
-CREATE TABLE out USING noop;
-SELECT sum(TotalValue) OVER (PARTITION BY StoreID) FROM invoices;
+  BillNo STRING, StoreID STRING, Card STRING, TotalValue DOUBLE, Points BIGINT, CreatedTime BIGINT
+) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices', format 'json')
+  WATERMARK timestamp_millis(CreatedTime) AS ts DELAY OF INTERVAL 10 MINUTES;
+SELECT sum(TotalValue) OVER (PARTITION BY Card ORDER BY ts ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) FROM invoices;

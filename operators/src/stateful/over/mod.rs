@@ -23,12 +23,15 @@
 //! **State.** One entry for the aggregates of a key and one for each leaf of its tree (up to 32 rows): an epoch writes the
 //! leaves that changed.
 
+mod answer;
 mod cell;
 mod distinct;
 mod finish;
 mod fold;
+mod forget;
 mod keys;
 mod leaf;
+mod node;
 mod operator;
 mod order;
 mod precise;

@@ -9,22 +9,20 @@ use thalweg_engine::state::{Entries, StateChanges, StateSize};
 use crate::stateful::bytes::encode_key;
 use crate::stateful::over::cell::Cell;
 use crate::stateful::over::distinct::Distinct;
-use crate::stateful::over::finish::Finish;
+use crate::stateful::over::forget::SLICE;
 use crate::stateful::over::keys::{Keys, flag};
 use crate::stateful::over::program::Program;
-use crate::stateful::over::save::Layout;
+use crate::stateful::over::restore::restore;
+use crate::stateful::over::save::{Layout, save};
 use crate::stateful::over::wheel::Wheel;
-use crate::stateful::over::{Distance, Frame, Over};
-
-/// How many keys are looked at between two records, so that none waits long.
-const SLICE: usize = 256;
+use crate::stateful::over::{Distance, Over};
 
 /// Answers each record from the frames of its key.
 pub struct Window {
     pub(super) program: Program,
     pub(super) keys: Keys,
-    distinct: Distinct,
-    wheel: Wheel,
+    pub(super) distinct: Distinct,
+    pub(super) wheel: Wheel,
     pub(super) watermark: Option<Micros>,
     /// Rows in all trees.
     pub(super) rows: usize,
@@ -43,7 +41,7 @@ pub struct Window {
     pub(super) saved_watermark: Option<Micros>,
     /// Where `expire` goes on.
     expired: u32,
-    scratch: Scratch,
+    pub(super) scratch: Scratch,
 }
 
 /// One row of the current record.
@@ -54,16 +52,17 @@ struct Undo {
     rank: Option<usize>,
 }
 
+/// Room that is used again for each row.
 #[derive(Default)]
-struct Scratch {
-    key: Vec<u8>,
-    out: Vec<Value>,
-    words: Vec<u64>,
-    values: Vec<Value>,
-    folded: Vec<u64>,
-    folded_values: Vec<Value>,
-    gone: Vec<u64>,
-    ranges: Vec<(usize, usize)>,
+pub(super) struct Scratch {
+    pub(super) key: Vec<u8>,
+    pub(super) out: Vec<Value>,
+    pub(super) words: Vec<u64>,
+    pub(super) values: Vec<Value>,
+    pub(super) folded: Vec<u64>,
+    pub(super) folded_values: Vec<Value>,
+    pub(super) gone: Vec<u64>,
+    pub(super) ranges: Vec<(usize, usize)>,
 }
 
 impl Window {
@@ -95,137 +94,6 @@ impl Window {
                 ..Scratch::default()
             },
             program,
-        }
-    }
-
-    /// How many rows of a key no frame of a record that is still to come can reach.
-    fn out_of_reach(&self, slot: u32) -> usize {
-        let Some(order) = &self.program.order else {
-            let rows = self.keys.tree_ref(slot).rows(&self.program.shape);
-            return rows.saturating_sub(reach(self.program.rows));
-        };
-        let (tree, shape) = (self.keys.tree_ref(slot), &self.program.shape);
-        let newest = if self.program.event_time {
-            self.watermark
-        } else {
-            tree.last(shape)
-        };
-        let Some(newest) = newest else {
-            return 0;
-        };
-        let by_time = self
-            .program
-            .range
-            .map(|distance| tree.rank(order.below(newest, distance), false, shape));
-        let by_rows = self.program.rows.map(|_| {
-            let before = if self.program.event_time {
-                tree.rank(newest, false, shape)
-            } else {
-                tree.rows(shape)
-            };
-            before.saturating_sub(reach(self.program.rows))
-        });
-        match (by_time, by_rows) {
-            (Some(a), Some(b)) => a.min(b),
-            (Some(rows), None) | (None, Some(rows)) => rows,
-            (None, None) => 0,
-        }
-    }
-
-    /// Forgets the rows of a key that are out of reach.
-    pub(super) fn forget(&mut self, slot: u32) {
-        let rows = self.out_of_reach(slot);
-        if rows > 0 {
-            self.drop_rows(slot, rows);
-        }
-    }
-
-    fn drop_rows(&mut self, slot: u32, rows: usize) {
-        let shape = &self.program.shape;
-        let counted = &self.program.counted;
-        let tree = self.keys.tree_ref(slot);
-        self.distinct.evicted(slot, counted, tree, rows, shape);
-        self.rows -= rows;
-        let gone = &mut self.scratch.gone;
-        self.keys.tree(slot).evict(rows, shape, gone);
-        self.remove_leaves(slot);
-    }
-
-    /// Notes that the leaves in `gone` are no more.
-    fn remove_leaves(&mut self, slot: u32) {
-        for label in self.scratch.gone.drain(..) {
-            self.removed
-                .remove(&super::save::leaf_key(self.keys.key(slot), label));
-        }
-    }
-
-    fn mark(&mut self, slot: u32) {
-        if !self.keys.set(slot, flag::DIRTY, true) {
-            self.dirty.push(slot);
-        }
-    }
-
-    /// Forgets a key.
-    pub(super) fn remove(&mut self, slot: u32) {
-        if self.program.keeps_rows {
-            let rows = self.keys.tree_ref(slot).rows(&self.program.shape);
-            self.drop_rows(slot, rows);
-            self.distinct.forget(slot, &self.program.counted);
-        }
-        if self.has_head() {
-            self.removed
-                .remove(&super::save::head_key(self.keys.key(slot)));
-        }
-        self.keys.remove(slot);
-    }
-
-    /// Whether a key has more to save than its rows.
-    pub(super) fn has_head(&self) -> bool {
-        !self.program.running.is_empty() || self.program.ttl.is_some()
-    }
-
-    /// A key that keeps nothing is none.
-    fn remove_if_empty(&mut self, slot: u32) {
-        if self.program.running.is_empty()
-            && self.keys.tree_ref(slot).rows(&self.program.shape) == 0
-        {
-            self.remove(slot);
-        }
-    }
-
-    /// Lets the watermark look at a key again when its oldest row may go.
-    pub(super) fn wait(&mut self, slot: u32) {
-        if !self.program.event_time || self.keys.is(slot, flag::WAITS) {
-            return;
-        }
-        if let (Some(Distance::Whole(distance)), Some(first)) = (
-            self.program.range,
-            self.keys.tree_ref(slot).first(&self.program.shape),
-        ) {
-            self.keys.set(slot, flag::WAITS, true);
-            self.wheel.add(slot, first.saturating_add(distance));
-        }
-    }
-
-    /// Looks at keys whose oldest row the watermark has passed.
-    fn sweep(&mut self) {
-        let Some(watermark) = self.watermark else {
-            return;
-        };
-        for _ in 0..SLICE {
-            let Some(slot) = self.wheel.pop(watermark) else {
-                return;
-            };
-            self.keys.awake(slot);
-            if !self.keys.is(slot, flag::LIVE) {
-                continue;
-            }
-            self.forget(slot);
-            // One that `lag` or a ROWS frame keeps alive waits again only when it has changed.
-            if self.program.rows.is_none() {
-                self.wait(slot);
-            }
-            self.remove_if_empty(slot);
         }
     }
 
@@ -306,139 +174,6 @@ impl Window {
         }
         Ok(rank)
     }
-
-    /// The ranks of the first row of each frame and of the row behind its last.
-    fn ranges(&mut self, slot: u32, time: i64, rank: usize) {
-        let (tree, shape) = (self.keys.tree_ref(slot), &self.program.shape);
-        let ranges = &mut self.scratch.ranges;
-        ranges.clear();
-        for framed in &self.program.frames {
-            let range = match (
-                framed.as_ref().map(|framed| framed.frame),
-                &self.program.order,
-            ) {
-                (Some(Frame::Rows { from, to }), _) => (
-                    rank.saturating_sub(reach(Some(from))),
-                    (rank + 1).saturating_sub(reach(Some(to))),
-                ),
-                (Some(Frame::Range { from, to }), Some(order)) => {
-                    let begin = tree.rank(order.below(time, from), false, shape);
-                    let end = match to {
-                        Distance::Whole(0) => rank + 1,
-                        to => tree.rank(order.below(time, to), true, shape),
-                    };
-                    (begin, end)
-                }
-                _ => (0, 0),
-            };
-            ranges.push(range);
-        }
-    }
-
-    /// Adds the results to the row.
-    fn finish(&mut self, slot: u32, rank: usize, row: &[Value]) -> Result<(), RecordError> {
-        let program = &self.program;
-        let scratch = &mut self.scratch;
-        let shape = &program.shape;
-        // Functions of one frame stand side by side mostly: its aggregates are made once.
-        let mut made = None;
-        for (place, finish) in program.finishes.iter().enumerate() {
-            let at = row.len() + place;
-            let value = match finish {
-                Finish::Running { current: false, .. } => continue,
-                Finish::Running { answer, .. } => {
-                    let (words, values) = self.keys.accumulators(slot);
-                    answer.value(words, values)?
-                }
-                Finish::Framed { frame, answer } => {
-                    if made != Some(*frame) {
-                        made = Some(*frame);
-                        scratch.folded.fill(0);
-                        scratch.folded_values.fill(Value::Null);
-                        let folds = match &program.frames[*frame] {
-                            Some(framed) => framed.folds.as_slice(),
-                            None => &[],
-                        };
-                        let into = (&mut *scratch.folded, &mut *scratch.folded_values);
-                        let tree = self.keys.tree(slot);
-                        tree.fold(scratch.ranges[*frame], folds, shape, into);
-                    }
-                    answer.value(&scratch.folded, &scratch.folded_values)?
-                }
-                Finish::Rows { frame } => {
-                    let (from, to) = scratch.ranges[*frame];
-                    Value::BigInt(i64::try_from(to.saturating_sub(from)).unwrap_or(i64::MAX))
-                }
-                Finish::First { frame, column } => {
-                    let (from, to) = scratch.ranges[*frame];
-                    self.keys.tree_ref(slot).value(from, to, *column, shape)
-                }
-                Finish::Last { frame, column } => {
-                    let (from, to) = scratch.ranges[*frame];
-                    let tree = self.keys.tree_ref(slot);
-                    match to.checked_sub(1) {
-                        Some(last) if last >= from => tree.value(last, to, *column, shape),
-                        _ => Value::Null,
-                    }
-                }
-                Finish::Lag {
-                    offset,
-                    column,
-                    default,
-                } => match rank.checked_sub(*offset) {
-                    Some(before) => self.keys.tree_ref(slot).value(before, rank, *column, shape),
-                    None => default.map_or(Value::Null, |place| row[place].clone()),
-                },
-                Finish::Distinct { frame, which } => {
-                    let count = self.distinct.count(
-                        (slot, *which),
-                        program.counted[*which],
-                        self.keys.tree_ref(slot),
-                        scratch.ranges[*frame],
-                        shape,
-                    );
-                    Value::BigInt(i64::try_from(count).unwrap_or(i64::MAX))
-                }
-                Finish::Collect {
-                    frame,
-                    counted,
-                    distinct,
-                } => counted.collect(
-                    *distinct,
-                    self.keys.tree_ref(slot),
-                    scratch.ranges[*frame],
-                    shape,
-                ),
-            };
-            scratch.out[at] = value;
-        }
-        Ok(())
-    }
-
-    /// The answers that the row itself is not in.
-    fn finish_before(&mut self, slot: u32, row: &[Value]) -> Result<(), RecordError> {
-        let out = &mut self.scratch.out;
-        out.clear();
-        out.extend_from_slice(row);
-        for finish in &self.program.finishes {
-            let value = match finish {
-                Finish::Running {
-                    current: false,
-                    answer,
-                } => {
-                    let (words, values) = self.keys.accumulators(slot);
-                    answer.value(words, values)?
-                }
-                _ => Value::Null,
-            };
-            out.push(value);
-        }
-        Ok(())
-    }
-}
-
-fn reach(rows: Option<u64>) -> usize {
-    usize::try_from(rows.unwrap_or_default()).unwrap_or(usize::MAX)
 }
 
 #[cold]
@@ -548,11 +283,11 @@ impl Operator for Window {
     }
 
     fn save(&mut self) -> Option<StateChanges> {
-        super::save::save(self)
+        save(self)
     }
 
     fn restore(&mut self, changes: &[StateChanges]) -> Result<(), Failure> {
-        super::restore::restore(self, changes)
+        restore(self, changes)
     }
 
     fn size(&self) -> StateSize {

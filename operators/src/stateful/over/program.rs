@@ -325,3 +325,8 @@ fn rule(kind: Kind, argument: Option<&Argument>, running: bool) -> Rule {
         Kind::Count | Kind::CountDistinct | Kind::Collect { .. } | Kind::Lag { .. } => Rule::Count,
     }
 }
+
+/// How many rows a frame or `lag` reaches back.
+pub(super) fn reach(rows: Option<u64>) -> usize {
+    usize::try_from(rows.unwrap_or_default()).unwrap_or(usize::MAX)
+}
