@@ -1,2 +1,6 @@
-CREATE TABLE r (timestamp TIMESTAMP PRIMARY KEY) USING rate OPTIONS (rowsPerSecond '1');
-SELECT * FROM r;
+CREATE TABLE invoices (
+  BillNo STRING, StoreID STRING, TotalValue DOUBLE, Items ARRAY<STRUCT<sku: STRING, qty: INT>>,
+  Address STRUCT<city: STRING, zip: STRING>, Tags MAP<STRING, STRING>, CreatedTime BIGINT
+) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices', format 'json');
+CREATE TABLE out USING noop;
+CREATE TABLE more (a INT, PRIMARY KEY (b)) USING noop;
