@@ -8,6 +8,7 @@
 //! Keys are equal as values are: NULL equals nothing. What else the condition asks is evaluated over the joined row.
 
 mod behind;
+mod hashing;
 mod rows;
 mod saved;
 mod stream;

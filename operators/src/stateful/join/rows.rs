@@ -6,6 +6,8 @@ use std::rc::Rc;
 use thalweg_engine::record::Micros;
 use thalweg_engine::state::{Entries, StateSize};
 
+use crate::stateful::join::hashing::KeyHash;
+
 /// The bytes of a key, shared by its rows.
 pub(super) type Key = Rc<[u8]>;
 
@@ -42,7 +44,7 @@ const KEY_COST: usize = size_of::<(Key, Vec<Waiting>)>() + 32;
 /// All rows of a side that wait.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    by_key: HashMap<Key, Vec<Waiting>>,
+    by_key: HashMap<Key, Vec<Waiting>, KeyHash>,
     by_time: BTreeSet<(Micros, u64, Key)>,
     next: u64,
     count: u64,

@@ -15,6 +15,7 @@ use thalweg_engine::schema::Field;
 use thalweg_engine::state::{Entries, StateChanges, StateSize};
 
 use crate::stateful::bytes;
+use crate::stateful::join::hashing::KeyHash;
 use crate::stateful::join::saved::{self, Layout, damaged};
 use crate::stateful::join::{Condition, Kind, Side, append, holds, key_of};
 
@@ -29,9 +30,9 @@ pub struct TableJoin {
     /// The place in a change that says whether the key is gone.
     deleted: usize,
     condition: Condition,
-    rows: HashMap<Rc<[u8]>, Box<[u8]>>,
+    rows: HashMap<Rc<[u8]>, Box<[u8]>, KeyHash>,
     bytes: usize,
-    changed: HashSet<Rc<[u8]>>,
+    changed: HashSet<Rc<[u8]>, KeyHash>,
     /// What the keys that the current record changes had before.
     undo: Vec<(Rc<[u8]>, Option<Box<[u8]>>)>,
     layout: String,
@@ -63,9 +64,9 @@ impl TableJoin {
             table,
             deleted,
             condition,
-            rows: HashMap::new(),
+            rows: HashMap::default(),
             bytes: 0,
-            changed: HashSet::new(),
+            changed: HashSet::default(),
             undo: Vec::new(),
             whole: false,
             key: Vec::new(),

@@ -1,0 +1,281 @@
+//! The jobs with joins on a real broker: exact through kill -9, a table that changes while it is joined.
+
+#![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
+
+mod stage;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use stage::{Broker, PATIENCE, Rec, Scene, until};
+
+fn broker() -> &'static Broker {
+    static BROKER: OnceLock<Broker> = OnceLock::new();
+    BROKER.get_or_init(|| Broker::start(&[]))
+}
+
+/// A job file with topics of the scene's own in place of its topics.
+fn job(scene: &Scene, text: &str, topics: &[&str]) -> PathBuf {
+    let mut text = text.replace(
+        "SET checkpointLocation",
+        "SET checkpointInterval = '200 ms';\nSET checkpointLocation",
+    );
+    for topic in topics {
+        for option in ["subscribe", "topic"] {
+            let own = format!("{option} '{}'", topic_of(scene, topic));
+            text = text.replace(&format!("{option} '{topic}'"), &own);
+        }
+    }
+    scene.write(&text)
+}
+
+fn topic_of(scene: &Scene, topic: &str) -> String {
+    format!("{}-{topic}", scene.name)
+}
+
+/// The time of the second `n` of a day.
+fn second(n: u64) -> String {
+    format!("2026-01-01T{:02}:{:02}:{:02}Z", n / 3600, n / 60 % 60, n % 60)
+}
+
+const USERS: u64 = 23;
+
+fn transaction(n: u64, user: &str) -> Rec {
+    let at = second(n);
+    Rec::new(
+        user,
+        format!(r#"{{"id":"t{n}","user":"{user}","amount":{n}.5,"at":"{at}"}}"#),
+    )
+}
+
+/// A login in every fourth second; its address is its second.
+fn login(n: u64) -> Rec {
+    let (user, at) = (format!("u{}", n % USERS), second(n));
+    Rec::new(
+        user.clone(),
+        format!(r#"{{"user":"{user}","ip":"{n}","at":"{at}"}}"#),
+    )
+}
+
+/// The pairs of transaction and login that `seconds` seconds give.
+fn pairs(seconds: u64) -> BTreeSet<(String, String)> {
+    let mut pairs = BTreeSet::new();
+    for n in 0..seconds {
+        for l in (n.saturating_sub(600)..=n).filter(|l| l % 4 == 0) {
+            if l % USERS == n % USERS {
+                pairs.insert((format!("t{n}"), l.to_string()));
+            }
+        }
+    }
+    pairs
+}
+
+fn matches(scene: &Scene) -> BTreeMap<(String, String), u64> {
+    let mut found = BTreeMap::new();
+    for got in scene.topics.read(&topic_of(scene, "matches")) {
+        let row = got.json();
+        let text = |name: &str| row[name].as_str().unwrap().to_owned();
+        assert_eq!(got.key(), text("id"));
+        *found.entry((text("id"), text("ip"))).or_default() += 1;
+    }
+    found
+}
+
+#[test]
+fn transactions_meet_the_logins_of_ten_minutes_and_kills_change_nothing() {
+    const SECONDS: u64 = 3_000;
+    const PART: u64 = 500;
+    let scene = Scene::new("logins", broker());
+    for topic in ["transactions", "logins", "matches"] {
+        scene.topics.make(&topic_of(&scene, topic), 4, &[]);
+    }
+    let job = job(
+        &scene,
+        include_str!("../jobs/login_join.sql"),
+        &["transactions", "logins", "matches"],
+    );
+    let out = topic_of(&scene, "matches");
+    let mut held = 0;
+    for part in 0..SECONDS / PART {
+        let seconds = part * PART..(part + 1) * PART;
+        let transactions: Vec<Rec> = seconds
+            .clone()
+            .map(|n| transaction(n, &format!("u{}", n % USERS)))
+            .collect();
+        let logins: Vec<Rec> = seconds.filter(|n| n % 4 == 0).map(login).collect();
+        let running = scene.run(&job);
+        // One side comes before the other, by turns.
+        let (first, second) = if part % 2 == 0 {
+            (("transactions", &transactions), ("logins", &logins))
+        } else {
+            (("logins", &logins), ("transactions", &transactions))
+        };
+        scene.topics.send(&topic_of(&scene, first.0), first.1);
+        scene.topics.send(&topic_of(&scene, second.0), second.1);
+        until("it joins", PATIENCE, || scene.topics.count(&out) > held);
+        std::thread::sleep(Duration::from_millis(150 * part));
+        running.kill();
+        held = scene.topics.count(&out);
+    }
+    let mut running = scene.started(&job);
+    let expected = pairs(SECONDS);
+    until("all pairs are out", PATIENCE, || {
+        matches(&scene).len() >= expected.len()
+    });
+    let late = running.metric("thalweg_late");
+    assert!(late < 1.0, "{late} rows came too late");
+    running.finish();
+    let found = matches(&scene);
+    let only: BTreeSet<_> = found.keys().cloned().collect();
+    assert_eq!(only, expected);
+    let repeated: u64 = found.values().map(|times| times - 1).sum();
+    assert!(
+        repeated < found.len() as u64,
+        "{repeated} of {} came again",
+        found.len()
+    );
+    // A clean stop commits everything: nothing comes again.
+    let before = scene.topics.count(&out);
+    scene.started(&job).finish();
+    assert_eq!(scene.topics.count(&out), before);
+}
+
+fn customer(id: &str, name: &str) -> Rec {
+    Rec::new(id, format!(r#"{{"name":"{name}","country":"DE"}}"#))
+}
+
+/// The names that transactions came out with, by their id.
+fn named(scene: &Scene) -> BTreeMap<String, BTreeSet<Option<String>>> {
+    let mut named: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
+    for got in scene.topics.read(&topic_of(scene, "named")) {
+        let row = got.json();
+        let name = row["name"].as_str().map(str::to_owned);
+        named.entry(got.key()).or_default().insert(name);
+    }
+    named
+}
+
+/// Sends transactions of a user until one comes out with this name.
+fn until_named(scene: &Scene, user: &str, next: &mut u64, name: Option<&str>) {
+    let wanted = name.map(str::to_owned);
+    until("the change has reached the join", PATIENCE, || {
+        let id = format!("t{next}");
+        let topic = topic_of(scene, "transactions");
+        scene.topics.send(&topic, &[transaction(*next, user)]);
+        *next += 1;
+        let mut answer = None;
+        until("it is answered", PATIENCE, || {
+            answer = named(scene).remove(&id);
+            answer.is_some()
+        });
+        answer.is_some_and(|names| names.contains(&wanted))
+    });
+}
+
+#[test]
+fn a_transaction_is_answered_from_the_table_as_it_is() {
+    const CUSTOMERS: u64 = 4_000;
+    let scene = Scene::new("customers", broker());
+    scene
+        .topics
+        .make(&topic_of(&scene, "transactions"), 3, &[]);
+    scene.topics.make(&topic_of(&scene, "named"), 3, &[]);
+    let compacted = [("cleanup.policy", "compact")];
+    scene
+        .topics
+        .make(&topic_of(&scene, "customers"), 2, &compacted);
+    let job = job(
+        &scene,
+        include_str!("../jobs/customer_table.sql"),
+        &["transactions", "customers", "named"],
+    );
+    let customers = topic_of(&scene, "customers");
+    // Each customer has an old name, then a new one; every tenth is gone again.
+    let user = |n: u64| format!("u{n}");
+    let old: Vec<Rec> = (0..CUSTOMERS).map(|n| customer(&user(n), "old")).collect();
+    let new: Vec<Rec> = (0..CUSTOMERS)
+        .map(|n| match n % 10 {
+            0 => Rec::tombstone(user(n)),
+            _ => customer(&user(n), &format!("new {n}")),
+        })
+        .collect();
+    let mut next = 0;
+    let mut wanted: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut more = |count: u64, next: &mut u64| {
+        let records: Vec<Rec> = (0..count)
+            .map(|_| {
+                let n = *next;
+                *next += 1;
+                let of = n * 7 % (CUSTOMERS + 100);
+                let known = of < CUSTOMERS && of % 10 != 0;
+                wanted.insert(format!("t{n}"), known.then(|| format!("new {of}")));
+                transaction(n, &user(of))
+            })
+            .collect();
+        scene
+            .topics
+            .send(&topic_of(&scene, "transactions"), &records);
+        wanted.clone()
+    };
+    // The transactions are there before the job, and wait until the table is read to its end.
+    scene.topics.send(&customers, &old);
+    scene.topics.send(&customers, &new);
+    let mut expected = more(1_000, &mut next);
+    for kill in 0..4 {
+        let running = scene.run(&job);
+        if kill > 0 {
+            expected = more(500, &mut next);
+        }
+        std::thread::sleep(Duration::from_millis(200 * kill));
+        running.kill();
+    }
+    let running = scene.started(&job);
+    let settled = |found: &BTreeMap<String, BTreeSet<Option<String>>>| {
+        expected.keys().all(|id| found.contains_key(id))
+    };
+    until("all are answered", PATIENCE, || settled(&named(&scene)));
+    let found = named(&scene);
+    for (id, name) in &expected {
+        let answers = BTreeSet::from([name.clone()]);
+        assert_eq!(found[id], answers, "{id}");
+    }
+
+    // The table changes while the job runs; a tombstone deletes.
+    scene.topics.send(&customers, &[customer("u1", "newest")]);
+    until_named(&scene, "u1", &mut next, Some("newest"));
+    scene.topics.send(&customers, &[Rec::tombstone("u1")]);
+    until_named(&scene, "u1", &mut next, None);
+    // What was deleted is still deleted after a crash, the rest is still there.
+    until("an epoch after it is committed", PATIENCE, || {
+        let group = format!("{}-named", scene.name);
+        let committed = scene.topics.committed(&group, &customers);
+        let ends: Vec<i64> = (0..2).map(|p| scene.topics.ends(&customers, p).1).collect();
+        committed == ends
+    });
+    running.kill();
+    let running = scene.started(&job);
+    let first = next;
+    until_named(&scene, "u2", &mut next, Some("new 2"));
+    until_named(&scene, "u1", &mut next, None);
+    assert_eq!(next, first + 2, "the first answer was right");
+    running.finish();
+}
+
+#[test]
+fn a_record_of_a_table_whose_value_contradicts_its_key_goes_the_way_of_bad_records() {
+    let scene = Scene::new("contradiction", broker());
+    for topic in ["transactions", "customers", "named"] {
+        scene.topics.make(&topic_of(&scene, topic), 1, &[]);
+    }
+    let job = job(
+        &scene,
+        include_str!("../jobs/customer_table.sql"),
+        &["transactions", "customers", "named"],
+    );
+    let wrong = Rec::new("u1", r#"{"id":"u2","name":"no"}"#);
+    scene.topics.send(&topic_of(&scene, "customers"), &[wrong]);
+    let said = scene.run(&job).end(PATIENCE);
+    said.expect(1, &["the value says another `id` than the key"]);
+}

@@ -1,0 +1,2 @@
+CREATE TABLE r (timestamp TIMESTAMP PRIMARY KEY) USING rate OPTIONS (rowsPerSecond '1');
+SELECT * FROM r;
