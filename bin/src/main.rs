@@ -30,15 +30,28 @@ use refusal::{End, Refusal};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Huge pages would make every arena of every thread 2 MiB at least: 11 MiB of a job that needs 5.
-fn small_pages() {
-    // SAFETY: sets a flag of this process; no memory is passed. Where the kernel refuses, only memory is larger.
-    unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
-}
+/// Runs before `main` and before anything is allocated: what is set here holds for the allocators' first page.
+///
+/// Huge pages would make every arena of every thread 2 MiB at least. Rust's side allocates with mimalloc; the Kafka
+/// client, in C, with the system's allocator, which would give each of its threads an arena that grows by itself and
+/// keeps its peak.
+#[used]
+#[unsafe(link_section = ".init_array.00101")]
+static SPARE_MEMORY: extern "C" fn() = {
+    extern "C" fn spare_memory() {
+        // SAFETY: sets a flag of this process; no memory is passed. Where the kernel refuses, only memory is larger.
+        unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
+        #[cfg(target_env = "gnu")]
+        // SAFETY: sets a limit of the allocator before any other thread lives.
+        unsafe {
+            libc::mallopt(libc::M_ARENA_MAX, 2)
+        };
+    }
+    spare_memory
+};
 
 fn main() -> ExitCode {
     let started = std::time::Instant::now();
-    small_pages();
     let cli = Cli::parse();
     // A command that answers and ends has no story to tell beside its answer.
     let level = match cli.command {

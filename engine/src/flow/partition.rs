@@ -18,6 +18,7 @@ use crate::flow::gate::{Gate, Gated};
 use crate::flow::lane::{LaneSpec, OnError, Reading};
 use crate::flow::pipeline::{Moment, Pipeline, Target};
 use crate::flow::watermark::Watermarks;
+use crate::metrics::Run;
 use crate::plan::Role;
 use crate::record::{Body, Micros, Partition, Position, Record, Skip};
 use crate::sink::{LocalFuture, Origin, Readiness, Writer, WriterContext};
@@ -44,6 +45,7 @@ pub(super) struct Tally {
     records: u64,
     bytes: u64,
     rows: u64,
+    processed: Run,
 }
 
 /// The actor.
@@ -198,9 +200,9 @@ impl Lane {
         };
         match outcome {
             Ok(Ok(readiness)) => {
-                metrics
-                    .processed
-                    .observe_duration(record.meta.taken.elapsed());
+                let micros = record.meta.taken.elapsed().as_micros();
+                let micros = u64::try_from(micros).unwrap_or(u64::MAX);
+                self.tally.processed.observe(&metrics.processed, micros);
                 from.position.clone_from(&record.next);
                 let late = pipeline.take_late();
                 if late > 0 {
@@ -401,7 +403,8 @@ impl Lane {
 
     /// Hands the counts over to the metrics.
     pub(super) fn hand_over(&mut self) {
-        let tally = std::mem::take(&mut self.tally);
+        let mut tally = std::mem::take(&mut self.tally);
+        tally.processed.hand_over(&self.spec.metrics.processed);
         if tally.records > 0 {
             self.spec.metrics.records_in.inc_by(tally.records);
             self.spec.metrics.bytes_in.inc_by(tally.bytes);

@@ -245,8 +245,8 @@ fn configuration(
 ) -> Result<super::client::Configuration, Failure> {
     let n = limits.partitions.max(1);
     let kbytes = (32_768 / n).clamp(64, 8_192).to_string();
-    let messages = (20_000 / n).clamp(50, 5_000).to_string();
-    let per_partition = (4 * 1_048_576 / n).clamp(65_536, 1_048_576).to_string();
+    let messages = (12_000 / n).clamp(50, 3_000).to_string();
+    let per_partition = (2 * 1_048_576 / n).clamp(65_536, 1_048_576).to_string();
     // Each request names every partition, so with many of them fewer requests are made while nothing comes. A record
     // that comes is answered at once in any case.
     let wait = if n <= 64 { "50" } else { "500" };

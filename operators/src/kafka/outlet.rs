@@ -29,7 +29,7 @@ use super::statistics::Statistics;
 use super::target::{Brokers, Flight, Target, Window};
 
 /// Bytes taken and not yet acknowledged, with their bookkeeping, from which on writers are full.
-const BYTES_MAX: usize = 16 * 1024 * 1024;
+const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What a row costs beyond its bytes while the client holds it.
 const ROW_COST: usize = 200;
 /// How long `close` waits for the client to let go of purged records.
@@ -50,7 +50,6 @@ pub(crate) struct Shared {
     inquiry: Option<Inquiry>,
     client_max: usize,
     brokers: Arc<Brokers>,
-    bytes: AtomicUsize,
     rows: AtomicU64,
     busy: AtomicUsize,
     failed: Mutex<Option<Failure>>,
@@ -102,7 +101,6 @@ impl Outlet {
             inquiry: topic.is_none().then(Inquiry::default),
             client_max,
             brokers: Arc::new(Brokers::new(slots(connection))),
-            bytes: AtomicUsize::new(0),
             rows: AtomicU64::new(0),
             busy: AtomicUsize::new(0),
             failed: Mutex::default(),
@@ -332,7 +330,7 @@ impl Shared {
     }
 
     pub(crate) fn readiness(&self) -> Readiness {
-        if self.bytes.load(Ordering::Relaxed) >= BYTES_MAX {
+        if self.brokers.bytes.load(Ordering::Relaxed) >= BYTES_MAX {
             Readiness::Full
         } else {
             Readiness::Ready
@@ -359,7 +357,8 @@ impl Shared {
             size: u32::try_from(row.size()).unwrap_or(u32::MAX),
             lane,
         };
-        self.bytes
+        self.brokers
+            .bytes
             .fetch_add(row.size() + ROW_COST, Ordering::Relaxed);
         self.rows.fetch_add(1, Ordering::Relaxed);
         let pushed = window.push(row, bytes, flight);
@@ -383,7 +382,7 @@ impl Shared {
 
     /// Whether less than half of what may be on its way is.
     pub(crate) fn half_empty(&self) -> bool {
-        self.bytes.load(Ordering::Acquire) < BYTES_MAX / 2
+        self.brokers.bytes.load(Ordering::Acquire) < BYTES_MAX / 2
     }
 
     /// Wakes when half of what may be on its way is free, or the outlet has failed.
@@ -479,7 +478,7 @@ impl Shared {
             .iter()
             .map(|flight| flight.size as usize + ROW_COST)
             .sum();
-        let before = self.bytes.fetch_sub(cost, Ordering::AcqRel);
+        let before = self.brokers.bytes.fetch_sub(cost, Ordering::AcqRel);
         self.rows.fetch_sub(landed.len() as u64, Ordering::Relaxed);
         if before - cost < BYTES_MAX / 2 {
             for waker in self.drains.lock().drain(..) {
@@ -533,6 +532,11 @@ impl Shared {
         } else {
             self.down()
         };
+        for broker in statistics.brokers.values() {
+            if let Some(near) = broker.near() {
+                self.brokers.near(broker.nodeid, near);
+            }
+        }
         let now = self.micros(Instant::now());
         let limit = u64::try_from(self.delivery_timeout.as_micros()).unwrap_or(u64::MAX);
         let mut overdue = None;

@@ -24,6 +24,17 @@ pub(crate) struct Broker {
     /// Microseconds since the last byte came; negative when none did.
     #[serde(default)]
     pub(crate) rxidle: i64,
+    /// From request to answer, since the last statistics.
+    #[serde(default)]
+    rtt: RoundTrips,
+}
+
+/// Microseconds from requests to their answers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RoundTrips {
+    cnt: i64,
+    min: i64,
 }
 
 /// A topic as the client sees it.
@@ -58,7 +69,15 @@ fn unknown_offset() -> i64 {
 /// A broker with a request that waits longer than this and no byte since is taken for one that does not answer.
 const SILENCE_MICROS: i64 = 5_000_000;
 
+/// The fastest answer of a second took no longer than this: the rest of the time is the broker's work, not the way.
+const NEAR_MICROS: i64 = 600;
+
 impl Broker {
+    /// Whether it is near; None where nothing was asked lately.
+    pub(crate) fn near(&self) -> Option<bool> {
+        (self.rtt.cnt > 0).then_some(self.rtt.min <= NEAR_MICROS)
+    }
+
     /// Whether it answers: connected, and no request has waited in silence. A fetch is answered within its waiting time,
     /// which is far shorter.
     pub(crate) fn answers(&self) -> bool {
@@ -90,8 +109,10 @@ mod tests {
     use super::*;
 
     const JSON: &str = r#"{"name":"x","brokers":{
-        "a:1/1":{"nodeid":1,"state":"UP","waitresp_cnt":1,"rxidle":1000,"x":[1]},
-        "a:2/2":{"nodeid":2,"state":"UP","waitresp_cnt":1,"rxidle":9000000},
+        "a:1/1":{"nodeid":1,"state":"UP","waitresp_cnt":1,"rxidle":1000,"x":[1],
+            "rtt":{"min":180,"max":9000,"avg":1100,"cnt":412}},
+        "a:2/2":{"nodeid":2,"state":"UP","waitresp_cnt":1,"rxidle":9000000,
+            "rtt":{"min":2100,"max":9000,"avg":2400,"cnt":3}},
         "a:3/3":{"nodeid":3,"state":"CONNECT","waitresp_cnt":0,"rxidle":-1}},
         "topics":{"t":{"partitions":{"0":{"partition":0,"leader":1,"unknown":false,"ls_offset":7},
         "-1":{"partition":-1,"leader":-1,"unknown":false}}}}}"#;
@@ -104,6 +125,13 @@ mod tests {
         assert!(!statistics.answers(3));
         assert!(statistics.any_answers());
         assert_eq!(statistics.topics["t"].partitions["0"].ls_offset, 7);
+    }
+
+    #[test]
+    fn a_broker_is_near_by_its_fastest_answer() {
+        let statistics = Statistics::read(JSON);
+        let near: Vec<_> = statistics.brokers.values().map(Broker::near).collect();
+        assert_eq!(near, [Some(true), Some(false), None]);
     }
 
     #[test]

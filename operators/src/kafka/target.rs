@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
@@ -15,13 +15,16 @@ use super::client::{Client, code_of, take_error};
 use super::codes::Code;
 use super::layout::{Header, Staged};
 use super::questions::Topic;
-use super::window::{After, Gate, Slots, Step};
+use super::window::{After, Gate, SLOTS_NEAR, Slots, Step};
 
 /// What a batch and a record take in the log beyond key, value and headers, at most.
 const BATCH_OVERHEAD: usize = 61;
 const RECORD_OVERHEAD: usize = 36;
 /// Held memory that is kept for the next batch.
 const KEEP_CAPACITY: usize = 256 * 1024;
+
+/// With so many bytes on their way the output is loaded: all slots are used, wherever the broker is.
+const MUCH_BYTES: usize = 1024 * 1024;
 
 /// A row on its way or held.
 #[derive(Clone, Copy, Debug)]
@@ -91,32 +94,51 @@ pub(crate) struct Window {
     me: Weak<Self>,
 }
 
+/// A broker's slots, and whether it is near.
+#[derive(Default)]
+struct Broker {
+    slots: Slots<Arc<Window>>,
+    near: bool,
+}
+
 /// The slots of each broker, by its number.
 pub(crate) struct Brokers {
-    slots: Mutex<HashMap<i32, Slots<Arc<Window>>>>,
+    all: Mutex<HashMap<i32, Broker>>,
     each: usize,
+    /// Bytes taken and not yet acknowledged, with their bookkeeping.
+    pub(crate) bytes: AtomicUsize,
 }
 
 impl Brokers {
     /// Brokers that take `each` requests at a time.
     pub(crate) fn new(each: usize) -> Self {
         Self {
-            slots: Mutex::default(),
+            all: Mutex::default(),
             each,
+            bytes: AtomicUsize::new(0),
         }
     }
 
-    fn with<T>(&self, broker: i32, act: impl FnOnce(&mut Slots<Arc<Window>>) -> T) -> T {
-        act(self
-            .slots
-            .lock()
-            .entry(broker)
-            .or_insert_with(|| Slots::new(self.each)))
+    fn with<T>(&self, broker: i32, act: impl FnOnce(&mut Slots<Arc<Window>>, usize) -> T) -> T {
+        let mut all = self.all.lock();
+        let broker = all.entry(broker).or_default();
+        let few = broker.near && self.bytes.load(Ordering::Relaxed) < MUCH_BYTES;
+        let limit = if few {
+            self.each.min(SLOTS_NEAR)
+        } else {
+            self.each
+        };
+        act(&mut broker.slots, limit)
+    }
+
+    /// Notes whether a broker answers as fast as a near one.
+    pub(crate) fn near(&self, broker: i32, near: bool) {
+        self.all.lock().entry(broker).or_default().near = near;
     }
 
     /// Forgets who stands in line.
     pub(crate) fn clear(&self) {
-        self.slots.lock().clear();
+        self.all.lock().clear();
     }
 }
 
@@ -234,9 +256,10 @@ impl Window {
         inner.appended += 1;
         let leader = self.leader.load(Ordering::Relaxed);
         let slot = || {
-            self.me
-                .upgrade()
-                .is_none_or(|me| self.brokers.with(leader, |slots| slots.take(|| me)))
+            self.me.upgrade().is_none_or(|me| {
+                self.brokers
+                    .with(leader, |slots, limit| slots.take(limit, || me))
+            })
         };
         let step = inner.gate.offer(row.size(), slot);
         let done = match step {
@@ -287,15 +310,16 @@ impl Window {
             After::Wait => {}
             After::Free => next = self.brokers.with(broker, Slots::give_back),
             After::Held => {
-                next = self
-                    .me
-                    .upgrade()
-                    .and_then(|me| self.brokers.with(broker, |slots| slots.pass_on(me)));
-                if next.is_some() {
-                    inner.gate.queue();
-                } else {
+                let passed = self.me.upgrade().map(|me| {
+                    self.brokers
+                        .with(broker, |slots, limit| slots.pass_on(limit, || me))
+                });
+                if passed.as_ref().is_none_or(|passed| passed.keeps) {
                     done = self.release(&mut inner);
+                } else {
+                    inner.gate.queue();
                 }
+                next = passed.and_then(|passed| passed.next);
             }
         }
         let reached = inner.acknowledged;

@@ -5,7 +5,8 @@
 //! broker, the larger the batch. A batch of [`RELEASE_BYTES`] does not wait, so that throughput is not bound to the
 //! round trip.
 //!
-//! A connection carries few requests at a time, and a request carries one partition. So each partition with something on
+//! A connection carries few requests at a time, and a request carries one partition. How many pays depends on the way to
+//! the broker: while a far one answers others can be under way, a near one is only kept busy by them. So each partition with something on
 //! its way holds one of a broker's [`Slots`], and a partition that finds none stands in line. What stands in line grows
 //! here, where later rows can still join it, and not in the client's queue, where they could not.
 
@@ -16,6 +17,10 @@ pub(crate) const RELEASE_BYTES: usize = 128 * 1024;
 
 /// Requests that an idempotent producer may have on its way to one broker.
 pub(crate) const SLOTS: usize = 5;
+
+/// As many to a broker whose answers take hardly longer than its work: more would not come back earlier, but smaller
+/// requests cost it, and this process, more.
+pub(crate) const SLOTS_NEAR: usize = 2;
 
 /// What to do with a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,44 +109,79 @@ impl Gate {
     }
 }
 
-/// The slots of one broker, and who stands in line for them. While there is a line no slot is free.
+/// The slots of one broker, and who stands in line for them. While there is a line no newcomer finds a slot. How many
+/// there are may change from call to call; somebody holds one as long as there is a line.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
-    free: usize,
+    taken: usize,
     line: VecDeque<T>,
 }
 
-impl<T> Slots<T> {
-    pub(crate) fn new(slots: usize) -> Self {
+/// What becomes of a slot whose partition has more to send.
+#[derive(Debug)]
+pub(crate) struct Passed<T> {
+    /// Whose turn has come.
+    pub(crate) next: Option<T>,
+    /// Whether the partition keeps its slot; otherwise it stands behind the last.
+    pub(crate) keeps: bool,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
         Self {
-            free: slots,
+            taken: 0,
             line: VecDeque::new(),
         }
     }
+}
 
+impl<T> Slots<T> {
     /// Takes a slot or, when none is free, stands in line. One step, so that no slot that is given back is missed.
-    pub(crate) fn take(&mut self, who: impl FnOnce() -> T) -> bool {
-        if self.free > 0 {
-            self.free -= 1;
+    pub(crate) fn take(&mut self, limit: usize, who: impl FnOnce() -> T) -> bool {
+        if self.line.is_empty() && self.taken < limit {
+            self.taken += 1;
             return true;
         }
         self.line.push_back(who());
         false
     }
 
-    /// Gives a slot back: it goes to the first in line, who is returned.
-    pub(crate) fn give_back(&mut self) -> Option<T> {
+    /// Gives a slot back: it goes to the first in line, who is returned, unless there are too many now.
+    pub(crate) fn give_back(&mut self, limit: usize) -> Option<T> {
+        if self.taken > limit {
+            self.taken -= 1;
+            return None;
+        }
         let next = self.line.pop_front();
-        self.free += usize::from(next.is_none());
+        self.taken -= usize::from(next.is_none());
         next
     }
 
-    /// Passes a slot on to the first in line and stands behind the last; None when there is no line, and the slot is
-    /// kept.
-    pub(crate) fn pass_on(&mut self, who: T) -> Option<T> {
-        let next = self.line.pop_front()?;
-        self.line.push_back(who);
-        Some(next)
+    /// Passes a slot on to the first in line and stands behind the last. Kept where there is no line, or where there are
+    /// more slots now than are taken.
+    pub(crate) fn pass_on(&mut self, limit: usize, who: impl FnOnce() -> T) -> Passed<T> {
+        if self.line.is_empty() {
+            return Passed {
+                next: None,
+                keeps: true,
+            };
+        }
+        if self.taken > limit {
+            self.taken -= 1;
+            self.line.push_back(who());
+            return Passed {
+                next: None,
+                keeps: false,
+            };
+        }
+        let next = self.line.pop_front();
+        let keeps = self.taken < limit;
+        if keeps {
+            self.taken += 1;
+        } else {
+            self.line.push_back(who());
+        }
+        Passed { next, keeps }
     }
 }
 
@@ -203,12 +243,13 @@ mod tests {
         held: Vec<usize>,
         flying: Vec<usize>,
         slots: Slots<usize>,
+        limit: usize,
     }
 
     impl Model {
         fn offer(&mut self, who: usize, bytes: usize) {
-            let slots = &mut self.slots;
-            match self.gates[who].offer(bytes, || slots.take(|| who)) {
+            let (slots, limit) = (&mut self.slots, self.limit);
+            match self.gates[who].offer(bytes, || slots.take(limit, || who)) {
                 Step::Send => {
                     assert_eq!(self.held[who], 0, "a row has overtaken another");
                     self.flying[who] += 1;
@@ -232,19 +273,40 @@ mod tests {
             match self.gates[who].landed(rows) {
                 After::Wait => {}
                 After::Free => {
-                    if let Some(next) = self.slots.give_back() {
+                    if let Some(next) = self.slots.give_back(self.limit) {
                         self.release(next);
                     }
                 }
-                After::Held => match self.slots.pass_on(who) {
-                    Some(next) => {
+                After::Held => {
+                    let passed = self.slots.pass_on(self.limit, || who);
+                    if passed.keeps {
+                        self.release(who);
+                    } else {
                         self.gates[who].queue();
+                    }
+                    if let Some(next) = passed.next {
                         self.release(next);
                     }
-                    None => self.release(who),
-                },
+                }
             }
         }
+    }
+
+    #[test]
+    fn slots_become_more_and_fewer_as_something_lands() {
+        let mut slots = Slots::default();
+        assert!(slots.take(1, || 'a'));
+        assert!(!slots.take(1, || 'b'));
+        // There is a line, so a newcomer finds none of the new ones; the first that lands brings one more on its way.
+        assert!(!slots.take(3, || 'c'));
+        let passed = slots.pass_on(3, || 'a');
+        assert!(passed.keeps && passed.next == Some('b'));
+        let passed = slots.pass_on(1, || 'a');
+        assert!(!passed.keeps && passed.next.is_none());
+        assert_eq!(slots.give_back(1), Some('c'));
+        assert_eq!(slots.give_back(1), Some('a'));
+        assert_eq!(slots.give_back(1), None);
+        assert_eq!(slots.taken, 0);
     }
 
     proptest! {
@@ -252,16 +314,20 @@ mod tests {
         /// whatever is held has something to wait for.
         #[test]
         fn no_row_is_left_behind(
-            events in prop::collection::vec((any::<bool>(), 0_usize..6, 1_usize..90_000), 1..400),
-            slots in 1_usize..4,
+            events in prop::collection::vec((any::<bool>(), 0_usize..6, 1_usize..90_000, 1_usize..4), 1..400),
         ) {
             let mut model = Model {
                 gates: (0..6).map(|_| Gate::default()).collect(),
                 held: vec![0; 6],
                 flying: vec![0; 6],
-                slots: Slots::new(slots),
+                slots: Slots::default(),
+                limit: 1,
             };
-            for (offers, who, number) in events {
+            let mut slots = 1;
+            for (offers, who, number, limit) in events {
+                model.limit = limit;
+                // Slots that are taken stay so until something lands.
+                slots = slots.max(limit);
                 if offers {
                     model.offer(who, number);
                 } else if model.flying[who] > 0 {
@@ -270,9 +336,10 @@ mod tests {
                 }
                 let busy = model.flying.iter().filter(|rows| **rows > 0).count();
                 prop_assert!(busy <= slots);
+                prop_assert_eq!(model.slots.taken, busy);
                 for who in 0..6 {
                     prop_assert_eq!(model.gates[who].busy(), model.flying[who] > 0);
-                    prop_assert!(model.held[who] == 0 || model.flying[who] > 0 || busy == slots);
+                    prop_assert!(model.held[who] == 0 || model.flying[who] > 0 || busy > 0);
                 }
             }
             // When everything lands, everything that was held goes.
@@ -281,7 +348,7 @@ mod tests {
                 model.land(who, rows);
             }
             prop_assert_eq!(model.held.iter().sum::<usize>(), 0);
-            prop_assert_eq!(model.slots.free, slots);
+            prop_assert_eq!(model.slots.taken, 0);
         }
     }
 }
