@@ -13,7 +13,7 @@ use thalweg_engine::row::{Row, Value};
 use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
 use thalweg_operators::plan::{self, Changes, Query, StepKind};
-use thalweg_operators::sql::settings::{OnError as Policy, Trigger};
+use thalweg_operators::sql::settings::{OnError as Policy, OutputMode};
 use thalweg_operators::table::OpenContext;
 
 /// What helps after a failed record in a run with a temporary folder.
@@ -182,7 +182,7 @@ pub(crate) fn settings(query: &Query) -> Settings {
             .restarts_max
             .map(|max| u32::try_from(max).unwrap_or(u32::MAX)),
         trigger: query.interval(),
-        bounded: matches!(given.trigger, Trigger::Once | Trigger::AvailableNow),
+        bounded: query.bounded(),
         show_records: given.show_records,
         partition_metrics: given.partition_metrics,
         idle_timeout: given.idle_timeout,
@@ -202,6 +202,8 @@ pub(crate) fn context(job: &str, query: &Query, fresh: bool, checkpoint: String)
         checkpoint,
         delivery_timeout: query.settings.delivery_timeout,
         trigger_interval: query.interval(),
+        bounded: query.bounded(),
+        complete: query.settings.output_mode == OutputMode::Complete,
         time_zone: query.settings.time_zone,
     }
 }

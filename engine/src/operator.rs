@@ -75,7 +75,8 @@ pub trait Operator {
         Ok(Progress::Done)
     }
 
-    /// The trigger's moment, or the end of all inputs: emit what waits for it. The steps before this one have emitted all
+    /// The trigger's moment, or the end of all inputs: emit what waits for it. Left out when no record has come since the
+    /// last one. The steps before this one have emitted all
     /// of theirs. `at` has no partition of an input.
     ///
     /// # Errors

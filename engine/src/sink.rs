@@ -104,7 +104,8 @@ pub trait Writer {
     /// is allowed.
     fn delivered(&mut self) -> LocalFuture<Result<(), Failure>>;
 
-    /// The trigger's moment: show what was collected for it.
+    /// The trigger's moment: show what was collected for it. Called after the first interval of a run, and then only when
+    /// records have come since the last call.
     ///
     /// # Errors
     /// When the output has failed.

@@ -128,7 +128,7 @@ pub const CONNECTORS: &[Connector] = &[
     },
     Connector {
         name: "console",
-        about: "Rows on the screen as they come; with a trigger interval one of Spark's tables per interval.",
+        about: "Rows on the screen as they come; with any trigger but `continuous` one of Spark's tables per trigger.",
         input: None,
         output: Some(Output {
             options: sinks::console::OPTIONS,

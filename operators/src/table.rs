@@ -43,6 +43,10 @@ pub struct OpenContext {
     pub delivery_timeout: std::time::Duration,
     /// The trigger's interval; None when continuous.
     pub trigger_interval: Option<std::time::Duration>,
+    /// Whether the run ends where its inputs end now: the triggers `once` and `available now`.
+    pub bounded: bool,
+    /// Whether each trigger writes the whole result again: the output mode `complete`.
+    pub complete: bool,
     /// The session's time zone: for times that are read or shown as text.
     pub time_zone: chrono_tz::Tz,
 }

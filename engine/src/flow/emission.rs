@@ -94,10 +94,8 @@ impl Lane {
                 return self.fail(failure, ctx);
             }
         };
-        self.spec
-            .metrics
-            .records_out
-            .inc_by(u64::from(pipeline.outputs()));
+        let outputs = pipeline.outputs();
+        self.spec.metrics.records_out.inc_by(u64::from(outputs));
         self.spec.metrics.late.inc_by(pipeline.take_late());
         match pipeline.accept() {
             Ok(Readiness::Ready) => {}
@@ -110,6 +108,9 @@ impl Lane {
         let Some(emission) = &mut self.emission else {
             return;
         };
+        if matches!(emission.moment, Moment::Watermark(_)) && outputs > 0 {
+            self.stirred = true;
+        }
         if progress == Progress::More {
             if !std::mem::replace(&mut emission.holds, true) {
                 self.gate.closed.set(self.gate.closed.get() + 1);
@@ -136,10 +137,16 @@ impl Lane {
         }
     }
 
-    /// The trigger's moment.
+    /// The trigger's moment, or the end of all inputs. Where nothing has come there is nothing to emit, as Spark runs no
+    /// batch without data.
     pub(super) fn tick(&mut self, ctx: &mut Context<Self>) {
-        if !self.gate.ended.get() && !self.exhausted {
+        if self.gate.ended.get() || self.exhausted {
+            return;
+        }
+        if std::mem::take(&mut self.stirred) {
             self.begin(Moment::Trigger(now()), None, ctx);
+        } else if self.emission.is_none() {
+            self.exhaust();
         }
     }
 

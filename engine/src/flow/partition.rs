@@ -63,6 +63,8 @@ pub struct Lane {
     pub(super) emission: Option<Emission>,
     /// A moment that came while another was being emitted.
     pub(super) next: VecDeque<Moment>,
+    /// Whether there may be something to emit at the next trigger: records came, or the watermark made rows.
+    pub(super) stirred: bool,
     /// Futures of full writers that hold the gate closed.
     pub(super) full: u32,
     /// Bytes of state as they were last counted into the budget.
@@ -87,6 +89,8 @@ impl Lane {
             at: None,
             emission: None,
             next: VecDeque::new(),
+            // What came before the newest checkpoint may not have been emitted.
+            stirred: true,
             full: 0,
             counted: 0,
             exhausted: false,
@@ -168,6 +172,7 @@ impl Lane {
         };
         self.at = Some(reader);
         from.caught_up = None;
+        self.stirred = true;
         record.meta.watermark = self.watermarks.of(reader);
         self.tally.records += 1;
         self.tally.bytes += u64::from(record.size);

@@ -118,6 +118,8 @@ mod tests {
             checkpoint: "./checkpoints/notification".into(),
             delivery_timeout: Duration::from_secs(120),
             trigger_interval: None,
+            bounded: false,
+            complete: false,
             time_zone: chrono_tz::Tz::UTC,
         }
     }

@@ -329,6 +329,14 @@ impl Query {
         }
     }
 
+    /// Whether it reads to the end that its inputs have at the start, and ends: `once` and `available now`.
+    pub fn bounded(&self) -> bool {
+        matches!(
+            self.settings.trigger,
+            Trigger::Once | Trigger::AvailableNow
+        )
+    }
+
     /// Whether one lane must read all partitions: state is of all rows, unless the only input is partitioned by what
     /// its keys hold.
     pub fn gather(&self) -> bool {
@@ -337,7 +345,7 @@ impl Query {
             .connector
             .output
             .is_some_and(|output| output.gathers_intervals);
-        !self.local || (self.interval().is_some() && one_table)
+        !self.local || ((self.interval().is_some() || self.bounded()) && one_table)
     }
 
     /// Whether the rows of an input have an event time, so that it holds the watermark back.

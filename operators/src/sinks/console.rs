@@ -1,8 +1,8 @@
 //! The `console` sink: rows on standard output.
 //!
-//! Without a trigger interval a row is shown as it comes, one line each, under the names of the columns. With one, each
-//! tick prints what came since the last as Spark's console does: `Batch: N` and the table of `show()`. What waits for the
-//! next tick travels in the cut, with the number of the batch, so a restart shows it.
+//! With the trigger `continuous` a row is shown as it comes, one line each, under the names of the columns. With any other
+//! each tick prints what came since the last as Spark's console does: `Batch: N` and the table of `show()`. What waits for
+//! the next tick travels in the cut, with the number of the batch, so a restart shows it, and goes on counting.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         name: "numRows",
         kind: OptionKind::Whole(1, 1_000_000),
         default: "20",
-        about: "How many rows of a batch are shown, where there is a trigger interval; without one all are",
+        about: "How many rows of a batch are shown; with the trigger `continuous`, which shows rows as they come, all are",
     },
     OptionSpec {
         name: "truncate",
@@ -76,13 +76,18 @@ pub fn open(
     context: &OpenContext,
 ) -> Result<Arc<dyn Sink>, Failure> {
     check(table, input).map_err(|error| Failure::refuse(error.message))?;
-    if context.trigger_interval.is_none() && table.options.get("numRows").is_some() {
+    if !batches(context) && table.options.get("numRows").is_some() {
         tracing::warn!(
-            "option `numRows` of `{}` counts rows of a batch; without a trigger interval every row is shown",
+            "option `numRows` of `{}` counts rows of a batch; with the trigger `continuous` every row is shown",
             table.name
         );
     }
     Ok(Arc::new(open_on(Target::stdout()?, table, input, context)?))
+}
+
+/// Whether results come trigger by trigger.
+fn batches(context: &OpenContext) -> bool {
+    context.trigger_interval.is_some() || context.bounded
 }
 
 fn open_on(
@@ -92,7 +97,7 @@ fn open_on(
     context: &OpenContext,
 ) -> Result<Console, Failure> {
     let truncate = table.options.get("truncate").and_then(limit);
-    let batches = context.trigger_interval.is_some();
+    let batches = batches(context);
     Ok(Console {
         outlet: Outlet::open(target)?,
         input: input.clone(),
@@ -101,6 +106,7 @@ fn open_on(
             let rows = table.options.whole("numRows").unwrap_or(20);
             usize::try_from(rows).unwrap_or(20)
         }),
+        complete: context.complete,
         columns: Arc::new(Mutex::new(Columns::new(&input.fields))),
         zone: JsonOptions::of(context, &table.name).zone,
     })
@@ -112,6 +118,8 @@ struct Console {
     limit: usize,
     /// Rows of a batch that are shown; None when rows are shown as they come.
     rows_max: Option<usize>,
+    /// Whether each batch is the whole result.
+    complete: bool,
     columns: Arc<Mutex<Columns>>,
     zone: Tz,
 }
@@ -131,10 +139,12 @@ impl Sink for Console {
                 input: self.input.clone(),
                 limit: self.limit,
                 rows_max,
+                complete: self.complete,
                 zone: self.zone,
                 staged: Batch::default(),
                 batch: Batch::default(),
                 own: false,
+                ticked: false,
             }),
         })
     }
@@ -205,12 +215,15 @@ struct Batches {
     input: Schema,
     limit: usize,
     rows_max: usize,
+    complete: bool,
     zone: Tz,
     /// The rows of the record that is being written; its number is not used.
     staged: Batch,
     batch: Batch,
     /// Whether this writer has given bytes to a cut: what is committed from then on is its own.
     own: bool,
+    /// Whether it has seen a tick: at later ones it is certain that records have come.
+    ticked: bool,
 }
 
 impl Writer for Batches {
@@ -248,9 +261,11 @@ impl Writer for Batches {
         self.inlet.delivered()
     }
 
-    /// A tick without rows prints nothing, except the first of all, as in Spark.
+    /// A batch without rows is an empty table, as in Spark. Only after a restart, where perhaps nothing has come, there is
+    /// no batch.
     fn tick(&mut self, _now: Micros) -> Result<(), Failure> {
-        if self.batch.rows == 0 && self.batch.number > 0 {
+        let ticked = std::mem::replace(&mut self.ticked, true);
+        if self.batch.rows == 0 && self.batch.number > 0 && !ticked {
             return Ok(());
         }
         let more = self.batch.rows > self.batch.cells.len() as u64;
@@ -272,6 +287,15 @@ impl Writer for Batches {
 
     fn prepare(&mut self) -> Option<Vec<u8>> {
         self.own = true;
+        if self.complete {
+            // A part of a result that the next trigger emits as a whole.
+            let number = self.batch.number;
+            return serde_json::to_vec(&Batch {
+                number,
+                ..Batch::default()
+            })
+            .ok();
+        }
         serde_json::to_vec(&self.batch).ok()
     }
 

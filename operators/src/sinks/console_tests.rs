@@ -50,16 +50,20 @@ fn input() -> Schema {
 
 impl Screen {
     fn new(interval: bool, options: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("screen");
-        let file = File::create(&path).unwrap();
         let run = OpenContext {
             trigger_interval: interval.then_some(Duration::from_secs(1)),
             ..test_context()
         };
+        Self::opened(&run, options)
+    }
+
+    fn opened(run: &OpenContext, options: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("screen");
+        let file = File::create(&path).unwrap();
         let target = Target::file(file, "screen".to_owned()).unwrap();
         Self {
-            sink: open_on(target, &table(options), &input(), &run).unwrap(),
+            sink: open_on(target, &table(options), &input(), run).unwrap(),
             _folder: folder,
             path,
             observed: Arc::default(),
@@ -117,6 +121,7 @@ fn with_a_trigger_interval_each_tick_prints_a_batch() {
         row(&mut writer, id, "x");
     }
     writer.tick(1).unwrap();
+    // Records came, and none of them gave a row.
     writer.tick(2).unwrap();
     let rule = "-".repeat(43);
     assert_eq!(
@@ -124,7 +129,8 @@ fn with_a_trigger_interval_each_tick_prints_a_batch() {
         format!(
             "{rule}\nBatch: 0\n{rule}\n+---+----+\n| id|name|\n+---+----+\n+---+----+\n\n\
              {rule}\nBatch: 1\n{rule}\n+---+----+\n| id|name|\n+---+----+\n|  1|   x|\n|  2|   x|\n+---+----+\n\
-             only showing top 2 rows\n\n"
+             only showing top 2 rows\n\n\
+             {rule}\nBatch: 2\n{rule}\n+---+----+\n| id|name|\n+---+----+\n+---+----+\n\n"
         )
     );
     screen.sink.close();
@@ -152,6 +158,43 @@ fn rows_that_wait_for_a_tick_survive_a_restart() {
     assert!(
         shown.contains("Batch: 1") && shown.contains("kept") && !shown.contains("after the cut")
     );
+}
+
+#[test]
+fn after_a_restart_without_records_the_numbers_go_on_and_nothing_is_shown() {
+    let before = Screen::new(true, &[]);
+    let mut writer = before.writer();
+    writer.tick(0).unwrap();
+    let prepared = writer.prepare().unwrap();
+    let after = Screen::new(true, &[]);
+    let mut writer = after.writer();
+    writer.commit(&prepared).unwrap();
+    writer.tick(1).unwrap();
+    assert_eq!(after.shown(&mut writer), "");
+    writer.tick(2).unwrap();
+    assert!(after.shown(&mut writer).contains("Batch: 1\n"));
+}
+
+#[test]
+fn a_whole_result_that_a_crash_cut_in_two_is_shown_once() {
+    let whole = OpenContext {
+        complete: true,
+        bounded: true,
+        ..test_context()
+    };
+    let before = Screen::opened(&whole, &[]);
+    let mut writer = before.writer();
+    row(&mut writer, 1, "first half");
+    let prepared = writer.prepare().unwrap();
+    let after = Screen::opened(&whole, &[]);
+    let mut writer = after.writer();
+    writer.commit(&prepared).unwrap();
+    row(&mut writer, 1, "first half");
+    row(&mut writer, 2, "second half");
+    writer.tick(1).unwrap();
+    let shown = after.shown(&mut writer);
+    assert_eq!(shown.matches("first half").count(), 1, "{shown}");
+    assert!(shown.contains("Batch: 0\n"), "{shown}");
 }
 
 #[test]

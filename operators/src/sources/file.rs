@@ -348,6 +348,8 @@ pub(crate) fn test_context() -> OpenContext {
         checkpoint: String::new(),
         delivery_timeout: std::time::Duration::from_secs(120),
         trigger_interval: None,
+        bounded: false,
+        complete: false,
         time_zone: chrono_tz::Tz::UTC,
     }
 }

@@ -390,6 +390,8 @@ pub(crate) fn context(query: &str) -> OpenContext {
         checkpoint: "./checkpoints/q".into(),
         delivery_timeout: Duration::from_secs(120),
         trigger_interval: None,
+        bounded: false,
+        complete: false,
         time_zone: chrono_tz::Tz::UTC,
     }
 }
