@@ -9,6 +9,10 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 ended cleanly; 1 something failed after the start; 2 refused before the first record was read (job file, \
 option, command line, checkpoint).";
 
+/// The exit codes of a test.
+const TEST_EXIT_CODES: &str = "\
+Exit codes: 0 all as expected; 1 something differs, or a query failed; 2 something is wrong in the job or the files.";
+
 const EXAMPLES: &str = "\
 Try it without any server:
   thalweg demo --seconds 5
@@ -65,6 +69,9 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Check a job and show its inputs, typed plans, outputs and settings.
     Check(CheckArgs),
+    /// Try a job on the files of a folder, in virtual time, and compare what it writes with what is expected.
+    #[command(after_help = TEST_EXIT_CODES)]
+    Test(TestArgs),
     /// Run the job that comes with the program: made-up card payments, the suspicious ones on the screen.
     Demo(DemoArgs),
     /// Show the checkpoints of a job or a query, and where a restart would go on. Changes nothing.
@@ -124,6 +131,26 @@ pub(crate) struct CheckArgs {
     /// kept, new, dropped or refused.
     #[arg(long, value_name = "CHECKPOINTS")]
     pub(crate) against: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TestArgs {
+    /// The job file.
+    #[arg(value_name = "JOB.sql")]
+    pub(crate) job: PathBuf,
+    /// The folder of the test: TABLE.jsonl or TABLE.txt for each input, TABLE.expected.jsonl for each output
+    /// (console.expected.jsonl for a SELECT alone).
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Write the expected files instead of comparing with them.
+    #[arg(long)]
+    pub(crate) update: bool,
+    /// Restart the query after every record, from what a checkpoint would hold.
+    #[arg(long)]
+    pub(crate) restarts: bool,
+    /// Give a setting a value, over every SET of that name; `query.name=value` for one query only.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
 }
 
 #[derive(Args, Debug)]

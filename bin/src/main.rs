@@ -9,6 +9,7 @@ mod checkpoint;
 mod cli;
 mod console;
 mod demo;
+mod difference;
 mod duration;
 mod folder;
 mod functions;
@@ -18,9 +19,11 @@ mod job_file;
 mod memory_limit;
 mod progress;
 mod refusal;
+mod rehearsal;
 mod run;
 mod stop;
 mod telemetry;
+mod test_job;
 mod wiring;
 
 use cli::{CheckpointCommand, Cli, Command};
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         .and_then(|()| match &cli.command {
             Command::Run(args) => run::run(args),
             Command::Check(args) => check::check(args),
+            Command::Test(args) => test_job::test(args),
             Command::Demo(args) => demo::demo(args, started),
             Command::Inspect(args) => inspect::inspect(args),
             Command::Checkpoint(CheckpointCommand::Set(args)) => checkpoint::set(args),

@@ -38,6 +38,22 @@ impl Wired {
         }
     }
 
+    /// Where the rows of the input at this place of the plan enter the pipeline.
+    pub(crate) fn entry(&self, place: usize) -> Target {
+        Places::of(&self.query).target(self.query.steps[place].to)
+    }
+
+    /// What the input at this place of the plan is to the query.
+    pub(crate) fn role(&self, place: usize) -> Role {
+        match &self.query.steps[place].kind {
+            StepKind::Source(input) => Role {
+                event_time: self.query.has_event_time(input),
+                table: input.is_keyed(),
+            },
+            _ => Role::default(),
+        }
+    }
+
     fn policy(&self, context: &OpenContext) -> Result<OnError, Failure> {
         Ok(match self.query.settings.on_error {
             Policy::Fail => OnError::Fail,
@@ -92,22 +108,13 @@ impl Plan for Wired {
         if let OnError::DeadLetter(dead) = &on_error {
             opening.sinks.push(Arc::clone(&dead.sink));
         }
-        let places = Places::of(&self.query);
         let mut inputs = Vec::new();
         for (place, source) in self.query.sources(&context)? {
-            let step = &self.query.steps[place];
-            let role = match &step.kind {
-                StepKind::Source(input) => Role {
-                    event_time: self.query.has_event_time(input),
-                    table: input.is_keyed(),
-                },
-                _ => Role::default(),
-            };
             opening.sources.push(Arc::clone(&source));
             inputs.push(Input {
-                name: step.name.clone(),
-                entry: places.target(step.to),
-                role,
+                name: self.query.steps[place].name.clone(),
+                entry: self.entry(place),
+                role: self.role(place),
                 source,
             });
         }

@@ -168,14 +168,22 @@ impl Input {
         let Some(path) = self.replaced() else {
             return (connector.open)(table, &self.wanted, context);
         };
-        let schema = (connector.columns)(table).map_err(|error| Failure::refuse(error.message))?;
-        let fields = schema
-            .fields
-            .iter()
-            .cloned()
-            .chain((connector.metadata)(table));
-        let schema = Schema::new(fields.collect::<Vec<_>>());
+        let schema = Schema::new(self.fields()?);
         sources::file::open_in_place(table, &schema, &self.wanted, path, context)
+    }
+
+    /// The table's columns followed by those of its metadata.
+    pub(crate) fn fields(&self) -> Result<Vec<Field>, Failure> {
+        let table = self.table();
+        let Some(connector) = self.declared.connector.input else {
+            return Err(Failure::refuse(format!(
+                "table {} cannot be read",
+                table.name
+            )));
+        };
+        let schema = (connector.columns)(table).map_err(|error| Failure::refuse(error.message))?;
+        let columns = schema.fields.iter().cloned();
+        Ok(columns.chain((connector.metadata)(table)).collect())
     }
 }
 
@@ -327,6 +335,12 @@ impl Query {
             }
             _ => None,
         }
+    }
+
+    /// Whether the order of its rows is part of its result: it has an ORDER BY.
+    pub fn sorts(&self) -> bool {
+        let sort = |step: &Step| matches!(step.kind, StepKind::Sort(_));
+        self.steps.iter().any(sort)
     }
 
     /// Whether it reads to the end that its inputs have at the start, and ends: `once` and `available now`.

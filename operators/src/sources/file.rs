@@ -213,7 +213,8 @@ impl Rows {
     }
 }
 
-fn mode(word: &str) -> Mode {
+/// What the word of the option `mode` says.
+pub(super) fn mode(word: &str) -> Mode {
     if word.eq_ignore_ascii_case("PERMISSIVE") {
         Mode::Permissive
     } else if word.eq_ignore_ascii_case("DROPMALFORMED") {
