@@ -3,13 +3,14 @@
 
 A case is `cases/NAME.sql`: one SELECT in words that Spark and Thalweg share, with directives above it:
 
-    -- input: NAME            the lines of inputs/NAME.jsonl, columns of inputs/NAME.columns
+    -- input: NAME, NAME      the lines of inputs/NAME.jsonl, columns of inputs/NAME.columns
     -- mode: complete         the output mode; of `complete` the last table counts, of `append` all rows
-    -- watermark: ts 10 minutes
+    -- watermark: ts 10 minutes  of every input
     -- ordered: yes           the order of the rows is part of the answer
     -- ansi: false            spark.sql.ansi.enabled
     -- batch: yes             Spark refuses it on streams, so the answer is that of a batch over the same lines
     -- fails: ERROR_CLASS     the answer is an error
+    -- note: TEXT              for readers
 
 The answer is `cases/NAME.expected.jsonl`, a JSON object a row as to_json writes it, NULLs too. Rows without an order are
 sorted as text. Run it by `tests/spark/make`.
@@ -34,19 +35,19 @@ def directives(text):
 def answer(spark, case, scratch):
     text = case.read_text()
     say = directives(text)
-    name = say["input"]
-    folder = scratch / case.stem
-    folder.mkdir()
-    (folder / "rows.json").write_bytes((HERE / "inputs" / f"{name}.jsonl").read_bytes())
     spark.conf.set("spark.sql.ansi.enabled", say.get("ansi", "true"))
-    columns = (HERE / "inputs" / f"{name}.columns").read_text().strip()
     batch = "batch" in say
-    reader = (spark.read if batch else spark.readStream).schema(columns)
-    rows = reader.option("mode", "FAILFAST").json(str(folder))
-    if "watermark" in say:
-        column, delay = say["watermark"].split(" ", 1)
-        rows = rows.withWatermark(column, delay)
-    rows.createOrReplaceTempView(name)
+    for name in say["input"].split(", "):
+        folder = scratch / case.stem / name
+        folder.mkdir(parents=True)
+        (folder / "rows.json").write_bytes((HERE / "inputs" / f"{name}.jsonl").read_bytes())
+        columns = (HERE / "inputs" / f"{name}.columns").read_text().strip()
+        reader = (spark.read if batch else spark.readStream).schema(columns)
+        rows = reader.option("mode", "FAILFAST").json(str(folder))
+        if "watermark" in say:
+            column, delay = say["watermark"].split(" ", 1)
+            rows = rows.withWatermark(column, delay)
+        rows.createOrReplaceTempView(name)
     query = "\n".join(line for line in text.splitlines() if not line.startswith("-- "))
     batches = []
 

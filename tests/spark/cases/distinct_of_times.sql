@@ -1,4 +1,4 @@
 -- input: clicks
 -- mode: append
--- watermark: ts 10 minutes
+-- batch: yes
 SELECT DISTINCT page, ts FROM clicks

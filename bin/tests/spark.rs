@@ -1,0 +1,194 @@
+//! Aggregations, windows and sessions give Spark's answers: `tests/spark` holds the queries, and what Spark said.
+
+#![allow(clippy::unwrap_used)]
+
+mod command;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use command::run;
+use serde_json::Value;
+
+fn goldens() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/spark")
+}
+
+/// A query with what stands above it.
+struct Case {
+    name: String,
+    says: BTreeMap<String, String>,
+    query: String,
+    expected: Option<String>,
+}
+
+impl Case {
+    fn all() -> Vec<Self> {
+        let mut cases: Vec<Self> = fs::read_dir(goldens().join("cases"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|kind| kind == "sql"))
+            .map(|path| Self::read(&path))
+            .collect();
+        cases.sort_by(|a, b| a.name.cmp(&b.name));
+        cases
+    }
+
+    fn read(path: &Path) -> Self {
+        let text = fs::read_to_string(path).unwrap();
+        let (above, query): (Vec<&str>, Vec<&str>) =
+            text.lines().partition(|line| line.starts_with("-- "));
+        let says = above.iter().filter_map(|line| {
+            let (name, value) = line[3..].split_once(": ")?;
+            Some((name.to_owned(), value.to_owned()))
+        });
+        Self {
+            name: path.file_stem().unwrap().to_string_lossy().into_owned(),
+            says: says.collect(),
+            query: query.join("\n"),
+            expected: fs::read_to_string(path.with_extension("expected.jsonl")).ok(),
+        }
+    }
+
+    fn says(&self, name: &str) -> Option<&str> {
+        self.says.get(name).map(String::as_str)
+    }
+
+    fn inputs(&self) -> impl Iterator<Item = &str> {
+        self.says("input").unwrap().split(", ")
+    }
+
+    /// The same as a job file.
+    fn job(&self) -> String {
+        let watermark = self.says("watermark").map_or(String::new(), |watermark| {
+            let (column, delay) = watermark.split_once(' ').unwrap();
+            format!(" WATERMARK {column} DELAY OF INTERVAL '{delay}'")
+        });
+        let table = |input| {
+            let file = goldens().join(format!("inputs/{input}.columns"));
+            let columns = fs::read_to_string(file).unwrap();
+            format!(
+                "CREATE TABLE {input} ({}) USING kafka OPTIONS (\n  kafka.bootstrap.servers 'none', subscribe '{input}', format 'json'){watermark};\n",
+                columns.trim(),
+            )
+        };
+        format!(
+            "SET ansi = {};\nSET trigger = 'available now';\nSET outputMode = '{}';\n{}\
+             CREATE TABLE result USING noop;\nINSERT INTO result\n{};\n",
+            self.says("ansi").unwrap_or("true"),
+            self.says("mode").unwrap(),
+            self.inputs().map(table).collect::<String>(),
+            self.query
+        )
+    }
+
+    /// What is wrong with the answer, if anything.
+    fn differs(&self, more: &[&str]) -> Option<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let job = folder.path().join("job.sql");
+        let files = folder.path().join("files");
+        fs::create_dir(&files).unwrap();
+        fs::write(&job, self.job()).unwrap();
+        for input in self.inputs() {
+            let lines = goldens().join(format!("inputs/{input}.jsonl"));
+            fs::copy(lines, files.join(format!("{input}.jsonl"))).unwrap();
+        }
+        let mut arguments = vec![
+            "test",
+            job.to_str().unwrap(),
+            files.to_str().unwrap(),
+            "--update",
+        ];
+        arguments.extend_from_slice(more);
+        let said = run(&arguments);
+        if self.says("fails").is_some() {
+            let overflows = said.code == 1 && said.out.contains("overflow");
+            return (!overflows).then(|| format!("it should fail: {}{}", said.out, said.err));
+        }
+        if said.code != 0 {
+            return Some(format!("{}{}", said.out, said.err));
+        }
+        let came = fs::read_to_string(files.join("result.expected.jsonl")).unwrap();
+        let expected = self.expected.as_deref().unwrap();
+        compare(expected, &came, self.says("ordered").is_some())
+    }
+}
+
+fn compare(expected: &str, came: &str, ordered: bool) -> Option<String> {
+    let rows = |text: &str| -> Vec<Value> {
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let (wanted, mut got) = (rows(expected), rows(came));
+    let both = || Some(format!("Spark said\n{expected}and Thalweg\n{came}"));
+    if wanted.len() != got.len() {
+        return both();
+    }
+    if ordered {
+        let same = wanted.iter().zip(&got).all(|(a, b)| alike(a, b));
+        return if same { None } else { both() };
+    }
+    for row in &wanted {
+        match got.iter().position(|other| alike(row, other)) {
+            Some(place) => drop(got.remove(place)),
+            None => return both(),
+        }
+    }
+    None
+}
+
+/// Whether two values are the same: fractions to 12 digits, times by their moment, NULL as what is absent.
+fn alike(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Object(x), Value::Object(y)) => {
+            let absent = Value::Null;
+            x.keys().chain(y.keys()).all(|name| {
+                alike(
+                    x.get(name).unwrap_or(&absent),
+                    y.get(name).unwrap_or(&absent),
+                )
+            })
+        }
+        (Value::Array(x), Value::Array(y)) => {
+            x.len() == y.len() && x.iter().zip(y).all(|(a, b)| alike(a, b))
+        }
+        (Value::Number(x), Value::Number(y)) if x.is_f64() || y.is_f64() => {
+            let (x, y) = (x.as_f64().unwrap(), y.as_f64().unwrap());
+            (x - y).abs() <= 1e-12 * x.abs().max(y.abs())
+        }
+        (Value::String(x), Value::String(y)) => {
+            x == y || moment(x).is_some_and(|x| Some(x) == moment(y))
+        }
+        _ => a == b,
+    }
+}
+
+/// A time in UTC to the millisecond: what `to_json` writes unless it is told otherwise, as the goldens were.
+fn moment(text: &str) -> Option<&str> {
+    let time = text.strip_suffix('Z')?;
+    let (_, fraction) = time.rsplit_once('.')?;
+    time.get(..time.len() - fraction.len() + 3)
+}
+
+#[test]
+fn the_answers_are_sparks_also_with_a_restart_after_each_record() {
+    let mut wrong = Vec::new();
+    let cases = Case::all();
+    for case in &cases {
+        for more in [&[][..], &["--restarts"][..]] {
+            if let Some(why) = case.differs(more) {
+                wrong.push(format!("{} {more:?}: {why}", case.name));
+                break;
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} cases differ\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
+}
