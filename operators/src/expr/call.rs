@@ -75,8 +75,11 @@ pub(crate) fn function(
         .help("compute it in a subquery, and use its column here"));
     }
     if only_with_over(&lower) && !checker.scope.macros.contains_key(&lower) {
-        return Err(JobError::new(at, format!("{lower} needs OVER"))
-            .help(format!("write {lower}(...) OVER (PARTITION BY key ORDER BY time)")));
+        return Err(
+            JobError::new(at, format!("{lower} needs OVER")).help(format!(
+                "write {lower}(...) OVER (PARTITION BY key ORDER BY time)"
+            )),
+        );
     }
     if let Some(known) = aggregate_of(function, checker.scope)
         && let Some(error) = aggregate(checker.scope, known.name, at)

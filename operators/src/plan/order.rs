@@ -3,17 +3,32 @@
 use thalweg_engine::record::Micros;
 
 use crate::job_error::Location;
-use crate::stateful::grouping::Over;
+use crate::stateful::dedup::Remember;
 
 /// The first row of each key goes on.
 #[derive(Clone, Debug)]
 pub struct Dedup {
     /// The columns that make the key.
     pub(crate) keys: Vec<usize>,
-    /// When a key may be forgotten: by the place among the keys.
-    pub(crate) over: Over,
+    /// DISTINCT ON: a key is remembered as long as its record's event time, not for ever.
+    pub(crate) on: bool,
+    /// The event time among the keys, by its place there.
+    pub(crate) time: Option<usize>,
+    /// Whether the rows have an event time.
+    pub(crate) timed: bool,
     /// Keys without a watermark are forgotten after so long.
     pub(crate) ttl: Option<Micros>,
+}
+
+impl Dedup {
+    /// How long a key is remembered.
+    pub(crate) fn remember(&self) -> Remember {
+        match self.time.and_then(|time| self.keys.get(time)) {
+            Some(place) => Remember::Column(*place),
+            None if self.on && self.timed => Remember::EventTime,
+            None => Remember::Always,
+        }
+    }
 }
 
 /// One column of an ORDER BY.

@@ -75,7 +75,13 @@ impl Windows {
         let mut rows = lag;
         let mut time = None;
         let mut totals = false;
-        for (_, frame) in self.over.frames.iter().enumerate().filter(|(at, _)| used(at)) {
+        for (_, frame) in self
+            .over
+            .frames
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| used(at))
+        {
             match frame {
                 Frame::Unbounded { .. } => totals = true,
                 Frame::Rows { from, .. } => rows = rows.max(Some(*from)),
@@ -92,8 +98,16 @@ impl Windows {
             Some(order) if order.event_time => " behind the watermark",
             _ => " behind the newest",
         };
-        let since = if time_or_rows(&kept, totals) { since } else { "" };
-        let key = if self.keys.is_empty() { "" } else { " for each key" };
+        let since = if time_or_rows(&kept, totals) {
+            since
+        } else {
+            ""
+        };
+        let key = if self.keys.is_empty() {
+            ""
+        } else {
+            " for each key"
+        };
         format!("keeps{key} {}{since}", kept.join(" and "))
     }
 
@@ -366,7 +380,9 @@ impl Gathered<'_> {
                     ident_at(name, at),
                     "a window in brackets cannot build on a named one",
                 )
-                .help(format!("write OVER {name}, or the whole window in brackets"))),
+                .help(format!(
+                    "write OVER {name}, or the whole window in brackets"
+                ))),
             },
             Some(WindowType::NamedWindow(name)) => self.named(name, at, 0),
             None => Err(JobError::new(at, "expected OVER")),

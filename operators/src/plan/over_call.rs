@@ -28,8 +28,14 @@ pub(super) struct Call {
 /// Functions that a stream cannot answer, and why.
 const REFUSED: [(&str, &str); 7] = [
     ("lead", "the rows that follow have not arrived"),
-    ("rank", "a row that comes later would change the ranks of others"),
-    ("dense_rank", "a row that comes later would change the ranks of others"),
+    (
+        "rank",
+        "a row that comes later would change the ranks of others",
+    ),
+    (
+        "dense_rank",
+        "a row that comes later would change the ranks of others",
+    ),
     ("percent_rank", "it needs all rows, and a stream has no end"),
     ("cume_dist", "it needs all rows, and a stream has no end"),
     ("ntile", "it needs all rows, and a stream has no end"),
@@ -101,7 +107,10 @@ pub(super) fn call(
     let mut parts = parts(written, &name, at)?;
     if name == "lag" || name == "row_number" {
         if spec.window_frame.is_some() {
-            return Err(JobError::new(at, format!("cannot specify window frame for {name} function")));
+            return Err(JobError::new(
+                at,
+                format!("cannot specify window frame for {name} function"),
+            ));
         }
         if parts.distinct || parts.ignore_nulls || written.filter.is_some() {
             return Err(JobError::new(
@@ -137,7 +146,9 @@ pub(super) fn call(
     if parts.ignore_nulls && !edge {
         return Err(JobError::new(
             at,
-            format!("{name}: IGNORE NULLS is for first_value and last_value; others ignore NULLs anyway"),
+            format!(
+                "{name}: IGNORE NULLS is for first_value and last_value; others ignore NULLs anyway"
+            ),
         ));
     }
     let kind = kind(known.name, &parts, at)?;
@@ -178,8 +189,10 @@ fn kind(name: &str, parts: &Parts<'_>, at: Location) -> Result<Kind, JobError> {
         ));
     }
     if kind == Kind::CountDistinct && parts.arguments.len() != 1 {
-        return Err(JobError::new(at, "count(DISTINCT) with OVER takes one expression")
-            .help("write count(DISTINCT struct(a, b)) for several"));
+        return Err(
+            JobError::new(at, "count(DISTINCT) with OVER takes one expression")
+                .help("write count(DISTINCT struct(a, b)) for several"),
+        );
     }
     Ok(kind)
 }
@@ -192,7 +205,9 @@ fn refuse_unbounded(kind: Kind, frame: Frame, name: &str, at: Location) -> Resul
             at,
             format!("{name} from UNBOUNDED PRECEDING would keep every value for ever"),
         )
-        .help("give the frame a beginning: RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND CURRENT ROW"));
+        .help(
+            "give the frame a beginning: RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND CURRENT ROW",
+        ));
     }
     Ok(())
 }
@@ -216,10 +231,15 @@ fn aggregate(
     let refused = |message| JobError::new(at, message);
     let takes = known.takes(&types).map_err(refused)?;
     let result = known.result_type(&types, settings.ansi).map_err(refused)?;
-    if matches!(result, DataType::YearMonthInterval | DataType::DayTimeInterval)
-        && matches!(kind, Kind::Sum | Kind::Avg)
+    if matches!(
+        result,
+        DataType::YearMonthInterval | DataType::DayTimeInterval
+    ) && matches!(kind, Kind::Sum | Kind::Avg)
     {
-        return Err(JobError::new(at, format!("{} of intervals has no form with OVER", known.name)));
+        return Err(JobError::new(
+            at,
+            format!("{} of intervals has no form with OVER", known.name),
+        ));
     }
     let mut text: Vec<String> = parts
         .arguments
@@ -247,23 +267,36 @@ fn aggregate(
         && let Some(counted) = argument.take()
     {
         if condition.is_some() {
-            return Err(JobError::new(at, "count_if with FILTER: write one condition"));
+            return Err(JobError::new(
+                at,
+                "count_if with FILTER: write one condition",
+            ));
         }
-        condition = parts.arguments.first().map(|expr| (counted, (*expr).clone()));
+        condition = parts
+            .arguments
+            .first()
+            .map(|expr| (counted, (*expr).clone()));
         text.clear();
     }
     if let Some((condition, expr)) = condition {
         over_frame::deterministic(&condition, &expr, at)?;
         if matches!(
             kind,
-            Kind::First { ignore_nulls: false } | Kind::Last { ignore_nulls: false }
+            Kind::First {
+                ignore_nulls: false
+            } | Kind::Last {
+                ignore_nulls: false
+            }
         ) {
             return Err(JobError::new(
                 at,
                 format!("{}: FILTER needs IGNORE NULLS here", known.name),
             ));
         }
-        text.push(format!("FILTER {}", names::identity(&expr, &gathered.scope)));
+        text.push(format!(
+            "FILTER {}",
+            names::identity(&expr, &gathered.scope)
+        ));
         let value = argument
             .take()
             .unwrap_or_else(|| Typed::literal(Value::Int(1), DataType::Int, at));
@@ -343,7 +376,10 @@ fn lag(
             if !same && wider.as_ref() != Some(&data_type) {
                 return Err(JobError::new(
                     start_of(expr, at),
-                    format!("the default of lag is {}, its values are {data_type}", default.data_type),
+                    format!(
+                        "the default of lag is {}, its values are {data_type}",
+                        default.data_type
+                    ),
                 ));
             }
             let default = cast_implicitly(default, &data_type, settings);

@@ -22,7 +22,10 @@ pub(super) fn refuse_key(typed: &Typed, expr: &Expr, at: Location) -> Result<(),
     if matches!(typed.data_type, DataType::Map(_)) {
         return Err(JobError::new(
             at,
-            format!("`{expr}` is a {}, which cannot be partitioned by", typed.data_type),
+            format!(
+                "`{expr}` is a {}, which cannot be partitioned by",
+                typed.data_type
+            ),
         ));
     }
     deterministic(typed, expr, at)
@@ -35,7 +38,9 @@ pub(super) fn deterministic(typed: &Typed, expr: &Expr, at: Location) -> Result<
     }
     Err(JobError::new(
         at,
-        format!("`{expr}` is not deterministic: an answer from it would not be the same after a restart"),
+        format!(
+            "`{expr}` is not deterministic: an answer from it would not be the same after a restart"
+        ),
     )
     .help("compute it in a subquery, or use the record's own time"))
 }
@@ -101,7 +106,10 @@ pub(super) fn of(
     let Some(frame) = &spec.window_frame else {
         return Ok(Frame::Unbounded { current: true });
     };
-    let end = frame.end_bound.as_ref().unwrap_or(&WindowFrameBound::CurrentRow);
+    let end = frame
+        .end_bound
+        .as_ref()
+        .unwrap_or(&WindowFrameBound::CurrentRow);
     for bound in [&frame.start_bound, end] {
         if let WindowFrameBound::Following(_) = bound {
             return Err(JobError::new(
@@ -185,7 +193,10 @@ impl Edges<'_> {
             _ => None,
         };
         rows.ok_or_else(|| {
-            JobError::new(at, format!("a ROWS frame takes a constant number of rows, not `{expr}`"))
+            JobError::new(
+                at,
+                format!("a ROWS frame takes a constant number of rows, not `{expr}`"),
+            )
         })
     }
 
@@ -215,7 +226,10 @@ impl Edges<'_> {
         let distance = distance.ok_or_else(|| {
             JobError::new(
                 at,
-                format!("a RANGE frame over {} takes {wanted}, not `{expr}`", order.data_type),
+                format!(
+                    "a RANGE frame over {} takes {wanted}, not `{expr}`",
+                    order.data_type
+                ),
             )
         })?;
         let negative = match distance {
@@ -223,7 +237,10 @@ impl Edges<'_> {
             Distance::Real(distance) => distance.is_nan() || distance < 0.0,
         };
         if negative {
-            return Err(JobError::new(at, format!("`{expr}` PRECEDING is negative: it lies ahead")));
+            return Err(JobError::new(
+                at,
+                format!("`{expr}` PRECEDING is negative: it lies ahead"),
+            ));
         }
         Ok(distance)
     }

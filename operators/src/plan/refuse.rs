@@ -63,11 +63,10 @@ pub(super) fn refuse_clauses(query: &Query, at: Location) -> Result<(), JobError
 
 pub(super) fn refuse_select(select: &Select, at: Location) -> Result<(), JobError> {
     if let Some(qualify) = &select.qualify {
-        return Err(JobError::new(
-            start_of(qualify, at),
-            "QUALIFY is not part of the language",
-        )
-        .help("write the SELECT as a subquery, and WHERE over it"));
+        return Err(
+            JobError::new(start_of(qualify, at), "QUALIFY is not part of the language")
+                .help("write the SELECT as a subquery, and WHERE over it"),
+        );
     }
     let sorted = !select.sort_by.is_empty()
         || !select.cluster_by.is_empty()

@@ -192,7 +192,12 @@ impl Query {
                 format!("sort by {}; {}", keys.join(", "), sorted(sort))
             }
             StepKind::Over(windows) => {
-                format!("{}: {}; {}", step.name, self.hide(&windows.shown()), windows.kept())
+                format!(
+                    "{}: {}; {}",
+                    step.name,
+                    self.hide(&windows.shown()),
+                    windows.kept()
+                )
             }
             StepKind::Limit(limit) if limit.each_trigger => {
                 format!("limit {} rows of each trigger", limit.rows)

@@ -123,7 +123,11 @@ impl Packed {
 
 #[inline]
 fn real(x: f64) -> u64 {
-    if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() }
+    if x.is_nan() {
+        f64::NAN.to_bits()
+    } else {
+        x.to_bits()
+    }
 }
 
 /// Where a column of the kept rows stands.
@@ -153,7 +157,11 @@ impl Columns {
     /// Columns of these types.
     pub(super) fn new<'t>(types: impl Iterator<Item = &'t DataType> + Clone) -> Self {
         let full = |data_type| Packed::of(data_type).is_some_and(Packed::full);
-        let mut words = if types.clone().any(full) { MASK + 1 } else { MASK };
+        let mut words = if types.clone().any(full) {
+            MASK + 1
+        } else {
+            MASK
+        };
         let (mut values, mut bits) = (0, 0);
         let stored = types
             .map(|data_type| {

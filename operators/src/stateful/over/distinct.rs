@@ -122,7 +122,9 @@ impl Distinct {
         let apart = to <= old_from || from >= old_to;
         if apart {
             counts.counts.clear();
-            tree.visit((from, to), shape, |row| counts.put(counted.known(row, shape)));
+            tree.visit((from, to), shape, |row| {
+                counts.put(counted.known(row, shape))
+            });
         } else {
             let mut put = |range| {
                 tree.visit(range, shape, |row| counts.put(counted.known(row, shape)));

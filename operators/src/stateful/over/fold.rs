@@ -174,7 +174,14 @@ impl Fold {
                 Cell::Value(_) | Cell::Null => {}
             },
             Rule::Extreme { max, packed } => {
-                let better = |order: Ordering| order == if max { Ordering::Greater } else { Ordering::Less };
+                let better = |order: Ordering| {
+                    order
+                        == if max {
+                            Ordering::Greater
+                        } else {
+                            Ordering::Less
+                        }
+                };
                 match (cell, packed) {
                     (Cell::Word(word), Some(packed)) => {
                         if acc[0] == NOTHING || better(order(packed, word, acc[1])) {

@@ -96,8 +96,7 @@ impl Keys {
         }
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
-            self.accumulators
-                .resize(self.slots.len() * self.words, 0);
+            self.accumulators.resize(self.slots.len() * self.words, 0);
             self.accumulated
                 .resize(self.slots.len() * self.values, Value::Null);
             if self.keeps_rows {
@@ -124,7 +123,8 @@ impl Keys {
         entry.flags &= flag::WAITS;
         self.key_bytes -= key.len();
         let (table, half) = self.hash(&key);
-        if let Ok(found) = self.tables[table].find_entry(spread(half), |(other, _)| *other == slot) {
+        if let Ok(found) = self.tables[table].find_entry(spread(half), |(other, _)| *other == slot)
+        {
             found.remove();
             self.len -= 1;
         }

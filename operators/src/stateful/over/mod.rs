@@ -43,7 +43,6 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-
 use thalweg_engine::record::Micros;
 use thalweg_engine::schema::DataType;
 

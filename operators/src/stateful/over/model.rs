@@ -51,7 +51,12 @@ impl Model {
 
     /// The row with its answers.
     pub(super) fn process(&mut self, row: &Row) -> Row {
-        let key: Row = self.over.keys.iter().map(|place| row[*place].clone()).collect();
+        let key: Row = self
+            .over
+            .keys
+            .iter()
+            .map(|place| row[*place].clone())
+            .collect();
         let place = self
             .keys
             .iter()
@@ -186,9 +191,16 @@ fn number(value: &Value) -> f64 {
 fn result(function: &Function, frame: &[&Row]) -> Value {
     let all: Vec<Value> = match &function.argument {
         None => return Value::BigInt(frame.len() as i64),
-        Some(argument) => frame.iter().map(|row| row[argument.place].clone()).collect(),
+        Some(argument) => frame
+            .iter()
+            .map(|row| row[argument.place].clone())
+            .collect(),
     };
-    let values: Vec<Value> = all.iter().filter(|value| !value.is_null()).cloned().collect();
+    let values: Vec<Value> = all
+        .iter()
+        .filter(|value| !value.is_null())
+        .cloned()
+        .collect();
     let count = values.len();
     let sum = || values.iter().map(number).sum::<f64>();
     let mut distinct: Vec<Value> = Vec::new();

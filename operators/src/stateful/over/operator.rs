@@ -113,9 +113,10 @@ impl Window {
         let Some(newest) = newest else {
             return 0;
         };
-        let by_time = self.program.range.map(|distance| {
-            tree.rank(order.below(newest, distance), false, shape)
-        });
+        let by_time = self
+            .program
+            .range
+            .map(|distance| tree.rank(order.below(newest, distance), false, shape));
         let by_rows = self.program.rows.map(|_| {
             let before = if self.program.event_time {
                 tree.rank(newest, false, shape)
@@ -312,7 +313,10 @@ impl Window {
         let ranges = &mut self.scratch.ranges;
         ranges.clear();
         for framed in &self.program.frames {
-            let range = match (framed.as_ref().map(|framed| framed.frame), &self.program.order) {
+            let range = match (
+                framed.as_ref().map(|framed| framed.frame),
+                &self.program.order,
+            ) {
                 (Some(Frame::Rows { from, to }), _) => (
                     rank.saturating_sub(reach(Some(from))),
                     (rank + 1).saturating_sub(reach(Some(to))),
@@ -530,7 +534,11 @@ impl Operator for Window {
         let Some(ttl) = self.program.ttl else {
             return;
         };
-        for _ in 0..self.keys.slots().min(40 * u32::try_from(SLICE).unwrap_or(1)) {
+        for _ in 0..self
+            .keys
+            .slots()
+            .min(40 * u32::try_from(SLICE).unwrap_or(1))
+        {
             let slot = self.expired;
             self.expired = (slot + 1) % self.keys.slots();
             if self.keys.is(slot, flag::LIVE) && self.keys.touched(slot).saturating_add(ttl) < now {

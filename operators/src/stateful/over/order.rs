@@ -50,7 +50,8 @@ impl Sorted {
             return time;
         }
         let below = match distance {
-            Distance::Whole(distance) if self.real => {
+            Distance::Whole(distance) if self.real =>
+            {
                 #[allow(clippy::cast_precision_loss)]
                 of_real(to_real(time) - distance as f64)
             }
@@ -81,7 +82,16 @@ mod tests {
 
     #[test]
     fn doubles_sort_as_their_integers_and_nan_is_last() {
-        let sorted = [f64::NEG_INFINITY, -2.5, -1e-300, 0.0, 1e-300, 3.0, f64::INFINITY, f64::NAN];
+        let sorted = [
+            f64::NEG_INFINITY,
+            -2.5,
+            -1e-300,
+            0.0,
+            1e-300,
+            3.0,
+            f64::INFINITY,
+            f64::NAN,
+        ];
         assert!(sorted.map(of_real).is_sorted());
         assert_eq!(of_real(-0.0), of_real(0.0));
         for x in &sorted[..7] {
@@ -96,7 +106,10 @@ mod tests {
         let below = reals.below(time, Distance::Real(0.75));
         assert_eq!(below, reals.time(&Value::Double(9.75)));
         let days = Sorted::new(0, &DataType::Date);
-        assert_eq!(days.below(days.time(&Value::Date(3)), Distance::Whole(5)), -2);
+        assert_eq!(
+            days.below(days.time(&Value::Date(3)), Distance::Whole(5)),
+            -2
+        );
         assert_eq!(days.below(NULL_TIME, Distance::Whole(5)), NULL_TIME);
     }
 }

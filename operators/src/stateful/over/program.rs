@@ -235,7 +235,8 @@ impl Program {
                 })
             }
         };
-        let same = |fold: &&Fold| fold.rule == rule && (fold.column == column || rule == Rule::Rows);
+        let same =
+            |fold: &&Fold| fold.rule == rule && (fold.column == column || rule == Rule::Rows);
         if let Some(fold) = self.running.iter().find(same) {
             return fold.clone();
         }

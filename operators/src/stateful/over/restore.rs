@@ -107,7 +107,10 @@ pub(super) fn restore(window: &mut Window, changes: &[StateChanges]) -> Result<(
         let reading = match readings.iter().position(|(text, _)| *text == change.layout) {
             Some(known) => known,
             None => {
-                readings.push((&change.layout, Reading::new(&change.layout, &own, &window.program)?));
+                readings.push((
+                    &change.layout,
+                    Reading::new(&change.layout, &own, &window.program)?,
+                ));
                 readings.len() - 1
             }
         };
@@ -256,7 +259,9 @@ fn leaf(window: &Window, label: u64, reading: &Reading, bytes: &[u8]) -> Option<
             .kept
             .iter()
             .map(|from| {
-                from.map_or(Value::Null, |from| theirs.value(from, row_words, row_values))
+                from.map_or(Value::Null, |from| {
+                    theirs.value(from, row_words, row_values)
+                })
             })
             .collect();
         let time = row_words[0].cast_signed();

@@ -10,9 +10,7 @@ use thalweg_engine::state::StateChanges;
 use thalweg_engine::testing::{Action, assert_operator, meta};
 
 use crate::stateful::over::model::Model;
-use crate::stateful::over::{
-    Argument, Distance, Frame, Function, Kind, Order, Over, Window,
-};
+use crate::stateful::over::{Argument, Distance, Frame, Function, Kind, Order, Over, Window};
 
 const CARD: usize = 0;
 const TIME: usize = 1;
@@ -85,9 +83,21 @@ fn all(frame: usize, running: bool) -> Vec<Function> {
         function(Kind::Max, Some(AMOUNT), frame),
         function(Kind::Max, Some(PLACE), frame),
         function(Kind::First { ignore_nulls: true }, Some(PLACE), frame),
-        function(Kind::First { ignore_nulls: false }, Some(AMOUNT), frame),
+        function(
+            Kind::First {
+                ignore_nulls: false,
+            },
+            Some(AMOUNT),
+            frame,
+        ),
         function(Kind::Last { ignore_nulls: true }, Some(AMOUNT), frame),
-        function(Kind::Last { ignore_nulls: false }, Some(POINTS), frame),
+        function(
+            Kind::Last {
+                ignore_nulls: false,
+            },
+            Some(POINTS),
+            frame,
+        ),
     ];
     if !running {
         all.extend([
@@ -337,7 +347,11 @@ fn sums(over: &Over, rows: &[(i64, i8)]) -> Vec<f64> {
 
 #[test]
 fn a_late_record_is_answered_from_the_window_that_ends_at_its_own_time() {
-    let over = over(true, vec![range(10, 0)], vec![function(Kind::Sum, Some(AMOUNT), 0)]);
+    let over = over(
+        true,
+        vec![range(10, 0)],
+        vec![function(Kind::Sum, Some(AMOUNT), 0)],
+    );
     let rows = [(100, 1), (108, 2), (111, 4), (105, 8), (112, 16)];
     // 105 sees 100 and itself; 112 sees 105 too.
     assert_eq!(sums(&over, &rows), [1.0, 3.0, 6.0, 9.0, 30.0]);
@@ -345,8 +359,15 @@ fn a_late_record_is_answered_from_the_window_that_ends_at_its_own_time() {
 
 #[test]
 fn rows_of_the_same_time_are_peers_once_they_have_arrived() {
-    let over = over(true, vec![range(0, 0)], vec![function(Kind::Sum, Some(AMOUNT), 0)]);
-    assert_eq!(sums(&over, &[(5, 1), (5, 2), (6, 4), (5, 8)]), [1.0, 3.0, 4.0, 11.0]);
+    let over = over(
+        true,
+        vec![range(0, 0)],
+        vec![function(Kind::Sum, Some(AMOUNT), 0)],
+    );
+    assert_eq!(
+        sums(&over, &[(5, 1), (5, 2), (6, 4), (5, 8)]),
+        [1.0, 3.0, 4.0, 11.0]
+    );
 }
 
 #[test]
@@ -358,11 +379,17 @@ fn a_late_row_counts_into_the_current_total_of_an_unbounded_frame() {
 
 #[test]
 fn a_key_with_too_many_rows_is_an_error_of_the_record_that_says_what_to_do() {
-    let mut spec = over(true, vec![range(10, 0)], vec![function(Kind::Sum, Some(AMOUNT), 0)]);
+    let mut spec = over(
+        true,
+        vec![range(10, 0)],
+        vec![function(Kind::Sum, Some(AMOUNT), 0)],
+    );
     spec.rows_max = 3;
     let mut window = Window::new(&spec);
     amounts(&mut window, &[(1, 1), (2, 1), (3, 1)]);
-    let error = give(&mut window, &row("a", Some(4), Some(1), None, 0)).err().unwrap();
+    let error = give(&mut window, &row("a", Some(4), Some(1), None, 0))
+        .err()
+        .unwrap();
     assert!(error.reason.contains("raise frameRowsMax"), "{error}");
     // Another key has room, and this one again when rows are forgotten.
     give(&mut window, &row("b", Some(4), Some(1), None, 0)).unwrap();
@@ -372,7 +399,11 @@ fn a_key_with_too_many_rows_is_an_error_of_the_record_that_says_what_to_do() {
 
 #[test]
 fn rows_in_falling_time_are_kept_in_order_too() {
-    let over = over(true, vec![range(1000, 0)], vec![function(Kind::CountRows, None, 0)]);
+    let over = over(
+        true,
+        vec![range(1000, 0)],
+        vec![function(Kind::CountRows, None, 0)],
+    );
     let mut model = Model::new(over.clone(), true);
     let mut window = Window::new(&over);
     let mut saved = Vec::new();
@@ -392,7 +423,11 @@ fn rows_in_falling_time_are_kept_in_order_too() {
 #[test]
 fn a_row_between_two_leaves_again_and_again_gives_them_new_names() {
     // Each row stands just before the one before it, behind a first row: the gap between two labels is halved each time.
-    let over = over(true, vec![range(10_000, 0)], vec![function(Kind::Sum, Some(AMOUNT), 0)]);
+    let over = over(
+        true,
+        vec![range(10_000, 0)],
+        vec![function(Kind::Sum, Some(AMOUNT), 0)],
+    );
     let mut model = Model::new(over.clone(), true);
     let mut window = Window::new(&over);
     let mut saved = Vec::new();
@@ -410,7 +445,11 @@ fn a_row_between_two_leaves_again_and_again_gives_them_new_names() {
 
 #[test]
 fn an_epoch_writes_the_leaf_that_changed_and_not_the_rows_of_the_key() {
-    let over = over(true, vec![range(1000, 0)], vec![function(Kind::Sum, Some(AMOUNT), 0)]);
+    let over = over(
+        true,
+        vec![range(1000, 0)],
+        vec![function(Kind::Sum, Some(AMOUNT), 0)],
+    );
     let mut window = Window::new(&over);
     for time in 0..500 {
         amounts(&mut window, &[(time, 1)]);
@@ -502,8 +541,15 @@ fn an_overflow_is_an_error_of_its_record_and_leaves_the_sum_as_it_was() {
     let unbounded = vec![Frame::Unbounded { current: true }];
     let over = over(false, unbounded, vec![function(Kind::Sum, Some(POINTS), 0)]);
     let mut window = Window::new(&over);
-    let mut points = |n| give(&mut window, &row("a", Some(1), None, Some(n), 0)).map(|mut r| r.pop());
+    let mut points =
+        |n| give(&mut window, &row("a", Some(1), None, Some(n), 0)).map(|mut r| r.pop());
     points(i64::MAX).unwrap();
-    assert!(points(1).err().unwrap().reason.contains("does not fit BIGINT"));
+    assert!(
+        points(1)
+            .err()
+            .unwrap()
+            .reason
+            .contains("does not fit BIGINT")
+    );
     assert_eq!(points(-1).unwrap(), Some(Value::BigInt(i64::MAX - 1)));
 }

@@ -141,9 +141,7 @@ impl Node {
             .get(at + 1)
             .map_or(next, |child| Some(child.node.first_label()));
         let child = &mut children[at];
-        let sibling = child
-            .node
-            .insert(rank, (before || at > 0, next), insertion);
+        let sibling = child.node.insert(rank, (before || at > 0, next), insertion);
         child.renew(insertion.columns);
         if let Some(sibling) = sibling {
             children.insert(at + 1, Child::new(sibling, insertion.columns));
