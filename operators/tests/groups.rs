@@ -326,6 +326,66 @@ fn groups_of_a_table_that_is_named_twice_count_both_ways() {
 }
 
 #[test]
+fn complete_may_be_ordered_and_limited() {
+    let mut lane = lane(
+        "SET outputMode = 'complete'; SELECT k, count(*) AS n FROM a GROUP BY k ORDER BY n DESC, k LIMIT 2",
+    );
+    lane.send(&[
+        r#"{"k":"c"}"#,
+        r#"{"k":"b"}"#,
+        r#"{"k":"a"}"#,
+        r#"{"k":"c"}"#,
+    ]);
+    lane.moment(Moment::Trigger(0));
+    assert_eq!(lane.rows(), [r#"{"k":"c","n":2}"#, r#"{"k":"a","n":1}"#]);
+    lane.send(&[r#"{"k":"b"}"#, r#"{"k":"b"}"#]);
+    lane.moment(Moment::Trigger(0));
+    assert_eq!(lane.rows(), [r#"{"k":"b","n":3}"#, r#"{"k":"c","n":2}"#]);
+}
+
+#[test]
+fn distinct_lets_the_first_row_of_each_key_through() {
+    let mut all = lane("SELECT DISTINCT k, x % 2 AS odd FROM a");
+    let sent = [
+        r#"{"k":"a","x":1}"#,
+        r#"{"k":"a","x":3}"#,
+        r#"{"k":"a","x":2}"#,
+    ];
+    assert_eq!(
+        all.send(&sent),
+        [r#"{"k":"a","odd":1}"#, r#"{"k":"a","odd":0}"#]
+    );
+    let mut on = lane("SELECT DISTINCT ON (upper(k)) k, x FROM a");
+    let sent = [
+        r#"{"k":"a","x":1,"ts":"2024-01-01T00:00:00Z"}"#,
+        r#"{"k":"A","x":2,"ts":"2024-01-01T00:00:05Z"}"#,
+        r#"{"k":"b","x":3,"ts":"2024-01-01T00:00:15Z"}"#,
+        r#"{"k":"a","x":4,"ts":"2024-01-01T00:00:16Z"}"#,
+    ];
+    assert_eq!(
+        on.send(&sent),
+        [
+            r#"{"k":"a","x":1}"#,
+            r#"{"k":"b","x":3}"#,
+            r#"{"k":"a","x":4}"#
+        ]
+    );
+    let mut whole = lane("SET outputMode = 'complete'; SELECT DISTINCT k FROM a");
+    whole.send(&[r#"{"k":"a"}"#, r#"{"k":"b"}"#, r#"{"k":"a"}"#]);
+    assert_eq!(whole.trigger(), [r#"{"k":"a"}"#, r#"{"k":"b"}"#]);
+    assert_eq!(whole.trigger(), [r#"{"k":"a"}"#, r#"{"k":"b"}"#]);
+}
+
+#[test]
+fn limit_lets_so_many_rows_through_for_ever() {
+    let mut lane = lane("SELECT x FROM a WHERE x > 0 LIMIT 2");
+    assert_eq!(
+        lane.send(&[r#"{"x":1}"#, r#"{"x":0}"#, r#"{"x":2}"#, r#"{"x":3}"#]),
+        [r#"{"x":1}"#, r#"{"x":2}"#]
+    );
+}
+
+#[test]
 fn an_input_partitioned_by_a_key_needs_no_gathering() {
     let text = |by: &str, group: &str| {
         let text = format!(

@@ -281,7 +281,7 @@ fn apart(node: Node, seen: &mut usize) -> Node {
 fn run(plan: &[Step], input: &str, records: &[Row]) -> Vec<Row> {
     let mut lane: Vec<_> = plan
         .iter()
-        .map(|step| Some((step.kind.operator(&step.schema, "out")?, step.to)))
+        .map(|step| Some((step.kind.operator("out", &step.schema)?, step.to)))
         .collect();
     let mut out = Vec::new();
     let meta = crate::transforms::stage::meta();

@@ -62,6 +62,8 @@ use crate::sql::settings::{OutputMode, Settings, Trigger};
 use crate::stateful::aggregate::Aggregate;
 use crate::stateful::join::Behind;
 use crate::stateful::over::Window;
+use crate::stateful::sort::Order;
+use crate::stateful::{dedup, limit, sort};
 use crate::table::{OpenContext, Table};
 use crate::transforms::{Cell, EventTime, Explode, Filter, Fork, Generator, Project};
 use crate::{sinks, sources};
@@ -230,7 +232,7 @@ impl Query {
             .iter()
             .enumerate()
             .map(|(place, step)| {
-                let Some(mut operator) = step.kind.operator(&step.schema, &self.output.table.name)
+                let Some(mut operator) = step.kind.operator(&self.output.table.name, &step.schema)
                 else {
                     entries.push((place, step.to));
                     return None;
@@ -386,10 +388,11 @@ fn open_output(
 }
 
 impl StepKind {
+    /// Its operator over rows of this schema (where it changes rows, those that it gives).
     fn operator(
         &self,
-        schema: &Schema,
         output: &str,
+        schema: &Schema,
     ) -> Option<Box<dyn thalweg_engine::operator::Operator>> {
         Some(match self {
             Self::Source(_) => return None,
@@ -417,15 +420,30 @@ impl StepKind {
                 let steps = |branch: &Vec<Step>| {
                     branch
                         .iter()
-                        .filter_map(|step| step.kind.operator(&step.schema, output))
+                        .filter_map(|step| step.kind.operator(output, &step.schema))
                         .collect()
                 };
                 Box::new(Fork::new(branches.iter().map(steps).collect()))
             }
             Self::Aggregate(group) => Aggregate::new(group.grouping.clone()),
-            Self::Dedup(dedup) => dedup.operator(schema),
-            Self::Sort(sort) => sort.operator(schema),
-            Self::Limit(limit) => limit.operator(),
+            Self::Dedup(kept) => {
+                let types = kept.keys.iter().filter_map(|key| schema.fields.get(*key));
+                let types: Vec<DataType> = types.map(|field| field.data_type.clone()).collect();
+                let (keys, remember) = (kept.keys.clone(), kept.remember());
+                dedup::Dedup::new(keys, &types, remember, kept.ttl)
+            }
+            Self::Sort(order) => {
+                let orders = order.keys.iter().filter_map(|key| {
+                    let field = schema.fields.get(key.place)?;
+                    Some(Order {
+                        by: Typed::column(key.place, field, Location::default()).compile(),
+                        descending: key.descending,
+                        nulls_first: key.nulls_first,
+                    })
+                });
+                sort::Sort::new(orders.collect(), order.limit)
+            }
+            Self::Limit(given) => limit::Limit::new(given.rows, given.each_trigger),
             Self::Join(joining) => joining.operator(),
             Self::Over(windows) => Box::new(Window::new(&windows.over)),
             Self::EventTime(time) => Box::new(EventTime::new(

@@ -7,7 +7,7 @@ use thalweg_engine::record::Micros;
 use crate::job_error::{JobError, Location};
 use crate::plan::group::Group;
 use crate::plan::node::Node;
-use crate::plan::times::event_columns;
+use crate::plan::times::{event_columns, inputs_with_time};
 use crate::sql::settings::{OutputMode, Settings, Trigger};
 use crate::stateful::grouping::{Emits, Grouping, Over, Shape};
 
@@ -63,7 +63,7 @@ pub(crate) fn settle(node: Node, settings: &Settings, at: Location) -> Result<No
 /// SELECT DISTINCT as groups without aggregates: in complete mode it is written as a whole, too.
 fn whole(node: Node, at: Location) -> Node {
     match node.map_below(&mut |below| whole(below, at)) {
-        Node::Dedup { below, dedup } if dedup.keys.len() == below.width() => {
+        Node::Dedup { below, dedup } if !dedup.on => {
             let fields = below.fields();
             let grouping = Grouping {
                 keys: fields.iter().map(|field| field.data_type.clone()).collect(),
@@ -121,11 +121,11 @@ impl Settling {
             }
             Node::Dedup { below, dedup } => {
                 let times = event_columns(below);
-                let time = dedup
-                    .keys
-                    .iter()
-                    .position(|key| times.get(*key) == Some(&true));
-                dedup.over = time.map_or(Over::Never, Over::Key);
+                let mut keys = dedup.keys.iter();
+                dedup.time = keys.position(|key| times.get(*key) == Some(&true));
+                let mut inputs = Vec::new();
+                inputs_with_time(below, false, &mut inputs);
+                dedup.timed = inputs.iter().any(|(_, timed)| *timed);
                 dedup.ttl = self.ttl;
                 Ok(())
             }

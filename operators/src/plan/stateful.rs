@@ -6,6 +6,7 @@ use thalweg_engine::schema::{Field, Schema};
 use crate::plan::group::Group;
 use crate::plan::order::{Dedup, Sort};
 use crate::plan::{Step, StepKind};
+use crate::stateful::dedup::Remember;
 use crate::stateful::grouping::{Over, Shape};
 
 impl StepKind {
@@ -122,10 +123,13 @@ pub(super) fn kept(group: &Group) -> String {
 
 /// What DISTINCT keeps and until when.
 pub(super) fn remembered(dedup: &Dedup) -> String {
-    match (dedup.over, dedup.ttl) {
-        (Over::Never, Some(ttl)) => format!("each key kept for {}", length(ttl)),
-        (Over::Never, None) => "each key kept for ever".to_owned(),
-        _ => "each key kept until the watermark has passed it".to_owned(),
+    match (dedup.remember(), dedup.ttl) {
+        (Remember::Always, Some(ttl)) => format!("each key kept for {}", length(ttl)),
+        (Remember::Always, None) => "each key kept for ever".to_owned(),
+        (Remember::Column(_), _) => "each key kept until the watermark has passed it".to_owned(),
+        (Remember::EventTime, _) => {
+            "each key kept until the watermark has passed its first row".to_owned()
+        }
     }
 }
 

@@ -16,7 +16,6 @@ use crate::plan::lower::{Lowering, Relation, named};
 use crate::plan::node::{Item, Node};
 use crate::plan::order::{Dedup, Limit, Sort, SortKey};
 use crate::sql::cursor::start_of;
-use crate::stateful::grouping::Over;
 
 /// ORDER BY and LIMIT of a query.
 #[derive(Clone, Copy, Default)]
@@ -108,8 +107,8 @@ impl List {
         }
         let distinct = match select.and_then(|select| select.distinct.as_ref()) {
             None | Some(Distinct::All) => None,
-            Some(Distinct::Distinct) => Some((0..shown).collect()),
-            Some(Distinct::On(keys)) => Some(self.on(keys)?),
+            Some(Distinct::Distinct) => Some((false, (0..shown).collect())),
+            Some(Distinct::On(keys)) => Some((true, self.on(keys)?)),
         };
         let before = self.items.len();
         let (order, order_at) = self.order(tail, at)?;
@@ -129,12 +128,14 @@ impl List {
             below: Box::new(node),
             items: self.items,
         };
-        if let Some(keys) = distinct {
+        if let Some((on, keys)) = distinct {
             node = Node::Dedup {
                 below: Box::new(node),
                 dedup: Dedup {
                     keys,
-                    over: Over::Never,
+                    on,
+                    time: None,
+                    timed: false,
                     ttl: None,
                 },
             };
