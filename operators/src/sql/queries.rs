@@ -489,6 +489,17 @@ fn hide(node: &mut Node, hidden: &[(String, String)]) {
             aggregate.identity = clean(&aggregate.identity);
         }
     }
+    if let Node::Over { windows, .. } = node {
+        for name in windows.keys.iter_mut().chain(&mut windows.order) {
+            *name = clean(name).into();
+        }
+        for function in &mut windows.over.functions {
+            function.identity = clean(&function.identity);
+            if let Some(argument) = &mut function.argument {
+                argument.identity = clean(&argument.identity);
+            }
+        }
+    }
     node.below_mut().for_each(|node| hide(node, hidden));
 }
 
