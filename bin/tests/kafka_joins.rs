@@ -37,7 +37,12 @@ fn topic_of(scene: &Scene, topic: &str) -> String {
 
 /// The time of the second `n` of a day.
 fn second(n: u64) -> String {
-    format!("2026-01-01T{:02}:{:02}:{:02}Z", n / 3600, n / 60 % 60, n % 60)
+    format!(
+        "2026-01-01T{:02}:{:02}:{:02}Z",
+        n / 3600,
+        n / 60 % 60,
+        n % 60
+    )
 }
 
 const USERS: u64 = 23;
@@ -178,9 +183,7 @@ fn until_named(scene: &Scene, user: &str, next: &mut u64, name: Option<&str>) {
 fn a_transaction_is_answered_from_the_table_as_it_is() {
     const CUSTOMERS: u64 = 4_000;
     let scene = Scene::new("customers", broker());
-    scene
-        .topics
-        .make(&topic_of(&scene, "transactions"), 3, &[]);
+    scene.topics.make(&topic_of(&scene, "transactions"), 3, &[]);
     scene.topics.make(&topic_of(&scene, "named"), 3, &[]);
     let compacted = [("cleanup.policy", "compact")];
     scene
