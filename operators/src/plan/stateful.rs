@@ -74,6 +74,7 @@ impl Step {
                 Some(json!({ "kind": "distinct", "keys": keys }))
             }
             StepKind::Join(joining) => Some(joining.identity()),
+            StepKind::Over(windows) => Some(windows.identity(&self.schema)),
             StepKind::Limit(limit) if !limit.each_trigger => Some(json!({ "kind": "limit" })),
             _ => None,
         }
