@@ -348,10 +348,7 @@ impl Query {
 
     /// Whether it reads to the end that its inputs have at the start, and ends: `once` and `available now`.
     pub fn bounded(&self) -> bool {
-        matches!(
-            self.settings.trigger,
-            Trigger::Once | Trigger::AvailableNow
-        )
+        matches!(self.settings.trigger, Trigger::Once | Trigger::AvailableNow)
     }
 
     /// Whether one lane must read all partitions: state is of all rows, unless the only input is partitioned by what
