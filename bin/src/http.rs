@@ -189,7 +189,7 @@ pub(crate) struct Seen {
     pub(crate) why: Option<String>,
 }
 
-pub(crate) fn phase(phase: Phase) -> Seen {
+fn phase(phase: Phase) -> Seen {
     let (ready, word, why) = match phase {
         Phase::Starting => (false, "starting", None),
         Phase::Running => (true, "running", None),
@@ -202,9 +202,24 @@ pub(crate) fn phase(phase: Phase) -> Seen {
     Seen { ready, word, why }
 }
 
+/// What a query shows: its phase, and what its rows wait for while they flow otherwise.
+pub(crate) fn seen(query: &QueryStatus, now: Phase) -> Seen {
+    let awaited = query.metrics().tables_awaited.get();
+    if now == Phase::Running && awaited > 0 {
+        return Seen {
+            ready: false,
+            word: "waiting",
+            why: Some(format!(
+                "joined tables are being read to their end, {awaited} of their partitions are left"
+            )),
+        };
+    }
+    phase(now)
+}
+
 fn look(query: &QueryStatus) -> QueryReady<'_> {
     let (now, since) = query.phase();
-    let Seen { ready, word, why } = phase(now);
+    let Seen { ready, word, why } = seen(query, now);
     QueryReady {
         query: query.query(),
         ready,

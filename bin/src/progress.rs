@@ -106,7 +106,7 @@ fn sample(status: &QueryStatus, at: Micros) -> Sample {
 /// Spark's three fields of a query's status.
 fn status(query: &QueryStatus) -> Value {
     let (phase, since) = query.phase();
-    let seen = crate::http::phase(phase);
+    let seen = crate::http::seen(query, phase);
     let message = seen.why.unwrap_or_else(|| seen.word.to_owned());
     json!({
         "message": message,

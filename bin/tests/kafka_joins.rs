@@ -212,7 +212,7 @@ fn a_transaction_is_answered_from_the_table_as_it_is() {
                 let n = *next;
                 *next += 1;
                 let of = n * 7 % (CUSTOMERS + 100);
-                let known = of < CUSTOMERS && of % 10 != 0;
+                let known = of < CUSTOMERS && !of.is_multiple_of(10);
                 wanted.insert(format!("t{n}"), known.then(|| format!("new {of}")));
                 transaction(n, &user(of))
             })

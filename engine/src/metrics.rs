@@ -225,6 +225,8 @@ pub struct QueryMetrics {
     pub checkpoint_committed_at: AtomicI64,
     /// Rows in flight in the sink.
     pub sink_in_flight: IntGauge,
+    /// Partitions of joined tables that are not read to their end yet: rows of streams wait for them.
+    pub tables_awaited: IntGauge,
     /// Runs begun after a failure.
     pub restarts: IntCounter,
     /// 1 while rows flow, 0 while not.
@@ -359,7 +361,7 @@ const COUNTERS: [(&str, &str); 10] = [
     ),
 ];
 
-const GAUGES: [(&str, &str); 4] = [
+const GAUGES: [(&str, &str); 5] = [
     ("thalweg_epochs_open", "Epochs begun and not yet committed."),
     (
         "thalweg_checkpoint_size_bytes",
@@ -368,6 +370,10 @@ const GAUGES: [(&str, &str); 4] = [
     (
         "thalweg_sink_in_flight_records",
         "Rows handed to the sink and not yet acknowledged.",
+    ),
+    (
+        "thalweg_table_partitions_awaited",
+        "Partitions of joined tables not read to their end yet; rows of streams wait for them.",
     ),
     (
         "thalweg_query_ready",
@@ -487,6 +493,7 @@ impl Metrics {
             checkpoint_bytes: gauge("thalweg_checkpoint_size_bytes"),
             checkpoint_committed_at: AtomicI64::new(0),
             sink_in_flight: gauge("thalweg_sink_in_flight_records"),
+            tables_awaited: gauge("thalweg_table_partitions_awaited"),
             restarts: counter("thalweg_restarts_total"),
             ready: gauge("thalweg_query_ready"),
             families: Arc::clone(&self.families),

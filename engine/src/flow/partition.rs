@@ -137,6 +137,7 @@ impl Lane {
         let reader = self.watermarks.add(reading.watermark, role.event_time);
         if role.table {
             self.gate.tables.set(self.gate.tables.get() + 1);
+            self.spec.metrics.tables_awaited.inc();
         }
         self.readers.push(Reader {
             partition: reading.partition,
@@ -423,6 +424,7 @@ impl Lane {
             reader.caught_up.get_or_insert_with(Instant::now);
             if std::mem::take(&mut reader.awaited) {
                 self.gate.tables.set(self.gate.tables.get() - 1);
+                self.spec.metrics.tables_awaited.dec();
                 self.gate.wake();
             }
         }
@@ -469,6 +471,8 @@ impl Actor for Lane {
 
     fn stopped(&mut self, _: &mut Context<Self>) {
         self.hand_over();
+        let awaited = i64::from(self.gate.tables.get());
+        self.spec.metrics.tables_awaited.sub(awaited);
         self.spec.budget.change(self.counted, 0);
         let at = self.at.and_then(|reader| {
             let reader = self.readers.get(reader)?;

@@ -110,13 +110,12 @@ fn at_of(written: &[(Expr, Location)], otherwise: Location) -> Location {
     written.first().map_or(otherwise, |(_, at)| *at)
 }
 
+/// The expressions after GROUP BY, as they are written.
+type Written = Vec<(Expr, Location)>;
+
 /// The expressions after GROUP BY, and the keys that they are: ordinals and aliases are what they stand for, doubled
 /// ones count once.
-fn keys(
-    select: &Select,
-    scope: &Scope,
-    at: Location,
-) -> Result<(Vec<(Expr, Location)>, Vec<Key>), JobError> {
+fn keys(select: &Select, scope: &Scope, at: Location) -> Result<(Written, Vec<Key>), JobError> {
     let written = expressions(select, scope, at)?;
     let mut keys: Vec<Key> = Vec::new();
     for (expr, at) in &written {

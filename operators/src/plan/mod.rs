@@ -14,6 +14,7 @@ mod identity;
 pub(crate) mod join;
 mod join_from;
 pub(crate) mod join_settle;
+mod join_table;
 mod join_times;
 pub(crate) mod lower;
 pub(crate) mod modes;

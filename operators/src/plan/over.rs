@@ -9,7 +9,7 @@ use sqlparser::ast::{
     visit_expressions, visit_expressions_mut,
 };
 use thalweg_engine::record::Micros;
-use thalweg_engine::schema::{DataType, Field};
+use thalweg_engine::schema::{DataType, Field, Schema};
 
 use crate::expr::check::check;
 use crate::expr::scope::Scope;
@@ -51,6 +51,33 @@ impl Windows {
         }
     }
 
+    /// What its state depends on: the keys, the order, and each function with its frame.
+    pub(crate) fn identity(&self, schema: &Schema) -> serde_json::Value {
+        let typed = |(name, place): (&SmolStr, usize)| {
+            let data_type = schema.fields.get(place).map(|field| &field.data_type);
+            data_type.map_or_else(
+                || name.to_string(),
+                |data_type| format!("{name} {data_type}"),
+            )
+        };
+        let mut keys: Vec<String> = self
+            .keys
+            .iter()
+            .zip(self.over.keys.iter().copied())
+            .map(typed)
+            .collect();
+        // Rows are kept in this order: of another type it is another order.
+        let order = self.order.as_ref().zip(self.over.order.as_ref());
+        keys.extend(order.map(|(name, order)| format!("order by {}", typed((name, order.place)))));
+        let functions = self.over.functions.iter();
+        let functions: Vec<&str> = functions.map(|one| one.identity.as_str()).collect();
+        serde_json::json!({
+            "kind": "over",
+            "keys": keys,
+            "aggregates": functions,
+        })
+    }
+
     /// The functions with the types of their results.
     pub(crate) fn shown(&self) -> String {
         let functions = self.over.functions.iter();
@@ -62,7 +89,12 @@ impl Windows {
 
     /// What is kept, and until when.
     pub(crate) fn kept(&self) -> String {
-        let used = |frame: &usize| self.over.functions.iter().any(|one| one.frame == *frame);
+        // What `lag` is given as a frame says nothing.
+        let used = |frame: &usize| {
+            let framed = |one: &&Function| !matches!(one.kind, Kind::Lag { .. });
+            let mut functions = self.over.functions.iter().filter(framed);
+            functions.any(|one| one.frame == *frame)
+        };
         let lag = self
             .over
             .functions
@@ -174,6 +206,13 @@ impl Windows {
         let mut index = 0..;
         self.fields.retain(|_| index.next().is_some_and(&needed));
     }
+}
+
+/// An expression so that two of the same meaning are equal wherever they stand.
+fn form(typed: &Typed) -> String {
+    let mut typed = typed.clone();
+    typed.visit_mut(&mut |part| part.at = Location::default());
+    format!("{typed:?}")
 }
 
 /// Whether more than totals is kept.
@@ -365,7 +404,10 @@ impl Gathered<'_> {
         let step = self.step(&spec, at)?;
         let order = self.steps[step].over.order.clone();
         let frame = over_frame::of(&spec, order.as_ref(), &self.scope, at)?;
-        let call = over_call::call(self, function, &spec, frame, at)?;
+        let mut call = over_call::call(self, function, &spec, frame, at)?;
+        if let Some(frame) = over_frame::shown(&spec) {
+            call.function.identity.push_str(&frame);
+        }
         let (place, field) = self.function(step, frame, call);
         self.calls.push((step, place, field));
         Ok(format!("{HIDDEN}{}", self.calls.len() - 1))
@@ -469,7 +511,9 @@ impl Gathered<'_> {
         if let typed::Kind::Column { index, .. } = typed.kind {
             return index;
         }
-        let same = |item: &Item| item.field.name == text && item.field.data_type == typed.data_type;
+        let form = form(&typed);
+        // What a function was built with does not show in its form; the text has it.
+        let same = |item: &Item| item.field.name == text && self::form(&item.typed) == form;
         let place = self.extra.iter().position(same).unwrap_or_else(|| {
             self.extra.push(Item {
                 field: Field {

@@ -309,7 +309,7 @@ fn aggregate(
         let identity = text.join(", ");
         let data_type = typed.data_type.clone();
         Argument {
-            place: gathered.place(typed, &format!("{identity} {data_type}")),
+            place: gathered.place(typed, &identity),
             identity,
             data_type,
         }
@@ -383,12 +383,12 @@ fn lag(
                 ));
             }
             let default = cast_implicitly(default, &data_type, settings);
-            Some(gathered.place(default, &format!("{expr} {data_type}")))
+            Some(gathered.place(default, &expr.to_string()))
         }
     };
     let identity = names::identity(value, &gathered.scope);
     let argument = Argument {
-        place: gathered.place(typed, &format!("{identity} {data_type}")),
+        place: gathered.place(typed, &identity),
         identity,
         data_type: data_type.clone(),
     };
@@ -408,8 +408,13 @@ fn made(
     argument: Option<Argument>,
     field: Field,
 ) -> Call {
+    // Without OVER: partition and order are the step's, and a named window may be called otherwise tomorrow.
+    let alone = Written {
+        over: None,
+        ..written.clone()
+    };
     let function = Function {
-        identity: names::identity(&Expr::Function(written.clone()), &gathered.scope),
+        identity: names::identity(&Expr::Function(alone), &gathered.scope),
         kind,
         argument,
         frame: 0,

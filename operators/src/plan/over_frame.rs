@@ -164,6 +164,22 @@ pub(super) fn of(
     }
 }
 
+/// A frame as it is known by; None for all rows up to the current.
+pub(super) fn shown(spec: &WindowSpec) -> Option<String> {
+    let frame = spec.window_frame.as_ref()?;
+    let end = frame.end_bound.as_ref();
+    let end = end.unwrap_or(&WindowFrameBound::CurrentRow);
+    if matches!(frame.start_bound, WindowFrameBound::Preceding(None))
+        && matches!(end, WindowFrameBound::CurrentRow)
+    {
+        return None;
+    }
+    Some(format!(
+        " {} BETWEEN {} AND {end}",
+        frame.units, frame.start_bound
+    ))
+}
+
 /// The edges of a frame.
 struct Edges<'a> {
     order: Option<&'a Order>,

@@ -74,17 +74,7 @@ impl Step {
                 Some(json!({ "kind": "distinct", "keys": keys }))
             }
             StepKind::Join(joining) => Some(joining.identity()),
-            StepKind::Over(windows) => {
-                let places = windows.over.keys.iter();
-                let fields = places.filter_map(|place| self.schema.fields.get(*place));
-                let names = windows.keys.iter().zip(fields);
-                let keys: Vec<String> = names.map(|(name, field)| typed(name, field)).collect();
-                let functions = windows.over.functions.iter();
-                let functions: Vec<String> = functions
-                    .map(|one| format!("{} {}", one.identity, one.result))
-                    .collect();
-                Some(json!({ "kind": "over", "keys": keys, "aggregates": functions }))
-            }
+            StepKind::Over(windows) => Some(windows.identity(&self.schema)),
             StepKind::Limit(limit) if !limit.each_trigger => Some(json!({ "kind": "limit" })),
             _ => None,
         }

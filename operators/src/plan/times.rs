@@ -98,6 +98,11 @@ pub(crate) fn inputs_with_time(node: &Node, timed: bool, found: &mut Vec<(String
     let timed = timed || matches!(node, Node::EventTime { .. });
     match node {
         Node::Source { input, .. } => found.push((input.table.name.clone(), timed)),
+        // A keyed table has no event time, whatever is declared over its join.
+        Node::Join { below, join } if join.deleted.is_some() => {
+            inputs_with_time(&below[0], timed, found);
+            inputs_with_time(&below[1], false, found);
+        }
         // What a branch declares holds for what is below the fork.
         Node::Fork { below, branches } => {
             let declares = branches.iter().any(declares_time);

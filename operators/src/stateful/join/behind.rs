@@ -122,3 +122,65 @@ impl Operator for Behind {
         self.inner.size()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use thalweg_engine::testing::meta;
+
+    use super::*;
+
+    /// Emits what it hears of the watermark.
+    struct Tells;
+
+    impl Operator for Tells {
+        fn process(
+            &mut self,
+            _: usize,
+            _: &[Value],
+            meta: &RecordMeta,
+            emit: &mut dyn Emit,
+        ) -> Result<(), RecordError> {
+            emit.emit(&[Value::Timestamp(meta.watermark.unwrap_or(-1))], meta)
+        }
+
+        fn advance(
+            &mut self,
+            watermark: Micros,
+            at: &RecordMeta,
+            emit: &mut dyn Emit,
+        ) -> Result<Progress, RecordError> {
+            emit.emit(&[Value::Timestamp(watermark)], at)?;
+            Ok(Progress::Done)
+        }
+    }
+
+    /// What was emitted, each with the watermark that goes on with it.
+    #[derive(Default)]
+    struct Heard(Vec<(Value, Option<Micros>)>);
+
+    impl Emit for Heard {
+        fn emit(&mut self, row: &[Value], meta: &RecordMeta) -> Result<(), RecordError> {
+            self.0.push((row[0].clone(), meta.watermark));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_step_hears_of_earlier_watermarks_and_those_behind_it_of_all() {
+        let mut step = Behind::new(Box::new(Tells), 10);
+        let mut heard = Heard::default();
+        let at = RecordMeta {
+            watermark: Some(100),
+            ..meta(0, 0, None)
+        };
+        step.process(0, &[], &at, &mut heard).unwrap();
+        step.advance(105, &at, &mut heard).unwrap();
+        assert_eq!(
+            heard.0,
+            [
+                (Value::Timestamp(90), Some(100)),
+                (Value::Timestamp(95), Some(100))
+            ]
+        );
+    }
+}

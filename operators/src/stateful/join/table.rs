@@ -22,6 +22,9 @@ use crate::stateful::join::{Condition, Kind, Side, append, holds, key_of};
 /// What a key costs beside its bytes.
 const KEY_COST: usize = size_of::<(Rc<[u8]>, Box<[u8]>)>() + 24;
 
+/// A key, and the row that it had.
+type Before = (Rc<[u8]>, Option<Box<[u8]>>);
+
 /// The step.
 pub struct TableJoin {
     kind: Kind,
@@ -34,7 +37,7 @@ pub struct TableJoin {
     bytes: usize,
     changed: HashSet<Rc<[u8]>, KeyHash>,
     /// What the keys that the current record changes had before.
-    undo: Vec<(Rc<[u8]>, Option<Box<[u8]>>)>,
+    undo: Vec<Before>,
     layout: String,
     /// Whether what is saved next must be everything.
     whole: bool,

@@ -123,7 +123,7 @@ impl Distinct {
         if apart {
             counts.counts.clear();
             tree.visit((from, to), shape, |row| {
-                counts.put(counted.known(row, shape))
+                counts.put(counted.known(row, shape));
             });
         } else {
             let mut put = |range| {

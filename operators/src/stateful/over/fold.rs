@@ -183,10 +183,10 @@ impl Fold {
                         }
                 };
                 match (cell, packed) {
-                    (Cell::Word(word), Some(packed)) => {
-                        if acc[0] == NOTHING || better(order(packed, word, acc[1])) {
-                            (acc[0], acc[1]) = (IS_VALUE, word);
-                        }
+                    (Cell::Word(word), Some(packed))
+                        if acc[0] == NOTHING || better(order(packed, word, acc[1])) =>
+                    {
+                        (acc[0], acc[1]) = (IS_VALUE, word);
                     }
                     (Cell::Value(value), _) => {
                         let held = &mut values[self.value_at];

@@ -185,7 +185,7 @@ impl Node {
             Self::Leaf(leaf) => leaf.rank(time, after, columns),
             Self::Inner(children) => {
                 let mut rank = 0;
-                for child in children.iter() {
+                for child in children {
                     if child.last < time || (after && child.last == time) {
                         rank += child.rows;
                     } else {
@@ -202,7 +202,7 @@ impl Node {
             Self::Leaf(leaf) => (rank < leaf.rows(columns)).then(|| leaf.row(rank, columns)),
             Self::Inner(children) => {
                 let mut rank = rank;
-                for child in children.iter() {
+                for child in children {
                     if rank < child.rows {
                         return child.node.row(rank, columns);
                     }

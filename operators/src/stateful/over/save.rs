@@ -196,7 +196,7 @@ pub(super) fn save(window: &mut Window) -> Option<StateChanges> {
     if moved && let Some(watermark) = window.watermark {
         window.saved_watermark = window.watermark;
         entries.put(&[WATERMARK], |out| {
-            out.extend_from_slice(&watermark.to_le_bytes())
+            out.extend_from_slice(&watermark.to_le_bytes());
         });
     }
     Some(StateChanges {

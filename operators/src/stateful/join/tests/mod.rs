@@ -99,7 +99,7 @@ fn run(join: &mut StreamJoin, actions: &[thalweg_engine::testing::Action]) {
     for action in actions {
         match action {
             Action::RowOf(input, _, _, row) => {
-                join.process(*input, row, &at, &mut Nowhere).unwrap()
+                join.process(*input, row, &at, &mut Nowhere).unwrap();
             }
             Action::Watermark(watermark) => {
                 let mut progress = join.advance(*watermark, &at, &mut Nowhere).unwrap();
