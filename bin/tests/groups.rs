@@ -17,7 +17,14 @@ fn said(query: &str) -> Said {
         .map(|n| format!("{{\"timestamp\": \"2024-01-01T00:00:{n:02}Z\", \"value\": {n}}}\n"))
         .collect();
     fs::write(folder.path().join("ticks.jsonl"), ticks).unwrap();
-    let mut command = thalweg(&["run", "job.sql", "--input", "rate=ticks.jsonl"]);
+    let mut command = thalweg(&[
+        "run",
+        "job.sql",
+        "--input",
+        "rate=ticks.jsonl",
+        "--http",
+        "off",
+    ]);
     command.current_dir(folder.path());
     let said = ended(command.spawn().unwrap());
     assert_eq!(said.code, 0, "{said:?}");
@@ -30,10 +37,10 @@ fn the_whole_result_comes_to_the_console_at_the_end_of_the_input() {
         "SET outputMode = 'complete';\nSELECT value % 3 AS k, count(*) FROM rate GROUP BY value % 3;",
     );
     for line in [
-        "|k  |count(1)|",
-        "|0  |4       |",
-        "|1  |4       |",
-        "|2  |4       |",
+        "|  k|count(1)|",
+        "|  0|       4|",
+        "|  1|       4|",
+        "|  2|       4|",
     ] {
         assert!(said.out.contains(line), "{said:?}");
     }
