@@ -106,7 +106,7 @@ fn rehearse(
         let file = input_file(&args.folder, &input.table().name)?;
         files.push((place, given::read(input, &file, &context, START)?));
     }
-    let wired = Wired::new(query, context.clone(), true);
+    let wired = Wired::new(query, context.clone(), false);
     let parts = files
         .into_iter()
         .map(|(place, records)| Part {
