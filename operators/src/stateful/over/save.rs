@@ -105,9 +105,10 @@ fn leaf_key_into(key: &[u8], label: u64, out: &mut Vec<u8>) {
 }
 
 fn put_words(words: &[u64], out: &mut Vec<u8>) {
-    out.reserve(words.len() * 8);
-    for word in words {
-        out.extend_from_slice(&word.to_le_bytes());
+    let begin = out.len();
+    out.resize(begin + words.len() * 8, 0);
+    for (bytes, word) in out[begin..].chunks_exact_mut(8).zip(words) {
+        bytes.copy_from_slice(&word.to_le_bytes());
     }
 }
 
