@@ -50,7 +50,6 @@ pub(crate) fn settle(node: Node, settings: &Settings, at: Location) -> Result<No
         emits,
         ttl,
         rows_max: usize::try_from(settings.frame_rows_max).unwrap_or(usize::MAX),
-        frame_step: settings.frame_step.map(|_| settings.at("frameStep", at)),
         error: None,
     };
     let node = settling.node(node);
@@ -106,8 +105,6 @@ struct Settling {
     ttl: Option<Micros>,
     /// `frameRowsMax`.
     rows_max: usize,
-    /// Where `frameStep` is set.
-    frame_step: Option<Location>,
     error: Option<JobError>,
 }
 
@@ -131,14 +128,7 @@ impl Settling {
             }
             Node::Over { below, windows } => {
                 windows.settle(&event_columns(below), self.rows_max, self.ttl);
-                match self.frame_step {
-                    None => Ok(()),
-                    Some(at) => Err(JobError::new(
-                        at,
-                        "frameStep: panes in place of rows are not part of this version, frames keep their rows",
-                    )
-                    .help("remove it; frameRowsMax limits the rows of a key")),
-                }
+                Ok(())
             }
             Node::Sort { below, sort } => self.sort(below, sort.at),
             Node::Limit { below, limit } => {

@@ -219,7 +219,7 @@ pub const SETTINGS: &[SettingSpec] = &[
         "gather",
         Reach::Query,
         "How rows change partition.",
-        "no query of this version needs to move rows between partitions",
+        "what must change partition is gathered by one lane in this version",
     ),
     spec(
         "idleTimeout",
@@ -228,12 +228,13 @@ pub const SETTINGS: &[SettingSpec] = &[
         Reach::Query,
         "A partition that has been read to its end for so long no longer holds the watermark back. When all are idle the watermark stays, as in Spark.",
     ),
-    spec(
+    later(
         "alignmentMax",
         SettingKind::Duration,
         "1 hour",
         Reach::Query,
         "How far one input may be ahead of another in event time before it is paused.",
+        "inputs of a join are read as fast as they come in this version",
     ),
     spec(
         "stateMemoryMax",
@@ -256,12 +257,13 @@ pub const SETTINGS: &[SettingSpec] = &[
         Reach::Query,
         "Rows that one key's window frame may hold.",
     ),
-    spec(
+    later(
         "frameStep",
         SettingKind::Duration,
         "",
         Reach::Query,
         "Width of the panes that a frame keeps instead of rows: less memory, and the far edge of the frame moves in steps.",
+        "frames keep their rows in this version",
     ),
     later(
         "warmUp",

@@ -1,5 +1,0 @@
-CREATE TABLE invoices (
-  BillNo STRING, StoreID STRING, Card STRING, TotalValue DOUBLE, Points BIGINT, CreatedTime BIGINT
-) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices', format 'json')
-  WATERMARK timestamp_millis(CreatedTime) AS ts DELAY OF INTERVAL 10 MINUTES;
-SET frameStep = '1 minute'; SELECT sum(Points) OVER (PARTITION BY Card ORDER BY ts RANGE INTERVAL 1 HOUR PRECEDING) FROM invoices;
