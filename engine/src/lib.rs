@@ -6,6 +6,7 @@
 pub mod epoch;
 pub mod error;
 pub mod flow;
+pub mod histogram;
 pub(crate) mod launch;
 pub mod memory;
 pub mod metrics;

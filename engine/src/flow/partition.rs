@@ -18,7 +18,7 @@ use crate::flow::gate::{Gate, Gated};
 use crate::flow::lane::{LaneSpec, OnError, Reading};
 use crate::flow::pipeline::{Moment, Pipeline, Target};
 use crate::flow::watermark::Watermarks;
-use crate::metrics::Run;
+use crate::histogram::Run;
 use crate::plan::Role;
 use crate::record::{Body, Micros, Partition, Position, Record, Skip};
 use crate::sink::{LocalFuture, Origin, Readiness, Writer, WriterContext};
