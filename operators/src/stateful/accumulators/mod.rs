@@ -17,17 +17,17 @@ mod hll_bias;
 mod lists;
 mod moments;
 mod place;
+mod result_types;
 mod slab;
 mod sums;
 mod table;
 #[cfg(test)]
 mod tests;
-mod types;
 mod values;
 
 pub use accumulator::Accumulator;
 pub use build::build;
-pub use types::{Arguments, Gives};
+pub use result_types::{Arguments, Gives};
 
 /// An aggregate function.
 #[derive(Clone, Copy)]
