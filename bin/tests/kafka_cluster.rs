@@ -10,7 +10,7 @@ use stage::{Account, Broker, Loyalty, PATIENCE, Scene, until};
 
 /// How long it may take until the partitions of a killed broker have another leader and records come out of them again:
 /// its session must end first.
-const TAKEN_OVER: Duration = Duration::from_secs(15);
+const TAKEN_OVER: Duration = Duration::from_secs(30);
 
 #[test]
 fn each_broker_of_three_is_killed_in_turn_and_nothing_is_lost() {

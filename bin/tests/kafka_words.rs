@@ -68,8 +68,8 @@ fn complete_counts_go_on_after_kills_and_are_exact() {
             .iter()
             .map(|line| Rec::new("k", line.as_str()))
             .collect();
-        scene.topics.send("lines", &records[..100]);
         let before = scene.topics.count("counts");
+        scene.topics.send("lines", &records[..100]);
         until("something new is written", PATIENCE, || {
             scene.topics.count("counts") > before
         });
@@ -79,11 +79,16 @@ fn complete_counts_go_on_after_kills_and_are_exact() {
             add(&mut expected, "", line);
         }
     }
-    let running = start(&scene, "word_count_kafka");
+    let mut running = start(&scene, "word_count_kafka");
     until("the counts are those of all lines", PATIENCE, || {
         newest(&scene, "counts") == expected
     });
-    // Without new lines no table is written again.
+    // Without new lines no table is written again, once the last one is written whole.
+    until("the table is written whole", PATIENCE, || {
+        let handed = running.metric("thalweg_records_out_total") as usize;
+        let acknowledged = running.metric("thalweg_records_acknowledged_total") as usize;
+        handed == acknowledged && handed.is_multiple_of(WORDS.len())
+    });
     let written = scene.topics.count("counts");
     let said = running.finish();
     assert_eq!(scene.topics.count("counts"), written, "{}", said.err);

@@ -337,7 +337,17 @@ impl Scout {
         topic: &str,
         property: &str,
     ) -> Result<Option<String>, Failure> {
-        match topic_property(&self.client, topic, property) {
+        let until = Instant::now() + SETTLE_TIME;
+        let answer = loop {
+            match topic_property(&self.client, topic, property) {
+                // A topic that was made a moment ago: not every broker of a cluster knows it yet.
+                Err(Code::UNKNOWN_TOPIC_OR_PART) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                answer => break answer,
+            }
+        };
+        match answer {
             Ok(value) => Ok(value),
             Err(
                 Code::TOPIC_AUTHORIZATION_FAILED
