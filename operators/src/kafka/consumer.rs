@@ -20,6 +20,7 @@ use super::assignment::{Assignment, Call, Wish};
 use super::budget::Budget;
 use super::client::{Client, Event, Queue, Role, take_error};
 use super::codes::Code;
+use super::commits::Commits;
 use super::lane::Lane;
 use super::options::Connection;
 use super::partition_list::PartitionList;
@@ -54,11 +55,8 @@ struct Wishes {
     waiting: Vec<(Arc<Lane>, u64)>,
 }
 
-#[derive(Default)]
-struct Commits {
-    in_flight: bool,
-    next: Option<Vec<(Place, i64, String)>>,
-}
+/// Offsets of partitions, each with its witness.
+type Positions = Vec<(Place, i64, String)>;
 
 /// What readers and the thread share.
 pub(crate) struct Shared {
@@ -71,7 +69,7 @@ pub(crate) struct Shared {
     lanes: Mutex<BTreeMap<SmolStr, Arc<Lane>>>,
     health: Mutex<Health>,
     pub(crate) budget: Option<Budget>,
-    commits: Mutex<Commits>,
+    commits: Mutex<Commits<Positions>>,
     /// No commit is under way any more, or its answer is not to be awaited: the broker is away.
     settled: Condvar,
     stopping: AtomicBool,
@@ -137,14 +135,10 @@ impl Consumer {
         Scout::with(&self.shared.client, &self.shared.servers)
     }
 
-    /// Commits positions in the background; while one commit is under way only the newest next one is kept.
-    pub(crate) fn commit(&self, positions: Vec<(Place, i64, String)>) {
-        let mut commits = self.shared.commits.lock();
-        if commits.in_flight {
-            commits.next = Some(positions);
-        } else {
-            commits.in_flight = self.shared.send_commit(&positions);
-        }
+    /// Commits positions in the background, when it is time.
+    pub(crate) fn commit(&self, positions: Positions) {
+        self.shared.commits.lock().keep(positions);
+        self.shared.commit_due();
     }
 
     /// Whether brokers answer.
@@ -220,6 +214,8 @@ impl Consumer {
 
     /// Ends the thread; the client goes with the last reader.
     pub(crate) fn close(&self) {
+        self.shared.commits.lock().close();
+        self.shared.commit_due();
         self.shared.await_commit(Instant::now() + LAST_COMMIT);
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.queue.wake();
@@ -379,6 +375,7 @@ impl Shared {
                 filled = Instant::now();
             }
             if woken.elapsed() >= SAFETY_PERIOD {
+                self.commit_due();
                 self.wake_all();
                 woken = Instant::now();
             }
@@ -484,7 +481,7 @@ impl Shared {
     /// Waits until no commit is under way, the broker is away, or it is late.
     fn await_commit(&self, until: Instant) {
         let mut commits = self.commits.lock();
-        while commits.in_flight && *self.health.lock() == Health::Up {
+        while !commits.settled() && *self.health.lock() == Health::Up {
             if self.settled.wait_until(&mut commits, until).timed_out() {
                 return;
             }
@@ -510,8 +507,18 @@ impl Shared {
         }
     }
 
+    /// Sends the commit that is due, if there is one.
+    fn commit_due(&self) {
+        let now = Instant::now();
+        let mut commits = self.commits.lock();
+        if let Some(positions) = commits.due(now) {
+            let answer_comes = self.send_commit(&positions);
+            commits.sent(answer_comes, now);
+        }
+    }
+
     /// Sends a commit; says whether an answer will come.
-    fn send_commit(&self, positions: &[(Place, i64, String)]) -> bool {
+    fn send_commit(&self, positions: &Positions) -> bool {
         let mut list = PartitionList::new();
         for ((topic, partition), offset, witness) in positions {
             if list.add(topic, *partition, *offset, Some(witness)).is_err() {
@@ -535,12 +542,8 @@ impl Shared {
         if code != Code::OK {
             tracing::warn!(target: "kafka", "positions could not be committed to the consumer group: {}. They are safe in the checkpoint", code.describe());
         }
-        let mut commits = self.commits.lock();
-        commits.in_flight = match commits.next.take() {
-            Some(next) => self.send_commit(&next),
-            None => false,
-        };
-        drop(commits);
+        self.commits.lock().answered();
+        self.commit_due();
         self.settle();
     }
 }

@@ -1,13 +1,14 @@
 //! Kafka: what the source and the sink share.
 //!
 //! `client` is the only room that speaks to the C client; `scout` asks a broker before anything is read or written;
-//! `options`, `starting`, `witness`, `window` and `murmur2` decide and touch nothing.
+//! `commits`, `options`, `starting`, `witness`, `window` and `murmur2` decide and touch nothing.
 
 mod addresses;
 mod assignment;
 mod budget;
 mod client;
 mod codes;
+mod commits;
 mod connect;
 mod consumer;
 #[cfg(test)]
