@@ -11,13 +11,13 @@ use crate::broker::{Broker, BrokerArgs};
 use crate::child::Child;
 use crate::client::{Consumer, Producer, Start};
 use crate::document::{Contender, Document};
-use crate::drain::Work;
+use crate::drain::{Progress, Work};
 use crate::failure::{Failure, Result};
 use crate::figures::{Figures, medians, ratios, short, table};
 use crate::generator::Generator;
-use crate::invoice::Invoices;
 use crate::latency::ScheduleArgs;
 use crate::load::{self, Load};
+use crate::payload::{Kind, Payload, PayloadArgs};
 use crate::require::Requirement;
 use crate::schedule::{Schedule, duration};
 use crate::target::{Places, Template, Workplace};
@@ -50,6 +50,11 @@ pub(crate) struct CompareArgs {
     rounds: u8,
     #[command(flatten)]
     schedule: ScheduleArgs,
+    #[command(flatten)]
+    payload: PayloadArgs,
+    /// Records that are in the input before a command is started, and come out before the load begins
+    #[arg(long, default_value_t = 0, value_name = "RECORDS")]
+    preload: u64,
     /// Instead of a load: how fast this many preloaded records are worked off
     #[arg(long, value_name = "RECORDS", conflicts_with = "step")]
     drain: Option<u64>,
@@ -88,6 +93,11 @@ pub(crate) struct CompareArgs {
 /// Measures all rounds. Gives whether the requirements hold.
 pub(crate) fn run(args: &CompareArgs) -> Result<bool> {
     let schedule = args.schedule.schedule()?;
+    if args.payload.payload == Kind::Lines {
+        return Err(Failure::new(
+            "lines cannot be told apart in the output: 'drain --until-group' measures them",
+        ));
+    }
     let (options, proxied) = through_proxy(args)?;
     let broker = Broker::open(&args.broker, &options)?;
     let direct = broker.bootstrap();
@@ -109,7 +119,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<bool> {
     if let Some(records) = args.drain {
         bench.topics.create(DRAIN_INPUT, bench.input_partitions())?;
         eprintln!("preloading {records} records");
-        produce::fill(direct, DRAIN_INPUT, &Invoices::new(), records)?;
+        produce::fill(direct, DRAIN_INPUT, &args.payload.stream(), records)?;
     }
     let mut commands = bench.floors()?;
     let floors = commands.len();
@@ -209,7 +219,12 @@ impl Bench<'_> {
         let rtt = self.args.proxy_rtt.map_or(String::new(), |rtt| {
             format!(", {} ms round trip", rtt.as_secs_f64() * 1e3)
         });
-        format!("{what}, {partitions}{rtt}")
+        let payload = self.args.payload.words();
+        let preload = match self.args.preload {
+            0 => String::new(),
+            records => format!(" after {} preloaded", short(records as f64)),
+        };
+        format!("{what}{payload}{preload}, {partitions}{rtt}")
     }
 
     fn floors(&self) -> Result<Vec<(String, Template)>> {
@@ -248,7 +263,7 @@ impl Bench<'_> {
             input,
             output,
             from: vec![0; WARM_UP_PARTITIONS],
-            invoices: &Invoices::new(),
+            payload: &Payload::new(),
             first: 0,
             schedule: &Schedule::constant(WARM_UP_RATE, self.args.broker_warm_up),
             warm_up: Duration::ZERO,
@@ -320,8 +335,7 @@ impl Bench<'_> {
         let figures = match self.args.drain {
             Some(records) => {
                 let work = Work {
-                    output: &output,
-                    partitions: self.output_partitions(),
+                    progress: Progress::Written(&output, self.output_partitions()),
                     records,
                     limit: self.args.limit,
                 };
@@ -346,17 +360,18 @@ impl Bench<'_> {
         line: &str,
         log: &std::path::Path,
     ) -> Result<Figures> {
-        let invoices = Invoices::new();
+        let (payload, preload) = (self.args.payload.stream(), self.args.preload);
         let producer = Producer::new(self.direct, &[], input)?;
         Generator {
             producer: &producer,
-            invoices: &invoices,
+            payload: &payload,
             first: 0,
         }
-        .flood(1)?;
-        producer.finish(Duration::from_secs(10))?;
+        .flood(preload + 1)?;
+        producer.finish(Duration::from_secs(60))?;
         drop(producer);
-        let (mut child, first_record_ms) = self.first_output(output, &invoices, line, log)?;
+        let (mut child, first_record_ms) =
+            self.last_output(output, (&payload, preload), line, log)?;
         let mut figures = Figures::from([("first_record_ms".to_owned(), first_record_ms)]);
         thread::sleep(CALM);
         if let Some(idle) = self.args.idle {
@@ -373,8 +388,8 @@ impl Bench<'_> {
             input,
             output,
             from: vec![0; self.output_partitions()],
-            invoices: &invoices,
-            first: 1,
+            payload: &payload,
+            first: preload + 1,
             schedule: &self.schedule,
             warm_up: self.args.schedule.warm_up,
             settle: self.args.schedule.settle,
@@ -397,11 +412,12 @@ impl Bench<'_> {
         Ok(figures)
     }
 
-    /// Starts the command and waits for the output of the record that is already there. Milliseconds from start to sight.
-    fn first_output(
+    /// Starts the command and waits for the output of the last record that is already there. Milliseconds from start to
+    /// sight.
+    fn last_output(
         &self,
         output: &str,
-        invoices: &Invoices,
+        (payload, last): (&Payload, u64),
         line: &str,
         log: &std::path::Path,
     ) -> Result<(Child, f64)> {
@@ -415,7 +431,7 @@ impl Bench<'_> {
         let mut seen = false;
         while !seen {
             consumer.read(Duration::from_millis(20), |_, key, value| {
-                seen |= invoices.sequence(key, value) == Some(0);
+                seen |= payload.sequence(key, value) == Some(last);
             });
             child.must_live()?;
             if started.elapsed() > START_PATIENCE {

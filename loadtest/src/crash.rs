@@ -15,7 +15,7 @@ use crate::client::{Consumer, Producer, Start};
 use crate::failure::{Failure, Result};
 use crate::figures::short;
 use crate::generator::{Generator, PRODUCER};
-use crate::invoice::{Invoices, mix};
+use crate::payload::{Payload, PayloadArgs, mix};
 use crate::schedule::{Schedule, duration};
 use crate::target::{Places, Template, TopicArgs, Workplace};
 use crate::topics::Topics;
@@ -35,6 +35,8 @@ pub(crate) struct CrashArgs {
     broker: BrokerArgs,
     #[command(flatten)]
     topics: TopicArgs,
+    #[command(flatten)]
+    payload: PayloadArgs,
     /// Command to start; {bootstrap}, {input}, {output} and {checkpoint} are filled in
     #[arg(long)]
     command: String,
@@ -187,14 +189,14 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     fn run(&self, from: Vec<i64>) -> Result<(Account, Mishaps)> {
-        let (invoices, shared) = (Invoices::new(), Shared::default());
+        let (payload, shared) = (self.args.payload.stream(), Shared::default());
         let schedule = Schedule::constant(self.args.rate, LONG);
         let mut child = Child::start(self.command, &self.log)?;
         let start = Instant::now() + self.args.run_up;
         let mut mishaps = Mishaps::default();
         thread::scope(|scope| {
-            let reader = scope.spawn(|| self.read(&from, &invoices, &schedule, start, &shared));
-            let sender = scope.spawn(|| self.send(&invoices, &schedule, start, &shared));
+            let reader = scope.spawn(|| self.read(&from, &payload, &schedule, start, &shared));
+            let sender = scope.spawn(|| self.send(&payload, &schedule, start, &shared));
             let killed = self.kill_all(&mut child, &mut mishaps, start, &shared, &sender);
             shared.stop_sending.store(true, Ordering::Relaxed);
             let sent = joined(sender.join());
@@ -329,7 +331,7 @@ impl Trial<'_> {
 
     fn send(
         &self,
-        invoices: &Invoices,
+        payload: &Payload,
         schedule: &Schedule,
         start: Instant,
         shared: &Shared,
@@ -338,7 +340,7 @@ impl Trial<'_> {
         thread::sleep(start.saturating_duration_since(Instant::now()));
         let generator = Generator {
             producer: &producer,
-            invoices,
+            payload,
             first: 0,
         };
         let sent = generator.run(schedule, start, &shared.stop_sending, &shared.sent)?;
@@ -349,7 +351,7 @@ impl Trial<'_> {
     fn read(
         &self,
         from: &[i64],
-        invoices: &Invoices,
+        payload: &Payload,
         schedule: &Schedule,
         start: Instant,
         shared: &Shared,
@@ -370,7 +372,7 @@ impl Trial<'_> {
                 // A number far beyond what was sent is not one of ours: it must not make the account grow without limit.
                 let plausible =
                     |number: &u64| *number <= shared.sent.load(Ordering::Relaxed) + 1_000_000;
-                if let Some(number) = invoices.sequence(key, value).filter(plausible) {
+                if let Some(number) = payload.sequence(key, value).filter(plausible) {
                     audit.arrived(number, now.saturating_sub(schedule.due_ns(number)), kills);
                 }
             });

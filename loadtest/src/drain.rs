@@ -1,7 +1,8 @@
 //! `drain`: how fast a command works off a topic that is already full.
 //!
 //! Progress is read from the ends of the output's partitions, a few small requests 20 times a second: a reader of all records
-//! would take a good part of the two cores away from what is measured.
+//! would take a good part of the two cores away from what is measured. Where outputs are not one for each input, it is
+//! the position that the command commits to its consumer group.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -14,11 +15,11 @@ use crate::child::Child;
 use crate::document::{Contender, Document};
 use crate::failure::{Failure, Result};
 use crate::figures::{Figures, medians, short};
-use crate::invoice::Invoices;
+use crate::payload::{Kind, PayloadArgs};
 use crate::produce;
 use crate::schedule::duration;
 use crate::target::{Places, Template, TopicArgs, Workplace};
-use crate::topics::Topics;
+use crate::topics::{Group, Topics};
 
 /// Between two looks at the output.
 const LOOK: Duration = Duration::from_millis(50);
@@ -32,6 +33,11 @@ pub(crate) struct DrainArgs {
     broker: BrokerArgs,
     #[command(flatten)]
     topics: TopicArgs,
+    #[command(flatten)]
+    payload: PayloadArgs,
+    /// Measured until this consumer group has read the input, and not until there are as many outputs
+    #[arg(long, value_name = "GROUP")]
+    until_group: Option<String>,
     /// Records to preload
     #[arg(long, default_value_t = 2_000_000)]
     records: u64,
@@ -48,6 +54,11 @@ pub(crate) struct DrainArgs {
 
 /// Preloads, starts the command and measures once.
 pub(crate) fn run(args: &DrainArgs) -> Result<()> {
+    if args.payload.payload == Kind::Lines && args.until_group.is_none() {
+        return Err(Failure::new(
+            "lines are not one output each: name the command's consumer group with --until-group",
+        ));
+    }
     let broker = Broker::open(&args.broker, &[])?;
     let topics = Topics::connect(broker.bootstrap())?;
     let (inputs, outputs) = args.topics.ensure(&topics)?;
@@ -62,7 +73,7 @@ pub(crate) fn run(args: &DrainArgs) -> Result<()> {
     produce::fill(
         broker.bootstrap(),
         &args.topics.input,
-        &Invoices::new(),
+        &args.payload.stream(),
         args.records,
     )?;
     let place = Workplace::new(None)?;
@@ -74,9 +85,12 @@ pub(crate) fn run(args: &DrainArgs) -> Result<()> {
         checkpoint: &checkpoint,
     };
     let command = Template(args.command.clone()).fill(places);
+    let progress = match &args.until_group {
+        Some(group) => Progress::Committed(topics.group(group)?, &args.topics.input, inputs),
+        None => Progress::Written(&args.topics.output, outputs),
+    };
     let work = Work {
-        output: &args.topics.output,
-        partitions: outputs,
+        progress,
         records: args.records,
         limit: args.limit,
     };
@@ -93,8 +107,9 @@ pub(crate) fn run(args: &DrainArgs) -> Result<()> {
         let (rounds, scenario) = (
             vec![figures],
             format!(
-                "drain of {} records, {inputs} partitions",
-                short(args.records as f64)
+                "drain of {} records{}, {inputs} partitions",
+                short(args.records as f64),
+                args.payload.words()
             ),
         );
         let median = medians(&rounds);
@@ -115,14 +130,29 @@ pub(crate) fn run(args: &DrainArgs) -> Result<()> {
 
 /// A full input, and the output it has to become.
 pub(crate) struct Work<'a> {
-    /// Topic that the command writes, empty before.
-    pub(crate) output: &'a str,
-    /// Its partitions.
-    pub(crate) partitions: usize,
-    /// Records that have to come out.
+    /// How far it is.
+    pub(crate) progress: Progress<'a>,
+    /// Records that have to come out, or to be read.
     pub(crate) records: u64,
     /// The longest time for it.
     pub(crate) limit: Duration,
+}
+
+/// By what the work that is done is counted.
+pub(crate) enum Progress<'a> {
+    /// Records of the topic that the command writes, empty before, with so many partitions.
+    Written(&'a str, usize),
+    /// Positions of the group in the topic that the command reads, with so many partitions.
+    Committed(Group, &'a str, usize),
+}
+
+impl Progress<'_> {
+    fn count(&self, topics: &Topics) -> Result<u64> {
+        match self {
+            Progress::Written(topic, partitions) => topics.count(topic, *partitions),
+            Progress::Committed(group, topic, partitions) => group.committed(topic, *partitions),
+        }
+    }
 }
 
 impl Work<'_> {
@@ -132,7 +162,7 @@ impl Work<'_> {
         let mut child = Child::start(command, log)?;
         let mut first: Option<(u64, Duration)> = None;
         loop {
-            let count = topics.count(self.output, self.partitions)?;
+            let count = self.progress.count(topics)?;
             let (at, usage) = (started.elapsed(), child.usage());
             if count > 0 && first.is_none() {
                 first = Some((count, at));
@@ -162,7 +192,7 @@ impl Work<'_> {
             child.must_live()?;
             if at > self.limit {
                 return Err(Failure::new(format!(
-                    "{count} of {} records were written in {} s",
+                    "{count} of {} records were worked off in {} s",
                     self.records,
                     self.limit.as_secs()
                 )));

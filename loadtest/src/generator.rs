@@ -1,4 +1,4 @@
-//! Sends invoices when they are due, whatever the rest of the world does.
+//! Sends records when they are due, whatever the rest of the world does.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::client::{Producer, Sent};
 use crate::failure::Result;
-use crate::invoice::Invoices;
+use crate::payload::Payload;
 use crate::schedule::Schedule;
 
 /// The shortest sleep: at high rates records go out in small groups, each late by less than this.
@@ -24,7 +24,7 @@ pub(crate) struct Generator<'a> {
     /// Where the records go.
     pub(crate) producer: &'a Producer,
     /// What they are.
-    pub(crate) invoices: &'a Invoices,
+    pub(crate) payload: &'a Payload,
     /// The number of the first record, which the schedule calls 0.
     pub(crate) first: u64,
 }
@@ -47,7 +47,7 @@ impl Generator<'_> {
             let created_ms = now_ms();
             while next < schedule.total() && u128::from(schedule.due_ns(next)) <= elapsed.as_nanos()
             {
-                self.invoices
+                self.payload
                     .write(self.first + next, created_ms, &mut key, &mut value);
                 if self.producer.send(&key, &value)? == Sent::Full {
                     self.producer.poll(Duration::from_millis(1))?;
@@ -76,7 +76,7 @@ impl Generator<'_> {
     pub(crate) fn flood(&self, count: u64) -> Result<()> {
         let (mut key, mut value) = (Vec::with_capacity(32), Vec::with_capacity(256));
         for place in 0..count {
-            self.invoices
+            self.payload
                 .write(self.first + place, now_ms(), &mut key, &mut value);
             self.producer.send_waiting(&key, &value)?;
             if place % 1_024 == 0 {

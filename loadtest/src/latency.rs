@@ -10,8 +10,8 @@ use crate::child::Child;
 use crate::document::{Contender, Document};
 use crate::failure::{Failure, Result};
 use crate::figures::{Figures, medians, short, table};
-use crate::invoice::Invoices;
 use crate::load::{self, Load};
+use crate::payload::PayloadArgs;
 use crate::schedule::{Schedule, Steps, duration};
 use crate::target::{Places, Template, TopicArgs, Workplace};
 use crate::topics::Topics;
@@ -81,6 +81,8 @@ pub(crate) struct LatencyArgs {
     #[command(flatten)]
     topics: TopicArgs,
     #[command(flatten)]
+    payload: PayloadArgs,
+    #[command(flatten)]
     schedule: ScheduleArgs,
     /// Command to start first; {bootstrap}, {input}, {output} and {checkpoint} are filled in. Without it something must
     /// already run between the two topics
@@ -124,7 +126,7 @@ pub(crate) fn run(args: &LatencyArgs) -> Result<bool> {
             input: &args.topics.input,
             output: &args.topics.output,
             from: topics.ends(&args.topics.output, partitions)?,
-            invoices: &Invoices::new(),
+            payload: &args.payload.stream(),
             first: 0,
             schedule: &schedule,
             warm_up: args.schedule.warm_up,

@@ -11,7 +11,7 @@ use crate::client::{Consumer, Producer, Start};
 use crate::failure::{Failure, Result};
 use crate::figures::{self, Figures};
 use crate::generator::{Generator, PRODUCER};
-use crate::invoice::Invoices;
+use crate::payload::Payload;
 use crate::schedule::Schedule;
 
 /// A record later than this, after a step down, is part of a backlog.
@@ -32,7 +32,7 @@ pub(crate) struct Load<'a> {
     /// Where each partition of the output is read from.
     pub(crate) from: Vec<i64>,
     /// The stream of records.
-    pub(crate) invoices: &'a Invoices,
+    pub(crate) payload: &'a Payload,
     /// Number of the schedule's first record.
     pub(crate) first: u64,
     /// When they are due.
@@ -140,7 +140,7 @@ fn send(load: &Load<'_>, shared: &Shared, start: Instant) -> Result<u64> {
     let producer = Producer::new(load.bootstrap, &PRODUCER, load.input)?;
     let generator = Generator {
         producer: &producer,
-        invoices: load.invoices,
+        payload: load.payload,
         first: load.first,
     };
     thread::sleep(start.saturating_duration_since(Instant::now()));
@@ -176,7 +176,7 @@ fn read(load: &Load<'_>, shared: &Shared, start: Instant) -> Result<Outcome> {
             // One look at the clock per batch: its records were all there at that moment.
             let now = *now.get_or_insert_with(|| start.elapsed().as_nanos() as u64);
             let Some(record) = load
-                .invoices
+                .payload
                 .sequence(key, value)
                 .and_then(|number| number.checked_sub(load.first))
             else {

@@ -1,4 +1,4 @@
-//! `produce`: fills a topic with invoices, as fast as possible or at a rate.
+//! `produce`: fills a topic with records, as fast as possible or at a rate.
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use clap::Args;
 use crate::client::Producer;
 use crate::failure::Result;
 use crate::generator::{Generator, PRODUCER};
-use crate::invoice::Invoices;
+use crate::payload::{Payload, PayloadArgs};
 use crate::schedule::{Phase, Schedule};
 use crate::topics::Topics;
 
@@ -30,6 +30,8 @@ pub(crate) struct ProduceArgs {
     /// Topic to fill
     #[arg(long)]
     topic: String,
+    #[command(flatten)]
+    payload: PayloadArgs,
     /// How many records
     #[arg(long, default_value_t = 1_000_000)]
     count: u64,
@@ -52,7 +54,12 @@ pub(crate) fn run(args: &ProduceArgs) -> Result<()> {
     }
     let began = Instant::now();
     match args.rate {
-        None => fill(&args.bootstrap, &args.topic, &Invoices::new(), args.count)?,
+        None => fill(
+            &args.bootstrap,
+            &args.topic,
+            &args.payload.stream(),
+            args.count,
+        )?,
         Some(rate) => paced(args, rate)?,
     }
     let seconds = began.elapsed().as_secs_f64();
@@ -75,7 +82,7 @@ fn paced(args: &ProduceArgs, rate: f64) -> Result<()> {
     }]);
     let generator = Generator {
         producer: &producer,
-        invoices: &Invoices::new(),
+        payload: &args.payload.stream(),
         first: 0,
     };
     generator.run(
@@ -87,12 +94,12 @@ fn paced(args: &ProduceArgs, rate: f64) -> Result<()> {
     producer.finish(FLUSH)
 }
 
-/// Sends invoices 0 to `count` - 1 as fast as possible and waits until all are acknowledged.
-pub(crate) fn fill(bootstrap: &str, topic: &str, invoices: &Invoices, count: u64) -> Result<()> {
+/// Sends records 0 to `count` - 1 as fast as possible and waits until all are acknowledged.
+pub(crate) fn fill(bootstrap: &str, topic: &str, payload: &Payload, count: u64) -> Result<()> {
     let producer = Producer::new(bootstrap, &FLOOD, topic)?;
     Generator {
         producer: &producer,
-        invoices,
+        payload,
         first: 0,
     }
     .flood(count)?;

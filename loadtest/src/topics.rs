@@ -7,10 +7,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::failure::{Failure, Result};
 
@@ -137,6 +138,20 @@ impl Topics {
             .sum())
     }
 
+    /// A consumer group, to ask for its positions.
+    pub(crate) fn group(&self, name: &str) -> Result<Group> {
+        let consumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
+            .set("group.id", name)
+            .set("log_level", "2")
+            .create()
+            .map_err(|error| Failure::new(format!("no client for {}: {error}", self.bootstrap)))?;
+        Ok(Group {
+            consumer,
+            name: name.to_owned(),
+        })
+    }
+
     /// Removes topics that are no longer needed, to give the disk back; the broker does it in its own time.
     pub(crate) fn delete(&self, names: &[&str]) {
         // A topic that stays behind takes disk and nothing else: not worth the loss of a measurement.
@@ -144,6 +159,51 @@ impl Topics {
             self.admin
                 .delete_topics(names, &AdminOptions::new().request_timeout(Some(PATIENCE))),
         );
+    }
+}
+
+/// A consumer group of the broker; asking does not join it.
+pub(crate) struct Group {
+    consumer: BaseConsumer,
+    name: String,
+}
+
+impl Group {
+    /// The sum of its positions in a topic with so many partitions; 0 where it has none.
+    pub(crate) fn committed(&self, topic: &str, partitions: usize) -> Result<u64> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_range(topic, 0, partitions as i32 - 1);
+        let told = match self.consumer.committed_offsets(asked, PATIENCE) {
+            Ok(told) => told,
+            // A fresh broker makes its topic of positions when it is asked for the first time.
+            Err(error)
+                if matches!(
+                    error.rdkafka_error_code(),
+                    Some(
+                        RDKafkaErrorCode::NotCoordinator
+                            | RDKafkaErrorCode::CoordinatorNotAvailable
+                            | RDKafkaErrorCode::CoordinatorLoadInProgress
+                    )
+                ) =>
+            {
+                return Ok(0);
+            }
+            Err(error) => {
+                let name = &self.name;
+                return Err(Failure::new(format!(
+                    "where group '{name}' stands: {error}"
+                )));
+            }
+        };
+        let position = |offset| match offset {
+            Offset::Offset(offset) => u64::try_from(offset).unwrap_or(0),
+            _ => 0,
+        };
+        Ok(told
+            .elements()
+            .iter()
+            .map(|element| position(element.offset()))
+            .sum())
     }
 }
 
