@@ -245,7 +245,7 @@ fn configuration(
     let per_partition = (2 * 1_048_576 / n).clamp(65_536, 1_048_576).to_string();
     // Each request names every partition, so with many of them fewer requests are made while nothing comes. A record
     // that comes is answered at once in any case.
-    let wait = if n <= 64 { "50" } else { "500" };
+    let wait = if n <= 64 { "50" } else { "100" };
     let statistics = if n <= 64 { "1000" } else { "5000" };
     connection.configuration(
         &[
