@@ -171,6 +171,10 @@ pub(crate) struct InspectArgs {
     /// Write JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write what lies in the state of the newest checkpoint, each thing as one JSON object on a line; with STEP only of
+    /// steps with that in their name. It holds content of records.
+    #[arg(long, value_name = "STEP", num_args = 0..=1, default_missing_value = "", conflicts_with = "json")]
+    pub(crate) dump: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -59,6 +59,7 @@ pub use crate::plan::join::Joining;
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
 pub use crate::plan::over::Windows;
+pub use crate::plan::stateful::contents_of;
 use crate::sql::settings::{OutputMode, Settings, Trigger};
 use crate::stateful::aggregate::Aggregate;
 use crate::stateful::join::Behind;

@@ -25,6 +25,7 @@
 
 mod answer;
 mod cell;
+mod contents;
 mod distinct;
 mod finish;
 mod fold;
@@ -46,14 +47,18 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+use serde::{Deserialize, Serialize};
 use thalweg_engine::record::Micros;
 use thalweg_engine::schema::DataType;
 
+use crate::stateful::contents::types;
+
+pub(super) use contents::OverReader;
 pub use operator::Window;
 
 /// The frames and functions over one PARTITION BY and ORDER BY. What is emitted is the incoming row, followed by one result
 /// for each function.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Over {
     /// The places of the PARTITION BY columns in the incoming row.
     pub keys: Vec<usize>,
@@ -70,18 +75,19 @@ pub struct Over {
 }
 
 /// The column that rows are ordered by, ascending, NULL first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     /// Its place in the incoming row.
     pub place: usize,
     /// A time, a date, or a number; of DECIMAL up to 18 digits.
+    #[serde(with = "types")]
     pub data_type: DataType,
     /// Whether it is the event time, so that the watermark says what may be forgotten.
     pub event_time: bool,
 }
 
 /// Which rows a function sees.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Frame {
     /// All that have arrived before, and the record itself where `current`.
     Unbounded {
@@ -105,7 +111,7 @@ pub enum Frame {
 }
 
 /// A distance between two values of the ORDER BY column.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Distance {
     /// Microseconds of times, days of dates, the unscaled number of decimals, integers as they are.
     Whole(i64),
@@ -114,7 +120,7 @@ pub enum Distance {
 }
 
 /// One function with its frame.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Function {
     /// What its state is known by from run to run: its canonical expression.
     pub identity: String,
@@ -125,24 +131,26 @@ pub struct Function {
     /// The place of its frame in [`Over::frames`].
     pub frame: usize,
     /// The type of its result.
+    #[serde(with = "types")]
     pub result: DataType,
     /// Whether overflow is an error (ANSI), or wraps or is NULL.
     pub ansi: bool,
 }
 
 /// A column that a function is computed over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Argument {
     /// What its values are known by from run to run: the canonical expression of the argument.
     pub identity: String,
     /// Its place in the incoming row.
     pub place: usize,
     /// Its type.
+    #[serde(with = "types")]
     pub data_type: DataType,
 }
 
 /// The functions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// `count(*)`.
     CountRows,

@@ -13,10 +13,10 @@ use crate::stateful::over::leaf::Leaf;
 use crate::stateful::over::operator::Window;
 use crate::stateful::over::program::Program;
 use crate::stateful::over::save::{FORMAT, HEAD, LEAF, Layout, Running, WATERMARK, take_value};
-use crate::stateful::over::tree::Tree;
+use crate::stateful::over::tree::{PartsMut, Tree};
 
 /// How the bytes of one layout become this step's.
-struct Reading {
+pub(super) struct Reading {
     layout: Layout,
     same: bool,
     /// For each kept column of this step its place in the layout.
@@ -31,7 +31,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(text: &str, own: &Layout, program: &Program) -> Result<Self, Failure> {
+    pub(super) fn new(text: &str, own: &Layout, program: &Program) -> Result<Self, Failure> {
         let layout: Layout = serde_json::from_str(text)
             .ok()
             .filter(|layout: &Layout| layout.format == FORMAT && layout.columns.words > 0)
@@ -129,7 +129,12 @@ pub(super) fn restore(window: &mut Window, changes: &[StateChanges]) -> Result<(
                             if !headless.is_empty() {
                                 headless.remove(&slot);
                             }
-                            head(window, slot, &readings[reading].1, bytes).ok_or_else(damaged)?;
+                            let into = window.keys.both_mut(slot);
+                            let touched = head(into, &window.program, &readings[reading].1, bytes)
+                                .ok_or_else(damaged)?;
+                            if let Some(touched) = touched {
+                                window.keys.touch(slot, touched);
+                            }
                         }
                     }
                 }
@@ -162,12 +167,18 @@ pub(super) fn restore(window: &mut Window, changes: &[StateChanges]) -> Result<(
     Ok(())
 }
 
-/// Reads the accumulators of a key.
-fn head(window: &mut Window, slot: u32, reading: &Reading, bytes: &[u8]) -> Option<()> {
+/// Reads the accumulators of a key. Gives when its last record came, where that was saved.
+pub(super) fn head(
+    (own, own_values): PartsMut<'_>,
+    program: &Program,
+    reading: &Reading,
+    bytes: &[u8],
+) -> Option<Option<i64>> {
     let (words, mut rest) = bytes.split_at_checked(reading.words * 8)?;
+    let mut touched = None;
     if reading.layout.time {
-        let (touched, values) = rest.split_first_chunk::<8>()?;
-        window.keys.touch(slot, i64::from_le_bytes(*touched));
+        let (time, values) = rest.split_first_chunk::<8>()?;
+        touched = Some(i64::from_le_bytes(*time));
         rest = values;
     }
     let values: Vec<Value> = reading
@@ -178,8 +189,7 @@ fn head(window: &mut Window, slot: u32, reading: &Reading, bytes: &[u8]) -> Opti
     if !rest.is_empty() {
         return None;
     }
-    let (own, own_values) = window.keys.both_mut(slot);
-    for (fold, from) in window.program.running.iter().zip(&reading.running) {
+    for (fold, from) in program.running.iter().zip(&reading.running) {
         let (count, count_values) = fold.rule.size();
         let Some(saved) = from.map(|from| &reading.layout.running[from]) else {
             own[fold.at..fold.at + count].fill(0);
@@ -193,7 +203,7 @@ fn head(window: &mut Window, slot: u32, reading: &Reading, bytes: &[u8]) -> Opti
             own_values[fold.value_at + value] = values.get(saved.values.0 + value)?.clone();
         }
     }
-    Some(())
+    Some(touched)
 }
 
 fn word_at(bytes: &[u8], word: usize) -> Option<u64> {
@@ -216,7 +226,7 @@ fn tree(
     for (index, (label, reading, bytes)) in saved.iter().enumerate() {
         let newest = saved.get(index + 1).is_none_or(|next| next.0 != *label);
         if let (Some(bytes), true) = (bytes, newest) {
-            leaves.push(leaf(window, *label, &readings[*reading].1, bytes)?);
+            leaves.push(leaf(&window.program, *label, &readings[*reading].1, bytes)?);
         }
     }
     leaves.retain(|leaf| !leaf.words.is_empty());
@@ -225,7 +235,8 @@ fn tree(
     Some(())
 }
 
-fn leaf(window: &Window, label: u64, reading: &Reading, bytes: &[u8]) -> Option<Leaf> {
+/// Reads a leaf.
+pub(super) fn leaf(program: &Program, label: u64, reading: &Reading, bytes: &[u8]) -> Option<Leaf> {
     let (rows, rest) = bytes.split_first_chunk::<4>()?;
     let rows = u32::from_le_bytes(*rows) as usize;
     let theirs = &reading.layout.columns;
@@ -248,8 +259,8 @@ fn leaf(window: &Window, label: u64, reading: &Reading, bytes: &[u8]) -> Option<
         values,
         dirty: false,
     };
-    let own = &window.program.shape.columns;
-    if theirs == own && window.program.kept_identities == reading.layout.kept {
+    let own = &program.shape.columns;
+    if theirs == own && program.kept_identities == reading.layout.kept {
         return Some(leaf);
     }
     let (mut words, mut values) = (Vec::new(), Vec::new());
