@@ -7,6 +7,7 @@
 mod changes;
 #[cfg(test)]
 mod equivalence;
+mod footprint;
 mod from;
 pub(crate) mod group;
 mod group_by;
@@ -53,6 +54,7 @@ use thalweg_engine::source::Source;
 use crate::expr::typed::Typed;
 use crate::job_error::Location;
 pub use crate::plan::changes::{Change, Changes, StepChange};
+pub use crate::plan::footprint::{Footprint, Load};
 pub use crate::plan::group::Group;
 pub use crate::plan::identity::{compare, compare_ends};
 pub use crate::plan::join::Joining;
