@@ -118,6 +118,30 @@ fn over_shows_totals_and_the_rows_of_frames() {
 }
 
 #[test]
+fn a_pane_shows_what_it_gives() {
+    let mut lane = lane(
+        "SET frameStep = '5 minutes';
+         SELECT k, count(*) OVER hour AS n, max(x) OVER hour AS most FROM a
+         WINDOW hour AS (PARTITION BY k ORDER BY at RANGE BETWEEN INTERVAL 1 HOUR PRECEDING AND CURRENT ROW)",
+    );
+    for (x, minute) in [(3, 1), (9, 2), (5, 7)] {
+        lane.a("u", x, minute);
+    }
+    assert_eq!(lane.a("u", 1, 8), [r#"{"k":"u","n":4,"most":9}"#]);
+    let hour = "RANGE BETWEEN INTERVAL 1 HOUR PRECEDING AND CURRENT ROW";
+    let line = |at: &str, n: i32, most: i32| {
+        format!(
+            r#"pane {{"k":"u"}} {{"at":"2024-01-01T00:{at}:00.000Z","count(*) {hour}":{n},"max(x) {hour}":{most}}}"#
+        )
+    };
+    let shown = contents(&mut lane);
+    assert_eq!(
+        shown[..3],
+        [line("00", 2, 9), line("07", 1, 5), line("08", 1, 1)]
+    );
+}
+
+#[test]
 fn a_distinct_key_shows_until_when_it_is_remembered() {
     let mut lane =
         lane("SELECT DISTINCT ON (k) k FROM (SELECT k, at FROM a UNION ALL SELECT k, at FROM b)");

@@ -92,11 +92,23 @@ fn frames_take_what_was_said() {
     let frame = "RANGE BETWEEN INTERVAL 20 MINUTES PRECEDING AND CURRENT ROW";
     let query = format!("SELECT k, sum(x) OVER (PARTITION BY k ORDER BY at {frame}) FROM a");
     near(&query, &["a"], 100_000, LOAD);
+    near(
+        &format!("SET frameStep = '1 minute'; {query}"),
+        &["a"],
+        100_000,
+        LOAD,
+    );
     let few = Load {
         keys: 50,
         rate: 100,
     };
     near(&query, &["a"], 140_000, few);
+    near(
+        &format!("SET frameStep = '1 minute'; {query}"),
+        &["a"],
+        140_000,
+        few,
+    );
     near(
         "SELECT k, lag(x, 3) OVER (PARTITION BY k ORDER BY at) FROM a",
         &["a"],

@@ -274,6 +274,12 @@ impl Trial {
         let rows_max = u64::try_from(over.rows_max).unwrap_or(u64::MAX);
         if let Some(kept) = self.kept {
             let rows = rows_in(load.rate, kept) / load.keys.max(1);
+            if let Some(step) = over.step {
+                let panes = u64::try_from(kept / step + 1).unwrap_or(1).min(rows.max(1));
+                self.notes
+                    .push(format!("{panes} panes of each key in the longest frame"));
+                return;
+            }
             self.notes.push(format!(
                 "{} rows of each key in the longest frame",
                 rows.max(1)
@@ -291,7 +297,7 @@ impl Trial {
 
     /// Runs the sample; gives what all keys take.
     fn run(
-        self,
+        mut self,
         mut operator: Box<dyn Operator>,
         load: Load,
         held: Micros,
@@ -317,8 +323,14 @@ impl Trial {
             halved += 1;
         }
         let keys = (load.keys >> halved).max(1);
-        let rows = (rows(rate, load.keys) >> halved).clamp(1, 4 * ROWS_MAX);
-        let apart = 1_000_000.0 * 2_f64.powi(halved) / rate as f64;
+        let all = (rows(rate, load.keys) >> halved).max(1);
+        let rows = all.min(4 * ROWS_MAX);
+        let mut apart = 1_000_000.0 * 2_f64.powi(halved) / rate as f64;
+        if rows < all {
+            apart *= all as f64 / rows as f64;
+            self.notes
+                .push("of fewer rows than that: at least".to_owned());
+        }
         let empty = operator.size();
         let full = self.fill(&mut *operator, (keys, rows), apart, held)?;
         let times = |sample: u64| sample << halved;

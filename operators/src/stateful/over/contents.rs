@@ -21,6 +21,8 @@ pub(in crate::stateful) struct OverReader {
     own: Layout,
     reading: Option<(String, Reading)>,
     answers: Vec<Answer>,
+    /// What is read of a pane.
+    of_panes: Vec<Answer>,
     forms: [Form; 3],
 }
 
@@ -55,6 +57,26 @@ impl OverReader {
         let mut total = form("total", &keys, totals);
         total.about.push(time("changed"));
         let row = form("row", &keys, ordered.into_iter().chain(kept).collect());
+        // Of panes the answers show, as far as one pane gives them.
+        let panes = over.functions.iter().zip(&program.finishes);
+        let panes = panes.filter_map(|(function, finish)| match finish {
+            Finish::Framed { answer, .. } if program.step.is_some() => {
+                let name = function.identity.as_str();
+                let field = Field::nullable(name, function.result.clone());
+                Some((answer.clone(), field))
+            }
+            _ => None,
+        });
+        let (of_panes, pane_fields): (Vec<Answer>, Vec<Field>) = panes.unzip();
+        let row = if program.step.is_some() {
+            let time = row
+                .value
+                .into_iter()
+                .take(usize::from(order_type.is_some()));
+            form("pane", &keys, time.chain(pane_fields).collect())
+        } else {
+            row
+        };
         let passed = form("watermark", &[], vec![time("watermark")]);
         Self {
             keys: keys.into_iter().map(|field| field.data_type).collect(),
@@ -63,6 +85,7 @@ impl OverReader {
             program,
             reading: None,
             answers,
+            of_panes,
             forms: [total, row, passed],
         }
     }
@@ -110,9 +133,18 @@ impl OverReader {
                     let (words, values) = leaf.row(row, columns);
                     let time = self.order.as_ref();
                     let time = time.map(|order| value_of(words[0].cast_signed(), order));
-                    let kept = 0..self.program.kept.len();
-                    let kept = kept.map(|column| columns.value(column, words, values));
-                    let row: Vec<Value> = time.into_iter().chain(kept).collect();
+                    let mut row: Vec<Value> = time.into_iter().collect();
+                    if columns.merged {
+                        let answers = self.of_panes.iter();
+                        row.extend(
+                            answers.map(|answer| {
+                                answer.value(&words[1..], values).unwrap_or_default()
+                            }),
+                        );
+                    } else {
+                        let kept = 0..self.program.kept.len();
+                        row.extend(kept.map(|column| columns.value(column, words, values)));
+                    }
                     show(Shown {
                         form: ROW,
                         key: &keys,

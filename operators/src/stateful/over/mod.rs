@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | from UNBOUNDED PRECEDING | the aggregates alone, in order of arrival | O(1) |
 //! | RANGE or ROWS n PRECEDING, `lag` | the rows in order of time, in a tree with partial aggregates | O(log n); no rescan |
+//! | RANGE in steps (`frameStep`) | a pane of aggregates for each step, and the rows that are not behind the watermark | O(log n) |
 //! | count(DISTINCT) of these | also how often each value stands in the frame, from 64 rows on | O(1) in order; a late record: the rows that it is late by |
 //! | collect_list, collect_set of these | the rows | the length of the answer |
 //!
@@ -18,7 +19,8 @@
 //! **Memory.** About 60 bytes a key and the key itself; 8 bytes for each number of an aggregate from UNBOUNDED PRECEDING (a
 //! count has one, a sum or an average three); with kept rows 80 bytes a key more, and for each row 8 bytes for its time and 8
 //! for each number, date or time that a function uses (8 more where one of them is a BIGINT or a TIMESTAMP), 24 and the
-//! content for a text longer than 23 bytes. `frameRowsMax` limits the rows of one key.
+//! content for a text longer than 23 bytes. With `step` a pane takes what a row would whose columns are the numbers of the
+//! aggregates. `frameRowsMax` limits the rows and panes of one key.
 //!
 //! **State.** One entry for the aggregates of a key and one for each leaf of its tree (up to 32 rows): an epoch writes the
 //! leaves that changed.
@@ -35,6 +37,7 @@ mod leaf;
 mod node;
 mod operator;
 mod order;
+mod panes;
 mod precise;
 mod program;
 mod restore;
@@ -72,6 +75,10 @@ pub struct Over {
     pub rows_max: usize,
     /// Keys without a record for so long are forgotten (`stateTtl`).
     pub ttl: Option<Micros>,
+    /// Panes of this width are kept instead of rows (`frameStep`). All frames are RANGE frames over a time that end at the
+    /// current row, all functions such that panes add up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Micros>,
 }
 
 /// The column that rows are ordered by, ascending, NULL first.

@@ -23,6 +23,8 @@ pub(super) struct Reading {
     kept: Vec<Option<usize>>,
     /// For each accumulator of this step its place in the layout.
     running: Vec<Option<usize>>,
+    /// For each aggregate of panes of this step its place in the layout.
+    panes: Vec<Option<usize>>,
     /// How many words a head has there.
     words: usize,
     /// The types of its values and of those of a row, where this step knows them.
@@ -45,16 +47,16 @@ impl Reading {
             .iter()
             .map(|column| layout.kept.iter().position(|other| other == column))
             .collect();
-        let running: Vec<Option<usize>> = own
-            .running
-            .iter()
-            .map(|one| {
-                let same = |other: &Running| {
-                    other.identity == one.identity && other.words.1 == one.words.1
-                };
-                layout.running.iter().position(same)
-            })
-            .collect();
+        let running = places(&own.running, &layout.running);
+        let panes = match (&own.panes, &layout.panes) {
+            (None, None) => Vec::new(),
+            (Some((step, folds)), Some((other, theirs))) if step == other => places(folds, theirs),
+            _ => {
+                return Err(Failure::refuse(
+                    "the checkpoint's state of OVER was kept with another frameStep: set it as it was, or begin the query anew",
+                ));
+            }
+        };
         let mut row_types = vec![None; layout.columns.values];
         for (from, data_type) in kept.iter().zip(&program.kept_types) {
             if let Some(from) = *from
@@ -62,6 +64,17 @@ impl Reading {
                 && let Some(known) = row_types.get_mut(*at)
             {
                 *known = Some(data_type.clone());
+            }
+        }
+        let theirs = layout.panes.iter().flat_map(|(_, folds)| folds);
+        let theirs: Vec<&Running> = theirs.collect();
+        for (from, fold) in panes.iter().zip(&program.shape.folds) {
+            if let Some(Running {
+                values: (at, 1), ..
+            }) = from.and_then(|from| theirs.get(from)).copied()
+                && let Some(known) = row_types.get_mut(*at)
+            {
+                *known = program.pane_type(fold);
             }
         }
         let end = |range: (usize, usize)| range.0 + range.1;
@@ -80,12 +93,22 @@ impl Reading {
             same: layout == *own,
             kept,
             running,
+            panes,
             words: words.unwrap_or(0),
             head_types,
             row_types,
             layout,
         })
     }
+}
+
+/// Where each aggregate stands among others.
+fn places(own: &[Running], others: &[Running]) -> Vec<Option<usize>> {
+    let place = |one: &Running| {
+        let same = |other: &Running| other.identity == one.identity && other.words.1 == one.words.1;
+        others.iter().position(same)
+    };
+    own.iter().map(place).collect()
 }
 
 /// A leaf as it was saved: its label, the layout, the bytes; None when it was removed.
@@ -260,6 +283,9 @@ pub(super) fn leaf(program: &Program, label: u64, reading: &Reading, bytes: &[u8
         dirty: false,
     };
     let own = &program.shape.columns;
+    if own.merged && !reading.same {
+        return panes(program, reading, leaf);
+    }
     if theirs == own && program.kept_identities == reading.layout.kept {
         return Some(leaf);
     }
@@ -280,6 +306,38 @@ pub(super) fn leaf(program: &Program, label: u64, reading: &Reading, bytes: &[u8
     }
     (leaf.words, leaf.values) = (words, values);
     Some(leaf)
+}
+
+/// The panes of a leaf with the aggregates of this step; those that are new begin with nothing.
+fn panes(program: &Program, reading: &Reading, leaf: Leaf) -> Option<Leaf> {
+    let theirs = &reading.layout.columns;
+    let saved = reading.layout.panes.as_ref().map(|(_, folds)| folds)?;
+    let own = &program.shape;
+    let (mut words, mut values) = (Vec::new(), Vec::new());
+    for row in 0..leaf.rows(theirs) {
+        let (row_words, row_values) = leaf.row(row, theirs);
+        let (begin, begin_values) = (words.len(), values.len());
+        words.resize(begin + own.columns.words, 0);
+        values.resize(begin_values + own.columns.values, Value::Null);
+        words[begin] = row_words[0];
+        for (fold, from) in own.folds.iter().zip(&reading.panes) {
+            let Some(from) = from.and_then(|from| saved.get(from)) else {
+                continue;
+            };
+            let (count, count_values) = fold.rule.size();
+            let at = begin + 1 + fold.at;
+            let from_words = row_words.get(1 + from.words.0..)?.get(..count)?;
+            words[at..at + count].copy_from_slice(from_words);
+            let at = begin_values + fold.value_at;
+            let from_values = row_values.get(from.values.0..)?.get(..count_values)?;
+            values[at..at + count_values].clone_from_slice(from_values);
+        }
+    }
+    Some(Leaf {
+        words,
+        values,
+        ..leaf
+    })
 }
 
 impl Window {
