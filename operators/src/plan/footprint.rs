@@ -161,7 +161,10 @@ impl Query {
                     }
                     (None, _) => {}
                 }
-                let grows = |name: &str| name.starts_with("collect") || name == "percentile";
+                let grows = |name: &str| {
+                    let growing = ["collect", "percentile", "median"];
+                    growing.iter().any(|begin| name.starts_with(begin))
+                };
                 let growing = grouping.aggregates.iter();
                 for one in growing.filter(|one| one.distinct || grows(one.function)) {
                     trial.enough = None;

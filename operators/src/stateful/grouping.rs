@@ -81,6 +81,9 @@ pub struct Aggregate {
     pub distinct: bool,
     /// `IGNORE NULLS` of first and last.
     pub ignore_nulls: bool,
+    /// What stands behind its arguments and is the same for all rows: percentages, an accuracy, a deviation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<f64>,
     /// The type of its result.
     #[serde(with = "types")]
     pub result: DataType,
