@@ -6,11 +6,12 @@ use std::thread;
 
 use thalweg_engine::error::Failure;
 use thalweg_operators::connect::{self, Reach};
-use thalweg_operators::plan::{self, Changes, Query};
+use thalweg_operators::plan::{self, Changes, Load, Query};
 use thalweg_operators::table::{OpenContext, Options, Table};
 
 use crate::cli::CheckArgs;
 use crate::console;
+use crate::duration::{bytes, grouped};
 use crate::folder;
 use crate::job_file::{self, Loaded};
 use crate::refusal::{End, Refusal};
@@ -24,6 +25,9 @@ use crate::wiring;
 pub(crate) fn check(args: &CheckArgs) -> Result<End, Refusal> {
     let loaded = job_file::load(&args.job, !args.connect)?;
     console::text(&report(&loaded));
+    if let (Some(keys), Some(rate)) = (args.keys, args.rate) {
+        console::text(&memory(&loaded, Load { keys, rate })?);
+    }
     if let Some(place) = &args.against
         && !goes_on(&loaded, place)?
     {
@@ -78,6 +82,38 @@ fn goes_on(loaded: &Loaded, place: &Path) -> Result<bool, Refusal> {
     }
     console::text(&out);
     Ok(good)
+}
+
+/// How much memory the steps with state take.
+fn memory(loaded: &Loaded, load: Load) -> Result<String, Refusal> {
+    let keys = if load.keys == 1 { "key" } else { "keys" };
+    let rows = if load.rate == 1 { "row" } else { "rows" };
+    let (many, rate) = (grouped(load.keys), grouped(load.rate));
+    let mut out = format!("\nmemory with {many} {keys} and {rate} {rows} a second\n");
+    let mut sum = 0;
+    for query in &loaded.job.queries {
+        for step in query.footprint(load).map_err(Refusal::new)? {
+            sum += step.bytes;
+            let each = step.bytes.checked_div(step.keys).unwrap_or(0);
+            let _ = writeln!(
+                out,
+                "  {}, {}: {}, {} bytes for each of {}",
+                query.name,
+                step.step,
+                bytes(step.bytes),
+                grouped(each),
+                grouped(step.keys)
+            );
+            for note in step.notes {
+                let _ = writeln!(out, "    {note}");
+            }
+        }
+    }
+    let _ = writeln!(out, "  in all {}", bytes(sum));
+    out.push_str(
+        "  as the steps themselves count over a sample of made-up rows: keys in turn, texts of 16 bytes, another value in each row\n",
+    );
+    Ok(out)
 }
 
 /// A table to ask about.

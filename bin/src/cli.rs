@@ -131,6 +131,12 @@ pub(crate) struct CheckArgs {
     /// kept, new, dropped or refused.
     #[arg(long, value_name = "CHECKPOINTS")]
     pub(crate) against: Option<PathBuf>,
+    /// Also say how much memory the steps with state take, of so many different keys. Needs --rate.
+    #[arg(long, value_name = "N", requires = "rate", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) keys: Option<u64>,
+    /// How many rows a second come, for --keys.
+    #[arg(long, value_name = "R", requires = "keys", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) rate: Option<u64>,
 }
 
 #[derive(Args, Debug)]
@@ -171,6 +177,10 @@ pub(crate) struct InspectArgs {
     /// Write JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write what lies in the state of the newest checkpoint, each thing as one JSON object on a line; with STEP only of
+    /// steps with that in their name. It holds content of records.
+    #[arg(long, value_name = "STEP", num_args = 0..=1, default_missing_value = "", conflicts_with = "json")]
+    pub(crate) dump: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,6 +11,7 @@ use thalweg_engine::record::Position;
 
 use crate::cli::InspectArgs;
 use crate::console;
+use crate::dump;
 use crate::duration::{ago, bytes, now, time};
 use crate::folder;
 use crate::refusal::{End, Refusal};
@@ -20,6 +21,9 @@ use crate::refusal::{End, Refusal};
 /// # Errors
 /// When there is nothing to inspect.
 pub(crate) fn inspect(args: &InspectArgs) -> Result<End, Refusal> {
+    if let Some(step) = &args.dump {
+        return dump::dump(&args.folder, step);
+    }
     let mut queries = Vec::new();
     for folder in folder::queries(&args.folder)? {
         queries.push(look(&folder)?);
@@ -133,7 +137,7 @@ fn look(folder: &Path) -> Result<Report, Refusal> {
 }
 
 /// The newest checkpoint. A job that runs beside may remove an old epoch or commit a new one between two looks.
-fn newest(log: &CheckpointLog) -> Result<Option<Checkpoint>, String> {
+pub(crate) fn newest(log: &CheckpointLog) -> Result<Option<Checkpoint>, String> {
     let mut last = String::new();
     for _ in 0..3 {
         match log.newest() {

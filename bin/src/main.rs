@@ -10,6 +10,7 @@ mod cli;
 mod console;
 mod demo;
 mod difference;
+mod dump;
 mod duration;
 mod folder;
 mod functions;

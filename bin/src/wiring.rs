@@ -141,7 +141,7 @@ impl Plan for Wired {
     }
 
     fn identity(&self) -> serde_json::Value {
-        self.query.identity()
+        self.query.noted()
     }
 
     fn compare(&self, old: &serde_json::Value) -> Result<(), String> {

@@ -79,3 +79,24 @@ fn a_mode_that_spark_refuses_is_refused_at_the_group_by() {
         "{said:?}"
     );
 }
+
+#[test]
+fn check_says_how_much_memory_so_many_keys_take() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = "CREATE TABLE rate USING rate;\nSET outputMode = 'update';\nSELECT value, count(*) FROM rate GROUP BY value;\n";
+    fs::write(folder.path().join("job.sql"), job).unwrap();
+    let mut command = thalweg(&["check", "job.sql", "--keys", "20000", "--rate", "100"]);
+    command.current_dir(folder.path());
+    let said = ended(command.spawn().unwrap());
+    assert_eq!(said.code, 0, "{said:?}");
+    let memory = said
+        .out
+        .split("memory with 20,000 keys and 100 rows a second\n");
+    let memory = memory.last().unwrap();
+    let line = memory.lines().next().unwrap();
+    assert!(
+        line.starts_with("  console, aggregate by value: "),
+        "{said:?}"
+    );
+    assert!(line.ends_with(" bytes for each of 20,000"), "{said:?}");
+}

@@ -57,6 +57,7 @@ fn count_and_sum(frame: Frame) -> Over {
         ],
         rows_max: 100_000,
         ttl: None,
+        step: None,
     }
 }
 

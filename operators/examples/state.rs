@@ -82,6 +82,7 @@ fn grouping(window: Option<Shape>, emits: Emits) -> Grouping {
         ignore_nulls: false,
         result: DataType::BigInt,
         ansi: true,
+        parameters: Vec::new(),
     };
     Grouping {
         keys: vec![DataType::String],

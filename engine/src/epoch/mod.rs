@@ -8,5 +8,6 @@ pub mod ledger;
 pub mod merging;
 pub mod messages;
 pub mod retention;
+pub mod state_chain;
 pub mod state_store;
 pub mod store;

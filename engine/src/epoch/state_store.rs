@@ -109,28 +109,38 @@ pub fn merge(
         for name in names {
             readers.push(Reader::open(store, name)?);
         }
-        // By key, then the newest first.
-        let mut heads = BinaryHeap::with_capacity(readers.len());
-        for (number, reader) in readers.iter_mut().enumerate() {
-            if let Some((key, value)) = reader.next()? {
-                heads.push(Reverse((key, Reverse(number), value)));
-            }
-        }
-        let mut before: Option<Vec<u8>> = None;
-        while let Some(Reverse((key, Reverse(number), value))) = heads.pop() {
-            if before.as_ref() != Some(&key) {
-                if value.is_some() || !first {
-                    writer.entry(&key, value.as_deref())?;
-                }
-                before = Some(key);
-            }
-            if let Some((key, value)) = readers[number].next()? {
-                heads.push(Reverse((key, Reverse(number), value)));
-            }
-        }
+        merged(&mut readers, |key, value, _| match value {
+            None if first => Ok(()),
+            value => writer.entry(key, value),
+        })?;
         writer.finish()
     })?;
     Ok(Some(written))
+}
+
+/// Shows the newest entry of each key of several objects, oldest first, in the order of keys, with the number of its object.
+pub(super) fn merged(
+    readers: &mut [Reader],
+    mut each: impl FnMut(&[u8], Option<&[u8]>, usize) -> io::Result<()>,
+) -> io::Result<()> {
+    // By key, then the newest first.
+    let mut heads = BinaryHeap::with_capacity(readers.len());
+    for (number, reader) in readers.iter_mut().enumerate() {
+        if let Some((key, value)) = reader.next()? {
+            heads.push(Reverse((key, Reverse(number), value)));
+        }
+    }
+    let mut before: Option<Vec<u8>> = None;
+    while let Some(Reverse((key, Reverse(number), value))) = heads.pop() {
+        if before.as_ref() != Some(&key) {
+            each(&key, value.as_deref(), number)?;
+            before = Some(key);
+        }
+        if let Some((key, value)) = readers[number].next()? {
+            heads.push(Reverse((key, Reverse(number), value)));
+        }
+    }
+    Ok(())
 }
 
 /// From which object on a chain of these sizes should be merged into one: the longest end of it whose first object is not
@@ -208,7 +218,8 @@ impl<'a> Writer<'a> {
     }
 }
 
-struct Reader {
+/// Reads an object entry by entry, a block at a time.
+pub(super) struct Reader {
     from: BufReader<Box<dyn Read + Send>>,
     header: Header,
     block: Vec<u8>,
@@ -221,8 +232,13 @@ type Owned = (Vec<u8>, Option<Vec<u8>>);
 
 impl Reader {
     fn open(store: &dyn Store, name: &str) -> io::Result<Self> {
+        Self::of(store.read(name)?)
+    }
+
+    /// Reads an object from its first byte on.
+    pub(super) fn of(from: Box<dyn Read + Send>) -> io::Result<Self> {
         let mut reader = Self {
-            from: BufReader::with_capacity(16 * 1024, store.read(name)?),
+            from: BufReader::with_capacity(16 * 1024, from),
             header: Header {
                 format: FORMAT,
                 whole: false,
@@ -248,6 +264,16 @@ impl Reader {
             .map_err(|error| damaged(&format!("its header is not as expected: {error}")))?;
         reader.block.clear();
         Ok(reader)
+    }
+
+    /// Whether the object is the whole state.
+    pub(super) fn whole(&self) -> bool {
+        self.header.whole
+    }
+
+    /// What its keys and values mean.
+    pub(super) fn layout(&self) -> &str {
+        &self.header.layout
     }
 
     /// The next block; None at the end, whose checksum is that of the number of entries.

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use smol_str::SmolStr;
 use sqlparser::ast::{
@@ -17,12 +18,13 @@ use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::check::Checker;
 use crate::expr::coerce::{self, Settings};
+use crate::expr::compile::evaluate_constant;
 use crate::expr::operators;
 use crate::expr::scope::Scope;
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 use crate::plan::names;
-use crate::stateful::accumulators::{self, Function};
+use crate::stateful::accumulators::{self, Function, Parameters};
 
 /// A GROUP BY while the expressions above it are checked.
 #[derive(Debug)]
@@ -52,6 +54,8 @@ pub(crate) struct Aggregation {
     pub(crate) filter: Option<Typed>,
     pub(crate) distinct: bool,
     pub(crate) ignore_nulls: bool,
+    /// The constants behind the arguments.
+    pub(crate) parameters: Vec<f64>,
     pub(crate) field: Field,
     pub(crate) identity: String,
 }
@@ -305,11 +309,13 @@ fn aggregate(
         scope: &mut input,
         depth: checker.depth,
     };
-    let arguments = written
+    let mut arguments = written
         .arguments
         .iter()
         .map(|argument| inner.expr(argument, at))
         .collect::<Result<Vec<_>, _>>()?;
+    let constants = arguments.split_off(known.arguments_of(arguments.len()));
+    let parameters = parameters(known, constants, settings, at)?;
     let arguments = fitting(known, arguments, settings, at)?;
     let filter = match &function.filter {
         None => None,
@@ -328,6 +334,7 @@ fn aggregate(
     let result = known
         .result_type(&types, settings.ansi)
         .map_err(|message| JobError::new(at, message))?;
+    let result = parameters.result(result);
     let call = Expr::Function(function.clone());
     let mut identity = names::identity(&call, &input);
     if !types.is_empty() {
@@ -355,10 +362,34 @@ fn aggregate(
         filter,
         distinct: written.distinct,
         ignore_nulls: written.ignore_nulls,
+        parameters: parameters.numbers,
         field,
         identity,
     });
     Ok(typed)
+}
+
+/// The constants behind the arguments of a call.
+fn parameters(
+    known: &Function,
+    constants: Vec<Typed>,
+    settings: Settings,
+    at: Location,
+) -> Result<Parameters, JobError> {
+    let values = constants.into_iter().map(|typed| {
+        if !typed.columns().is_empty() || !typed.deterministic() {
+            return None;
+        }
+        let double = match &typed.data_type {
+            DataType::Array(_) => DataType::Array(Arc::new(DataType::Double)),
+            _ => DataType::Double,
+        };
+        evaluate_constant(&coerce::cast_implicitly(typed, &double, settings)).ok()
+    });
+    let values: Vec<Option<Value>> = values.collect();
+    known
+        .parameters(&values)
+        .map_err(|message| JobError::new(at, message))
 }
 
 /// The arguments cast to what the function takes.

@@ -205,6 +205,21 @@ mod tests {
     }
 
     #[test]
+    fn frames_in_other_steps_are_other_state() {
+        let over = |step: &str| {
+            let name = format!("over by card order by ts{step}");
+            json!({ "steps": { name: { "kind": "over", "keys": ["card STRING"], "aggregates": ["count(*)"] } } })
+        };
+        let changes = Changes::of(&over(""), &over(" in steps of 1 minute"));
+        assert_eq!(
+            changes.to_string(),
+            "over by card order by ts in steps of 1 minute: new\nover by card order by ts: dropped\n"
+        );
+        assert!(changes.accept(false).is_err());
+        assert_eq!(changes.accept(true), Ok(()));
+    }
+
+    #[test]
     fn a_step_that_is_new_or_gone_is_named() {
         let old = query(&["store STRING"], &[]);
         let changes = Changes::of(&old, &json!({}));

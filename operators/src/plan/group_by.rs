@@ -408,6 +408,7 @@ fn aggregate(
                 filter: call.filter.as_ref().map(|f| columns.argument(f)),
                 distinct: call.distinct,
                 ignore_nulls: call.ignore_nulls,
+                parameters: call.parameters.clone(),
                 result: call.field.data_type.clone(),
                 ansi: lowering.ansi,
             }

@@ -12,6 +12,7 @@ use crate::job_error::Location;
 use crate::plan::node::Node;
 use crate::plan::optimize::{conjuncts, filter};
 use crate::plan::stateful::length;
+use crate::stateful::contents::Contents;
 use crate::stateful::join::{Bound, Kind, Side, StreamJoin, TableJoin};
 
 /// A join of two nodes. Before it is settled it has conditions only.
@@ -154,11 +155,7 @@ impl Joining {
 
     pub(crate) fn operator(&self) -> Box<dyn Operator> {
         let join = &self.join;
-        let side = |side: usize| Side {
-            columns: self.sides[side].clone(),
-            keys: join.keys[side].clone(),
-            bound: join.bounds[side],
-        };
+        let side = |number| self.side(number);
         let condition = match join.conditions.as_slice() {
             [] => None,
             [one] => Some(one.compile()),
@@ -178,6 +175,28 @@ impl Joining {
                 condition,
                 join.ttl,
             )),
+        }
+    }
+
+    fn side(&self, side: usize) -> Side {
+        Side {
+            columns: self.sides[side].clone(),
+            keys: self.join.keys[side].clone(),
+            bound: self.join.bounds[side],
+        }
+    }
+
+    /// What lies in its state.
+    pub(crate) fn contents(&self) -> Contents {
+        match self.join.deleted {
+            Some(deleted) => Contents::Table {
+                table: self.side(1),
+                deleted,
+            },
+            None => Contents::Streams {
+                kind: self.join.kind,
+                sides: [self.side(0), self.side(1)],
+            },
         }
     }
 

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use smol_str::SmolStr;
@@ -78,6 +79,8 @@ pub(crate) struct Lowering<'c> {
     pub(crate) catalog: &'c Catalog,
     pub(crate) ansi: bool,
     pub(crate) zone: Tz,
+    /// `frameStep` in microseconds.
+    pub(crate) frame_step: Option<i64>,
     depth: Cell<usize>,
     scans: Cell<usize>,
 }
@@ -88,8 +91,18 @@ impl<'c> Lowering<'c> {
             catalog,
             ansi,
             zone,
+            frame_step: None,
             depth: Cell::new(0),
             scans: Cell::new(0),
+        }
+    }
+
+    /// With a `frameStep`.
+    pub(crate) fn with_frame_step(self, step: Option<Duration>) -> Self {
+        let micros = step.map(|step| i64::try_from(step.as_micros()).unwrap_or(i64::MAX));
+        Self {
+            frame_step: micros.filter(|step| *step > 0),
+            ..self
         }
     }
 

@@ -7,6 +7,7 @@
 mod changes;
 #[cfg(test)]
 mod equivalence;
+mod footprint;
 mod from;
 pub(crate) mod group;
 mod group_by;
@@ -53,12 +54,14 @@ use thalweg_engine::source::Source;
 use crate::expr::typed::Typed;
 use crate::job_error::Location;
 pub use crate::plan::changes::{Change, Changes, StepChange};
+pub use crate::plan::footprint::{Footprint, Load};
 pub use crate::plan::group::Group;
 pub use crate::plan::identity::{compare, compare_ends};
 pub use crate::plan::join::Joining;
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
 pub use crate::plan::over::Windows;
+pub use crate::plan::stateful::contents_of;
 use crate::sql::settings::{OutputMode, Settings, Trigger};
 use crate::stateful::aggregate::Aggregate;
 use crate::stateful::join::Behind;

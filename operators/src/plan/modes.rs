@@ -168,6 +168,13 @@ impl Settling {
             )
             .help("SET outputMode = 'update' or 'complete'; or write WATERMARK ts DELAY OF INTERVAL ... behind the table and group by a window of ts"));
         }
+        if self.mode == OutputMode::Append && session && over != Over::Window {
+            return Err(JobError::new(
+                group.at,
+                "session_window is over a time that no WATERMARK passes, so that no session would ever be final; that another key is the event time does not end it",
+            )
+            .help("write session_window over the column that the WATERMARK is of, or SET outputMode = 'complete'"));
+        }
         if self.mode == OutputMode::Update && session {
             return Err(JobError::new(
                 group.at,

@@ -45,8 +45,13 @@ impl Windows {
             [] => String::new(),
             keys => format!(" by {}", keys.join(", ")),
         };
+        // Of rows no panes can be made later, and of panes no rows: it is another state.
+        let step = match self.over.step {
+            Some(step) => format!(" in steps of {}", length(step)),
+            None => String::new(),
+        };
         match &self.order {
-            Some(order) => format!("over{keys} order by {order}"),
+            Some(order) => format!("over{keys} order by {order}{step}"),
             None => format!("over{keys}"),
         }
     }
@@ -124,7 +129,10 @@ impl Windows {
         if totals {
             kept.push("totals in order of arrival".to_owned());
         }
-        kept.extend(time.map(|(_, text)| format!("rows of the last {text}")));
+        kept.extend(time.map(|(_, text)| match self.over.step {
+            Some(step) => format!("panes of {} of the last {text}", length(step)),
+            None => format!("rows of the last {text}"),
+        }));
         kept.extend(rows.map(|rows| format!("the {rows} rows before")));
         let since = match &self.over.order {
             Some(order) if order.event_time => " behind the watermark",
@@ -347,6 +355,14 @@ pub(super) struct Gathered<'a> {
     calls: Vec<(usize, usize, Field)>,
 }
 
+/// A PARTITION BY and ORDER BY.
+struct Part {
+    keys: Vec<usize>,
+    texts: Vec<SmolStr>,
+    order: Option<Order>,
+    order_text: Option<SmolStr>,
+}
+
 impl Gathered<'_> {
     /// Puts columns in the place of the calls of one item.
     fn item(&mut self, item: &mut SelectItem, at: Location) -> Result<(), JobError> {
@@ -401,10 +417,14 @@ impl Gathered<'_> {
             ));
         }
         let spec = self.spec(function, at)?;
-        let step = self.step(&spec, at)?;
-        let order = self.steps[step].over.order.clone();
-        let frame = over_frame::of(&spec, order.as_ref(), &self.scope, at)?;
+        let part = self.part(&spec, at)?;
+        let frame = over_frame::of(&spec, part.order.as_ref(), &self.scope, at)?;
         let mut call = over_call::call(self, function, &spec, frame, at)?;
+        let kind = call.function.kind;
+        let panes = self.lowering.frame_step;
+        let panes = panes.filter(|_| !matches!(kind, Kind::Lag { .. } | Kind::RowNumber));
+        let panes = over_frame::panes(panes, frame, part.order.as_ref(), kind, at)?;
+        let step = self.step(part, panes);
         if let Some(frame) = over_frame::shown(&spec) {
             call.function.identity.push_str(&frame);
         }
@@ -460,8 +480,8 @@ impl Gathered<'_> {
         }
     }
 
-    /// The step of a PARTITION BY and ORDER BY; one that is there already is shared.
-    fn step(&mut self, spec: &WindowSpec, at: Location) -> Result<usize, JobError> {
+    /// The columns of a PARTITION BY and ORDER BY.
+    fn part(&mut self, spec: &WindowSpec, at: Location) -> Result<Part, JobError> {
         let mut keys = Vec::new();
         let mut texts = Vec::new();
         for expr in &spec.partition_by {
@@ -483,12 +503,30 @@ impl Gathered<'_> {
                 (Some(order), Some(text))
             }
         };
-        let same = |step: &Windows| {
-            step.over.keys == keys
-                && step.over.order.as_ref().map(|o| o.place) == order.as_ref().map(|o| o.place)
+        Ok(Part {
+            keys,
+            texts,
+            order,
+            order_text,
+        })
+    }
+
+    /// The step of a PARTITION BY and ORDER BY, with panes or without; one that is there already is shared.
+    fn step(&mut self, part: Part, step: Option<Micros>) -> usize {
+        let Part {
+            keys,
+            texts,
+            order,
+            order_text,
+        } = part;
+        let same = |windows: &Windows| {
+            let place = |order: &Option<Order>| order.as_ref().map(|order| order.place);
+            windows.over.keys == keys
+                && place(&windows.over.order) == place(&order)
+                && windows.over.step == step
         };
-        if let Some(step) = self.steps.iter().position(same) {
-            return Ok(step);
+        if let Some(place) = self.steps.iter().position(same) {
+            return place;
         }
         self.steps.push(Windows {
             over: Over {
@@ -498,12 +536,13 @@ impl Gathered<'_> {
                 functions: Vec::new(),
                 rows_max: usize::MAX,
                 ttl: None,
+                step,
             },
             fields: Vec::new(),
             keys: texts,
             order: order_text,
         });
-        Ok(self.steps.len() - 1)
+        self.steps.len() - 1
     }
 
     /// The place of an expression in the row: that of a column, or behind the row.

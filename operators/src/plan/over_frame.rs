@@ -2,6 +2,7 @@
 
 use smol_str::SmolStr;
 use sqlparser::ast::{Expr, OrderBySort, WindowFrameBound, WindowFrameUnits, WindowSpec};
+use thalweg_engine::record::Micros;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
@@ -12,7 +13,7 @@ use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 use crate::plan::names;
 use crate::sql::cursor::start_of;
-use crate::stateful::over::{Distance, Frame, Order};
+use crate::stateful::over::{Distance, Frame, Kind, Order};
 
 /// One day of a DATE, in microseconds.
 const DAY: i64 = 86_400_000_000;
@@ -162,6 +163,46 @@ pub(super) fn of(
             }
         },
     }
+}
+
+/// The width of the panes that a frame is made of under a `frameStep`; None where it keeps what it keeps anyway.
+pub(super) fn panes(
+    step: Option<Micros>,
+    frame: Frame,
+    order: Option<&Order>,
+    kind: Kind,
+    at: Location,
+) -> Result<Option<Micros>, JobError> {
+    let (Some(step), Frame::Range { from, to }) = (step, frame) else {
+        return Ok(None);
+    };
+    let refused = |why: &str, help: &str| Err(JobError::new(at, why.to_owned()).help(help));
+    let times = [DataType::Timestamp, DataType::TimestampNtz];
+    if !order.is_some_and(|order| times.contains(&order.data_type)) {
+        return refused(
+            "frameStep is a length of time, and this frame is not measured on a TIMESTAMP",
+            "write it in a query of its own without frameStep",
+        );
+    }
+    if to != Distance::Whole(0) {
+        return refused(
+            "under frameStep a frame ends at the current row: where it ends before, a pane would have to be divided",
+            "write ... AND CURRENT ROW, or this frame in a query of its own without frameStep",
+        );
+    }
+    if matches!(kind, Kind::CountDistinct | Kind::Collect { .. }) {
+        return refused(
+            "under frameStep a frame keeps aggregates, not values, and count(DISTINCT), collect_list and collect_set need each value",
+            "write it in a query of its own without frameStep",
+        );
+    }
+    if matches!(from, Distance::Whole(from) if from < step) {
+        return refused(
+            "frameStep is longer than this frame",
+            "a step of a tenth of the shortest frame or less is a good one",
+        );
+    }
+    Ok(Some(step))
 }
 
 /// A frame as it is known by; None for all rows up to the current.

@@ -1,11 +1,13 @@
 //! Steps with state as a plan knows them: their names, what they keep and until when.
 
 use serde_json::{Value, json};
+use smol_str::SmolStr;
 use thalweg_engine::schema::{Field, Schema};
 
 use crate::plan::group::Group;
 use crate::plan::order::{Dedup, Sort};
-use crate::plan::{Step, StepKind};
+use crate::plan::{Query, Step, StepKind};
+use crate::stateful::contents::Contents;
 use crate::stateful::dedup::Remember;
 use crate::stateful::grouping::{Over, Shape};
 
@@ -79,6 +81,63 @@ impl Step {
             _ => None,
         }
     }
+
+    /// What lies in its state.
+    fn contents(&self) -> Option<Contents> {
+        let columns = |places: &[usize], names: Option<&[SmolStr]>| {
+            let fields = places.iter().enumerate().filter_map(|(at, place)| {
+                let field = self.schema.fields.get(*place)?;
+                let name = names.and_then(|names| names.get(at));
+                Some(Field::nullable(
+                    name.unwrap_or(&field.name).clone(),
+                    field.data_type.clone(),
+                ))
+            });
+            fields.collect::<Vec<_>>()
+        };
+        Some(match &self.kind {
+            StepKind::Aggregate(group) => Contents::Groups {
+                keys: group.keys.clone(),
+                group: group.grouping.clone(),
+            },
+            StepKind::Dedup(dedup) => Contents::Distinct {
+                keys: columns(&dedup.keys, None),
+            },
+            StepKind::Over(windows) => Contents::Over {
+                keys: columns(&windows.over.keys, Some(&windows.keys)),
+                order: windows.order.clone(),
+                over: windows.over.clone(),
+            },
+            StepKind::Join(joining) => joining.contents(),
+            StepKind::Limit(_) => Contents::Limit,
+            _ => return None,
+        })
+    }
+}
+
+impl Query {
+    /// What its checkpoints say of its plan: its identity, and for each step with state what lies in it, so that it can be
+    /// read without the job.
+    pub fn noted(&self) -> Value {
+        let mut noted = self.identity();
+        for step in &self.steps {
+            if let Some(contents) = step.contents()
+                && let Some(identity) = noted["steps"].get_mut(step.name.as_str())
+            {
+                identity[CONTENTS] = serde_json::to_value(contents).unwrap_or_default();
+            }
+        }
+        noted
+    }
+}
+
+/// Where a checkpoint says what lies in a step's state, within what it says of the step.
+const CONTENTS: &str = "contents";
+
+/// What lies in the state of a step, as a checkpoint says; None where it does not, or not so that this version knows it.
+pub fn contents_of(noted: &Value, step: &str) -> Option<Contents> {
+    let contents = noted.get("steps")?.get(step)?.get(CONTENTS)?;
+    serde_json::from_value(contents.clone()).ok()
 }
 
 /// A window in words.

@@ -255,15 +255,14 @@ pub const SETTINGS: &[SettingSpec] = &[
         SettingKind::Whole(1, u64::MAX),
         "100000",
         Reach::Query,
-        "Rows that one key's window frame may hold.",
+        "Rows, or panes with `frameStep`, that one key's window frame may hold.",
     ),
-    later(
+    spec(
         "frameStep",
         SettingKind::Duration,
         "",
         Reach::Query,
-        "Width of the panes that a frame keeps instead of rows: less memory, and the far edge of the frame moves in steps.",
-        "frames keep their rows in this version",
+        "Width of the panes that RANGE frames of OVER keep instead of rows: less memory, and the far edge of the frame moves in steps.",
     ),
     later(
         "warmUp",

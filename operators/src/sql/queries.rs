@@ -253,7 +253,8 @@ impl Reader<'_> {
                 ),
             ));
         };
-        let lowering = Lowering::new(&self.catalog, settings.ansi, settings.time_zone);
+        let lowering = Lowering::new(&self.catalog, settings.ansi, settings.time_zone)
+            .with_frame_step(settings.frame_step);
         let relation = lowering.query(&draft.query)?;
         let at = draft.query.at;
         let (node, schema) = output::assign(&lowering, relation, &output, at)?;

@@ -102,6 +102,8 @@ pub struct Settings {
     pub state_ttl: Option<Duration>,
     /// `frameRowsMax`.
     pub frame_rows_max: u64,
+    /// `frameStep`.
+    pub frame_step: Option<Duration>,
     /// Every setting that is in force: its manual, its value, where it was given. In the order of the manual.
     pub in_force: Vec<InForce>,
 }
@@ -348,6 +350,7 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
         state_memory_max: memory(text("stateMemoryMax")).unwrap_or(Memory::Share(0.7)),
         state_ttl: parse_duration(text("stateTtl")),
         frame_rows_max: text("frameRowsMax").parse().unwrap_or(u64::MAX),
+        frame_step: parse_duration(text("frameStep")),
         in_force,
     }
 }

@@ -88,6 +88,25 @@ impl Columns {
         Ok(())
     }
 
+    /// How many aggregates there are.
+    pub fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+    }
+
+    /// The result of one aggregate.
+    ///
+    /// # Errors
+    /// When it overflows.
+    pub fn result(&self, column: usize, cell: &[u64]) -> Result<Value, RecordError> {
+        let column = &self.columns[column];
+        column.accumulator.result(&cell[column.begin..column.end])
+    }
+
     /// Appends the results.
     ///
     /// # Errors

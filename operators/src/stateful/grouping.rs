@@ -1,13 +1,17 @@
 //! What a GROUP BY is, between the plan that describes it and the operator that runs it.
 
+use serde::{Deserialize, Serialize};
 use thalweg_engine::record::Micros;
 use thalweg_engine::schema::DataType;
 
+use crate::stateful::contents::types;
+
 /// A GROUP BY. Its rows come as `[key columns..., arguments and filters...]`; what it emits is
 /// `[key columns..., one result per aggregate...]`, with the window's struct in its place among the key columns.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Grouping {
     /// The types of the key columns of the incoming row, without the window's.
+    #[serde(with = "types::several")]
     pub keys: Vec<DataType>,
     /// The window of event time or any other time, where there is one.
     pub window: Option<Window>,
@@ -22,11 +26,12 @@ pub struct Grouping {
 }
 
 /// A window of time as part of the key. The row's time stands in the column `time`; a row whose time is NULL is dropped.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Window {
     /// The place of the time (TIMESTAMP or TIMESTAMP_NTZ) in the incoming row.
     pub time: usize,
     /// Its type: TIMESTAMP or TIMESTAMP_NTZ; the bounds of windows have it too.
+    #[serde(with = "types")]
     pub data_type: DataType,
     /// Where the window's struct stands among the key columns of what is emitted.
     pub at: usize,
@@ -35,7 +40,7 @@ pub struct Window {
 }
 
 /// How windows are cut.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Shape {
     /// `window(time, size, slide, start)`; tumbling when slide equals size. Microseconds.
     Fixed {
@@ -54,16 +59,21 @@ pub enum Shape {
     },
 }
 
+/// The name of an aggregate function, as the table of them has it.
+pub type FunctionName = &'static str;
+
 /// One aggregate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Aggregate {
     /// What the state of this aggregate is known by from run to run: its canonical expression.
     pub identity: String,
     /// Lower-case name as Spark has it: `count`, `sum`, `avg`, `approx_count_distinct`...
-    pub function: &'static str,
+    #[serde(deserialize_with = "types::function")]
+    pub function: FunctionName,
     /// The places of its arguments in the incoming row; empty for `count(*)`.
     pub arguments: Vec<usize>,
     /// Their types.
+    #[serde(with = "types::several")]
     pub types: Vec<DataType>,
     /// The place of its FILTER condition in the incoming row.
     pub filter: Option<usize>,
@@ -71,14 +81,18 @@ pub struct Aggregate {
     pub distinct: bool,
     /// `IGNORE NULLS` of first and last.
     pub ignore_nulls: bool,
+    /// What stands behind its arguments and is the same for all rows: percentages, an accuracy, a deviation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<f64>,
     /// The type of its result.
+    #[serde(with = "types")]
     pub result: DataType,
     /// Whether overflow is an error (ANSI) or NULL/wraps.
     pub ansi: bool,
 }
 
 /// What is emitted, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Emits {
     /// A group once, when the watermark has passed it.
     Append,
@@ -91,7 +105,7 @@ pub enum Emits {
 }
 
 /// When a group is over: the watermark tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Over {
     /// Never.
     Never,

@@ -27,7 +27,7 @@ use super::grouping::{Grouping, Shape};
 use super::keyed_state::{KeyedState, Slot};
 
 /// The key of the entry with the operator's own numbers; no group has it, because a key of one byte is a NULL.
-const OWN: &[u8] = &[0xff];
+pub(super) const OWN: &[u8] = &[0xff];
 
 /// Rows in a slice of what is emitted.
 pub(super) const SLICE: usize = 1000;
@@ -412,7 +412,7 @@ impl Groups {
     }
 
     /// Which aggregate here each one of a saved layout is.
-    fn places(&self, layout: &str) -> Result<Vec<Option<usize>>, Failure> {
+    pub(super) fn places(&self, layout: &str) -> Result<Vec<Option<usize>>, Failure> {
         let identities: Vec<&str> = self.columns.identities().collect();
         if layout == self.layout {
             return Ok((0..identities.len()).map(Some).collect());

@@ -4,6 +4,7 @@ pub mod accumulators;
 pub mod aggregate;
 pub mod bytes;
 pub mod columns;
+pub mod contents;
 pub mod dedup;
 pub mod grid;
 pub mod grouping;

@@ -30,6 +30,7 @@ pub(super) fn aggregate(name: &str, distinct: bool) -> grouping::Aggregate {
         distinct,
         ignore_nulls: false,
         ansi: true,
+        parameters: Vec::new(),
     }
 }
 

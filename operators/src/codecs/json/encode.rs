@@ -32,6 +32,38 @@ impl Encoder for JsonEncoder {
     }
 }
 
+/// Objects of these columns for people who look: a NULL shows, times are UTC.
+pub struct Objects(Vec<Column>);
+
+impl Objects {
+    /// Objects of these columns.
+    pub fn new(fields: &[Field]) -> Self {
+        Self(columns(fields))
+    }
+
+    /// Appends an object with all columns.
+    pub fn append(&self, values: &[Value], out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (place, (column, value)) in self.0.iter().zip(values).enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(&column.prefix);
+            column.shape.append(out, value, Tz::UTC);
+        }
+        out.push(b'}');
+    }
+
+    /// Appends the columns that are not NULL to an object that is open, each behind a comma.
+    pub fn append_known(&self, values: &[Value], out: &mut Vec<u8>) {
+        for (column, value) in self.0.iter().zip(values).filter(|(_, v)| !v.is_null()) {
+            out.push(b',');
+            out.extend_from_slice(&column.prefix);
+            column.shape.append(out, value, Tz::UTC);
+        }
+    }
+}
+
 /// What a value's variant does not say of its type.
 pub(super) enum Shape {
     /// Nothing.

@@ -19,6 +19,7 @@ use chrono_tz::Tz;
 use smol_str::SmolStr;
 use thalweg_engine::schema::{DataType, Field, Schema};
 
+pub use encode::Objects;
 pub use parser::JsonParser;
 
 use super::{Decoder, Encoder, Mode};

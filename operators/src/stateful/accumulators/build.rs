@@ -13,6 +13,8 @@ use super::find;
 use super::hll::ApproxCountDistinct;
 use super::lists::CollectList;
 use super::moments::{Moment, Moments, Pair, Pairs};
+use super::percentile::Percentile;
+use super::percentile_approx::PercentileApprox;
 use super::sums::Sum;
 use super::values::{Arrival, Extreme};
 use crate::stateful::grouping::Aggregate;
@@ -49,6 +51,7 @@ fn plain(name: &str, aggregate: &Aggregate, arguments: &[usize]) -> Box<dyn Accu
             aggregate.ansi,
         )
     };
+    let several = matches!(aggregate.result, DataType::Array(_));
     let bits = |join| Bits::new(x, data_type.clone(), join);
     let extreme = |wanted| Extreme::new(arguments, types, wanted);
     let arrival = |last| Arrival::new(x, data_type, last, aggregate.ignore_nulls);
@@ -64,7 +67,14 @@ fn plain(name: &str, aggregate: &Aggregate, arguments: &[usize]) -> Box<dyn Accu
         "collect_list" | "collect_set" => Box::new(CollectList::new(x, data_type.clone())),
         "approx_count_distinct" => {
             let wide = matches!(data_type, DataType::Decimal { precision, .. } if *precision > 18);
-            Box::new(ApproxCountDistinct::new(x, wide))
+            let deviation = aggregate.parameters.first().copied().unwrap_or(0.05);
+            Box::new(ApproxCountDistinct::new(x, wide, deviation))
+        }
+        "percentile" => Box::new(Percentile::new(x, &aggregate.parameters, several)),
+        "median" => Box::new(Percentile::new(x, &[0.5], false)),
+        "percentile_approx" => {
+            let parameters = &aggregate.parameters;
+            Box::new(PercentileApprox::new(x, data_type, parameters, several))
         }
         "bool_and" | "bit_and" => Box::new(bits(Join::And)),
         "bool_or" | "bit_or" => Box::new(bits(Join::Or)),

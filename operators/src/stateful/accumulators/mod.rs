@@ -14,9 +14,14 @@ mod counts;
 mod distinct;
 mod hll;
 mod hll_bias;
+mod hll_raw;
 mod lists;
 mod moments;
+mod parameters;
+mod percentile;
+mod percentile_approx;
 mod place;
+mod quantiles;
 mod result_types;
 mod slab;
 mod sums;
@@ -27,6 +32,7 @@ mod values;
 
 pub use accumulator::Accumulator;
 pub use build::build;
+pub use parameters::{Constants, Parameters};
 pub use result_types::{Arguments, Gives};
 
 /// An aggregate function.
@@ -50,6 +56,8 @@ pub struct Function {
     pub arguments: Arguments,
     /// The type of its result.
     pub gives: Gives,
+    /// What stands behind its arguments and is the same for all rows.
+    pub constants: Constants,
 }
 
 impl std::fmt::Debug for Function {

@@ -23,6 +23,8 @@ pub enum Arguments {
     Boolean,
     /// An integer of any width.
     Integer,
+    /// A number, a date, a time or an interval; a STRING becomes a DOUBLE.
+    Quantile,
 }
 
 impl Arguments {
@@ -64,6 +66,16 @@ impl Arguments {
             Self::Boolean => match given {
                 DataType::Boolean | DataType::Void => Ok(DataType::Boolean),
                 _ => refused("a BOOLEAN"),
+            },
+            Self::Quantile => match given {
+                DataType::String | DataType::Void => Ok(DataType::Double),
+                DataType::Date
+                | DataType::Timestamp
+                | DataType::TimestampNtz
+                | DataType::YearMonthInterval
+                | DataType::DayTimeInterval => Ok(given.clone()),
+                given if given.is_numeric() => Ok(given.clone()),
+                _ => refused("a number, a date, a time or an interval"),
             },
             Self::Integer => match given {
                 DataType::Void => Ok(DataType::BigInt),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
-use super::{Function, all, build, find};
+use super::{Constants, Function, all, build, find};
 use crate::stateful::grouping::Aggregate;
 
 fn aggregate(function: &'static Function, types: &[DataType], distinct: bool) -> Aggregate {
@@ -18,6 +18,13 @@ fn aggregate(function: &'static Function, types: &[DataType], distinct: bool) ->
         ignore_nulls: false,
         result: function.result_type(&types, true).unwrap(),
         ansi: true,
+        parameters: match function.constants {
+            Constants::Percentages | Constants::PercentagesAndAccuracy => {
+                let share = function.parameters(&[Some(Value::Double(0.3))]);
+                share.unwrap().numbers
+            }
+            Constants::None | Constants::Deviation => Vec::new(),
+        },
         types,
     }
 }
@@ -50,7 +57,7 @@ fn show(value: &Value) -> String {
 }
 
 fn example(function: &'static Function) -> String {
-    let (_, rows) = function.example.split_once(" [").unwrap();
+    let (call, rows) = function.example.split_once(" [").unwrap();
     let rows = rows.trim_end_matches(']').replace("), (", ")|(");
     let rows: Vec<Vec<&str>> = if rows.starts_with('(') {
         let pairs = rows.split('|').map(|row| row.trim_matches(['(', ')']));
@@ -66,7 +73,12 @@ fn example(function: &'static Function) -> String {
             _ => DataType::Int,
         })
         .collect();
-    let aggregate = aggregate(function, &types, false);
+    let mut aggregate = aggregate(function, &types, false);
+    if let Some((_, constant)) = call.split_once("x, 0") {
+        let constant = constant.trim_end_matches(')').parse::<f64>().unwrap();
+        let parameters = function.parameters(&[Some(Value::Double(constant))]);
+        aggregate.parameters = parameters.unwrap().numbers;
+    }
     let mut accumulator = build(&aggregate);
     let mut cell = vec![0; accumulator.words()];
     for row in rows {

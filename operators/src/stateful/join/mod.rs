@@ -8,6 +8,7 @@
 //! Keys are equal as values are: NULL equals nothing. What else the condition asks is evaluated over the joined row.
 
 mod behind;
+mod contents;
 mod hashing;
 mod rows;
 mod saved;
@@ -16,19 +17,22 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use serde::{Deserialize, Serialize};
 use thalweg_engine::error::RecordError;
 use thalweg_engine::record::{Micros, RecordMeta};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::Field;
 
 pub use self::behind::Behind;
+pub(super) use self::contents::{StreamsReader, TableReader};
 pub use self::stream::StreamJoin;
 pub use self::table::TableJoin;
 use crate::expr::Eval;
 use crate::stateful::bytes;
+use crate::stateful::contents::types;
 
 /// Which rows a join gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// Pairs.
     Inner,
@@ -74,9 +78,10 @@ impl Kind {
 }
 
 /// One side of a join.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Side {
     /// The columns of its rows.
+    #[serde(with = "types::columns")]
     pub columns: Vec<Field>,
     /// The places of its key, in the order of the other side's.
     pub keys: Vec<usize>,
@@ -85,7 +90,7 @@ pub struct Side {
 }
 
 /// How long a row waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {
     /// The place of its event time.
     pub time: usize,

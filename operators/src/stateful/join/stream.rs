@@ -43,14 +43,8 @@ pub struct StreamJoin {
 impl StreamJoin {
     /// A join of the left side, input 0, with the right side, input 1.
     pub fn new(kind: Kind, sides: [Side; 2], condition: Condition, ttl: Option<Micros>) -> Self {
-        let keys: Vec<Field> = sides[0]
-            .keys
-            .iter()
-            .filter_map(|place| sides[0].columns.get(*place).cloned())
-            .collect();
-        let described = [0, 1].map(|side| describe(kind, &sides, side));
         Self {
-            layout: saved::layout("streams", &keys, &described),
+            layout: layout_of(kind, &sides),
             kind,
             sides,
             condition,
@@ -218,6 +212,17 @@ impl StreamJoin {
         );
         Ok(())
     }
+}
+
+/// What the bytes of such a join mean.
+pub(super) fn layout_of(kind: Kind, sides: &[Side; 2]) -> String {
+    let keys: Vec<Field> = sides[0]
+        .keys
+        .iter()
+        .filter_map(|place| sides[0].columns.get(*place).cloned())
+        .collect();
+    let described = [0, 1].map(|side| describe(kind, sides, side));
+    saved::layout("streams", &keys, &described)
 }
 
 /// What the layout says of a side.

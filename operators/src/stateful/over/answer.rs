@@ -5,6 +5,7 @@ use thalweg_engine::row::Value;
 
 use crate::stateful::over::finish::Finish;
 use crate::stateful::over::operator::Window;
+use crate::stateful::over::panes::floor;
 use crate::stateful::over::program::reach;
 use crate::stateful::over::tree::{Shape, Tree};
 use crate::stateful::over::{Distance, Frame};
@@ -25,7 +26,8 @@ impl Window {
                     (rank + 1).saturating_sub(reach(Some(to))),
                 ),
                 (Some(Frame::Range { from, to }), Some(order)) => {
-                    let begin = tree.rank(order.below(time, from), false, shape);
+                    let far = floor(order.below(time, from), self.program.step);
+                    let begin = tree.rank(far, false, shape);
                     let end = match to {
                         Distance::Whole(0) => rank + 1,
                         to => tree.rank(order.below(time, to), true, shape),

@@ -148,12 +148,25 @@ pub(super) struct Columns {
     pub(super) stored: Vec<Stored>,
     pub(super) words: usize,
     pub(super) values: usize,
+    /// Behind the time there are no columns but the aggregates of one row or of several.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) merged: bool,
 }
 
 /// Where the mask stands in a row.
 const MASK: usize = 1;
 
 impl Columns {
+    /// Aggregates of so many words and values.
+    pub(super) fn merged(words: usize, values: usize) -> Self {
+        Self {
+            stored: Vec::new(),
+            words: words + 1,
+            values,
+            merged: true,
+        }
+    }
+
     /// Columns of these types.
     pub(super) fn new<'t>(types: impl Iterator<Item = &'t DataType> + Clone) -> Self {
         let full = |data_type| Packed::of(data_type).is_some_and(Packed::full);
@@ -186,6 +199,7 @@ impl Columns {
             stored,
             words,
             values,
+            merged: false,
         }
     }
 

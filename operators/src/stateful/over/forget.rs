@@ -3,6 +3,7 @@
 use crate::stateful::over::Distance;
 use crate::stateful::over::keys::flag;
 use crate::stateful::over::operator::Window;
+use crate::stateful::over::panes::floor;
 use crate::stateful::over::program::reach;
 use crate::stateful::over::save::{head_key, leaf_key};
 
@@ -28,7 +29,8 @@ impl Window {
         let by_time = self
             .program
             .range
-            .map(|distance| tree.rank(order.below(newest, distance), false, shape));
+            .map(|distance| floor(order.below(newest, distance), self.program.step))
+            .map(|far| tree.rank(far, false, shape));
         let by_rows = self.program.rows.map(|_| {
             let before = if self.program.event_time {
                 tree.rank(newest, false, shape)
@@ -44,12 +46,13 @@ impl Window {
         }
     }
 
-    /// Forgets the rows of a key that are out of reach.
+    /// Forgets the rows of a key that are out of reach; those behind the watermark go into panes, where there are some.
     pub(super) fn forget(&mut self, slot: u32) {
         let rows = self.out_of_reach(slot);
         if rows > 0 {
             self.drop_rows(slot, rows);
         }
+        self.close(slot);
     }
 
     fn drop_rows(&mut self, slot: u32, rows: usize) {
@@ -113,7 +116,11 @@ impl Window {
             self.keys.tree_ref(slot).first(&self.program.shape),
         ) {
             self.keys.set(slot, flag::WAITS, true);
-            self.wheel.add(slot, first.saturating_add(distance));
+            let until = match self.program.step {
+                Some(step) => self.closes(slot, first, step.saturating_add(distance)),
+                None => first.saturating_add(distance),
+            };
+            self.wheel.add(slot, until);
         }
     }
 

@@ -49,10 +49,13 @@ pub(super) struct Keys {
     trees: Vec<Tree>,
     /// When a record came last, where `stateTtl` asks.
     touched: Vec<i64>,
+    /// Before what time all rows are in panes, where there are panes.
+    closed: Vec<i64>,
     words: usize,
     values: usize,
     keeps_rows: bool,
     keeps_time: bool,
+    keeps_panes: bool,
     key_bytes: usize,
 }
 
@@ -65,6 +68,7 @@ impl Keys {
             values: program.values,
             keeps_rows: program.keeps_rows,
             keeps_time: program.ttl.is_some(),
+            keeps_panes: program.step.is_some(),
             ..Self::default()
         }
     }
@@ -105,6 +109,9 @@ impl Keys {
             if self.keeps_time {
                 self.touched.push(0);
             }
+            if self.keeps_panes {
+                self.closed.push(i64::MIN);
+            }
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
         let entry = &mut self.slots[slot as usize];
@@ -130,6 +137,7 @@ impl Keys {
         }
         self.accumulators_mut(slot).fill(0);
         self.accumulated_mut(slot).fill(Value::Null);
+        self.set_closed(slot, i64::MIN);
         // One that still waits is free when its time has come.
         if !self.is(slot, flag::WAITS) {
             self.free.push(slot);
@@ -224,6 +232,18 @@ impl Keys {
         }
     }
 
+    /// Before what time all rows are in panes.
+    pub(super) fn closed(&self, slot: u32) -> i64 {
+        let closed = self.closed.get(slot as usize);
+        closed.copied().unwrap_or(i64::MIN)
+    }
+
+    pub(super) fn set_closed(&mut self, slot: u32, to: i64) {
+        if let Some(closed) = self.closed.get_mut(slot as usize) {
+            *closed = to;
+        }
+    }
+
     /// Bytes of memory without the rows in trees, about.
     pub(super) fn bytes(&self) -> usize {
         // Allocators round up small pieces.
@@ -234,6 +254,6 @@ impl Keys {
             + self.accumulators.capacity() * 8
             + self.accumulated.capacity() * size_of::<Value>()
             + self.trees.capacity() * size_of::<Tree>()
-            + self.touched.capacity() * 8
+            + (self.touched.capacity() + self.closed.capacity()) * 8
     }
 }

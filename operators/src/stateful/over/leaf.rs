@@ -135,6 +135,13 @@ impl Leaf {
         (words, values): (&mut [u64], &mut [Value]),
     ) {
         for fold in folds {
+            if columns.merged {
+                for row in from..to {
+                    let (row_words, row_values) = self.row(row, columns);
+                    fold.merge(words, values, &row_words[1..], row_values);
+                }
+                continue;
+            }
             if fold.rule == Rule::Rows {
                 words[fold.at] += (to - from) as u64;
                 continue;

@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | from UNBOUNDED PRECEDING | the aggregates alone, in order of arrival | O(1) |
 //! | RANGE or ROWS n PRECEDING, `lag` | the rows in order of time, in a tree with partial aggregates | O(log n); no rescan |
+//! | RANGE in steps (`frameStep`) | a pane of aggregates for each step, and the rows that are not behind the watermark | O(log n) |
 //! | count(DISTINCT) of these | also how often each value stands in the frame, from 64 rows on | O(1) in order; a late record: the rows that it is late by |
 //! | collect_list, collect_set of these | the rows | the length of the answer |
 //!
@@ -18,13 +19,15 @@
 //! **Memory.** About 60 bytes a key and the key itself; 8 bytes for each number of an aggregate from UNBOUNDED PRECEDING (a
 //! count has one, a sum or an average three); with kept rows 80 bytes a key more, and for each row 8 bytes for its time and 8
 //! for each number, date or time that a function uses (8 more where one of them is a BIGINT or a TIMESTAMP), 24 and the
-//! content for a text longer than 23 bytes. `frameRowsMax` limits the rows of one key.
+//! content for a text longer than 23 bytes. With `step` a pane takes what a row would whose columns are the numbers of the
+//! aggregates. `frameRowsMax` limits the rows and panes of one key.
 //!
 //! **State.** One entry for the aggregates of a key and one for each leaf of its tree (up to 32 rows): an epoch writes the
 //! leaves that changed.
 
 mod answer;
 mod cell;
+mod contents;
 mod distinct;
 mod finish;
 mod fold;
@@ -34,6 +37,7 @@ mod leaf;
 mod node;
 mod operator;
 mod order;
+mod panes;
 mod precise;
 mod program;
 mod restore;
@@ -46,14 +50,18 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+use serde::{Deserialize, Serialize};
 use thalweg_engine::record::Micros;
 use thalweg_engine::schema::DataType;
 
+use crate::stateful::contents::types;
+
+pub(super) use contents::OverReader;
 pub use operator::Window;
 
 /// The frames and functions over one PARTITION BY and ORDER BY. What is emitted is the incoming row, followed by one result
 /// for each function.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Over {
     /// The places of the PARTITION BY columns in the incoming row.
     pub keys: Vec<usize>,
@@ -67,21 +75,26 @@ pub struct Over {
     pub rows_max: usize,
     /// Keys without a record for so long are forgotten (`stateTtl`).
     pub ttl: Option<Micros>,
+    /// Panes of this width are kept instead of rows (`frameStep`). All frames are RANGE frames over a time that end at the
+    /// current row, all functions such that panes add up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Micros>,
 }
 
 /// The column that rows are ordered by, ascending, NULL first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     /// Its place in the incoming row.
     pub place: usize,
     /// A time, a date, or a number; of DECIMAL up to 18 digits.
+    #[serde(with = "types")]
     pub data_type: DataType,
     /// Whether it is the event time, so that the watermark says what may be forgotten.
     pub event_time: bool,
 }
 
 /// Which rows a function sees.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Frame {
     /// All that have arrived before, and the record itself where `current`.
     Unbounded {
@@ -105,7 +118,7 @@ pub enum Frame {
 }
 
 /// A distance between two values of the ORDER BY column.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Distance {
     /// Microseconds of times, days of dates, the unscaled number of decimals, integers as they are.
     Whole(i64),
@@ -114,7 +127,7 @@ pub enum Distance {
 }
 
 /// One function with its frame.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Function {
     /// What its state is known by from run to run: its canonical expression.
     pub identity: String,
@@ -125,24 +138,26 @@ pub struct Function {
     /// The place of its frame in [`Over::frames`].
     pub frame: usize,
     /// The type of its result.
+    #[serde(with = "types")]
     pub result: DataType,
     /// Whether overflow is an error (ANSI), or wraps or is NULL.
     pub ansi: bool,
 }
 
 /// A column that a function is computed over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Argument {
     /// What its values are known by from run to run: the canonical expression of the argument.
     pub identity: String,
     /// Its place in the incoming row.
     pub place: usize,
     /// Its type.
+    #[serde(with = "types")]
     pub data_type: DataType,
 }
 
 /// The functions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// `count(*)`.
     CountRows,

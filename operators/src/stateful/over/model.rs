@@ -69,6 +69,14 @@ impl Model {
         if self.forgets {
             forget(&self.over, self.watermark, &mut self.keys[place].1);
         }
+        let event_time = self
+            .over
+            .order
+            .as_ref()
+            .is_some_and(|order| order.event_time);
+        if event_time {
+            close(&self.over, self.watermark, &mut self.keys[place].1);
+        }
         let (_, rows, arrived) = &mut self.keys[place];
         let rank = rows.iter().filter(|kept| kept.time <= time).count();
         rows.insert(
@@ -84,6 +92,7 @@ impl Model {
         for function in &self.over.functions {
             out.push(self.answer(function, rows, arrived, rank));
         }
+        close(&self.over, self.watermark, &mut self.keys[place].1);
         out
     }
 
@@ -118,7 +127,9 @@ impl Model {
                 .enumerate()
                 .filter(|(at, kept)| {
                     // Peers that came earlier are in, the row's successors are not.
-                    kept.time >= below(from) && kept.time <= below(to) && *at <= rank
+                    kept.time >= floor(below(from), self.over.step)
+                        && kept.time <= below(to)
+                        && *at <= rank
                 })
                 .map(|(_, kept)| &kept.row)
                 .collect(),
@@ -133,6 +144,30 @@ impl Model {
                 .collect(),
         };
         result(function, &frame)
+    }
+}
+
+/// The beginning of a pane.
+fn floor(time: i64, step: Option<i64>) -> i64 {
+    match step {
+        Some(step) if time != i64::MIN => time - time.rem_euclid(step),
+        _ => time,
+    }
+}
+
+/// Rows whose pane is over stand at its beginning, in the order that they have.
+fn close(over: &Over, watermark: Option<i64>, rows: &mut [Kept]) {
+    let event_time = over.order.as_ref().is_some_and(|order| order.event_time);
+    let newest = if event_time {
+        watermark
+    } else {
+        rows.last().map(|kept| kept.time)
+    };
+    if let (Some(newest), Some(step)) = (newest, over.step) {
+        let until = floor(newest, Some(step));
+        for kept in rows.iter_mut().filter(|kept| kept.time < until) {
+            kept.time = floor(kept.time, Some(step));
+        }
     }
 }
 
@@ -161,7 +196,7 @@ fn forget(over: &Over, watermark: Option<i64>, rows: &mut Vec<Kept>) {
         if newest == i64::MIN {
             newest
         } else {
-            newest - distance
+            floor(newest - distance, over.step)
         }
     };
     let by_time = range.map(|range| rows.iter().filter(|kept| kept.time < begin(range)).count());

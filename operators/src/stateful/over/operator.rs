@@ -11,6 +11,7 @@ use crate::stateful::over::cell::Cell;
 use crate::stateful::over::distinct::Distinct;
 use crate::stateful::over::forget::SLICE;
 use crate::stateful::over::keys::{Keys, flag};
+use crate::stateful::over::panes::floor;
 use crate::stateful::over::program::Program;
 use crate::stateful::over::restore::restore;
 use crate::stateful::over::save::{Layout, save};
@@ -157,9 +158,17 @@ impl Window {
         scratch.words.clear();
         scratch.values.clear();
         let value = |column: usize| &row[kept[column]];
-        shape
-            .columns
-            .write(time, value, &mut scratch.words, &mut scratch.values);
+        let (words, values) = (&mut scratch.words, &mut scratch.values);
+        if shape.columns.merged {
+            self.program.pane_of_one(time, row, words, values);
+            // The next look at the key puts it into the pane that it came too late for.
+            if time < self.keys.closed(slot) {
+                self.keys.set_closed(slot, floor(time, self.program.step));
+            }
+        } else {
+            shape.columns.write(time, value, words, values);
+        }
+        let tree = self.keys.tree(slot);
         let kept = (&*scratch.words, &*scratch.values);
         tree.insert(rank, kept, shape, &mut scratch.gone);
         self.rows += 1;

@@ -62,6 +62,24 @@ impl Sorted {
     }
 }
 
+/// The value of the column that has this integer.
+#[allow(clippy::cast_possible_truncation)]
+pub(super) fn value_of(time: i64, data_type: &DataType) -> Value {
+    match data_type {
+        _ if time == NULL_TIME => Value::Null,
+        DataType::Timestamp => Value::Timestamp(time),
+        DataType::TimestampNtz => Value::TimestampNtz(time),
+        DataType::Date => Value::Date(time as i32),
+        DataType::Float => Value::Float(to_real(time) as f32),
+        DataType::Double => Value::Double(to_real(time)),
+        DataType::Decimal { .. } => Value::Decimal(i128::from(time).into()),
+        DataType::TinyInt => Value::TinyInt(time as i8),
+        DataType::SmallInt => Value::SmallInt(time as i16),
+        DataType::Int => Value::Int(time as i32),
+        _ => Value::BigInt(time),
+    }
+}
+
 fn of_real(x: f64) -> i64 {
     let x = if x.is_nan() { f64::NAN } else { x + 0.0 };
     flip(x.to_bits().cast_signed())
@@ -96,6 +114,26 @@ mod tests {
         assert_eq!(of_real(-0.0), of_real(0.0));
         for x in &sorted[..7] {
             assert_eq!(to_real(of_real(*x)), *x);
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_value_again() {
+        for value in [
+            Value::Timestamp(-7),
+            Value::Date(20_000),
+            Value::Double(-2.5),
+            Value::Int(i32::MIN),
+            Value::Null,
+        ] {
+            let data_type = match value {
+                Value::Timestamp(_) => DataType::Timestamp,
+                Value::Date(_) => DataType::Date,
+                Value::Double(_) => DataType::Double,
+                _ => DataType::Int,
+            };
+            let time = Sorted::new(0, &data_type).time(&value);
+            assert_eq!(value_of(time, &data_type), value);
         }
     }
 

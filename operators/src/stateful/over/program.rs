@@ -51,6 +51,10 @@ pub(super) struct Program {
     pub(super) rows: Option<u64>,
     pub(super) rows_max: usize,
     pub(super) ttl: Option<i64>,
+    /// The width of panes, where they are kept instead of rows.
+    pub(super) step: Option<i64>,
+    /// How each kept column is packed: panes are fed with them.
+    pub(super) kept_packed: Vec<Option<Packed>>,
     /// What aggregates from UNBOUNDED PRECEDING are fed with, their folds, and the size of their accumulators.
     pub(super) inputs: Vec<Input>,
     pub(super) running: Vec<Fold>,
@@ -81,6 +85,8 @@ impl Program {
             rows: None,
             rows_max: over.rows_max,
             ttl: over.ttl,
+            step: over.step.filter(|step| *step > 0),
+            kept_packed: Vec::new(),
             inputs: Vec::new(),
             running: Vec::new(),
             running_identities: Vec::new(),
@@ -106,6 +112,10 @@ impl Program {
         for function in &over.functions {
             let finish = program.finish(function, &over.frames);
             program.finishes.push(finish);
+        }
+        if program.step.is_some() {
+            let (words, values) = (program.shape.words, program.shape.values);
+            program.shape.columns = Columns::merged(words, values);
         }
         program
     }
@@ -136,6 +146,7 @@ impl Program {
             }
         }
         self.shape.columns = Columns::new(self.kept_types.iter());
+        self.kept_packed = self.kept_types.iter().map(Packed::of).collect();
     }
 
     fn column(&self, argument: Option<&Argument>) -> usize {
@@ -178,6 +189,8 @@ impl Program {
         let frame = function.frame;
         let column = self.column(argument);
         match kind {
+            // Of a pane there are no single rows.
+            kind if self.step.is_some() => self.folded(function, kind, argument),
             Kind::CountRows => Finish::Rows { frame },
             Kind::First {
                 ignore_nulls: false,
@@ -204,19 +217,23 @@ impl Program {
                 let which = self.counted.len() - 1;
                 Finish::Distinct { frame, which }
             }
-            kind => {
-                let rule = rule(kind, argument, false);
-                let fold = self.shape.fold(rule, column);
-                if let Some(Some(framed)) = self.frames.get_mut(frame)
-                    && !framed.folds.iter().any(|known| known.at == fold.at)
-                {
-                    framed.folds.push(fold.clone());
-                }
-                Finish::Framed {
-                    frame,
-                    answer: Answer::new(function, fold),
-                }
-            }
+            kind => self.folded(function, kind, argument),
+        }
+    }
+
+    /// From the partial aggregates of the frame's rows.
+    fn folded(&mut self, function: &Function, kind: Kind, argument: Option<&Argument>) -> Finish {
+        let frame = function.frame;
+        let column = self.column(argument);
+        let fold = self.shape.fold(rule(kind, argument, false), column);
+        if let Some(Some(framed)) = self.frames.get_mut(frame)
+            && !framed.folds.iter().any(|known| known.at == fold.at)
+        {
+            framed.folds.push(fold.clone());
+        }
+        Finish::Framed {
+            frame,
+            answer: Answer::new(function, fold),
         }
     }
 
@@ -288,6 +305,28 @@ fn identity(argument: &Argument, before: &str) -> Identity {
     Identity {
         text: format!("{before}{}", argument.identity),
         data_type: argument.data_type.to_string(),
+    }
+}
+
+impl Program {
+    /// What an aggregate of panes is known by.
+    pub(super) fn pane_identity(&self, fold: &Fold) -> Identity {
+        let name = fold.rule.name();
+        match self.kept_identities.get(fold.column) {
+            Some(column) if fold.rule != Rule::Rows => Identity {
+                text: format!("{name} of {}", column.text),
+                data_type: column.data_type.clone(),
+            },
+            _ => Identity {
+                text: name.to_owned(),
+                data_type: String::new(),
+            },
+        }
+    }
+
+    /// The type of the values that an aggregate of panes holds.
+    pub(super) fn pane_type(&self, fold: &Fold) -> Option<DataType> {
+        self.kept_types.get(fold.column).cloned()
     }
 }
 

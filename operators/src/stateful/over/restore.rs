@@ -13,16 +13,18 @@ use crate::stateful::over::leaf::Leaf;
 use crate::stateful::over::operator::Window;
 use crate::stateful::over::program::Program;
 use crate::stateful::over::save::{FORMAT, HEAD, LEAF, Layout, Running, WATERMARK, take_value};
-use crate::stateful::over::tree::Tree;
+use crate::stateful::over::tree::{PartsMut, Tree};
 
 /// How the bytes of one layout become this step's.
-struct Reading {
+pub(super) struct Reading {
     layout: Layout,
     same: bool,
     /// For each kept column of this step its place in the layout.
     kept: Vec<Option<usize>>,
     /// For each accumulator of this step its place in the layout.
     running: Vec<Option<usize>>,
+    /// For each aggregate of panes of this step its place in the layout.
+    panes: Vec<Option<usize>>,
     /// How many words a head has there.
     words: usize,
     /// The types of its values and of those of a row, where this step knows them.
@@ -31,7 +33,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(text: &str, own: &Layout, program: &Program) -> Result<Self, Failure> {
+    pub(super) fn new(text: &str, own: &Layout, program: &Program) -> Result<Self, Failure> {
         let layout: Layout = serde_json::from_str(text)
             .ok()
             .filter(|layout: &Layout| layout.format == FORMAT && layout.columns.words > 0)
@@ -45,16 +47,16 @@ impl Reading {
             .iter()
             .map(|column| layout.kept.iter().position(|other| other == column))
             .collect();
-        let running: Vec<Option<usize>> = own
-            .running
-            .iter()
-            .map(|one| {
-                let same = |other: &Running| {
-                    other.identity == one.identity && other.words.1 == one.words.1
-                };
-                layout.running.iter().position(same)
-            })
-            .collect();
+        let running = places(&own.running, &layout.running);
+        let panes = match (&own.panes, &layout.panes) {
+            (None, None) => Vec::new(),
+            (Some((step, folds)), Some((other, theirs))) if step == other => places(folds, theirs),
+            _ => {
+                return Err(Failure::refuse(
+                    "the checkpoint's state of OVER was kept with another frameStep: set it as it was, or begin the query anew",
+                ));
+            }
+        };
         let mut row_types = vec![None; layout.columns.values];
         for (from, data_type) in kept.iter().zip(&program.kept_types) {
             if let Some(from) = *from
@@ -62,6 +64,17 @@ impl Reading {
                 && let Some(known) = row_types.get_mut(*at)
             {
                 *known = Some(data_type.clone());
+            }
+        }
+        let theirs = layout.panes.iter().flat_map(|(_, folds)| folds);
+        let theirs: Vec<&Running> = theirs.collect();
+        for (from, fold) in panes.iter().zip(&program.shape.folds) {
+            if let Some(Running {
+                values: (at, 1), ..
+            }) = from.and_then(|from| theirs.get(from)).copied()
+                && let Some(known) = row_types.get_mut(*at)
+            {
+                *known = program.pane_type(fold);
             }
         }
         let end = |range: (usize, usize)| range.0 + range.1;
@@ -80,12 +93,22 @@ impl Reading {
             same: layout == *own,
             kept,
             running,
+            panes,
             words: words.unwrap_or(0),
             head_types,
             row_types,
             layout,
         })
     }
+}
+
+/// Where each aggregate stands among others.
+fn places(own: &[Running], others: &[Running]) -> Vec<Option<usize>> {
+    let place = |one: &Running| {
+        let same = |other: &Running| other.identity == one.identity && other.words.1 == one.words.1;
+        others.iter().position(same)
+    };
+    own.iter().map(place).collect()
 }
 
 /// A leaf as it was saved: its label, the layout, the bytes; None when it was removed.
@@ -129,7 +152,12 @@ pub(super) fn restore(window: &mut Window, changes: &[StateChanges]) -> Result<(
                             if !headless.is_empty() {
                                 headless.remove(&slot);
                             }
-                            head(window, slot, &readings[reading].1, bytes).ok_or_else(damaged)?;
+                            let into = window.keys.both_mut(slot);
+                            let touched = head(into, &window.program, &readings[reading].1, bytes)
+                                .ok_or_else(damaged)?;
+                            if let Some(touched) = touched {
+                                window.keys.touch(slot, touched);
+                            }
                         }
                     }
                 }
@@ -162,12 +190,18 @@ pub(super) fn restore(window: &mut Window, changes: &[StateChanges]) -> Result<(
     Ok(())
 }
 
-/// Reads the accumulators of a key.
-fn head(window: &mut Window, slot: u32, reading: &Reading, bytes: &[u8]) -> Option<()> {
+/// Reads the accumulators of a key. Gives when its last record came, where that was saved.
+pub(super) fn head(
+    (own, own_values): PartsMut<'_>,
+    program: &Program,
+    reading: &Reading,
+    bytes: &[u8],
+) -> Option<Option<i64>> {
     let (words, mut rest) = bytes.split_at_checked(reading.words * 8)?;
+    let mut touched = None;
     if reading.layout.time {
-        let (touched, values) = rest.split_first_chunk::<8>()?;
-        window.keys.touch(slot, i64::from_le_bytes(*touched));
+        let (time, values) = rest.split_first_chunk::<8>()?;
+        touched = Some(i64::from_le_bytes(*time));
         rest = values;
     }
     let values: Vec<Value> = reading
@@ -178,8 +212,7 @@ fn head(window: &mut Window, slot: u32, reading: &Reading, bytes: &[u8]) -> Opti
     if !rest.is_empty() {
         return None;
     }
-    let (own, own_values) = window.keys.both_mut(slot);
-    for (fold, from) in window.program.running.iter().zip(&reading.running) {
+    for (fold, from) in program.running.iter().zip(&reading.running) {
         let (count, count_values) = fold.rule.size();
         let Some(saved) = from.map(|from| &reading.layout.running[from]) else {
             own[fold.at..fold.at + count].fill(0);
@@ -193,7 +226,7 @@ fn head(window: &mut Window, slot: u32, reading: &Reading, bytes: &[u8]) -> Opti
             own_values[fold.value_at + value] = values.get(saved.values.0 + value)?.clone();
         }
     }
-    Some(())
+    Some(touched)
 }
 
 fn word_at(bytes: &[u8], word: usize) -> Option<u64> {
@@ -216,7 +249,7 @@ fn tree(
     for (index, (label, reading, bytes)) in saved.iter().enumerate() {
         let newest = saved.get(index + 1).is_none_or(|next| next.0 != *label);
         if let (Some(bytes), true) = (bytes, newest) {
-            leaves.push(leaf(window, *label, &readings[*reading].1, bytes)?);
+            leaves.push(leaf(&window.program, *label, &readings[*reading].1, bytes)?);
         }
     }
     leaves.retain(|leaf| !leaf.words.is_empty());
@@ -225,7 +258,8 @@ fn tree(
     Some(())
 }
 
-fn leaf(window: &Window, label: u64, reading: &Reading, bytes: &[u8]) -> Option<Leaf> {
+/// Reads a leaf.
+pub(super) fn leaf(program: &Program, label: u64, reading: &Reading, bytes: &[u8]) -> Option<Leaf> {
     let (rows, rest) = bytes.split_first_chunk::<4>()?;
     let rows = u32::from_le_bytes(*rows) as usize;
     let theirs = &reading.layout.columns;
@@ -248,8 +282,11 @@ fn leaf(window: &Window, label: u64, reading: &Reading, bytes: &[u8]) -> Option<
         values,
         dirty: false,
     };
-    let own = &window.program.shape.columns;
-    if theirs == own && window.program.kept_identities == reading.layout.kept {
+    let own = &program.shape.columns;
+    if own.merged && !reading.same {
+        return panes(program, reading, leaf);
+    }
+    if theirs == own && program.kept_identities == reading.layout.kept {
         return Some(leaf);
     }
     let (mut words, mut values) = (Vec::new(), Vec::new());
@@ -269,6 +306,38 @@ fn leaf(window: &Window, label: u64, reading: &Reading, bytes: &[u8]) -> Option<
     }
     (leaf.words, leaf.values) = (words, values);
     Some(leaf)
+}
+
+/// The panes of a leaf with the aggregates of this step; those that are new begin with nothing.
+fn panes(program: &Program, reading: &Reading, leaf: Leaf) -> Option<Leaf> {
+    let theirs = &reading.layout.columns;
+    let saved = reading.layout.panes.as_ref().map(|(_, folds)| folds)?;
+    let own = &program.shape;
+    let (mut words, mut values) = (Vec::new(), Vec::new());
+    for row in 0..leaf.rows(theirs) {
+        let (row_words, row_values) = leaf.row(row, theirs);
+        let (begin, begin_values) = (words.len(), values.len());
+        words.resize(begin + own.columns.words, 0);
+        values.resize(begin_values + own.columns.values, Value::Null);
+        words[begin] = row_words[0];
+        for (fold, from) in own.folds.iter().zip(&reading.panes) {
+            let Some(from) = from.and_then(|from| saved.get(from)) else {
+                continue;
+            };
+            let (count, count_values) = fold.rule.size();
+            let at = begin + 1 + fold.at;
+            let from_words = row_words.get(1 + from.words.0..)?.get(..count)?;
+            words[at..at + count].copy_from_slice(from_words);
+            let at = begin_values + fold.value_at;
+            let from_values = row_values.get(from.values.0..)?.get(..count_values)?;
+            values[at..at + count_values].clone_from_slice(from_values);
+        }
+    }
+    Some(Leaf {
+        words,
+        values,
+        ..leaf
+    })
 }
 
 impl Window {

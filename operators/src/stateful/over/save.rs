@@ -36,6 +36,9 @@ pub(super) struct Layout {
     pub(super) running: Vec<Running>,
     /// Whether a head holds the time of the last record.
     pub(super) time: bool,
+    /// Panes instead of rows: their width, and where each aggregate stands behind the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) panes: Option<(i64, Vec<Running>)>,
 }
 
 /// An accumulator within a head.
@@ -70,6 +73,17 @@ impl Layout {
             kept: program.kept_identities.clone(),
             running,
             time: program.ttl.is_some(),
+            panes: program.step.map(|step| {
+                let folds = program.shape.folds.iter().map(|fold| {
+                    let (words, values) = fold.rule.size();
+                    Running {
+                        identity: program.pane_identity(fold),
+                        words: (fold.at, words),
+                        values: (fold.value_at, values),
+                    }
+                });
+                (step, folds.collect())
+            }),
         }
     }
 
