@@ -286,6 +286,18 @@ impl Topics {
         producer.flush(PATIENCE).unwrap();
     }
 
+    /// Sends records as [`Topics::send`], with one of the client's partitioners.
+    pub fn send_with(&self, partitioner: &str, topic: &str, records: &[Rec]) {
+        let producer: BaseProducer = producer(&self.bootstrap)
+            .set("partitioner", partitioner)
+            .create()
+            .unwrap();
+        for record in records {
+            hand_over(&producer, topic, record);
+        }
+        producer.flush(PATIENCE).unwrap();
+    }
+
     /// Sends records in a transaction, and commits or aborts it.
     pub fn transaction(&self, id: &str, topic: &str, records: &[Rec], commit: bool) {
         let producer: BaseProducer = producer(&self.bootstrap)
