@@ -211,6 +211,7 @@ pub(crate) fn context(job: &str, query: &Query, fresh: bool, checkpoint: String)
         trigger_interval: query.interval(),
         bounded: query.bounded(),
         complete: query.settings.output_mode == OutputMode::Complete,
+        partitioned: query.keeps_state_by_partition(),
         time_zone: query.settings.time_zone,
     }
 }

@@ -4,10 +4,11 @@
 
 mod stage;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use stage::{Broker, PATIENCE, Rec, Scene};
+use stage::{Broker, PATIENCE, Rec, Scene, until};
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -126,4 +127,105 @@ fn a_record_in_another_partition_or_without_a_key_is_an_error_of_the_record() {
     let puts = format!("puts its key into partition {right} of 3");
     assert!(reasons[0].contains("has no key"), "{reasons:?}");
     assert!(reasons[1].contains(&puts), "{reasons:?}");
+}
+
+/// Counts the records of each card.
+fn counting(scene: &Scene, partitioned: &str, folder: &str) -> PathBuf {
+    scene.write(&format!(
+        "SET checkpointLocation = '{}/{folder}';
+SET checkpointInterval = '100 ms';
+SET outputMode = 'update';
+CREATE TABLE cards (card STRING) USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', startingOffsets 'earliest', format 'json') {partitioned};
+CREATE TABLE notification USING kafka OPTIONS (kafka.bootstrap.servers '${{KAFKA}}', topic '{}', format 'json', key 'card');
+INSERT INTO notification SELECT card, count(*) AS n FROM cards GROUP BY card;
+",
+        scene.dir().display(),
+        scene.input(),
+        scene.output()
+    ))
+}
+
+fn send_cards(scene: &Scene) {
+    let cards = (0..60).map(|number| format!("card-{}", number % 20));
+    let records: Vec<Rec> = cards
+        .map(|card| Rec::new(card.clone(), format!(r#"{{"card":"{card}"}}"#)))
+        .collect();
+    scene.topics.send(&scene.input(), &records);
+}
+
+/// The newest count of each card.
+fn counts(scene: &Scene) -> BTreeMap<String, i64> {
+    let read = scene.topics.read(&scene.output());
+    read.iter()
+        .map(|got| (got.key(), got.json()["n"].as_i64().unwrap()))
+        .collect()
+}
+
+fn all_counted(scene: &Scene, times: i64) -> bool {
+    let counts = counts(scene);
+    counts.len() == 20 && counts.values().all(|count| *count == times)
+}
+
+#[test]
+fn a_topic_that_grows_ends_a_query_whose_state_stays_with_its_partitions() {
+    let scene = Scene::with_topics("grows", broker(), 2);
+    let job = counting(&scene, "PARTITIONED BY (card)", "own");
+    send_cards(&scene);
+    let running = scene.started(&job);
+    until("all cards are counted", PATIENCE, || all_counted(&scene, 3));
+    scene.topics.grow(&scene.input(), 3);
+    let said = running.end(PATIENCE);
+    let reason = "topic `grows-in` has 3 partitions now, and had 2";
+    said.expect(1, &[reason, "Take PARTITIONED BY out of the table"]);
+    assert!(!said.err.contains("a new one begins"), "{}", said.err);
+    // Nor does a later start go on.
+    scene.run(&job).end(PATIENCE).expect(2, &[reason]);
+    // What the message says helps.
+    send_cards(&scene);
+    let job = counting(&scene, "", "all");
+    let running = scene.run_with(&job, &["--fresh"]);
+    until("all cards are counted anew", PATIENCE, || {
+        all_counted(&scene, 6)
+    });
+    running.finish();
+}
+
+#[test]
+fn a_topic_that_has_grown_between_two_runs_is_refused() {
+    let scene = Scene::with_topics("grown", broker(), 2);
+    let job = counting(&scene, "PARTITIONED BY (card)", "own");
+    send_cards(&scene);
+    let running = scene.started(&job);
+    until("all cards are counted", PATIENCE, || all_counted(&scene, 3));
+    running.finish();
+    scene.topics.grow(&scene.input(), 4);
+    until("it can be seen", PATIENCE, || {
+        scene.topics.partitions(&scene.input()) == 4
+    });
+    scene.run(&job).end(PATIENCE).expect(
+        2,
+        &[
+            "topic `grown-in` has 4 partitions now, and had 2",
+            "--fresh",
+        ],
+    );
+}
+
+#[test]
+fn gathered_state_takes_new_partitions_in() {
+    let scene = Scene::with_topics("gathers", broker(), 2);
+    let job = counting(&scene, "", "all");
+    send_cards(&scene);
+    let running = scene.started(&job);
+    until("all cards are counted", PATIENCE, || all_counted(&scene, 3));
+    scene.topics.grow(&scene.input(), 3);
+    until("it can be seen", PATIENCE, || {
+        scene.topics.partitions(&scene.input()) == 3
+    });
+    send_cards(&scene);
+    until("the new partition's too", PATIENCE, || {
+        all_counted(&scene, 6)
+    });
+    running.finish();
 }

@@ -66,11 +66,30 @@ impl Known {
         }
     }
 
+    /// Why state that was kept by partition since the query began is not that of the records any more, where the topic
+    /// has another number of partitions now.
+    pub(crate) fn moved(&self, topic: &str, partitions: i32) -> Option<String> {
+        if self.partitions == 0 || self.partitions == partitions {
+            return None;
+        }
+        Some(format!(
+            "topic `{topic}` has {partitions} partitions now, and had {} when the state of this query began. Its writers \
+             put keys into other partitions since, where the state that PARTITIONED BY keeps with each partition does \
+             not follow them. {REMEDY}",
+            self.partitions
+        ))
+    }
+
     /// Ends the check of keys; says whether there was one.
     pub(crate) fn uncheck(&self) -> bool {
         self.checked.swap(0, Ordering::Relaxed) != 0
     }
 }
+
+/// What helps where a topic has grown.
+const REMEDY: &str = "Take PARTITIONED BY out of the table, so that one lane reads all partitions; or let the records be \
+    written once more, into a new topic with as many partitions as it will ever need, and read that. Then build the state \
+    anew: with another checkpointLocation, startingOffsets 'earliest' and `thalweg run --fresh`.";
 
 /// The topics by name.
 pub(crate) type KnownTopics = BTreeMap<String, Known>;
@@ -99,6 +118,17 @@ mod tests {
         assert_eq!((again["t"].id.as_str(), again["t"].partitions), ("id-1", 0));
         assert!(read(None).is_empty());
         assert!(read(Some(b"[]")).is_empty());
+    }
+
+    #[test]
+    fn state_by_partition_ends_where_the_number_of_partitions_is_another_one() {
+        let known = Known::new("id-1".into(), 2);
+        assert_eq!(known.moved("t", 2), None);
+        let why = known.moved("t", 3).unwrap();
+        for part in ["`t` has 3", "had 2", "Take PARTITIONED BY out", "--fresh"] {
+            assert!(why.contains(part), "{why}");
+        }
+        assert_eq!(Known::from(Saved::Id("id-1".into())).moved("t", 3), None);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::partitioner::Check;
 use super::questions::TopicInfo;
 use super::reader::{Reader, Shape};
 use super::scout::{EARLIEST, LATEST, Scout};
-use super::starting::{Place, partition_name, place_of, resumed, start};
+use super::starting::{Place, Subscription, partition_name, place_of, resumed, start};
 use super::witness::{Witness, group_id};
 use crate::table::OpenContext;
 
@@ -124,7 +124,7 @@ impl KafkaSource {
             tracing::warn!(target: "kafka", "a topic that is deleted and made again will not be noticed: {failure}");
             BTreeMap::new()
         });
-        let before = known_topics::read(resume.and_then(|resume| resume.state));
+        let before = self.before(topics, resume);
         let mut again = Vec::new();
         let mut known = KnownTopics::new();
         for (topic, partitions) in topics {
@@ -132,16 +132,47 @@ impl KafkaSource {
             let now = match before.get(topic) {
                 Some(before) if !id.is_empty() && !before.id.is_empty() && before.id != id => {
                     again.push(topic.clone());
-                    Known::new(id, *partitions)
+                    // The state is still that of the partitions before.
+                    if self.context.partitioned {
+                        Known::resumed(id, *partitions, before)
+                    } else {
+                        Known::new(id, *partitions)
+                    }
                 }
                 Some(before) => Known::resumed(id, *partitions, before),
                 None => Known::new(id, *partitions),
             };
             known.insert(topic.clone(), now);
         }
+        let moved = |(topic, known): (&String, &Known)| known.moved(topic, topics[topic]);
+        let moved = known.iter().find_map(moved);
         *self.known.lock() = known;
         self.made_again(&again)?;
-        Ok(again)
+        match moved {
+            Some(why) if self.context.partitioned => Err(Failure::refuse(why)),
+            _ => Ok(again),
+        }
+    }
+
+    /// What the checkpoint says of the topics.
+    fn before(&self, topics: &Topics, resume: Option<&Resume<'_>>) -> KnownTopics {
+        let Some(resume) = resume else {
+            return KnownTopics::new();
+        };
+        let mut before = known_topics::read(resume.state);
+        if matches!(self.settings.subscription, Subscription::Assign(_)) {
+            return before;
+        }
+        // Older checkpoints say it by the partitions that they name.
+        for topic in topics.keys() {
+            let known = before.entry(topic.clone()).or_default();
+            if known.partitions == 0 {
+                let named = resume.positions.keys().filter_map(|name| place_of(name));
+                let count = named.filter(|(of, _)| of == topic).count();
+                known.partitions = i32::try_from(count).unwrap_or(0);
+            }
+        }
+        before
     }
 
     /// What becomes of topics that were deleted and made again.
@@ -163,20 +194,27 @@ impl KafkaSource {
         Ok(())
     }
 
-    /// What becomes of topics that have more partitions than the query knows.
-    fn grown(&self, topics: &Topics) {
-        if self.settings.partitioner.is_none() {
-            return;
-        }
+    /// What becomes of topics that have more partitions than the query knows. (One with fewer is what a broker says that
+    /// has just started.)
+    fn grown(&self, topics: &Topics) -> Result<(), Failure> {
         let known = self.known.lock();
         for (topic, partitions) in topics {
-            if let Some(known) = known.get(topic)
-                && known.partitions < *partitions
-                && known.uncheck()
+            let Some(known) = known
+                .get(topic)
+                .filter(|known| known.partitions < *partitions)
+            else {
+                continue;
+            };
+            if self.context.partitioned
+                && let Some(why) = known.moved(topic, *partitions)
             {
+                return Err(Failure::end(why));
+            }
+            if self.settings.partitioner.is_some() && known.uncheck() {
                 tracing::warn!(target: "kafka", "topic `{topic}` has {partitions} partitions now, and had {}: which records were written before cannot be told, so keys are not checked any more", known.partitions);
             }
         }
+        Ok(())
     }
 
     /// Whether the topics that are read are still there, and the same.
@@ -306,7 +344,7 @@ impl Source for KafkaSource {
             .filter(|topic| topic.partitions > 0 && self.settings.subscription.covers(&topic.name))
             .map(|topic| (topic.name, topic.partitions))
             .collect();
-        self.grown(&topics);
+        self.grown(&topics)?;
         let mut new = self.places(&topics).unwrap_or_default();
         new.retain(|(topic, partition)| !known.contains(&partition_name(topic, *partition)));
         if new.is_empty() {

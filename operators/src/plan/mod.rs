@@ -362,6 +362,12 @@ impl Query {
         !self.local || ((self.interval().is_some() || self.bounded()) && one_table)
     }
 
+    /// Whether each partition of its input keeps state of its own, which stays right only while keys stay where they are.
+    pub fn keeps_state_by_partition(&self) -> bool {
+        let keeps = |step: &Step| step.kind.state_name(&step.schema).is_some();
+        !self.gather() && self.steps.iter().any(keeps)
+    }
+
     /// Whether the rows of an input have an event time, so that it holds the watermark back.
     pub fn has_event_time(&self, input: &Input) -> bool {
         self.timed.contains(&input.table().name)

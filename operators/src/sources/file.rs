@@ -351,6 +351,7 @@ pub(crate) fn test_context() -> OpenContext {
         trigger_interval: None,
         bounded: false,
         complete: false,
+        partitioned: false,
         time_zone: chrono_tz::Tz::UTC,
     }
 }
