@@ -193,6 +193,7 @@ pub(crate) fn settings(query: &Query) -> Settings {
         show_records: given.show_records,
         partition_metrics: given.partition_metrics,
         idle_timeout: given.idle_timeout,
+        alignment_max: given.alignment_max,
         without_checkpoints: query.temporary.then(|| WITHOUT_CHECKPOINTS.to_owned()),
         ..Settings::default()
     }

@@ -107,6 +107,7 @@ impl Launching {
             show_records: query.settings.show_records,
             trigger: query.settings.trigger,
             idle_timeout: query.settings.idle_timeout,
+            alignment_max: query.settings.alignment_max,
             budget: Arc::clone(&query.host.budget),
             coordinator: news.clone(),
             store: Arc::clone(query.log.store()),

@@ -56,6 +56,8 @@ pub struct Settings {
     pub discover_interval: Duration,
     /// How long a partition stays at its end before the watermark goes on without it.
     pub idle_timeout: Duration,
+    /// How far one input may be ahead of another in event time before it is paused, where one lane reads both.
+    pub alignment_max: Duration,
     /// What helps after a failed record, where the checkpoints go with the process, so that none can be moved over it.
     pub without_checkpoints: Option<String>,
 }
@@ -76,6 +78,7 @@ impl Default for Settings {
             partition_metrics: true,
             discover_interval: Duration::from_secs(4),
             idle_timeout: Duration::from_secs(30),
+            alignment_max: Duration::from_secs(3_600),
             without_checkpoints: None,
         }
     }

@@ -58,6 +58,10 @@ pub(crate) struct Gated {
     pub(crate) reader: usize,
     /// Whether it is one of a table.
     pub(crate) table: bool,
+    /// Whether it is too far ahead of another input, and waits.
+    pub(crate) paused: Rc<Cell<bool>>,
+    /// What came while it waits: one record, so that its end is noticed and the source sees that somebody asks.
+    pub(crate) held: Option<Record>,
     /// The stream.
     pub(crate) inner: RecordStream,
     /// The gate.
@@ -79,11 +83,28 @@ impl Stream for Gated {
         if let Some(record) = self.gate.take_back(reader) {
             return Poll::Ready(Some((reader, SourceEvent::Record(record))));
         }
-        let polled = self.inner.as_mut().poll_next(poller);
-        if polled.is_pending() {
-            // StopReading must end the stream even if nothing ever comes.
-            self.gate.register(poller.waker());
+        let paused = self.paused.get();
+        if self.held.is_some() {
+            if paused {
+                self.gate.register(poller.waker());
+                return Poll::Pending;
+            }
+            let record = self.held.take().map(SourceEvent::Record);
+            return Poll::Ready(record.map(|record| (reader, record)));
         }
-        polled.map(|event| event.map(|event| (reader, event)))
+        let polled = self.inner.as_mut().poll_next(poller);
+        match polled {
+            Poll::Ready(Some(SourceEvent::Record(record))) if paused => {
+                self.held = Some(record);
+                self.gate.register(poller.waker());
+                Poll::Pending
+            }
+            Poll::Ready(event) => Poll::Ready(event.map(|event| (reader, event))),
+            Poll::Pending => {
+                // StopReading must end the stream even if nothing ever comes.
+                self.gate.register(poller.waker());
+                Poll::Pending
+            }
+        }
     }
 }

@@ -88,6 +88,8 @@ pub struct LaneSpec {
     pub trigger: Option<Duration>,
     /// How long a partition stays at its end before it counts as idle.
     pub idle_timeout: Duration,
+    /// How far one input may be ahead of another in event time.
+    pub alignment_max: Duration,
     /// The memory that state may take.
     pub budget: Arc<StateBudget>,
     /// Where its reports go.

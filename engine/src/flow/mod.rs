@@ -1,5 +1,6 @@
 //! What a record meets.
 
+mod alignment;
 pub(crate) mod cut;
 mod emission;
 pub(crate) mod gate;

@@ -3,6 +3,7 @@
 //! Rows come in by its only door, the streams of its partitions; control comes as mail. Between two rows nothing is in
 //! flight except inside the sink, so a marker found there is a clean cut.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use actix::prelude::*;
 
 use crate::epoch::messages::{News, Order};
 use crate::error::{Failure, RecordError};
+use crate::flow::alignment::Alignment;
 use crate::flow::emission::{Emission, Resume};
 use crate::flow::gate::{Gate, Gated};
 use crate::flow::lane::{LaneSpec, OnError, Reading};
@@ -37,6 +39,8 @@ pub(super) struct Reader {
     pub(super) caught_up: Option<Instant>,
     /// A table that has not been read to its end yet.
     pub(super) awaited: bool,
+    /// Tells its stream to wait.
+    pub(super) paused: Rc<Cell<bool>>,
 }
 
 /// Counts since the last hand-over to the metrics.
@@ -55,6 +59,7 @@ pub struct Lane {
     pub(super) dead: Option<Box<dyn Writer>>,
     pub(super) readers: Vec<Reader>,
     pub(super) watermarks: Watermarks,
+    alignment: Alignment,
     pub(super) gate: Rc<Gate>,
     pub(super) tally: Tally,
     /// The reader whose record is being processed: what a panic was at.
@@ -78,7 +83,9 @@ pub struct Lane {
 impl Lane {
     /// A lane that begins to read when it is started.
     pub fn new(spec: LaneSpec) -> Self {
+        let max = spec.alignment_max.as_micros();
         Self {
+            alignment: Alignment::new(Micros::try_from(max).unwrap_or(Micros::MAX)),
             spec,
             pipeline: None,
             dead: None,
@@ -135,6 +142,11 @@ impl Lane {
                 .read(&reading.partition, &reading.from, reading.until.as_ref())?;
         let role = reading.role;
         let reader = self.watermarks.add(reading.watermark, role.event_time);
+        let input = &reading.partition.input;
+        let look = self
+            .alignment
+            .add(input, reading.watermark, role.event_time);
+        let paused = Rc::new(Cell::new(false));
         if role.table {
             self.gate.tables.set(self.gate.tables.get() + 1);
             self.spec.metrics.tables_awaited.inc();
@@ -148,14 +160,35 @@ impl Lane {
             ended: false,
             caught_up: None,
             awaited: role.table,
+            paused: Rc::clone(&paused),
         });
+        self.align(look);
         ctx.add_stream(Gated {
             reader,
             table: role.table,
+            paused,
+            held: None,
             inner,
             gate: Rc::clone(&self.gate),
         });
         Ok(())
+    }
+
+    /// Pauses partitions that are too far ahead of another input, and lets those go on that are not any more.
+    fn align(&mut self, look: bool) {
+        if !look {
+            return;
+        }
+        let before = self.alignment.paused();
+        let freed = self.alignment.look();
+        for (index, reader) in self.readers.iter().enumerate() {
+            reader.paused.set(self.alignment.is_paused(index));
+        }
+        let change = self.alignment.paused() - before;
+        self.spec.metrics.partitions_paused.add(change);
+        if freed {
+            self.gate.wake();
+        }
     }
 
     pub(super) fn fail(&mut self, failure: Failure, ctx: &mut Context<Self>) {
@@ -219,10 +252,12 @@ impl Lane {
                     let drained = pipeline.writer().drained();
                     self.pause(drained, ctx);
                 }
-                if let Some(watermark) = watermark
-                    && let Some(now) = self.watermarks.observe(reader, watermark)
-                {
-                    self.begin(Moment::Watermark(now), Some(record.meta), ctx);
+                if let Some(watermark) = watermark {
+                    let look = self.alignment.observe(reader, watermark);
+                    self.align(look);
+                    if let Some(now) = self.watermarks.observe(reader, watermark) {
+                        self.begin(Moment::Watermark(now), Some(record.meta), ctx);
+                    }
                 }
             }
             Ok(Err(failure)) => self.fail(failure, ctx),
@@ -359,6 +394,8 @@ impl Lane {
             .map(|(index, _)| index)
             .collect();
         for reader in idle {
+            let look = self.alignment.release(reader);
+            self.align(look);
             if let Some(now) = self.watermarks.idle(reader) {
                 self.begin(Moment::Watermark(now), None, ctx);
             }
@@ -418,9 +455,9 @@ impl Lane {
         }
     }
 
-    fn caught_up(&mut self, reader: usize) {
+    fn caught_up(&mut self, index: usize) {
         self.hand_over();
-        if let Some(reader) = self.readers.get_mut(reader) {
+        if let Some(reader) = self.readers.get_mut(index) {
             reader.caught_up.get_or_insert_with(Instant::now);
             if std::mem::take(&mut reader.awaited) {
                 self.gate.tables.set(self.gate.tables.get() - 1);
@@ -428,10 +465,14 @@ impl Lane {
                 self.gate.wake();
             }
         }
+        let look = self.alignment.at_end(index);
+        self.align(look);
     }
 
     fn ended(&mut self, reader: usize, ctx: &mut Context<Self>) {
         self.caught_up(reader);
+        let look = self.alignment.release(reader);
+        self.align(look);
         if let Some(reader) = self.readers.get_mut(reader) {
             reader.ended = true;
         }
@@ -473,6 +514,8 @@ impl Actor for Lane {
         self.hand_over();
         let awaited = i64::from(self.gate.tables.get());
         self.spec.metrics.tables_awaited.sub(awaited);
+        let paused = self.alignment.paused();
+        self.spec.metrics.partitions_paused.sub(paused);
         self.spec.budget.change(self.counted, 0);
         let at = self.at.and_then(|reader| {
             let reader = self.readers.get(reader)?;

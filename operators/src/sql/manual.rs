@@ -228,13 +228,12 @@ pub const SETTINGS: &[SettingSpec] = &[
         Reach::Query,
         "A partition that has been read to its end for so long no longer holds the watermark back. When all are idle the watermark stays, as in Spark.",
     ),
-    later(
+    spec(
         "alignmentMax",
         SettingKind::Duration,
         "1 hour",
         Reach::Query,
-        "How far one input may be ahead of another in event time before it is paused.",
-        "inputs of a join are read as fast as they come in this version",
+        "How far one input may be ahead of another in event time, where one lane reads both (a join): a partition further ahead is paused until the other input has caught up, has ended or is idle. So what they keep for each other stays small.",
     ),
     spec(
         "stateMemoryMax",
