@@ -21,6 +21,8 @@ pub struct Rec {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Vec<(String, Vec<u8>)>,
+    /// Its timestamp in milliseconds; the present where none is given.
+    pub millis: Option<i64>,
 }
 
 impl Rec {
@@ -41,6 +43,11 @@ impl Rec {
 
     pub fn to(mut self, partition: i32) -> Self {
         self.partition = Some(partition);
+        self
+    }
+
+    pub fn at(mut self, millis: i64) -> Self {
+        self.millis = Some(millis);
         self
     }
 
@@ -383,6 +390,7 @@ pub fn hand_over(producer: &BaseProducer, topic: &str, record: &Rec) {
     message.partition = record.partition;
     message.key = record.key.as_deref();
     message.payload = record.value.as_deref();
+    message.timestamp = record.millis;
     loop {
         match producer.send(message) {
             Ok(()) => break,

@@ -31,6 +31,8 @@ pub struct Reading {
     pub entry: Target,
     /// The first position to read.
     pub from: Position,
+    /// Where its rows begin to be written, when what stands before is read to build state.
+    pub start: Option<Position>,
     /// The end of a bounded run.
     pub until: Option<Position>,
     /// Its watermark as of the checkpoint.

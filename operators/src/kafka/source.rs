@@ -383,6 +383,28 @@ impl Source for KafkaSource {
             .collect())
     }
 
+    fn back(&self, starts: &[Start], by: Duration) -> Result<Option<Vec<Position>>, Failure> {
+        let scout = self.consumer()?.scout();
+        let mut offsets = BTreeMap::new();
+        for start in starts {
+            if let (Some((topic, partition)), Position::Number(offset)) =
+                (place_of(&start.partition), &start.position)
+            {
+                offsets.insert((topic.to_owned(), partition), *offset);
+            }
+        }
+        let back = self.back_from(&scout, &offsets, by)?;
+        let of = |start: &Start| {
+            let (topic, partition) = place_of(&start.partition)?;
+            back.get(&(topic.to_owned(), partition))
+                .map(|offset| Position::Number(*offset))
+        };
+        let back = starts
+            .iter()
+            .map(|start| of(start).unwrap_or_else(|| start.position.clone()));
+        Ok(Some(back.collect()))
+    }
+
     fn read(
         &self,
         partition: &Arc<Partition>,

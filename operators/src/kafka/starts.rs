@@ -1,13 +1,14 @@
 //! Where the partitions of an input begin and end, asked of the broker.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thalweg_engine::error::Failure;
 use thalweg_engine::source::{Resume, Start};
 
 use super::scout::{EARLIEST, LATEST, Scout};
 use super::source::KafkaSource;
-use super::starting::{Ends, Place, Starting, Times, loss, partition_name, start};
+use super::starting::{Ends, Place, Starting, Times, loss, partition_name, start, times_of};
 use super::witness::{Witness, judge};
 
 impl KafkaSource {
@@ -176,5 +177,49 @@ impl KafkaSource {
             )));
         }
         Ok(found)
+    }
+
+    /// For each start the first offset whose record is at most so much older than the start. The time of a start at the end
+    /// is the present.
+    pub(super) fn back_from(
+        &self,
+        scout: &Scout,
+        starts: &BTreeMap<Place, i64>,
+        by: Duration,
+    ) -> Result<BTreeMap<Place, i64>, Failure> {
+        let places: Vec<Place> = starts.keys().cloned().collect();
+        let ends = self.ends_of(scout, &places)?;
+        let committed = self.committed_only();
+        let latest = self.one_each(scout, &places, LATEST, committed)?;
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis());
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let inside = starts
+            .iter()
+            .filter(|(place, start)| {
+                let earliest = ends.get(*place).map_or(0, |ends| ends.earliest);
+                **start > earliest && latest.get(*place).is_some_and(|end| *start < end)
+            })
+            .map(|(place, start)| (place.clone(), *start))
+            .collect();
+        let ask = |asked: &BTreeMap<Place, i64>| self.offsets(scout, asked, committed);
+        let times = times_of(&inside, now, ask)?;
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        let asked = starts
+            .keys()
+            .map(|place| {
+                let time = times.get(place).copied().unwrap_or(now);
+                (place.clone(), time.saturating_sub(by).max(0))
+            })
+            .collect();
+        let found = ask(&asked)?;
+        Ok(starts
+            .iter()
+            .map(|(place, start)| {
+                let back = found.get(place).copied().filter(|offset| *offset >= 0);
+                (place.clone(), back.map_or(*start, |back| back.min(*start)))
+            })
+            .collect())
     }
 }

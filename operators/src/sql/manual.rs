@@ -22,6 +22,8 @@ pub enum SettingKind {
     Table,
     /// A duration such as `10 seconds`.
     Duration,
+    /// `none` or a duration.
+    DurationOrNone,
     /// A whole number in this range, both ends included.
     Whole(u64, u64),
     /// `unlimited` or a whole number.
@@ -264,13 +266,12 @@ pub const SETTINGS: &[SettingSpec] = &[
         "Width of the panes that a frame keeps instead of rows: less memory, and the far edge of the frame moves in steps.",
         "frames keep their rows in this version",
     ),
-    later(
+    spec(
         "warmUp",
-        SettingKind::Duration,
-        "",
+        SettingKind::DurationOrNone,
+        "none",
         Reach::Query,
-        "How far to read back to build state.",
-        "state is not built by reading back in this version",
+        "How far a query with state that has no checkpoint reads back before its starting position, by the records' timestamps, to build the state. Nothing is written for these records, and `/ready` says no until they are read.",
     ),
     spec(
         "stopTimeout",
