@@ -214,6 +214,17 @@ pub(crate) fn seen(query: &QueryStatus, now: Phase) -> Seen {
             )),
         };
     }
+    let left = query.metrics().warm_up_left.get();
+    if now == Phase::Running && left > 0 {
+        return Seen {
+            ready: false,
+            word: "warming up",
+            why: Some(format!(
+                "the state is built from what stands before the starting positions, {left} records are left; nothing is \
+                 written until then"
+            )),
+        };
+    }
     phase(now)
 }
 

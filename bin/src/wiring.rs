@@ -147,7 +147,20 @@ impl Plan for Wired {
     fn compare(&self, old: &serde_json::Value) -> Result<(), String> {
         let new = self.query.identity();
         plan::compare_ends(old, &new)?;
-        Changes::of(old, &new).accept(self.accept_new_state)
+        let changes = Changes::of(old, &new);
+        changes.accept(self.accept_new_state)?;
+        let begins = changes.begins_empty();
+        if self.query.settings.warm_up.is_some() && !begins.is_empty() {
+            return Err(format!(
+                "warmUp builds the state of a whole query, and its checkpoint has no state of {} alone: what is read back \
+                 would count twice for the rest. To begin with that empty, leave warmUp out: --set {}.warmUp=none. \
+                 To build all state anew and go on with the output where it is, keep warmUp and take startingOffsets \
+                 'group', another checkpointLocation and --fresh",
+                begins.join(", "),
+                self.query.name
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -193,6 +206,8 @@ pub(crate) fn settings(query: &Query) -> Settings {
         show_records: given.show_records,
         partition_metrics: given.partition_metrics,
         idle_timeout: given.idle_timeout,
+        alignment_max: given.alignment_max,
+        warm_up: given.warm_up.filter(|_| query.keeps_state()),
         without_checkpoints: query.temporary.then(|| WITHOUT_CHECKPOINTS.to_owned()),
         ..Settings::default()
     }
@@ -211,6 +226,7 @@ pub(crate) fn context(job: &str, query: &Query, fresh: bool, checkpoint: String)
         trigger_interval: query.interval(),
         bounded: query.bounded(),
         complete: query.settings.output_mode == OutputMode::Complete,
+        partitioned: query.keeps_state_by_partition(),
         time_zone: query.settings.time_zone,
     }
 }

@@ -26,6 +26,7 @@ fn epoch(number: u64, first: i64, second: i64) -> Checkpoint {
             position: Position::Number(position),
             watermark: None,
             ended: false,
+            start: None,
         }],
         writer: None,
         state: BTreeMap::new(),

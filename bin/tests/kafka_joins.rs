@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use stage::{Broker, PATIENCE, Rec, Scene, until};
+use stage::{Broker, PATIENCE, Rec, Running, Scene, until};
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -281,4 +281,46 @@ fn a_record_of_a_table_whose_value_contradicts_its_key_goes_the_way_of_bad_recor
     scene.topics.send(&topic_of(&scene, "customers"), &[wrong]);
     let said = scene.run(&job).end(PATIENCE);
     said.expect(1, &["the value says another `id` than the key"]);
+}
+
+#[test]
+fn a_stream_that_is_far_ahead_of_the_other_waits_for_it() {
+    let scene = Scene::new("aligned", broker());
+    for topic in ["transactions", "logins", "matches"] {
+        scene.topics.make(&topic_of(&scene, topic), 1, &[]);
+    }
+    let job = job(
+        &scene,
+        include_str!("../jobs/login_join.sql"),
+        &["transactions", "logins", "matches"],
+    );
+    // A transaction in each minute of a day; the logins are those of its first minute.
+    let day: Vec<Rec> = (0..1_440).map(|n| transaction(n * 60, "u0")).collect();
+    scene.topics.send(&topic_of(&scene, "transactions"), &day);
+    scene.topics.send(&topic_of(&scene, "logins"), &[login(0)]);
+    let mut running = scene.run_with(&job, &["--set", "idleTimeout=1 hour"]);
+    until("the transactions wait", PATIENCE, || {
+        running.metric("thalweg_partitions_paused") > 0.5
+    });
+    until("the login is read", PATIENCE, || {
+        running.metric("thalweg_records_in_total") >= 2.0
+    });
+    // The position is that of an hour and one record.
+    let read = |running: &mut Running| {
+        ["transactions", "logins"].map(|topic| {
+            let name = topic_of(&scene, topic);
+            running.metric(&format!(r#"partition_position{{partition="{name}/0""#)) as i64
+        })
+    };
+    until("an hour is read", PATIENCE, || {
+        read(&mut running) == [62, 1]
+    });
+    assert!(running.metric("thalweg_partitions_paused") > 0.5);
+    let last = login(23 * 3_600);
+    scene.topics.send(&topic_of(&scene, "logins"), &[last]);
+    until("the whole day is read", PATIENCE, || {
+        read(&mut running) == [1_440, 2]
+    });
+    assert!(running.metric("thalweg_partitions_paused") < 0.5);
+    running.finish();
 }

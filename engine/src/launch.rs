@@ -12,8 +12,8 @@ use crate::epoch::messages::{News, Order};
 use crate::flow::lane::{LaneSpec, Reading};
 use crate::flow::partition::Lane;
 use crate::plan::Opened;
-use crate::query::{Ends, GATHERED, LaneStates, Query};
-use crate::record::{Micros, Partition};
+use crate::query::{Ends, GATHERED, LaneStates, Places, Query};
+use crate::record::{Micros, Partition, Position};
 use crate::source::Start;
 
 /// What the launcher of one run knows.
@@ -23,7 +23,9 @@ pub(crate) struct Launching {
     pub(crate) opened: Arc<Opened>,
     pub(crate) ends: Ends,
     pub(crate) state: LaneStates,
-    pub(crate) watermarks: BTreeMap<(SmolStr, SmolStr), Micros>,
+    pub(crate) watermarks: Places<Micros>,
+    /// Where rows begin to be written, of partitions that are read from before.
+    pub(crate) warm: Places<Position>,
     pub(crate) writers: BTreeMap<SmolStr, Vec<u8>>,
     pub(crate) next: u32,
     pub(crate) gathered: Option<Recipient<Order>>,
@@ -74,6 +76,7 @@ impl Launching {
                 .get(input)
                 .and_then(|ends| ends.get(&start.partition).cloned()),
             watermark: self.watermarks.get(&place).copied(),
+            start: self.warm.get(&place).cloned(),
             partition: Arc::new(Partition {
                 input: input.clone(),
                 name: start.partition.clone(),
@@ -107,6 +110,7 @@ impl Launching {
             show_records: query.settings.show_records,
             trigger: query.settings.trigger,
             idle_timeout: query.settings.idle_timeout,
+            alignment_max: query.settings.alignment_max,
             budget: Arc::clone(&query.host.budget),
             coordinator: news.clone(),
             store: Arc::clone(query.log.store()),

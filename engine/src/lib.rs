@@ -15,6 +15,7 @@ pub mod plan;
 pub mod query;
 pub mod record;
 pub mod restarts;
+mod restoring;
 pub mod row;
 pub mod schema;
 pub mod sink;

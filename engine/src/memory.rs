@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::Stream;
 use parking_lot::Mutex;
@@ -123,6 +123,16 @@ impl Source for MemorySource {
                 (self.log.partition_name(index), Position::Number(end))
             })
             .collect())
+    }
+
+    /// A row is a microsecond after the one before it.
+    fn back(&self, starts: &[Start], by: Duration) -> Result<Option<Vec<Position>>, Failure> {
+        let by = usize::try_from(by.as_micros()).unwrap_or(usize::MAX);
+        let back = |start: &Start| match number(&start.position) {
+            Some(number) => Position::Number(i64::try_from(number.saturating_sub(by)).unwrap_or(0)),
+            None => start.position.clone(),
+        };
+        Ok(Some(starts.iter().map(back).collect()))
     }
 
     fn read(

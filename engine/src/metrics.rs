@@ -62,6 +62,10 @@ pub struct QueryMetrics {
     pub sink_in_flight: IntGauge,
     /// Partitions of joined tables that are not read to their end yet: rows of streams wait for them.
     pub tables_awaited: IntGauge,
+    /// Partitions that wait because they are too far ahead of another input in event time.
+    pub partitions_paused: IntGauge,
+    /// Records before the starting positions that are still to be read to build state; 0 when there is no warm-up.
+    pub warm_up_left: IntGauge,
     /// Runs begun after a failure.
     pub restarts: IntCounter,
     /// 1 while rows flow, 0 while not.
@@ -196,7 +200,7 @@ const COUNTERS: [(&str, &str); 10] = [
     ),
 ];
 
-const GAUGES: [(&str, &str); 5] = [
+const GAUGES: [(&str, &str); 7] = [
     ("thalweg_epochs_open", "Epochs begun and not yet committed."),
     (
         "thalweg_checkpoint_size_bytes",
@@ -209,6 +213,14 @@ const GAUGES: [(&str, &str); 5] = [
     (
         "thalweg_table_partitions_awaited",
         "Partitions of joined tables not read to their end yet; rows of streams wait for them.",
+    ),
+    (
+        "thalweg_partitions_paused",
+        "Partitions that wait because they are further ahead of another input in event time than alignmentMax.",
+    ),
+    (
+        "thalweg_warm_up_records_left",
+        "Records before the starting positions that are still to be read to build state; nothing is written until then.",
     ),
     (
         "thalweg_query_ready",
@@ -329,6 +341,8 @@ impl Metrics {
             checkpoint_committed_at: AtomicI64::new(0),
             sink_in_flight: gauge("thalweg_sink_in_flight_records"),
             tables_awaited: gauge("thalweg_table_partitions_awaited"),
+            partitions_paused: gauge("thalweg_partitions_paused"),
+            warm_up_left: gauge("thalweg_warm_up_records_left"),
             restarts: counter("thalweg_restarts_total"),
             ready: gauge("thalweg_query_ready"),
             families: Arc::clone(&self.families),

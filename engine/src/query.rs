@@ -14,7 +14,6 @@ use tokio::sync::{oneshot, watch};
 use crate::epoch::checkpoint::{Checkpoint, FORMAT, LaneCut, PartitionCut};
 use crate::epoch::checkpoint_log::CheckpointLog;
 use crate::epoch::coordinator::{AbandonRun, Coordinator, CoordinatorSpec, RunEnd, StopRun};
-use crate::epoch::state_store;
 use crate::error::Failure;
 use crate::flow::lane::{DeadLetters, OnError};
 use crate::flow::partition::now;
@@ -56,6 +55,10 @@ pub struct Settings {
     pub discover_interval: Duration,
     /// How long a partition stays at its end before the watermark goes on without it.
     pub idle_timeout: Duration,
+    /// How far one input may be ahead of another in event time before it is paused, where one lane reads both.
+    pub alignment_max: Duration,
+    /// How far before its start a query without a checkpoint reads to build state. Nothing is written for that.
+    pub warm_up: Option<Duration>,
     /// What helps after a failed record, where the checkpoints go with the process, so that none can be moved over it.
     pub without_checkpoints: Option<String>,
 }
@@ -76,6 +79,8 @@ impl Default for Settings {
             partition_metrics: true,
             discover_interval: Duration::from_secs(4),
             idle_timeout: Duration::from_secs(30),
+            alignment_max: Duration::from_secs(3_600),
+            warm_up: None,
             without_checkpoints: None,
         }
     }
@@ -121,6 +126,9 @@ pub(crate) const GATHERED: &str = "gather";
 
 /// By lane and step, the state objects oldest first.
 pub(crate) type LaneStates = BTreeMap<SmolStr, BTreeMap<SmolStr, Vec<StateChanges>>>;
+
+/// By input and partition.
+pub(crate) type Places<T> = BTreeMap<(SmolStr, SmolStr), T>;
 
 /// By input and partition, the end of a bounded run.
 pub(crate) type Ends = BTreeMap<SmolStr, BTreeMap<SmolStr, Position>>;
@@ -273,7 +281,13 @@ impl Query {
                 let state = self.read_state(&checkpoint)?;
                 (checkpoint, state)
             }
-            None => (self.epoch_zero(run, opened, &starts)?, BTreeMap::new()),
+            None => {
+                let warm = self.read_back(opened, &mut starts)?;
+                (
+                    self.epoch_zero(run, opened, &starts, &warm)?,
+                    BTreeMap::new(),
+                )
+            }
         };
         Ok(Resolved {
             newest,
@@ -281,6 +295,39 @@ impl Query {
             ends,
             state,
         })
+    }
+
+    /// Moves the starts of streams back by the warm-up. Gives where they were.
+    fn read_back(
+        &self,
+        opened: &Opened,
+        starts: &mut [(SmolStr, Start)],
+    ) -> Result<Places<Position>, Failure> {
+        let mut warm = Places::new();
+        let Some(by) = self.settings.warm_up else {
+            return Ok(warm);
+        };
+        for input in opened.inputs.iter().filter(|input| !input.role.table) {
+            let mut own: Vec<&mut Start> = starts
+                .iter_mut()
+                .filter(|(of, _)| *of == input.name)
+                .map(|(_, start)| start)
+                .collect();
+            let given: Vec<Start> = own.iter().map(|start| (**start).clone()).collect();
+            let back = input.source.back(&given, by)?.ok_or_else(|| {
+                Failure::refuse(format!(
+                    "warmUp reads back what stands before the start, and the input `{}` cannot be read back: leave warmUp out",
+                    input.name
+                ))
+            })?;
+            for (start, back) in own.iter_mut().zip(back) {
+                let position = std::mem::replace(&mut start.position, back);
+                if position != start.position {
+                    warm.insert((input.name.clone(), start.partition.clone()), position);
+                }
+            }
+        }
+        Ok(warm)
     }
 
     /// Whether the newest checkpoint is this query's and its plan can go on from it.
@@ -344,6 +391,7 @@ impl Query {
         run: &Arc<str>,
         opened: &Opened,
         starts: &[(SmolStr, Start)],
+        warm: &Places<Position>,
     ) -> Result<Checkpoint, Failure> {
         let cut = |input: &SmolStr, start: &Start| PartitionCut {
             input: input.clone(),
@@ -351,6 +399,7 @@ impl Query {
             position: start.position.clone(),
             watermark: None,
             ended: false,
+            start: warm.get(&(input.clone(), start.partition.clone())).cloned(),
         };
         let mut lanes: Vec<LaneCut> = Vec::new();
         for (input, start) in starts {
@@ -393,60 +442,6 @@ impl Query {
         Ok(checkpoint)
     }
 
-    /// The state of all lanes, several at a time.
-    fn read_state(&self, checkpoint: &Checkpoint) -> Result<LaneStates, Failure> {
-        let readers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let share = checkpoint.lanes.len().div_ceil(readers).max(1);
-        let read = |lanes: &[LaneCut]| -> Result<Vec<_>, Failure> {
-            let lanes = lanes.iter().filter(|lane| !lane.state.is_empty());
-            lanes
-                .map(|lane| Ok((lane.lane.clone(), self.read_lane(checkpoint.epoch, lane)?)))
-                .collect()
-        };
-        let read = &read;
-        let shares: Vec<Result<Vec<_>, Failure>> = std::thread::scope(|scope| {
-            let reading: Vec<_> = checkpoint
-                .lanes
-                .chunks(share)
-                .map(|lanes| scope.spawn(move || read(lanes)))
-                .collect();
-            let lost = || Err(Failure::restart("reading the state panicked: a bug"));
-            reading
-                .into_iter()
-                .map(|share| share.join().unwrap_or_else(|_| lost()))
-                .collect()
-        });
-        let mut states = BTreeMap::new();
-        for share in shares {
-            states.extend(share?);
-        }
-        Ok(states)
-    }
-
-    fn read_lane(
-        &self,
-        epoch: u64,
-        lane: &LaneCut,
-    ) -> Result<BTreeMap<SmolStr, Vec<StateChanges>>, Failure> {
-        let mut steps = BTreeMap::new();
-        for (step, objects) in &lane.state {
-            let mut chain = Vec::with_capacity(objects.len());
-            for object in objects {
-                let name = format!("state/{}", object.name);
-                let changes = state_store::read(&**self.log.store(), &name).map_err(|error| {
-                    Failure::refuse(format!(
-                        "{}/{name} belongs to epoch {epoch} and cannot be read: {error}. Restore the file from a copy, \
-                         or go back to an older epoch with `thalweg checkpoint rollback`.",
-                        self.log.location(),
-                    ))
-                })?;
-                chain.push(changes);
-            }
-            steps.insert(step.clone(), chain);
-        }
-        Ok(steps)
-    }
-
     pub(crate) fn lane_name(&self, input: &SmolStr, partition: &SmolStr) -> SmolStr {
         if self.plan.gathers() {
             SmolStr::new_static(GATHERED)
@@ -475,13 +470,13 @@ impl Query {
             OnError::DeadLetter(DeadLetters { sink, .. }) => Some(Arc::clone(sink)),
             _ => None,
         };
-        let watermarks = resolved
-            .newest
-            .partitions()
-            .filter_map(|cut| {
-                let place = (cut.input.clone(), cut.partition.clone());
-                Some((place, cut.watermark?))
-            })
+        let place = |cut: &PartitionCut| (cut.input.clone(), cut.partition.clone());
+        let cuts = || resolved.newest.partitions();
+        let watermarks = cuts()
+            .filter_map(|cut| Some((place(cut), cut.watermark?)))
+            .collect();
+        let warm = cuts()
+            .filter_map(|cut| Some((place(cut), cut.start.clone()?)))
             .collect();
         let writers = resolved
             .newest
@@ -499,6 +494,7 @@ impl Query {
             ends: resolved.ends,
             state: resolved.state,
             watermarks,
+            warm,
             writers,
             next: 0,
             gathered: None,

@@ -1,7 +1,8 @@
 //! The contract of an input.
 //!
 //! One [`Source`] object serves one run of one query. The engine calls, in this order:
-//! 1. [`Source::resolve`] once, off the row path: where does each partition start?
+//! 1. [`Source::resolve`] once, off the row path: where does each partition start? At a first start with a warm-up then
+//!    [`Source::back`].
 //! 2. [`Source::read`] once for each partition, on the thread of the lane that owns it.
 //! 3. While it runs, off the row path: [`Source::discover`] every few seconds, [`Source::forget`] after each committed
 //!    epoch, [`Source::health`] and [`Source::lag`] for the probes and metrics.
@@ -12,6 +13,7 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::Stream;
 use smol_str::SmolStr;
@@ -116,6 +118,16 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// `Restart` where the system does not answer; `Refuse` where the source has no end.
     fn ends(&self) -> Result<BTreeMap<SmolStr, Position>, Failure>;
+
+    /// For each of these starts the position from which records reach so far back before it in time; at or before it, in
+    /// the same order. None where what stands before a start cannot be read.
+    ///
+    /// # Errors
+    /// As [`Source::resolve`].
+    fn back(&self, starts: &[Start], by: Duration) -> Result<Option<Vec<Position>>, Failure> {
+        let _ = (starts, by);
+        Ok(None)
+    }
 
     /// Opens one partition from `from`. With `until`, yields [`SourceEvent::Ended`] once everything before it is read.
     ///

@@ -34,6 +34,7 @@ fn checkpoint(epoch: u64, objects: &[&str]) -> Checkpoint {
                 position: Position::Number(310),
                 watermark: None,
                 ended: false,
+                start: None,
             }],
             writer: None,
             state: [(

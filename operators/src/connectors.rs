@@ -34,6 +34,8 @@ pub struct Input {
     pub open: OpenInput,
     /// The options that must not change between two runs of a query, because positions depend on them.
     pub identity: &'static [&'static str],
+    /// Whether what stands before a start can be read, as `warmUp` wants.
+    pub reads_back: bool,
 }
 
 /// A connector as an output.
@@ -75,6 +77,7 @@ pub const CONNECTORS: &[Connector] = &[
             metadata: sources::kafka::metadata,
             open: formats::read,
             identity: &["subscribe", "subscribePattern", "assign"],
+            reads_back: true,
         }),
         output: Some(Output {
             options: sinks::kafka::OPTIONS,
@@ -93,6 +96,7 @@ pub const CONNECTORS: &[Connector] = &[
             metadata: none,
             open: sources::rate::open,
             identity: &["numPartitions"],
+            reads_back: false,
         }),
         output: None,
     },
@@ -105,6 +109,7 @@ pub const CONNECTORS: &[Connector] = &[
             metadata: none,
             open: sources::socket::open,
             identity: &[],
+            reads_back: false,
         }),
         output: None,
     },
@@ -117,6 +122,7 @@ pub const CONNECTORS: &[Connector] = &[
             metadata: none,
             open: sources::file::open,
             identity: &["path"],
+            reads_back: true,
         }),
         output: Some(Output {
             options: sinks::file::OPTIONS,

@@ -47,6 +47,8 @@ pub struct OpenContext {
     pub bounded: bool,
     /// Whether each trigger writes the whole result again: the output mode `complete`.
     pub complete: bool,
+    /// Whether each partition of the input keeps state of its own, because PARTITIONED BY says that keys do not move.
+    pub partitioned: bool,
     /// The session's time zone: for times that are read or shown as text.
     pub time_zone: chrono_tz::Tz,
 }

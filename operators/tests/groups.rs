@@ -387,10 +387,10 @@ fn limit_lets_so_many_rows_through_for_ever() {
 
 #[test]
 fn an_input_partitioned_by_a_key_needs_no_gathering() {
-    let text = |by: &str, group: &str| {
+    let read = |topics: &str, by: &str, group: &str| {
         let text = format!(
             "CREATE TABLE p (card STRING, shop STRING, amount INT) USING kafka
-             OPTIONS (kafka.bootstrap.servers 'b:1', subscribe 'p', format 'json') PARTITIONED BY ({by});
+             OPTIONS (kafka.bootstrap.servers 'b:1', {topics}, format 'json') PARTITIONED BY ({by});
              SET outputMode = 'update';
              SELECT count(*) AS n FROM (SELECT card AS c, upper(shop) AS s, amount FROM p WHERE amount > 1) GROUP BY {group};"
         );
@@ -400,6 +400,7 @@ fn an_input_partitioned_by_a_key_needs_no_gathering() {
             .queries
             .remove(0)
     };
+    let text = |by: &str, group: &str| read("subscribe 'p'", by, group);
     assert!(!text("card", "c").gather());
     assert!(!text("card", "s, c").gather());
     assert!(text("card", "s").gather());
@@ -408,4 +409,12 @@ fn an_input_partitioned_by_a_key_needs_no_gathering() {
         "what a key is computed from does not hold it"
     );
     assert!(text("card, shop", "c").gather());
+    for several in ["subscribe 'p,q'", "subscribePattern 'p.*'"] {
+        assert!(
+            read(several, "card", "c").gather(),
+            "a key may stand in several topics"
+        );
+    }
+    let assigned = read(r#"assign '{"p":[0,1]}'"#, "card", "c");
+    assert!(!assigned.gather());
 }

@@ -1,7 +1,8 @@
 //! A real Apache Kafka broker, started by the project's script. It ends when the test program does.
 
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A broker on loopback with a data folder of its own.
 pub struct Broker {
@@ -87,6 +88,28 @@ impl Broker {
             .output()
             .unwrap();
         assert!(output.status.success(), "{class}: {output:?}");
+    }
+
+    /// Sends keyed records with Java's own client and its default partitioner.
+    pub fn send_with_java(&self, topic: &str, records: &[(String, String)]) {
+        let mut lines = String::new();
+        for (key, value) in records {
+            lines.push_str(&format!("{key}\t{value}\n"));
+        }
+        let mut producer = Command::new(SCRIPT)
+            .args(["tool", "org.apache.kafka.tools.ConsoleProducer"])
+            .args(["--bootstrap-server", &self.bootstrap, "--topic", topic])
+            .args(["--property", "parse.key=true"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = producer.stdin.take().unwrap();
+        stdin.write_all(lines.as_bytes()).unwrap();
+        drop(stdin);
+        let output = producer.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
     }
 
     fn up_with(&self, options: &[&str]) -> String {

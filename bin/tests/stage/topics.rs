@@ -21,6 +21,8 @@ pub struct Rec {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Vec<(String, Vec<u8>)>,
+    /// Its timestamp in milliseconds; the present where none is given.
+    pub millis: Option<i64>,
 }
 
 impl Rec {
@@ -41,6 +43,11 @@ impl Rec {
 
     pub fn to(mut self, partition: i32) -> Self {
         self.partition = Some(partition);
+        self
+    }
+
+    pub fn at(mut self, millis: i64) -> Self {
+        self.millis = Some(millis);
         self
     }
 
@@ -286,6 +293,18 @@ impl Topics {
         producer.flush(PATIENCE).unwrap();
     }
 
+    /// Sends records as [`Topics::send`], with one of the client's partitioners.
+    pub fn send_with(&self, partitioner: &str, topic: &str, records: &[Rec]) {
+        let producer: BaseProducer = producer(&self.bootstrap)
+            .set("partitioner", partitioner)
+            .create()
+            .unwrap();
+        for record in records {
+            hand_over(&producer, topic, record);
+        }
+        producer.flush(PATIENCE).unwrap();
+    }
+
     /// Sends records in a transaction, and commits or aborts it.
     pub fn transaction(&self, id: &str, topic: &str, records: &[Rec], commit: bool) {
         let producer: BaseProducer = producer(&self.bootstrap)
@@ -371,6 +390,7 @@ pub fn hand_over(producer: &BaseProducer, topic: &str, record: &Rec) {
     message.partition = record.partition;
     message.key = record.key.as_deref();
     message.payload = record.value.as_deref();
+    message.timestamp = record.millis;
     loop {
         match producer.send(message) {
             Ok(()) => break,

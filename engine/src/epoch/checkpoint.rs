@@ -101,6 +101,9 @@ pub struct PartitionCut {
     pub watermark: Option<Micros>,
     /// Whether it has ended for good.
     pub ended: bool,
+    /// Where its rows begin to be written, while what stands before is read to build state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Position>,
 }
 
 /// Why bytes are not a checkpoint of this version.

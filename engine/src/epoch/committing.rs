@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use smol_str::SmolStr;
 
-use crate::epoch::checkpoint::{Checkpoint, Merged, ObjectRef};
+use crate::epoch::checkpoint::{Checkpoint, Merged, ObjectRef, PartitionCut};
 use crate::epoch::coordinator::{Coordinator, Ending};
 use crate::epoch::ledger::{Complete, Epoch, LaneId};
 use crate::epoch::messages::{Cut, Order};
@@ -129,20 +129,21 @@ impl Coordinator {
     fn thank(&self) {
         let id: Arc<str> = Arc::from(self.spec.newest.checkpoint.as_str());
         for (input, source) in &self.spec.sources {
-            let positions: Vec<(SmolStr, Position)> = self
-                .spec
-                .newest
-                .partitions()
-                .filter(|cut| cut.input == *input)
-                .map(|cut| (cut.partition.clone(), cut.position.clone()))
-                .collect();
+            let cuts = self.spec.newest.partitions();
+            let cuts: Vec<_> = cuts.filter(|cut| cut.input == *input).collect();
             if self.spec.partition_metrics {
-                for (partition, position) in &positions {
-                    if let Position::Number(number) = position {
-                        self.spec.metrics.position(partition, *number);
+                for cut in &cuts {
+                    if let Position::Number(number) = &cut.position {
+                        self.spec.metrics.position(&cut.partition, *number);
                     }
                 }
             }
+            // Before a starting position nothing was written that a later start could repeat.
+            let safe = |cut: &&PartitionCut| cut.start.as_ref().unwrap_or(&cut.position).clone();
+            let positions = cuts
+                .iter()
+                .map(|cut| (cut.partition.clone(), safe(cut)))
+                .collect();
             let committed = Committed {
                 checkpoint: Arc::clone(&id),
                 epoch: self.spec.newest.epoch,

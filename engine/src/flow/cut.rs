@@ -30,6 +30,7 @@ impl Lane {
                 position: reader.position.clone(),
                 watermark: self.watermarks.of(index),
                 ended: reader.ended && !reader.bounded,
+                start: reader.start.clone(),
             })
             .collect();
         let state = pipeline.save();

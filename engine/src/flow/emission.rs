@@ -11,6 +11,7 @@ use crate::epoch::messages::News;
 use crate::error::{Failure, RecordError};
 use crate::flow::partition::{Lane, now};
 use crate::flow::pipeline::Moment;
+use crate::flow::warm_up::WarmUp;
 use crate::operator::Progress;
 use crate::record::{Partition, Position, RecordMeta};
 use crate::sink::Readiness;
@@ -127,20 +128,24 @@ impl Lane {
             self.open_gate();
         }
         if let (Moment::Trigger(now), Some(pipeline)) = (moment, &mut self.pipeline)
+            && self.warm_up == WarmUp::Over
             && let Err(failure) = pipeline.writer().tick(now)
         {
             return self.fail(failure, ctx);
         }
         match self.next.pop_front() {
             Some(next) => self.begin(next, None, ctx),
-            None => self.exhaust(),
+            None => {
+                self.speak();
+                self.exhaust();
+            }
         }
     }
 
     /// The trigger's moment, or the end of all inputs. Where nothing has come there is nothing to emit, as Spark runs no
     /// batch without data.
     pub(super) fn tick(&mut self, ctx: &mut Context<Self>) {
-        if self.gate.ended.get() || self.exhausted {
+        if self.gate.ended.get() || self.exhausted || self.silent() {
             return;
         }
         if std::mem::take(&mut self.stirred) {

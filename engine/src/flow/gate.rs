@@ -44,6 +44,10 @@ impl Gate {
         Some(back.remove(place).1)
     }
 
+    fn has_back(&self, reader: usize) -> bool {
+        self.back.borrow().iter().any(|(of, _)| *of == reader)
+    }
+
     /// Lets the streams look again.
     pub(crate) fn wake(&self) {
         for waker in self.waiting.borrow_mut().drain(..) {
@@ -52,12 +56,25 @@ impl Gate {
     }
 }
 
+/// Why one partition waits.
+#[derive(Default)]
+pub(crate) struct Pause {
+    /// It is too far ahead of another input.
+    pub(crate) ahead: Cell<bool>,
+    /// It has arrived at its starting position, and others of its lane have not.
+    pub(crate) at_start: Cell<bool>,
+}
+
 /// A partition's stream behind the lane's gate.
 pub(crate) struct Gated {
     /// Its number in the lane.
     pub(crate) reader: usize,
     /// Whether it is one of a table.
     pub(crate) table: bool,
+    /// Whether it waits, alone of its lane.
+    pub(crate) pause: Rc<Pause>,
+    /// What came while it waits: one record, so that its end is noticed and the source sees that somebody asks.
+    pub(crate) held: Option<Record>,
     /// The stream.
     pub(crate) inner: RecordStream,
     /// The gate.
@@ -76,14 +93,28 @@ impl Stream for Gated {
             return Poll::Pending;
         }
         let reader = self.reader;
-        if let Some(record) = self.gate.take_back(reader) {
+        let paused = self.pause.ahead.get() || self.pause.at_start.get();
+        if paused && (self.held.is_some() || self.gate.has_back(reader)) {
+            self.gate.register(poller.waker());
+            return Poll::Pending;
+        }
+        let kept = self.gate.take_back(reader).or_else(|| self.held.take());
+        if let Some(record) = kept {
             return Poll::Ready(Some((reader, SourceEvent::Record(record))));
         }
         let polled = self.inner.as_mut().poll_next(poller);
-        if polled.is_pending() {
-            // StopReading must end the stream even if nothing ever comes.
-            self.gate.register(poller.waker());
+        match polled {
+            Poll::Ready(Some(SourceEvent::Record(record))) if paused => {
+                self.held = Some(record);
+                self.gate.register(poller.waker());
+                Poll::Pending
+            }
+            Poll::Ready(event) => Poll::Ready(event.map(|event| (reader, event))),
+            Poll::Pending => {
+                // StopReading must end the stream even if nothing ever comes.
+                self.gate.register(poller.waker());
+                Poll::Pending
+            }
         }
-        polled.map(|event| event.map(|event| (reader, event)))
     }
 }

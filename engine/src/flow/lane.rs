@@ -31,6 +31,8 @@ pub struct Reading {
     pub entry: Target,
     /// The first position to read.
     pub from: Position,
+    /// Where its rows begin to be written, when what stands before is read to build state.
+    pub start: Option<Position>,
     /// The end of a bounded run.
     pub until: Option<Position>,
     /// Its watermark as of the checkpoint.
@@ -88,6 +90,8 @@ pub struct LaneSpec {
     pub trigger: Option<Duration>,
     /// How long a partition stays at its end before it counts as idle.
     pub idle_timeout: Duration,
+    /// How far one input may be ahead of another in event time.
+    pub alignment_max: Duration,
     /// The memory that state may take.
     pub budget: Arc<StateBudget>,
     /// Where its reports go.

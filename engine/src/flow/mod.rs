@@ -1,9 +1,12 @@
 //! What a record meets.
 
+mod alignment;
 pub(crate) mod cut;
 mod emission;
 pub(crate) mod gate;
+mod housekeeping;
 pub mod lane;
 pub mod partition;
 pub mod pipeline;
+mod warm_up;
 pub mod watermark;

@@ -13,10 +13,13 @@ use actix::prelude::*;
 
 use crate::epoch::messages::{News, Order};
 use crate::error::{Failure, RecordError};
+use crate::flow::alignment::Alignment;
 use crate::flow::emission::{Emission, Resume};
-use crate::flow::gate::{Gate, Gated};
+use crate::flow::gate::{Gate, Gated, Pause};
+use crate::flow::housekeeping::HOUSEKEEPING;
 use crate::flow::lane::{LaneSpec, OnError, Reading};
 use crate::flow::pipeline::{Moment, Pipeline, Target};
+use crate::flow::warm_up::WarmUp;
 use crate::flow::watermark::Watermarks;
 use crate::histogram::Run;
 use crate::plan::Role;
@@ -37,6 +40,10 @@ pub(super) struct Reader {
     pub(super) caught_up: Option<Instant>,
     /// A table that has not been read to its end yet.
     pub(super) awaited: bool,
+    /// Where its rows begin to be written, while the lane warms up.
+    pub(super) start: Option<Position>,
+    /// Tells its stream to wait.
+    pub(super) pause: Rc<Pause>,
 }
 
 /// Counts since the last hand-over to the metrics.
@@ -55,6 +62,10 @@ pub struct Lane {
     pub(super) dead: Option<Box<dyn Writer>>,
     pub(super) readers: Vec<Reader>,
     pub(super) watermarks: Watermarks,
+    pub(super) alignment: Alignment,
+    pub(super) warm_up: WarmUp,
+    /// Records that were left of it when that was last shown.
+    pub(super) warm_up_left: i64,
     pub(super) gate: Rc<Gate>,
     pub(super) tally: Tally,
     /// The reader whose record is being processed: what a panic was at.
@@ -78,12 +89,16 @@ pub struct Lane {
 impl Lane {
     /// A lane that begins to read when it is started.
     pub fn new(spec: LaneSpec) -> Self {
+        let max = spec.alignment_max.as_micros();
         Self {
+            alignment: Alignment::new(Micros::try_from(max).unwrap_or(Micros::MAX)),
             spec,
             pipeline: None,
             dead: None,
             readers: Vec::new(),
             watermarks: Watermarks::default(),
+            warm_up: WarmUp::default(),
+            warm_up_left: 0,
             gate: Rc::default(),
             tally: Tally::default(),
             at: None,
@@ -120,10 +135,12 @@ impl Lane {
         for reading in std::mem::take(&mut self.spec.readings) {
             self.read(reading, ctx)?;
         }
+        self.begin_warm_up();
         // What had not been emitted when the checkpoint was made.
         if let Some(watermark) = self.watermarks.reached() {
             self.begin(Moment::Watermark(watermark), None, ctx);
         }
+        self.end_warm_up(ctx);
         self.measure_state(ctx);
         Ok(())
     }
@@ -135,6 +152,11 @@ impl Lane {
                 .read(&reading.partition, &reading.from, reading.until.as_ref())?;
         let role = reading.role;
         let reader = self.watermarks.add(reading.watermark, role.event_time);
+        let input = &reading.partition.input;
+        let look = self
+            .alignment
+            .add(input, reading.watermark, role.event_time);
+        let pause = Rc::new(Pause::default());
         if role.table {
             self.gate.tables.set(self.gate.tables.get() + 1);
             self.spec.metrics.tables_awaited.inc();
@@ -148,14 +170,39 @@ impl Lane {
             ended: false,
             caught_up: None,
             awaited: role.table,
+            start: reading.start,
+            pause: Rc::clone(&pause),
         });
+        self.align(look);
+        if self.silent() {
+            self.wait_at_start(reader);
+        }
         ctx.add_stream(Gated {
             reader,
             table: role.table,
+            pause,
+            held: None,
             inner,
             gate: Rc::clone(&self.gate),
         });
         Ok(())
+    }
+
+    /// Pauses partitions that are too far ahead of another input, and lets those go on that are not any more.
+    pub(super) fn align(&mut self, look: bool) {
+        if !look {
+            return;
+        }
+        let before = self.alignment.paused();
+        let freed = self.alignment.look();
+        for (index, reader) in self.readers.iter().enumerate() {
+            reader.pause.ahead.set(self.alignment.is_paused(index));
+        }
+        let change = self.alignment.paused() - before;
+        self.spec.metrics.partitions_paused.add(change);
+        if freed {
+            self.gate.wake();
+        }
     }
 
     pub(super) fn fail(&mut self, failure: Failure, ctx: &mut Context<Self>) {
@@ -167,6 +214,10 @@ impl Lane {
 
     /// Takes one record all the way.
     fn take(&mut self, reader: usize, mut record: Record, ctx: &mut Context<Self>) {
+        if self.arrives(reader, &record.meta.position) {
+            self.gate.give_back(reader, record);
+            return self.arrive(reader, ctx);
+        }
         let (Some(pipeline), Some(from)) = (&mut self.pipeline, self.readers.get_mut(reader))
         else {
             return;
@@ -219,10 +270,12 @@ impl Lane {
                     let drained = pipeline.writer().drained();
                     self.pause(drained, ctx);
                 }
-                if let Some(watermark) = watermark
-                    && let Some(now) = self.watermarks.observe(reader, watermark)
-                {
-                    self.begin(Moment::Watermark(now), Some(record.meta), ctx);
+                if let Some(watermark) = watermark {
+                    let look = self.alignment.observe(reader, watermark);
+                    self.align(look);
+                    if let Some(now) = self.watermarks.observe(reader, watermark) {
+                        self.begin(Moment::Watermark(now), Some(record.meta), ctx);
+                    }
                 }
             }
             Ok(Err(failure)) => self.fail(failure, ctx),
@@ -280,6 +333,13 @@ impl Lane {
             }
             OnError::Skip => {
                 tracing::warn!(place, reason, "a record failed and is skipped");
+            }
+            OnError::DeadLetter(_) if self.silent() => {
+                tracing::debug!(
+                    place,
+                    reason,
+                    "a record failed before the starting position"
+                );
             }
             OnError::DeadLetter(dead) => {
                 tracing::debug!(
@@ -345,68 +405,6 @@ impl Lane {
         );
     }
 
-    /// About once a second: what is idle, what has outlived its time, how much is kept.
-    fn housekeep(&mut self, ctx: &mut Context<Self>) {
-        let idle: Vec<usize> = self
-            .readers
-            .iter()
-            .enumerate()
-            .filter(|(_, reader)| {
-                let since = reader.caught_up;
-                reader.role.event_time
-                    && since.is_some_and(|since| since.elapsed() >= self.spec.idle_timeout)
-            })
-            .map(|(index, _)| index)
-            .collect();
-        for reader in idle {
-            if let Some(now) = self.watermarks.idle(reader) {
-                self.begin(Moment::Watermark(now), None, ctx);
-            }
-        }
-        if self.emission.is_none()
-            && let Some(pipeline) = &mut self.pipeline
-        {
-            pipeline.expire(now());
-        }
-        self.measure_state(ctx);
-    }
-
-    fn measure_state(&mut self, ctx: &mut Context<Self>) {
-        let Some(pipeline) = &self.pipeline else {
-            return;
-        };
-        let mut sizes: Vec<_> = pipeline
-            .sizes()
-            .map(|(step, size)| (step.clone(), size))
-            .collect();
-        let now = sizes.iter().map(|(_, size)| size.bytes).sum();
-        if now == 0 && self.counted == 0 {
-            return;
-        }
-        self.spec.metrics.state(&self.spec.name, &sizes);
-        let over = self.spec.budget.change(self.counted, now);
-        self.counted = now;
-        if let Some(used) = over {
-            sizes.sort_by_key(|(_, size)| std::cmp::Reverse(size.bytes));
-            let biggest: Vec<String> = sizes
-                .iter()
-                .take(3)
-                .map(|(step, size)| {
-                    format!("`{step}` {} MB in {} keys", size.bytes >> 20, size.keys)
-                })
-                .collect();
-            let failure = Failure::end(format!(
-                "the state takes {} MB, more than stateMemoryMax allows ({} MB). The biggest steps of {}: {}. Give the \
-                 process more memory, raise stateMemoryMax, or keep less: a watermark, a shorter window, stateTtl.",
-                used >> 20,
-                self.spec.budget.max() >> 20,
-                self.spec.name,
-                biggest.join(", ")
-            ));
-            self.fail(failure, ctx);
-        }
-    }
-
     /// Hands the counts over to the metrics.
     pub(super) fn hand_over(&mut self) {
         let mut tally = std::mem::take(&mut self.tally);
@@ -418,9 +416,9 @@ impl Lane {
         }
     }
 
-    fn caught_up(&mut self, reader: usize) {
+    fn caught_up(&mut self, index: usize, ctx: &mut Context<Self>) {
         self.hand_over();
-        if let Some(reader) = self.readers.get_mut(reader) {
+        if let Some(reader) = self.readers.get_mut(index) {
             reader.caught_up.get_or_insert_with(Instant::now);
             if std::mem::take(&mut reader.awaited) {
                 self.gate.tables.set(self.gate.tables.get() - 1);
@@ -428,10 +426,15 @@ impl Lane {
                 self.gate.wake();
             }
         }
+        let look = self.alignment.at_end(index);
+        self.align(look);
+        self.arrive(index, ctx);
     }
 
     fn ended(&mut self, reader: usize, ctx: &mut Context<Self>) {
-        self.caught_up(reader);
+        self.caught_up(reader, ctx);
+        let look = self.alignment.release(reader);
+        self.align(look);
         if let Some(reader) = self.readers.get_mut(reader) {
             reader.ended = true;
         }
@@ -440,9 +443,6 @@ impl Lane {
         }
     }
 }
-
-/// How often a lane looks after what time alone changes.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// How long a store that failed is left alone.
 pub(crate) const STORE_RETRY: Duration = Duration::from_millis(500);
@@ -473,6 +473,9 @@ impl Actor for Lane {
         self.hand_over();
         let awaited = i64::from(self.gate.tables.get());
         self.spec.metrics.tables_awaited.sub(awaited);
+        let paused = self.alignment.paused();
+        self.spec.metrics.partitions_paused.sub(paused);
+        self.spec.metrics.warm_up_left.sub(self.warm_up_left);
         self.spec.budget.change(self.counted, 0);
         let at = self.at.and_then(|reader| {
             let reader = self.readers.get(reader)?;
@@ -503,7 +506,7 @@ impl StreamHandler<(usize, SourceEvent)> for Lane {
         }
         match event {
             SourceEvent::Record(record) => self.take(reader, record, ctx),
-            SourceEvent::CaughtUp => self.caught_up(reader),
+            SourceEvent::CaughtUp => self.caught_up(reader, ctx),
             SourceEvent::Ended => self.ended(reader, ctx),
             SourceEvent::Failed(failure) => self.fail(failure, ctx),
         }

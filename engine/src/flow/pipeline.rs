@@ -66,6 +66,8 @@ pub struct Pipeline {
     /// Rows that came too late since the last look.
     late: u64,
     emission: Option<Emission>,
+    /// Whether rows go nowhere at the end.
+    silent: bool,
 }
 
 /// The way on from one step: the steps behind it and the writer.
@@ -78,12 +80,14 @@ struct Onward<'a> {
     outputs: &'a mut u32,
     watermark: &'a mut Option<Micros>,
     late: &'a mut u64,
+    silent: bool,
 }
 
 impl Emit for Onward<'_> {
     #[inline]
     fn emit(&mut self, row: &[Value], meta: &RecordMeta) -> Result<(), RecordError> {
         match self.to {
+            Target::Writer if self.silent => Ok(()),
             Target::Writer => {
                 let index = *self.outputs;
                 self.writer.write(row, Origin { meta, index })?;
@@ -105,6 +109,7 @@ impl Emit for Onward<'_> {
                         outputs: self.outputs,
                         watermark: self.watermark,
                         late: self.late,
+                        silent: self.silent,
                     },
                 )
             }
@@ -143,7 +148,13 @@ impl Pipeline {
             watermark: None,
             late: 0,
             emission: None,
+            silent: false,
         })
+    }
+
+    /// While silent, rows change the state of the steps and are not written.
+    pub fn silence(&mut self, silent: bool) {
+        self.silent = silent;
     }
 
     /// Pushes the row of a record through all steps; the outputs are written, but neither handed over nor in state for
@@ -172,6 +183,7 @@ impl Pipeline {
             outputs: &mut self.outputs,
             watermark: &mut self.watermark,
             late: &mut self.late,
+            silent: self.silent,
         }
     }
 
@@ -242,6 +254,7 @@ impl Pipeline {
                 outputs: &mut self.outputs,
                 watermark: &mut self.watermark,
                 late: &mut self.late,
+                silent: self.silent,
             };
             let operator = &mut step.operator;
             let progress = match (emission.begun, emission.moment) {

@@ -1,7 +1,8 @@
 //! Kafka: what the source and the sink share.
 //!
 //! `client` is the only room that speaks to the C client; `scout` asks a broker before anything is read or written;
-//! `commits`, `options`, `starting`, `witness`, `window` and `murmur2` decide and touch nothing.
+//! `commits`, `options`, `starting`, `known_topics`, `witness`, `window`, `partitioner` and `murmur2` decide and touch
+//! nothing.
 
 mod addresses;
 mod assignment;
@@ -17,19 +18,23 @@ mod delivery_errors;
 mod inquiry;
 mod jaas;
 mod java_names;
+mod known_topics;
 mod lane;
 mod layout;
+mod manual;
 mod murmur2;
 mod options;
 mod outlet;
 mod outlet_settings;
 mod partition_list;
+mod partitioner;
 mod pending;
 mod questions;
 mod reader;
 mod scout;
 mod source;
 mod starting;
+mod starts;
 mod statistics;
 mod target;
 mod trust;
@@ -40,8 +45,9 @@ pub use connect::{ConnectReport, TopicReport, check_connect};
 pub use delivery_errors::{DELIVERY_ERRORS, DeliveryError};
 
 pub(crate) use layout::{Encoders, Layout, Staged};
+pub(crate) use manual::{SINK_OPTIONS, SOURCE_OPTIONS};
 pub(crate) use murmur2::partition_of;
-pub(crate) use options::{Connection, SINK_OPTIONS, SOURCE_OPTIONS, SourceSettings, verify};
+pub(crate) use options::{Connection, SourceSettings, verify};
 pub(crate) use outlet::{LookUp, Outlet, Shared as OutletShared};
 pub(crate) use pending::{Answered, Delivered, Drained};
 pub(crate) use reader::{Fill, KeyShape, Shape};

@@ -1,4 +1,4 @@
-//! The options of a Kafka table: their manual, and what they come to.
+//! What the options of a Kafka table come to.
 
 use std::time::Duration;
 
@@ -7,212 +7,12 @@ use thalweg_engine::error::Failure;
 use super::addresses;
 use super::client::{Configuration, PropertyError};
 use super::java_names::{self, Translated};
+use super::manual::{SINK_OPTIONS, SOURCE_OPTIONS};
+use super::partitioner::Partitioner;
 use super::starting::{Starting, Subscription};
 use super::trust::trust;
-use crate::codecs::json;
 use crate::job_error::JobError;
-use crate::table::{OptionKind, OptionSpec, OptionValue, Options, Table};
-
-const fn option(
-    name: &'static str,
-    kind: OptionKind,
-    default: &'static str,
-    about: &'static str,
-) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind,
-        default,
-        about,
-    }
-}
-
-const fn refused(name: &'static str, about: &'static str) -> OptionSpec {
-    option(name, OptionKind::Refused, "", about)
-}
-
-use OptionKind::{Boolean, OneOf, Text, Whole};
-
-const SERVERS: OptionSpec = option(
-    "kafka.bootstrap.servers",
-    Text,
-    "",
-    "Brokers to ask first, `host:port`, separated by commas. Required.",
-);
-const CLIENT: OptionSpec = option(
-    "kafka.*",
-    Text,
-    "",
-    "Any other property of the Kafka client, by librdkafka's or Java's name.",
-);
-const FORMAT: OptionSpec = option(
-    "format",
-    OneOf(&["json", "text"]),
-    "",
-    "How a value is decoded into the declared columns, or encoded from the columns of the query.",
-);
-const MODE: OptionSpec = OptionSpec {
-    default: "FAILFAST",
-    ..json::OPTIONS[0]
-};
-const HEADERS: OptionSpec = option(
-    "includeHeaders",
-    Boolean,
-    "false",
-    "Adds the column `headers` (and `_metadata.headers`) to an input. An output writes its `headers` column always.",
-);
-
-/// The manual of a Kafka input.
-pub(crate) const SOURCE_OPTIONS: &[OptionSpec] = &[
-    SERVERS,
-    option(
-        "subscribe",
-        Text,
-        "",
-        "Topics to read, separated by commas. One of `subscribe`, `subscribePattern` and `assign` is required.",
-    ),
-    option(
-        "subscribePattern",
-        Text,
-        "",
-        "A Java regular expression: topics whose whole name matches are read, also those that appear later.",
-    ),
-    option(
-        "assign",
-        Text,
-        "",
-        "Partitions to read, as JSON: `{\"invoices\":[0,1]}`.",
-    ),
-    option(
-        "startingOffsets",
-        Text,
-        "latest",
-        "Where a query without a checkpoint starts: `earliest`, `latest`, `group` (where the consumer group stands; a partition without an entry at its earliest), or JSON with an offset for each partition, -2 earliest, -1 latest. Partitions that appear later start at their earliest.",
-    ),
-    option(
-        "startingTimestamp",
-        Text,
-        "",
-        "Start at the first record at or after this time, in milliseconds since 1970. Wins over the next two.",
-    ),
-    option(
-        "startingOffsetsByTimestamp",
-        Text,
-        "",
-        "The same for each partition, as JSON. Wins over startingOffsets.",
-    ),
-    option(
-        "startingOffsetsByTimestampStrategy",
-        OneOf(&["error", "latest"]),
-        "error",
-        "What to do where no record is that new: an error, or start at the end.",
-    ),
-    option(
-        "failOnDataLoss",
-        Boolean,
-        "true",
-        "Whether records that were removed before they were read end the query; otherwise a warning is logged and it goes on with what is there.",
-    ),
-    HEADERS,
-    option(
-        "maxOffsetsPerTrigger",
-        Whole(1, i64::MAX),
-        "",
-        "At most this many records per trigger interval; per second when continuous. Shared by all partitions.",
-    ),
-    option(
-        "groupIdPrefix",
-        Text,
-        "",
-        "Put before the name of the consumer group, `job-query`. Ignored when kafka.group.id is set.",
-    ),
-    option(
-        "kafka.group.id",
-        Text,
-        "",
-        "The consumer group to which positions are committed. Default: `job-query`.",
-    ),
-    option(
-        "fetchOffset.numRetries",
-        Whole(0, 1000),
-        "3",
-        "How often the question where a partition begins or ends is repeated.",
-    ),
-    option(
-        "fetchOffset.retryIntervalMs",
-        Whole(0, 600_000),
-        "10",
-        "Milliseconds between two such questions.",
-    ),
-    FORMAT,
-    MODE,
-    json::OPTIONS[1],
-    json::OPTIONS[2],
-    json::OPTIONS[3],
-    refused(
-        "partitioner",
-        "keys are not checked against their partitions yet: what PARTITIONED BY says is trusted",
-    ),
-    refused(
-        "minPartitions",
-        "each partition is read by one actor and is never split",
-    ),
-    refused(
-        "maxRecordsPerPartition",
-        "each partition is read by one actor and is never split",
-    ),
-    refused(
-        "minOffsetsPerTrigger",
-        "records are processed when they come, so there is no batch to wait for",
-    ),
-    refused(
-        "maxTriggerDelay",
-        "records are processed when they come, so there is no batch to wait for",
-    ),
-    refused(
-        "endingOffsets",
-        "a stream has no end; `SET trigger = 'available now'` reads what is there now",
-    ),
-    refused(
-        "endingTimestamp",
-        "a stream has no end; `SET trigger = 'available now'` reads what is there now",
-    ),
-    refused(
-        "endingOffsetsByTimestamp",
-        "a stream has no end; `SET trigger = 'available now'` reads what is there now",
-    ),
-    refused(
-        "kafkaConsumer.pollTimeoutMs",
-        "records wake the query up, nothing is polled",
-    ),
-    CLIENT,
-];
-
-/// The manual of a Kafka output.
-pub(crate) const SINK_OPTIONS: &[OptionSpec] = &[
-    SERVERS,
-    option(
-        "topic",
-        Text,
-        "",
-        "The topic to write to. Wins over a column `topic`; one of both is required.",
-    ),
-    FORMAT,
-    option(
-        "key",
-        Text,
-        "",
-        "With `format`: the columns that are the record's key, separated by commas. One is written as its text, several as JSON.",
-    ),
-    option(
-        "headers",
-        Text,
-        "",
-        "With `format`: the column that holds the record's headers, ARRAY<STRUCT<key: STRING, value: BINARY>>.",
-    ),
-    HEADERS,
-    CLIENT,
-];
+use crate::table::{OptionSpec, OptionValue, Options, Table};
 
 /// Checks all options of a table, which may be an input, an output or both.
 pub(crate) fn verify(table: &Table) -> Result<(), JobError> {
@@ -352,6 +152,8 @@ pub(crate) struct SourceSettings {
     pub(crate) starting: Starting,
     pub(crate) fail_on_data_loss: bool,
     pub(crate) max_offsets: Option<u64>,
+    /// How the writer chooses partitions, where that is to be checked.
+    pub(crate) partitioner: Option<Partitioner>,
     pub(crate) group: Option<String>,
     pub(crate) group_prefix: Option<String>,
     pub(crate) retries: u32,
@@ -372,6 +174,7 @@ impl SourceSettings {
             max_offsets: options
                 .whole("maxOffsetsPerTrigger")
                 .and_then(|n| u64::try_from(n).ok()),
+            partitioner: partitioner(table)?,
             group: text("kafka.group.id").filter(|group| !group.is_empty()),
             group_prefix: text("groupIdPrefix").filter(|prefix| !prefix.is_empty()),
             retries: options
@@ -385,6 +188,18 @@ impl SourceSettings {
                     .unwrap_or(10),
             ),
         })
+    }
+}
+
+fn partitioner(table: &Table) -> Result<Option<Partitioner>, JobError> {
+    match table.options.entry("partitioner") {
+        Some(entry) if table.partitioned_by.is_empty() => Err(JobError::new(
+            entry.at,
+            "option `partitioner` says how the writer partitions by the columns of PARTITIONED BY, and there is none",
+        )
+        .help("add PARTITIONED BY (column), or remove the option")),
+        Some(entry) => Ok(Partitioner::named(&entry.value)),
+        None => Ok(None),
     }
 }
 
@@ -553,6 +368,16 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn a_partitioner_needs_columns_that_it_is_about() {
+        let reason = refusal(&[("subscribe", "a"), ("partitioner", "murmur2")]);
+        assert!(reason.contains("add PARTITIONED BY"), "{reason}");
+        let mut table = table(&[("subscribe", "a"), ("partitioner", "CRC32")]);
+        table.partitioned_by = vec!["card".into()];
+        let settings = SourceSettings::of(&table).unwrap();
+        assert_eq!(settings.partitioner, Some(Partitioner::Crc32));
     }
 
     #[test]

@@ -26,6 +26,7 @@ use super::client::{code_of, text};
 use super::codes::Code;
 use super::consumer::{Consumer, Shared};
 use super::lane::Lane;
+use super::partitioner::Check;
 use super::scout::EARLIEST;
 use crate::codecs::key::KeyDecoder;
 use crate::codecs::{Decoded, Decoder};
@@ -177,6 +178,8 @@ pub(crate) struct Reader {
     shape: Arc<Shape>,
     decoder: Option<Box<dyn Decoder>>,
     key: Option<KeyDecoder>,
+    /// Where keys must lie.
+    check: Option<Check>,
     partition: Arc<Partition>,
     topic: SmolStr,
     /// The next offset to yield; older ones, seen again after a seek, are dropped.
@@ -223,6 +226,7 @@ impl Reader {
         place: (&str, i32),
         from: i64,
         until: Option<i64>,
+        check: Option<Check>,
     ) -> Result<Self, Failure> {
         let shared = Arc::clone(&consumer.shared);
         let (topic, number) = place;
@@ -239,6 +243,7 @@ impl Reader {
             shape: Arc::clone(shape),
             decoder: shape.decoder.as_ref().map(|make| make()),
             key: shape.key.as_ref().map(|key| (key.decoder)()),
+            check,
             partition: Arc::clone(partition),
             topic: SmolStr::new(topic),
             next: from,
@@ -409,6 +414,11 @@ impl Reader {
             return Body::Bad(Box::new(error));
         }
         let native = message.native();
+        if let Some(check) = &self.check
+            && let Err(error) = check.check(message.key(), native.partition)
+        {
+            return Body::Bad(Box::new(error));
+        }
         for fill in &self.shape.fills {
             row.push(match fill {
                 Fill::Key => binary(message.key()),

@@ -13,24 +13,24 @@ use thalweg_engine::source::{Committed, Health, RecordStream, Resume, Source, St
 
 use super::codes::Code;
 use super::consumer::{Consumer, Limits, STALL_AFTER};
+use super::known_topics::{self, Known, KnownTopics};
 use super::options::{Connection, SourceSettings};
+use super::partitioner::Check;
 use super::questions::TopicInfo;
 use super::reader::{Reader, Shape};
 use super::scout::{EARLIEST, LATEST, Scout};
-use super::starting::{
-    Ends, Place, Starting, Times, loss, partition_name, place_of, resumed, start,
-};
-use super::witness::{Witness, group_id, judge};
+use super::starting::{Place, Subscription, partition_name, place_of, resumed, start};
+use super::witness::{Witness, group_id};
 use crate::table::OpenContext;
 
 pub(crate) struct KafkaSource {
-    settings: SourceSettings,
-    context: OpenContext,
-    group: String,
+    pub(super) settings: SourceSettings,
+    pub(super) context: OpenContext,
+    pub(super) group: String,
     schema: Schema,
     shape: Arc<Shape>,
-    /// The ids of the topics that are read, so that one that was deleted and made again is noticed.
-    topic_ids: Mutex<BTreeMap<String, String>>,
+    /// The topics that are read.
+    known: Mutex<KnownTopics>,
     /// Topics that nobody knows any more, and since when.
     missing_since: Mutex<BTreeMap<String, Instant>>,
     consumer: Mutex<Option<Arc<Consumer>>>,
@@ -61,13 +61,13 @@ impl KafkaSource {
             group,
             schema,
             shape: Arc::new(shape),
-            topic_ids: Mutex::default(),
+            known: Mutex::default(),
             missing_since: Mutex::default(),
             consumer: Mutex::new(None),
         }
     }
 
-    fn connection(&self) -> &Connection {
+    pub(super) fn connection(&self) -> &Connection {
         &self.settings.connection
     }
 
@@ -112,170 +112,7 @@ impl KafkaSource {
         Ok(places)
     }
 
-    /// Asks for offsets, as often as `fetchOffset.numRetries` says.
-    fn offsets(
-        &self,
-        scout: &Scout,
-        asked: &BTreeMap<Place, i64>,
-        committed: bool,
-    ) -> Result<BTreeMap<Place, i64>, Failure> {
-        let mut left = self.settings.retries;
-        loop {
-            match scout.offsets(asked, committed) {
-                Ok(offsets) => return Ok(offsets),
-                Err(failure) if left == 0 => return Err(failure),
-                Err(_) => {
-                    left -= 1;
-                    std::thread::sleep(self.settings.retry_interval);
-                }
-            }
-        }
-    }
-
-    fn one_each(
-        &self,
-        scout: &Scout,
-        places: &[Place],
-        spec: i64,
-        committed: bool,
-    ) -> Result<BTreeMap<Place, i64>, Failure> {
-        let asked = places.iter().map(|place| (place.clone(), spec)).collect();
-        self.offsets(scout, &asked, committed)
-    }
-
-    fn ends_of(&self, scout: &Scout, places: &[Place]) -> Result<BTreeMap<Place, Ends>, Failure> {
-        let earliest = self.one_each(scout, places, EARLIEST, false)?;
-        let latest = self.one_each(scout, places, LATEST, false)?;
-        Ok(earliest
-            .into_iter()
-            .map(|(place, earliest)| {
-                let latest = latest.get(&place).copied().unwrap_or(earliest);
-                (place, Ends { earliest, latest })
-            })
-            .collect())
-    }
-
-    /// Whether only committed records are read.
-    fn committed_only(&self) -> bool {
-        self.connection()
-            .property("isolation.level")
-            .is_none_or(|level| level.eq_ignore_ascii_case("read_committed"))
-    }
-
-    /// What the group holds, compared with the checkpoint; the offsets for `startingOffsets 'group'`.
-    fn group_offsets(
-        &self,
-        scout: &Scout,
-        places: &[Place],
-        resume: Option<&Resume<'_>>,
-    ) -> Result<BTreeMap<Place, i64>, Failure> {
-        let needed = resume.is_none() && self.settings.starting == Starting::Group;
-        if (self.context.temporary && !needed) || places.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let held = scout.committed(places)?;
-        if !self.context.temporary {
-            let witnesses: Vec<Witness> = held
-                .iter()
-                .filter_map(|entry| Witness::read(entry.metadata.as_deref()?, &self.context))
-                .collect();
-            judge(&witnesses, resume, &self.group, &self.context)?;
-        }
-        Ok(held
-            .into_iter()
-            .map(|entry| ((entry.topic, entry.partition), entry.offset))
-            .collect())
-    }
-
-    /// Where a first start begins.
-    fn first(
-        &self,
-        scout: &Scout,
-        ends: &BTreeMap<Place, Ends>,
-        group: &BTreeMap<Place, i64>,
-    ) -> Result<Vec<Start>, Failure> {
-        let places: Vec<Place> = ends.keys().cloned().collect();
-        self.settings.starting.check_named(&places)?;
-        let latest = || self.one_each(scout, &places, LATEST, self.committed_only());
-        let earliest = || {
-            ends.iter()
-                .map(|(place, ends)| (place.clone(), ends.earliest))
-        };
-        let mut chosen: BTreeMap<Place, i64> = match &self.settings.starting {
-            Starting::Earliest => earliest().collect(),
-            Starting::Latest => latest()?,
-            Starting::Group => earliest()
-                .map(|(place, earliest)| {
-                    let offset = group.get(&place).copied().unwrap_or(earliest);
-                    (place, offset)
-                })
-                .collect(),
-            Starting::Exact(named) => named.clone(),
-            Starting::Timestamp { at, latest_if_none } => {
-                self.at_time(scout, &places, at, *latest_if_none)?
-            }
-        };
-        if chosen.values().any(|offset| *offset == LATEST) {
-            let latest = latest()?;
-            for (place, offset) in &mut chosen {
-                if *offset == LATEST {
-                    *offset = latest.get(place).copied().unwrap_or(LATEST);
-                }
-            }
-        }
-        let mut starts = Vec::new();
-        for (place, ends) in ends {
-            let name = partition_name(&place.0, place.1);
-            let mut offset = chosen.get(place).copied().unwrap_or(ends.earliest);
-            if offset == EARLIEST {
-                offset = ends.earliest;
-            }
-            if let Some((sentence, instead)) = loss(&name, offset, *ends) {
-                if self.settings.fail_on_data_loss {
-                    return Err(Failure::refuse(format!(
-                        "{sentence}. Change the starting offsets, or set failOnDataLoss to false to go on with what is there"
-                    )));
-                }
-                tracing::warn!(target: "kafka", "records are lost, going on because failOnDataLoss is false: {sentence}");
-                offset = instead;
-            }
-            starts.push(start(name, offset));
-        }
-        Ok(starts)
-    }
-
-    fn at_time(
-        &self,
-        scout: &Scout,
-        places: &[Place],
-        at: &Times,
-        latest_if_none: bool,
-    ) -> Result<BTreeMap<Place, i64>, Failure> {
-        let asked = match at {
-            Times::All(millis) => places
-                .iter()
-                .map(|place| (place.clone(), *millis))
-                .collect(),
-            Times::Each(each) => each.clone(),
-        };
-        // -1 where no record is that new, which also stands for the end.
-        let found = self.offsets(scout, &asked, self.committed_only())?;
-        if !latest_if_none
-            && let Some(((topic, partition), _)) = found.iter().find(|(_, offset)| **offset < 0)
-        {
-            return Err(Failure::refuse(format!(
-                "{topic}/{partition} has no record at or after the starting time {}: take an earlier one, or set \
-                 startingOffsetsByTimestampStrategy to latest",
-                asked
-                    .get(&(topic.clone(), *partition))
-                    .copied()
-                    .unwrap_or(0)
-            )));
-        }
-        Ok(found)
-    }
-
-    /// Reads the ids of topics, and compares them with those of the checkpoint.
+    /// Learns what there is to know of the topics, and compares it with the checkpoint. Gives those that were made again.
     fn identify(
         &self,
         scout: &Scout,
@@ -283,37 +120,101 @@ impl KafkaSource {
         resume: Option<&Resume<'_>>,
     ) -> Result<Vec<String>, Failure> {
         let names: Vec<&str> = topics.keys().map(String::as_str).collect();
-        let ids = match topic_ids(scout, &names) {
-            Ok(ids) => ids,
-            Err(failure) => {
-                tracing::warn!(target: "kafka", "a topic that is deleted and made again will not be noticed: {failure}");
-                return Ok(Vec::new());
-            }
-        };
-        let known: BTreeMap<String, String> = resume
-            .and_then(|resume| resume.state)
-            .and_then(|state| serde_json::from_slice(state).ok())
-            .unwrap_or_default();
-        let again: Vec<String> = ids
-            .iter()
-            .filter(|(topic, id)| known.get(*topic).is_some_and(|before| before != *id))
-            .map(|(topic, _)| topic.clone())
-            .collect();
-        *self.topic_ids.lock() = ids;
-        if let Some(topic) = again.first() {
-            let sentence = format!(
-                "topic `{topic}` was deleted and made again since the checkpoint: its records from then are gone and the \
-                 positions mean nothing"
-            );
-            if self.settings.fail_on_data_loss {
-                return Err(Failure::refuse(format!(
-                    "{sentence}. Start with --fresh and a new checkpointLocation, or set failOnDataLoss to false to read \
-                     the new topic from its beginning"
-                )));
-            }
-            tracing::warn!(target: "kafka", "{sentence}; reading it from its beginning because failOnDataLoss is false");
+        let ids = topic_ids(scout, &names).unwrap_or_else(|failure| {
+            tracing::warn!(target: "kafka", "a topic that is deleted and made again will not be noticed: {failure}");
+            BTreeMap::new()
+        });
+        let before = self.before(topics, resume);
+        let mut again = Vec::new();
+        let mut known = KnownTopics::new();
+        for (topic, partitions) in topics {
+            let id = ids.get(topic).cloned().unwrap_or_default();
+            let now = match before.get(topic) {
+                Some(before) if !id.is_empty() && !before.id.is_empty() && before.id != id => {
+                    again.push(topic.clone());
+                    // The state is still that of the partitions before.
+                    if self.context.partitioned {
+                        Known::resumed(id, *partitions, before)
+                    } else {
+                        Known::new(id, *partitions)
+                    }
+                }
+                Some(before) => Known::resumed(id, *partitions, before),
+                None => Known::new(id, *partitions),
+            };
+            known.insert(topic.clone(), now);
         }
-        Ok(again)
+        let moved = |(topic, known): (&String, &Known)| known.moved(topic, topics[topic]);
+        let moved = known.iter().find_map(moved);
+        *self.known.lock() = known;
+        self.made_again(&again)?;
+        match moved {
+            Some(why) if self.context.partitioned => Err(Failure::refuse(why)),
+            _ => Ok(again),
+        }
+    }
+
+    /// What the checkpoint says of the topics.
+    fn before(&self, topics: &Topics, resume: Option<&Resume<'_>>) -> KnownTopics {
+        let Some(resume) = resume else {
+            return KnownTopics::new();
+        };
+        let mut before = known_topics::read(resume.state);
+        if matches!(self.settings.subscription, Subscription::Assign(_)) {
+            return before;
+        }
+        // Older checkpoints say it by the partitions that they name.
+        for topic in topics.keys() {
+            let known = before.entry(topic.clone()).or_default();
+            if known.partitions == 0 {
+                let named = resume.positions.keys().filter_map(|name| place_of(name));
+                let count = named.filter(|(of, _)| of == topic).count();
+                known.partitions = i32::try_from(count).unwrap_or(0);
+            }
+        }
+        before
+    }
+
+    /// What becomes of topics that were deleted and made again.
+    fn made_again(&self, again: &[String]) -> Result<(), Failure> {
+        let Some(topic) = again.first() else {
+            return Ok(());
+        };
+        let sentence = format!(
+            "topic `{topic}` was deleted and made again since the checkpoint: its records from then are gone and the \
+             positions mean nothing"
+        );
+        if self.settings.fail_on_data_loss {
+            return Err(Failure::refuse(format!(
+                "{sentence}. Start with --fresh and a new checkpointLocation, or set failOnDataLoss to false to read \
+                 the new topic from its beginning"
+            )));
+        }
+        tracing::warn!(target: "kafka", "{sentence}; reading it from its beginning because failOnDataLoss is false");
+        Ok(())
+    }
+
+    /// What becomes of topics that have more partitions than the query knows. (One with fewer is what a broker says that
+    /// has just started.)
+    fn grown(&self, topics: &Topics) -> Result<(), Failure> {
+        let known = self.known.lock();
+        for (topic, partitions) in topics {
+            let Some(known) = known
+                .get(topic)
+                .filter(|known| known.partitions < *partitions)
+            else {
+                continue;
+            };
+            if self.context.partitioned
+                && let Some(why) = known.moved(topic, *partitions)
+            {
+                return Err(Failure::end(why));
+            }
+            if self.settings.partitioner.is_some() && known.uncheck() {
+                tracing::warn!(target: "kafka", "topic `{topic}` has {partitions} partitions now, and had {}: which records were written before cannot be told, so keys are not checked any more", known.partitions);
+            }
+        }
+        Ok(())
     }
 
     /// Whether the topics that are read are still there, and the same.
@@ -352,10 +253,11 @@ impl KafkaSource {
         let Ok(now) = topic_ids(scout, &read) else {
             return Ok(());
         };
-        let known = self.topic_ids.lock();
-        let again = now
-            .iter()
-            .find(|(topic, id)| known.get(*topic).is_some_and(|before| before != *id));
+        let known = self.known.lock();
+        let again = now.iter().find(|(topic, id)| {
+            let before = known.get(*topic).map(|known| &known.id);
+            before.is_some_and(|before| !before.is_empty() && before != *id)
+        });
         match again {
             // The next run compares with the checkpoint, and does what failOnDataLoss says.
             Some((topic, _)) => Err(Failure::restart(format!(
@@ -442,6 +344,7 @@ impl Source for KafkaSource {
             .filter(|topic| topic.partitions > 0 && self.settings.subscription.covers(&topic.name))
             .map(|topic| (topic.name, topic.partitions))
             .collect();
+        self.grown(&topics)?;
         let mut new = self.places(&topics).unwrap_or_default();
         new.retain(|(topic, partition)| !known.contains(&partition_name(topic, *partition)));
         if new.is_empty() {
@@ -453,10 +356,13 @@ impl Source for KafkaSource {
         let fresh: Vec<&str> = topics
             .keys()
             .map(String::as_str)
-            .filter(|topic| !self.topic_ids.lock().contains_key(*topic))
+            .filter(|topic| !self.known.lock().contains_key(*topic))
             .collect();
-        if let Ok(ids) = topic_ids(&scout, &fresh) {
-            self.topic_ids.lock().extend(ids);
+        let ids = topic_ids(&scout, &fresh).unwrap_or_default();
+        for topic in fresh {
+            let id = ids.get(topic).cloned().unwrap_or_default();
+            let known = Known::new(id, topics[topic]);
+            self.known.lock().insert(topic.to_owned(), known);
         }
         Ok(earliest
             .into_iter()
@@ -477,6 +383,28 @@ impl Source for KafkaSource {
             .collect())
     }
 
+    fn back(&self, starts: &[Start], by: Duration) -> Result<Option<Vec<Position>>, Failure> {
+        let scout = self.consumer()?.scout();
+        let mut offsets = BTreeMap::new();
+        for start in starts {
+            if let (Some((topic, partition)), Position::Number(offset)) =
+                (place_of(&start.partition), &start.position)
+            {
+                offsets.insert((topic.to_owned(), partition), *offset);
+            }
+        }
+        let back = self.back_from(&scout, &offsets, by)?;
+        let of = |start: &Start| {
+            let (topic, partition) = place_of(&start.partition)?;
+            back.get(&(topic.to_owned(), partition))
+                .map(|offset| Position::Number(*offset))
+        };
+        let back = starts
+            .iter()
+            .map(|start| of(start).unwrap_or_else(|| start.position.clone()));
+        Ok(Some(back.collect()))
+    }
+
     fn read(
         &self,
         partition: &Arc<Partition>,
@@ -495,6 +423,15 @@ impl Source for KafkaSource {
             ))
         })?;
         let until = until.map(offset).transpose()?;
+        let known = self.known.lock().get(place.0).cloned();
+        let check = self
+            .settings
+            .partitioner
+            .zip(known)
+            .map(|(partitioner, known)| Check {
+                partitioner,
+                count: known.checked,
+            });
         let reader = Reader::open(
             &self.consumer()?,
             &self.shape,
@@ -502,16 +439,17 @@ impl Source for KafkaSource {
             place,
             offset(from)?,
             until,
+            check,
         )?;
         Ok(Box::pin(reader))
     }
 
     fn save(&self) -> Option<Vec<u8>> {
-        let ids = self.topic_ids.lock();
-        if ids.is_empty() {
+        let known = self.known.lock();
+        if known.is_empty() {
             return None;
         }
-        serde_json::to_vec(&*ids).ok()
+        serde_json::to_vec(&*known).ok()
     }
 
     fn forget(&self, committed: &Committed) {

@@ -363,6 +363,48 @@ pub(crate) fn loss(name: &str, wanted: i64, ends: Ends) -> Option<(String, i64)>
     }
 }
 
+/// The times of starts: for each the newest, up to `now` in milliseconds, at which the first record is not behind it. `ask`
+/// gives the first offsets at or after times, -1 where no record is that new.
+///
+/// # Errors
+/// As `ask`.
+pub(crate) fn times_of(
+    starts: &BTreeMap<Place, i64>,
+    now: i64,
+    mut ask: impl FnMut(&BTreeMap<Place, i64>) -> Result<BTreeMap<Place, i64>, Failure>,
+) -> Result<BTreeMap<Place, i64>, Failure> {
+    let mut within: BTreeMap<Place, (i64, i64)> = starts
+        .keys()
+        .map(|place| (place.clone(), (0, now.max(0))))
+        .collect();
+    loop {
+        let asked: BTreeMap<Place, i64> = within
+            .iter()
+            .filter(|(_, (low, high))| low < high)
+            .map(|(place, (low, high))| (place.clone(), low + (high - low + 1) / 2))
+            .collect();
+        if asked.is_empty() {
+            break;
+        }
+        let found = ask(&asked)?;
+        for (place, time) in asked {
+            let Some((low, high)) = within.get_mut(&place) else {
+                continue;
+            };
+            let first = found.get(&place).copied().unwrap_or(-1);
+            if first >= 0 && first <= starts[&place] {
+                *low = time;
+            } else {
+                *high = time - 1;
+            }
+        }
+    }
+    Ok(within
+        .into_iter()
+        .map(|(place, (time, _))| (place, time))
+        .collect())
+}
+
 /// A start at an offset.
 pub(crate) fn start(partition: SmolStr, offset: i64) -> Start {
     Start {
@@ -374,6 +416,8 @@ pub(crate) fn start(partition: SmolStr, offset: i64) -> Start {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn resume(positions: &BTreeMap<SmolStr, Position>) -> Resume<'_> {
@@ -455,6 +499,30 @@ mod tests {
         assert!(exact.check_named(&[("u".to_owned(), 0)]).is_err());
         assert!(Starting::offsets(r#"{"t":{"0":-3}}"#).is_err());
         assert!(Starting::offsets("soon").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn the_time_of_a_start_is_the_newest_that_leads_to_it_or_before(
+            times in prop::collection::vec(0_i64..1_000, 1..20),
+            start in 0_usize..20,
+            now in 0_i64..1_200,
+        ) {
+            let start = i64::try_from(start % times.len()).unwrap();
+            let first = |time: i64| {
+                let first = times.iter().position(|of| *of >= time);
+                first.map_or(-1, |first| i64::try_from(first).unwrap())
+            };
+            let place: Place = ("t".into(), 0);
+            let found = times_of(&BTreeMap::from([(place.clone(), start)]), now, |asked| {
+                Ok(asked.iter().map(|(place, time)| (place.clone(), first(*time))).collect())
+            });
+            let expected = (0..=now)
+                .filter(|time| (0..=start).contains(&first(*time)))
+                .max()
+                .unwrap_or(0);
+            prop_assert_eq!(found.unwrap()[&place], expected);
+        }
     }
 
     #[test]

@@ -120,6 +120,7 @@ mod tests {
             trigger_interval: None,
             bounded: false,
             complete: false,
+            partitioned: false,
             time_zone: chrono_tz::Tz::UTC,
         }
     }

@@ -59,19 +59,12 @@ impl Changes {
     /// # Errors
     /// The reason why not, as a sentence.
     pub fn accept(&self, new_state: bool) -> Result<(), String> {
-        let mut begins: Vec<String> = Vec::new();
         for step in &self.steps {
-            match &step.change {
-                Change::Refused(why) => return Err(format!("its step `{}` {why}", step.name)),
-                Change::New => begins.push(format!("`{}`", step.name)),
-                Change::Kept | Change::Dropped => {}
+            if let Change::Refused(why) = &step.change {
+                return Err(format!("its step `{}` {why}", step.name));
             }
-            let parts = step
-                .parts
-                .iter()
-                .filter(|(_, change)| *change == Change::New);
-            begins.extend(parts.map(|(part, _)| format!("`{part}` of `{}`", step.name)));
         }
+        let begins = self.begins_empty();
         if new_state || begins.is_empty() {
             return Ok(());
         }
@@ -79,6 +72,22 @@ impl Changes {
             "its checkpoint has no state of {}, which would begin empty: accept that with --accept-new-state",
             begins.join(", ")
         ))
+    }
+
+    /// The steps and parts of steps of which the checkpoint has no state.
+    pub fn begins_empty(&self) -> Vec<String> {
+        let mut begins = Vec::new();
+        for step in &self.steps {
+            if step.change == Change::New {
+                begins.push(format!("`{}`", step.name));
+            }
+            let parts = step
+                .parts
+                .iter()
+                .filter(|(_, change)| *change == Change::New);
+            begins.extend(parts.map(|(part, _)| format!("`{part}` of `{}`", step.name)));
+        }
+        begins
     }
 }
 

@@ -38,6 +38,7 @@ const NUMBERS: Connector = Connector {
         metadata: |_| vec![Field::required("offset", DataType::BigInt)],
         open: |_, _, _| Err(Failure::end("not opened here")),
         identity: &[],
+        reads_back: false,
     }),
     output: None,
 };

@@ -29,6 +29,7 @@ pub(crate) mod over_call;
 mod over_frame;
 pub(crate) mod partitions;
 mod prune;
+pub(crate) mod read_back;
 pub(crate) mod refuse;
 pub(crate) mod select;
 mod share;
@@ -363,6 +364,17 @@ impl Query {
             .output
             .is_some_and(|output| output.gathers_intervals);
         !self.local || ((self.interval().is_some() || self.bounded()) && one_table)
+    }
+
+    /// Whether each partition of its input keeps state of its own, which stays right only while keys stay where they are.
+    pub fn keeps_state_by_partition(&self) -> bool {
+        !self.gather() && self.keeps_state()
+    }
+
+    /// Whether a step keeps state.
+    pub fn keeps_state(&self) -> bool {
+        let keeps = |step: &Step| step.kind.state_name(&step.schema).is_some();
+        self.steps.iter().any(keeps)
     }
 
     /// Whether the rows of an input have an event time, so that it holds the watermark back.

@@ -1,6 +1,8 @@
-//! Whether state is local to a partition: the only input says what it is partitioned by, and every key holds that.
+//! Whether state is local to a partition: the only input is one topic that says what it is partitioned by, and every key
+//! holds that.
 
 use crate::plan::node::Node;
+use crate::sources;
 
 /// Whether the rows of each partition meet only state of their own, so that every partition may have its own lane.
 pub(crate) fn local(node: &Node) -> bool {
@@ -8,19 +10,20 @@ pub(crate) fn local(node: &Node) -> bool {
         return true;
     }
     let mut inputs = Vec::new();
-    sources(node, &mut inputs);
+    inputs_of(node, &mut inputs);
     let [Node::Source { input, .. }] = inputs.as_slice() else {
         return false;
     };
+    // Of several topics each may hold records of one key.
     let by = &input.table.partitioned_by;
-    !by.is_empty() && within(node, by)
+    !by.is_empty() && sources::kafka::one_topic(&input.table) && within(node, by)
 }
 
-fn sources<'n>(node: &'n Node, found: &mut Vec<&'n Node>) {
+fn inputs_of<'n>(node: &'n Node, found: &mut Vec<&'n Node>) {
     if matches!(node, Node::Source { .. }) {
         found.push(node);
     }
-    node.below().for_each(|node| sources(node, found));
+    node.below().for_each(|node| inputs_of(node, found));
 }
 
 /// Whether every step with state keeps what belongs to one value of these columns apart from the rest.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use smol_str::{SmolStr, format_smolstr};
 use thalweg_engine::error::Failure;
@@ -272,6 +273,13 @@ impl Source for File {
         false
     }
 
+    /// It is read from its beginning: nothing stands before that.
+    fn back(&self, starts: &[Start], _: Duration) -> Result<Option<Vec<Position>>, Failure> {
+        Ok(Some(
+            starts.iter().map(|start| start.position.clone()).collect(),
+        ))
+    }
+
     fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure> {
         let position = resume
             .and_then(|resume| resume.positions.get(&self.partition))
@@ -347,10 +355,11 @@ pub(crate) fn test_context() -> OpenContext {
         temporary: true,
         fresh: false,
         checkpoint: String::new(),
-        delivery_timeout: std::time::Duration::from_secs(120),
+        delivery_timeout: Duration::from_secs(120),
         trigger_interval: None,
         bounded: false,
         complete: false,
+        partitioned: false,
         time_zone: chrono_tz::Tz::UTC,
     }
 }

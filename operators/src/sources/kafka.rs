@@ -118,6 +118,14 @@ pub fn columns(table: &Table) -> Result<Schema, JobError> {
     }
 }
 
+/// Whether one topic is read, and no other will be.
+pub(crate) fn one_topic(table: &Table) -> bool {
+    SourceSettings::of(table).is_ok_and(|settings| {
+        let topics = settings.subscription.named();
+        topics.is_some_and(|topics| topics.len() == 1)
+    })
+}
+
 /// Whether a column is a part of the PRIMARY KEY.
 pub fn is_key(table: &Table, column: &str) -> bool {
     let mut keys = table.primary_key.iter();

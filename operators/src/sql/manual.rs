@@ -22,6 +22,8 @@ pub enum SettingKind {
     Table,
     /// A duration such as `10 seconds`.
     Duration,
+    /// `none` or a duration.
+    DurationOrNone,
     /// A whole number in this range, both ends included.
     Whole(u64, u64),
     /// `unlimited` or a whole number.
@@ -228,13 +230,12 @@ pub const SETTINGS: &[SettingSpec] = &[
         Reach::Query,
         "A partition that has been read to its end for so long no longer holds the watermark back. When all are idle the watermark stays, as in Spark.",
     ),
-    later(
+    spec(
         "alignmentMax",
         SettingKind::Duration,
         "1 hour",
         Reach::Query,
-        "How far one input may be ahead of another in event time before it is paused.",
-        "inputs of a join are read as fast as they come in this version",
+        "How far one input may be ahead of another in event time, where one lane reads both (a join): a partition further ahead is paused until the other input has caught up, has ended or is idle. So what they keep for each other stays small.",
     ),
     spec(
         "stateMemoryMax",
@@ -264,13 +265,12 @@ pub const SETTINGS: &[SettingSpec] = &[
         Reach::Query,
         "Width of the panes that RANGE frames of OVER keep instead of rows: less memory, and the far edge of the frame moves in steps.",
     ),
-    later(
+    spec(
         "warmUp",
-        SettingKind::Duration,
-        "",
+        SettingKind::DurationOrNone,
+        "none",
         Reach::Query,
-        "How far to read back to build state.",
-        "state is not built by reading back in this version",
+        "How far a query with state that has no checkpoint reads back before its starting position, by the records' timestamps, to build the state. Nothing is written for these records, and `/ready` says no until they are read.",
     ),
     spec(
         "stopTimeout",

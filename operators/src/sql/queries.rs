@@ -10,7 +10,7 @@ use crate::plan::lower::Lowering;
 use crate::plan::node::{Declared, Node};
 use crate::plan::optimize::optimize;
 use crate::plan::steps::steps;
-use crate::plan::{self, Query, join_settle, modes, output, partitions, times};
+use crate::plan::{self, Query, join_settle, modes, output, partitions, read_back, times};
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
 use crate::sql::settings::{self, Given, OnError, Reach, Settings};
@@ -308,7 +308,7 @@ impl Reader<'_> {
             )
             .help("write SET checkpointLocation = './checkpoints' before the query"));
         }
-        Ok(Query {
+        let query = Query {
             name,
             at: draft.at,
             settings,
@@ -324,7 +324,9 @@ impl Reader<'_> {
                 .filter(|(_, timed)| *timed)
                 .map(|(name, _)| name)
                 .collect(),
-        })
+        };
+        read_back::check(&query)?;
+        Ok(query)
     }
 
     /// The table that a query writes; the console for a SELECT alone.

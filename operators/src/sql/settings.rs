@@ -96,6 +96,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// `alignmentMax`.
     pub alignment_max: Duration,
+    /// `warmUp`; None where it is `none`.
+    pub warm_up: Option<Duration>,
     /// `stateMemoryMax`.
     pub state_memory_max: Memory,
     /// `stateTtl`.
@@ -175,7 +177,9 @@ fn canonical(kind: SettingKind, value: &str) -> &str {
 /// Whether a value says the same as the default.
 fn same(spec: &SettingSpec, value: &str) -> bool {
     match spec.kind {
-        SettingKind::Duration => parse_duration(value) == parse_duration(spec.default),
+        SettingKind::Duration | SettingKind::DurationOrNone => {
+            parse_duration(value) == parse_duration(spec.default)
+        }
         _ => value == spec.default,
     }
 }
@@ -189,6 +193,10 @@ fn unfit(kind: SettingKind, value: &str) -> Option<String> {
         SettingKind::Whole(low, high) => value
             .parse::<u64>()
             .is_ok_and(|n| (low..=high).contains(&n)),
+        SettingKind::DurationOrNone => {
+            value.eq_ignore_ascii_case("none")
+                || parse_duration(value).is_some_and(|d| !d.is_zero())
+        }
         SettingKind::WholeOrUnlimited => value == "unlimited" || value.parse::<u64>().is_ok(),
         SettingKind::OneOf(words) => words.contains(&value),
         SettingKind::Trigger => trigger(value).is_some(),
@@ -207,6 +215,7 @@ pub fn describe(kind: SettingKind) -> String {
         SettingKind::Duration => "a duration such as '10 seconds' or '250 ms'".to_owned(),
         SettingKind::Whole(low, u64::MAX) => format!("a whole number of at least {low}"),
         SettingKind::Whole(low, high) => format!("a whole number from {low} to {high}"),
+        SettingKind::DurationOrNone => "a duration such as '10 seconds', or 'none'".to_owned(),
         SettingKind::WholeOrUnlimited => "a whole number or 'unlimited'".to_owned(),
         SettingKind::OneOf(words) => format!("one of {}", words.join(", ")),
         SettingKind::Trigger => {
@@ -347,6 +356,7 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
         restarts_max: text("restartsMax").parse().ok(),
         idle_timeout: duration("idleTimeout"),
         alignment_max: duration("alignmentMax"),
+        warm_up: parse_duration(text("warmUp")),
         state_memory_max: memory(text("stateMemoryMax")).unwrap_or(Memory::Share(0.7)),
         state_ttl: parse_duration(text("stateTtl")),
         frame_rows_max: text("frameRowsMax").parse().unwrap_or(u64::MAX),
@@ -408,7 +418,6 @@ mod tests {
         assert!(set("standbyReplicas", "0").is_ok());
         let error = set("exchange", "topic").unwrap_err();
         assert!(error.message.contains("no effect yet"), "{}", error.message);
-        assert!(set("warmUp", "1 hour").is_err());
     }
 
     #[test]

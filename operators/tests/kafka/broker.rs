@@ -392,6 +392,7 @@ pub(crate) fn context(query: &str) -> OpenContext {
         trigger_interval: None,
         bounded: false,
         complete: false,
+        partitioned: false,
         time_zone: chrono_tz::Tz::UTC,
     }
 }

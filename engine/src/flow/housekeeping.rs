@@ -1,0 +1,79 @@
+//! What a lane looks after about once a second, because time alone changes it.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use crate::error::Failure;
+use crate::flow::partition::{Lane, now};
+use crate::flow::pipeline::Moment;
+
+/// How often.
+pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+impl Lane {
+    /// About once a second: what is idle, what has outlived its time, how much is kept.
+    pub(super) fn housekeep(&mut self, ctx: &mut Context<Self>) {
+        let idle: Vec<usize> = self
+            .readers
+            .iter()
+            .enumerate()
+            .filter(|(_, reader)| {
+                let since = reader.caught_up;
+                reader.role.event_time
+                    && since.is_some_and(|since| since.elapsed() >= self.spec.idle_timeout)
+            })
+            .map(|(index, _)| index)
+            .collect();
+        for reader in idle {
+            let look = self.alignment.release(reader);
+            self.align(look);
+            if let Some(now) = self.watermarks.idle(reader) {
+                self.begin(Moment::Watermark(now), None, ctx);
+            }
+        }
+        if self.emission.is_none()
+            && let Some(pipeline) = &mut self.pipeline
+        {
+            pipeline.expire(now());
+        }
+        self.show_warm_up();
+        self.measure_state(ctx);
+    }
+
+    pub(super) fn measure_state(&mut self, ctx: &mut Context<Self>) {
+        let Some(pipeline) = &self.pipeline else {
+            return;
+        };
+        let mut sizes: Vec<_> = pipeline
+            .sizes()
+            .map(|(step, size)| (step.clone(), size))
+            .collect();
+        let now = sizes.iter().map(|(_, size)| size.bytes).sum();
+        if now == 0 && self.counted == 0 {
+            return;
+        }
+        self.spec.metrics.state(&self.spec.name, &sizes);
+        let over = self.spec.budget.change(self.counted, now);
+        self.counted = now;
+        if let Some(used) = over {
+            sizes.sort_by_key(|(_, size)| std::cmp::Reverse(size.bytes));
+            let biggest: Vec<String> = sizes
+                .iter()
+                .take(3)
+                .map(|(step, size)| {
+                    format!("`{step}` {} MB in {} keys", size.bytes >> 20, size.keys)
+                })
+                .collect();
+            let failure = Failure::end(format!(
+                "the state takes {} MB, more than stateMemoryMax allows ({} MB). The biggest steps of {}: {}. Give the \
+                 process more memory, raise stateMemoryMax, or keep less: a watermark, a shorter window, stateTtl.",
+                used >> 20,
+                self.spec.budget.max() >> 20,
+                self.spec.name,
+                biggest.join(", ")
+            ));
+            self.fail(failure, ctx);
+        }
+    }
+}

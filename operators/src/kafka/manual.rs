@@ -1,0 +1,208 @@
+//! The manual of the options of a Kafka table.
+
+use super::partitioner::Partitioner;
+use crate::codecs::json;
+use crate::table::{OptionKind, OptionSpec};
+
+const fn option(
+    name: &'static str,
+    kind: OptionKind,
+    default: &'static str,
+    about: &'static str,
+) -> OptionSpec {
+    OptionSpec {
+        name,
+        kind,
+        default,
+        about,
+    }
+}
+
+const fn refused(name: &'static str, about: &'static str) -> OptionSpec {
+    option(name, OptionKind::Refused, "", about)
+}
+
+use OptionKind::{Boolean, OneOf, Text, Whole};
+
+const SERVERS: OptionSpec = option(
+    "kafka.bootstrap.servers",
+    Text,
+    "",
+    "Brokers to ask first, `host:port`, separated by commas. Required.",
+);
+const CLIENT: OptionSpec = option(
+    "kafka.*",
+    Text,
+    "",
+    "Any other property of the Kafka client, by librdkafka's or Java's name.",
+);
+const FORMAT: OptionSpec = option(
+    "format",
+    OneOf(&["json", "text"]),
+    "",
+    "How a value is decoded into the declared columns, or encoded from the columns of the query.",
+);
+const MODE: OptionSpec = OptionSpec {
+    default: "FAILFAST",
+    ..json::OPTIONS[0]
+};
+const HEADERS: OptionSpec = option(
+    "includeHeaders",
+    Boolean,
+    "false",
+    "Adds the column `headers` (and `_metadata.headers`) to an input. An output writes its `headers` column always.",
+);
+
+/// The manual of a Kafka input.
+pub(crate) const SOURCE_OPTIONS: &[OptionSpec] = &[
+    SERVERS,
+    option(
+        "subscribe",
+        Text,
+        "",
+        "Topics to read, separated by commas. One of `subscribe`, `subscribePattern` and `assign` is required.",
+    ),
+    option(
+        "subscribePattern",
+        Text,
+        "",
+        "A Java regular expression: topics whose whole name matches are read, also those that appear later.",
+    ),
+    option(
+        "assign",
+        Text,
+        "",
+        "Partitions to read, as JSON: `{\"invoices\":[0,1]}`.",
+    ),
+    option(
+        "startingOffsets",
+        Text,
+        "latest",
+        "Where a query without a checkpoint starts: `earliest`, `latest`, `group` (where the consumer group stands; a partition without an entry at its earliest), or JSON with an offset for each partition, -2 earliest, -1 latest. Partitions that appear later start at their earliest.",
+    ),
+    option(
+        "startingTimestamp",
+        Text,
+        "",
+        "Start at the first record at or after this time, in milliseconds since 1970. Wins over the next two.",
+    ),
+    option(
+        "startingOffsetsByTimestamp",
+        Text,
+        "",
+        "The same for each partition, as JSON. Wins over startingOffsets.",
+    ),
+    option(
+        "startingOffsetsByTimestampStrategy",
+        OneOf(&["error", "latest"]),
+        "error",
+        "What to do where no record is that new: an error, or start at the end.",
+    ),
+    option(
+        "failOnDataLoss",
+        Boolean,
+        "true",
+        "Whether records that were removed before they were read end the query; otherwise a warning is logged and it goes on with what is there.",
+    ),
+    HEADERS,
+    option(
+        "maxOffsetsPerTrigger",
+        Whole(1, i64::MAX),
+        "",
+        "At most this many records per trigger interval; per second when continuous. Shared by all partitions.",
+    ),
+    option(
+        "groupIdPrefix",
+        Text,
+        "",
+        "Put before the name of the consumer group, `job-query`. Ignored when kafka.group.id is set.",
+    ),
+    option(
+        "kafka.group.id",
+        Text,
+        "",
+        "The consumer group to which positions are committed. Default: `job-query`.",
+    ),
+    option(
+        "fetchOffset.numRetries",
+        Whole(0, 1000),
+        "3",
+        "How often the question where a partition begins or ends is repeated.",
+    ),
+    option(
+        "fetchOffset.retryIntervalMs",
+        Whole(0, 600_000),
+        "10",
+        "Milliseconds between two such questions.",
+    ),
+    FORMAT,
+    MODE,
+    json::OPTIONS[1],
+    json::OPTIONS[2],
+    json::OPTIONS[3],
+    option(
+        "partitioner",
+        OneOf(Partitioner::NAMES),
+        "",
+        "With PARTITIONED BY: how the topic's writer puts keys into partitions, `murmur2` (Java's clients), `crc32` (librdkafka's default) or `fnv1a`. Each record's key is checked, and one in another partition, or without a key, is an error of the record. Without it PARTITIONED BY is trusted.",
+    ),
+    refused(
+        "minPartitions",
+        "each partition is read by one actor and is never split",
+    ),
+    refused(
+        "maxRecordsPerPartition",
+        "each partition is read by one actor and is never split",
+    ),
+    refused(
+        "minOffsetsPerTrigger",
+        "records are processed when they come, so there is no batch to wait for",
+    ),
+    refused(
+        "maxTriggerDelay",
+        "records are processed when they come, so there is no batch to wait for",
+    ),
+    refused(
+        "endingOffsets",
+        "a stream has no end; `SET trigger = 'available now'` reads what is there now",
+    ),
+    refused(
+        "endingTimestamp",
+        "a stream has no end; `SET trigger = 'available now'` reads what is there now",
+    ),
+    refused(
+        "endingOffsetsByTimestamp",
+        "a stream has no end; `SET trigger = 'available now'` reads what is there now",
+    ),
+    refused(
+        "kafkaConsumer.pollTimeoutMs",
+        "records wake the query up, nothing is polled",
+    ),
+    CLIENT,
+];
+
+/// The manual of a Kafka output.
+pub(crate) const SINK_OPTIONS: &[OptionSpec] = &[
+    SERVERS,
+    option(
+        "topic",
+        Text,
+        "",
+        "The topic to write to. Wins over a column `topic`; one of both is required.",
+    ),
+    FORMAT,
+    option(
+        "key",
+        Text,
+        "",
+        "With `format`: the columns that are the record's key, separated by commas. One is written as its text, several as JSON.",
+    ),
+    option(
+        "headers",
+        Text,
+        "",
+        "With `format`: the column that holds the record's headers, ARRAY<STRUCT<key: STRING, value: BINARY>>.",
+    ),
+    HEADERS,
+    CLIENT,
+];
