@@ -85,15 +85,16 @@ fn expected(count: u64) -> BTreeMap<String, String> {
 }
 
 fn killed_again_and_again(name: &str, partitioned: &str) {
-    const COUNT: u64 = 12_000;
+    let kills: u32 = std::env::var("THALWEG_KILLS").map_or(4, |kills| kills.parse().unwrap());
+    // Enough that something is under way at most of the kills.
+    let count = 3_000 * u64::from(kills);
     let scene = Scene::with_topics(name, broker(), 4);
     let job = job(&scene, partitioned);
-    scene.topics.send(&scene.input(), &transactions(0..COUNT));
-    let kills: u32 = std::env::var("THALWEG_KILLS").map_or(4, |kills| kills.parse().unwrap());
+    scene.topics.send(&scene.input(), &transactions(0..count));
     let mut held = 0;
     for kill in 0..kills {
         let running = scene.run(&job);
-        if held < i64::try_from(COUNT).unwrap() {
+        if held < i64::try_from(count).unwrap() {
             scene.until_out(held + 1, PATIENCE);
         }
         std::thread::sleep(Duration::from_millis(u64::from(kill) * 37 % 300));
@@ -101,7 +102,7 @@ fn killed_again_and_again(name: &str, partitioned: &str) {
         held = scene.topics.count(&scene.output());
     }
     let running = scene.run(&job);
-    let expected = expected(COUNT);
+    let expected = expected(count);
     let mut answers: BTreeMap<String, String> = BTreeMap::new();
     until("every transaction is answered", PATIENCE, || {
         answers.clear();
@@ -113,7 +114,7 @@ fn killed_again_and_again(name: &str, partitioned: &str) {
                 "answered with {before:?} and with {answer}"
             );
         }
-        answers.len() as u64 == COUNT
+        answers.len() as u64 == count
     });
     running.finish();
     for (id, answer) in &expected {

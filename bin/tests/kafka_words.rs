@@ -1,4 +1,6 @@
 //! Words counted from topic to topic, by the jobs that ship with the program: exact whatever kills them.
+//!
+//! The long form: THALWEG_KILLS=50.
 
 #![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
 
@@ -55,29 +57,43 @@ fn newest(scene: &Scene, topic: &str) -> BTreeMap<String, u64> {
         .collect()
 }
 
+/// Sends 200 records a life, kills the job in the middle of each, and gives the records that were sent. Something new is
+/// written in each life, so no kill is idle.
+fn killed_again_and_again(
+    scene: &Scene,
+    (input, output): (&str, &str),
+    record: impl Fn(usize) -> Rec,
+    start: impl Fn() -> Running,
+) -> usize {
+    let kills: usize = std::env::var("THALWEG_KILLS").map_or(6, |kills| kills.parse().unwrap());
+    for life in 0..kills {
+        let running = start();
+        let records: Vec<Rec> = (life * 200..(life + 1) * 200).map(&record).collect();
+        let before = scene.topics.count(output);
+        scene.topics.send(input, &records[..100]);
+        until("something new is written", PATIENCE, || {
+            scene.topics.count(output) > before
+        });
+        scene.topics.send(input, &records[100..]);
+        running.kill();
+    }
+    kills * 200
+}
+
 #[test]
 fn complete_counts_go_on_after_kills_and_are_exact() {
     let scene = Scene::new("words", broker());
     scene.topics.make("lines", 2, &[]);
     scene.topics.make("counts", 2, &[]);
+    let sent = killed_again_and_again(
+        &scene,
+        ("lines", "counts"),
+        |number| Rec::new("k", line(number)),
+        || start(&scene, "word_count_kafka"),
+    );
     let mut expected = BTreeMap::new();
-    for life in 0..6 {
-        let running = start(&scene, "word_count_kafka");
-        let lines: Vec<String> = (life * 200..(life + 1) * 200).map(line).collect();
-        let records: Vec<Rec> = lines
-            .iter()
-            .map(|line| Rec::new("k", line.as_str()))
-            .collect();
-        let before = scene.topics.count("counts");
-        scene.topics.send("lines", &records[..100]);
-        until("something new is written", PATIENCE, || {
-            scene.topics.count("counts") > before
-        });
-        scene.topics.send("lines", &records[100..]);
-        running.kill();
-        for line in &lines {
-            add(&mut expected, "", line);
-        }
+    for number in 0..sent {
+        add(&mut expected, "", &line(number));
     }
     let mut running = start(&scene, "word_count_kafka");
     until("the counts are those of all lines", PATIENCE, || {
@@ -93,6 +109,41 @@ fn complete_counts_go_on_after_kills_and_are_exact() {
     let said = running.finish();
     assert_eq!(scene.topics.count("counts"), written, "{}", said.err);
     assert_eq!(newest(&scene, "counts"), expected);
+}
+
+#[test]
+fn counts_of_words_that_stay_in_their_partitions_are_exact_after_kills() {
+    let scene = Scene::with_topics("ownwords", broker(), 3);
+    let job = scene.write(&format!(
+        "SET checkpointLocation = '{}';
+SET checkpointInterval = '100 ms';
+SET outputMode = 'update';
+SET trigger = '200 ms';
+CREATE TABLE words (word STRING) USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', startingOffsets 'earliest', format 'text') PARTITIONED BY (word);
+CREATE TABLE counts USING kafka OPTIONS (kafka.bootstrap.servers '${{KAFKA}}', topic '{}');
+INSERT INTO counts SELECT word AS key, CAST(count(*) AS STRING) AS value FROM words GROUP BY word;
+",
+        scene.checkpoints().display(),
+        scene.input(),
+        scene.output()
+    ));
+    let word = |number: usize| format!("word-{}", number % 40);
+    let sent = killed_again_and_again(
+        &scene,
+        (&scene.input(), &scene.output()),
+        |number| Rec::new(word(number), word(number)),
+        || scene.run(&job),
+    );
+    let mut expected = BTreeMap::new();
+    for number in 0..sent {
+        add(&mut expected, "", &word(number));
+    }
+    let running = scene.run(&job);
+    until("the counts are those of all words", PATIENCE, || {
+        newest(&scene, &scene.output()) == expected
+    });
+    running.finish();
 }
 
 #[test]

@@ -223,7 +223,9 @@ fn unknown(scope: &Scope, name: &str, at: Location) -> JobError {
     if ["window", "session_window"].contains(&name.to_lowercase().as_str()) {
         // Spark lets `window` stand alone: it is no function of a row even there.
         let why = match name.to_lowercase().as_str() {
-            "window" => "alone it would drop rows without a time and repeat a row for each window that holds it",
+            "window" => {
+                "alone it would drop rows without a time and repeat a row for each window that holds it"
+            }
             _ => "where a session ends is not known of one row",
         };
         return JobError::new(
