@@ -175,3 +175,43 @@ fn a_new_step_beside_kept_state_is_refused_with_two_ways_to_go_on() {
     assert_eq!(answers(&scene), expected(0, 0..300));
     assert_eq!(scene.topics.count(&scene.output()), 300, "each once");
 }
+
+#[test]
+fn a_window_that_reaches_over_the_start_counts_all_its_rows_and_closed_ones_are_not_written() {
+    let scene = Scene::with_topics("windows", broker(), 1);
+    let job = scene.write(&format!(
+        "SET checkpointLocation = '{}';
+SET warmUp = '1 hour';
+CREATE TABLE payments (second BIGINT) USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', format 'json', startingOffsets 'latest')
+  WATERMARK timestamp_seconds(second) AS ts DELAY OF INTERVAL 0 SECONDS;
+CREATE TABLE notification USING kafka OPTIONS (kafka.bootstrap.servers '${{KAFKA}}', topic '{}', format 'json');
+INSERT INTO notification
+SELECT unix_timestamp(window.start) AS begin, count(*) AS n FROM payments GROUP BY window(ts, '10 seconds');
+",
+        scene.checkpoints().display(),
+        scene.input(),
+        scene.output()
+    ));
+    let seconds = |range: std::ops::Range<i64>| -> Vec<Rec> {
+        range
+            .map(|second| Rec::new("k", format!(r#"{{"second":{second}}}"#)))
+            .collect()
+    };
+    scene.topics.send(&scene.input(), &seconds(0..96));
+    let running = scene.started(&job);
+    assert_eq!(scene.topics.count(&scene.output()), 0);
+    scene.topics.send(&scene.input(), &seconds(96..131));
+    scene.until_out(4, PATIENCE);
+    running.finish();
+    let windows: Vec<(i64, i64)> = scene
+        .topics
+        .read(&scene.output())
+        .iter()
+        .map(|got| {
+            let row = got.json();
+            (row["begin"].as_i64().unwrap(), row["n"].as_i64().unwrap())
+        })
+        .collect();
+    assert_eq!(windows, [(90, 10), (100, 10), (110, 10), (120, 10)]);
+}

@@ -117,6 +117,9 @@ impl Launching {
             workers: query.host.workers.clone(),
             metrics: Arc::clone(query.status.metrics()),
         };
+        if spec.warms_up() {
+            spec.metrics.warm_up_left.inc();
+        }
         let arbiters = &query.host.arbiters;
         let address = match arbiters.get(id.0 as usize % arbiters.len().max(1)) {
             Some(arbiter) => Lane::start_in_arbiter(arbiter, move |_| Lane::new(spec)),

@@ -103,3 +103,10 @@ pub struct LaneSpec {
     /// What it counts into.
     pub metrics: Arc<QueryMetrics>,
 }
+
+impl LaneSpec {
+    /// Whether it has records to read from before a starting position.
+    pub fn warms_up(&self) -> bool {
+        self.readings.iter().any(|reading| reading.start.is_some())
+    }
+}

@@ -90,6 +90,7 @@ impl Lane {
     /// A lane that begins to read when it is started.
     pub fn new(spec: LaneSpec) -> Self {
         let max = spec.alignment_max.as_micros();
+        let warms_up = spec.warms_up();
         Self {
             alignment: Alignment::new(Micros::try_from(max).unwrap_or(Micros::MAX)),
             spec,
@@ -98,7 +99,8 @@ impl Lane {
             readers: Vec::new(),
             watermarks: Watermarks::default(),
             warm_up: WarmUp::default(),
-            warm_up_left: 0,
+            // The launcher has counted it, so that no probe finds it ready before it has begun.
+            warm_up_left: i64::from(warms_up),
             gate: Rc::default(),
             tally: Tally::default(),
             at: None,
