@@ -96,3 +96,64 @@ fn a_late_row_is_answered_from_the_rows_before_its_own_time() {
          {\"id\":\"c\",\"n\":3,\"ratio\":1.333,\"places\":3,\"since\":20000,\"two_before\":50.0,\"nth\":4}\n"
     );
 }
+
+/// A block of a document, by its number among those of its language.
+fn block(text: &str, language: &str, number: usize) -> String {
+    let begin = format!("```{language}\n");
+    let mut blocks = text.split(&begin).skip(1);
+    let block = blocks.nth(number).unwrap();
+    block.split("```").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_example_of_the_document_says_what_comes_out() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/over.md");
+    let text = fs::read_to_string(path).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("features.sql"), block(&text, "sql", 0)).unwrap();
+    let shell = block(&text, "sh", 0);
+    let lines = shell.split("<<END\n").nth(1).unwrap();
+    let (lines, command) = lines.split_once("END\n").unwrap();
+    fs::write(folder.path().join("in.jsonl"), lines).unwrap();
+    let mut words: Vec<&str> = command.split_whitespace().skip(1).collect();
+    words.extend(["--http", "off"]);
+    let mut command = thalweg(&words);
+    let done = ended(command.current_dir(folder.path()).spawn().unwrap());
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(done.out, block(&text, "text", 0));
+}
+
+#[test]
+fn frames_in_steps_are_exact_but_for_their_far_edge() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/over.md");
+    let text = fs::read_to_string(path).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("job.sql"), block(&text, "sql", 1)).unwrap();
+    let lines: String = (0..100)
+        .map(|n| {
+            let (hour, minute) = (10 + n / 60, n % 60);
+            format!("{{\"id\":\"{n}\",\"card\":\"C\",\"amount\":{n},\"ts\":\"2026-01-01T{hour}:{minute:02}:30Z\"}}\n")
+        })
+        .collect();
+    fs::write(folder.path().join("in.jsonl"), lines).unwrap();
+    let arguments = [
+        "run",
+        "job.sql",
+        "--input",
+        "events=in.jsonl",
+        "--output",
+        "features=-",
+        "--http",
+        "off",
+    ];
+    let done = ended(
+        thalweg(&arguments)
+            .current_dir(folder.path())
+            .spawn()
+            .unwrap(),
+    );
+    assert_eq!(done.code, 0, "{done:?}");
+    // An hour before 11:39:30 is 10:39:30, the pane of 10:39: that row and the 60 behind it.
+    let last = done.out.lines().last().unwrap();
+    assert_eq!(last, r#"{"id":"99","n":61,"mean":69.0}"#);
+}

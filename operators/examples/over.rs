@@ -1,7 +1,7 @@
 //! How many records a second one core answers with a running count and sum per card, over 100,000 cards, and what it keeps.
 //!
 //! `cargo run --release -p thalweg-operators --example over -- 4000000` answers four million records in each form. One record
-//! comes each millisecond of event time, so a card has 36 in an hour.
+//! comes each millisecond of event time, so a card has 36 in an hour. The last two have 1,000 cards, with 3,600 each.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ impl Emit for Nowhere {
 }
 
 /// count(*) and sum(amount) over one frame; the row is card, ts, amount.
-fn count_and_sum(frame: Frame) -> Over {
+fn count_and_sum(frame: Frame, step: Option<i64>) -> Over {
     let function = |kind, argument, result| Function {
         identity: format!("{kind:?}"),
         kind,
@@ -57,7 +57,7 @@ fn count_and_sum(frame: Frame) -> Over {
         ],
         rows_max: 100_000,
         ttl: None,
-        step: None,
+        step,
     }
 }
 
@@ -74,9 +74,15 @@ fn scatter(number: u64) -> u64 {
     x.wrapping_mul(0xd6e8_feb8_6659_fd93) >> 16
 }
 
-fn measure(name: &str, frame: Frame, rows: u64, late: u64) {
+fn measure(
+    name: &str,
+    (frame, step): (Frame, Option<i64>),
+    cards_count: u64,
+    rows: u64,
+    late: u64,
+) {
     let before = resident();
-    let mut window = Window::new(&count_and_sum(frame));
+    let mut window = Window::new(&count_and_sum(frame, step));
     let mut meta = RecordMeta {
         partition: Arc::new(Partition {
             input: "in".into(),
@@ -89,7 +95,7 @@ fn measure(name: &str, frame: Frame, rows: u64, late: u64) {
         taken_at: 0,
         taken: Instant::now(),
     };
-    let cards: Vec<Value> = (0..CARDS)
+    let cards: Vec<Value> = (0..cards_count)
         .map(|card| Value::from(format!("card-{card:011}").as_str()))
         .collect();
     let mut row: Row = vec![Value::Null; 3];
@@ -104,7 +110,7 @@ fn measure(name: &str, frame: Frame, rows: u64, late: u64) {
             if chance % 100 < late {
                 time -= i64::try_from(chance % 600).unwrap_or(0) * 1_000_000;
             }
-            row[0] = cards[usize::try_from(chance % CARDS).unwrap_or(0)].clone();
+            row[0] = cards[usize::try_from(chance % cards_count).unwrap_or(0)].clone();
             row[1] = Value::Timestamp(time);
             row[2] = Value::Double(f64::from(u32::try_from(chance % 5000).unwrap_or(0)));
             meta.event_time = Some(time);
@@ -160,12 +166,28 @@ fn main() {
     };
     measure(
         "from UNBOUNDED PRECEDING",
-        Frame::Unbounded { current: true },
+        (Frame::Unbounded { current: true }, None),
+        CARDS,
         rows,
         0,
     );
-    measure("RANGE 1 hour", hour, rows, 0);
-    measure("RANGE 1 hour, 10 % up to 10 minutes late", hour, rows, 10);
+    measure("RANGE 1 hour", (hour, None), CARDS, rows, 0);
+    measure(
+        "RANGE 1 hour, 10 % up to 10 minutes late",
+        (hour, None),
+        CARDS,
+        rows,
+        10,
+    );
     let rows_before = Frame::Rows { from: 10, to: 0 };
-    measure("ROWS 10 PRECEDING", rows_before, rows, 0);
+    measure("ROWS 10 PRECEDING", (rows_before, None), CARDS, rows, 0);
+    let minute = Some(60_000_000);
+    measure("RANGE 1 hour, 1,000 cards", (hour, None), 1000, rows, 0);
+    measure(
+        "RANGE 1 hour, 1,000 cards, frameStep of 1 minute",
+        (hour, minute),
+        1000,
+        rows,
+        0,
+    );
 }

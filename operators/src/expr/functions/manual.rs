@@ -66,6 +66,26 @@ const WINDOWS: [Entry; 2] = [
     },
 ];
 
+/// Functions that have a meaning only with OVER. An example shows x of the rows in order of ts, and what each is answered.
+const OVER_ROWS: [Entry; 2] = [
+    Entry {
+        name: "lag",
+        aliases: &[],
+        signature: "lag(x[, offset[, default]]) OVER (...)",
+        about: "The x of the row so many before (1 unless it is said), in the order of the window; the default, or NULL, where there is none. Aggregates with OVER too.",
+        example: "lag(x, 1, 0) OVER (ORDER BY ts) [5, 7, 6]",
+        result: "[0,5,7]",
+    },
+    Entry {
+        name: "row_number",
+        aliases: &[],
+        signature: "row_number() OVER (...)",
+        about: "How many rows of the key have arrived, with this one.",
+        example: "row_number() OVER (ORDER BY ts) [5, 7, 6]",
+        result: "[1,2,3]",
+    },
+];
+
 /// Everything, by family.
 pub fn manual() -> Vec<(&'static str, Vec<Entry>)> {
     let mut all: Vec<(&'static str, Vec<Entry>)> = families()
@@ -73,6 +93,7 @@ pub fn manual() -> Vec<(&'static str, Vec<Entry>)> {
         .map(|(family, functions)| (family, functions.iter().map(Entry::from).collect()))
         .collect();
     all.push(("aggregates", accumulators::all().map(Entry::from).collect()));
+    all.push(("over rows", OVER_ROWS.to_vec()));
     for (family, entries) in &mut all {
         if *family == "windows of time" {
             entries.splice(0..0, WINDOWS);

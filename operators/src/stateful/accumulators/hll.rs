@@ -129,7 +129,15 @@ impl Accumulator for ApproxCountDistinct {
     /// Registers that are not empty: how many, and each as its distance to the one before and its value; all of them as
     /// they lie when that is shorter.
     fn write(&self, cell: &[u64], out: &mut Vec<u8>) {
-        let filled = (0..self.registers()).filter(|&index| register(cell, index) > 0);
+        // Most words of a group with few values are empty.
+        let words = cell.iter().enumerate().filter(|(_, word)| **word != 0);
+        let filled = words.flat_map(|(at, word)| {
+            let registers = (0..PER_WORD).map(move |place| {
+                let value = (word >> (6 * place)) & MASK;
+                (at * PER_WORD + place, value)
+            });
+            registers.filter(|(_, value)| *value > 0)
+        });
         let count = filled.clone().count();
         write_varint(count as u64, out);
         if count > self.words() * 8 / 3 {
@@ -138,9 +146,9 @@ impl Accumulator for ApproxCountDistinct {
             }
             return;
         }
-        for index in filled {
+        for (index, value) in filled {
             out.extend_from_slice(&u16::try_from(index).unwrap_or(0).to_le_bytes());
-            out.push(register(cell, index).to_le_bytes()[0]);
+            out.push(value.to_le_bytes()[0]);
         }
     }
 

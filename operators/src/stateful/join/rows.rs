@@ -36,10 +36,10 @@ enum Undo {
     Removed(Key, Waiting),
 }
 
-/// What a row costs beside its bytes: its place by key and by time.
-const ROW_COST: usize = size_of::<Waiting>() + size_of::<(Micros, u64, Key)>() + 16;
-/// What a key costs beside its bytes.
-const KEY_COST: usize = size_of::<(Key, Vec<Waiting>)>() + 32;
+/// What a row costs beside its bytes: its place by key and by time, in a tree whose nodes are little more than half full.
+const ROW_COST: usize = size_of::<Waiting>() + 2 * size_of::<(Micros, u64, Key)>() + 16;
+/// What a key costs beside its bytes: its place in a table that is two thirds full, and the pieces of memory themselves.
+const KEY_COST: usize = size_of::<(Key, Vec<Waiting>)>() * 3 / 2 + 48;
 
 /// All rows of a side that wait.
 #[derive(Debug, Default)]
@@ -91,7 +91,9 @@ impl Rows {
         self.count += 1;
         self.bytes += ROW_COST + row.bytes.len();
         self.by_time.insert((row.time, row.number, Rc::clone(&key)));
-        let rows = self.by_key.entry(Rc::clone(&key)).or_default();
+        // Most keys have one row.
+        let rows = self.by_key.entry(Rc::clone(&key));
+        let rows = rows.or_insert_with(|| Vec::with_capacity(1));
         let at = rows.partition_point(|other| other.number < row.number);
         rows.insert(at, row);
         key
