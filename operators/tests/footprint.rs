@@ -98,15 +98,12 @@ fn frames_take_what_was_said() {
         100_000,
         LOAD,
     );
-    let few = Load {
-        keys: 50,
-        rate: 100,
-    };
-    near(&query, &["a"], 140_000, few);
+    let few = Load { keys: 20, rate: 30 };
+    near(&query, &["a"], 50_000, few);
     near(
         &format!("SET frameStep = '1 minute'; {query}"),
         &["a"],
-        140_000,
+        50_000,
         few,
     );
     near(
