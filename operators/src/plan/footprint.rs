@@ -15,7 +15,7 @@ use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field};
 use thalweg_engine::state::StateSize;
 
-use crate::plan::{Query, StepKind};
+use crate::plan::{Group, Query, StepKind};
 use crate::stateful::dedup::Remember;
 use crate::stateful::grid::Grid;
 use crate::stateful::grouping::{Over, Shape};
@@ -134,50 +134,7 @@ impl Query {
         };
         match &self.steps[place].kind {
             StepKind::Aggregate(group) => {
-                let grouping = &group.grouping;
-                let keys: Vec<usize> = (0..grouping.keys.len()).collect();
-                trial.keys_min = KEYS_MIN;
-                let mut rows = input(keys, None);
-                match (&grouping.window, grouping.over) {
-                    (Some(window), _) => {
-                        rows.time = Some(window.time);
-                        let (kept, piece) = match window.shape {
-                            Shape::Fixed { size, slide, start } => {
-                                (size, Grid { size, slide, start }.pane())
-                            }
-                            Shape::Session { gap } => {
-                                let length = self.gap(place, gap, &mut trial.notes);
-                                rows.fixed = Some((gap, Value::BigInt(length)));
-                                (length, length)
-                            }
-                        };
-                        trial.kept = Some(kept);
-                        trial.enough = Some((2, piece));
-                    }
-                    (None, Over::Key(key)) => {
-                        rows.time = group.below_key(key);
-                        rows.keys.retain(|key| Some(*key) != rows.time);
-                        trial.kept = Some(0);
-                    }
-                    (None, _) => {}
-                }
-                let grows = |name: &str| {
-                    let growing = ["collect", "percentile", "median"];
-                    growing.iter().any(|begin| name.starts_with(begin))
-                };
-                let growing = grouping.aggregates.iter();
-                for one in growing.filter(|one| one.distinct || grows(one.function)) {
-                    trial.enough = None;
-                    if trial.kept.is_none() {
-                        let note = "grows with every value, here with one a key";
-                        trial.notes.push(format!("{} {note}", one.function));
-                    }
-                }
-                if grouping.over == Over::Never && trial.kept.is_some() {
-                    trial
-                        .notes
-                        .push("windows are never forgotten: of one".to_owned());
-                }
+                let rows = self.of_group(place, group, &mut trial, input(Vec::new(), None));
                 trial.inputs.push(rows);
             }
             StepKind::Dedup(dedup) => {
@@ -221,6 +178,55 @@ impl Query {
             _ => return None,
         }
         Some(trial)
+    }
+
+    /// How a GROUP BY is tried.
+    fn of_group(&self, place: usize, group: &Group, trial: &mut Trial, mut rows: Input) -> Input {
+        let grouping = &group.grouping;
+        let keys: Vec<usize> = (0..grouping.keys.len()).collect();
+        trial.keys_min = KEYS_MIN;
+        rows.keys = keys;
+        match (&grouping.window, grouping.over) {
+            (Some(window), _) => {
+                rows.time = Some(window.time);
+                let (kept, piece) = match window.shape {
+                    Shape::Fixed { size, slide, start } => {
+                        (size, Grid { size, slide, start }.pane())
+                    }
+                    Shape::Session { gap } => {
+                        let length = self.gap(place, gap, &mut trial.notes);
+                        rows.fixed = Some((gap, Value::BigInt(length)));
+                        (length, length)
+                    }
+                };
+                trial.kept = Some(kept);
+                trial.enough = Some((2, piece));
+            }
+            (None, Over::Key(key)) => {
+                rows.time = group.below_key(key);
+                rows.keys.retain(|key| Some(*key) != rows.time);
+                trial.kept = Some(0);
+            }
+            (None, _) => {}
+        }
+        let grows = |name: &str| {
+            let growing = ["collect", "percentile", "median"];
+            growing.iter().any(|begin| name.starts_with(begin))
+        };
+        let growing = grouping.aggregates.iter();
+        for one in growing.filter(|one| one.distinct || grows(one.function)) {
+            trial.enough = None;
+            if trial.kept.is_none() {
+                let note = "grows with every value, here with one a key";
+                trial.notes.push(format!("{} {note}", one.function));
+            }
+        }
+        if grouping.over == Over::Never && trial.kept.is_some() {
+            trial
+                .notes
+                .push("windows are never forgotten: of one".to_owned());
+        }
+        rows
     }
 
     /// The length of a session's gap, where it is always the same.

@@ -48,6 +48,8 @@ mod wheel;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod pane_tests;
+#[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};

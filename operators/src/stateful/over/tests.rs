@@ -12,11 +12,11 @@ use thalweg_engine::testing::{Action, assert_operator, meta};
 use crate::stateful::over::model::Model;
 use crate::stateful::over::{Argument, Distance, Frame, Function, Kind, Order, Over, Window};
 
-const CARD: usize = 0;
-const TIME: usize = 1;
-const AMOUNT: usize = 2;
+pub(super) const CARD: usize = 0;
+pub(super) const TIME: usize = 1;
+pub(super) const AMOUNT: usize = 2;
 const POINTS: usize = 3;
-const PLACE: usize = 4;
+pub(super) const PLACE: usize = 4;
 
 fn argument(place: usize) -> Argument {
     let (identity, data_type) = match place {
@@ -32,7 +32,7 @@ fn argument(place: usize) -> Argument {
     }
 }
 
-fn function(kind: Kind, place: Option<usize>, frame: usize) -> Function {
+pub(super) fn function(kind: Kind, place: Option<usize>, frame: usize) -> Function {
     let argument = place.map(argument);
     let result = match (kind, &argument) {
         (Kind::Sum | Kind::Min | Kind::Max, Some(a)) => a.data_type.clone(),
@@ -49,14 +49,14 @@ fn function(kind: Kind, place: Option<usize>, frame: usize) -> Function {
     }
 }
 
-const fn range(from: i64, to: i64) -> Frame {
+pub(super) const fn range(from: i64, to: i64) -> Frame {
     Frame::Range {
         from: Distance::Whole(from),
         to: Distance::Whole(to),
     }
 }
 
-fn over(event_time: bool, frames: Vec<Frame>, functions: Vec<Function>) -> Over {
+pub(super) fn over(event_time: bool, frames: Vec<Frame>, functions: Vec<Function>) -> Over {
     Over {
         keys: vec![CARD],
         order: Some(Order {
@@ -72,24 +72,8 @@ fn over(event_time: bool, frames: Vec<Frame>, functions: Vec<Function>) -> Over 
     }
 }
 
-/// Frames that move in steps of 4.
-fn stepped(event_time: bool) -> Over {
-    let frames = vec![range(10, 0), range(25, 0)];
-    let adds_up =
-        |function: &Function| !matches!(function.kind, Kind::CountDistinct | Kind::Collect { .. });
-    let functions = [all(0, false), all(1, false)].concat();
-    Over {
-        step: Some(4),
-        ..over(
-            event_time,
-            frames,
-            functions.into_iter().filter(adds_up).collect(),
-        )
-    }
-}
-
 /// Every function that a frame can have.
-fn all(frame: usize, running: bool) -> Vec<Function> {
+pub(super) fn all(frame: usize, running: bool) -> Vec<Function> {
     let mut all = vec![
         function(Kind::CountRows, None, frame),
         function(Kind::Count, Some(AMOUNT), frame),
@@ -158,7 +142,13 @@ fn ranges() -> Over {
     over(true, frames, functions)
 }
 
-fn row(card: &str, time: Option<i64>, amount: Option<i8>, points: Option<i64>, at: u8) -> Row {
+pub(super) fn row(
+    card: &str,
+    time: Option<i64>,
+    amount: Option<i8>,
+    points: Option<i64>,
+    at: u8,
+) -> Row {
     vec![
         Value::from(card),
         time.map_or(Value::Null, Value::Timestamp),
@@ -172,7 +162,7 @@ fn row(card: &str, time: Option<i64>, amount: Option<i8>, points: Option<i64>, a
     ]
 }
 
-fn rows(span: i64) -> impl Strategy<Value = Row> {
+pub(super) fn rows(span: i64) -> impl Strategy<Value = Row> {
     let time = prop_oneof![20 => (0..span).prop_map(Some), 1 => Just(None)];
     let amount = prop::option::weighted(0.9, -8_i8..8);
     let points = prop::option::weighted(0.9, -3_i64..40);
@@ -180,7 +170,7 @@ fn rows(span: i64) -> impl Strategy<Value = Row> {
         .prop_map(|(card, time, amount, points, at)| row(&card, time, amount, points, at))
 }
 
-fn against_the_model(over: &Over, actions: &[Action]) {
+pub(super) fn against_the_model(over: &Over, actions: &[Action]) {
     let mut model = Model::new(over.clone(), true);
     let expected: Vec<Result<Vec<Row>, &str>> = actions
         .iter()
@@ -197,7 +187,7 @@ fn against_the_model(over: &Over, actions: &[Action]) {
 }
 
 /// Rows, and now and then a watermark that follows.
-fn with_watermarks(rows: &[Row], every: usize, delay: i64) -> Vec<Action> {
+pub(super) fn with_watermarks(rows: &[Row], every: usize, delay: i64) -> Vec<Action> {
     let mut actions = Vec::new();
     let mut newest = i64::MIN;
     for (index, row) in rows.iter().enumerate() {
@@ -231,43 +221,6 @@ proptest! {
     ) {
         against_the_model(&everything(true), &with_watermarks(&rows, every, delay));
         against_the_model(&ranges(), &with_watermarks(&rows, every, delay));
-    }
-
-    #[test]
-    fn panes_answer_as_the_model_whose_far_edge_moves_in_steps(
-        rows in prop::collection::vec(rows(90), 0..60),
-        every in 1_usize..5,
-        delay in 0_i64..30,
-    ) {
-        against_the_model(&stepped(true), &with_watermarks(&rows, every, delay));
-        let actions: Vec<Action> = rows.into_iter().map(Action::Row).collect();
-        against_the_model(&stepped(false), &actions);
-    }
-
-    #[test]
-    fn a_record_that_is_not_behind_the_watermark_is_exact_but_for_the_far_edge(
-        rows in prop::collection::vec(rows(90), 0..80),
-        delay in 0_i64..30,
-    ) {
-        let over = stepped(true);
-        let mut window = Window::new(&over);
-        let mut seen: Vec<(i64, Row)> = Vec::new();
-        let mut watermark = i64::MIN;
-        for row in rows {
-            let Value::Timestamp(time) = row[TIME] else { continue };
-            let _ = window.advance(watermark, &meta(0, 0, None), &mut Out::default());
-            let answer = give(&mut window, &row).unwrap();
-            seen.push((time, row.clone()));
-            if time >= watermark {
-                let far = (time - 10) - (time - 10).rem_euclid(4);
-                let inside = |(at, other): &&(i64, Row)| {
-                    *at >= far && *at <= time && other[CARD] == row[CARD]
-                };
-                let count = seen.iter().filter(inside).count();
-                prop_assert_eq!(&answer[5], &Value::BigInt(count as i64));
-            }
-            watermark = watermark.max(time - delay);
-        }
     }
 
     #[test]
@@ -357,61 +310,8 @@ proptest! {
     }
 }
 
-/// count(*) and the greatest place in a frame of 100 in steps of 10.
-fn panes(kinds: &[(Kind, Option<usize>)]) -> Over {
-    let functions = kinds.iter().map(|(kind, place)| function(*kind, *place, 0));
-    Over {
-        step: Some(10),
-        ..over(true, vec![range(100, 0)], functions.collect())
-    }
-}
-
-#[test]
-fn an_aggregate_more_keeps_the_panes_of_the_others() {
-    let count = (Kind::CountRows, None);
-    let most = (Kind::Max, Some(PLACE));
-    let mut window = Window::new(&panes(&[count, most]));
-    for time in 0..40 {
-        let place = u8::try_from(time % 5).unwrap();
-        give(&mut window, &row("a", Some(time), Some(1), None, place)).unwrap();
-    }
-    let _ = window.advance(40, &meta(0, 0, None), &mut Out::default());
-    give(&mut window, &row("a", Some(40), Some(2), None, 2)).unwrap();
-    // Four panes, and the row that is not over.
-    assert_eq!(window.rows, 5);
-    let saved = window.save().unwrap();
-    let mut other = Window::new(&panes(&[most, (Kind::Sum, Some(AMOUNT)), count]));
-    other.restore(std::slice::from_ref(&saved)).unwrap();
-    let answer = give(&mut other, &row("a", Some(41), Some(4), None, 0)).unwrap();
-    let most = Value::from("place 4");
-    assert_eq!(answer[5..], [most, Value::Double(1.0), Value::BigInt(42)]);
-    assert!(other.save().unwrap().whole);
-    // Panes of another width are no panes of this one.
-    let mut wider = panes(&[count]);
-    wider.step = Some(20);
-    let refused = Window::new(&wider).restore(&[saved]).unwrap_err();
-    assert!(refused.message.contains("another frameStep"), "{refused:?}");
-}
-
-#[test]
-fn panes_take_the_room_of_panes_however_many_rows_there_are() {
-    let kept = |step| {
-        let mut over = panes(&[(Kind::CountRows, None), (Kind::Sum, Some(AMOUNT))]);
-        (over.step, over.rows_max) = (step, usize::MAX);
-        let mut window = Window::new(&over);
-        for number in 0..20_000 {
-            let time = number / 100;
-            give(&mut window, &row("a", Some(time), Some(1), None, 0)).unwrap();
-            let _ = window.advance(time - 1, &meta(0, 0, None), &mut Out::default());
-        }
-        window.rows
-    };
-    assert!(kept(None) > 10_000);
-    assert!(kept(Some(10)) < 1_500, "{}", kept(Some(10)));
-}
-
 #[derive(Default)]
-struct Out(Vec<Row>);
+pub(super) struct Out(Vec<Row>);
 
 impl Emit for Out {
     fn emit(&mut self, row: &[Value], _: &RecordMeta) -> Result<(), RecordError> {
@@ -421,7 +321,7 @@ impl Emit for Out {
 }
 
 /// Processes and accepts a row.
-fn give(window: &mut Window, row: &Row) -> Result<Row, RecordError> {
+pub(super) fn give(window: &mut Window, row: &Row) -> Result<Row, RecordError> {
     let mut out = Out::default();
     match window.process(0, row, &meta(0, 0, None), &mut out) {
         Ok(()) => window.accept(),
