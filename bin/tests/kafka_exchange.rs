@@ -447,6 +447,12 @@ fn a_rollback_goes_on_from_an_older_epoch() {
     let back = (epoch() - 4).to_string();
     let folder = scene.folder();
     let folder = folder.to_str().unwrap();
+    let dumped = scene.call(&["inspect", folder, "--dump"]);
+    assert_eq!(
+        (dumped.code, dumped.out.lines().count()),
+        (0, 97),
+        "{dumped:?}"
+    );
     scene
         .call(&["checkpoint", "rollback", folder, &back, "--yes"])
         .expect(0, &[]);

@@ -184,6 +184,8 @@ fn another_key_or_other_columns_cannot_read_what_stands_in_the_topic() {
     let old = identity("SELECT card, count(*) AS n FROM p GROUP BY card");
     let same = identity("SELECT card, count(*) AS m FROM p WHERE amount > 2 GROUP BY card");
     assert_eq!(crate::plan::compare(&old, &same), Ok(()));
+    assert!(crate::plan::keeps_marks(&old, "exchange by card"));
+    assert!(!crate::plan::keeps_marks(&old, "aggregate by card"));
     let more = identity("SELECT card, sum(amount) AS n FROM p GROUP BY card");
     assert!(
         crate::plan::compare(&old, &more)

@@ -159,6 +159,13 @@ pub fn compare_ends(old: &Value, new: &Value) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a step of the query with this identity keeps the marks of an exchange: places, nothing of records.
+pub fn keeps_marks(identity: &Value, step: &str) -> bool {
+    let by = identity.pointer("/exchange/by").and_then(Value::as_str);
+    let rest = step.strip_prefix("exchange by ");
+    by.zip(rest).is_some_and(|(by, rest)| rest.starts_with(by))
+}
+
 /// Rows that stand in the exchange topic are read as they were written, and state lies where their keys are.
 fn compare_exchange(old: Option<&Value>, new: Option<&Value>) -> Result<(), String> {
     let text = |value: &Value, what: &str| {

@@ -61,7 +61,7 @@ pub use crate::plan::changes::{Change, Changes, StepChange};
 pub use crate::plan::exchange::{Opened, Rekey};
 pub use crate::plan::footprint::{Footprint, Load};
 pub use crate::plan::group::Group;
-pub use crate::plan::identity::{compare, compare_ends};
+pub use crate::plan::identity::{compare, compare_ends, keeps_marks};
 pub use crate::plan::join::Joining;
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
