@@ -202,12 +202,12 @@ fn report(loaded: &Loaded) -> String {
         if count == 1 { "query" } else { "queries" }
     );
     for query in queries {
-        describe(query, &mut out);
+        describe(&loaded.name, query, &mut out);
     }
     out
 }
 
-fn describe(query: &Query, out: &mut String) {
+fn describe(job: &str, query: &Query, out: &mut String) {
     let _ = writeln!(out, "\nquery {} (line {})", query.name, query.at.line);
     let _ = writeln!(out, "  inputs");
     for (_, input) in query.inputs() {
@@ -228,10 +228,12 @@ fn describe(query: &Query, out: &mut String) {
         let _ = writeln!(out, "  dead letters");
         table(dead, out);
     }
-    let lanes = if query.gather() {
-        "one lane reads all partitions"
-    } else {
-        "one lane for each partition"
+    let lanes = match query.exchange_topic(job) {
+        Some(topic) => format!(
+            "one lane for each partition up to the exchange, then one for each partition of the topic {topic}"
+        ),
+        None if query.gather() => "one lane reads all partitions".to_owned(),
+        None => "one lane for each partition".to_owned(),
     };
     let _ = writeln!(out, "  lanes\n    {lanes}");
     let checkpoints = match &query.settings.checkpoint_location {

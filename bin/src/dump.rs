@@ -10,7 +10,7 @@ use thalweg_engine::epoch::checkpoint::{Checkpoint, ObjectRef};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::state_chain::Chain;
 use thalweg_operators::codecs::json::Objects;
-use thalweg_operators::plan::contents_of;
+use thalweg_operators::plan::{contents_of, keeps_marks};
 use thalweg_operators::stateful::contents::{Contents, Form, Shown};
 
 use crate::folder;
@@ -133,6 +133,9 @@ fn parts(
     let mut opened = Opened::default();
     for lane in &checkpoint.lanes {
         for (step, chain) in &lane.state {
+            if keeps_marks(&checkpoint.plan, step) {
+                continue;
+            }
             steps.push(step.to_string());
             if !step.contains(wanted) {
                 continue;

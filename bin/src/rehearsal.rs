@@ -13,7 +13,7 @@ use thalweg_engine::flow::pipeline::{Moment, Pipeline, Target};
 use thalweg_engine::flow::watermark::Watermarks;
 use thalweg_engine::memory::MemorySink;
 use thalweg_engine::operator::Progress;
-use thalweg_engine::plan::{Plan, Role};
+use thalweg_engine::plan::{Plan, Role, Side};
 use thalweg_engine::record::{Body, Micros, Partition, Position, Record, RecordMeta};
 use thalweg_engine::row::Row;
 use thalweg_engine::sink::{DeliveryObserver, Sink, Writer, WriterContext};
@@ -129,7 +129,7 @@ fn pipeline(wired: &Wired, sink: &MemorySink) -> Result<Pipeline, Failure> {
         lane: "rehearsal".to_owned(),
         observer: Arc::new(Nobody),
     })?;
-    Pipeline::new(wired.steps(), writer)
+    Pipeline::new(wired.steps(Side::Whole, &[]), writer)
 }
 
 struct Reader {

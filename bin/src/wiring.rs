@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::flow::lane::{DeadLetters, OnError};
 use thalweg_engine::flow::pipeline::{Step, Target};
-use thalweg_engine::plan::{Input, Opened, Plan, Role};
+use thalweg_engine::plan::{Exchange, Input, Opened, Plan, Role, Side};
 use thalweg_engine::query::Settings;
 use thalweg_engine::record::Record;
 use thalweg_engine::row::{Row, Value};
@@ -40,7 +40,7 @@ impl Wired {
 
     /// Where the rows of the input at this place of the plan enter the pipeline.
     pub(crate) fn entry(&self, place: usize) -> Target {
-        Places::of(&self.query).target(self.query.steps[place].to)
+        Places::of(&self.query).target(place, self.query.steps[place].to)
     }
 
     /// What the input at this place of the plan is to the query.
@@ -49,6 +49,13 @@ impl Wired {
             StepKind::Source(input) => Role {
                 event_time: self.query.has_event_time(input),
                 table: input.is_keyed(),
+            },
+            StepKind::Rekey(_) => Role {
+                event_time: self
+                    .query
+                    .inputs()
+                    .any(|(_, i)| self.query.has_event_time(i)),
+                table: false,
             },
             _ => Role::default(),
         }
@@ -118,22 +125,40 @@ impl Plan for Wired {
                 source,
             });
         }
+        let exchange = self.query.open_exchange(&context)?;
+        let exchange = exchange.map(|(place, source, sink)| Exchange {
+            input: Input {
+                name: self.query.steps[place].name.clone(),
+                // The first step behind it.
+                entry: Target::Step { step: 0, input: 0 },
+                role: self.role(place),
+                source,
+            },
+            sink,
+        });
         opening.sources.clear();
         opening.sinks.clear();
         Ok(Opened {
             inputs,
+            exchange,
             sink,
             on_error,
         })
     }
 
-    fn steps(&self) -> Vec<Step> {
+    fn steps(&self, side: Side, before: &[SmolStr]) -> Vec<Step> {
         let places = Places::of(&self.query);
-        let mut steps: Vec<Step> = self.query.lane().steps.into_iter().flatten().collect();
-        for step in &mut steps {
-            step.to = places.target(step.to);
-        }
-        steps
+        let steps = self.query.lane_behind(before).steps;
+        let mine = steps
+            .into_iter()
+            .enumerate()
+            .filter(|(place, _)| places.side(*place) == side);
+        mine.filter_map(|(place, step)| {
+            let mut step = step?;
+            step.to = places.target(place, step.to);
+            Some(step)
+        })
+        .collect()
     }
 
     fn gathers(&self) -> bool {
@@ -164,24 +189,45 @@ impl Plan for Wired {
     }
 }
 
-/// Inputs are steps of a plan but no operators of a pipeline, so the places behind them move up.
-struct Places(Vec<usize>);
+/// The places of a query's steps in the pipelines of its lanes. Inputs are steps of a plan but no operators of a
+/// pipeline, so the places behind them move up; and the steps behind an exchange begin anew.
+struct Places {
+    /// By place in the plan.
+    places: Vec<usize>,
+    exchange: Option<usize>,
+}
 
 impl Places {
     fn of(query: &Query) -> Self {
         let inputs: Vec<usize> = query.inputs().map(|(place, _)| place).collect();
-        Self(
-            (0..query.steps.len())
-                .map(|place| place - inputs.iter().filter(|input| **input < place).count())
-                .collect(),
-        )
+        let exchange = query.rekey().map(|(place, _)| place);
+        let place = |place: usize| {
+            let first = exchange.filter(|exchange| place >= *exchange).unwrap_or(0);
+            let before = inputs.iter().filter(|i| (first..place).contains(*i));
+            place - first - before.count()
+        };
+        Self {
+            places: (0..query.steps.len()).map(place).collect(),
+            exchange,
+        }
     }
 
-    fn target(&self, target: Target) -> Target {
+    /// On which side of an exchange the step at this place stands.
+    fn side(&self, place: usize) -> Side {
+        match self.exchange {
+            None => Side::Whole,
+            Some(exchange) if place < exchange => Side::Before,
+            Some(_) => Side::Behind,
+        }
+    }
+
+    /// Where the rows of the step at `from` go. What goes to the exchange goes to its writer.
+    fn target(&self, from: usize, target: Target) -> Target {
         match target {
             Target::Writer => Target::Writer,
+            Target::Step { step, .. } if self.side(step) != self.side(from) => Target::Writer,
             Target::Step { step, input } => Target::Step {
-                step: self.0.get(step).copied().unwrap_or(step),
+                step: self.places.get(step).copied().unwrap_or(step),
                 input,
             },
         }

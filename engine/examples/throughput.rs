@@ -18,7 +18,7 @@ use thalweg_engine::flow::lane::OnError;
 use thalweg_engine::flow::pipeline::{Step, Target};
 use thalweg_engine::metrics::Metrics;
 use thalweg_engine::operator::{Emit, Operator};
-use thalweg_engine::plan::{Input, Opened, Plan, Role};
+use thalweg_engine::plan::{Input, Opened, Plan, Role, Side};
 use thalweg_engine::query::{Host, Query, Settings};
 use thalweg_engine::record::{Body, Partition, Position, Record, RecordMeta};
 use thalweg_engine::row::Value;
@@ -176,12 +176,13 @@ impl Plan for Steps {
                     Field::required("total", DataType::Double),
                 ]))),
             }],
+            exchange: None,
             sink: Arc::new(Nowhere),
             on_error: OnError::Fail,
         })
     }
 
-    fn steps(&self) -> Vec<Step> {
+    fn steps(&self, _: Side, _: &[SmolStr]) -> Vec<Step> {
         vec![
             Step {
                 name: "filter".into(),

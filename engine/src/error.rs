@@ -11,6 +11,8 @@ pub enum ErrorClass {
     Expression,
     /// The sink cannot take the row: too large, or it cannot be encoded.
     Write,
+    /// The log that the record comes from is not whole. The run ends, whatever `onError` says.
+    Broken,
 }
 
 impl ErrorClass {
@@ -20,6 +22,7 @@ impl ErrorClass {
             Self::Decode => "decode",
             Self::Expression => "expression",
             Self::Write => "write",
+            Self::Broken => "broken",
         }
     }
 }
@@ -52,6 +55,11 @@ impl RecordError {
     /// An error of handing the record's output to the sink.
     pub fn write(reason: impl Into<Box<str>>) -> Self {
         Self::new(ErrorClass::Write, reason)
+    }
+
+    /// What comes before the record is missing, or the record is not what stands in such a log.
+    pub fn broken(reason: impl Into<Box<str>>) -> Self {
+        Self::new(ErrorClass::Broken, reason)
     }
 
     fn new(class: ErrorClass, reason: impl Into<Box<str>>) -> Self {

@@ -11,7 +11,7 @@ use crate::epoch::ledger::LaneId;
 use crate::epoch::messages::{News, Order};
 use crate::flow::lane::{LaneSpec, Reading};
 use crate::flow::partition::Lane;
-use crate::plan::Opened;
+use crate::plan::{Opened, Side};
 use crate::query::{Ends, GATHERED, LaneStates, Places, Query};
 use crate::record::{Micros, Partition, Position};
 use crate::source::Start;
@@ -29,6 +29,8 @@ pub(crate) struct Launching {
     pub(crate) writers: BTreeMap<SmolStr, Vec<u8>>,
     pub(crate) next: u32,
     pub(crate) gathered: Option<Recipient<Order>>,
+    /// The partitions that are read before an exchange.
+    pub(crate) before: Vec<SmolStr>,
 }
 
 impl Launching {
@@ -42,6 +44,12 @@ impl Launching {
         starts: &[(SmolStr, Start)],
         news: &Recipient<News>,
     ) -> Vec<(LaneId, LaneHandle)> {
+        let opened = Arc::clone(&self.opened);
+        let before = starts
+            .iter()
+            .filter(|(input, _)| opened.side(input) == Side::Before);
+        self.before
+            .extend(before.map(|(_, start)| start.partition.clone()));
         let readings: Vec<Reading> = starts
             .iter()
             .filter_map(|(input, start)| self.reading(input, start))
@@ -66,8 +74,7 @@ impl Launching {
     fn reading(&self, input: &SmolStr, start: &Start) -> Option<Reading> {
         let known = self
             .opened
-            .inputs
-            .iter()
+            .all_inputs()
             .find(|known| known.name == *input)?;
         let place = (input.clone(), start.partition.clone());
         Some(Reading {
@@ -96,19 +103,27 @@ impl Launching {
             || SmolStr::new_static(GATHERED),
             |reading| query.lane_name(&reading.partition.input, &reading.partition.name),
         );
-        let plan = Arc::clone(&query.plan);
+        let side = readings.first().map_or(Side::Whole, |reading| {
+            self.opened.side(&reading.partition.input)
+        });
+        let (plan, before) = (Arc::clone(&query.plan), self.before.clone());
+        let sink = match (&self.opened.exchange, side) {
+            (Some(exchange), Side::Before) => &exchange.sink,
+            _ => &self.opened.sink,
+        };
         let spec = LaneSpec {
             id,
             name: name.clone(),
             run: Arc::clone(&self.run),
             readings,
-            steps: Box::new(move || plan.steps()),
+            side,
+            steps: Box::new(move || plan.steps(side, &before)),
             state: self.state.remove(&name).unwrap_or_default(),
             prepared: self.writers.remove(&name),
-            sink: Arc::clone(&self.opened.sink),
+            sink: Arc::clone(sink),
             on_error: self.opened.on_error.clone(),
             show_records: query.settings.show_records,
-            trigger: query.settings.trigger,
+            trigger: query.settings.trigger.filter(|_| side != Side::Before),
             idle_timeout: query.settings.idle_timeout,
             alignment_max: query.settings.alignment_max,
             budget: Arc::clone(&query.host.budget),
@@ -126,6 +141,6 @@ impl Launching {
             None => Lane::new(spec).start(),
         };
         let orders = address.recipient();
-        (id, LaneHandle { name, orders })
+        (id, LaneHandle { name, orders, side })
     }
 }

@@ -76,12 +76,17 @@ impl MemoryLog {
 /// Reads a [`MemoryLog`]; positions are indexes.
 pub struct MemorySource {
     log: MemoryLog,
+    /// Where the partitions end, by index, once that was told.
+    ends: Arc<Mutex<Option<Vec<usize>>>>,
 }
 
 impl MemorySource {
     /// A source over this log.
     pub fn new(log: &MemoryLog) -> Self {
-        Self { log: log.clone() }
+        Self {
+            log: log.clone(),
+            ends: Arc::default(),
+        }
     }
 }
 
@@ -135,6 +140,16 @@ impl Source for MemorySource {
         Ok(Some(starts.iter().map(back).collect()))
     }
 
+    fn finish(&self) -> Result<(), Failure> {
+        let mut partitions = self.log.partitions.lock();
+        let ends = partitions.iter().map(|log| log.entries.len()).collect();
+        *self.ends.lock() = Some(ends);
+        for waker in partitions.iter_mut().flat_map(|log| log.waiting.drain(..)) {
+            waker.wake();
+        }
+        Ok(())
+    }
+
     fn read(
         &self,
         partition: &Arc<Partition>,
@@ -148,6 +163,7 @@ impl Source for MemorySource {
         };
         Ok(Box::pin(MemoryStream {
             log: self.log.clone(),
+            ends: Arc::clone(&self.ends),
             index,
             next,
             until: until.and_then(number),
@@ -167,6 +183,7 @@ fn number(position: &Position) -> Option<usize> {
 
 struct MemoryStream {
     log: MemoryLog,
+    ends: Arc<Mutex<Option<Vec<usize>>>>,
     index: usize,
     next: usize,
     until: Option<usize>,
@@ -182,7 +199,8 @@ impl Stream for MemoryStream {
         if self.over {
             return Poll::Ready(None);
         }
-        if self.until.is_some_and(|until| self.next >= until) {
+        let told = self.ends.lock().as_ref().map(|ends| ends[self.index]);
+        if told.or(self.until).is_some_and(|until| self.next >= until) {
             self.over = true;
             return Poll::Ready(Some(SourceEvent::Ended));
         }

@@ -59,6 +59,9 @@ pub trait Operator {
     /// That record failed in some step: undo its effect on state.
     fn reject(&mut self) {}
 
+    /// The record that was rejected last is left out for good: `onError` says so.
+    fn leave_out(&mut self) {}
+
     /// Event time has passed `watermark` in every partition of the lane. `at` is the record that moved it, with the
     /// watermark as it was before; what is emitted now goes on with it. Called again with the same watermark after a
     /// restart.

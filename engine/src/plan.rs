@@ -18,8 +18,8 @@ pub trait Plan: Send + Sync {
     /// When an input or output cannot be opened.
     fn open(&self, run: &str) -> Result<Opened, Failure>;
 
-    /// New operators for one lane.
-    fn steps(&self) -> Vec<Step>;
+    /// New operators for one lane of this side. `before` are the partitions that the lanes before an exchange begin with.
+    fn steps(&self, side: Side, before: &[SmolStr]) -> Vec<Step>;
 
     /// Whether one lane reads all partitions.
     fn gathers(&self) -> bool;
@@ -34,14 +34,79 @@ pub trait Plan: Send + Sync {
     fn compare(&self, old: &serde_json::Value) -> Result<(), String>;
 }
 
+/// Where a lane stands in its query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Side {
+    /// The query has no exchange.
+    #[default]
+    Whole,
+    /// Before the exchange: it reads an input and writes the exchange.
+    Before,
+    /// Behind the exchange: it reads the exchange and writes the output.
+    Behind,
+}
+
+/// A log through which rows change lanes: the lanes before it write it, those behind it read it. Both are lanes of one
+/// query with one ledger, and their cuts need not be of one moment: what is in the log is safe, and what is written or
+/// read again is known by its coordinate.
+pub struct Exchange {
+    /// The log, as it is read.
+    pub input: Input,
+    /// The log, as it is written.
+    pub sink: Arc<dyn Sink>,
+}
+
 /// The clients of one run.
 pub struct Opened {
     /// The inputs.
     pub inputs: Vec<Input>,
+    /// The log between the two sides of the query, where it has them. Such a query does not gather.
+    pub exchange: Option<Exchange>,
     /// The output.
     pub sink: Arc<dyn Sink>,
     /// What becomes of bad records.
     pub on_error: OnError,
+}
+
+impl Opened {
+    /// The inputs, then the exchange as one.
+    pub fn all_inputs(&self) -> impl Iterator<Item = &Input> {
+        let exchange = self.exchange.iter().map(|exchange| &exchange.input);
+        self.inputs.iter().chain(exchange)
+    }
+
+    /// The output, then dead letters and the exchange, where there are any.
+    pub fn sinks(&self) -> Vec<Arc<dyn Sink>> {
+        let mut sinks = vec![Arc::clone(&self.sink)];
+        if let OnError::DeadLetter(dead) = &self.on_error {
+            sinks.push(Arc::clone(&dead.sink));
+        }
+        sinks.extend(
+            self.exchange
+                .iter()
+                .map(|exchange| Arc::clone(&exchange.sink)),
+        );
+        sinks
+    }
+
+    /// Closes all clients. Blocks until they are gone.
+    pub fn close(&self) {
+        for input in self.all_inputs() {
+            input.source.close();
+        }
+        for sink in self.sinks() {
+            sink.close();
+        }
+    }
+
+    /// On which side the lanes of an input stand.
+    pub fn side(&self, input: &str) -> Side {
+        match &self.exchange {
+            None => Side::Whole,
+            Some(exchange) if exchange.input.name == input => Side::Behind,
+            Some(_) => Side::Before,
+        }
+    }
 }
 
 /// One input of a run.

@@ -15,10 +15,9 @@ use crate::epoch::checkpoint::{Checkpoint, FORMAT, LaneCut, PartitionCut};
 use crate::epoch::checkpoint_log::CheckpointLog;
 use crate::epoch::coordinator::{AbandonRun, Coordinator, CoordinatorSpec, RunEnd, StopRun};
 use crate::error::Failure;
-use crate::flow::lane::{DeadLetters, OnError};
 use crate::flow::partition::now;
 use crate::launch::Launching;
-use crate::plan::{Opened, Plan};
+use crate::plan::{Opened, Plan, Side};
 use crate::record::Position;
 use crate::restarts::{Decision, Restarts};
 use crate::source::{Resume, Start};
@@ -226,7 +225,7 @@ impl Query {
                 resolved,
             }),
             Err(failure) => {
-                close(&opened);
+                opened.close();
                 Err(failure)
             }
         }
@@ -240,7 +239,7 @@ impl Query {
     ) -> Result<Resolved, Failure> {
         let mut starts = Vec::new();
         let mut ends = BTreeMap::new();
-        for input in &opened.inputs {
+        for input in opened.all_inputs() {
             let resolved = match &newest {
                 Some(checkpoint) => {
                     let positions: BTreeMap<SmolStr, Position> = checkpoint
@@ -266,7 +265,8 @@ impl Query {
                 }
                 None => input.source.resolve(None)?,
             };
-            if self.settings.bounded {
+            // Where an exchange ends is known when the lanes before it have ended.
+            if self.settings.bounded && opened.side(&input.name) != Side::Behind {
                 ends.insert(input.name.clone(), input.source.ends()?);
             }
             starts.extend(
@@ -374,10 +374,9 @@ impl Query {
         if checkpoint.objects().next().is_none() {
             return;
         }
-        let steps: Vec<SmolStr> = self
-            .plan
-            .steps()
+        let steps: Vec<SmolStr> = [Side::Whole, Side::Before, Side::Behind]
             .into_iter()
+            .flat_map(|side| self.plan.steps(side, &[]))
             .map(|step| step.name)
             .collect();
         for lane in &mut checkpoint.lanes {
@@ -416,8 +415,7 @@ impl Query {
             }
         }
         let sources = opened
-            .inputs
-            .iter()
+            .all_inputs()
             .filter_map(|input| Some((input.name.clone(), BASE64.encode(input.source.save()?))))
             .collect();
         let checkpoint = Checkpoint {
@@ -461,15 +459,12 @@ impl Query {
         let resolved = prepared.resolved;
         let settings = &self.settings;
         let sources = opened
-            .inputs
-            .iter()
+            .all_inputs()
             .map(|input| (input.name.clone(), Arc::clone(&input.source)))
             .collect();
-        let grows = opened.inputs.iter().any(|input| input.source.grows());
-        let dead = match &opened.on_error {
-            OnError::DeadLetter(DeadLetters { sink, .. }) => Some(Arc::clone(sink)),
-            _ => None,
-        };
+        let grows = opened.all_inputs().any(|input| input.source.grows());
+        let exchange = opened.exchange.as_ref();
+        let exchange = exchange.map(|exchange| exchange.input.name.clone());
         let place = |cut: &PartitionCut| (cut.input.clone(), cut.partition.clone());
         let cuts = || resolved.newest.partitions();
         let watermarks = cuts()
@@ -498,14 +493,15 @@ impl Query {
             writers,
             next: 0,
             gathered: None,
+            before: Vec::new(),
         };
         let coordinator = Coordinator::new(CoordinatorSpec {
             newest: resolved.newest,
             run: prepared.run,
             log: Arc::clone(&self.log),
             sources,
-            sink: Arc::clone(&opened.sink),
-            dead,
+            sinks: opened.sinks(),
+            exchange,
             starts: resolved.starts,
             launcher: launching.launcher(),
             checkpoint_interval: settings.checkpoint_interval,
@@ -544,7 +540,7 @@ impl Query {
         let workers = &self.host.workers;
         let closing = Arc::clone(&opened);
         let closed = async {
-            workers.run(move || close(&closing)).await;
+            workers.run(move || closing.close()).await;
             workers.settled().await;
         };
         match stopped {
@@ -561,16 +557,6 @@ impl Query {
             )),
             ..RunEnd::default()
         })
-    }
-}
-
-fn close(opened: &Opened) {
-    for input in &opened.inputs {
-        input.source.close();
-    }
-    opened.sink.close();
-    if let OnError::DeadLetter(dead) = &opened.on_error {
-        dead.sink.close();
     }
 }
 

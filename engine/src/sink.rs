@@ -73,6 +73,17 @@ pub trait Sink: Send + Sync {
     fn close(&self) {}
 }
 
+/// What a lane before an exchange says of event time, beside its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promise {
+    /// Nothing earlier than this comes any more; None before the first event.
+    pub watermark: Option<Micros>,
+    /// Everything in its partition is read, and nothing has come for a while: others need not wait for it.
+    pub idle: bool,
+    /// No record comes after it in this run.
+    pub last: bool,
+}
+
 /// The output of one lane.
 pub trait Writer {
     /// Encodes one row and holds it until `accept` or `reject`. Never waits.
@@ -111,6 +122,16 @@ pub trait Writer {
     /// When the output has failed.
     fn tick(&mut self, now: Micros) -> Result<(), Failure> {
         let _ = now;
+        Ok(())
+    }
+
+    /// Called some times a second between two records on the writer of an exchange, where rows have event times: hand on
+    /// what is new.
+    ///
+    /// # Errors
+    /// When the output has failed.
+    fn promise(&mut self, promise: Promise) -> Result<(), Failure> {
+        let _ = promise;
         Ok(())
     }
 

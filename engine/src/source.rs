@@ -140,6 +140,15 @@ pub trait Source: Send + Sync {
         until: Option<&Position>,
     ) -> Result<RecordStream, Failure>;
 
+    /// Everything is written that will be: the streams of this run yield [`SourceEvent::Ended`] once they have read to
+    /// where the log ends now. Called for an exchange alone, when the lanes before it have ended. May block.
+    ///
+    /// # Errors
+    /// Where the end cannot be told.
+    fn finish(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// The source's own state for the cut (files already seen); None where positions say everything.
     fn save(&self) -> Option<Vec<u8>> {
         None

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::System;
+use smol_str::SmolStr;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::store::FolderStore;
 use thalweg_engine::error::{Failure, RecordError};
@@ -15,7 +16,7 @@ use thalweg_engine::flow::pipeline::{Step, Target};
 use thalweg_engine::memory::{MemoryLog, MemorySink, MemorySource};
 use thalweg_engine::metrics::{Metrics, QueryMetrics};
 use thalweg_engine::operator::{Emit, Operator, Progress};
-use thalweg_engine::plan::{Input, Opened, Plan, Role};
+use thalweg_engine::plan::{Input, Opened, Plan, Role, Side};
 use thalweg_engine::query::{Host, Query, Settings};
 use thalweg_engine::record::{Micros, RecordMeta};
 use thalweg_engine::row::Value;
@@ -85,12 +86,13 @@ impl Plan for Two {
             });
         Ok(Opened {
             inputs: inputs.collect(),
+            exchange: None,
             sink: Arc::new(self.sink.clone()),
             on_error: OnError::Fail,
         })
     }
 
-    fn steps(&self) -> Vec<Step> {
+    fn steps(&self, _: Side, _: &[SmolStr]) -> Vec<Step> {
         vec![Step {
             name: "kept".into(),
             operator: Box::new(Kept {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use actix::{Arbiter, System};
+use smol_str::SmolStr;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::store::FolderStore;
 use thalweg_engine::error::{Failure, RecordError, Remedy};
@@ -15,7 +16,7 @@ use thalweg_engine::flow::pipeline::{Step, Target};
 use thalweg_engine::memory::{MemoryLog, MemorySink, MemorySource};
 use thalweg_engine::metrics::{Metrics, QueryMetrics};
 use thalweg_engine::operator::{Emit, Operator};
-use thalweg_engine::plan::{Input, Opened, Plan, Role};
+use thalweg_engine::plan::{Input, Opened, Plan, Role, Side};
 use thalweg_engine::query::{Host, Query, Settings};
 use thalweg_engine::record::{Position, RecordMeta};
 use thalweg_engine::row::{Row, Value};
@@ -67,12 +68,13 @@ impl Plan for Halves {
                 role: Role::default(),
                 source: Arc::new(MemorySource::new(&self.log)),
             }],
+            exchange: None,
             sink: Arc::new(self.sink.clone()),
             on_error: self.on_error.clone(),
         })
     }
 
-    fn steps(&self) -> Vec<Step> {
+    fn steps(&self, _: Side, _: &[SmolStr]) -> Vec<Step> {
         vec![Step {
             name: "twice".into(),
             operator: Box::new(Twice(Arc::clone(&self.panics))),

@@ -7,6 +7,8 @@
 
 #[path = "simulation/counting.rs"]
 mod counting;
+#[path = "simulation/exchange.rs"]
+mod exchange;
 #[path = "simulation/sink.rs"]
 mod sink;
 
@@ -29,7 +31,7 @@ use thalweg_engine::flow::pipeline::{Step, Target};
 use thalweg_engine::memory::{MemoryLog, MemorySource};
 use thalweg_engine::metrics::Metrics;
 use thalweg_engine::operator::{Emit, Operator};
-use thalweg_engine::plan::{Input, Opened, Plan, Role};
+use thalweg_engine::plan::{Input, Opened, Plan, Role, Side};
 use thalweg_engine::query::{Host, Query, Settings};
 use thalweg_engine::record::{Position, RecordMeta};
 use thalweg_engine::row::Value;
@@ -75,6 +77,9 @@ enum Bug {
     SinkSkipsARow,
     StateForgetsAChange,
     StateKeepsWhatWasRejected,
+    LogLosesARow,
+    MarksAreForgotten,
+    EndIsToldTooEarly,
 }
 
 /// What outlives a crash: the rows that were delivered, and the objects of the store.
@@ -201,12 +206,13 @@ impl Plan for SimulatedPlan {
                 },
                 source: Arc::new(MemorySource::new(&self.log)),
             }],
+            exchange: None,
             sink: Arc::new(SimulatedSink::new(&self.world)),
             on_error: OnError::Skip,
         })
     }
 
-    fn steps(&self) -> Vec<Step> {
+    fn steps(&self, _: Side, _: &[SmolStr]) -> Vec<Step> {
         let to = |step| Target::Step { step, input: 0 };
         vec![
             Step {

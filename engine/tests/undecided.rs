@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actix::{Arbiter, System};
 use parking_lot::Mutex;
+use smol_str::SmolStr;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::store::FolderStore;
 use thalweg_engine::error::{ErrorClass, Failure, RecordError};
@@ -15,7 +16,7 @@ use thalweg_engine::flow::lane::OnError;
 use thalweg_engine::flow::pipeline::{Step, Target};
 use thalweg_engine::memory::{MemoryLog, MemorySink, MemorySource};
 use thalweg_engine::metrics::{Metrics, QueryMetrics};
-use thalweg_engine::plan::{Input, Opened, Plan, Role};
+use thalweg_engine::plan::{Input, Opened, Plan, Role, Side};
 use thalweg_engine::query::{Host, Query, Settings};
 use thalweg_engine::record::Position;
 use thalweg_engine::row::Value;
@@ -111,12 +112,13 @@ impl Plan for Copying {
                 role: Role::default(),
                 source: Arc::new(MemorySource::new(&self.log)),
             }],
+            exchange: None,
             sink: Arc::new(self.sink.clone()),
             on_error: OnError::Skip,
         })
     }
 
-    fn steps(&self) -> Vec<Step> {
+    fn steps(&self, _: Side, _: &[SmolStr]) -> Vec<Step> {
         Vec::new()
     }
 

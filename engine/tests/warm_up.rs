@@ -17,7 +17,7 @@ use thalweg_engine::flow::pipeline::{Step, Target};
 use thalweg_engine::memory::{MemoryLog, MemorySink, MemorySource};
 use thalweg_engine::metrics::{Metrics, QueryMetrics};
 use thalweg_engine::operator::{Emit, Operator, Progress};
-use thalweg_engine::plan::{Input, Opened, Plan, Role};
+use thalweg_engine::plan::{Input, Opened, Plan, Role, Side};
 use thalweg_engine::query::{Host, Query, Settings};
 use thalweg_engine::record::{Micros, Partition, Position, RecordMeta};
 use thalweg_engine::row::Value;
@@ -164,6 +164,7 @@ impl Plan for Counting {
                     reads_back: self.reads_back,
                 }),
             }],
+            exchange: None,
             sink: Arc::new(self.sink.clone()),
             on_error: match &self.dead {
                 None => OnError::Fail,
@@ -175,7 +176,7 @@ impl Plan for Counting {
         })
     }
 
-    fn steps(&self) -> Vec<Step> {
+    fn steps(&self, _: Side, _: &[SmolStr]) -> Vec<Step> {
         vec![Step {
             name: "count".into(),
             operator: Box::new(Count {

@@ -6,6 +6,7 @@
 pub mod codecs;
 pub mod connect;
 pub mod connectors;
+mod exchange;
 pub mod expr;
 mod formats;
 pub mod job_error;

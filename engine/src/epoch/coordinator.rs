@@ -23,6 +23,7 @@ use crate::epoch::messages::{Cut, News, Order};
 use crate::error::Failure;
 
 use crate::metrics::QueryMetrics;
+use crate::plan::Side;
 use crate::sink::Sink;
 use crate::source::{Health, Source, Start};
 use crate::status::QueryStatus;
@@ -37,6 +38,8 @@ pub struct LaneHandle {
     pub name: SmolStr,
     /// Where its orders go.
     pub orders: Recipient<Order>,
+    /// Where it stands in its query.
+    pub side: Side,
 }
 
 /// Begins to read partitions that appeared: starts lanes, or tells the one lane of a gathered query. Gives the new lanes.
@@ -64,10 +67,10 @@ pub struct CoordinatorSpec {
     pub log: Arc<CheckpointLog>,
     /// The inputs by name.
     pub sources: Vec<(SmolStr, Arc<dyn Source>)>,
-    /// The output.
-    pub sink: Arc<dyn Sink>,
-    /// The dead-letter output.
-    pub dead: Option<Arc<dyn Sink>>,
+    /// The output, then all others: dead letters, the exchange.
+    pub sinks: Vec<Arc<dyn Sink>>,
+    /// The name of the input that is an exchange.
+    pub exchange: Option<SmolStr>,
     /// Partitions to begin with, each with its input.
     pub starts: Vec<(SmolStr, Start)>,
     /// Starts lanes.
@@ -111,6 +114,8 @@ pub struct Coordinator {
     pub(super) ledger: Ledger<Cut>,
     pub(super) lanes: BTreeMap<LaneId, LaneHandle>,
     pub(super) exhausted: BTreeSet<LaneId>,
+    /// Whether the lanes behind the exchange are told where it ends.
+    finished: bool,
     /// Complete epochs whose turn has not come.
     pub(super) complete: VecDeque<Complete<Cut>>,
     pub(super) committing: bool,
@@ -148,6 +153,7 @@ impl Coordinator {
             ending: Ending::No,
             lanes: BTreeMap::new(),
             exhausted: BTreeSet::new(),
+            finished: false,
             complete: VecDeque::new(),
             committing: false,
             waiting: Vec::new(),
@@ -207,9 +213,8 @@ impl Coordinator {
             ));
         }
         let sources = self.spec.sources.iter().map(|(_, source)| source.health());
-        let sinks = [Some(&self.spec.sink), self.spec.dead.as_ref()];
         sources
-            .chain(sinks.into_iter().flatten().map(|sink| sink.health()))
+            .chain(self.spec.sinks.iter().map(|sink| sink.health()))
             .find_map(|health| match health {
                 Health::Up => None,
                 Health::Down(why) => Some(why),
@@ -218,9 +223,10 @@ impl Coordinator {
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
         let metrics = &self.spec.metrics;
+        let in_flight = self.spec.sinks.first().map_or(0, |sink| sink.in_flight());
         metrics
             .sink_in_flight
-            .set(i64::try_from(self.spec.sink.in_flight()).unwrap_or(i64::MAX));
+            .set(i64::try_from(in_flight).unwrap_or(i64::MAX));
         if self.spec.partition_metrics {
             for (partition, lag) in self
                 .spec
@@ -342,6 +348,38 @@ impl Coordinator {
         self.store_away = away;
     }
 
+    /// In a bounded run: once the lanes before the exchange have ended and all they wrote is delivered, those behind it
+    /// are told where it ends.
+    fn finish_exchange(&mut self, ctx: &mut Context<Self>) {
+        let Some(exchange) = &self.spec.exchange else {
+            return;
+        };
+        let mut before = self
+            .lanes
+            .iter()
+            .filter(|(_, lane)| lane.side == Side::Before);
+        if self.finished || !before.all(|(lane, _)| self.exhausted.contains(lane)) {
+            return;
+        }
+        self.finished = true;
+        let source = self
+            .spec
+            .sources
+            .iter()
+            .find(|(input, _)| input == exchange)
+            .map(|(_, source)| Arc::clone(source));
+        let work = self
+            .spec
+            .workers
+            .run(move || source.map_or(Ok(()), |source| source.finish()));
+        ctx.spawn(work.into_actor(self).map(|told, this, ctx| {
+            let panicked = || Failure::restart("asking where the exchange ends panicked: a bug");
+            if let Err(failure) = told.unwrap_or_else(|| Err(panicked())) {
+                this.fall(failure, None, ctx);
+            }
+        }));
+    }
+
     fn discover(&mut self, ctx: &mut Context<Self>) {
         if self.discovering || self.ending != Ending::No {
             return;
@@ -394,7 +432,7 @@ impl Actor for Coordinator {
             }
             // A bounded run without any partition is over before it began.
             None if self.lanes.is_empty() => self.finish(None, ctx),
-            None => {}
+            None => self.finish_exchange(ctx),
         }
     }
 }
@@ -413,8 +451,13 @@ impl Handler<News> for Coordinator {
             News::Exhausted(lane) => {
                 self.exhausted.insert(lane);
                 let all = self.lanes.keys().all(|lane| self.exhausted.contains(lane));
-                if all && self.waiting.is_empty() && self.spec.discover_interval.is_none() {
+                if self.spec.discover_interval.is_some() || !self.waiting.is_empty() {
+                    return;
+                }
+                if all {
                     self.finish(None, ctx);
+                } else {
+                    self.finish_exchange(ctx);
                 }
             }
             News::Refused { lane: _, failure } => self.finish(Some(failure), ctx),

@@ -13,6 +13,7 @@ use crate::flow::partition::{Lane, now};
 use crate::flow::pipeline::Moment;
 use crate::flow::warm_up::WarmUp;
 use crate::operator::Progress;
+use crate::plan::Side;
 use crate::record::{Partition, Position, RecordMeta};
 use crate::sink::Readiness;
 
@@ -96,7 +97,9 @@ impl Lane {
             }
         };
         let outputs = pipeline.outputs();
-        self.spec.metrics.records_out.inc_by(u64::from(outputs));
+        if self.spec.side != Side::Before {
+            self.spec.metrics.records_out.inc_by(u64::from(outputs));
+        }
         self.spec.metrics.late.inc_by(pipeline.take_late());
         match pipeline.accept() {
             Ok(Readiness::Ready) => {}
@@ -137,7 +140,7 @@ impl Lane {
             Some(next) => self.begin(next, None, ctx),
             None => {
                 self.speak();
-                self.exhaust();
+                self.exhaust(ctx);
             }
         }
     }
@@ -151,18 +154,24 @@ impl Lane {
         if std::mem::take(&mut self.stirred) {
             self.begin(Moment::Trigger(now()), None, ctx);
         } else if self.emission.is_none() {
-            self.exhaust();
+            self.exhaust(ctx);
         }
     }
 
     /// Says once that everything is read and emitted.
-    fn exhaust(&mut self) {
+    fn exhaust(&mut self, ctx: &mut Context<Self>) {
         if !self.exhausted
             && !self.readers.is_empty()
             && self.readers.iter().all(|reader| reader.ended)
         {
+            if self.spec.side == Side::Before {
+                self.promise(ctx);
+            }
             self.exhausted = true;
-            self.spec.coordinator.do_send(News::Exhausted(self.spec.id));
+            match self.spec.side {
+                Side::Before => self.exhaust_delivered(ctx),
+                _ => self.spec.coordinator.do_send(News::Exhausted(self.spec.id)),
+            }
         }
     }
 }

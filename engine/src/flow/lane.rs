@@ -13,7 +13,7 @@ use crate::epoch::store::Store;
 use crate::error::RecordError;
 use crate::flow::pipeline::{Step, Target};
 use crate::metrics::QueryMetrics;
-use crate::plan::Role;
+use crate::plan::{Role, Side};
 use crate::record::{Micros, Partition, Position, Record};
 use crate::row::Row;
 use crate::sink::Sink;
@@ -72,6 +72,8 @@ pub struct LaneSpec {
     pub name: SmolStr,
     /// The run's id.
     pub run: Arc<str>,
+    /// Where it stands in its query.
+    pub side: Side,
     /// The partitions it begins with.
     pub readings: Vec<Reading>,
     /// Makes its operators, on its own thread.

@@ -3,6 +3,7 @@
 mod alignment;
 pub(crate) mod cut;
 mod emission;
+mod exchange;
 pub(crate) mod gate;
 mod housekeeping;
 pub mod lane;

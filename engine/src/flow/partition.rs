@@ -12,9 +12,10 @@ use actix::clock::Instant;
 use actix::prelude::*;
 
 use crate::epoch::messages::{News, Order};
-use crate::error::{Failure, RecordError};
+use crate::error::{ErrorClass, Failure, RecordError};
 use crate::flow::alignment::Alignment;
 use crate::flow::emission::{Emission, Resume};
+use crate::flow::exchange::{PROMISE, step_over, unobserved};
 use crate::flow::gate::{Gate, Gated, Pause};
 use crate::flow::housekeeping::HOUSEKEEPING;
 use crate::flow::lane::{LaneSpec, OnError, Reading};
@@ -22,7 +23,7 @@ use crate::flow::pipeline::{Moment, Pipeline, Target};
 use crate::flow::warm_up::WarmUp;
 use crate::flow::watermark::Watermarks;
 use crate::histogram::Run;
-use crate::plan::Role;
+use crate::plan::{Role, Side};
 use crate::record::{Body, Micros, Partition, Position, Record, Skip};
 use crate::sink::{LocalFuture, Origin, Readiness, Writer, WriterContext};
 use crate::source::SourceEvent;
@@ -122,7 +123,10 @@ impl Lane {
             lane: self.spec.name.to_string(),
             observer: Arc::clone(&self.spec.metrics) as _,
         };
-        let mut writer = self.spec.sink.open(context())?;
+        let mut writer = self.spec.sink.open(match self.spec.side {
+            Side::Before => unobserved(&self.spec.name),
+            _ => context(),
+        })?;
         writer.abort()?;
         if let Some(prepared) = self.spec.prepared.take() {
             writer.commit(&prepared)?;
@@ -168,7 +172,7 @@ impl Lane {
             entry: reading.entry,
             position: reading.from,
             role,
-            bounded: reading.until.is_some(),
+            bounded: reading.until.is_some() || self.spec.side == Side::Behind,
             ended: false,
             caught_up: None,
             awaited: role.table,
@@ -231,7 +235,9 @@ impl Lane {
         self.tally.records += 1;
         self.tally.bytes += u64::from(record.size);
         let metrics = &self.spec.metrics;
-        if let Some(time) = record.meta.record_time {
+        if let Some(time) = record.meta.record_time
+            && self.spec.side != Side::Behind
+        {
             metrics
                 .received
                 .observe(u64::try_from(record.meta.taken_at - time).unwrap_or(0));
@@ -305,10 +311,13 @@ impl Lane {
         error: &RecordError,
         ctx: &mut Context<Self>,
     ) {
-        self.spec.metrics.errors[error.class as usize].inc();
         let from = &self.readers[reader];
         let place = format!("{}@{}", from.partition, record.meta.position);
         let mut reason = error.reason.to_string();
+        if error.class == ErrorClass::Broken {
+            return self.fail(Failure::end(format!("{place}: {reason}")), ctx);
+        }
+        self.spec.metrics.errors[error.class as usize].inc();
         if self.spec.show_records
             && let Some(content) = &error.content
         {
@@ -326,9 +335,9 @@ impl Lane {
                     lane: self.spec.id,
                     failure: Failure::end(format!(
                         "the record {place} failed ({}): {reason}. The query ends here, because onError is 'fail'. \
-                         To step over this record: thalweg checkpoint set {} --skip {place}",
+                         To step over this record: {}",
                         error.class.name(),
-                        self.spec.store.location(),
+                        step_over(self.spec.side, &self.spec.store.location(), &place),
                     )),
                 });
                 return;
@@ -381,6 +390,9 @@ impl Lane {
             }
         }
         self.readers[reader].position.clone_from(&record.next);
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.leave_out();
+        }
     }
 
     /// Takes no further record until the writer has drained. Mail is still read.
@@ -411,9 +423,16 @@ impl Lane {
     pub(super) fn hand_over(&mut self) {
         let mut tally = std::mem::take(&mut self.tally);
         tally.processed.hand_over(&self.spec.metrics.processed);
-        if tally.records > 0 {
+        // What goes into the exchange and comes out of it is neither input nor output.
+        let (reads, writes) = (
+            self.spec.side != Side::Behind,
+            self.spec.side != Side::Before,
+        );
+        if tally.records > 0 && reads {
             self.spec.metrics.records_in.inc_by(tally.records);
             self.spec.metrics.bytes_in.inc_by(tally.bytes);
+        }
+        if tally.records > 0 && writes {
             self.spec.metrics.records_out.inc_by(tally.rows);
         }
     }
@@ -466,6 +485,10 @@ impl Actor for Lane {
             return self.fail(failure, ctx);
         }
         ctx.run_interval(HOUSEKEEPING, |lane, ctx| lane.housekeep(ctx));
+        if self.spec.side == Side::Before {
+            self.promise(ctx);
+            ctx.run_interval(PROMISE, |lane, ctx| lane.promise(ctx));
+        }
         if let Some(interval) = self.spec.trigger {
             ctx.run_interval(interval, |lane, ctx| lane.tick(ctx));
         }

@@ -209,6 +209,13 @@ impl Pipeline {
         self.late = 0;
     }
 
+    /// The record that was rejected last will not come again.
+    pub fn leave_out(&mut self) {
+        for step in &mut self.steps {
+            step.operator.leave_out();
+        }
+    }
+
     /// The highest watermark that a step has seen since the last call.
     #[inline]
     pub fn take_watermark(&mut self) -> Option<Micros> {

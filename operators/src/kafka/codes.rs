@@ -36,6 +36,7 @@ impl Code {
     pub(crate) const TOPIC_AUTHORIZATION_FAILED: Self = Self(29);
     pub(crate) const GROUP_AUTHORIZATION_FAILED: Self = Self(30);
     pub(crate) const CLUSTER_AUTHORIZATION_FAILED: Self = Self(31);
+    pub(crate) const TOPIC_ALREADY_EXISTS: Self = Self(36);
     pub(crate) const UNSUPPORTED_VERSION: Self = Self(35);
     pub(crate) const UNKNOWN_TOPIC_ID: Self = Self(100);
 

@@ -67,6 +67,8 @@ pub(crate) struct Shared {
     failed: Mutex<Option<Failure>>,
     failing: AtomicBool,
     lanes: Mutex<BTreeMap<SmolStr, Arc<Lane>>>,
+    /// Where partitions end, once that was told.
+    ends: Mutex<BTreeMap<SmolStr, i64>>,
     health: Mutex<Health>,
     pub(crate) budget: Option<Budget>,
     commits: Mutex<Commits<Positions>>,
@@ -99,6 +101,7 @@ impl Consumer {
             failed: Mutex::default(),
             failing: AtomicBool::new(false),
             lanes: Mutex::default(),
+            ends: Mutex::default(),
             health: Mutex::new(Health::Up),
             budget: limits
                 .max_offsets
@@ -302,8 +305,24 @@ impl Shared {
                 lane
             }
         };
+        if let Some(end) = self.ends.lock().get(name) {
+            lane.until.store(*end, Ordering::Release);
+        }
         let turn = lane.enter(from);
         Ok((lane, turn))
+    }
+
+    /// Tells the readers, those that enter later too, where their partitions end.
+    pub(crate) fn end_at(&self, ends: BTreeMap<SmolStr, i64>) {
+        let lanes = self.lanes.lock();
+        for (name, end) in &ends {
+            if let Some(lane) = lanes.get(name) {
+                lane.until.store(*end, Ordering::Release);
+                lane.waker.wake();
+            }
+        }
+        *self.ends.lock() = ends;
+        drop(lanes);
     }
 
     /// Asks for the assignment of an entered partition; its reader is served and woken when it is done.

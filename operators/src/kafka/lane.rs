@@ -29,6 +29,8 @@ pub(crate) struct Lane {
     pub(crate) read: AtomicBool,
     /// The next offset to be yielded.
     pub(crate) position: AtomicI64,
+    /// Where reading ends, once that was told.
+    pub(crate) until: AtomicI64,
     /// The last stable offset that a fetch has told; negative where unknown.
     pub(crate) stable_end: AtomicI64,
     /// Whether its reader waits for a record.
@@ -60,6 +62,7 @@ impl Lane {
             ready: AtomicU64::new(0),
             read: AtomicBool::new(false),
             position: AtomicI64::new(0),
+            until: AtomicI64::new(i64::MAX),
             stable_end: AtomicI64::new(-1),
             asking: AtomicBool::new(false),
             moved_at: AtomicU64::new(0),

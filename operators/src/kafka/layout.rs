@@ -37,6 +37,24 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
+    /// A record whose partition is chosen already.
+    pub(crate) fn new(
+        key: Option<Range<usize>>,
+        value: Option<Range<usize>>,
+        headers: Box<[Header]>,
+        taken: Instant,
+    ) -> Self {
+        Self {
+            key,
+            value,
+            headers_size: headers_size(&headers),
+            headers: Some(headers),
+            topic: None,
+            partition: None,
+            taken,
+        }
+    }
+
     /// Bytes of key, value and headers, with what headers cost in the log.
     pub(crate) fn size(&self) -> usize {
         let length = |range: &Option<Range<usize>>| range.as_ref().map_or(0, Range::len);
@@ -46,6 +64,14 @@ impl Staged {
 
 /// Lengths that the log writes before a header's name and value, at most.
 const HEADER_OVERHEAD: usize = 10;
+
+/// Bytes of headers, with what they cost in the log.
+fn headers_size(headers: &[Header]) -> usize {
+    headers
+        .iter()
+        .map(|h| h.name.len() + h.value.as_ref().map_or(0, |v| v.len()) + HEADER_OVERHEAD)
+        .sum()
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Key {
@@ -258,12 +284,7 @@ impl Layout {
             None => encoders.value(row, buffer)?,
         };
         let headers = self.headers.and_then(|column| headers_of(&row[column]));
-        let headers_size = headers.as_deref().map_or(0, |headers| {
-            headers
-                .iter()
-                .map(|h| h.name.len() + h.value.as_ref().map_or(0, |v| v.len()) + HEADER_OVERHEAD)
-                .sum()
-        });
+        let headers_size = headers.as_deref().map_or(0, headers_size);
         let topic = match self.topic.map(|column| &row[column]) {
             None => None,
             Some(Value::String(topic)) if legal_topic(topic) => Some(topic.clone()),

@@ -5,6 +5,7 @@
 //! nothing.
 
 mod addresses;
+mod admin;
 mod assignment;
 mod budget;
 mod client;
@@ -22,6 +23,7 @@ mod known_topics;
 mod lane;
 mod layout;
 mod manual;
+mod message;
 mod murmur2;
 mod options;
 mod outlet;
@@ -44,12 +46,15 @@ mod witness;
 pub use connect::{ConnectReport, TopicReport, check_connect};
 pub use delivery_errors::{DELIVERY_ERRORS, DeliveryError};
 
-pub(crate) use layout::{Encoders, Layout, Staged};
+pub(crate) use layout::{Encoders, Header, Layout, Staged};
 pub(crate) use manual::{SINK_OPTIONS, SOURCE_OPTIONS};
+pub(crate) use message::{Facts, ReadWhole};
 pub(crate) use murmur2::partition_of;
 pub(crate) use options::{Connection, SourceSettings, verify};
 pub(crate) use outlet::{LookUp, Outlet, Shared as OutletShared};
 pub(crate) use pending::{Answered, Delivered, Drained};
 pub(crate) use reader::{Fill, KeyShape, Shape};
+pub(crate) use scout::Scout;
 pub(crate) use source::KafkaSource;
+pub(crate) use starting::{Starting, Subscription};
 pub(crate) use target::{Target, Window};

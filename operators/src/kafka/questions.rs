@@ -132,10 +132,14 @@ pub(super) fn metadata(
 }
 
 /// Options of an administrative question.
-struct AdminOptions(*mut sys::rd_kafka_AdminOptions_t);
+pub(super) struct AdminOptions(*mut sys::rd_kafka_AdminOptions_t);
 
 impl AdminOptions {
-    fn new(client: &Client, question: sys::rd_kafka_admin_op_t) -> Self {
+    pub(super) fn native(&self) -> *mut sys::rd_kafka_AdminOptions_t {
+        self.0
+    }
+
+    pub(super) fn new(client: &Client, question: sys::rd_kafka_admin_op_t) -> Self {
         let mut reason = [0 as c_char; 256];
         // SAFETY: a live handle; a failed setting leaves the default timeout.
         unsafe {
@@ -159,7 +163,7 @@ impl Drop for AdminOptions {
 }
 
 /// The one answer to a question.
-fn answer(queue: &Queue) -> Result<Event, Code> {
+pub(super) fn answer(queue: &Queue) -> Result<Event, Code> {
     let event = queue
         .poll(ms(ASK_TIMEOUT + Duration::from_secs(1)))
         .ok_or(Code::TIMED_OUT)?;

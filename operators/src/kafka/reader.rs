@@ -4,8 +4,6 @@
 //! looks once more, so that no wake-up can be lost. A record is decoded from the client's own memory, which lives until
 //! the record's raw handle is dropped.
 
-use std::ffi::{CStr, c_char, c_void};
-use std::ops::Deref;
 use std::pin::Pin;
 use std::ptr;
 use std::rc::Rc;
@@ -25,7 +23,7 @@ use thalweg_engine::source::SourceEvent;
 use super::client::{code_of, text};
 use super::codes::Code;
 use super::consumer::{Consumer, Shared};
-use super::lane::Lane;
+use super::message::{Held, Message, ReadWhole};
 use super::partitioner::Check;
 use super::scout::EARLIEST;
 use crate::codecs::key::KeyDecoder;
@@ -61,6 +59,8 @@ pub(crate) struct Shape {
     pub(crate) key: Option<KeyShape>,
     /// Whether removed records fail the run.
     pub(crate) fail_on_data_loss: bool,
+    /// Makes what reads a record as a whole, its headers too, instead of all the above.
+    pub(crate) whole: Option<Box<dyn Fn() -> Box<dyn ReadWhole> + Send + Sync>>,
 }
 
 /// The columns of a keyed table that its messages' keys hold.
@@ -71,102 +71,6 @@ pub(crate) struct KeyShape {
     pub(crate) columns: Vec<(SmolStr, Option<usize>)>,
     /// How many of a row's columns the value's decoder gives.
     pub(crate) decoded: usize,
-}
-
-/// A lane as its reader and the reader's records hold it.
-struct Held(Arc<Lane>);
-
-impl Deref for Held {
-    type Target = Lane;
-
-    fn deref(&self) -> &Lane {
-        &self.0
-    }
-}
-
-/// A record's memory, given back to the client when dropped.
-struct Message {
-    message: *mut sys::rd_kafka_message_t,
-    /// Keeps the client alive, at the price of a plain counter.
-    _lane: Rc<Held>,
-}
-
-impl Drop for Message {
-    fn drop(&mut self) {
-        // SAFETY: owned, and the client lives.
-        unsafe { sys::rd_kafka_message_destroy(self.message) };
-    }
-}
-
-impl Message {
-    fn native(&self) -> &sys::rd_kafka_message_t {
-        // SAFETY: owned and not null. `err` is not read through this reference.
-        unsafe { &*self.message }
-    }
-
-    fn headers(&self) -> Vec<(SmolStr, Option<&[u8]>)> {
-        let mut found = Vec::new();
-        let mut headers = ptr::null_mut();
-        // SAFETY: headers live as long as their message; the client writes a pair for each index until it says no.
-        unsafe {
-            if Code::from(sys::rd_kafka_message_headers(
-                self.message,
-                &raw mut headers,
-            )) != Code::OK
-            {
-                return found;
-            }
-            loop {
-                let mut name: *const c_char = ptr::null();
-                let mut value: *const c_void = ptr::null();
-                let mut size = 0;
-                let more = sys::rd_kafka_header_get_all(
-                    headers,
-                    found.len(),
-                    &raw mut name,
-                    &raw mut value,
-                    &raw mut size,
-                );
-                if Code::from(more) != Code::OK {
-                    return found;
-                }
-                let name = CStr::from_ptr(name).to_string_lossy();
-                found.push((SmolStr::new(name), bytes(value, size)));
-            }
-        }
-    }
-}
-
-/// Bytes of the client; None for a null pointer.
-///
-/// # Safety
-/// `pointer` is null or points to `size` bytes that live for `'a`.
-unsafe fn bytes<'a>(pointer: *const c_void, size: usize) -> Option<&'a [u8]> {
-    (!pointer.is_null()).then(|| {
-        // SAFETY: as the caller promises.
-        unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) }
-    })
-}
-
-impl Raw for Message {
-    fn key(&self) -> Option<&[u8]> {
-        let message = self.native();
-        // SAFETY: the bytes live as long as the message.
-        unsafe { bytes(message.key, message.key_len) }
-    }
-
-    fn value(&self) -> Option<&[u8]> {
-        let message = self.native();
-        // SAFETY: the bytes live as long as the message.
-        unsafe { bytes(message.payload, message.len) }
-    }
-
-    fn headers(&self) -> Vec<(SmolStr, Option<Vec<u8>>)> {
-        Message::headers(self)
-            .into_iter()
-            .map(|(name, value)| (name, value.map(<[u8]>::to_vec)))
-            .collect()
-    }
 }
 
 /// The stream of one partition.
@@ -180,6 +84,7 @@ pub(crate) struct Reader {
     key: Option<KeyDecoder>,
     /// Where keys must lie.
     check: Option<Check>,
+    whole: Option<Box<dyn ReadWhole>>,
     partition: Arc<Partition>,
     topic: SmolStr,
     /// The next offset to yield; older ones, seen again after a seek, are dropped.
@@ -244,6 +149,7 @@ impl Reader {
             decoder: shape.decoder.as_ref().map(|make| make()),
             key: shape.key.as_ref().map(|key| (key.decoder)()),
             check,
+            whole: shape.whole.as_ref().map(|make| make()),
             partition: Arc::clone(partition),
             topic: SmolStr::new(topic),
             next: from,
@@ -288,8 +194,14 @@ impl Reader {
         lane.sought.store(false, Ordering::Relaxed);
     }
 
+    /// The offset that a bounded run reads up to: given at the start, or later.
+    fn until(&self) -> i64 {
+        let told = self.lane.until.load(Ordering::Acquire);
+        self.until.map_or(told, |until| until.min(told))
+    }
+
     fn ended(&self) -> bool {
-        self.until.is_some_and(|until| self.next >= until)
+        self.next >= self.until()
     }
 
     /// The event of what was taken; None for what says nothing.
@@ -304,7 +216,7 @@ impl Reader {
             return None;
         }
         self.move_to(offset + 1);
-        if self.until.is_some_and(|until| offset >= until) {
+        if offset >= self.until() {
             return Some(SourceEvent::Ended);
         }
         Some(SourceEvent::Record(self.record(message)))
@@ -399,6 +311,12 @@ impl Reader {
         kind: sys::rd_kafka_timestamp_type_t,
     ) -> Body {
         let mut row = Row::with_capacity(self.shape.width);
+        if let Some(whole) = &mut self.whole {
+            return match whole.read(message, &mut row) {
+                Ok(()) => Body::Row(row),
+                Err(error) => Body::Bad(Box::new(error)),
+            };
+        }
         if let Some(decoder) = &mut self.decoder {
             match (message.value(), &self.shape.key) {
                 (Some(value), _) => match decoder.decode(value, &mut row) {

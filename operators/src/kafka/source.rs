@@ -267,6 +267,24 @@ impl KafkaSource {
         }
     }
 
+    /// Deletes the records before these positions. Where that fails it is said, and the next call does it.
+    pub(crate) fn delete_before(&self, positions: &[(SmolStr, Position)]) {
+        let Ok(consumer) = self.consumer() else {
+            return;
+        };
+        let offsets: BTreeMap<Place, i64> = positions
+            .iter()
+            .filter_map(|(name, position)| {
+                let (topic, partition) = place_of(name)?;
+                match position {
+                    Position::Number(offset) => Some(((topic.to_owned(), partition), *offset)),
+                    Position::Token(_) => None,
+                }
+            })
+            .collect();
+        consumer.scout().delete_before(&offsets);
+    }
+
     fn start_consumer(&self, partitions: usize, topics: &[&str]) -> Result<(), Failure> {
         let consumer = Consumer::start(
             self.connection(),
@@ -442,6 +460,18 @@ impl Source for KafkaSource {
             check,
         )?;
         Ok(Box::pin(reader))
+    }
+
+    fn finish(&self) -> Result<(), Failure> {
+        let ends = self.ends()?;
+        let offsets = ends
+            .into_iter()
+            .filter_map(|(name, position)| match position {
+                Position::Number(offset) => Some((name, offset)),
+                Position::Token(_) => None,
+            });
+        self.consumer()?.shared.end_at(offsets.collect());
+        Ok(())
     }
 
     fn save(&self) -> Option<Vec<u8>> {

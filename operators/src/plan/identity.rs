@@ -37,6 +37,9 @@ impl Query {
             })
             .collect();
         let mut identity = json!({ "inputs": inputs, "output": self.output().connector });
+        if let Some((_, rekey)) = self.rekey() {
+            identity["exchange"] = rekey.identity();
+        }
         let steps: Map<String, Value> = self
             .steps
             .iter()
@@ -137,6 +140,7 @@ pub fn compare_ends(old: &Value, new: &Value) -> Result<(), String> {
             "it reads the input `{added}`, of which its checkpoint has no positions"
         ));
     }
+    compare_exchange(old.get("exchange"), new.get("exchange"))?;
     let output = |value: &Value| {
         value
             .get("output")
@@ -153,6 +157,37 @@ pub fn compare_ends(old: &Value, new: &Value) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Whether a step of the query with this identity keeps the marks of an exchange: places, nothing of records.
+pub fn keeps_marks(identity: &Value, step: &str) -> bool {
+    let by = identity.pointer("/exchange/by").and_then(Value::as_str);
+    let rest = step.strip_prefix("exchange by ");
+    by.zip(rest).is_some_and(|(by, rest)| rest.starts_with(by))
+}
+
+/// Rows that stand in the exchange topic are read as they were written, and state lies where their keys are.
+fn compare_exchange(old: Option<&Value>, new: Option<&Value>) -> Result<(), String> {
+    let text = |value: &Value, what: &str| {
+        let text = value.get(what).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    match (old, new) {
+        (None, None) => Ok(()),
+        (None, Some(_)) => Err("its rows did not go through a topic, and do now".to_owned()),
+        (Some(_), None) => Err("its rows went through a topic, and do not now".to_owned()),
+        (Some(old), Some(new)) => {
+            for (what, words) in [("by", "by the key"), ("columns", "with the columns")] {
+                let (was, is) = (text(old, what), text(new, what));
+                if was != is {
+                    return Err(format!(
+                        "its rows went through the exchange topic {words} {was}, and do {words} {is} now"
+                    ));
+                }
+            }
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]

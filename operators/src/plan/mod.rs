@@ -7,6 +7,9 @@
 mod changes;
 #[cfg(test)]
 mod equivalence;
+pub(crate) mod exchange;
+#[cfg(test)]
+mod exchange_tests;
 mod footprint;
 mod from;
 pub(crate) mod group;
@@ -55,9 +58,10 @@ use thalweg_engine::source::Source;
 use crate::expr::typed::Typed;
 use crate::job_error::Location;
 pub use crate::plan::changes::{Change, Changes, StepChange};
+pub use crate::plan::exchange::{Opened, Rekey};
 pub use crate::plan::footprint::{Footprint, Load};
 pub use crate::plan::group::Group;
-pub use crate::plan::identity::{compare, compare_ends};
+pub use crate::plan::identity::{compare, compare_ends, keeps_marks};
 pub use crate::plan::join::Joining;
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
@@ -135,6 +139,8 @@ pub enum StepKind {
     Join(Box<Joining>),
     /// OVER.
     Over(Box<Windows>),
+    /// Another partition for each key, through a topic.
+    Rekey(Box<Rekey>),
 }
 
 /// An input of a query.
@@ -230,6 +236,11 @@ pub type PlacedSource = (usize, Arc<dyn Source>);
 impl Query {
     /// The parts of one lane, made anew at each call.
     pub fn lane(&self) -> Lane {
+        self.lane_behind(&[])
+    }
+
+    /// As [`Query::lane`]; `before` are the partitions that the lanes before a change of partition begin with.
+    pub fn lane_behind(&self, before: &[SmolStr]) -> Lane {
         let mut entries = Vec::new();
         let behind = self.behind();
         let steps = self
@@ -237,8 +248,12 @@ impl Query {
             .iter()
             .enumerate()
             .map(|(place, step)| {
-                let Some(mut operator) = step.kind.operator(&self.output.table.name, &step.schema)
-                else {
+                let output = &self.output.table.name;
+                let made = match &step.kind {
+                    StepKind::Rekey(rekey) => Some(rekey.arrival(before)),
+                    kind => kind.operator(output, &step.schema),
+                };
+                let Some(mut operator) = made else {
                     entries.push((place, step.to));
                     return None;
                 };
@@ -363,12 +378,14 @@ impl Query {
             .connector
             .output
             .is_some_and(|output| output.gathers_intervals);
-        !self.local || ((self.interval().is_some() || self.bounded()) && one_table)
+        (!self.local && self.rekey().is_none())
+            || ((self.interval().is_some() || self.bounded()) && one_table)
     }
 
     /// Whether each partition of its input keeps state of its own, which stays right only while keys stay where they are.
     pub fn keeps_state_by_partition(&self) -> bool {
-        !self.gather() && self.keeps_state()
+        // Behind a topic of its own it lies by the partitions of that one.
+        !self.gather() && self.rekey().is_none() && self.keeps_state()
     }
 
     /// Whether a step keeps state.
@@ -408,7 +425,7 @@ impl StepKind {
         schema: &Schema,
     ) -> Option<Box<dyn thalweg_engine::operator::Operator>> {
         Some(match self {
-            Self::Source(_) => return None,
+            Self::Source(_) | Self::Rekey(_) => return None,
             Self::Filter(conditions) => {
                 Box::new(Filter::new(conditions.iter().map(Typed::compile).collect()))
             }

@@ -9,6 +9,7 @@ use crate::connectors::Connector;
 use crate::expr::scope::METADATA;
 use crate::expr::typed::{Kind, Typed};
 use crate::job_error::Location;
+use crate::plan::exchange::Rekey;
 use crate::plan::group::Group;
 use crate::plan::join::Join;
 use crate::plan::order::{Dedup, Limit, Sort};
@@ -98,6 +99,8 @@ pub(crate) enum Node {
         below: Box<Node>,
         windows: Box<Windows>,
     },
+    /// The rows of one node by key, through a topic.
+    Rekey { below: Box<Node>, rekey: Box<Rekey> },
     /// The rows of one node on several ways; each branch ends in a hole.
     Fork {
         below: Box<Node>,
@@ -127,6 +130,7 @@ impl Node {
                 columns.chain(hidden).collect()
             }
             Self::Filter { below, .. }
+            | Self::Rekey { below, .. }
             | Self::Dedup { below, .. }
             | Self::Sort { below, .. }
             | Self::Limit { below, .. } => below.fields(),
@@ -167,6 +171,7 @@ impl Node {
                 columns, metadata, ..
             } => columns.len() + metadata.len(),
             Self::Filter { below, .. }
+            | Self::Rekey { below, .. }
             | Self::Dedup { below, .. }
             | Self::Sort { below, .. }
             | Self::Limit { below, .. } => below.width(),
@@ -223,7 +228,8 @@ impl Node {
             | Self::Dedup { below, .. }
             | Self::Sort { below, .. }
             | Self::Over { below, .. }
-            | Self::Limit { below, .. } => (Some(below), &[]),
+            | Self::Limit { below, .. }
+            | Self::Rekey { below, .. } => (Some(below), &[]),
             Self::Union { below } => (None, below),
             Self::Join { below, .. } => (None, &below[..]),
             Self::Fork { below, branches } => (Some(below), branches),
@@ -243,7 +249,8 @@ impl Node {
             | Self::Dedup { below, .. }
             | Self::Sort { below, .. }
             | Self::Over { below, .. }
-            | Self::Limit { below, .. } => (Some(below), &mut []),
+            | Self::Limit { below, .. }
+            | Self::Rekey { below, .. } => (Some(below), &mut []),
             Self::Union { below } => (None, below),
             Self::Join { below, .. } => (None, &mut below[..]),
             Self::Fork { below, branches } => (Some(below), branches),

@@ -59,14 +59,35 @@ fn holds<'o>(keys: impl Iterator<Item = Option<&'o Option<String>>>, by: &[Strin
 
 /// For each column the column of the input that it is, unchanged.
 fn origins(node: &Node) -> Vec<Option<String>> {
-    match node {
+    traced(node, &|leaf| match leaf {
         Node::Source {
             columns, metadata, ..
-        } => columns
-            .iter()
-            .map(|(_, field)| Some(field.name.to_string()))
-            .chain(metadata.iter().map(|_| None))
-            .collect(),
+        } => Some(
+            columns
+                .iter()
+                .map(|(_, field)| Some(field.name.to_string()))
+                .chain(metadata.iter().map(|_| None))
+                .collect(),
+        ),
+        _ => None,
+    })
+}
+
+/// For each column the place of the column at the change of partition that it is, unchanged.
+pub(crate) fn origins_above(node: &Node) -> Vec<Option<usize>> {
+    traced(node, &|leaf| match leaf {
+        Node::Rekey { below, .. } => Some((0..below.width()).map(Some).collect()),
+        _ => None,
+    })
+}
+
+/// For each column what it is at the leaf, unchanged. `leaf` knows the columns of a node that is one.
+fn traced<T: Clone>(node: &Node, leaf: &dyn Fn(&Node) -> Option<Vec<Option<T>>>) -> Vec<Option<T>> {
+    if let Some(known) = leaf(node) {
+        return known;
+    }
+    let origins = |node: &Node| traced(node, leaf);
+    match node {
         Node::Project { below, items } => {
             let below = origins(below);
             let origin = |place: usize| below.get(place).cloned().flatten();
@@ -109,10 +130,15 @@ fn origins(node: &Node) -> Vec<Option<String>> {
             origins
         }
         Node::Filter { below, .. }
+        | Node::Rekey { below, .. }
         | Node::Dedup { below, .. }
         | Node::Sort { below, .. }
         | Node::Limit { below, .. } => origins(below),
-        Node::Union { .. } | Node::Join { .. } | Node::Fork { .. } | Node::Hole { .. } => {
+        Node::Source { .. }
+        | Node::Union { .. }
+        | Node::Join { .. }
+        | Node::Fork { .. }
+        | Node::Hole { .. } => {
             vec![None; node.width()]
         }
     }

@@ -89,6 +89,15 @@ pub(super) fn prune(node: Node, needed: &[usize]) -> Pruned {
         Node::Dedup { .. } | Node::Sort { .. } | Node::Limit { .. } => prune_rows(node, needed),
         Node::Join { below, join } => prune_join(*below, *join, needed),
         Node::Project { below, items } => prune_project(*below, items, needed),
+        // What goes through the topic is settled after pruning.
+        Node::Rekey { below, rekey } => {
+            let all: Vec<usize> = (0..below.width()).collect();
+            let below = Box::new(exactly(prune(*below, &all), &all));
+            Pruned {
+                node: Node::Rekey { below, rekey },
+                places: in_order(&all, all.len()),
+            }
+        }
         Node::Hole { fields, wanted } => {
             let wanted = wanted.unwrap_or_else(|| needed.to_vec());
             Pruned {

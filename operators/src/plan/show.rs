@@ -199,6 +199,11 @@ impl Query {
                     windows.kept()
                 )
             }
+            StepKind::Rekey(rekey) => format!(
+                "{}, through a topic of its own: {}",
+                step.name,
+                columns(&rekey.fields)
+            ),
             StepKind::Limit(limit) if limit.each_trigger => {
                 format!("limit {} rows of each trigger", limit.rows)
             }

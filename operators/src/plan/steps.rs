@@ -97,6 +97,7 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
         Node::Sort { below, sort } => (below, "", StepKind::Sort(sort)),
         Node::Limit { below, limit } => (below, "", StepKind::Limit(limit)),
         Node::Over { below, windows } => (below, "", StepKind::Over(windows)),
+        Node::Rekey { below, rekey } => (below, "", StepKind::Rekey(rekey)),
     };
     let ends = place(*below, steps);
     let step = steps.len();

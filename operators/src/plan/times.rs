@@ -56,6 +56,7 @@ pub(crate) fn event_columns(node: &Node) -> Vec<bool> {
             let aggregates = group.grouping.aggregates.iter().map(|_| false);
             keys.chain(aggregates).collect()
         }
+        Node::Rekey { below, .. } => event_columns(below),
         Node::Over { below, windows } => {
             let mut times = event_columns(below);
             times.resize(times.len() + windows.fields.len(), false);

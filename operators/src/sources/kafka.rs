@@ -247,6 +247,7 @@ pub fn open(
         fills: chosen.iter().filter_map(|(_, fill)| *fill).collect(),
         width: wanted.len(),
         fail_on_data_loss: settings.fail_on_data_loss,
+        whole: None,
     };
     Ok(Arc::new(KafkaSource::new(settings, context, schema, shape)))
 }

@@ -215,13 +215,12 @@ pub const SETTINGS: &[SettingSpec] = &[
         Reach::Query,
         "With `true` a cast that fails, an overflow and a division by zero are errors of the record; with `false` Spark's non-ANSI answers: NULL, and integers wrap.",
     ),
-    later(
+    spec(
         "exchange",
         SettingKind::OneOf(&["gather", "topic"]),
         "gather",
         Reach::Query,
-        "How rows change partition.",
-        "what must change partition is gathered by one lane in this version",
+        "How rows change partition where a step with state needs other keys than the input's PARTITIONED BY: `gather`, one lane reads all partitions; `topic`, the rows go by key through a topic that the query makes, `<job>-<query>-exchange` at the input's broker, and one lane for each of its partitions reads it. The results are the same.",
     ),
     spec(
         "idleTimeout",

@@ -10,7 +10,9 @@ use crate::plan::lower::Lowering;
 use crate::plan::node::{Declared, Node};
 use crate::plan::optimize::optimize;
 use crate::plan::steps::steps;
-use crate::plan::{self, Query, join_settle, modes, output, partitions, read_back, times};
+use crate::plan::{
+    self, Query, exchange, join_settle, modes, output, partitions, read_back, times,
+};
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
 use crate::sql::settings::{self, Given, OnError, Reach, Settings};
@@ -271,6 +273,11 @@ impl Reader<'_> {
         let local = partitions::local(&node);
         let mut timed = Vec::new();
         times::inputs_with_time(&node, false, &mut timed);
+        let rekeys = settings.through_topic && !local;
+        if rekeys && !replaced(&output, &node) {
+            let timed = timed.iter().any(|(_, timed)| *timed);
+            node = exchange::cut(node, &settings, timed, at)?;
+        }
         let steps = steps(node);
         let inputs: Vec<&Declared> = steps
             .iter()
@@ -298,6 +305,9 @@ impl Reader<'_> {
         let replaced =
             output.written_to.is_some() || inputs.iter().any(|input| input.read_from.is_some());
         let temporary = replaced || (sink.passing && settings.checkpoint_location.is_none());
+        if rekeys && !replaced {
+            exchange::check(&settings, temporary, sink.gathers_intervals, at)?;
+        }
         if !temporary && settings.checkpoint_location.is_none() {
             return Err(JobError::new(
                 draft.at,
@@ -442,6 +452,12 @@ impl Reader<'_> {
         (sink.check)(table, &plan::dead_letter_schema())?;
         Ok(Some(declared.clone()))
     }
+}
+
+/// Whether the command line put files in the place of tables: such a run leaves nothing behind, a topic neither.
+fn replaced(output: &Declared, node: &Node) -> bool {
+    let here = matches!(node, Node::Source { input, .. } if input.read_from.is_some());
+    output.written_to.is_some() || here || node.below().any(|node| replaced(output, node))
 }
 
 /// Refuses two tables of one query that read the same thing: there is one position of it for a query.

@@ -1,0 +1,85 @@
+//! What a lane before an exchange does beside its rows: it hands event time on, and says when all it wrote is delivered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use crate::epoch::messages::News;
+use crate::error::Failure;
+use crate::flow::partition::Lane;
+use crate::plan::Side;
+use crate::sink::{DeliveryObserver, Promise, WriterContext};
+
+/// How often event time is handed on.
+pub(super) const PROMISE: Duration = Duration::from_millis(100);
+
+/// Rows in an exchange are not output yet: nobody counts them.
+struct Nobody;
+
+impl DeliveryObserver for Nobody {
+    fn acknowledged(&self, _: u64, _: u64) {}
+    fn latency(&self, _: u64, _: u64) {}
+}
+
+/// What the writer of an exchange is opened with.
+pub(super) fn unobserved(lane: &str) -> WriterContext {
+    WriterContext {
+        lane: lane.to_owned(),
+        observer: Arc::new(Nobody),
+    }
+}
+
+/// What helps to get past a record that fails. A position behind an exchange cannot be moved by hand: the record would
+/// be missed there.
+pub(super) fn step_over(side: Side, location: &str, place: &str) -> String {
+    match side {
+        Side::Behind => "run the query with --set onError=skip until it is past it".to_owned(),
+        _ => format!("thalweg checkpoint set {location} --skip {place}"),
+    }
+}
+
+impl Lane {
+    /// Hands on how far event time is.
+    pub(super) fn promise(&mut self, ctx: &mut Context<Self>) {
+        let timed = self.readers.iter().any(|reader| reader.role.event_time);
+        if !timed || self.exhausted {
+            return;
+        }
+        let promise = Promise {
+            watermark: self.watermarks.current(),
+            last: self.readers.iter().all(|reader| reader.ended),
+            idle: self.readers.iter().all(|reader| {
+                let since = reader.caught_up;
+                since.is_some_and(|since| since.elapsed() >= self.spec.idle_timeout)
+            }),
+        };
+        if let Some(pipeline) = &mut self.pipeline
+            && let Err(failure) = pipeline.writer().promise(promise)
+        {
+            self.fail(failure, ctx);
+        }
+    }
+
+    /// Says that everything is read and emitted, once it is delivered: who reads the exchange may then be told its end.
+    pub(super) fn exhaust_delivered(&mut self, ctx: &mut Context<Self>) {
+        let Some(pipeline) = &mut self.pipeline else {
+            return;
+        };
+        let delivered = pipeline.writer().delivered();
+        let (coordinator, lane) = (self.spec.coordinator.clone(), self.spec.id);
+        ctx.spawn(
+            async move {
+                delivered.await?;
+                coordinator.do_send(News::Exhausted(lane));
+                Ok(())
+            }
+            .into_actor(self)
+            .map(|done: Result<(), Failure>, lane, ctx| {
+                if let Err(failure) = done {
+                    lane.fail(failure, ctx);
+                }
+            }),
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! A re-key through a topic: the first half of a query writes its rows to a topic by key, the second half reads them.
+//!
+//! ```text
+//!   input/0 ─ steps ─ writer ─┐                 ┌─ topic/0 ─ arrival ─ steps with state ─ output
+//!   input/1 ─ steps ─ writer ─┴─► the topic ────┴─ topic/1 ─ arrival ─ steps with state ─ output
+//! ```
+//!
+//! A *way* leads from one partition of the input to one of the topic. What goes over it has a coordinate, and names the
+//! coordinate before it: so what is written again after a crash is known and dropped, and what is lost is noticed. No
+//! transaction is needed, and nothing waits.
+
+pub(crate) mod arrival;
+#[cfg(test)]
+mod arrival_stories;
+pub(crate) mod coordinate;
+mod parcel;
+mod source;
+mod topic;
+mod writer;
+
+use std::sync::{Arc, OnceLock};
+
+use smol_str::{SmolStr, format_smolstr};
+use thalweg_engine::error::Failure;
+use thalweg_engine::schema::DataType;
+use thalweg_engine::sink::Sink;
+use thalweg_engine::source::Source;
+
+use crate::table::{OpenContext, Table};
+
+/// What both halves of one exchange share.
+pub(crate) struct Exchange {
+    /// The name of the topic.
+    pub(crate) topic: String,
+    /// The name of the table that is read before it.
+    pub(crate) input: SmolStr,
+    /// How many partitions the topic has.
+    pub(crate) partitions: usize,
+    /// The types of the columns that go through it.
+    pub(crate) types: Vec<DataType>,
+    /// The places of the key's columns.
+    pub(crate) keys: Vec<usize>,
+    /// The job and the query, as they stand in headers.
+    pub(crate) names: String,
+    /// Tells the records of this query from those of an earlier one of the same name: made at the first start, and kept
+    /// in the checkpoint.
+    pub(crate) id: OnceLock<SmolStr>,
+}
+
+/// The topic of a query.
+pub(crate) fn topic_name(job: &str, query: &str) -> String {
+    let plain = |name: &str| -> String {
+        name.chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect()
+    };
+    format!("{}-{}-exchange", plain(job), plain(query))
+}
+
+/// Both ends of an exchange: how it is read, how it is written.
+pub(crate) type Ends = (Arc<dyn Source>, Arc<dyn Sink>);
+
+/// Opens both ends for one run: makes the topic where there is none, checks its settings where there is one. Asks the
+/// broker of the input.
+///
+/// # Errors
+/// `Restart` when no broker answers; `Refuse` where the topic's settings are wrong or it cannot be made.
+pub(crate) fn open(
+    input: &Table,
+    types: Vec<DataType>,
+    keys: Vec<usize>,
+    context: &OpenContext,
+) -> Result<Ends, Failure> {
+    let topic = topic_name(&context.job, &context.query);
+    let exchange = Arc::new(Exchange {
+        partitions: topic::ready(input, &topic)?,
+        topic,
+        input: SmolStr::new(&input.name),
+        types,
+        keys,
+        names: format!("{};{}", context.job, context.query),
+        id: OnceLock::new(),
+    });
+    let source = source::open(input, &exchange, context)?;
+    let sink = writer::open(input, &exchange, context)?;
+    Ok((source, sink))
+}
+
+/// The name of a way's beginning: a partition of the input.
+pub(crate) fn partition_name(topic: &str, partition: &str) -> SmolStr {
+    format_smolstr!("{topic}/{partition}")
+}

@@ -1,0 +1,207 @@
+//! What goes through a topic by which key, and what is refused.
+
+use crate::plan::Query;
+use crate::sql::{Overrides, load};
+
+const TABLES: &str = "SET checkpointLocation = 'c';
+SET exchange = 'topic';
+SET outputMode = 'update';
+CREATE TABLE p (card STRING, shop STRING, amount INT, ts TIMESTAMP) USING kafka
+  OPTIONS (kafka.bootstrap.servers 'b:1', subscribe 'p', format 'json');
+CREATE TABLE q (card STRING, shop STRING, amount INT, ts TIMESTAMP) USING kafka
+  OPTIONS (kafka.bootstrap.servers 'b:1', subscribe 'q', format 'json');
+CREATE TABLE own (card STRING, amount INT) USING kafka
+  OPTIONS (kafka.bootstrap.servers 'b:1', subscribe 'own', format 'json') PARTITIONED BY (card);
+CREATE TABLE r USING rate;
+CREATE TABLE o USING kafka OPTIONS (kafka.bootstrap.servers 'b:1', topic 'o', format 'json');
+CREATE TABLE screen USING console;
+";
+
+fn planned(query: &str) -> Result<Query, String> {
+    let text = format!("{TABLES}{query};");
+    let job = load(&text, &Overrides::default(), &|_| None);
+    job.map_err(|error| error.render("job.sql", &text))
+        .map(|mut job| job.queries.remove(0))
+}
+
+fn key(query: &str) -> String {
+    let query =
+        planned(&format!("INSERT INTO o {query}")).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!query.gather() && !query.keeps_state_by_partition());
+    let (_, rekey) = query.rekey().unwrap();
+    rekey.key_names().join(", ")
+}
+
+#[track_caller]
+fn refused(query: &str, reason: &str) {
+    let error = planned(query).err().unwrap();
+    assert!(error.contains(reason), "{error}");
+    assert!(
+        error.contains("exchange = 'topic' cannot be used here"),
+        "{error}"
+    );
+}
+
+#[test]
+fn rows_go_by_the_keys_that_all_steps_with_state_have() {
+    assert_eq!(
+        key("SELECT card, count(*) AS n FROM p GROUP BY card"),
+        "card"
+    );
+    assert_eq!(
+        key("SELECT card, shop, count(*) AS n FROM p GROUP BY card, shop"),
+        "card, shop"
+    );
+    assert_eq!(key("SELECT DISTINCT card FROM p"), "card");
+    assert_eq!(
+        key(
+            "SELECT card, shop, count(*) AS n FROM (SELECT DISTINCT card, shop, amount FROM p) GROUP BY shop, card"
+        ),
+        "card, shop"
+    );
+    assert_eq!(
+        key(
+            "SELECT count(*) OVER (PARTITION BY card ORDER BY ts) AS a, count(*) OVER (PARTITION BY card, shop ORDER BY ts) AS b FROM p"
+        ),
+        "card"
+    );
+    assert_eq!(
+        key(
+            "SELECT window.start AS s, card, count(*) AS n FROM p GROUP BY window(ts, '1 minute'), card"
+        ),
+        "card"
+    );
+    assert_eq!(
+        key("SELECT upper(card) AS c, count(*) AS n FROM p WHERE amount > 3 GROUP BY upper(card)"),
+        "upper(card)"
+    );
+}
+
+#[test]
+fn a_query_that_needs_no_other_partition_goes_through_no_topic() {
+    for query in [
+        "SELECT card FROM p",
+        "SELECT card, count(*) AS n FROM own GROUP BY card",
+    ] {
+        let query = planned(&format!("INSERT INTO o {query}")).unwrap();
+        assert!(query.rekey().is_none() && !query.gather());
+    }
+}
+
+#[test]
+fn a_file_in_place_of_a_table_leaves_the_topic_out() {
+    let text = format!("{TABLES}INSERT INTO o SELECT card, count(*) AS n FROM p GROUP BY card;");
+    let overrides = Overrides {
+        inputs: vec![("p".to_owned(), "p.jsonl".to_owned())],
+        ..Overrides::default()
+    };
+    let query = load(&text, &overrides, &|_| None)
+        .map_err(|e| e.message)
+        .unwrap()
+        .queries
+        .remove(0);
+    assert!(query.rekey().is_none() && query.gather());
+}
+
+#[test]
+fn what_may_give_something_else_when_it_is_read_again_cannot_stand_before_it() {
+    for (query, what) in [
+        (
+            "SELECT card, count(*) AS n FROM p WHERE rand() < 0.5 GROUP BY card",
+            "rand",
+        ),
+        (
+            "SELECT card, max(t) AS n FROM (SELECT card, current_timestamp() AS t FROM p) GROUP BY card",
+            "current_timestamp",
+        ),
+        (
+            "SELECT u, count(*) AS n FROM (SELECT uuid() AS u FROM p) GROUP BY u",
+            "uuid",
+        ),
+    ] {
+        let query = format!("INSERT INTO o {query}");
+        refused(&query, what);
+        refused(&query, "stands before the change of partition");
+    }
+    key(
+        "SELECT card, n, current_timestamp() AS t FROM (SELECT card, count(*) AS n FROM p GROUP BY card)",
+    );
+}
+
+#[test]
+fn what_is_about_all_rows_or_several_inputs_gathers() {
+    refused(
+        "INSERT INTO o SELECT count(*) AS n FROM p",
+        "all rows are one group",
+    );
+    refused(
+        "INSERT INTO o SELECT count(*) OVER (PARTITION BY card ORDER BY ts) AS a, count(*) OVER (PARTITION BY shop ORDER BY ts) AS b FROM p",
+        "no key in common",
+    );
+    refused(
+        "SET outputMode = 'complete'; INSERT INTO o SELECT card, count(*) AS n FROM p GROUP BY card ORDER BY n",
+        "ORDER BY and LIMIT",
+    );
+    refused(
+        "INSERT INTO o SELECT card, count(*) AS n FROM (SELECT card FROM p UNION ALL SELECT card FROM q) GROUP BY card",
+        "several inputs",
+    );
+    refused(
+        "INSERT INTO o SELECT value, count(*) AS n FROM r GROUP BY value",
+        "no Kafka topic",
+    );
+    refused(
+        "SET trigger = '5 seconds'; INSERT INTO screen SELECT card, count(*) AS n FROM p GROUP BY card",
+        "one table for each trigger",
+    );
+}
+
+#[test]
+fn dead_letters_and_temporary_checkpoints_do_not_go_with_it() {
+    let dead = "SET onError = 'deadLetter'; SET deadLetterTable = 'bad';
+        CREATE TABLE bad USING kafka OPTIONS (kafka.bootstrap.servers 'b:1', topic 'bad');";
+    refused(
+        &format!("{dead} INSERT INTO o SELECT card, count(*) AS n FROM p GROUP BY card"),
+        "dead letter",
+    );
+    let text = TABLES.replace("SET checkpointLocation = 'c';", "");
+    let text = format!("{text}SELECT card, count(*) AS n FROM p GROUP BY card;");
+    let error = load(&text, &Overrides::default(), &|_| None).err().unwrap();
+    assert!(
+        error.message.contains("no checkpointLocation"),
+        "{}",
+        error.message
+    );
+}
+
+#[test]
+fn another_key_or_other_columns_cannot_read_what_stands_in_the_topic() {
+    let identity = |query: &str| {
+        planned(&format!("INSERT INTO o {query}"))
+            .unwrap()
+            .identity()
+    };
+    let old = identity("SELECT card, count(*) AS n FROM p GROUP BY card");
+    let same = identity("SELECT card, count(*) AS m FROM p WHERE amount > 2 GROUP BY card");
+    assert_eq!(crate::plan::compare(&old, &same), Ok(()));
+    assert!(crate::plan::keeps_marks(&old, "exchange by card"));
+    assert!(!crate::plan::keeps_marks(&old, "aggregate by card"));
+    let more = identity("SELECT card, sum(amount) AS n FROM p GROUP BY card");
+    assert!(
+        crate::plan::compare(&old, &more)
+            .unwrap_err()
+            .contains("with the columns")
+    );
+    let mut gathered = old.clone();
+    gathered.as_object_mut().unwrap().remove("exchange");
+    assert!(
+        crate::plan::compare(&gathered, &old)
+            .unwrap_err()
+            .contains("did not go through a topic")
+    );
+    assert!(
+        crate::plan::compare(&old, &gathered)
+            .unwrap_err()
+            .contains("do not now")
+    );
+}
