@@ -50,7 +50,7 @@ pub(crate) fn set(args: &SetArgs) -> Result<End, Refusal> {
 /// `thalweg checkpoint rollback`.
 ///
 /// # Errors
-/// When the folder is in use, the epoch is not there or damaged, or nobody confirms.
+/// When the folder is in use, the epoch is not there, it or its state is damaged, or nobody confirms.
 pub(crate) fn rollback(args: &RollbackArgs) -> Result<End, Refusal> {
     let log = lock(&args.folder)?;
     let kept = log.list()?;
@@ -70,6 +70,8 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<End, Refusal> {
     let last = log.store().noted().unwrap_or(0).max(newest.epoch);
     let old = log.newest().ok().flatten();
     let mut new = log.read(args.epoch)?;
+    // An epoch that shares a damaged object with the newest would be no way out.
+    log.verify_state(&new)?;
     new.run = "checkpoint-rollback".to_owned();
     write(&log, old.as_ref(), new, last, args.yes)
 }

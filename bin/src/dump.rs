@@ -74,7 +74,8 @@ pub(crate) fn dump(place: &Path, wanted: &str) -> Result<End, Refusal> {
             Err(error) => {
                 let _ = out.flush();
                 return Err(Refusal::new(format!(
-                    "the state of {name} cannot be read: {error}"
+                    "the state of {name} cannot be read: {error}. What was shown of it is not all. `thalweg inspect` \
+                     says what to do"
                 )));
             }
             Ok(()) => {}
@@ -112,10 +113,10 @@ fn open(log: &CheckpointLog, wanted: &str, steps: &mut Vec<String>) -> Result<Op
                     "the state of epoch {} of {} cannot be opened: {error}{}",
                     checkpoint.epoch,
                     checkpoint.query,
-                    if error.raw_os_error() == Some(libc::EMFILE) {
-                        ". Name one step, or raise the limit of open files (ulimit -n)"
-                    } else {
-                        ""
+                    match error.raw_os_error() {
+                        Some(libc::EMFILE) =>
+                            ". Name one step, or raise the limit of open files (ulimit -n)",
+                        _ => ". `thalweg inspect` says what to do",
                     }
                 )));
             }

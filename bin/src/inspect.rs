@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::{CheckpointLog, Kept};
+use thalweg_engine::error::Failure;
 use thalweg_engine::record::Position;
 
 use crate::cli::InspectArgs;
@@ -109,9 +110,15 @@ struct EpochReport {
 fn look(folder: &Path) -> Result<Report, Refusal> {
     let log = folder::look(folder);
     let now = now();
+    // Epochs first: what a job that runs beside removes from now on, it removes from both.
     let kept = log.list()?;
-    let (newest, trouble) = match newest(&log) {
-        Ok(newest) => (newest, None),
+    let objects = log.store().list("state").unwrap_or_default();
+    let state: BTreeMap<String, u64> = objects
+        .into_iter()
+        .map(|entry| (entry.name, entry.size))
+        .collect();
+    let (newest, trouble) = match newest_whole(&log) {
+        Ok((newest, trouble)) => (newest, trouble),
         Err(trouble) => (None, Some(trouble)),
     };
     let epochs = kept
@@ -121,10 +128,9 @@ fn look(folder: &Path) -> Result<Report, Refusal> {
             bytes: kept.size,
             written_at: time(kept.at),
             age: now - kept.at,
-            damage: damage(&log, kept),
+            damage: damage(&log, kept, &state),
         })
         .collect();
-    let state = log.store().list("state").unwrap_or_default();
     Ok(Report {
         folder: folder.display().to_string(),
         in_use_by: folder::holder(folder),
@@ -132,7 +138,7 @@ fn look(folder: &Path) -> Result<Report, Refusal> {
         trouble,
         epochs,
         state_objects: state.len(),
-        state_bytes: state.iter().map(|entry| entry.size).sum(),
+        state_bytes: state.values().sum(),
     })
 }
 
@@ -148,8 +154,45 @@ pub(crate) fn newest(log: &CheckpointLog) -> Result<Option<Checkpoint>, String> 
     Err(last)
 }
 
-fn damage(log: &CheckpointLog, kept: &Kept) -> Option<String> {
-    let failure = log.read(kept.epoch).err()?;
+/// The newest checkpoint, and what is wrong with its state. A job that runs beside may remove objects between two looks.
+fn newest_whole(log: &CheckpointLog) -> Result<(Option<Checkpoint>, Option<String>), String> {
+    let mut looked = 0;
+    loop {
+        let Some(checkpoint) = newest(log)? else {
+            return Ok((None, None));
+        };
+        looked += 1;
+        let Err(failure) = log.verify_state(&checkpoint) else {
+            return Ok((Some(checkpoint), None));
+        };
+        let still = newest(log)?.is_some_and(|newest| newest.epoch == checkpoint.epoch);
+        if still || looked == 5 {
+            return Ok((Some(checkpoint), Some(failure.message)));
+        }
+    }
+}
+
+/// Why a kept epoch cannot be gone back to: its file, or state that is not there. Whether that state is whole is only
+/// known to who reads it, as a rollback does before it writes anything.
+fn damage(log: &CheckpointLog, kept: &Kept, state: &BTreeMap<String, u64>) -> Option<String> {
+    let failure = match log.read(kept.epoch) {
+        Ok(checkpoint) => {
+            let mut objects = checkpoint
+                .lanes
+                .iter()
+                .flat_map(|lane| lane.state.values().flatten());
+            let wrong = objects.find_map(|object| match state.get(&object.name) {
+                None => Some(format!("its state object {} is missing", object.name)),
+                Some(size) if *size != object.bytes => Some(format!(
+                    "its state object {} has {size} bytes instead of {}",
+                    object.name, object.bytes
+                )),
+                Some(_) => None,
+            });
+            Failure::refuse(wrong?)
+        }
+        Err(failure) => failure,
+    };
     // An epoch that the running job has removed since is no damage.
     let there = log
         .list()
@@ -292,8 +335,11 @@ fn text(report: &Report) -> String {
         let _ = writeln!(out, "  watermark held back by {partition}");
     }
     for epoch in &report.epochs {
+        // That of the newest is said below.
+        let newest = report.newest.as_ref().map(|newest| newest.epoch);
         if let Some(damage) = &epoch.damage
             && report.trouble.as_ref() != Some(damage)
+            && (report.trouble.is_none() || newest != Some(epoch.epoch))
         {
             let _ = writeln!(out, "  damaged   epoch {}: {damage}", epoch.epoch);
         }

@@ -56,6 +56,9 @@ static SPARE_MEMORY: extern "C" fn() = {
 
 fn main() -> ExitCode {
     let started = std::time::Instant::now();
+    // A file that reaches the limit of sizes (`ulimit -f`) is then an error like a full disk, and kills no job.
+    // SAFETY: sets how a signal is treated before any other thread of ours lives.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     let cli = Cli::parse();
     // A command that answers and ends has no story to tell beside its answer.
     let level = match cli.command {

@@ -51,13 +51,8 @@ impl Query {
             let mut chain = Vec::with_capacity(objects.len());
             for object in objects {
                 let name = format!("state/{}", object.name);
-                let changes = state_store::read(&**self.log.store(), &name).map_err(|error| {
-                    Failure::refuse(format!(
-                        "{}/{name} belongs to epoch {epoch} and cannot be read: {error}. Restore the file from a copy, \
-                         or go back to an older epoch with `thalweg checkpoint rollback`.",
-                        self.log.location(),
-                    ))
-                })?;
+                let changes = state_store::read(&**self.log.store(), &name)
+                    .map_err(|error| self.log.unusable_state(epoch, &name, &error))?;
                 chain.push(changes);
             }
             steps.insert(step.clone(), chain);

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::epoch::checkpoint::{Checkpoint, Damage};
 use crate::epoch::retention;
+use crate::epoch::state_store;
 use crate::epoch::store::{Entry, Store};
 use crate::error::Failure;
 use crate::record::Micros;
@@ -137,6 +138,33 @@ impl CheckpointLog {
             )));
         }
         newest.map(|epoch| self.read(epoch)).transpose()
+    }
+
+    /// Reads all state objects of a checkpoint and keeps nothing of them: whether a start from it would find them whole.
+    ///
+    /// # Errors
+    /// `Refuse` when one is missing or damaged; the message names the file and the remedy.
+    pub fn verify_state(&self, checkpoint: &Checkpoint) -> Result<(), Failure> {
+        checkpoint.objects().try_for_each(|object| {
+            let name = format!("state/{object}");
+            state_store::verify(&*self.store, &name)
+                .map_err(|error| self.unusable_state(checkpoint.epoch, &name, &error))
+        })
+    }
+
+    /// What to say of a state object that cannot be read.
+    pub(crate) fn unusable_state(&self, epoch: u64, name: &str, error: &io::Error) -> Failure {
+        let location = self.location();
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "is missing".to_owned(),
+            io::ErrorKind::InvalidData => format!("is damaged: {error}"),
+            _ => format!("cannot be read: {error}"),
+        };
+        Failure::refuse(format!(
+            "{location}/{name}, state of epoch {epoch}, {why}. Nothing was changed. Restore the file from a copy, or go \
+             back to an epoch that does not need it: `thalweg inspect {location}` lists them, `thalweg checkpoint \
+             rollback {location} N` goes back to epoch N."
+        ))
     }
 
     /// Prepares for writing: learns what is kept and removes state that no kept checkpoint names. Returns the newest.

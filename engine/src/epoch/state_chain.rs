@@ -5,11 +5,11 @@
 
 use std::io::{self, Read};
 
-use crate::epoch::state_store::{Reader, merged};
+use crate::epoch::state_store::{Reader, merged, of};
 use crate::epoch::store::Store;
 
 /// The objects of a chain, open, oldest first.
-pub struct Chain(Vec<Box<dyn Read + Send>>);
+pub struct Chain(Vec<(String, Box<dyn Read + Send>)>);
 
 impl Chain {
     /// Opens the objects of these names.
@@ -20,19 +20,26 @@ impl Chain {
         store: &dyn Store,
         names: impl IntoIterator<Item = N>,
     ) -> io::Result<Self> {
-        let files = names.into_iter().map(|name| store.read(name.as_ref()));
+        let files = names.into_iter().map(|name| {
+            let name = name.as_ref();
+            let file = store.read(name).map_err(|error| of(name, error))?;
+            Ok((name.to_owned(), file))
+        });
         Ok(Self(files.collect::<io::Result<_>>()?))
     }
 
     /// Shows each key that there is with its value, in the order of keys, and before them the layout of its object.
     ///
     /// # Errors
-    /// `InvalidData` when an object is damaged, what the medium says, and what `each` says.
+    /// `InvalidData` when an object is damaged (the error begins with its name), what the medium says, and what `each` says.
     pub fn each(
         self,
         mut each: impl FnMut(&str, &[u8], &[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let readers = self.0.into_iter().map(Reader::of);
+        let readers = self
+            .0
+            .into_iter()
+            .map(|(name, file)| Reader::of(&name, file).map_err(|error| of(&name, error)));
         let mut readers: Vec<Reader> = readers.collect::<io::Result<_>>()?;
         // What stands before a whole object is void.
         let begin = readers.iter().rposition(Reader::whole).unwrap_or(0);

@@ -2,12 +2,15 @@
 //!
 //! An object is a sequence of blocks, each `length, crc32c` (32-bit little-endian numbers) and its bytes. The first holds
 //! the header as JSON, the next ones whole entries sorted by key, one entry per key; the last is empty and its checksum is
-//! that of the number of entries (64-bit), so that a truncated object is noticed.
+//! that of the number of entries (64-bit), so that a truncated object is noticed. The header says the object's own name, so
+//! that one that lies in the place of another is noticed: all of them are whole, and a wrong one would count wrongly.
 //!
 //! | given | then |
 //! | --- | --- |
 //! | a checksum that does not match, an end that is missing | damaged |
 //! | a header of another format | of another version |
+//! | a header with another name | another object, put in its place |
+//! | a header without a name | of an early version, taken as it is |
 //!
 //! A chain is the objects of one step, oldest first. What is new is appended; [`merge_from`] says when a stretch of it is
 //! worth merging into one object, so that a chain stays short and each entry is written a logarithmic number of times.
@@ -34,8 +37,16 @@ const CHAIN: usize = 8;
 #[serde(deny_unknown_fields)]
 struct Header {
     format: u32,
+    /// The object's own name, without its folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     whole: bool,
     layout: String,
+}
+
+/// The name of an object within its folder.
+fn own(name: &str) -> &str {
+    name.rsplit_once('/').map_or(name, |(_, own)| own)
 }
 
 fn damaged(what: &str) -> io::Error {
@@ -50,7 +61,7 @@ pub fn write(store: &dyn Store, name: &str, changes: &StateChanges) -> io::Resul
     let mut entries: Vec<(usize, Entry<'_>)> = changes.entries.iter().enumerate().collect();
     entries.sort_unstable_by(|(n, (a, _)), (m, (b, _))| (a, n).cmp(&(b, m)));
     store.write(name, &mut |out| {
-        let mut writer = Writer::new(out, changes.whole, &changes.layout)?;
+        let mut writer = Writer::new(out, name, changes.whole, &changes.layout)?;
         for (index, (_, (key, value))) in entries.iter().enumerate() {
             let last = entries.get(index + 1).is_none_or(|next| next.1.0 != *key);
             if last {
@@ -92,7 +103,9 @@ pub fn merge(
 ) -> io::Result<Option<u64>> {
     let mut header: Option<(bool, String)> = None;
     for name in names {
-        let next = Reader::open(store, name)?.header;
+        let next = Reader::open(store, name)
+            .map_err(|error| of(name, error))?
+            .header;
         match &header {
             Some((_, layout)) if *layout != next.layout => return Ok(None),
             Some((_, layout)) if next.whole => header = Some((true, layout.clone())),
@@ -104,10 +117,10 @@ pub fn merge(
         return Ok(None);
     };
     let written = store.write(into, &mut |out| {
-        let mut writer = Writer::new(out, whole, &layout)?;
+        let mut writer = Writer::new(out, into, whole, &layout)?;
         let mut readers = Vec::with_capacity(names.len());
         for name in names {
-            readers.push(Reader::open(store, name)?);
+            readers.push(Reader::open(store, name).map_err(|error| of(name, error))?);
         }
         merged(&mut readers, |key, value, _| match value {
             None if first => Ok(()),
@@ -118,6 +131,25 @@ pub fn merge(
     Ok(Some(written))
 }
 
+/// Reads an object to its end and keeps nothing of it. Memory: a block.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn verify(store: &dyn Store, name: &str) -> io::Result<()> {
+    let mut reader = Reader::open(store, name)?;
+    while reader.fill()? {}
+    Ok(())
+}
+
+/// An error with the object that it is about.
+pub(super) fn of(name: &str, error: io::Error) -> io::Error {
+    if error.raw_os_error().is_some() && error.kind() != io::ErrorKind::NotFound {
+        // What the system says of the process (too many open files) is asked for by its number.
+        return error;
+    }
+    io::Error::new(error.kind(), format!("{name}: {error}"))
+}
+
 /// Shows the newest entry of each key of several objects, oldest first, in the order of keys, with the number of its object.
 pub(super) fn merged(
     readers: &mut [Reader],
@@ -126,7 +158,7 @@ pub(super) fn merged(
     // By key, then the newest first.
     let mut heads = BinaryHeap::with_capacity(readers.len());
     for (number, reader) in readers.iter_mut().enumerate() {
-        if let Some((key, value)) = reader.next()? {
+        if let Some((key, value)) = reader.named_next()? {
             heads.push(Reverse((key, Reverse(number), value)));
         }
     }
@@ -136,7 +168,7 @@ pub(super) fn merged(
             each(&key, value.as_deref(), number)?;
             before = Some(key);
         }
-        if let Some((key, value)) = readers[number].next()? {
+        if let Some((key, value)) = readers[number].named_next()? {
             heads.push(Reverse((key, Reverse(number), value)));
         }
     }
@@ -168,9 +200,10 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(out: &'a mut dyn Write, whole: bool, layout: &str) -> io::Result<Self> {
+    fn new(out: &'a mut dyn Write, name: &str, whole: bool, layout: &str) -> io::Result<Self> {
         let header = Header {
             format: FORMAT,
+            name: Some(own(name).to_owned()),
             whole,
             layout: layout.to_owned(),
         };
@@ -220,6 +253,7 @@ impl<'a> Writer<'a> {
 
 /// Reads an object entry by entry, a block at a time.
 pub(super) struct Reader {
+    name: String,
     from: BufReader<Box<dyn Read + Send>>,
     header: Header,
     block: Vec<u8>,
@@ -232,15 +266,17 @@ type Owned = (Vec<u8>, Option<Vec<u8>>);
 
 impl Reader {
     fn open(store: &dyn Store, name: &str) -> io::Result<Self> {
-        Self::of(store.read(name)?)
+        Self::of(name, store.read(name)?)
     }
 
     /// Reads an object from its first byte on.
-    pub(super) fn of(from: Box<dyn Read + Send>) -> io::Result<Self> {
+    pub(super) fn of(name: &str, from: Box<dyn Read + Send>) -> io::Result<Self> {
         let mut reader = Self {
+            name: name.to_owned(),
             from: BufReader::with_capacity(16 * 1024, from),
             header: Header {
                 format: FORMAT,
+                name: None,
                 whole: false,
                 layout: String::new(),
             },
@@ -263,7 +299,12 @@ impl Reader {
         reader.header = serde_json::from_value(value)
             .map_err(|error| damaged(&format!("its header is not as expected: {error}")))?;
         reader.block.clear();
-        Ok(reader)
+        match &reader.header.name {
+            Some(other) if other != own(name) => Err(damaged(&format!(
+                "it is the object {other}, which was put in its place"
+            ))),
+            _ => Ok(reader),
+        }
     }
 
     /// Whether the object is the whole state.
@@ -324,6 +365,11 @@ impl Reader {
             self.count += 1;
         }
         Ok(true)
+    }
+
+    /// The next entry; an error says of which object.
+    fn named_next(&mut self) -> io::Result<Option<Owned>> {
+        self.next().map_err(|error| of(&self.name, error))
     }
 
     fn next(&mut self) -> io::Result<Option<Owned>> {
@@ -387,6 +433,24 @@ mod tests {
         write(&store, "state/b", &changes("2", &[(1, Some(2))])).unwrap();
         let names = ["state/a".to_owned(), "state/b".to_owned()];
         assert_eq!(merge(&store, &names, "state/c", true).unwrap(), None);
+    }
+
+    #[test]
+    fn an_object_in_the_place_of_another_is_refused() {
+        let (dir, store) = store();
+        write(&store, "state/a", &changes("1", &[(1, Some(1))])).unwrap();
+        write(&store, "state/b", &changes("1", &[(1, Some(2))])).unwrap();
+        std::fs::rename(dir.path().join("state/b"), dir.path().join("state/a")).unwrap();
+        let refused = read(&store, "state/a").unwrap_err().to_string();
+        assert_eq!(refused, "it is the object b, which was put in its place");
+        let names = ["state/a".to_owned()];
+        let refused = merge(&store, &names, "state/c", true).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .starts_with("state/a: it is the object b"),
+            "{refused}"
+        );
     }
 
     #[test]
