@@ -195,6 +195,10 @@ impl Query {
                         () = actix::clock::sleep(pause) => {}
                         () = told(stop) => return Ok(()),
                     }
+                    // What the run has written for epochs that it did not commit is in nobody's way but takes room.
+                    let this = Arc::clone(self);
+                    let recovered = workers.run(move || this.log.recover().map(|_| ())).await;
+                    recovered.unwrap_or_else(|| Err(panicked()))?;
                 }
             }
         }

@@ -382,6 +382,8 @@ impl Simulation {
         if let Some(wrong) = self.world.wrong.lock().clone() {
             return Err(format!("seed {seed}: {wrong}"));
         }
+        self.expect_tidy(&log)
+            .map_err(|why| format!("seed {seed}: {why}"))?;
         let delivered = self.world.delivered.lock();
         for cut in newest.iter().flat_map(Checkpoint::partitions) {
             let partition: i64 = cut.partition.as_str()["in/".len()..].parse().unwrap();
@@ -399,6 +401,27 @@ impl Simulation {
             }
         }
         Ok(newest)
+    }
+
+    /// State that no kept checkpoint names is of the newest run at most: each run removes what the one before has left.
+    fn expect_tidy(&self, log: &CheckpointLog) -> Result<(), String> {
+        let mut named = BTreeSet::new();
+        for kept in log.list().unwrap() {
+            named.extend(log.read(kept.epoch).unwrap().objects().cloned());
+        }
+        let objects = self.world.list("state").unwrap().into_iter();
+        let unnamed = objects
+            .map(|object| object.name)
+            .filter(|name| !named.contains(name));
+        let runs: BTreeSet<String> = unnamed
+            .filter_map(|name| Some(name.split_once('-')?.0.to_owned()))
+            .collect();
+        if runs.len() > 1 {
+            return Err(format!(
+                "objects that nothing names are kept of the runs {runs:?}"
+            ));
+        }
+        Ok(())
     }
 
     /// The number of the first row of a partition: one that appeared later missed the rows before.
