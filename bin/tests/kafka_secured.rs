@@ -238,6 +238,17 @@ fn fails(name: &str, address: &str, options: &Options<'_>, words: &[&str]) {
     hides(&format!("{check:?}{said:?}"));
 }
 
+/// A command that is over while a connection may still be logging in ends by itself, not by a signal.
+#[track_caller]
+fn ends_cleanly(name: &str, address: &str, options: &Options<'_>) {
+    let scene = scene(name);
+    let job = job(&scene, address, options);
+    for _ in 0..15 {
+        let check = scene.call(&["check", job.to_str().unwrap(), "--connect"]);
+        check.expect(0, &[address]);
+    }
+}
+
 #[track_caller]
 fn hides(said: &str) {
     for secret in [PASSWORD, WRONG, STORE] {
@@ -259,6 +270,7 @@ fn scram_in_both_strengths() {
             )
         };
         works(name, address, &login(PASSWORD));
+        ends_cleanly(&format!("{name}-ends"), address, &login(PASSWORD));
         fails(
             &format!("{name}-wrong"),
             address,

@@ -182,11 +182,16 @@ impl Topics {
         }
     }
 
-    /// Gives a topic more partitions.
+    /// Gives a topic more partitions and waits until they are seen: a producer that does not know one drops what goes there.
     pub fn grow(&self, name: &str, partitions: usize) {
         let more = NewPartitions::new(name, partitions);
         let made = wait(self.admin.create_partitions([&more], &AdminOptions::new())).unwrap();
         made.into_iter().next().unwrap().unwrap();
+        let began = Instant::now();
+        while self.partitions(name) as usize != partitions {
+            assert!(began.elapsed() < PATIENCE, "{name} does not grow");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Deletes a topic and waits until it cannot be seen any more.

@@ -184,6 +184,9 @@ unsafe impl Sync for Client {}
 impl Client {
     /// Creates a client; it connects in the background.
     pub(crate) fn new(role: Role, mut configuration: Configuration) -> Result<Arc<Self>, Failure> {
+        // Or the library would be taken down at the end of the process, while a client that ends aside may still be
+        // logging in: the process would end by a signal.
+        openssl_sys::init();
         let mut reason = [0 as c_char; 512];
         let kind = match role {
             Role::Consumer => sys::rd_kafka_type_t::RD_KAFKA_CONSUMER,
