@@ -23,7 +23,8 @@ pub(crate) struct Launching {
     pub(crate) opened: Arc<Opened>,
     pub(crate) ends: Ends,
     pub(crate) state: LaneStates,
-    pub(crate) watermarks: Places<Micros>,
+    /// What the checkpoint says of the partitions that it names.
+    pub(crate) watermarks: Places<Option<Micros>>,
     /// Where rows begin to be written, of partitions that are read from before.
     pub(crate) warm: Places<Position>,
     pub(crate) writers: BTreeMap<SmolStr, Vec<u8>>,
@@ -82,7 +83,8 @@ impl Launching {
                 .ends
                 .get(input)
                 .and_then(|ends| ends.get(&start.partition).cloned()),
-            watermark: self.watermarks.get(&place).copied(),
+            watermark: self.watermarks.get(&place).copied().flatten(),
+            new: !self.watermarks.contains_key(&place),
             start: self.warm.get(&place).cloned(),
             partition: Arc::new(Partition {
                 input: input.clone(),

@@ -471,9 +471,7 @@ impl Query {
         let exchange = exchange.map(|exchange| exchange.input.name.clone());
         let place = |cut: &PartitionCut| (cut.input.clone(), cut.partition.clone());
         let cuts = || resolved.newest.partitions();
-        let watermarks = cuts()
-            .filter_map(|cut| Some((place(cut), cut.watermark?)))
-            .collect();
+        let watermarks = cuts().map(|cut| (place(cut), cut.watermark)).collect();
         let warm = cuts()
             .filter_map(|cut| Some((place(cut), cut.start.clone()?)))
             .collect();

@@ -37,6 +37,8 @@ pub struct Reading {
     pub until: Option<Position>,
     /// Its watermark as of the checkpoint.
     pub watermark: Option<Micros>,
+    /// Whether the checkpoint does not name it.
+    pub new: bool,
     /// What its input is.
     pub role: Role,
 }

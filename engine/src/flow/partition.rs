@@ -157,7 +157,11 @@ impl Lane {
                 .source
                 .read(&reading.partition, &reading.from, reading.until.as_ref())?;
         let role = reading.role;
-        let reader = self.watermarks.add(reading.watermark, role.event_time);
+        let reader = if reading.new {
+            self.watermarks.join(role.event_time)
+        } else {
+            self.watermarks.add(reading.watermark, role.event_time)
+        };
         let input = &reading.partition.input;
         let look = self
             .alignment

@@ -19,22 +19,43 @@ struct Track {
     /// Whether its input has event times at all.
     counts: bool,
     idle: bool,
+    /// Whether the checkpoint that the lane starts from does not name it.
+    new: bool,
 }
 
 impl Watermarks {
-    /// Adds a partition with the watermark that its checkpoint holds; a new one joins at what the lane has reached. One
-    /// whose input has no event times holds nothing back. Gives its number, counted from 0.
+    /// Adds a partition with the watermark that its checkpoint holds. One whose input has no event times holds nothing
+    /// back. Gives its number, counted from 0.
     pub fn add(&mut self, restored: Option<Micros>, counts: bool) -> usize {
+        self.push(restored, counts, false)
+    }
+
+    /// Adds a partition that no checkpoint names: it joins at what the lane has reached. Gives its number.
+    pub fn join(&mut self, counts: bool) -> usize {
+        self.push(None, counts, true)
+    }
+
+    fn push(&mut self, restored: Option<Micros>, counts: bool, new: bool) -> usize {
         self.partitions.push(Track {
             own: restored.max(self.current),
             counts,
             idle: false,
+            new,
         });
         self.partitions.len() - 1
     }
 
-    /// The minimum of what was restored: where the lane goes on after a restart.
+    /// The minimum of what was restored: where the lane goes on after a restart, and where those join that are new.
     pub fn reached(&mut self) -> Option<Micros> {
+        let restored = self.partitions.iter();
+        let restored = restored
+            .filter(|track| track.counts && !track.new)
+            .map(|track| track.own)
+            .min()
+            .flatten();
+        for track in self.partitions.iter_mut().filter(|track| track.new) {
+            track.own = track.own.max(restored);
+        }
         self.minimum()
     }
 
@@ -145,10 +166,32 @@ mod tests {
         let mut watermarks = Watermarks::default();
         watermarks.add(None, true);
         watermarks.observe(0, 50);
-        let new = watermarks.add(None, true);
+        let new = watermarks.join(true);
         assert_eq!(watermarks.of(new), Some(50));
         assert_eq!(watermarks.observe(0, 80), None);
         assert_eq!(watermarks.observe(new, 60), Some(60));
+    }
+
+    #[test]
+    fn a_partition_that_appeared_between_two_runs_does_not_take_the_lane_back() {
+        let mut watermarks = Watermarks::default();
+        let new = watermarks.join(true);
+        watermarks.add(Some(50), true);
+        watermarks.add(Some(80), true);
+        assert_eq!(watermarks.reached(), Some(50));
+        assert_eq!(watermarks.of(new), Some(50), "what is older is late");
+        assert_eq!(watermarks.observe(1, 70), None, "it holds the lane back");
+        assert_eq!(watermarks.observe(new, 60), Some(60));
+    }
+
+    #[test]
+    fn a_partition_without_events_still_holds_back_after_a_restart() {
+        let mut watermarks = Watermarks::default();
+        watermarks.add(Some(50), true);
+        watermarks.add(None, true);
+        let new = watermarks.join(true);
+        assert_eq!(watermarks.reached(), None);
+        assert_eq!(watermarks.of(new), None);
     }
 
     #[test]
