@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 use thalweg_engine::record::Micros;
 use thalweg_engine::schema::DataType;
 
-use crate::stateful::contents::types;
+use crate::stateful::contents::types_as_json;
 
 /// A GROUP BY. Its rows come as `[key columns..., arguments and filters...]`; what it emits is
 /// `[key columns..., one result per aggregate...]`, with the window's struct in its place among the key columns.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Grouping {
     /// The types of the key columns of the incoming row, without the window's.
-    #[serde(with = "types::several")]
+    #[serde(with = "types_as_json::several")]
     pub keys: Vec<DataType>,
     /// The window of event time or any other time, where there is one.
     pub window: Option<Window>,
@@ -31,7 +31,7 @@ pub struct Window {
     /// The place of the time (TIMESTAMP or TIMESTAMP_NTZ) in the incoming row.
     pub time: usize,
     /// Its type: TIMESTAMP or TIMESTAMP_NTZ; the bounds of windows have it too.
-    #[serde(with = "types")]
+    #[serde(with = "types_as_json")]
     pub data_type: DataType,
     /// Where the window's struct stands among the key columns of what is emitted.
     pub at: usize,
@@ -68,12 +68,12 @@ pub struct Aggregate {
     /// What the state of this aggregate is known by from run to run: its canonical expression.
     pub identity: String,
     /// Lower-case name as Spark has it: `count`, `sum`, `avg`, `approx_count_distinct`...
-    #[serde(deserialize_with = "types::function")]
+    #[serde(deserialize_with = "types_as_json::function")]
     pub function: FunctionName,
     /// The places of its arguments in the incoming row; empty for `count(*)`.
     pub arguments: Vec<usize>,
     /// Their types.
-    #[serde(with = "types::several")]
+    #[serde(with = "types_as_json::several")]
     pub types: Vec<DataType>,
     /// The place of its FILTER condition in the incoming row.
     pub filter: Option<usize>,
@@ -85,7 +85,7 @@ pub struct Aggregate {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<f64>,
     /// The type of its result.
-    #[serde(with = "types")]
+    #[serde(with = "types_as_json")]
     pub result: DataType,
     /// Whether overflow is an error (ANSI) or NULL/wraps.
     pub ansi: bool,

@@ -5,7 +5,7 @@
 
 mod distinct;
 mod groups;
-pub(in crate::stateful) mod types;
+pub(in crate::stateful) mod types_as_json;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -31,13 +31,13 @@ pub enum Contents {
     /// DISTINCT.
     Distinct {
         /// The columns of the key.
-        #[serde(with = "types::columns")]
+        #[serde(with = "types_as_json::columns")]
         keys: Vec<Field>,
     },
     /// OVER.
     Over {
         /// The columns of PARTITION BY.
-        #[serde(with = "types::columns")]
+        #[serde(with = "types_as_json::columns")]
         keys: Vec<Field>,
         /// What ORDER BY is called.
         order: Option<SmolStr>,

@@ -29,7 +29,7 @@ pub use self::stream::StreamJoin;
 pub use self::table::TableJoin;
 use crate::expr::Eval;
 use crate::stateful::bytes;
-use crate::stateful::contents::types;
+use crate::stateful::contents::types_as_json;
 
 /// Which rows a join gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ impl Kind {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Side {
     /// The columns of its rows.
-    #[serde(with = "types::columns")]
+    #[serde(with = "types_as_json::columns")]
     pub columns: Vec<Field>,
     /// The places of its key, in the order of the other side's.
     pub keys: Vec<usize>,

@@ -56,7 +56,7 @@ use serde::{Deserialize, Serialize};
 use thalweg_engine::record::Micros;
 use thalweg_engine::schema::DataType;
 
-use crate::stateful::contents::types;
+use crate::stateful::contents::types_as_json;
 
 pub(super) use contents::OverReader;
 pub use operator::Window;
@@ -89,7 +89,7 @@ pub struct Order {
     /// Its place in the incoming row.
     pub place: usize,
     /// A time, a date, or a number; of DECIMAL up to 18 digits.
-    #[serde(with = "types")]
+    #[serde(with = "types_as_json")]
     pub data_type: DataType,
     /// Whether it is the event time, so that the watermark says what may be forgotten.
     pub event_time: bool,
@@ -140,7 +140,7 @@ pub struct Function {
     /// The place of its frame in [`Over::frames`].
     pub frame: usize,
     /// The type of its result.
-    #[serde(with = "types")]
+    #[serde(with = "types_as_json")]
     pub result: DataType,
     /// Whether overflow is an error (ANSI), or wraps or is NULL.
     pub ansi: bool,
@@ -154,7 +154,7 @@ pub struct Argument {
     /// Its place in the incoming row.
     pub place: usize,
     /// Its type.
-    #[serde(with = "types")]
+    #[serde(with = "types_as_json")]
     pub data_type: DataType,
 }
 
