@@ -9,9 +9,8 @@ mod stage;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use stage::{Broker, PATIENCE, Rec, Scene, until};
+use stage::{Broker, PATIENCE, Rec, Scene, kills, until};
 
 const CARDS: u64 = 97;
 
@@ -85,22 +84,13 @@ fn expected(count: u64) -> BTreeMap<String, String> {
 }
 
 fn killed_again_and_again(name: &str, partitioned: &str) {
-    let kills: u32 = std::env::var("THALWEG_KILLS").map_or(4, |kills| kills.parse().unwrap());
+    let kills = kills(4);
     // Enough that something is under way at most of the kills.
     let count = 3_000 * u64::from(kills);
     let scene = Scene::with_topics(name, broker(), 4);
     let job = job(&scene, partitioned);
     scene.topics.send(&scene.input(), &transactions(0..count));
-    let mut held = 0;
-    for kill in 0..kills {
-        let running = scene.run(&job);
-        if held < i64::try_from(count).unwrap() {
-            scene.until_out(held + 1, PATIENCE);
-        }
-        std::thread::sleep(Duration::from_millis(u64::from(kill) * 37 % 300));
-        running.kill();
-        held = scene.topics.count(&scene.output());
-    }
+    scene.kill_again_and_again(&job, count, kills);
     let running = scene.run(&job);
     let expected = expected(count);
     let mut answers: BTreeMap<String, String> = BTreeMap::new();

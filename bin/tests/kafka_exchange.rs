@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use stage::{Broker, PATIENCE, Rec, Scene, until};
+use stage::{Broker, PATIENCE, Rec, Scene, kills, until};
 
 const CARDS: u64 = 97;
 
@@ -122,28 +122,13 @@ fn expect_totals(scene: &Scene, count: u64) {
     }
 }
 
-fn killed_again_and_again(scene: &Scene, job: &std::path::Path, count: u64) -> u32 {
-    let kills: u32 = std::env::var("THALWEG_KILLS").map_or(4, |kills| kills.parse().unwrap());
-    let mut held = 0;
-    for kill in 0..kills {
-        let running = scene.run(job);
-        if held < i64::try_from(count).unwrap() {
-            scene.until_out(held + 1, PATIENCE);
-        }
-        std::thread::sleep(Duration::from_millis(u64::from(kill) * 37 % 300));
-        running.kill();
-        held = scene.topics.count(&scene.output());
-    }
-    kills
-}
-
 #[test]
 fn counts_are_exact_after_kills() {
     const COUNT: u64 = 12_000;
     let scene = Scene::with_topics("exgroup", broker(), 4);
     let job = counting(&scene, "");
     scene.topics.send(&scene.input(), &transactions(0..COUNT));
-    killed_again_and_again(&scene, &job, COUNT);
+    scene.kill_again_and_again(&job, COUNT, kills(4));
     let running = scene.run(&job);
     until("every transaction is counted", PATIENCE, || {
         exact(&scene, COUNT)
@@ -189,7 +174,7 @@ fn running_totals_are_one_per_record_after_kills() {
 WINDOW mine AS (PARTITION BY card ORDER BY ts)",
     );
     scene.topics.send(&scene.input(), &transactions(0..COUNT));
-    killed_again_and_again(&scene, &job, COUNT);
+    scene.kill_again_and_again(&job, COUNT, kills(4));
     let running = scene.run(&job);
     until("every transaction has its total", PATIENCE, || {
         exact(&scene, COUNT)
@@ -271,7 +256,7 @@ fn windows_close_on_the_slowest_partition_and_are_exact_after_kills() {
         }
     }
     scene.topics.send(&scene.input(), &early);
-    killed_again_and_again(&scene, &job, 1);
+    scene.kill_again_and_again(&job, 1, kills(4));
     let half = COUNT / 2 * 10 - 1_000;
     let running = scene.run(&job);
     let mut first = expected_windows(COUNT, half);

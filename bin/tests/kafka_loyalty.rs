@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use stage::{Account, Broker, Loyalty, PATIENCE, Rec, Scene, invoices, until};
+use stage::{Account, Broker, Loyalty, PATIENCE, Rec, Scene, invoices, kills, until};
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -133,7 +133,7 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_committed_is_repeated() {
     let job = Loyalty::default()
         .selecting("BillNo, _metadata.partition AS p, _metadata.offset AS o")
         .write(&scene);
-    let kills: u32 = std::env::var("THALWEG_KILLS").map_or(5, |kills| kills.parse().unwrap());
+    let kills = kills(5);
     let mut chance = Chance::new();
     let load = scene.load(RATE);
     let mut survived: Vec<BTreeMap<String, i64>> = Vec::new();

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use stage::{Broker, PATIENCE, Rec, Running, Scene, until};
+use stage::{Broker, PATIENCE, Rec, Running, Scene, kills, until};
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -65,7 +65,7 @@ fn killed_again_and_again(
     record: impl Fn(usize) -> Rec,
     start: impl Fn() -> Running,
 ) -> usize {
-    let kills: usize = std::env::var("THALWEG_KILLS").map_or(6, |kills| kills.parse().unwrap());
+    let kills = kills(6) as usize;
     for life in 0..kills {
         let running = start();
         let records: Vec<Rec> = (life * 200..(life + 1) * 200).map(&record).collect();

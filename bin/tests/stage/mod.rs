@@ -191,4 +191,25 @@ impl Scene {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+
+    /// Starts the job and kills it so often: each time when it has written something new, unless it has written `count`
+    /// records already, and a moment later.
+    #[track_caller]
+    pub fn kill_again_and_again(&self, job: &Path, count: u64, kills: u32) {
+        let mut held = 0;
+        for kill in 0..kills {
+            let running = self.run(job);
+            if held < i64::try_from(count).unwrap() {
+                self.until_out(held + 1, PATIENCE);
+            }
+            std::thread::sleep(Duration::from_millis(u64::from(kill) * 37 % 300));
+            running.kill();
+            held = self.topics.count(&self.output());
+        }
+    }
+}
+
+/// How often a story kills: `usual` times, in its long form THALWEG_KILLS times.
+pub fn kills(usual: u32) -> u32 {
+    std::env::var("THALWEG_KILLS").map_or(usual, |kills| kills.parse().unwrap())
 }
