@@ -62,6 +62,16 @@ impl DataType {
         )
     }
 
+    /// Whether there is a map in it: maps have no order and cannot be compared.
+    pub fn has_map(&self) -> bool {
+        match self {
+            Self::Map(_) => true,
+            Self::Array(element) => element.has_map(),
+            Self::Struct(fields) => fields.iter().any(|field| field.data_type.has_map()),
+            _ => false,
+        }
+    }
+
     /// Whether the type is a number.
     pub fn is_numeric(&self) -> bool {
         self.is_integer() || matches!(self, Self::Float | Self::Double | Self::Decimal { .. })

@@ -55,22 +55,14 @@ impl Chain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::epoch::state_store::write;
+    use crate::epoch::state_store::{self, write};
     use crate::epoch::store::FolderStore;
-    use crate::state::{Entries, StateChanges};
+    use crate::state::StateChanges;
 
     fn changes(whole: bool, layout: &str, of: &[(u8, Option<u8>)]) -> StateChanges {
-        let mut entries = Entries::default();
-        for (key, value) in of {
-            match value {
-                Some(value) => entries.put(&[*key], |out| out.push(*value)),
-                None => entries.remove(&[*key]),
-            }
-        }
         StateChanges {
             whole,
-            layout: layout.to_owned(),
-            entries,
+            ..state_store::tests::changes(layout, of)
         }
     }
 

@@ -386,7 +386,7 @@ impl Reader {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
@@ -394,7 +394,8 @@ mod tests {
     use super::*;
     use crate::epoch::store::FolderStore;
 
-    fn changes(layout: &str, of: &[(u8, Option<u8>)]) -> StateChanges {
+    /// Changes of keys of one byte; None removes.
+    pub(in crate::epoch) fn changes(layout: &str, of: &[(u8, Option<u8>)]) -> StateChanges {
         let mut entries = Entries::default();
         for (key, value) in of {
             match value {

@@ -18,11 +18,7 @@ impl Lane {
             .readers
             .iter()
             .enumerate()
-            .filter(|(_, reader)| {
-                let since = reader.caught_up;
-                reader.role.event_time
-                    && since.is_some_and(|since| since.elapsed() >= self.spec.idle_timeout)
-            })
+            .filter(|(_, reader)| reader.role.event_time && reader.idle_for(self.spec.idle_timeout))
             .map(|(index, _)| index)
             .collect();
         for reader in idle {

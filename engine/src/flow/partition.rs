@@ -47,6 +47,13 @@ pub(super) struct Reader {
     pub(super) pause: Rc<Pause>,
 }
 
+impl Reader {
+    /// Whether nothing new has come for so long since everything was read.
+    pub(super) fn idle_for(&self, time: Duration) -> bool {
+        self.caught_up.is_some_and(|since| since.elapsed() >= time)
+    }
+}
+
 /// Counts since the last hand-over to the metrics.
 #[derive(Default)]
 pub(super) struct Tally {

@@ -27,12 +27,12 @@ pub(super) enum WarmUp {
     Over,
 }
 
-/// Whether a position is not before a starting position.
-fn reached(position: &Position, start: &Position) -> bool {
+/// How many records stand between a position and the starting position behind it.
+fn left(position: &Position, start: &Position) -> i64 {
     match (position, start) {
-        (Position::Number(position), Position::Number(start)) => position >= start,
+        (Position::Number(position), Position::Number(start)) => (start - position).max(0),
         // Only inputs whose positions are numbers can be read back.
-        _ => true,
+        _ => 0,
     }
 }
 
@@ -53,7 +53,7 @@ impl Lane {
         }
         for index in 0..self.readers.len() {
             let reader = &self.readers[index];
-            let before = |start| !reached(&reader.position, start);
+            let before = |start| left(&reader.position, start) > 0;
             if !reader.start.as_ref().is_some_and(before) {
                 self.wait_at_start(index);
             }
@@ -67,7 +67,7 @@ impl Lane {
             && self.readers[index]
                 .start
                 .as_ref()
-                .is_some_and(|start| reached(position, start))
+                .is_some_and(|start| left(position, start) == 0)
     }
 
     /// A partition has arrived at its starting position, or has no records before it.
@@ -119,10 +119,6 @@ impl Lane {
 
     /// Shows how many records are left; at least 1 until the lane speaks.
     pub(super) fn show_warm_up(&mut self) {
-        let left = |position: &Position, start: &Position| match (position, start) {
-            (Position::Number(position), Position::Number(start)) => (start - position).max(0),
-            _ => 0,
-        };
         let now = if self.silent() {
             let readers = self.readers.iter();
             let left =

@@ -163,9 +163,7 @@ impl ExchangeWriter {
             .push(&out.window, &mut row, bytes, lane, Instant::now())?;
         Ok(())
     }
-}
 
-impl ExchangeWriter {
     /// A position that was moved back by hand, or a topic that was made anew: readers would take the rows for repetitions.
     fn moved_back(&self, at: Coordinate) -> Failure {
         Failure::end(format!(

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use smol_str::SmolStr;
 use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, Value};
-use thalweg_engine::schema::{DataType, Field};
+use thalweg_engine::schema::Field;
 
 use crate::expr::check::check;
 use crate::expr::grouped::{Grouped, SharedGrouped, has_aggregate, normal};
@@ -288,15 +288,7 @@ fn key(expr: &Expr, scope: &Scope, at: Location) -> Result<Key, JobError> {
 }
 
 fn refuse_key(typed: &Typed, expr: &Expr, at: Location) -> Result<(), JobError> {
-    fn has_map(data_type: &DataType) -> bool {
-        match data_type {
-            DataType::Map(_) => true,
-            DataType::Array(element) => has_map(element),
-            DataType::Struct(fields) => fields.iter().any(|field| has_map(&field.data_type)),
-            _ => false,
-        }
-    }
-    if has_map(&typed.data_type) {
+    if typed.data_type.has_map() {
         return Err(JobError::new(
             at,
             format!(

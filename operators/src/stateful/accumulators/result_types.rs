@@ -47,7 +47,7 @@ impl Arguments {
             Self::Any => Ok(given.clone()),
             Self::AnyAndOrdered if place == 0 => Ok(given.clone()),
             Self::Ordered | Self::AnyAndOrdered => {
-                if has_map(given) {
+                if given.has_map() {
                     return refused("of a type that has an order");
                 }
                 Ok(given.clone())
@@ -130,15 +130,6 @@ fn decimal(precision: u8, more: u8, scale: u8, more_scale: u8) -> DataType {
     DataType::Decimal {
         precision: precision.saturating_add(more).min(38),
         scale: scale.saturating_add(more_scale).min(38),
-    }
-}
-
-fn has_map(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Map(_) => true,
-        DataType::Array(element) => has_map(element),
-        DataType::Struct(fields) => fields.iter().any(|field| has_map(&field.data_type)),
-        _ => false,
     }
 }
 
