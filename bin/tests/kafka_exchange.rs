@@ -16,6 +16,9 @@ use stage::{Broker, PATIENCE, Rec, Scene, kills, until};
 
 const CARDS: u64 = 97;
 
+/// Transactions for each kill: more than a life of the job can read, so that a kill meets it at work.
+const PER_KILL: u64 = 3_000;
+
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
     BROKER.get_or_init(|| Broker::start(&[]))
@@ -124,19 +127,20 @@ fn expect_totals(scene: &Scene, count: u64) {
 
 #[test]
 fn counts_are_exact_after_kills() {
-    const COUNT: u64 = 12_000;
+    let kills = kills(4);
+    let count = PER_KILL * u64::from(kills);
     let scene = Scene::with_topics("exgroup", broker(), 4);
     let job = counting(&scene, "");
-    scene.topics.send(&scene.input(), &transactions(0..COUNT));
-    scene.kill_again_and_again(&job, COUNT, kills(4));
+    scene.topics.send(&scene.input(), &transactions(0..count));
+    scene.kill_again_and_again(&job, count, kills);
     let running = scene.run(&job);
     until("every transaction is counted", PATIENCE, || {
-        exact(&scene, COUNT)
+        exact(&scene, count)
     });
     running.finish();
-    expect_totals(&scene, COUNT);
+    expect_totals(&scene, count);
     assert_eq!(scene.topics.partitions(&exchange(&scene)), 4);
-    assert!(scene.topics.count(&exchange(&scene)) >= i64::try_from(COUNT).unwrap());
+    assert!(scene.topics.count(&exchange(&scene)) >= i64::try_from(count).unwrap());
 }
 
 #[test]
@@ -164,7 +168,8 @@ fn available_now_ends_when_all_that_was_there_is_counted() {
 
 #[test]
 fn running_totals_are_one_per_record_after_kills() {
-    const COUNT: u64 = 6_000;
+    let kills = kills(4);
+    let count = PER_KILL * u64::from(kills);
     let scene = Scene::with_topics("exover", broker(), 3);
     let job = job(
         &scene,
@@ -173,14 +178,14 @@ fn running_totals_are_one_per_record_after_kills() {
         "SELECT id, card, count(*) OVER mine AS n, sum(amount) OVER mine AS total FROM transactions
 WINDOW mine AS (PARTITION BY card ORDER BY ts)",
     );
-    scene.topics.send(&scene.input(), &transactions(0..COUNT));
-    scene.kill_again_and_again(&job, COUNT, kills(4));
+    scene.topics.send(&scene.input(), &transactions(0..count));
+    scene.kill_again_and_again(&job, count, kills);
     let running = scene.run(&job);
     until("every transaction has its total", PATIENCE, || {
-        exact(&scene, COUNT)
+        exact(&scene, count)
     });
     running.finish();
-    expect_totals(&scene, COUNT);
+    expect_totals(&scene, count);
     let mut by_id: BTreeMap<String, u64> = BTreeMap::new();
     for got in scene.topics.read(&scene.output()) {
         let json = got.json();
@@ -191,7 +196,7 @@ WINDOW mine AS (PARTITION BY card ORDER BY ts)",
             "{id}: {before:?} and {n}"
         );
     }
-    assert_eq!(by_id.len() as u64, COUNT);
+    assert_eq!(by_id.len() as u64, count);
 }
 
 /// Windows of ten seconds by card over transactions that are ten milliseconds apart.
@@ -238,28 +243,29 @@ fn expected_windows(count: u64, until: u64) -> BTreeMap<(u64, String), u64> {
 
 #[test]
 fn windows_close_on_the_slowest_partition_and_are_exact_after_kills() {
-    const COUNT: u64 = 6_000;
+    let kills = kills(4);
+    let count = PER_KILL * u64::from(kills);
     let scene = Scene::with_topics("exwindow", broker(), 3);
     let job = windows(&scene, "SET idleTimeout = '1 hour';");
     // Two partitions have everything that is theirs, the third stops half-way: it holds the windows back.
-    let records: Vec<Rec> = transactions(0..COUNT)
+    let records: Vec<Rec> = transactions(0..count)
         .into_iter()
         .zip(0_i32..)
         .map(|(record, number)| record.to(number % 3))
         .collect();
     let (mut early, mut late) = (Vec::new(), Vec::new());
-    for (number, record) in (0..COUNT).zip(records) {
-        if number % 3 != 2 || number < COUNT / 2 {
+    for (number, record) in (0..count).zip(records) {
+        if number % 3 != 2 || number < count / 2 {
             early.push(record);
         } else {
             late.push(record);
         }
     }
     scene.topics.send(&scene.input(), &early);
-    scene.kill_again_and_again(&job, 1, kills(4));
-    let half = COUNT / 2 * 10 - 1_000;
+    let half = count / 2 * 10 - 1_000;
+    let mut first = expected_windows(count, half);
+    scene.kill_again_and_again(&job, first.len() as u64, kills);
     let running = scene.run(&job);
-    let mut first = expected_windows(COUNT, half);
     until("the windows of the first half are closed", PATIENCE, || {
         closed(&scene).len() >= first.len()
     });
@@ -267,7 +273,7 @@ fn windows_close_on_the_slowest_partition_and_are_exact_after_kills() {
     running.kill();
     scene.topics.send(&scene.input(), &late);
     let running = scene.run(&job);
-    first = expected_windows(COUNT, COUNT * 10 - 1_040);
+    first = expected_windows(count, count * 10 - 1_040);
     until("all windows but the last are closed", PATIENCE, || {
         closed(&scene).len() >= first.len()
     });

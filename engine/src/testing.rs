@@ -48,6 +48,12 @@ impl Emit for Collect {
     }
 }
 
+/// How many cases a property that costs much is tried with: `usual`, in its long form PROPTEST_CASES. What costs little
+/// follows that variable by itself.
+pub fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(usual, |given| given.parse().unwrap_or(usual))
+}
+
 /// The record that rows without a source come with.
 pub fn meta(partition: u32, position: i64, event_time: Option<Micros>) -> RecordMeta {
     RecordMeta {

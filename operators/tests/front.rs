@@ -1,6 +1,7 @@
 //! Whatever stands in a job file, reading it gives a job or an error: never a panic, never a stack overflow.
 
 use proptest::prelude::*;
+use thalweg_engine::testing::cases;
 use thalweg_operators::sql::{Overrides, load};
 
 fn read(text: &str) {
@@ -101,7 +102,7 @@ const WORDS: &[&str] = &[
 const JOB: &str = include_str!("../../bin/jobs/loyalty.sql");
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(cases(400)))]
 
     #[test]
     fn arbitrary_bytes_are_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {

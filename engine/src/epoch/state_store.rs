@@ -389,6 +389,7 @@ impl Reader {
 pub(super) mod tests {
     use std::collections::BTreeMap;
 
+    use crate::testing::cases;
     use proptest::prelude::*;
 
     use super::*;
@@ -488,7 +489,7 @@ pub(super) mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(cases(64)))]
 
         #[test]
         fn merged_objects_say_what_the_chain_said(

@@ -10,6 +10,7 @@ use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::DataType;
 use thalweg_engine::state::StateChanges;
 use thalweg_engine::testing;
+use thalweg_engine::testing::cases;
 
 use super::accumulators::find;
 use super::aggregate::Aggregate;
@@ -394,7 +395,7 @@ fn check(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(cases(200)))]
 
     #[test]
     fn groups_without_a_window(events in prop::collection::vec(event(), 1..60)) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
+use thalweg_engine::testing::cases;
 
 use crate::expr::check::check;
 use crate::expr::compare::{compare, equal};
@@ -233,7 +234,7 @@ fn is_of(value: &Value, data_type: &DataType) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(cases(1500)))]
 
     #[test]
     fn no_expression_panics_and_every_value_is_of_its_type(
@@ -426,7 +427,7 @@ fn typed_decimal() -> impl Strategy<Value = (i128, u8, u8)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 800, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(cases(800)))]
 
     #[test]
     fn decimal_arithmetic_agrees_with_the_slow_model(a in typed_decimal(), b in typed_decimal()) {

@@ -183,6 +183,7 @@ fn share_of(count: u64, share: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use thalweg_engine::testing::cases;
 
     use super::*;
 
@@ -196,7 +197,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
+        #![proptest_config(ProptestConfig::with_cases(cases(24)))]
 
         #[test]
         fn a_quantile_is_right_up_to_the_error(

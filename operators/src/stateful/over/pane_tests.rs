@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use thalweg_engine::operator::Operator;
 use thalweg_engine::row::{Row, Value};
+use thalweg_engine::testing::cases;
 use thalweg_engine::testing::{Action, meta};
 
 use crate::stateful::over::tests::{
@@ -28,7 +29,7 @@ fn stepped(event_time: bool) -> Over {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(cases(48)))]
 
     #[test]
     fn panes_answer_as_the_model_whose_far_edge_moves_in_steps(

@@ -7,6 +7,7 @@ use thalweg_engine::record::RecordMeta;
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::DataType;
 use thalweg_engine::state::StateChanges;
+use thalweg_engine::testing::cases;
 use thalweg_engine::testing::{Action, assert_operator, meta};
 
 use crate::stateful::over::model::Model;
@@ -203,7 +204,7 @@ pub(super) fn with_watermarks(rows: &[Row], every: usize, delay: i64) -> Vec<Act
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(cases(48)))]
 
     #[test]
     fn every_answer_is_the_models_without_a_watermark(

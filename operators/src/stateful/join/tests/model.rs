@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use thalweg_engine::operator::Operator;
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::state::StateSize;
+use thalweg_engine::testing::cases;
 use thalweg_engine::testing::{Action, assert_operator};
 
 use super::{Kind, row, streams, table, time, within};
@@ -145,7 +146,7 @@ fn play(kind: Kind, events: &[Event]) -> (Vec<Action>, Vec<Result<Vec<Row>, &'st
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(cases(300)))]
 
     #[test]
     fn streams_join_as_the_model_does(events in events(), kind in 0..5_usize) {
