@@ -232,7 +232,14 @@ fn describe(job: &str, query: &Query, out: &mut String) {
         Some(topic) => format!(
             "one lane for each partition up to the exchange, then one for each partition of the topic {topic}"
         ),
-        None if query.gather() => "one lane reads all partitions".to_owned(),
+        None if query.gather() => match query.gathers_because() {
+            None => "one lane reads all partitions".to_owned(),
+            Some(why) => format!("one lane reads all partitions, because {why}"),
+        },
+        None if query.by_number() => {
+            "one lane for each number of a partition, which reads that partition of every input"
+                .to_owned()
+        }
         None => "one lane for each partition".to_owned(),
     };
     let _ = writeln!(out, "  lanes\n    {lanes}");

@@ -18,6 +18,7 @@ mod http;
 mod inspect;
 mod job_file;
 mod memory_limit;
+mod numbers;
 mod progress;
 mod refusal;
 mod rehearsal;

@@ -16,6 +16,8 @@ use thalweg_operators::plan::{self, Changes, Query, StepKind};
 use thalweg_operators::sql::settings::{OnError as Policy, OutputMode};
 use thalweg_operators::table::OpenContext;
 
+use crate::numbers;
+
 /// What helps after a failed record in a run with a temporary folder.
 const WITHOUT_CHECKPOINTS: &str = "This run keeps no checkpoint to go on from: mend the record in its input, or leave \
     such records out with --set onError=skip, or collect them with onError = 'deadLetter' and a deadLetterTable.";
@@ -163,6 +165,21 @@ impl Plan for Wired {
 
     fn gathers(&self) -> bool {
         self.query.gather()
+    }
+
+    fn number(&self, _: &str, partition: &str) -> Option<u32> {
+        numbers::of(partition).filter(|_| self.query.by_number())
+    }
+
+    fn fits(&self, partitions: &[(SmolStr, SmolStr)]) -> Result<(), Failure> {
+        if !self.query.by_number() {
+            return Ok(());
+        }
+        numbers::equal(
+            partitions
+                .iter()
+                .map(|(input, name)| (input.as_str(), name.as_str())),
+        )
     }
 
     fn identity(&self) -> serde_json::Value {

@@ -5,7 +5,7 @@
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -29,6 +29,25 @@ fn job(scene: &Scene, text: &str, topics: &[&str]) -> PathBuf {
         }
     }
     scene.write(&text)
+}
+
+/// The same job with inputs that say what they are partitioned by.
+fn partitioned(job: PathBuf, inputs: &[(&str, &str)]) -> PathBuf {
+    let mut text = std::fs::read_to_string(&job).unwrap();
+    for (table, column) in inputs {
+        let from = text.find(&format!("CREATE TABLE {table} ")).unwrap();
+        let end = from + text[from..].find("format 'json')").unwrap() + "format 'json')".len();
+        text.insert_str(end, &format!(" PARTITIONED BY ({column})"));
+    }
+    std::fs::write(&job, text).unwrap();
+    job
+}
+
+/// What `check` says of the lanes.
+fn lanes(scene: &Scene, job: &Path) -> String {
+    let said = scene.call(&["check", job.to_str().unwrap()]);
+    let mut lines = said.out.lines().skip_while(|line| *line != "  lanes");
+    lines.nth(1).unwrap().trim().to_owned()
 }
 
 fn topic_of(scene: &Scene, topic: &str) -> String {
@@ -88,20 +107,40 @@ fn matches(scene: &Scene) -> BTreeMap<(String, String), u64> {
     found
 }
 
+/// The job `login_join` with topics of so many partitions.
+fn logins(scene: &Scene, partitions: [i32; 2]) -> PathBuf {
+    let topics = ["transactions", "logins", "matches"];
+    for (topic, partitions) in topics.iter().zip([partitions[0], partitions[1], 4]) {
+        scene.topics.make(&topic_of(scene, topic), partitions, &[]);
+    }
+    job(scene, include_str!("../jobs/login_join.sql"), &topics)
+}
+
+const BY_USER: [(&str, &str); 2] = [("transactions", "user"), ("logins", "user")];
+
 #[test]
 fn transactions_meet_the_logins_of_ten_minutes_and_kills_change_nothing() {
+    let scene = Scene::new("logins", broker());
+    let job = logins(&scene, [4, 3]);
+    assert_eq!(
+        lanes(&scene, &job),
+        "one lane reads all partitions, because `transactions` is not PARTITIONED BY anything"
+    );
+    meet_through_kills(&scene, &job);
+}
+
+#[test]
+fn they_meet_in_their_partition_where_both_are_partitioned_by_the_user() {
+    let scene = Scene::new("logins-by-user", broker());
+    let job = partitioned(logins(&scene, [4, 4]), &BY_USER);
+    assert!(lanes(&scene, &job).starts_with("one lane for each number of a partition"));
+    meet_through_kills(&scene, &job);
+}
+
+fn meet_through_kills(scene: &Scene, job: &Path) {
     const SECONDS: u64 = 3_000;
     const PART: u64 = 500;
-    let scene = Scene::new("logins", broker());
-    for topic in ["transactions", "logins", "matches"] {
-        scene.topics.make(&topic_of(&scene, topic), 4, &[]);
-    }
-    let job = job(
-        &scene,
-        include_str!("../jobs/login_join.sql"),
-        &["transactions", "logins", "matches"],
-    );
-    let out = topic_of(&scene, "matches");
+    let out = topic_of(scene, "matches");
     let mut held = 0;
     for part in 0..SECONDS / PART {
         let seconds = part * PART..(part + 1) * PART;
@@ -110,29 +149,29 @@ fn transactions_meet_the_logins_of_ten_minutes_and_kills_change_nothing() {
             .map(|n| transaction(n, &format!("u{}", n % USERS)))
             .collect();
         let logins: Vec<Rec> = seconds.filter(|n| n % 4 == 0).map(login).collect();
-        let running = scene.run(&job);
+        let running = scene.run(job);
         // One side comes before the other, by turns.
         let (first, second) = if part % 2 == 0 {
             (("transactions", &transactions), ("logins", &logins))
         } else {
             (("logins", &logins), ("transactions", &transactions))
         };
-        scene.topics.send(&topic_of(&scene, first.0), first.1);
-        scene.topics.send(&topic_of(&scene, second.0), second.1);
+        scene.topics.send(&topic_of(scene, first.0), first.1);
+        scene.topics.send(&topic_of(scene, second.0), second.1);
         until("it joins", PATIENCE, || scene.topics.count(&out) > held);
         std::thread::sleep(Duration::from_millis(150 * part));
         running.kill();
         held = scene.topics.count(&out);
     }
-    let mut running = scene.started(&job);
+    let mut running = scene.started(job);
     let expected = pairs(SECONDS);
     until("all pairs are out", PATIENCE, || {
-        matches(&scene).len() >= expected.len()
+        matches(scene).len() >= expected.len()
     });
     let late = running.metric("thalweg_late");
     assert!(late < 1.0, "{late} rows came too late");
     running.finish();
-    let found = matches(&scene);
+    let found = matches(scene);
     let only: BTreeSet<_> = found.keys().cloned().collect();
     assert_eq!(only, expected);
     let repeated: u64 = found.values().map(|times| times - 1).sum();
@@ -143,7 +182,7 @@ fn transactions_meet_the_logins_of_ten_minutes_and_kills_change_nothing() {
     );
     // A clean stop commits everything: nothing comes again.
     let before = scene.topics.count(&out);
-    scene.started(&job).finish();
+    scene.started(job).finish();
     assert_eq!(scene.topics.count(&out), before);
 }
 
@@ -179,22 +218,39 @@ fn until_named(scene: &Scene, user: &str, next: &mut u64, name: Option<&str>) {
     });
 }
 
-#[test]
-fn a_transaction_is_answered_from_the_table_as_it_is() {
-    const CUSTOMERS: u64 = 4_000;
-    let scene = Scene::new("customers", broker());
-    scene.topics.make(&topic_of(&scene, "transactions"), 3, &[]);
-    scene.topics.make(&topic_of(&scene, "named"), 3, &[]);
+/// The job `customer_table` with a table of so many partitions.
+fn customer_table(scene: &Scene, partitions: i32) -> PathBuf {
+    scene.topics.make(&topic_of(scene, "transactions"), 3, &[]);
+    scene.topics.make(&topic_of(scene, "named"), 3, &[]);
     let compacted = [("cleanup.policy", "compact")];
-    scene
-        .topics
-        .make(&topic_of(&scene, "customers"), 2, &compacted);
-    let job = job(
-        &scene,
+    let customers = topic_of(scene, "customers");
+    scene.topics.make(&customers, partitions, &compacted);
+    job(
+        scene,
         include_str!("../jobs/customer_table.sql"),
         &["transactions", "customers", "named"],
-    );
-    let customers = topic_of(&scene, "customers");
+    )
+}
+
+#[test]
+fn a_transaction_is_answered_from_the_table_as_it_is() {
+    let scene = Scene::new("customers", broker());
+    let job = customer_table(&scene, 2);
+    answered_from_the_table(&scene, &job);
+}
+
+#[test]
+fn it_is_answered_from_its_own_partition_of_the_table() {
+    let scene = Scene::new("customers-by-id", broker());
+    let by = [("transactions", "user"), ("customers", "id")];
+    let job = partitioned(customer_table(&scene, 3), &by);
+    assert!(lanes(&scene, &job).starts_with("one lane for each number of a partition"));
+    answered_from_the_table(&scene, &job);
+}
+
+fn answered_from_the_table(scene: &Scene, job: &Path) {
+    const CUSTOMERS: u64 = 4_000;
+    let customers = topic_of(scene, "customers");
     // Each customer has an old name, then a new one; every tenth is gone again.
     let user = |n: u64| format!("u{n}");
     let old: Vec<Rec> = (0..CUSTOMERS).map(|n| customer(&user(n), "old")).collect();
@@ -219,7 +275,7 @@ fn a_transaction_is_answered_from_the_table_as_it_is() {
             .collect();
         scene
             .topics
-            .send(&topic_of(&scene, "transactions"), &records);
+            .send(&topic_of(scene, "transactions"), &records);
         wanted.clone()
     };
     // The transactions are there before the job, and wait until the table is read to its end.
@@ -227,19 +283,19 @@ fn a_transaction_is_answered_from_the_table_as_it_is() {
     scene.topics.send(&customers, &new);
     let mut expected = more(1_000, &mut next);
     for kill in 0..4 {
-        let running = scene.run(&job);
+        let running = scene.run(job);
         if kill > 0 {
             expected = more(500, &mut next);
         }
         std::thread::sleep(Duration::from_millis(200 * kill));
         running.kill();
     }
-    let running = scene.started(&job);
+    let running = scene.started(job);
     let settled = |found: &BTreeMap<String, BTreeSet<Option<String>>>| {
         expected.keys().all(|id| found.contains_key(id))
     };
-    until("all are answered", PATIENCE, || settled(&named(&scene)));
-    let found = named(&scene);
+    until("all are answered", PATIENCE, || settled(&named(scene)));
+    let found = named(scene);
     for (id, name) in &expected {
         let answers = BTreeSet::from([name.clone()]);
         assert_eq!(found[id], answers, "{id}");
@@ -247,21 +303,23 @@ fn a_transaction_is_answered_from_the_table_as_it_is() {
 
     // The table changes while the job runs; a tombstone deletes.
     scene.topics.send(&customers, &[customer("u1", "newest")]);
-    until_named(&scene, "u1", &mut next, Some("newest"));
+    until_named(scene, "u1", &mut next, Some("newest"));
     scene.topics.send(&customers, &[Rec::tombstone("u1")]);
-    until_named(&scene, "u1", &mut next, None);
+    until_named(scene, "u1", &mut next, None);
     // What was deleted is still deleted after a crash, the rest is still there.
     until("an epoch after it is committed", PATIENCE, || {
         let group = format!("{}-named", scene.name);
         let committed = scene.topics.committed(&group, &customers);
-        let ends: Vec<i64> = (0..2).map(|p| scene.topics.ends(&customers, p).1).collect();
+        let ends: Vec<i64> = (0..scene.topics.partitions(&customers))
+            .map(|p| scene.topics.ends(&customers, p).1)
+            .collect();
         committed == ends
     });
     running.kill();
-    let running = scene.started(&job);
+    let running = scene.started(job);
     let first = next;
-    until_named(&scene, "u2", &mut next, Some("new 2"));
-    until_named(&scene, "u1", &mut next, None);
+    until_named(scene, "u2", &mut next, Some("new 2"));
+    until_named(scene, "u1", &mut next, None);
     assert_eq!(next, first + 2, "the first answer was right");
     running.finish();
 }
@@ -281,6 +339,34 @@ fn a_record_of_a_table_whose_value_contradicts_its_key_goes_the_way_of_bad_recor
     scene.topics.send(&topic_of(&scene, "customers"), &[wrong]);
     let said = scene.run(&job).end(PATIENCE);
     said.expect(1, &["the value says another `id` than the key"]);
+}
+
+#[test]
+fn partitions_that_do_not_pair_up_are_refused_with_what_helps() {
+    let scene = Scene::new("unequal", broker());
+    let job = partitioned(logins(&scene, [4, 3]), &BY_USER);
+    scene.run(&job).end(PATIENCE).expect(
+        2,
+        &[
+            "`logins` has 3, `transactions` has 4",
+            "Take PARTITIONED BY out of one of the tables",
+        ],
+    );
+    // What the message says helps.
+    let text = std::fs::read_to_string(&job).unwrap();
+    let job = scene.write(&text.replacen(" PARTITIONED BY (user)", "", 1));
+    scene.started(&job).finish();
+}
+
+#[test]
+fn an_input_that_grows_ends_a_join_in_its_partitions() {
+    let scene = Scene::new("join-grows", broker());
+    let job = partitioned(logins(&scene, [2, 2]), &BY_USER);
+    let running = scene.started(&job);
+    scene.topics.grow(&topic_of(&scene, "logins"), 3);
+    let reason = "topic `join-grows-logins` has 3 partitions now, and had 2";
+    running.end(PATIENCE).expect(1, &[reason]);
+    scene.run(&job).end(PATIENCE).expect(2, &[reason]);
 }
 
 #[test]

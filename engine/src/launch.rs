@@ -11,8 +11,9 @@ use crate::epoch::ledger::LaneId;
 use crate::epoch::messages::{News, Order};
 use crate::flow::lane::{LaneSpec, Reading};
 use crate::flow::partition::Lane;
+use crate::lanes;
 use crate::plan::{Opened, Side};
-use crate::query::{Ends, GATHERED, LaneStates, Places, Query};
+use crate::query::{Ends, LaneStates, Places, Query};
 use crate::record::{Micros, Partition, Position};
 use crate::source::Start;
 
@@ -29,7 +30,8 @@ pub(crate) struct Launching {
     pub(crate) warm: Places<Position>,
     pub(crate) writers: BTreeMap<SmolStr, Vec<u8>>,
     pub(crate) next: u32,
-    pub(crate) gathered: Option<Recipient<Order>>,
+    /// The lanes that live, by name.
+    pub(crate) lanes: BTreeMap<SmolStr, Recipient<Order>>,
     /// The partitions that are read before an exchange.
     pub(crate) before: Vec<SmolStr>,
 }
@@ -51,25 +53,24 @@ impl Launching {
             .filter(|(input, _)| opened.side(input) == Side::Before);
         self.before
             .extend(before.map(|(_, start)| start.partition.clone()));
-        let readings: Vec<Reading> = starts
-            .iter()
-            .filter_map(|(input, start)| self.reading(input, start))
-            .collect();
-        if !self.query.plan.gathers() {
-            return readings
-                .into_iter()
-                .map(|reading| self.lane(vec![reading], news))
-                .collect();
-        }
-        if let Some(lane) = &self.gathered {
-            for reading in readings {
-                lane.do_send(Order::Read(Box::new(reading)));
+        let mut begin: Vec<(SmolStr, Vec<Reading>)> = Vec::new();
+        for (input, start) in starts {
+            let name = lanes::name(&*self.query.plan, input, &start.partition);
+            let Some(reading) = self.reading(input, start) else {
+                continue;
+            };
+            match begin.iter_mut().find(|(lane, _)| *lane == name) {
+                Some((_, readings)) => readings.push(reading),
+                None => match self.lanes.get(&name) {
+                    Some(lane) => lane.do_send(Order::Read(Box::new(reading))),
+                    None => begin.push((name, vec![reading])),
+                },
             }
-            return Vec::new();
         }
-        let (id, handle) = self.lane(readings, news);
-        self.gathered = Some(handle.orders.clone());
-        vec![(id, handle)]
+        begin
+            .into_iter()
+            .map(|(name, readings)| self.lane(name, readings, news))
+            .collect()
     }
 
     fn reading(&self, input: &SmolStr, start: &Start) -> Option<Reading> {
@@ -97,14 +98,15 @@ impl Launching {
         })
     }
 
-    fn lane(&mut self, readings: Vec<Reading>, news: &Recipient<News>) -> (LaneId, LaneHandle) {
+    fn lane(
+        &mut self,
+        name: SmolStr,
+        readings: Vec<Reading>,
+        news: &Recipient<News>,
+    ) -> (LaneId, LaneHandle) {
         let query = &self.query;
         let id = LaneId(self.next);
         self.next += 1;
-        let name = readings.first().map_or_else(
-            || SmolStr::new_static(GATHERED),
-            |reading| query.lane_name(&reading.partition.input, &reading.partition.name),
-        );
         let side = readings.first().map_or(Side::Whole, |reading| {
             self.opened.side(&reading.partition.input)
         });
@@ -142,7 +144,8 @@ impl Launching {
             Some(arbiter) => Lane::start_in_arbiter(arbiter, move |_| Lane::new(spec)),
             None => Lane::new(spec).start(),
         };
-        let orders = address.recipient();
+        let orders: Recipient<Order> = address.recipient();
+        self.lanes.insert(name.clone(), orders.clone());
         (id, LaneHandle { name, orders, side })
     }
 }

@@ -7,6 +7,7 @@ pub mod epoch;
 pub mod error;
 pub mod flow;
 pub mod histogram;
+mod lanes;
 pub(crate) mod launch;
 pub mod memory;
 pub mod metrics;

@@ -24,6 +24,22 @@ pub trait Plan: Send + Sync {
     /// Whether one lane reads all partitions.
     fn gathers(&self) -> bool;
 
+    /// The number of a partition, where one lane reads that number of all inputs, because rows that meet lie in partitions
+    /// of one number. None where each partition has its own lane.
+    fn number(&self, input: &str, partition: &str) -> Option<u32> {
+        let _ = (input, partition);
+        None
+    }
+
+    /// Looks at the partitions that a run begins with, each with its input, before any is read.
+    ///
+    /// # Errors
+    /// `Refuse` where rows that meet cannot come to one lane.
+    fn fits(&self, partitions: &[(SmolStr, SmolStr)]) -> Result<(), Failure> {
+        let _ = partitions;
+        Ok(())
+    }
+
     /// What must stay as it is from run to run.
     fn identity(&self) -> serde_json::Value;
 

@@ -16,6 +16,7 @@ use crate::epoch::checkpoint_log::CheckpointLog;
 use crate::epoch::coordinator::{AbandonRun, Coordinator, CoordinatorSpec, RunEnd, StopRun};
 use crate::error::Failure;
 use crate::flow::partition::now;
+use crate::lanes;
 use crate::launch::Launching;
 use crate::plan::{Opened, Plan, Side};
 use crate::record::Position;
@@ -119,9 +120,6 @@ const CLOSE_MIN: Duration = Duration::from_millis(500);
 
 /// How a lane's advice about a failed record begins; nothing comes after it.
 const STEP_OVER: &str = "To step over this record:";
-
-/// The name of the one lane that reads all partitions.
-pub(crate) const GATHERED: &str = "gather";
 
 /// By lane and step, the state objects oldest first.
 pub(crate) type LaneStates = BTreeMap<SmolStr, BTreeMap<SmolStr, Vec<StateChanges>>>;
@@ -279,6 +277,9 @@ impl Query {
                     .map(|start| (input.name.clone(), start)),
             );
         }
+        let partitions = starts.iter();
+        let partitions = partitions.map(|(input, start)| (input.clone(), start.partition.clone()));
+        self.plan.fits(&partitions.collect::<Vec<_>>())?;
         let (newest, state) = match newest {
             Some(mut checkpoint) => {
                 self.follow(&mut checkpoint);
@@ -351,17 +352,7 @@ impl Query {
                 self.name
             ))
         })?;
-        let gathered = |lane: &LaneCut| lane.lane == GATHERED;
-        let moved = checkpoint
-            .lanes
-            .iter()
-            .any(|lane| !lane.state.is_empty() && gathered(lane) != self.plan.gathers());
-        if moved {
-            let (was, is) = if self.plan.gathers() {
-                ("partition by partition", "for all partitions together")
-            } else {
-                ("for all partitions together", "partition by partition")
-            };
+        if let Some((was, is)) = lanes::moved(&*self.plan, checkpoint) {
             return Err(Failure::refuse(format!(
                 "the checkpoints in {location} hold the state of the query `{}` {was}, and it is kept {is} now. Give it \
                  another queryName or checkpointLocation to begin anew, or take the change of PARTITIONED BY back.",
@@ -406,11 +397,11 @@ impl Query {
         };
         let mut lanes: Vec<LaneCut> = Vec::new();
         for (input, start) in starts {
-            let lane = self.lane_name(input, &start.partition);
+            let lane = lanes::name(&*self.plan, input, &start.partition);
             let cut = cut(input, start);
             match lanes.iter_mut().find(|known| known.lane == lane) {
-                Some(lane) if self.plan.gathers() => lane.partitions.push(cut),
-                _ => lanes.push(LaneCut {
+                Some(lane) => lane.partitions.push(cut),
+                None => lanes.push(LaneCut {
                     lane,
                     partitions: vec![cut],
                     writer: None,
@@ -442,14 +433,6 @@ impl Query {
             ))
         })?;
         Ok(checkpoint)
-    }
-
-    pub(crate) fn lane_name(&self, input: &SmolStr, partition: &SmolStr) -> SmolStr {
-        if self.plan.gathers() {
-            SmolStr::new_static(GATHERED)
-        } else {
-            SmolStr::from(format!("{input}:{partition}"))
-        }
     }
 
     /// One run: lanes and coordinator live until it ends; afterwards nothing of it is left.
@@ -494,7 +477,7 @@ impl Query {
             warm,
             writers,
             next: 0,
-            gathered: None,
+            lanes: BTreeMap::new(),
             before: Vec::new(),
         };
         let coordinator = Coordinator::new(CoordinatorSpec {

@@ -9,6 +9,10 @@
 mod counting;
 #[path = "simulation/exchange.rs"]
 mod exchange;
+#[path = "simulation/life.rs"]
+mod life;
+#[path = "simulation/numbered.rs"]
+mod numbered;
 #[path = "simulation/sink.rs"]
 mod sink;
 
@@ -267,7 +271,8 @@ struct Simulation {
 
 impl Simulation {
     fn new(seed: u64, bug: Bug) -> Self {
-        let dice = Dice::new(seed);
+        let world = World::new(seed, bug);
+        let dice = &world.dice;
         let schema = Schema::new([
             Field::required("partition", DataType::BigInt),
             Field::required("index", DataType::BigInt),
@@ -280,15 +285,7 @@ impl Simulation {
         Self {
             gathers: dice.one_in(3),
             log: MemoryLog::new("in", schema, usize::try_from(partitions).unwrap()),
-            world: World {
-                dice,
-                bug,
-                delivered: Arc::default(),
-                windows: Arc::default(),
-                wrong: Arc::default(),
-                objects: Arc::default(),
-                calm: Arc::default(),
-            },
+            world,
         }
     }
 

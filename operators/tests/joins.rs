@@ -4,6 +4,7 @@
 mod lane;
 
 use lane::lane;
+use thalweg_operators::sql::{Overrides, load};
 
 const NOTHING: [&str; 0] = [];
 
@@ -102,4 +103,96 @@ fn several_joins_in_a_row_are_steps_of_their_own_names() {
         .filter(|name| name.starts_with("join"))
         .collect();
     assert_eq!(names, ["join b on k", "join c on id"]);
+}
+
+/// Why a query over two streams and a table gathers. Each comes with how its declaration ends.
+fn gathers(s: &str, t: &str, c: &str, query: &str) -> Option<String> {
+    let kafka = "USING kafka OPTIONS (kafka.bootstrap.servers 'b:1', format 'json', subscribe";
+    let text = format!(
+        "CREATE TABLE s (k STRING, l STRING, x INT, at TIMESTAMP) {kafka} 's'{s} WATERMARK at DELAY OF INTERVAL 1 MINUTE;
+         CREATE TABLE t (k STRING, l STRING, y INT, at TIMESTAMP) {kafka} 't'{t} WATERMARK at DELAY OF INTERVAL 1 MINUTE;
+         CREATE TABLE c (id STRING PRIMARY KEY, name STRING) {kafka} 'c'{c};
+         {query};"
+    );
+    let job = load(&text, &Overrides::default(), &|_| None).map_err(|e| e.render("job.sql", &text));
+    let query = job
+        .unwrap_or_else(|error| panic!("{error}"))
+        .queries
+        .remove(0);
+    assert_ne!(query.gather(), query.by_number());
+    assert_eq!(query.by_number(), query.keeps_state_by_partition());
+    query.gathers_because().map(str::to_owned)
+}
+
+const BY_K: &str = ") PARTITIONED BY (k)";
+const BY_ID: &str = ") PARTITIONED BY (id)";
+const PAIRS: &str =
+    "SELECT s.x, t.y FROM s JOIN t ON s.k = t.k AND t.at BETWEEN s.at AND s.at + INTERVAL 1 HOUR";
+
+#[test]
+fn a_join_stays_in_its_partition_where_its_sides_are_partitioned_by_its_key() {
+    let by = |s: &str, t: &str, query: &str| gathers(s, t, BY_ID, query);
+    assert_eq!(by(BY_K, BY_K, PAIRS), None);
+    assert_eq!(by(BY_K, BY_K, &format!("{PAIRS} AND s.l = t.l")), None);
+    let both = ") PARTITIONED BY (k, l)";
+    assert_eq!(by(both, both, &format!("{PAIRS} AND s.l = t.l")), None);
+    let table = "SELECT s.x, c.name FROM s LEFT JOIN c ON c.id = s.k";
+    assert_eq!(by(BY_K, BY_K, table), None);
+    let all = format!(
+        "SELECT p.x, c.name FROM ({} ) AS p JOIN c ON c.id = p.k",
+        PAIRS.replace("s.x", "s.x, s.k")
+    );
+    assert_eq!(by(BY_K, BY_K, &all), None);
+    let union = "SELECT s.x, c.name FROM (SELECT k, x FROM s UNION ALL SELECT k, y AS x FROM t) AS s JOIN c ON c.id = s.k";
+    assert_eq!(by(BY_K, BY_K, union), None);
+    let counted = format!(
+        "SELECT k, window.start AS w, count(*) AS n FROM ({}) GROUP BY k, window(at, '1 minute')",
+        PAIRS.replace("s.x", "s.k, s.at, s.x")
+    );
+    assert_eq!(by(BY_K, BY_K, &counted), None);
+    let murmur = ", partitioner 'murmur2') PARTITIONED BY (k)";
+    assert_eq!(by(murmur, murmur, PAIRS), None);
+    assert_eq!(by(murmur, BY_K, PAIRS), None, "what is not said is trusted");
+}
+
+#[test]
+fn a_join_gathers_and_says_why_where_its_rows_may_lie_apart() {
+    #[track_caller]
+    fn gathered(s: &str, t: &str, query: &str, why: &str) {
+        assert_eq!(gathers(s, t, BY_ID, query).as_deref(), Some(why));
+    }
+    let not_equal = "the join with t does not ask that what its sides are PARTITIONED BY is equal";
+    gathered(")", BY_K, PAIRS, "`s` is not PARTITIONED BY anything");
+    gathered(BY_K, ") PARTITIONED BY (l)", PAIRS, not_equal);
+    let both = ") PARTITIONED BY (k, l)";
+    gathered(both, both, PAIRS, not_equal);
+    let turned = format!("{PAIRS} AND s.l = t.l");
+    gathered(both, ") PARTITIONED BY (l, k)", &turned, not_equal);
+    gathered(
+        both,
+        BY_K,
+        &turned,
+        "its inputs are PARTITIONED BY different numbers of columns",
+    );
+    gathered(BY_K, BY_K, &PAIRS.replace("s.k", "upper(s.k)"), not_equal);
+    gathered(
+        ", partitioner 'murmur2') PARTITIONED BY (k)",
+        ", partitioner 'crc32') PARTITIONED BY (k)",
+        PAIRS,
+        "the partitioner of `s` is murmur2, that of `t` crc32",
+    );
+    // Rows without a partner lie anywhere by the other side's key.
+    let left = format!(
+        "SELECT k, window.start AS w, count(*) AS n FROM ({}) GROUP BY k, window(at, '1 minute')",
+        PAIRS
+            .replace("s.x", "t.k, s.at")
+            .replace("JOIN", "LEFT JOIN")
+            .replace("t.y", "1 AS y"),
+    );
+    gathered(
+        BY_K,
+        BY_K,
+        &left,
+        "a step with state has not all columns among its keys that its inputs are PARTITIONED BY",
+    );
 }

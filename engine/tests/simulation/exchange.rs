@@ -6,32 +6,24 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use actix::clock::sleep;
-use actix::prelude::*;
 use parking_lot::Mutex;
 use smol_str::SmolStr;
-use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::flow::lane::OnError;
 use thalweg_engine::flow::pipeline::{Step, Target};
 use thalweg_engine::memory::{MemoryLog, MemorySource};
-use thalweg_engine::metrics::Metrics;
 use thalweg_engine::operator::{Emit, Operator};
 use thalweg_engine::plan::{Exchange, Input, Opened, Plan, Role, Side};
-use thalweg_engine::query::{Host, Query, Settings};
 use thalweg_engine::record::{Position, RecordMeta};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::Schema;
 use thalweg_engine::sink::{LocalFuture, Origin, Readiness, Sink, Writer, WriterContext};
 use thalweg_engine::state::{Entries, StateChanges};
-use thalweg_engine::status::QueryStatus;
-use thalweg_engine::workers::Workers;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
-use super::{Bug, Dice, Fate, World, quiet, seeds};
+use super::{Bug, World, quiet, seeds};
 
 const WAYS: usize = 3;
 const OUTS: usize = 2;
@@ -395,109 +387,32 @@ impl Topics {
             input: log("in", WAYS),
             log: log("log", OUTS),
             answers: Arc::default(),
-            world: World {
-                dice: Dice::new(seed),
-                bug,
-                delivered: Arc::default(),
-                windows: Arc::default(),
-                wrong: Arc::default(),
-                objects: Arc::default(),
-                calm: Arc::default(),
-            },
+            world: World::new(seed, bug),
         }
-    }
-
-    fn query(&self, bounded: bool) -> Query {
-        let (dice, metrics) = (self.world.dice.clone(), Metrics::new());
-        Query {
-            job: "simulated".into(),
-            name: "q".into(),
-            plan: Arc::new(Halves(self.clone())),
-            settings: Settings {
-                checkpoint_interval: Duration::from_millis(20),
-                epoch_timeout: Duration::from_secs(2),
-                checkpoints_kept: 3,
-                checkpoint_history: false,
-                bounded,
-                ..Settings::default()
-            },
-            log: Arc::new(CheckpointLog::new(Arc::new(self.world.clone()), 3, false)),
-            host: Host {
-                arbiters: Vec::new(),
-                workers: Workers::simulated(Arc::new(move || dice.millis(15))),
-                budget: Arc::default(),
-            },
-            status: Arc::new(QueryStatus::new("q", metrics.query("q"))),
-        }
-    }
-
-    /// One life of the process; appends to the input meanwhile.
-    fn live(&self, fate: &Fate, written: &mut i64) -> Option<Result<(), Failure>> {
-        let system = System::with_tokio_rt(|| {
-            let mut runtime = tokio::runtime::Builder::new_current_thread();
-            let runtime = runtime.enable_all().start_paused(true).build();
-            runtime.expect("a runtime")
-        });
-        let (tell, told) = watch::channel(false);
-        let query = self.query(matches!(fate, Fate::Bounded));
-        system.block_on(async {
-            let running = query.run(told);
-            let appending = async {
-                while *written < ROWS {
-                    sleep(self.world.dice.millis(6)).await;
-                    (0..WAYS).for_each(|way| self.input.append(way, Ok(Row::new())));
-                    *written += 1;
-                }
-                std::future::pending::<()>().await;
-            };
-            let deadline = async {
-                match fate {
-                    Fate::Killed(after) => return sleep(*after).await,
-                    Fate::Stopped(after) => {
-                        sleep(*after).await;
-                        tell.send(true).expect("the query listens");
-                    }
-                    Fate::Bounded => {}
-                }
-                std::future::pending::<()>().await;
-            };
-            tokio::select! {
-                biased;
-                ended = running => Some(ended),
-                () = deadline => None,
-                () = appending => None,
-            }
-        })
     }
 
     fn run(seed: u64, bug: Bug) -> Result<(), String> {
         let topics = Self::new(seed, bug);
-        let dice = topics.world.dice.clone();
         let mut written = 0;
-        for life in 0.. {
-            let after = dice.millis(200);
-            let calm = life > dice.roll(6) && written == ROWS;
-            topics.world.calm.store(calm, Ordering::Relaxed);
-            let fate = match dice.roll(4) {
-                _ if calm => Fate::Bounded,
-                0 => Fate::Stopped(after),
-                1 => Fate::Bounded,
-                _ => Fate::Killed(after),
+        let ended = topics.world.lives(|fate| {
+            let appending = async {
+                while written < ROWS {
+                    sleep(topics.world.dice.millis(6)).await;
+                    (0..WAYS).for_each(|way| topics.input.append(way, Ok(Row::new())));
+                    written += 1;
+                }
             };
-            match topics.live(&fate, &mut written) {
-                Some(Err(failure)) if failure.message.contains("a gap") => {
-                    topics.account(seed, false)?;
-                    return Err(format!("seed {seed}: {failure}"));
-                }
-                Some(Err(failure))
-                    if !failure.message.contains("planted")
-                        && !failure.message.contains("panicked") =>
-                {
-                    return Err(format!("seed {seed}: the query gave up: {failure}"));
-                }
-                Some(Ok(())) if calm => break,
-                _ => {}
+            let plan = Arc::new(Halves(topics.clone()));
+            let ended = topics.world.live(plan, fate, appending);
+            (ended, written == ROWS)
+        });
+        match ended {
+            Err(failure) if failure.message.contains("a gap") => {
+                topics.account(seed, false)?;
+                return Err(format!("seed {seed}: {failure}"));
             }
+            Err(failure) => return Err(format!("seed {seed}: the query gave up: {failure}")),
+            Ok(()) => {}
         }
         topics.account(seed, true)
     }

@@ -66,6 +66,7 @@ pub use crate::plan::join::Joining;
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
 pub use crate::plan::over::Windows;
+use crate::plan::partitions::Lanes;
 pub use crate::plan::stateful::contents_of;
 use crate::sql::settings::{OutputMode, Settings, Trigger};
 use crate::stateful::aggregate::Aggregate;
@@ -95,8 +96,8 @@ pub struct Query {
     pub(crate) dead_letters: Option<Arc<Declared>>,
     /// Takes what `${...}` put in out of texts.
     pub(crate) hidden: Vec<(String, String)>,
-    /// Whether the rows of each partition meet only state of their own.
-    pub(crate) local: bool,
+    /// Which partitions its lanes read.
+    pub(crate) lanes: Lanes,
     /// The tables whose rows have an event time.
     pub(crate) timed: Vec<String>,
 }
@@ -378,8 +379,21 @@ impl Query {
             .connector
             .output
             .is_some_and(|output| output.gathers_intervals);
-        (!self.local && self.rekey().is_none())
+        (matches!(self.lanes, Lanes::Gathered(_)) && self.rekey().is_none())
             || ((self.interval().is_some() || self.bounded()) && one_table)
+    }
+
+    /// Whether one lane reads the partitions of one number of all inputs.
+    pub fn by_number(&self) -> bool {
+        self.lanes == Lanes::Numbered && !self.gather()
+    }
+
+    /// Why one lane must read all partitions although that of a join could be read number by number.
+    pub fn gathers_because(&self) -> Option<&str> {
+        match &self.lanes {
+            Lanes::Gathered(why) if self.gather() => why.as_deref(),
+            _ => None,
+        }
     }
 
     /// Whether each partition of its input keeps state of its own, which stays right only while keys stay where they are.

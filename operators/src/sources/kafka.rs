@@ -126,6 +126,17 @@ pub(crate) fn one_topic(table: &Table) -> bool {
     })
 }
 
+/// Whether all partitions of the topics are read.
+pub(crate) fn whole_topic(table: &Table) -> bool {
+    table.options.entry("assign").is_none()
+}
+
+/// The partitioner that the table names.
+pub(crate) fn partitioner(table: &Table) -> Option<&'static str> {
+    let settings = SourceSettings::of(table).ok()?;
+    settings.partitioner.map(|partitioner| partitioner.name())
+}
+
 /// Whether a column is a part of the PRIMARY KEY.
 pub fn is_key(table: &Table, column: &str) -> bool {
     let mut keys = table.primary_key.iter();

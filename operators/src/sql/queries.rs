@@ -9,6 +9,7 @@ use crate::job_error::{JobError, Location};
 use crate::plan::lower::Lowering;
 use crate::plan::node::{Declared, Node};
 use crate::plan::optimize::optimize;
+use crate::plan::partitions::Lanes;
 use crate::plan::steps::steps;
 use crate::plan::{
     self, Query, exchange, join_settle, modes, output, partitions, read_back, times,
@@ -270,10 +271,10 @@ impl Reader<'_> {
         let node = join_settle::settle(node, &settings, at)?;
         let mut node = optimize(modes::settle(node, &settings, at)?);
         hide(&mut node, &self.substituter.hidden());
-        let local = partitions::local(&node);
+        let lanes = partitions::lanes(&node);
         let mut timed = Vec::new();
         times::inputs_with_time(&node, false, &mut timed);
-        let rekeys = settings.through_topic && !local;
+        let rekeys = settings.through_topic && matches!(lanes, Lanes::Gathered(_));
         if rekeys && !replaced(&output, &node) {
             let timed = timed.iter().any(|(_, timed)| *timed);
             node = exchange::cut(node, &settings, timed, at)?;
@@ -328,7 +329,7 @@ impl Reader<'_> {
             schema,
             dead_letters,
             hidden: Vec::new(),
-            local,
+            lanes,
             timed: timed
                 .into_iter()
                 .filter(|(_, timed)| *timed)

@@ -1,0 +1,49 @@
+//! Which lane reads a partition: its name, which stays the same from run to run, because state lies by it.
+
+use smol_str::{SmolStr, format_smolstr};
+
+use crate::epoch::checkpoint::Checkpoint;
+use crate::plan::Plan;
+
+/// The one lane that reads all partitions.
+const GATHERED: &str = "gather";
+
+/// How the name of a lane begins that reads the partitions of one number; that of a lane with one partition has a `:`.
+const NUMBERED: &str = "partitions ";
+
+/// The lane of a partition.
+pub(crate) fn name(plan: &dyn Plan, input: &str, partition: &str) -> SmolStr {
+    if plan.gathers() {
+        return SmolStr::new_static(GATHERED);
+    }
+    match plan.number(input, partition) {
+        Some(number) => format_smolstr!("{NUMBERED}{number}"),
+        None => format_smolstr!("{input}:{partition}"),
+    }
+}
+
+/// Where a checkpoint's state lies and where the plan looks for it, in words, when these are two.
+pub(crate) fn moved(
+    plan: &dyn Plan,
+    checkpoint: &Checkpoint,
+) -> Option<(&'static str, &'static str)> {
+    let kept = checkpoint
+        .lanes
+        .iter()
+        .filter(|lane| !lane.state.is_empty());
+    kept.flat_map(|lane| lane.partitions.iter().map(move |cut| (&lane.lane, cut)))
+        .find_map(|(was, cut)| {
+            let is = name(plan, &cut.input, &cut.partition);
+            (is != *was).then(|| (lies(was), lies(&is)))
+        })
+}
+
+fn lies(lane: &str) -> &'static str {
+    if lane == GATHERED {
+        "for all partitions together"
+    } else if lane.contains(':') {
+        "partition by partition"
+    } else {
+        "for the partitions of one number together"
+    }
+}
