@@ -228,19 +228,25 @@ fn describe(job: &str, query: &Query, out: &mut String) {
         let _ = writeln!(out, "  dead letters");
         table(dead, out);
     }
-    let lanes = match query.exchange_topic(job) {
-        Some(topic) => format!(
+    let topics = query.exchange_topics(job).into_iter();
+    let topics: Vec<String> = topics.map(|(topic, _)| topic).collect();
+    let lanes = match topics.as_slice() {
+        [topic] => format!(
             "one lane for each partition up to the exchange, then one for each partition of the topic {topic}"
         ),
-        None if query.gather() => match query.gathers_because() {
+        [_, _, ..] => format!(
+            "one lane for each partition up to the exchange, then one for each number of a partition of the topics {}",
+            topics.join(", ")
+        ),
+        [] if query.gather() => match query.gathers_because() {
             None => "one lane reads all partitions".to_owned(),
             Some(why) => format!("one lane reads all partitions, because {why}"),
         },
-        None if query.by_number() => {
+        [] if query.by_number() => {
             "one lane for each number of a partition, which reads that partition of every input"
                 .to_owned()
         }
-        None => "one lane for each partition".to_owned(),
+        [] => "one lane for each partition".to_owned(),
     };
     let _ = writeln!(out, "  lanes\n    {lanes}");
     let checkpoints = match &query.settings.checkpoint_location {

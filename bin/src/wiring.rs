@@ -52,11 +52,8 @@ impl Wired {
                 event_time: self.query.has_event_time(input),
                 table: input.is_keyed(),
             },
-            StepKind::Rekey(_) => Role {
-                event_time: self
-                    .query
-                    .inputs()
-                    .any(|(_, i)| self.query.has_event_time(i)),
+            StepKind::Rekey(rekey) => Role {
+                event_time: rekey.has_event_time(),
                 table: false,
             },
             _ => Role::default(),
@@ -127,28 +124,33 @@ impl Plan for Wired {
                 source,
             });
         }
-        let exchange = self.query.open_exchange(&context)?;
-        let exchange = exchange.map(|(place, source, sink)| Exchange {
+        let places = Places::of(&self.query);
+        let exchanges = self.query.open_exchanges(&context)?.into_iter();
+        let exchanges = exchanges.map(|(place, source, sink)| Exchange {
+            of: self
+                .query
+                .rekey_at(place)
+                .map_or_else(SmolStr::default, |rekey| rekey.input().into()),
             input: Input {
                 name: self.query.steps[place].name.clone(),
-                // The first step behind it.
-                entry: Target::Step { step: 0, input: 0 },
+                entry: places.arrival(place),
                 role: self.role(place),
                 source,
             },
             sink,
         });
+        let exchanges = exchanges.collect();
         opening.sources.clear();
         opening.sinks.clear();
         Ok(Opened {
             inputs,
-            exchange,
+            exchanges,
             sink,
             on_error,
         })
     }
 
-    fn steps(&self, side: Side, before: &[SmolStr]) -> Vec<Step> {
+    fn steps(&self, side: Side, before: &[(SmolStr, SmolStr)]) -> Vec<Step> {
         let places = Places::of(&self.query);
         let steps = self.query.lane_behind(before).steps;
         let mine = steps
@@ -167,8 +169,13 @@ impl Plan for Wired {
         self.query.gather()
     }
 
-    fn number(&self, _: &str, partition: &str) -> Option<u32> {
-        numbers::of(partition).filter(|_| self.query.by_number())
+    fn number(&self, input: &str, partition: &str) -> Option<u32> {
+        let exchanged = || {
+            let mut exchanges = self.query.rekeys();
+            self.query.exchanges_by_number()
+                && exchanges.any(|(place, _)| self.query.steps[place].name == input)
+        };
+        numbers::of(partition).filter(|_| self.query.by_number() || exchanged())
     }
 
     fn fits(&self, partitions: &[(SmolStr, SmolStr)]) -> Result<(), Failure> {
@@ -207,34 +214,47 @@ impl Plan for Wired {
 }
 
 /// The places of a query's steps in the pipelines of its lanes. Inputs are steps of a plan but no operators of a
-/// pipeline, so the places behind them move up; and the steps behind an exchange begin anew.
+/// pipeline, so the places behind them move up; and each side of an exchange has a pipeline of its own.
 struct Places {
     /// By place in the plan.
     places: Vec<usize>,
-    exchange: Option<usize>,
+    sides: Vec<Side>,
 }
 
 impl Places {
     fn of(query: &Query) -> Self {
-        let inputs: Vec<usize> = query.inputs().map(|(place, _)| place).collect();
-        let exchange = query.rekey().map(|(place, _)| place);
+        let mut sides = vec![Side::Whole; query.steps.len()];
+        if query.exchanges() {
+            // From the end on: what leads to a change of partition stands before it.
+            for place in (0..sides.len()).rev() {
+                sides[place] = match query.steps[place].to {
+                    Target::Step { step, .. } if query.rekey_at(step).is_some() => Side::Before,
+                    Target::Step { step, .. } => sides[step],
+                    Target::Writer => Side::Behind,
+                };
+            }
+        }
+        let operator = |place: usize| !matches!(query.steps[place].kind, StepKind::Source(_));
         let place = |place: usize| {
-            let first = exchange.filter(|exchange| place >= *exchange).unwrap_or(0);
-            let before = inputs.iter().filter(|i| (first..place).contains(*i));
-            place - first - before.count()
+            let own = (0..place).filter(|other| sides[*other] == sides[place]);
+            own.filter(|other| operator(*other)).count()
         };
         Self {
             places: (0..query.steps.len()).map(place).collect(),
-            exchange,
+            sides,
         }
     }
 
     /// On which side of an exchange the step at this place stands.
     fn side(&self, place: usize) -> Side {
-        match self.exchange {
-            None => Side::Whole,
-            Some(exchange) if place < exchange => Side::Before,
-            Some(_) => Side::Behind,
+        self.sides.get(place).copied().unwrap_or_default()
+    }
+
+    /// Where what an exchange gives enters.
+    fn arrival(&self, place: usize) -> Target {
+        Target::Step {
+            step: self.places.get(place).copied().unwrap_or_default(),
+            input: 0,
         }
     }
 

@@ -7,7 +7,7 @@
 
 mod stage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -477,4 +477,62 @@ fn a_partition_of_the_input_that_appears_is_counted_too() {
     until("all are counted", PATIENCE, || exact(&scene, 500));
     running.finish();
     assert_eq!(scene.topics.partitions(&exchange(&scene)), 1);
+}
+
+#[test]
+fn transactions_of_two_inputs_are_counted_together_after_kills() {
+    const COUNT: u64 = 8_000;
+    let scene = Scene::with_topics("exunion", broker(), 2);
+    let other = format!("{}-too", scene.name);
+    scene.topics.make(&other, 3, &[]);
+    let job = counting(&scene, "");
+    let text = std::fs::read_to_string(&job).unwrap();
+    let table = text.find("CREATE TABLE transactions").unwrap();
+    let end = text.find("CREATE TABLE notification").unwrap();
+    let too = text[table..end]
+        .replace("TABLE transactions", "TABLE too")
+        .replace(&scene.input(), &other);
+    let both = "(SELECT card, amount FROM transactions UNION ALL SELECT card, amount FROM too)";
+    let text = text.replace("FROM transactions", &format!("FROM {both}"));
+    let job = scene.write(&text.replacen("CREATE TABLE", &format!("{too}CREATE TABLE"), 1));
+    let (odd, even): (Vec<_>, Vec<_>) = transactions(0..COUNT)
+        .into_iter()
+        .zip(0..)
+        .partition(|(_, number)| number % 2 == 1);
+    let sent = |part: Vec<(Rec, u64)>| part.into_iter().map(|(rec, _)| rec).collect::<Vec<_>>();
+    scene.topics.send(&scene.input(), &sent(odd));
+    scene.topics.send(&other, &sent(even));
+    scene.kill_again_and_again(&job, COUNT, kills(4));
+    let running = scene.run(&job);
+    until("every transaction is counted", PATIENCE, || {
+        counted(&scene)
+            == (0..CARDS)
+                .map(|card| expected(COUNT, card))
+                .collect::<Vec<_>>()
+    });
+    running.finish();
+    for input in ["transactions", "too"] {
+        let topic = format!("exunion-notification-{input}-exchange");
+        assert_eq!(scene.topics.partitions(&topic), 3);
+    }
+}
+
+/// The highest count of each card; every lower one was said too. Two inputs may be read in another order after a crash, so
+/// that one count may be said with two sums.
+fn counted(scene: &Scene) -> Vec<u64> {
+    let mut all: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    for got in scene.topics.read(&scene.output()) {
+        let json = got.json();
+        let card = json["card"].as_str().unwrap().to_owned();
+        all.entry(card)
+            .or_default()
+            .insert(json["n"].as_u64().unwrap());
+    }
+    let last = |card: u64| {
+        let said = all.get(&format!("C-{card}"))?;
+        let last = *said.last()?;
+        assert_eq!(said.len() as u64, last, "a count of C-{card} is missing");
+        Some(last)
+    };
+    (0..CARDS).map(|card| last(card).unwrap_or(0)).collect()
 }

@@ -126,7 +126,7 @@ fn transactions_meet_the_logins_of_ten_minutes_and_kills_change_nothing() {
         lanes(&scene, &job),
         "one lane reads all partitions, because `transactions` is not PARTITIONED BY anything"
     );
-    meet_through_kills(&scene, &job);
+    meet_through_kills(&scene, &job, |record, _| record);
 }
 
 #[test]
@@ -134,10 +134,27 @@ fn they_meet_in_their_partition_where_both_are_partitioned_by_the_user() {
     let scene = Scene::new("logins-by-user", broker());
     let job = partitioned(logins(&scene, [4, 4]), &BY_USER);
     assert!(lanes(&scene, &job).starts_with("one lane for each number of a partition"));
-    meet_through_kills(&scene, &job);
+    meet_through_kills(&scene, &job, |record, _| record);
 }
 
-fn meet_through_kills(scene: &Scene, job: &Path) {
+#[test]
+fn they_meet_behind_topics_of_the_query_where_a_user_may_lie_anywhere() {
+    let scene = Scene::new("logins-exchanged", broker());
+    let job = logins(&scene, [3, 4]);
+    let text = std::fs::read_to_string(&job).unwrap();
+    let job = scene.write(&format!("SET exchange = 'topic';\n{text}"));
+    assert!(lanes(&scene, &job).ends_with(
+        "topics logins-exchanged-matches-transactions-exchange, logins-exchanged-matches-logins-exchange"
+    ));
+    meet_through_kills(&scene, &job, |mut record, number| {
+        record.key = Some(number.to_string().into());
+        record
+    });
+    let exchange = "logins-exchanged-matches-logins-exchange";
+    assert_eq!(scene.topics.partitions(exchange), 4);
+}
+
+fn meet_through_kills(scene: &Scene, job: &Path, keyed: fn(Rec, u64) -> Rec) {
     const SECONDS: u64 = 3_000;
     const PART: u64 = 500;
     let out = topic_of(scene, "matches");
@@ -146,9 +163,12 @@ fn meet_through_kills(scene: &Scene, job: &Path) {
         let seconds = part * PART..(part + 1) * PART;
         let transactions: Vec<Rec> = seconds
             .clone()
-            .map(|n| transaction(n, &format!("u{}", n % USERS)))
+            .map(|n| keyed(transaction(n, &format!("u{}", n % USERS)), n))
             .collect();
-        let logins: Vec<Rec> = seconds.filter(|n| n % 4 == 0).map(login).collect();
+        let logins: Vec<Rec> = seconds
+            .filter(|n| n % 4 == 0)
+            .map(|n| keyed(login(n), n / 4))
+            .collect();
         let running = scene.run(job);
         // One side comes before the other, by turns.
         let (first, second) = if part % 2 == 0 {
@@ -168,7 +188,7 @@ fn meet_through_kills(scene: &Scene, job: &Path) {
     until("all pairs are out", PATIENCE, || {
         matches(scene).len() >= expected.len()
     });
-    let late = running.metric("thalweg_late");
+    let late = running.metric("thalweg_late_rows_total");
     assert!(late < 1.0, "{late} rows came too late");
     running.finish();
     let found = matches(scene);

@@ -176,13 +176,13 @@ impl Plan for Steps {
                     Field::required("total", DataType::Double),
                 ]))),
             }],
-            exchange: None,
+            exchanges: Vec::new(),
             sink: Arc::new(Nowhere),
             on_error: OnError::Fail,
         })
     }
 
-    fn steps(&self, _: Side, _: &[SmolStr]) -> Vec<Step> {
+    fn steps(&self, _: Side, _: &[(SmolStr, SmolStr)]) -> Vec<Step> {
         vec![
             Step {
                 name: "filter".into(),

@@ -32,8 +32,8 @@ pub(crate) struct Launching {
     pub(crate) next: u32,
     /// The lanes that live, by name.
     pub(crate) lanes: BTreeMap<SmolStr, Recipient<Order>>,
-    /// The partitions that are read before an exchange.
-    pub(crate) before: Vec<SmolStr>,
+    /// The partitions that are read before exchanges, each with its input.
+    pub(crate) before: Vec<(SmolStr, SmolStr)>,
 }
 
 impl Launching {
@@ -52,7 +52,7 @@ impl Launching {
             .iter()
             .filter(|(input, _)| opened.side(input) == Side::Before);
         self.before
-            .extend(before.map(|(_, start)| start.partition.clone()));
+            .extend(before.map(|(input, start)| (input.clone(), start.partition.clone())));
         let mut begin: Vec<(SmolStr, Vec<Reading>)> = Vec::new();
         for (input, start) in starts {
             let name = lanes::name(&*self.query.plan, input, &start.partition);
@@ -107,14 +107,14 @@ impl Launching {
         let query = &self.query;
         let id = LaneId(self.next);
         self.next += 1;
-        let side = readings.first().map_or(Side::Whole, |reading| {
-            self.opened.side(&reading.partition.input)
-        });
-        let (plan, before) = (Arc::clone(&query.plan), self.before.clone());
-        let sink = match (&self.opened.exchange, side) {
-            (Some(exchange), Side::Before) => &exchange.sink,
-            _ => &self.opened.sink,
+        let (side, sink) = match readings.first() {
+            None => (Side::Whole, &self.opened.sink),
+            Some(reading) => {
+                let input = &reading.partition.input;
+                (self.opened.side(input), self.opened.sink_of(input))
+            }
         };
+        let (plan, before) = (Arc::clone(&query.plan), self.before.clone());
         let spec = LaneSpec {
             id,
             name: name.clone(),

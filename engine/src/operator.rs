@@ -24,6 +24,10 @@ pub trait Emit {
         let _ = watermark;
     }
 
+    /// The step behind an exchange calls this where all partitions before it are idle: a lane cannot tell that from what it
+    /// reads itself. The next watermark takes it back.
+    fn idle(&mut self) {}
+
     /// Rows were dropped because they came too late; the query counts them.
     fn late(&mut self, rows: u64) {
         let _ = rows;

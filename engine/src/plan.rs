@@ -18,8 +18,9 @@ pub trait Plan: Send + Sync {
     /// When an input or output cannot be opened.
     fn open(&self, run: &str) -> Result<Opened, Failure>;
 
-    /// New operators for one lane of this side. `before` are the partitions that the lanes before an exchange begin with.
-    fn steps(&self, side: Side, before: &[SmolStr]) -> Vec<Step>;
+    /// New operators for one lane of this side. `before` are the partitions that the lanes before exchanges begin with, each
+    /// with its input.
+    fn steps(&self, side: Side, before: &[(SmolStr, SmolStr)]) -> Vec<Step>;
 
     /// Whether one lane reads all partitions.
     fn gathers(&self) -> bool;
@@ -62,10 +63,12 @@ pub enum Side {
     Behind,
 }
 
-/// A log through which rows change lanes: the lanes before it write it, those behind it read it. Both are lanes of one
-/// query with one ledger, and their cuts need not be of one moment: what is in the log is safe, and what is written or
+/// A log through which rows of one input change lanes: the lanes before it write it, those behind it read it. Both are lanes
+/// of one query with one ledger, and their cuts need not be of one moment: what is in the log is safe, and what is written or
 /// read again is known by its coordinate.
 pub struct Exchange {
+    /// The input whose lanes write it.
+    pub of: SmolStr,
     /// The log, as it is read.
     pub input: Input,
     /// The log, as it is written.
@@ -76,8 +79,8 @@ pub struct Exchange {
 pub struct Opened {
     /// The inputs.
     pub inputs: Vec<Input>,
-    /// The log between the two sides of the query, where it has them. Such a query does not gather.
-    pub exchange: Option<Exchange>,
+    /// The logs between the two sides of the query, where it has them: one for each input. Such a query does not gather.
+    pub exchanges: Vec<Exchange>,
     /// The output.
     pub sink: Arc<dyn Sink>,
     /// What becomes of bad records.
@@ -85,20 +88,20 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// The inputs, then the exchange as one.
+    /// The inputs, then the exchanges as such.
     pub fn all_inputs(&self) -> impl Iterator<Item = &Input> {
-        let exchange = self.exchange.iter().map(|exchange| &exchange.input);
-        self.inputs.iter().chain(exchange)
+        let exchanges = self.exchanges.iter().map(|exchange| &exchange.input);
+        self.inputs.iter().chain(exchanges)
     }
 
-    /// The output, then dead letters and the exchange, where there are any.
+    /// The output, then dead letters and the exchanges, where there are any.
     pub fn sinks(&self) -> Vec<Arc<dyn Sink>> {
         let mut sinks = vec![Arc::clone(&self.sink)];
         if let OnError::DeadLetter(dead) = &self.on_error {
             sinks.push(Arc::clone(&dead.sink));
         }
         sinks.extend(
-            self.exchange
+            self.exchanges
                 .iter()
                 .map(|exchange| Arc::clone(&exchange.sink)),
         );
@@ -117,11 +120,23 @@ impl Opened {
 
     /// On which side the lanes of an input stand.
     pub fn side(&self, input: &str) -> Side {
-        match &self.exchange {
-            None => Side::Whole,
-            Some(exchange) if exchange.input.name == input => Side::Behind,
-            Some(_) => Side::Before,
+        if self.exchanges.is_empty() {
+            return Side::Whole;
         }
+        let mut exchanges = self.exchanges.iter();
+        if exchanges.any(|exchange| exchange.input.name == input) {
+            Side::Behind
+        } else {
+            Side::Before
+        }
+    }
+
+    /// What the lanes of an input write.
+    pub fn sink_of(&self, input: &str) -> &Arc<dyn Sink> {
+        let mut exchanges = self.exchanges.iter();
+        exchanges
+            .find(|exchange| exchange.of == input)
+            .map_or(&self.sink, |exchange| &exchange.sink)
     }
 }
 

@@ -450,8 +450,8 @@ impl Query {
             .map(|input| (input.name.clone(), Arc::clone(&input.source)))
             .collect();
         let grows = opened.all_inputs().any(|input| input.source.grows());
-        let exchange = opened.exchange.as_ref();
-        let exchange = exchange.map(|exchange| exchange.input.name.clone());
+        let exchanges = opened.exchanges.iter();
+        let exchanges = exchanges.map(|exchange| exchange.input.name.clone());
         let place = |cut: &PartitionCut| (cut.input.clone(), cut.partition.clone());
         let cuts = || resolved.newest.partitions();
         let watermarks = cuts().map(|cut| (place(cut), cut.watermark)).collect();
@@ -486,7 +486,7 @@ impl Query {
             log: Arc::clone(&self.log),
             sources,
             sinks: opened.sinks(),
-            exchange,
+            exchanges: exchanges.collect(),
             starts: resolved.starts,
             launcher: launching.launcher(),
             checkpoint_interval: settings.checkpoint_interval,

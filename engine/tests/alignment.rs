@@ -86,13 +86,13 @@ impl Plan for Two {
             });
         Ok(Opened {
             inputs: inputs.collect(),
-            exchange: None,
+            exchanges: Vec::new(),
             sink: Arc::new(self.sink.clone()),
             on_error: OnError::Fail,
         })
     }
 
-    fn steps(&self, _: Side, _: &[SmolStr]) -> Vec<Step> {
+    fn steps(&self, _: Side, _: &[(SmolStr, SmolStr)]) -> Vec<Step> {
         vec![Step {
             name: "kept".into(),
             operator: Box::new(Kept {

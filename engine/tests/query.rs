@@ -68,13 +68,13 @@ impl Plan for Halves {
                 role: Role::default(),
                 source: Arc::new(MemorySource::new(&self.log)),
             }],
-            exchange: None,
+            exchanges: Vec::new(),
             sink: Arc::new(self.sink.clone()),
             on_error: self.on_error.clone(),
         })
     }
 
-    fn steps(&self, _: Side, _: &[SmolStr]) -> Vec<Step> {
+    fn steps(&self, _: Side, _: &[(SmolStr, SmolStr)]) -> Vec<Step> {
         vec![Step {
             name: "twice".into(),
             operator: Box::new(Twice(Arc::clone(&self.panics))),

@@ -210,13 +210,13 @@ impl Plan for SimulatedPlan {
                 },
                 source: Arc::new(MemorySource::new(&self.log)),
             }],
-            exchange: None,
+            exchanges: Vec::new(),
             sink: Arc::new(SimulatedSink::new(&self.world)),
             on_error: OnError::Skip,
         })
     }
 
-    fn steps(&self, _: Side, _: &[SmolStr]) -> Vec<Step> {
+    fn steps(&self, _: Side, _: &[(SmolStr, SmolStr)]) -> Vec<Step> {
         let to = |step| Target::Step { step, input: 0 };
         vec![
             Step {

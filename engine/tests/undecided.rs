@@ -112,13 +112,13 @@ impl Plan for Copying {
                 role: Role::default(),
                 source: Arc::new(MemorySource::new(&self.log)),
             }],
-            exchange: None,
+            exchanges: Vec::new(),
             sink: Arc::new(self.sink.clone()),
             on_error: OnError::Skip,
         })
     }
 
-    fn steps(&self, _: Side, _: &[SmolStr]) -> Vec<Step> {
+    fn steps(&self, _: Side, _: &[(SmolStr, SmolStr)]) -> Vec<Step> {
         Vec::new()
     }
 

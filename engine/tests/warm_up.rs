@@ -164,7 +164,7 @@ impl Plan for Counting {
                     reads_back: self.reads_back,
                 }),
             }],
-            exchange: None,
+            exchanges: Vec::new(),
             sink: Arc::new(self.sink.clone()),
             on_error: match &self.dead {
                 None => OnError::Fail,
@@ -176,7 +176,7 @@ impl Plan for Counting {
         })
     }
 
-    fn steps(&self, _: Side, _: &[SmolStr]) -> Vec<Step> {
+    fn steps(&self, _: Side, _: &[(SmolStr, SmolStr)]) -> Vec<Step> {
         vec![Step {
             name: "count".into(),
             operator: Box::new(Count {

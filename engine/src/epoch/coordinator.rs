@@ -67,10 +67,10 @@ pub struct CoordinatorSpec {
     pub log: Arc<CheckpointLog>,
     /// The inputs by name.
     pub sources: Vec<(SmolStr, Arc<dyn Source>)>,
-    /// The output, then all others: dead letters, the exchange.
+    /// The output, then all others: dead letters, exchanges.
     pub sinks: Vec<Arc<dyn Sink>>,
-    /// The name of the input that is an exchange.
-    pub exchange: Option<SmolStr>,
+    /// The names of the inputs that are exchanges.
+    pub exchanges: Vec<SmolStr>,
     /// Partitions to begin with, each with its input.
     pub starts: Vec<(SmolStr, Start)>,
     /// Starts lanes.
@@ -114,7 +114,7 @@ pub struct Coordinator {
     pub(super) ledger: Ledger<Cut>,
     pub(super) lanes: BTreeMap<LaneId, LaneHandle>,
     pub(super) exhausted: BTreeSet<LaneId>,
-    /// Whether the lanes behind the exchange are told where it ends.
+    /// Whether the lanes behind the exchanges are told where these end.
     finished: bool,
     /// Complete epochs whose turn has not come.
     pub(super) complete: VecDeque<Complete<Cut>>,
@@ -348,32 +348,31 @@ impl Coordinator {
         self.store_away = away;
     }
 
-    /// In a bounded run: once the lanes before the exchange have ended and all they wrote is delivered, those behind it
-    /// are told where it ends.
-    fn finish_exchange(&mut self, ctx: &mut Context<Self>) {
-        let Some(exchange) = &self.spec.exchange else {
-            return;
-        };
+    /// In a bounded run: once the lanes before the exchanges have ended and all they wrote is delivered, those behind them
+    /// are told where these end.
+    fn finish_exchanges(&mut self, ctx: &mut Context<Self>) {
         let mut before = self
             .lanes
             .iter()
             .filter(|(_, lane)| lane.side == Side::Before);
-        if self.finished || !before.all(|(lane, _)| self.exhausted.contains(lane)) {
+        if self.spec.exchanges.is_empty()
+            || self.finished
+            || !before.all(|(lane, _)| self.exhausted.contains(lane))
+        {
             return;
         }
         self.finished = true;
-        let source = self
-            .spec
-            .sources
-            .iter()
-            .find(|(input, _)| input == exchange)
-            .map(|(_, source)| Arc::clone(source));
+        let sources = self.spec.sources.iter();
+        let sources: Vec<Arc<dyn Source>> = sources
+            .filter(|(input, _)| self.spec.exchanges.contains(input))
+            .map(|(_, source)| Arc::clone(source))
+            .collect();
         let work = self
             .spec
             .workers
-            .run(move || source.map_or(Ok(()), |source| source.finish()));
+            .run(move || sources.iter().try_for_each(|source| source.finish()));
         ctx.spawn(work.into_actor(self).map(|told, this, ctx| {
-            let panicked = || Failure::restart("asking where the exchange ends panicked: a bug");
+            let panicked = || Failure::restart("asking where an exchange ends panicked: a bug");
             if let Err(failure) = told.unwrap_or_else(|| Err(panicked())) {
                 this.fall(failure, None, ctx);
             }
@@ -432,7 +431,7 @@ impl Actor for Coordinator {
             }
             // A bounded run without any partition is over before it began.
             None if self.lanes.is_empty() => self.finish(None, ctx),
-            None => self.finish_exchange(ctx),
+            None => self.finish_exchanges(ctx),
         }
     }
 }
@@ -457,7 +456,7 @@ impl Handler<News> for Coordinator {
                 if all {
                     self.finish(None, ctx);
                 } else {
-                    self.finish_exchange(ctx);
+                    self.finish_exchanges(ctx);
                 }
             }
             News::Refused { lane: _, failure } => self.finish(Some(failure), ctx),

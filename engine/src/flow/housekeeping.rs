@@ -5,8 +5,9 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::error::Failure;
-use crate::flow::partition::{Lane, now};
+use crate::flow::partition::{Lane, Reader, now};
 use crate::flow::pipeline::Moment;
+use crate::plan::Side;
 
 /// How often.
 pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -14,18 +15,14 @@ pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(1);
 impl Lane {
     /// About once a second: what is idle, what has outlived its time, how much is kept.
     pub(super) fn housekeep(&mut self, ctx: &mut Context<Self>) {
-        let idle: Vec<usize> = self
-            .readers
-            .iter()
-            .enumerate()
-            .filter(|(_, reader)| reader.role.event_time && reader.idle_for(self.spec.idle_timeout))
-            .map(|(index, _)| index)
-            .collect();
-        for reader in idle {
-            let look = self.alignment.release(reader);
-            self.align(look);
-            if let Some(now) = self.watermarks.idle(reader) {
-                self.begin(Moment::Watermark(now), None, ctx);
+        // Behind an exchange nothing comes also where those before it are held up: the step there says who is idle.
+        if self.spec.side != Side::Behind {
+            let idle =
+                |reader: &Reader| reader.role.event_time && reader.idle_for(self.spec.idle_timeout);
+            let readers = self.readers.iter().enumerate();
+            let idle: Vec<usize> = readers.filter(|(_, r)| idle(r)).map(|(i, _)| i).collect();
+            for reader in idle {
+                self.idle(reader, ctx);
             }
         }
         if self.emission.is_none()
@@ -35,6 +32,15 @@ impl Lane {
         }
         self.show_warm_up();
         self.measure_state(ctx);
+    }
+
+    /// A partition is idle: the others go on without it.
+    pub(super) fn idle(&mut self, reader: usize, ctx: &mut Context<Self>) {
+        let look = self.alignment.release(reader);
+        self.align(look);
+        if let Some(now) = self.watermarks.idle(reader) {
+            self.begin(Moment::Watermark(now), None, ctx);
+        }
     }
 
     pub(super) fn measure_state(&mut self, ctx: &mut Context<Self>) {

@@ -284,7 +284,7 @@ impl Lane {
                 if late > 0 {
                     metrics.late.inc_by(late);
                 }
-                let watermark = pipeline.take_watermark();
+                let (watermark, idle) = (pipeline.take_watermark(), pipeline.take_idle());
                 if readiness == Readiness::Full {
                     let drained = pipeline.writer().drained();
                     self.pause(drained, ctx);
@@ -295,6 +295,9 @@ impl Lane {
                     if let Some(now) = self.watermarks.observe(reader, watermark) {
                         self.begin(Moment::Watermark(now), Some(record.meta), ctx);
                     }
+                }
+                if idle {
+                    self.idle(reader, ctx);
                 }
             }
             Ok(Err(failure)) => self.fail(failure, ctx),

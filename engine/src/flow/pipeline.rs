@@ -63,6 +63,8 @@ pub struct Pipeline {
     outputs: u32,
     /// The highest watermark that a step has seen since the last look.
     watermark: Option<Micros>,
+    /// Whether a step has said since the last look that its input is idle.
+    idle: bool,
     /// Rows that came too late since the last look.
     late: u64,
     emission: Option<Emission>,
@@ -79,6 +81,7 @@ struct Onward<'a> {
     writer: &'a mut dyn Writer,
     outputs: &'a mut u32,
     watermark: &'a mut Option<Micros>,
+    idle: &'a mut bool,
     late: &'a mut u64,
     silent: bool,
 }
@@ -108,6 +111,7 @@ impl Emit for Onward<'_> {
                         writer: self.writer,
                         outputs: self.outputs,
                         watermark: self.watermark,
+                        idle: self.idle,
                         late: self.late,
                         silent: self.silent,
                     },
@@ -118,6 +122,10 @@ impl Emit for Onward<'_> {
 
     fn watermark(&mut self, watermark: Micros) {
         *self.watermark = (*self.watermark).max(Some(watermark));
+    }
+
+    fn idle(&mut self) {
+        *self.idle = true;
     }
 
     fn late(&mut self, rows: u64) {
@@ -146,6 +154,7 @@ impl Pipeline {
             writer,
             outputs: 0,
             watermark: None,
+            idle: false,
             late: 0,
             emission: None,
             silent: false,
@@ -182,6 +191,7 @@ impl Pipeline {
             writer: &mut *self.writer,
             outputs: &mut self.outputs,
             watermark: &mut self.watermark,
+            idle: &mut self.idle,
             late: &mut self.late,
             silent: self.silent,
         }
@@ -206,6 +216,7 @@ impl Pipeline {
         }
         self.writer.reject();
         self.watermark = None;
+        self.idle = false;
         self.late = 0;
     }
 
@@ -220,6 +231,12 @@ impl Pipeline {
     #[inline]
     pub fn take_watermark(&mut self) -> Option<Micros> {
         self.watermark.take()
+    }
+
+    /// Whether a step has said since the last call that its input is idle.
+    #[inline]
+    pub fn take_idle(&mut self) -> bool {
+        std::mem::take(&mut self.idle)
     }
 
     /// How many rows came too late since the last call.
@@ -260,6 +277,7 @@ impl Pipeline {
                 writer: &mut *self.writer,
                 outputs: &mut self.outputs,
                 watermark: &mut self.watermark,
+                idle: &mut self.idle,
                 late: &mut self.late,
                 silent: self.silent,
             };

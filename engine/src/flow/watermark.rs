@@ -96,6 +96,16 @@ impl Watermarks {
             .min_by_key(|track| track.own)
     }
 
+    /// Whether there are partitions with event times, and all of them are idle.
+    pub fn all_idle(&self) -> bool {
+        let mut counting = self
+            .partitions
+            .iter()
+            .filter(|track| track.counts)
+            .peekable();
+        counting.peek().is_some() && counting.all(|track| track.idle)
+    }
+
     /// The watermark of the lane.
     pub fn current(&self) -> Option<Micros> {
         self.current

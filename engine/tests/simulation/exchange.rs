@@ -332,20 +332,21 @@ impl Plan for Halves {
         let first = Target::Step { step: 0, input: 0 };
         Ok(Opened {
             inputs: vec![input("in", Target::Writer, &topics.input)],
-            exchange: Some(Exchange {
+            exchanges: vec![Exchange {
+                of: "in".into(),
                 input: input("log", first, &topics.log),
                 sink: Arc::new(LogSink {
                     topics: topics.clone(),
                     queues: (0..OUTS).map(|_| Queue::default()).collect(),
                     moved: Arc::default(),
                 }),
-            }),
+            }],
             sink: Arc::new(Answers(topics.clone(), Vec::new())),
             on_error: OnError::Skip,
         })
     }
 
-    fn steps(&self, side: Side, before: &[SmolStr]) -> Vec<Step> {
+    fn steps(&self, side: Side, before: &[(SmolStr, SmolStr)]) -> Vec<Step> {
         if side != Side::Behind {
             return Vec::new();
         }

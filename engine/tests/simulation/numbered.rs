@@ -152,13 +152,13 @@ impl Plan for Meeting {
         };
         Ok(Opened {
             inputs: self.sides.iter().enumerate().map(side).collect(),
-            exchange: None,
+            exchanges: Vec::new(),
             sink: Arc::new(self.clone()),
             on_error: OnError::Fail,
         })
     }
 
-    fn steps(&self, _: Side, _: &[SmolStr]) -> Vec<Step> {
+    fn steps(&self, _: Side, _: &[(SmolStr, SmolStr)]) -> Vec<Step> {
         vec![Step {
             name: "meet".into(),
             operator: Box::new(Meet {

@@ -141,7 +141,8 @@ impl Arrival {
             partition: Arc::clone(&self.ways[number].partition),
             position: Position::Number(at.offset),
             event_time: facts.event_time,
-            watermark: facts.watermark.max(known),
+            // The lane may have gone on without this input while it was idle.
+            watermark: facts.watermark.max(known).max(meta.watermark),
             ..meta.clone()
         };
         emit.emit(row, &meta)
@@ -224,6 +225,9 @@ impl Operator for Arrival {
             // Said again and again, because a record that is rejected takes its word back.
             if let Some(watermark) = self.watermarks.current() {
                 emit.watermark(watermark);
+            }
+            if self.watermarks.all_idle() {
+                emit.idle();
             }
         }
         Ok(())

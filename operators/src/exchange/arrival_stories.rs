@@ -15,6 +15,7 @@ type Out = (i32, String, Option<Micros>);
 struct Taken {
     rows: Vec<Out>,
     watermark: Option<Micros>,
+    idle: bool,
     fails: bool,
 }
 
@@ -40,6 +41,10 @@ impl Emit for Taken {
 
     fn watermark(&mut self, watermark: Micros) {
         self.watermark = self.watermark.max(Some(watermark));
+    }
+
+    fn idle(&mut self) {
+        self.idle = true;
     }
 }
 
@@ -173,6 +178,27 @@ fn event_time_is_that_of_the_slowest_partition_also_of_one_that_has_not_come_yet
     // It wakes up: its rows are late against where event time has gone without it.
     let taken = take(&mut arrival, &row("t/1", 1, None, Some(30)));
     assert_eq!((taken.rows[0].2, taken.watermark), (Some(50), Some(50)));
+}
+
+#[test]
+fn the_input_is_idle_when_all_its_partitions_are_and_not_any_more_when_one_wakes_up() {
+    let mut arrival = arrival(&["t/0", "t/1"]);
+    assert!(!take(&mut arrival, &promise("t/0", None, Some(50), true)).idle);
+    assert!(take(&mut arrival, &promise("t/1", None, None, true)).idle);
+    assert!(!take(&mut arrival, &row("t/1", 1, None, Some(60))).idle);
+}
+
+#[test]
+fn a_row_is_late_against_what_its_lane_has_reached_without_its_input() {
+    let mut arrival = arrival(&["t/0"]);
+    let mut taken = Taken::default();
+    let meta = RecordMeta {
+        watermark: Some(70),
+        ..meta(0, 0, None)
+    };
+    let row = row("t/0", 1, None, Some(30));
+    arrival.process(0, &row, &meta, &mut taken).unwrap();
+    assert_eq!(taken.rows[0].2, Some(70));
 }
 
 #[test]

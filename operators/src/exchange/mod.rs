@@ -1,4 +1,5 @@
-//! A re-key through a topic: the first half of a query writes its rows to a topic by key, the second half reads them.
+//! A re-key through a topic: the first half of a query writes the rows of each input to a topic by key, the second half reads
+//! them. The topics of several inputs have equally many partitions, and one lane reads those of one number.
 //!
 //! ```text
 //!   input/0 ─ steps ─ writer ─┐                 ┌─ topic/0 ─ arrival ─ steps with state ─ output
@@ -47,8 +48,8 @@ pub(crate) struct Exchange {
     pub(crate) id: OnceLock<SmolStr>,
 }
 
-/// The topic of a query.
-pub(crate) fn topic_name(job: &str, query: &str) -> String {
+/// The topic of a query; `part` tells those of several inputs apart.
+pub(crate) fn topic_name(job: &str, query: &str, part: Option<&str>) -> String {
     let plain = |name: &str| -> String {
         name.chars()
             .map(|c| {
@@ -60,35 +61,64 @@ pub(crate) fn topic_name(job: &str, query: &str) -> String {
             })
             .collect()
     };
-    format!("{}-{}-exchange", plain(job), plain(query))
+    let part = part.map_or_else(String::new, |part| format!("-{}", plain(part)));
+    format!("{}-{}{part}-exchange", plain(job), plain(query))
 }
 
 /// Both ends of an exchange: how it is read, how it is written.
 pub(crate) type Ends = (Arc<dyn Source>, Arc<dyn Sink>);
 
-/// Opens both ends for one run: makes the topic where there is none, checks its settings where there is one. Asks the
-/// broker of the input.
+/// An input whose rows change partition.
+pub(crate) struct Input<'t> {
+    /// Its table.
+    pub(crate) table: &'t Table,
+    /// The topic that they go through.
+    pub(crate) topic: String,
+    /// The types of their columns.
+    pub(crate) types: Vec<DataType>,
+    /// The places of the key's columns.
+    pub(crate) keys: Vec<usize>,
+}
+
+/// Opens both ends of all exchanges of a query for one run: makes the topics where there are none, checks their settings where
+/// there are some. Asks the broker of each input.
 ///
 /// # Errors
-/// `Restart` when no broker answers; `Refuse` where the topic's settings are wrong or it cannot be made.
-pub(crate) fn open(
-    input: &Table,
-    types: Vec<DataType>,
-    keys: Vec<usize>,
-    context: &OpenContext,
-) -> Result<Ends, Failure> {
-    let topic = topic_name(&context.job, &context.query);
+/// `Restart` when no broker answers; `Refuse` where a topic's settings are wrong or it cannot be made.
+pub(crate) fn open(inputs: Vec<Input<'_>>, context: &OpenContext) -> Result<Vec<Ends>, Failure> {
+    let topics: Vec<(&Table, &str)> = inputs
+        .iter()
+        .map(|input| (input.table, input.topic.as_str()))
+        .collect();
+    let partitions = topic::ready(&topics)?;
+    let mut opened: Vec<Ends> = Vec::new();
+    for input in inputs {
+        match both_ends(input, partitions, context) {
+            Ok(ends) => opened.push(ends),
+            Err(failure) => {
+                for (source, sink) in opened {
+                    source.close();
+                    sink.close();
+                }
+                return Err(failure);
+            }
+        }
+    }
+    Ok(opened)
+}
+
+fn both_ends(input: Input<'_>, partitions: usize, context: &OpenContext) -> Result<Ends, Failure> {
     let exchange = Arc::new(Exchange {
-        partitions: topic::ready(input, &topic)?,
-        topic,
-        input: SmolStr::new(&input.name),
-        types,
-        keys,
+        partitions,
+        topic: input.topic,
+        input: SmolStr::new(&input.table.name),
+        types: input.types,
+        keys: input.keys,
         names: format!("{};{}", context.job, context.query),
         id: OnceLock::new(),
     });
-    let source = source::open(input, &exchange, context)?;
-    let sink = writer::open(input, &exchange, context)?;
+    let source = source::open(input.table, &exchange, context)?;
+    let sink = writer::open(input.table, &exchange, context)?;
     Ok((source, sink))
 }
 

@@ -2,7 +2,7 @@
 
 use thalweg_engine::error::Failure;
 
-use crate::kafka::{Connection, Scout, SourceSettings};
+use crate::kafka::{Scout, SourceSettings};
 use crate::table::Table;
 
 /// The settings that an exchange topic must have: nothing may expire before it was read.
@@ -12,24 +12,51 @@ const SETTINGS: [(&str, &str); 3] = [
     ("retention.bytes", "-1"),
 ];
 
-/// Makes the topic, with as many partitions as the widest topic of the input, or checks the one that is there. Gives the
-/// number of its partitions. A topic that was made beforehand may have any number.
+/// Makes the topics, with as many partitions as the widest topic of the inputs, or checks those that are there. Gives the
+/// number of their partitions. Topics that were made beforehand may have any number, all the same.
 ///
 /// # Errors
-/// `Restart` when no broker answers; `Refuse` where it cannot be made or its settings are wrong.
-pub(super) fn ready(input: &Table, topic: &str) -> Result<usize, Failure> {
-    let refuse = |error: crate::job_error::JobError| Failure::refuse(error.message);
-    let settings = SourceSettings::of(input).map_err(refuse)?;
-    let connection = Connection::of(input).map_err(refuse)?;
-    let scout = Scout::connect(&connection, "thalweg")?;
-    if !scout.knows(topic)? {
-        let partitions = widest(&scout, &settings)?;
+/// `Restart` when no broker answers; `Refuse` where one cannot be made or its settings are wrong.
+pub(super) fn ready(topics: &[(&Table, &str)]) -> Result<usize, Failure> {
+    let mut there: Option<(&str, i32)> = None;
+    let mut wanted = Vec::new();
+    let mut widths = 1;
+    for (input, topic) in topics {
+        let (scout, settings) = asked(input)?;
+        if !scout.knows(topic)? {
+            widths = widths.max(widest(&scout, &settings)?);
+            wanted.push((scout, *topic));
+            continue;
+        }
+        let found = scout.existing_topic(topic)?;
+        check(&scout, topic)?;
+        match there {
+            Some((other, partitions)) if partitions != found.partitions => {
+                return Err(Failure::refuse(format!(
+                    "the exchange topics `{other}` and `{topic}` have {partitions} and {} partitions, and rows that meet must lie \
+                     under one number in both. Delete them and begin anew with another queryName or checkpointLocation",
+                    found.partitions
+                )));
+            }
+            _ => there = Some((topic, found.partitions)),
+        }
+    }
+    // Those that are there say how many; where there are none, the widest input does.
+    let partitions = there.map_or(widths, |(_, partitions)| partitions);
+    for (scout, topic) in wanted {
         make(&scout, topic, partitions)?;
         tracing::info!(target: "kafka", topic, partitions, "the exchange topic is made");
+        scout.existing_topic(topic)?;
+        check(&scout, topic)?;
     }
-    let found = scout.existing_topic(topic)?;
-    check(&scout, topic)?;
-    Ok(usize::try_from(found.partitions).unwrap_or(1))
+    Ok(usize::try_from(partitions).unwrap_or(1))
+}
+
+fn asked(input: &Table) -> Result<(Scout, SourceSettings), Failure> {
+    let refuse = |error: crate::job_error::JobError| Failure::refuse(error.message);
+    let settings = SourceSettings::of(input).map_err(refuse)?;
+    let scout = Scout::connect(&settings.connection, "thalweg")?;
+    Ok((scout, settings))
 }
 
 /// The partitions of the widest topic that is read.

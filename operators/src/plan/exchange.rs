@@ -1,10 +1,10 @@
-//! `SET exchange = 'topic'`: where a plan is cut in two, by which key, and what may not stand before the cut.
+//! `SET exchange = 'topic'`: where a plan is cut in two, and what may not stand before the cut.
 
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 use thalweg_engine::error::Failure;
-use thalweg_engine::schema::{DataType, Field};
+use thalweg_engine::schema::Field;
 use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
 
@@ -12,14 +12,18 @@ use crate::exchange;
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 use crate::plan::node::{Declared, Node};
-use crate::plan::partitions::origins_above;
 use crate::plan::{Query, StepKind};
+use crate::plan::{exchange_keys, share};
 use crate::sql::settings::{OnError, OutputMode, Settings, Trigger};
-use crate::table::OpenContext;
+use crate::table::{OpenContext, Table};
 
-/// A change of partition through a topic.
+/// A change of partition through a topic, of the rows of one input.
 #[derive(Clone, Debug)]
 pub struct Rekey {
+    /// Its number in the query.
+    pub(crate) number: usize,
+    /// Whether the query has others.
+    pub(crate) among: bool,
     /// The places of the key's columns.
     pub(crate) keys: Vec<usize>,
     /// The columns that go through the topic.
@@ -37,74 +41,136 @@ impl Rekey {
         self.keys.iter().filter_map(name).collect()
     }
 
-    /// The step behind the topic.
+    /// The table that is read before it.
+    pub fn input(&self) -> &str {
+        &self.input.table.name
+    }
+
+    /// Whether its rows have event times.
+    pub fn has_event_time(&self) -> bool {
+        self.timed
+    }
+
+    /// What the marks are known by from run to run.
+    pub(super) fn name(&self) -> String {
+        let by = self.key_names().join(", ");
+        if self.among {
+            return format!("exchange of {} by {by}", self.input());
+        }
+        format!("exchange by {by}")
+    }
+
+    /// What its topic is called beside others of the query.
+    fn part(&self) -> Option<&str> {
+        self.among.then(|| self.input())
+    }
+
+    /// The step behind the topic; `before` are the partitions that are read, each with its input.
     pub(super) fn arrival(
         &self,
-        before: &[SmolStr],
+        before: &[(SmolStr, SmolStr)],
     ) -> Box<dyn thalweg_engine::operator::Operator> {
-        let name = &self.input.table.name;
+        let own = before.iter().filter(|(input, _)| input == self.input());
+        let own: Vec<SmolStr> = own.map(|(_, partition)| partition.clone()).collect();
+        let (width, timed) = (self.fields.len(), self.timed);
         Box::new(exchange::arrival::Arrival::new(
-            self.fields.len(),
-            name,
-            self.timed,
-            before,
+            width,
+            self.input(),
+            timed,
+            &own,
         ))
     }
 
-    /// What must not change from run to run: what stands in the topic is read by it.
-    pub(super) fn identity(&self) -> serde_json::Value {
-        let columns: Vec<String> = self
-            .fields
-            .iter()
-            .map(|field| format!("{} {}", field.name, field.data_type))
-            .collect();
-        serde_json::json!({ "by": self.key_names().join(", "), "columns": columns.join(", ") })
+    fn columns(&self) -> String {
+        let columns = self.fields.iter();
+        let columns = columns.map(|field| format!("{} {}", field.name, field.data_type));
+        columns.collect::<Vec<_>>().join(", ")
     }
 }
 
-/// Both ends of the topic for one run: its step's place, how it is read, how it is written.
+/// The way of one input through its topic for one run: its step's place, how the topic is read, how it is written.
 pub type Opened = (usize, Arc<dyn Source>, Arc<dyn Sink>);
 
 impl Query {
-    /// The place of the change of partition through a topic, where there is one: the steps before it are the first half.
-    pub fn rekey(&self) -> Option<(usize, &Rekey)> {
-        self.steps
-            .iter()
-            .enumerate()
-            .find_map(|(place, step)| match &step.kind {
-                StepKind::Rekey(rekey) => Some((place, rekey.as_ref())),
-                _ => None,
+    /// The places of the changes of partition through a topic: one for each input, or none.
+    pub fn rekeys(&self) -> impl Iterator<Item = (usize, &Rekey)> {
+        let steps = self.steps.iter().enumerate();
+        steps.filter_map(|(place, step)| match &step.kind {
+            StepKind::Rekey(rekey) => Some((place, rekey.as_ref())),
+            _ => None,
+        })
+    }
+
+    /// The change of partition at this place.
+    pub fn rekey_at(&self, place: usize) -> Option<&Rekey> {
+        match &self.steps.get(place)?.kind {
+            StepKind::Rekey(rekey) => Some(rekey),
+            _ => None,
+        }
+    }
+
+    /// Whether its rows change partition through topics.
+    pub fn exchanges(&self) -> bool {
+        self.rekeys().next().is_some()
+    }
+
+    /// The topics that rows go through, each with the table whose rows these are.
+    pub fn exchange_topics(&self, job: &str) -> Vec<(String, &Table)> {
+        self.rekeys()
+            .map(|(_, rekey)| {
+                let topic = exchange::topic_name(job, &self.name, rekey.part());
+                (topic, &rekey.input.table)
             })
+            .collect()
     }
 
-    /// The topic that rows go through.
-    pub fn exchange_topic(&self, job: &str) -> Option<String> {
-        self.rekey().map(|_| exchange::topic_name(job, &self.name))
-    }
-
-    /// Opens both ends of the topic for one run: its step's place, how it is read, how it is written.
+    /// Opens both ends of the topics for one run.
     ///
     /// # Errors
-    /// Where the topic cannot be made, or its settings are wrong.
-    pub fn open_exchange(&self, context: &OpenContext) -> Result<Option<Opened>, Failure> {
-        let Some((place, rekey)) = self.rekey() else {
-            return Ok(None);
+    /// Where a topic cannot be made, or its settings are wrong.
+    pub fn open_exchanges(&self, context: &OpenContext) -> Result<Vec<Opened>, Failure> {
+        let inputs: Vec<exchange::Input<'_>> = self
+            .rekeys()
+            .map(|(_, rekey)| exchange::Input {
+                table: &rekey.input.table,
+                topic: exchange::topic_name(&context.job, &context.query, rekey.part()),
+                types: rekey.fields.iter().map(|f| f.data_type.clone()).collect(),
+                keys: rekey.keys.clone(),
+            })
+            .collect();
+        let opened = exchange::open(inputs, context)?;
+        let places = self.rekeys().map(|(place, _)| place);
+        let opened = places.zip(opened);
+        Ok(opened
+            .map(|(place, (source, sink))| (place, source, sink))
+            .collect())
+    }
+
+    /// What must not change from run to run: what stands in the topics is read by it.
+    pub(super) fn exchange_identity(&self) -> Option<serde_json::Value> {
+        let told = |tell: &dyn Fn(&Rekey) -> String| {
+            let each = self.rekeys().map(|(_, rekey)| match rekey.part() {
+                Some(input) => format!("{} of {input}", tell(rekey)),
+                None => tell(rekey),
+            });
+            each.collect::<Vec<_>>().join("; ")
         };
-        let types: Vec<DataType> = rekey.fields.iter().map(|f| f.data_type.clone()).collect();
-        let (source, sink) =
-            exchange::open(&rekey.input.table, types, rekey.keys.clone(), context)?;
-        Ok(Some((place, source, sink)))
+        let by = told(&|rekey| rekey.key_names().join(", "));
+        let columns = told(&Rekey::columns);
+        self.exchanges()
+            .then(|| serde_json::json!({ "by": by, "columns": columns }))
     }
 }
 
-/// Cuts a plan below its lowest step with state. `timed` says whether the rows of its input have event times.
+/// Cuts a plan below the lowest steps with state, on the way of each input. `timed` are the tables, and whether their rows
+/// have event times.
 ///
 /// # Errors
-/// With the reason, where the query cannot change partition through a topic.
+/// With the reason, where the query cannot change partition through topics.
 pub(crate) fn cut(
-    mut node: Node,
+    node: Node,
     settings: &Settings,
-    timed: bool,
+    timed: &[(String, bool)],
     at: Location,
 ) -> Result<Node, JobError> {
     let refuse = |reason: &str| Err(refusal(settings, at, reason));
@@ -119,42 +185,110 @@ pub(crate) fn cut(
             "warmUp reads back in front of the topic, and what stands behind it could not tell those rows from new ones",
         );
     }
-    let mut inputs = Vec::new();
-    sources(&node, &mut inputs);
-    let [input] = inputs.as_slice() else {
-        return refuse("the query reads several inputs, and joins and unions with state gather");
+    let mut cutting = Cutting {
+        timed,
+        inputs: 0,
+        error: None,
     };
-    let input = Arc::clone(input);
-    if input.connector.name != "kafka" {
-        return refuse("its input is no Kafka topic, so that it names no broker for the exchange");
+    let mut node = cutting.above(node);
+    if let Some(reason) = cutting.error {
+        return refuse(&reason);
     }
-    let place = match lowest(&mut node) {
-        Ok(place) => place,
-        Err(reason) => return refuse(reason),
-    };
-    if let Some(what) = unfit(place) {
-        return refuse(&format!(
-            "{what} stands before the change of partition and may give another result when the row is read again after a \
-             crash"
-        ));
-    }
-    let fields = place.fields();
-    let below = std::mem::replace(place, Node::Union { below: Vec::new() });
-    *place = Node::Rekey {
-        below: Box::new(below),
-        rekey: Box::new(Rekey {
-            keys: Vec::new(),
-            fields,
-            input,
-            timed,
-        }),
-    };
-    let keys = match common_keys(&node) {
+    let keys = match exchange_keys::common(&node, cutting.inputs) {
         Ok(keys) => keys,
         Err(reason) => return refuse(reason),
     };
-    set_keys(&mut node, keys);
+    set_keys(&mut node, &keys);
     Ok(node)
+}
+
+/// A plan that is being cut.
+struct Cutting<'c> {
+    timed: &'c [(String, bool)],
+    /// How many ways are cut.
+    inputs: usize,
+    /// Why it cannot be.
+    error: Option<String>,
+}
+
+impl Cutting<'_> {
+    fn refuse(&mut self, reason: &str) {
+        self.error.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// A node with state in it or below it.
+    fn above(&mut self, node: Node) -> Node {
+        match node {
+            Node::EventTime { .. } => {
+                self.refuse("WATERMARK stands behind a step with state; write it at the input");
+            }
+            Node::Sort { .. } | Node::Limit { .. } => {
+                self.refuse("ORDER BY and LIMIT are about all rows together");
+            }
+            Node::Source { .. } | Node::Hole { .. } => self.refuse("it has no step with state"),
+            Node::Fork { .. } => {
+                self.refuse("the query has several ways with state side by side");
+            }
+            _ => {}
+        }
+        node.map_below(&mut |below| {
+            if below.has_state() {
+                self.above(below)
+            } else {
+                self.through(below)
+            }
+        })
+    }
+
+    /// The steps below the lowest with state: each way from an input goes through a topic.
+    fn through(&mut self, node: Node) -> Node {
+        if let Some(what) = unfit(&node) {
+            self.refuse(&format!(
+                "{what} stands before the change of partition and may give another result when the row is read again after a \
+                 crash"
+            ));
+        }
+        let mut ways = Vec::new();
+        share::spread(node, &mut ways);
+        let mut ways: Vec<Node> = ways.into_iter().map(|way| self.way(way)).collect();
+        match ways.len() {
+            1 => ways.remove(0),
+            _ => Node::Union { below: ways },
+        }
+    }
+
+    fn way(&mut self, way: Node) -> Node {
+        let mut inputs = Vec::new();
+        sources(&way, &mut inputs);
+        let Some(input) = inputs.pop() else {
+            self.refuse("it has no input");
+            return way;
+        };
+        if input.connector.name != "kafka" {
+            self.refuse("an input is no Kafka topic, so that it names no broker for the exchange");
+        }
+        if !input.table.primary_key.is_empty() {
+            self.refuse(
+                "a table with a PRIMARY KEY must be read to its end before the first row of a stream, and behind a topic nobody \
+                 knows when that is; say PARTITIONED BY of both inputs, where they are",
+            );
+        }
+        let timed = self.timed.iter();
+        let mut timed = timed.filter(|(name, _)| *name == input.table.name);
+        let number = self.inputs;
+        self.inputs += 1;
+        Node::Rekey {
+            rekey: Box::new(Rekey {
+                number,
+                among: false,
+                keys: Vec::new(),
+                fields: way.fields(),
+                timed: timed.any(|(_, timed)| *timed),
+                input,
+            }),
+            below: Box::new(way),
+        }
+    }
 }
 
 /// Refuses what the output and the settings do not allow.
@@ -194,24 +328,6 @@ fn sources(node: &Node, found: &mut Vec<Arc<Declared>>) {
     node.below().for_each(|node| sources(node, found));
 }
 
-/// The node below the lowest step with state.
-fn lowest(node: &mut Node) -> Result<&mut Node, &'static str> {
-    if matches!(node, Node::EventTime { .. }) {
-        return Err("WATERMARK stands behind a step with state; write it at the input");
-    }
-    if matches!(node, Node::Sort { .. } | Node::Limit { .. }) {
-        return Err("ORDER BY and LIMIT are about all rows together");
-    }
-    if node.below().count() != 1 {
-        return Err("the query has several ways with state side by side, and joins gather");
-    }
-    let last = node.stateful() && !node.below().any(Node::has_state);
-    let Some(below) = node.below_mut().next() else {
-        return Err("it has no step with state");
-    };
-    if last { Ok(below) } else { lowest(below) }
-}
-
 /// The first expression that may give something else when it is computed again.
 fn unfit(node: &Node) -> Option<String> {
     let shown = |typed: &Typed| (!typed.deterministic()).then(|| format!("`{typed}`"));
@@ -225,57 +341,12 @@ fn unfit(node: &Node) -> Option<String> {
     here.or_else(|| node.below().find_map(unfit))
 }
 
-/// The columns at the cut that every step with state has among its keys.
-fn common_keys(node: &Node) -> Result<Vec<usize>, &'static str> {
-    let mut common: Option<Vec<usize>> = None;
-    narrow(node, &mut common);
-    match common {
-        Some(keys) if !keys.is_empty() => Ok(keys),
-        _ if count_stateful(node) > 1 => {
-            Err("its steps with state have no key in common, and rows go through the topic once")
-        }
-        _ => Err("all rows are one group: it has no key besides a window"),
-    }
-}
-
-fn count_stateful(node: &Node) -> usize {
-    usize::from(node.stateful()) + node.below().map(count_stateful).sum::<usize>()
-}
-
-fn narrow(node: &Node, common: &mut Option<Vec<usize>>) {
-    if matches!(node, Node::Rekey { .. }) {
-        return;
-    }
-    let places: Option<Vec<usize>> = match node {
-        Node::Aggregate { group, .. } => Some((0..group.grouping.keys.len()).collect()),
-        Node::Dedup { dedup, .. } => Some(dedup.keys.clone()),
-        Node::Over { windows, .. } => Some(windows.over.keys.clone()),
-        _ => None,
-    };
-    for below in node.below() {
-        if let Some(places) = &places {
-            let origins = origins_above(below);
-            let mut keys: Vec<usize> = places
-                .iter()
-                .filter_map(|place| origins.get(*place).copied().flatten())
-                .collect();
-            keys.sort_unstable();
-            keys.dedup();
-            match common {
-                None => *common = Some(keys),
-                Some(known) => known.retain(|key| keys.contains(key)),
-            }
-        }
-        narrow(below, common);
-    }
-}
-
-fn set_keys(node: &mut Node, keys: Vec<usize>) {
+/// Tells each change of partition its keys.
+fn set_keys(node: &mut Node, keys: &[Vec<usize>]) {
     if let Node::Rekey { rekey, .. } = node {
-        rekey.keys = keys;
+        rekey.among = keys.len() > 1;
+        rekey.keys = keys.get(rekey.number).cloned().unwrap_or_default();
         return;
     }
-    if let Some(below) = node.below_mut().next() {
-        set_keys(below, keys);
-    }
+    node.below_mut().for_each(|node| set_keys(node, keys));
 }

@@ -10,8 +10,12 @@ CREATE TABLE p (card STRING, shop STRING, amount INT, ts TIMESTAMP) USING kafka
   OPTIONS (kafka.bootstrap.servers 'b:1', subscribe 'p', format 'json');
 CREATE TABLE q (card STRING, shop STRING, amount INT, ts TIMESTAMP) USING kafka
   OPTIONS (kafka.bootstrap.servers 'b:1', subscribe 'q', format 'json');
+CREATE TABLE p2 (card STRING, shop STRING) USING kafka
+  OPTIONS (kafka.bootstrap.servers 'b:1', subscribe 'p2', format 'json');
 CREATE TABLE own (card STRING, amount INT) USING kafka
   OPTIONS (kafka.bootstrap.servers 'b:1', subscribe 'own', format 'json') PARTITIONED BY (card);
+CREATE TABLE k (card STRING PRIMARY KEY, name STRING) USING kafka
+  OPTIONS (kafka.bootstrap.servers 'b:1', subscribe 'k', format 'json');
 CREATE TABLE r USING rate;
 CREATE TABLE o USING kafka OPTIONS (kafka.bootstrap.servers 'b:1', topic 'o', format 'json');
 CREATE TABLE screen USING console;
@@ -24,12 +28,27 @@ fn planned(query: &str) -> Result<Query, String> {
         .map(|mut job| job.queries.remove(0))
 }
 
-fn key(query: &str) -> String {
-    let query =
-        planned(&format!("INSERT INTO o {query}")).unwrap_or_else(|error| panic!("{error}"));
+/// For each input by which columns its rows go.
+fn keys(query: &str) -> Vec<String> {
+    through(&format!("INSERT INTO o {query}"))
+}
+
+fn appended(query: &str) -> Vec<String> {
+    through(&format!("SET outputMode = 'append'; INSERT INTO o {query}"))
+}
+
+fn through(query: &str) -> Vec<String> {
+    let query = planned(query).unwrap_or_else(|error| panic!("{error}"));
     assert!(!query.gather() && !query.keeps_state_by_partition());
-    let (_, rekey) = query.rekey().unwrap();
-    rekey.key_names().join(", ")
+    let rekeys = query.rekeys();
+    rekeys
+        .map(|(_, rekey)| rekey.key_names().join(", "))
+        .collect()
+}
+
+fn key(query: &str) -> String {
+    let [key] = keys(query).try_into().unwrap();
+    key
 }
 
 #[track_caller]
@@ -78,13 +97,81 @@ fn rows_go_by_the_keys_that_all_steps_with_state_have() {
 }
 
 #[test]
+fn each_input_of_a_union_goes_by_what_becomes_the_key() {
+    assert_eq!(
+        keys(
+            "SELECT c, count(*) AS n FROM (SELECT card AS c FROM p UNION ALL SELECT upper(shop) AS c FROM q WHERE amount > 1) GROUP BY c"
+        ),
+        ["card", "c"]
+    );
+    // What is computed over the union is computed before the topics.
+    assert_eq!(
+        keys(
+            "SELECT upper(card) AS c, count(*) AS n FROM (SELECT card FROM p UNION ALL SELECT card FROM q) GROUP BY upper(card)"
+        ),
+        ["upper(card)", "upper(card)"]
+    );
+    assert_eq!(
+        keys(
+            "SELECT card, count(*) AS n FROM (SELECT DISTINCT card, shop FROM p UNION ALL SELECT card, shop FROM q) GROUP BY card, shop"
+        ),
+        ["card, shop", "card, shop"]
+    );
+    refused(
+        "INSERT INTO o SELECT card, count(*) AS n FROM (SELECT card FROM p UNION ALL SELECT CAST(value AS STRING) AS card FROM r) GROUP BY card",
+        "no Kafka topic",
+    );
+}
+
+#[test]
+fn each_input_of_a_join_goes_by_its_side_of_the_equalities() {
+    let pairs = "SELECT p.card, q.amount FROM p JOIN q ON p.card = q.shop AND p.amount = q.amount";
+    assert_eq!(appended(pairs), ["card, amount", "shop, amount"]);
+    assert_eq!(
+        appended("SELECT p.card, q.amount FROM p JOIN q ON upper(p.card) = q.shop"),
+        ["upper(card)", "shop"]
+    );
+    // Both joins by what all three have.
+    assert_eq!(
+        appended(
+            "SELECT p.card FROM p JOIN q ON p.card = q.card AND p.shop = q.shop JOIN p2 ON p2.card = q.card"
+        ),
+        ["card", "card", "card"]
+    );
+    assert_eq!(
+        appended(
+            "SELECT DISTINCT p.card, q.amount FROM p JOIN q ON p.card = q.card AND p.shop = q.shop"
+        ),
+        ["card", "card"]
+    );
+    refused(
+        "SET outputMode = 'append'; INSERT INTO o SELECT p.card FROM p JOIN q ON p.card = q.card JOIN p2 ON p2.shop = q.shop",
+        "no key in common",
+    );
+}
+
+#[test]
+fn topics_of_several_inputs_are_told_apart() {
+    let query = planned(
+        "SET outputMode = 'append'; INSERT INTO o SELECT p.card FROM p JOIN q ON p.card = q.card",
+    )
+    .unwrap();
+    let topics = query.exchange_topics("job").into_iter();
+    let topics: Vec<String> = topics.map(|(topic, _)| topic).collect();
+    assert_eq!(topics, ["job-o-p-exchange", "job-o-q-exchange"]);
+    let identity = query.identity();
+    assert_eq!(identity["exchange"]["by"], "card of p; card of q");
+    assert!(crate::plan::keeps_marks(&identity, "exchange of p by card"));
+}
+
+#[test]
 fn a_query_that_needs_no_other_partition_goes_through_no_topic() {
     for query in [
         "SELECT card FROM p",
         "SELECT card, count(*) AS n FROM own GROUP BY card",
     ] {
         let query = planned(&format!("INSERT INTO o {query}")).unwrap();
-        assert!(query.rekey().is_none() && !query.gather());
+        assert!(!query.exchanges() && !query.gather());
     }
 }
 
@@ -100,7 +187,7 @@ fn a_file_in_place_of_a_table_leaves_the_topic_out() {
         .unwrap()
         .queries
         .remove(0);
-    assert!(query.rekey().is_none() && query.gather());
+    assert!(!query.exchanges() && query.gather());
 }
 
 #[test]
@@ -129,7 +216,7 @@ fn what_may_give_something_else_when_it_is_read_again_cannot_stand_before_it() {
 }
 
 #[test]
-fn what_is_about_all_rows_or_several_inputs_gathers() {
+fn what_is_about_all_rows_or_a_table_gathers() {
     refused(
         "INSERT INTO o SELECT count(*) AS n FROM p",
         "all rows are one group",
@@ -143,8 +230,12 @@ fn what_is_about_all_rows_or_several_inputs_gathers() {
         "ORDER BY and LIMIT",
     );
     refused(
-        "INSERT INTO o SELECT card, count(*) AS n FROM (SELECT card FROM p UNION ALL SELECT card FROM q) GROUP BY card",
-        "several inputs",
+        "INSERT INTO o SELECT p.card FROM p JOIN k ON p.card = k.card",
+        "a table with a PRIMARY KEY",
+    );
+    refused(
+        "SET outputMode = 'append'; INSERT INTO o SELECT DISTINCT card FROM p UNION ALL SELECT DISTINCT card FROM q",
+        "several ways with state side by side",
     );
     refused(
         "INSERT INTO o SELECT value, count(*) AS n FROM r GROUP BY value",

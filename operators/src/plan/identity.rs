@@ -37,8 +37,8 @@ impl Query {
             })
             .collect();
         let mut identity = json!({ "inputs": inputs, "output": self.output().connector });
-        if let Some((_, rekey)) = self.rekey() {
-            identity["exchange"] = rekey.identity();
+        if let Some(exchange) = self.exchange_identity() {
+            identity["exchange"] = exchange;
         }
         let steps: Map<String, Value> = self
             .steps
@@ -161,9 +161,8 @@ pub fn compare_ends(old: &Value, new: &Value) -> Result<(), String> {
 
 /// Whether a step of the query with this identity keeps the marks of an exchange: places, nothing of records.
 pub fn keeps_marks(identity: &Value, step: &str) -> bool {
-    let by = identity.pointer("/exchange/by").and_then(Value::as_str);
-    let rest = step.strip_prefix("exchange by ");
-    by.zip(rest).is_some_and(|(by, rest)| rest.starts_with(by))
+    let begins = ["exchange by ", "exchange of "];
+    identity.get("exchange").is_some() && begins.iter().any(|begin| step.starts_with(begin))
 }
 
 /// Rows that stand in the exchange topic are read as they were written, and state lies where their keys are.

@@ -8,6 +8,7 @@ mod changes;
 #[cfg(test)]
 mod equivalence;
 pub(crate) mod exchange;
+mod exchange_keys;
 #[cfg(test)]
 mod exchange_tests;
 mod footprint;
@@ -240,8 +241,9 @@ impl Query {
         self.lane_behind(&[])
     }
 
-    /// As [`Query::lane`]; `before` are the partitions that the lanes before a change of partition begin with.
-    pub fn lane_behind(&self, before: &[SmolStr]) -> Lane {
+    /// As [`Query::lane`]; `before` are the partitions that the lanes before a change of partition begin with, each with its
+    /// input.
+    pub fn lane_behind(&self, before: &[(SmolStr, SmolStr)]) -> Lane {
         let mut entries = Vec::new();
         let behind = self.behind();
         let steps = self
@@ -379,13 +381,18 @@ impl Query {
             .connector
             .output
             .is_some_and(|output| output.gathers_intervals);
-        (matches!(self.lanes, Lanes::Gathered(_)) && self.rekey().is_none())
+        (matches!(self.lanes, Lanes::Gathered(_)) && !self.exchanges())
             || ((self.interval().is_some() || self.bounded()) && one_table)
     }
 
     /// Whether one lane reads the partitions of one number of all inputs.
     pub fn by_number(&self) -> bool {
         self.lanes == Lanes::Numbered && !self.gather()
+    }
+
+    /// Whether one lane reads the partitions of one number of the topics that it exchanges rows through.
+    pub fn exchanges_by_number(&self) -> bool {
+        self.rekeys().count() > 1
     }
 
     /// Why one lane must read all partitions although that of a join could be read number by number.
@@ -399,7 +406,7 @@ impl Query {
     /// Whether each partition of its input keeps state of its own, which stays right only while keys stay where they are.
     pub fn keeps_state_by_partition(&self) -> bool {
         // Behind a topic of its own it lies by the partitions of that one.
-        !self.gather() && self.rekey().is_none() && self.keeps_state()
+        !self.gather() && !self.exchanges() && self.keeps_state()
     }
 
     /// Whether a step keeps state.

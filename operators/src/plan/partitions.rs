@@ -174,16 +174,11 @@ fn parts(node: &Node) -> Vec<Option<usize>> {
     })
 }
 
-/// For each column the place of the column at the change of partition that it is, unchanged.
-pub(crate) fn origins_above(node: &Node) -> Vec<Option<usize>> {
-    traced(node, &|leaf| match leaf {
-        Node::Rekey { below, .. } => Some((0..below.width()).map(Some).collect()),
-        _ => None,
-    })
-}
-
 /// For each column what it is at the leaf, unchanged. `leaf` knows the columns of a node that is one.
-fn traced<T: Clone>(node: &Node, leaf: &dyn Fn(&Node) -> Option<Vec<Option<T>>>) -> Vec<Option<T>> {
+pub(super) fn traced<T: Clone>(
+    node: &Node,
+    leaf: &dyn Fn(&Node) -> Option<Vec<Option<T>>>,
+) -> Vec<Option<T>> {
     if let Some(known) = leaf(node) {
         return known;
     }

@@ -73,7 +73,7 @@ fn tables(node: &Node, names: &mut Vec<String>) {
 }
 
 /// The chains of a tree: every way from a source to the root, with the steps over unions on each.
-fn spread(mut node: Node, chains: &mut Vec<Node>) {
+pub(super) fn spread(mut node: Node, chains: &mut Vec<Node>) {
     match node {
         Node::Union { below } => below.into_iter().for_each(|node| spread(node, chains)),
         Node::Source { .. } | Node::Fork { .. } | Node::Hole { .. } => chains.push(node),

@@ -36,7 +36,7 @@ impl StepKind {
             Self::Limit(_) => "limit".to_owned(),
             Self::Join(joining) => joining.name(),
             Self::Over(windows) => windows.name(),
-            Self::Rekey(rekey) => format!("exchange by {}", rekey.key_names().join(", ")),
+            Self::Rekey(rekey) => rekey.name(),
             Self::Source(_)
             | Self::Filter(_)
             | Self::Project(_)

@@ -220,7 +220,7 @@ pub const SETTINGS: &[SettingSpec] = &[
         SettingKind::OneOf(&["gather", "topic"]),
         "gather",
         Reach::Query,
-        "How rows change partition where a step with state needs other keys than the input's PARTITIONED BY: `gather`, one lane reads all partitions; `topic`, the rows go by key through a topic that the query makes, `<job>-<query>-exchange` at the input's broker, and one lane for each of its partitions reads it. The results are the same.",
+        "How rows change partition where a step with state needs other keys than the input's PARTITIONED BY: `gather`, one lane reads all partitions; `topic`, the rows go by key through a topic that the query makes, `<job>-<query>-exchange` at the input's broker (with several inputs one for each, `<job>-<query>-<table>-exchange`), and one lane for each of its partitions reads it. The results are the same.",
     ),
     spec(
         "idleTimeout",

@@ -276,8 +276,7 @@ impl Reader<'_> {
         times::inputs_with_time(&node, false, &mut timed);
         let rekeys = settings.through_topic && matches!(lanes, Lanes::Gathered(_));
         if rekeys && !replaced(&output, &node) {
-            let timed = timed.iter().any(|(_, timed)| *timed);
-            node = exchange::cut(node, &settings, timed, at)?;
+            node = exchange::cut(node, &settings, &timed, at)?;
         }
         let steps = steps(node);
         let inputs: Vec<&Declared> = steps
