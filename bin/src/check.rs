@@ -119,13 +119,32 @@ fn memory(loaded: &Loaded, load: Load) -> Result<String, Refusal> {
 /// A table to ask about.
 struct Question<'a> {
     table: &'a Table,
-    as_input: bool,
+    does: Does,
     context: OpenContext,
+}
+
+/// What the table is to a query.
+#[derive(PartialEq, Eq)]
+enum Does {
+    Read,
+    Written,
+    /// Its rows go through this topic.
+    Exchanged(String),
+}
+
+impl Question<'_> {
+    fn ask(&self) -> Answer {
+        match &self.does {
+            Does::Read => connect::ask(self.table, true, &self.context),
+            Does::Written => connect::ask(self.table, false, &self.context),
+            Does::Exchanged(topic) => connect::ask_exchange(self.table, topic).map(Some),
+        }
+    }
 }
 
 type Answer = Result<Option<Reach>, Failure>;
 
-/// Every table that is used, once as an input and once as an output.
+/// Every table that is used, once as an input and once as an output, and the exchange topics.
 fn questions(loaded: &Loaded) -> Vec<Question<'_>> {
     let mut questions: Vec<Question<'_>> = Vec::new();
     for query in &loaded.job.queries {
@@ -133,16 +152,19 @@ fn questions(loaded: &Loaded) -> Vec<Question<'_>> {
         let inputs = query
             .inputs()
             .filter(|(_, input)| input.replaced().is_none())
-            .map(|(_, input)| (input.table(), true));
+            .map(|(_, input)| (input.table(), Does::Read));
         let outputs = std::iter::once(query.output()).chain(query.dead_letter_table());
-        for (table, as_input) in inputs.chain(outputs.map(|table| (table, false))) {
+        let outputs = outputs.map(|table| (table, Does::Written));
+        let topics = query.exchange_topics(&loaded.name).into_iter();
+        let topics = topics.map(|(topic, table)| (table, Does::Exchanged(topic)));
+        for (table, does) in inputs.chain(outputs).chain(topics) {
             let asked = questions
                 .iter()
-                .any(|known| known.table.name == table.name && known.as_input == as_input);
+                .any(|known| known.table.name == table.name && known.does == does);
             if !asked {
                 questions.push(Question {
                     table,
-                    as_input,
+                    does,
                     context: context.clone(),
                 });
             }
@@ -156,12 +178,9 @@ fn questions(loaded: &Loaded) -> Vec<Question<'_>> {
 fn reachable(loaded: &Loaded) -> bool {
     let questions = questions(loaded);
     let answers: Vec<Answer> = thread::scope(|scope| {
-        let ask = |question: &Question<'_>| {
-            connect::ask(question.table, question.as_input, &question.context)
-        };
         let asked: Vec<_> = questions
             .iter()
-            .map(|question| scope.spawn(move || ask(question)))
+            .map(|question| scope.spawn(|| question.ask()))
             .collect();
         let lost = || Err(Failure::end("the question panicked: a bug"));
         asked
@@ -173,7 +192,11 @@ fn reachable(loaded: &Loaded) -> bool {
     let mut well = true;
     for (question, answer) in questions.iter().zip(answers) {
         let name = &question.table.name;
-        let does = if question.as_input { "read" } else { "written" };
+        let does = match question.does {
+            Does::Read => "read",
+            Does::Written => "written",
+            Does::Exchanged(_) => "exchanged",
+        };
         let reach = answer.unwrap_or_else(|failure| {
             Some(Reach {
                 missing: vec![failure.message],

@@ -27,7 +27,7 @@ fn guarded() -> &'static Guarded {
         let port = (20_000..32_000)
             .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
             .unwrap();
-        let users: String = ["alice", "bob", "carol", "dave"]
+        let users: String = ["alice", "bob", "carol", "dave", "erin"]
             .iter()
             .map(|user| format!(" user_{user}=\"{PASSWORD}\""))
             .collect();
@@ -188,4 +188,65 @@ fn a_user_who_may_not_write_is_told_so() {
     assert!(said.took < Duration::from_secs(10), "{said:?}");
     assert_eq!(scene.topics.count(&output), 0);
     assert_eq!(scene.positions(), [(format!("{input}/0"), 0)]);
+}
+
+/// Counts the invoices of each card, through a topic.
+fn exchanging(scene: &Scene, user: &str) -> PathBuf {
+    let text = std::fs::read_to_string(job(scene, user, PASSWORD)).unwrap();
+    let insert = text.find("INSERT INTO").unwrap();
+    scene.write(&format!(
+        "SET exchange = 'topic';\nSET outputMode = 'update';\n{}INSERT INTO notification SELECT CustomerCardNo, count(*) AS n \
+         FROM invoices GROUP BY CustomerCardNo;",
+        text[..insert].replace("key 'BillNo'", "key 'CustomerCardNo'")
+    ))
+}
+
+#[test]
+fn the_rights_on_the_exchange_topic_are_asked_for_too() {
+    let scene = scene("exchanged");
+    let (input, output, group) = (scene.input(), scene.output(), scene.group());
+    let read = ["--operation", "Read", "--topic", &input, "--group", &group];
+    allow("erin", &read);
+    let write = [
+        "--operation",
+        "Write",
+        "--operation",
+        "DescribeConfigs",
+        "--topic",
+        &output,
+    ];
+    allow("erin", &write);
+    let job = exchanging(&scene, "erin");
+    let job = job.to_str().unwrap();
+    let topic = format!("{group}-exchange");
+    // It may not be made, and making it is what the first start would do.
+    allow("erin", &["--operation", "Describe", "--topic", &topic]);
+    let check = scene.call(&["check", job, "--connect"]);
+    check.expect(2, &[&topic, "Grant this user CREATE"]);
+    allow("erin", &["--operation", "Create", "--topic", &topic]);
+    let check = scene.call(&["check", job, "--connect"]);
+    check.expect(0, &[]);
+    assert!(check.out.contains("the first start makes it"), "{check:?}");
+    assert!(!scene.topics.names().contains(&topic), "nothing is made");
+
+    let lasting = [
+        ("cleanup.policy", "delete"),
+        ("retention.ms", "-1"),
+        ("retention.bytes", "-1"),
+    ];
+    scene.topics.make(&topic, 2, &lasting);
+    let check = scene.call(&["check", job, "--connect"]);
+    check.expect(
+        2,
+        &[&topic, "READ and WRITE and DESCRIBE_CONFIGS and DELETE"],
+    );
+    let mut all = vec!["--topic", topic.as_str()];
+    for right in ["Read", "Write", "DescribeConfigs", "Delete"] {
+        all.extend(["--operation", right]);
+    }
+    allow("erin", &all);
+    scene.call(&["check", job, "--connect"]).expect(0, &[]);
+    let running = scene.run(std::path::Path::new(job));
+    scene.until_out(1, PATIENCE);
+    running.finish();
 }

@@ -2,6 +2,7 @@
 
 use thalweg_engine::error::Failure;
 
+use crate::exchange;
 use crate::kafka::check_connect;
 use crate::table::{OpenContext, Table};
 
@@ -54,4 +55,12 @@ pub fn ask(table: &Table, as_input: bool, context: &OpenContext) -> Result<Optio
         }
     }
     Ok(Some(reach))
+}
+
+/// Asks the broker of a table whether a query could send the table's rows through this topic. Makes nothing. Blocks as [`ask`].
+///
+/// # Errors
+/// When it does not answer, or the topic is not as it must be.
+pub fn ask_exchange(table: &Table, topic: &str) -> Result<Reach, Failure> {
+    exchange::topic::ask(table, topic)
 }

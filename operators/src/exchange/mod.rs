@@ -16,7 +16,7 @@ mod arrival_stories;
 pub(crate) mod coordinate;
 mod parcel;
 mod source;
-mod topic;
+pub(crate) mod topic;
 mod writer;
 
 use std::sync::{Arc, OnceLock};

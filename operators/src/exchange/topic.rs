@@ -2,7 +2,8 @@
 
 use thalweg_engine::error::Failure;
 
-use crate::kafka::{Scout, SourceSettings};
+use crate::connect::Reach;
+use crate::kafka::{EXCHANGE, Scout, SourceSettings, missing_rights};
 use crate::table::Table;
 
 /// The settings that an exchange topic must have: nothing may expire before it was read.
@@ -52,6 +53,43 @@ pub(super) fn ready(topics: &[(&Table, &str)]) -> Result<usize, Failure> {
     Ok(usize::try_from(partitions).unwrap_or(1))
 }
 
+/// What a start would find: the topic with the rights that it takes, or whether it could be made.
+///
+/// # Errors
+/// When no broker answers, or the topic's settings are wrong.
+pub(crate) fn ask(input: &Table, topic: &str) -> Result<Reach, Failure> {
+    let (scout, settings) = asked(input)?;
+    let servers = &settings.connection.servers;
+    let mut reach = Reach::default();
+    if scout.knows(topic)? {
+        let found = scout.existing_topic(topic)?;
+        let said = format!(
+            "topic {topic} at {servers}: {} partitions",
+            found.partitions
+        );
+        reach.found.push(said);
+        let missing = missing_rights(&scout, topic, EXCHANGE)?;
+        if !missing.is_empty() {
+            reach.missing.push(format!(
+                "this user lacks the right to {} on topic {topic}",
+                missing.join(" and ")
+            ));
+        }
+        check(&scout, topic)?;
+        return Ok(reach);
+    }
+    let partitions = widest(&scout, &settings)?;
+    match scout.may_make_topic(topic, partitions, &SETTINGS) {
+        Ok(()) => reach.found.push(format!(
+            "topic {topic} at {servers}: not there yet, the first start makes it"
+        )),
+        Err(reason) => reach
+            .missing
+            .push(cannot_be_made(topic, partitions, &reason)),
+    }
+    Ok(reach)
+}
+
 fn asked(input: &Table) -> Result<(Scout, SourceSettings), Failure> {
     let refuse = |error: crate::job_error::JobError| Failure::refuse(error.message);
     let settings = SourceSettings::of(input).map_err(refuse)?;
@@ -79,13 +117,15 @@ fn widest(scout: &Scout, settings: &SourceSettings) -> Result<i32, Failure> {
 fn make(scout: &Scout, topic: &str, partitions: i32) -> Result<(), Failure> {
     scout
         .make_topic(topic, partitions, &SETTINGS)
-        .map_err(|reason| {
-            Failure::refuse(format!(
-                "the exchange topic `{topic}` cannot be made: {reason}. Grant this user CREATE on it, or make it: {partitions} \
-                 partitions, {}",
-                wanted()
-            ))
-        })
+        .map_err(|reason| Failure::refuse(cannot_be_made(topic, partitions, &reason)))
+}
+
+fn cannot_be_made(topic: &str, partitions: i32, reason: &str) -> String {
+    format!(
+        "the exchange topic `{topic}` cannot be made: {reason}. Grant this user CREATE on it, or make it: {partitions} \
+         partitions, {}",
+        wanted()
+    )
 }
 
 fn wanted() -> String {

@@ -31,7 +31,22 @@ impl Scout {
         partitions: i32,
         settings: &[(&str, &str)],
     ) -> Result<(), String> {
-        make_topic(&self.client, topic, partitions, settings)
+        let options = creating(&self.client);
+        make_topic(&self.client, topic, partitions, settings, &options)
+    }
+
+    /// Whether [`Scout::make_topic`] would make it; nothing is made.
+    ///
+    /// # Errors
+    /// The reason in words why not.
+    pub(crate) fn may_make_topic(
+        &self,
+        topic: &str,
+        partitions: i32,
+        settings: &[(&str, &str)],
+    ) -> Result<(), String> {
+        let options = creating(&self.client).only_ask();
+        make_topic(&self.client, topic, partitions, settings, &options)
     }
 
     /// Deletes the records before these offsets. Where that fails it is logged: they stay, and a later call deletes them.
@@ -42,18 +57,22 @@ impl Scout {
     }
 }
 
+fn creating(client: &Client) -> AdminOptions {
+    AdminOptions::new(
+        client,
+        sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS,
+    )
+}
+
 fn make_topic(
     client: &Arc<Client>,
     topic: &str,
     partitions: i32,
     settings: &[(&str, &str)],
+    options: &AdminOptions,
 ) -> Result<(), String> {
     let name = c_name(topic).map_err(|failure| failure.message)?;
     let queue = Queue::temporary(client);
-    let options = AdminOptions::new(
-        client,
-        sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS,
-    );
     let mut reason = [0 as c_char; 256];
     // SAFETY: all objects live for the calls; the client copies names and settings; the result lives as long as its event.
     unsafe {

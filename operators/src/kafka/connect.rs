@@ -78,7 +78,7 @@ pub fn check_connect(
         topics.push(TopicReport {
             topic: topic.name,
             partitions: topic.partitions,
-            missing: missing_rights(&scout, name, as_input)?,
+            missing: missing_rights(&scout, name, if as_input { INPUT } else { OUTPUT })?,
         });
     }
     Ok(ConnectReport {
@@ -87,10 +87,30 @@ pub fn check_connect(
     })
 }
 
-fn missing_rights(
+type Needed = &'static [(Right, &'static str)];
+
+const INPUT: Needed = &[(Right::Describe, "DESCRIBE"), (Right::Read, "READ")];
+
+const OUTPUT: Needed = &[
+    (Right::Describe, "DESCRIBE"),
+    (Right::Write, "WRITE"),
+    (Right::DescribeConfigs, "DESCRIBE_CONFIGS"),
+];
+
+/// What a query needs on its exchange topic.
+pub(crate) const EXCHANGE: Needed = &[
+    (Right::Describe, "DESCRIBE"),
+    (Right::Read, "READ"),
+    (Right::Write, "WRITE"),
+    (Right::DescribeConfigs, "DESCRIBE_CONFIGS"),
+    (Right::Delete, "DELETE"),
+];
+
+/// The rights of these that one has not on a topic that is there.
+pub(crate) fn missing_rights(
     scout: &Scout,
     topic: &str,
-    as_input: bool,
+    needed: Needed,
 ) -> Result<Vec<&'static str>, Failure> {
     let told = scout.describe(&[topic])?;
     let Some(description) = told.get(topic) else {
@@ -103,15 +123,6 @@ fn missing_rights(
     if description.rights.is_empty() {
         return Ok(Vec::new());
     }
-    let needed: &[(Right, &'static str)] = if as_input {
-        &[(Right::Describe, "DESCRIBE"), (Right::Read, "READ")]
-    } else {
-        &[
-            (Right::Describe, "DESCRIBE"),
-            (Right::Write, "WRITE"),
-            (Right::DescribeConfigs, "DESCRIBE_CONFIGS"),
-        ]
-    };
     Ok(needed
         .iter()
         .filter(|(right, _)| !description.rights.contains(right))

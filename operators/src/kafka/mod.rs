@@ -44,6 +44,7 @@ mod window;
 mod witness;
 
 pub use connect::{ConnectReport, TopicReport, check_connect};
+pub(crate) use connect::{EXCHANGE, missing_rights};
 pub use delivery_errors::{DELIVERY_ERRORS, DeliveryError};
 
 pub(crate) use layout::{Encoders, Header, Layout, Staged};

@@ -46,6 +46,7 @@ pub(crate) enum Right {
     Write,
     Describe,
     DescribeConfigs,
+    Delete,
     Other,
 }
 
@@ -152,6 +153,21 @@ impl AdminOptions {
             );
             Self(options)
         }
+    }
+
+    /// Has the broker say whether it would, and do nothing.
+    pub(super) fn only_ask(self) -> Self {
+        let mut reason = [0 as c_char; 256];
+        // SAFETY: owned options.
+        unsafe {
+            let _ = sys::rd_kafka_AdminOptions_set_validate_only(
+                self.0,
+                1,
+                reason.as_mut_ptr(),
+                reason.len(),
+            );
+        }
+        self
     }
 }
 
@@ -289,6 +305,7 @@ unsafe fn description(topic: *const sys::rd_kafka_TopicDescription_t) -> Descrip
                 .map(|index| match rights.add(index).cast::<u32>().read() {
                     3 => Right::Read,
                     4 => Right::Write,
+                    6 => Right::Delete,
                     8 => Right::Describe,
                     10 => Right::DescribeConfigs,
                     _ => Right::Other,
