@@ -375,7 +375,11 @@ impl Query {
             .map(|step| step.name)
             .collect();
         for lane in &mut checkpoint.lanes {
-            lane.state.retain(|step, _| steps.contains(step));
+            let read = &lane.partitions;
+            // What a source keeps of a partition stands under the partition's name.
+            lane.state.retain(|step, _| {
+                steps.contains(step) || read.iter().any(|cut| cut.partition == *step)
+            });
         }
     }
 

@@ -3,12 +3,13 @@
 //! One [`Source`] object serves one run of one query. The engine calls, in this order:
 //! 1. [`Source::resolve`] once, off the row path: where does each partition start? At a first start with a warm-up then
 //!    [`Source::back`].
-//! 2. [`Source::read`] once for each partition, on the thread of the lane that owns it.
+//! 2. [`Source::restore`] where the checkpoint holds state of a partition, then [`Source::read`] once for each partition, on
+//!    the thread of the lane that owns it. On that thread also [`Source::changes`], at each cut.
 //! 3. While it runs, off the row path: [`Source::discover`] every few seconds, [`Source::forget`] after each committed
 //!    epoch, [`Source::health`] and [`Source::lag`] for the probes and metrics.
 //! 4. [`Source::close`] once, after all lanes have stopped.
 //!
-//! Methods may block (they are called on a thread for blocking work) except `read`, `health` and `lag`.
+//! Methods may block (they are called on a thread for blocking work) except `restore`, `read`, `changes`, `health` and `lag`.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -21,6 +22,7 @@ use smol_str::SmolStr;
 use crate::error::Failure;
 use crate::record::{Partition, Position, Record};
 use crate::schema::Schema;
+use crate::state::StateChanges;
 
 /// What a partition's stream yields.
 pub enum SourceEvent {
@@ -129,6 +131,15 @@ pub trait Source: Send + Sync {
         Ok(None)
     }
 
+    /// Takes back what [`Source::changes`] gave of this partition, oldest first.
+    ///
+    /// # Errors
+    /// `Refuse` when the bytes are not of this source or of an unknown version.
+    fn restore(&self, partition: &Partition, changes: &[StateChanges]) -> Result<(), Failure> {
+        let _ = (partition, changes);
+        Ok(())
+    }
+
     /// Opens one partition from `from`. With `until`, yields [`SourceEvent::Ended`] once everything before it is read.
     ///
     /// # Errors
@@ -149,7 +160,16 @@ pub trait Source: Send + Sync {
         Ok(())
     }
 
-    /// The source's own state for the cut (files already seen); None where positions say everything.
+    /// What changed since the last call in state that belongs to this partition and grows with what was read (files already
+    /// seen), as it is at `position`, where the lane stands. Saved like the state of a step, in the same cut. The time it
+    /// takes delays records.
+    fn changes(&self, partition: &Partition, position: &Position) -> Option<StateChanges> {
+        let _ = (partition, position);
+        None
+    }
+
+    /// A few bytes of the source's own that all its runs have in common (when it began); written again with every epoch,
+    /// whatever the positions in it are.
     fn save(&self) -> Option<Vec<u8>> {
         None
     }

@@ -12,7 +12,7 @@ use thalweg_engine::source::Source;
 
 use crate::job_error::{JobError, Location};
 use crate::table::{OpenContext, OptionSpec, Options, Table};
-use crate::{formats, sinks, sources};
+use crate::{files, formats, sinks, sources};
 
 /// Opens an input for one run. The numbers are the places that the plan uses, ascending, among the input's columns
 /// followed by its metadata; a record's row holds these, in that order.
@@ -133,6 +133,18 @@ pub const CONNECTORS: &[Connector] = &[
         }),
     },
     Connector {
+        name: "text",
+        about: "A folder of text files, or one of them: a row for each line, as they come.",
+        input: Some(folder(files::TEXT_OPTIONS)),
+        output: None,
+    },
+    Connector {
+        name: "json",
+        about: "A folder of files of JSON lines, or one of them, as they come.",
+        input: Some(folder(files::JSON_OPTIONS)),
+        output: None,
+    },
+    Connector {
         name: "console",
         about: "Rows on the screen as they come; with any trigger but `continuous` one of Spark's tables per trigger.",
         input: None,
@@ -157,6 +169,18 @@ pub const CONNECTORS: &[Connector] = &[
         }),
     },
 ];
+
+/// A folder of files of one format.
+const fn folder(options: &'static [OptionSpec]) -> Input {
+    Input {
+        options,
+        columns: files::columns,
+        metadata: files::metadata,
+        open: files::open,
+        identity: &["path"],
+        reads_back: true,
+    }
+}
 
 /// An input without metadata.
 fn none(_: &Table) -> Vec<Field> {

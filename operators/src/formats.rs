@@ -113,14 +113,8 @@ fn format(table: &Table) -> Option<&str> {
 }
 
 fn mode(table: &Table) -> Mode {
-    match table
+    table
         .options
         .get("mode")
-        .map(str::to_ascii_uppercase)
-        .as_deref()
-    {
-        Some("PERMISSIVE") => Mode::Permissive,
-        Some("DROPMALFORMED") => Mode::DropMalformed,
-        _ => Mode::FailFast,
-    }
+        .map_or(Mode::FailFast, Mode::of_word)
 }

@@ -8,6 +8,7 @@ pub mod connect;
 pub mod connectors;
 mod exchange;
 pub mod expr;
+pub mod files;
 mod formats;
 pub mod job_error;
 pub mod kafka;

@@ -33,7 +33,11 @@ impl Lane {
                 start: reader.start.clone(),
             })
             .collect();
-        let state = pipeline.save();
+        let mut state = pipeline.save();
+        state.extend(self.readers.iter().filter_map(|reader| {
+            let changes = reader.source.changes(&reader.partition, &reader.position)?;
+            Some((reader.partition.name.clone(), changes))
+        }));
         let writer = pipeline.writer().prepare();
         let delivered = pipeline.writer().delivered();
         let dead = self.dead.as_mut().map(|writer| writer.delivered());

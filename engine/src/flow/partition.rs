@@ -26,11 +26,12 @@ use crate::histogram::Run;
 use crate::plan::{Role, Side};
 use crate::record::{Body, Micros, Partition, Position, Record, Skip};
 use crate::sink::{LocalFuture, Origin, Readiness, Writer, WriterContext};
-use crate::source::SourceEvent;
+use crate::source::{Source, SourceEvent};
 
 /// A partition that is being read.
 pub(super) struct Reader {
     pub(super) partition: Arc<Partition>,
+    pub(super) source: Arc<dyn Source>,
     pub(super) entry: Target,
     pub(super) position: Position,
     pub(super) role: Role,
@@ -143,9 +144,13 @@ impl Lane {
         }
         let steps = std::mem::replace(&mut self.spec.steps, Box::new(Vec::new))();
         let mut pipeline = Pipeline::new(steps, writer)?;
-        pipeline.restore(&std::mem::take(&mut self.spec.state))?;
+        let state = std::mem::take(&mut self.spec.state);
+        pipeline.restore(&state)?;
         self.pipeline = Some(pipeline);
         for reading in std::mem::take(&mut self.spec.readings) {
+            if let Some(changes) = state.get(&reading.partition.name) {
+                reading.source.restore(&reading.partition, changes)?;
+            }
             self.read(reading, ctx)?;
         }
         self.begin_warm_up();
@@ -180,6 +185,7 @@ impl Lane {
         }
         self.readers.push(Reader {
             partition: reading.partition,
+            source: reading.source,
             entry: reading.entry,
             position: reading.from,
             role,

@@ -27,6 +27,19 @@ pub enum Mode {
     DropMalformed,
 }
 
+impl Mode {
+    /// What the word of the option `mode` says.
+    pub fn of_word(word: &str) -> Self {
+        if word.eq_ignore_ascii_case("PERMISSIVE") {
+            Self::Permissive
+        } else if word.eq_ignore_ascii_case("DROPMALFORMED") {
+            Self::DropMalformed
+        } else {
+            Self::FailFast
+        }
+    }
+}
+
 /// Decodes the columns that the plan uses, and only checks the syntax of the others.
 pub trait Decoder: Send {
     /// Appends one value for each wanted column to `row`.

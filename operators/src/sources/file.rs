@@ -190,7 +190,7 @@ impl Rows {
             } else {
                 format(table).to_owned()
             },
-            mode: table.options.get("mode").map_or(default, mode),
+            mode: table.options.get("mode").map_or(default, Mode::of_word),
             columns,
             decoded,
             facts,
@@ -211,17 +211,6 @@ impl Rows {
             "text" => text::decoder(&self.decoded, self.mode),
             _ => json::decoder(&self.columns, &self.decoded, self.mode, &self.options),
         }))
-    }
-}
-
-/// What the word of the option `mode` says.
-pub(super) fn mode(word: &str) -> Mode {
-    if word.eq_ignore_ascii_case("PERMISSIVE") {
-        Mode::Permissive
-    } else if word.eq_ignore_ascii_case("DROPMALFORMED") {
-        Mode::DropMalformed
-    } else {
-        Mode::FailFast
     }
 }
 

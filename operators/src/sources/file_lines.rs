@@ -260,7 +260,7 @@ fn position(at: u64) -> Position {
 }
 
 /// The wall clock in microseconds.
-pub(super) fn wall_clock() -> Micros {
+pub(crate) fn wall_clock() -> Micros {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .ok()

@@ -20,7 +20,6 @@ use thalweg_engine::record::{Body, Micros, Partition, Position, Raw, Record, Rec
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field, Schema};
 
-use super::file::mode;
 use super::kafka::DELETED;
 use crate::codecs::json::{self, JsonOptions};
 use crate::codecs::{Decoded, Decoder, Mode, text};
@@ -171,7 +170,7 @@ impl Lines {
             "file" => Mode::Permissive,
             _ => Mode::FailFast,
         };
-        let mode = table.options.get("mode").map_or(default, mode);
+        let mode = table.options.get("mode").map_or(default, Mode::of_word);
         let decoder = match (declared, is_text) {
             (0, _) => None,
             (_, true) => {

@@ -1,7 +1,7 @@
 //! Inputs.
 
 pub mod file;
-mod file_lines;
+pub(crate) mod file_lines;
 pub mod given;
 pub mod kafka;
 pub mod rate;

@@ -111,11 +111,10 @@ pub fn open(
 }
 
 fn mode(table: &Table) -> Mode {
-    match table.options.get("mode").map(str::to_ascii_uppercase) {
-        Some(mode) if mode == "PERMISSIVE" => Mode::Permissive,
-        Some(mode) if mode == "DROPMALFORMED" => Mode::DropMalformed,
-        _ => Mode::FailFast,
-    }
+    table
+        .options
+        .get("mode")
+        .map_or(Mode::FailFast, Mode::of_word)
 }
 
 struct Socket {

@@ -6,6 +6,7 @@ use crate::connectors::{Connector, find};
 use crate::expr::check::check;
 use crate::expr::coerce;
 use crate::expr::scope::{Macro, Scope, ScopeColumn};
+use crate::files;
 use crate::job_error::{JobError, Location};
 use crate::plan::lower::{Catalog, View};
 use crate::plan::node::Declared;
@@ -243,11 +244,15 @@ impl Reader<'_> {
             ));
         }
         if let Some(column) = parts.partitioned_by.first()
-            && !parts.connector.text.eq_ignore_ascii_case("kafka")
+            && connector != "kafka"
+            && !files::FORMATS.iter().any(|format| format.name == connector)
         {
             return Err(JobError::new(
                 column.at,
-                "PARTITIONED BY is for Kafka tables in this version: it says by which columns their writer partitions",
+                format!(
+                    "PARTITIONED BY is for Kafka tables, where it says by which columns their writer partitions, and for \
+                     folders of files, where it names the folders key=value; not for connector {connector}"
+                ),
             ));
         }
         let texts = |names: &[Name]| {

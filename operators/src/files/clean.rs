@@ -1,0 +1,44 @@
+//! What becomes of files once an epoch that covers them is committed: deleted, or moved to an archive.
+
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use super::options::Clean;
+
+/// Cleans one file. What cannot be cleaned stays, as in Spark: a warning says so.
+pub(crate) fn clean(path: &str, how: &Clean) {
+    let done = match how {
+        Clean::Delete => fs::remove_file(path),
+        Clean::Archive(folder) => archive(Path::new(path), folder),
+    };
+    match done {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(file = path, %error, "a file that was read cannot be cleaned away, so it stays");
+        }
+        _ => {}
+    }
+}
+
+/// Moves a file below a folder, where it keeps its whole path.
+fn archive(path: &Path, folder: &Path) -> io::Result<()> {
+    let absolute = std::path::absolute(path)?;
+    let below: PathBuf = absolute
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)))
+        .collect();
+    let to = folder.join(below);
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match fs::rename(path, &to) {
+        // Another file system.
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            let aside = to.with_extension("moving");
+            fs::copy(path, &aside)?;
+            fs::rename(&aside, &to)?;
+            fs::remove_file(path)
+        }
+        moved => moved,
+    }
+}

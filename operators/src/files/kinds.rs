@@ -1,0 +1,275 @@
+//! The formats `text` and `json`.
+
+use std::sync::Arc;
+
+use encoding_rs::Encoding;
+use thalweg_engine::error::{Failure, RecordError};
+use thalweg_engine::row::{Row, Value};
+use thalweg_engine::schema::{DataType, Field};
+
+use super::format::{FileFormat, FormatSpec, mode};
+use super::lines::{AnyLines, SeparatedBy, Splitter, Whole};
+use super::text::{TextCodec, TextFormat};
+use crate::codecs::json::{self, JsonOptions};
+use crate::codecs::{Decoded, Decoder, Mode, text};
+use crate::job_error::JobError;
+use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
+
+/// How text is read, in all formats of text.
+const ENCODING: OptionSpec = OptionSpec {
+    name: "encoding",
+    kind: OptionKind::Text,
+    default: "UTF-8",
+    about: "What the bytes are, such as `ISO-8859-1` or `UTF-16LE`; `charset` is the same. What is not of the encoding becomes \
+            U+FFFD, except in UTF-8, where it is an error or NULL",
+};
+const CHARSET: OptionSpec = OptionSpec {
+    name: "charset",
+    about: "The same as `encoding`",
+    ..ENCODING
+};
+const LINE_SEP: OptionSpec = OptionSpec {
+    name: "lineSep",
+    kind: OptionKind::Text,
+    default: "\\r, \\r\\n and \\n",
+    about: "What stands behind each record. The escapes \\n, \\r, \\t and \\\\ are known",
+};
+/// How files may be packed: their names say it.
+const COMPRESSION: OptionSpec = OptionSpec {
+    name: "compression",
+    kind: OptionKind::Refused,
+    default: "",
+    about: "how a file is packed is seen by its suffix: .gz, .zst, .deflate",
+};
+
+/// The format `text`.
+pub(crate) const TEXT: FormatSpec = FormatSpec {
+    name: "text",
+    options: &[
+        OptionSpec {
+            name: "wholetext",
+            kind: OptionKind::Boolean,
+            default: "false",
+            about: "Whether each file is one row",
+        },
+        LINE_SEP,
+        ENCODING,
+        CHARSET,
+        COMPRESSION,
+    ],
+    fixed: Some(|| vec![Field::nullable("value", DataType::String)]),
+    check: check_text,
+    open: open_text,
+};
+
+/// The format `json`.
+pub(crate) const JSON: FormatSpec = FormatSpec {
+    name: "json",
+    options: &[
+        OptionSpec {
+            default: "PERMISSIVE",
+            ..json::OPTIONS[0]
+        },
+        LINE_SEP,
+        ENCODING,
+        CHARSET,
+        COMPRESSION,
+        json::OPTIONS[1],
+        json::OPTIONS[2],
+        json::OPTIONS[3],
+    ],
+    fixed: None,
+    check: check_json,
+    open: open_json,
+};
+
+fn check_text(table: &Table, columns: &[Field]) -> Result<(), JobError> {
+    separator(table)?;
+    encoding(table)?;
+    if table.options.flag("wholetext", false)
+        && let Some(entry) = table.options.entry("lineSep")
+    {
+        return Err(JobError::new(
+            entry.at,
+            "option `lineSep` is without effect: with wholetext a file is not cut",
+        ));
+    }
+    match columns {
+        [column] if column.data_type == DataType::Binary => Ok(()),
+        columns => match text::unsupported(columns) {
+            Some(reason) => Err(JobError::new(table.at, reason)),
+            None => Ok(()),
+        },
+    }
+}
+
+fn check_json(table: &Table, columns: &[Field]) -> Result<(), JobError> {
+    separator(table)?;
+    encoding(table)?;
+    let unfit = columns.iter().find_map(|column| {
+        let reason = json::unsupported(&column.data_type)?;
+        Some(format!("column `{}`: {reason}", column.name))
+    });
+    match unfit {
+        Some(reason) => Err(JobError::new(table.at, reason)),
+        None => Ok(()),
+    }
+}
+
+/// What the option `lineSep` says.
+pub(crate) fn separator(table: &Table) -> Result<Option<String>, JobError> {
+    let Some(entry) = table.options.entry("lineSep") else {
+        return Ok(None);
+    };
+    let mut plain = String::new();
+    let mut letters = entry.value.chars();
+    while let Some(letter) = letters.next() {
+        if letter != '\\' {
+            plain.push(letter);
+            continue;
+        }
+        match letters.next() {
+            Some('n') => plain.push('\n'),
+            Some('r') => plain.push('\r'),
+            Some('t') => plain.push('\t'),
+            Some(other) => {
+                if other != '\\' {
+                    plain.push('\\');
+                }
+                plain.push(other);
+            }
+            None => plain.push('\\'),
+        }
+    }
+    if plain.is_empty() {
+        return Err(JobError::new(entry.at, "option `lineSep` is not empty"));
+    }
+    Ok(Some(plain))
+}
+
+/// What the bytes are, where they are not UTF-8.
+pub(crate) fn encoding(table: &Table) -> Result<Option<&'static Encoding>, JobError> {
+    let options = &table.options;
+    let Some(entry) = options
+        .entry("encoding")
+        .or_else(|| options.entry("charset"))
+    else {
+        return Ok(None);
+    };
+    match Encoding::for_label(entry.value.trim().as_bytes()) {
+        Some(known) => Ok((known != encoding_rs::UTF_8).then_some(known)),
+        None => Err(JobError::new(
+            entry.at,
+            format!(
+                "option `{}` names no encoding that is known, such as UTF-8, UTF-16LE or ISO-8859-1",
+                entry.name
+            ),
+        )),
+    }
+}
+
+/// Opens a format of text.
+pub(crate) fn open_codec(
+    table: &Table,
+    codec: impl TextCodec + 'static,
+) -> Result<Arc<dyn FileFormat>, Failure> {
+    let encoding = encoding(table).map_err(|error| Failure::refuse(error.message))?;
+    Ok(Arc::new(TextFormat::new(Arc::new(codec), encoding)))
+}
+
+fn open_text(
+    table: &Table,
+    columns: &[Field],
+    wanted: &[usize],
+    _: &OpenContext,
+) -> Result<Arc<dyn FileFormat>, Failure> {
+    let codec = Text {
+        whole: table.options.flag("wholetext", false),
+        separator: separator(table).map_err(|error| Failure::refuse(error.message))?,
+        binary: columns.iter().any(|c| c.data_type == DataType::Binary),
+        wanted: wanted.to_vec(),
+    };
+    open_codec(table, codec)
+}
+
+struct Text {
+    whole: bool,
+    separator: Option<String>,
+    binary: bool,
+    wanted: Vec<usize>,
+}
+
+/// Cuts lines of which blank ones count or not.
+fn lines(separator: Option<&str>, blank: bool) -> Box<dyn Splitter> {
+    match separator {
+        Some(separator) => Box::new(SeparatedBy::new(separator, blank)),
+        None => Box::new(AnyLines::new(blank)),
+    }
+}
+
+impl TextCodec for Text {
+    fn splitter(&self) -> Box<dyn Splitter> {
+        if self.whole {
+            return Box::new(Whole);
+        }
+        lines(self.separator.as_deref(), true)
+    }
+
+    fn decoder(&self, _: Option<&[u8]>) -> Result<Box<dyn Decoder>, RecordError> {
+        if self.binary {
+            return Ok(Box::new(Bytes(self.wanted.len())));
+        }
+        Ok(text::decoder(&self.wanted, Mode::FailFast))
+    }
+}
+
+/// The bytes as they are, so many times.
+struct Bytes(usize);
+
+impl Decoder for Bytes {
+    fn decode(&mut self, bytes: &[u8], row: &mut Row) -> Result<Decoded, RecordError> {
+        if self.0 > 0 {
+            row.resize(row.len() + self.0, Value::Binary(bytes.into()));
+        }
+        Ok(Decoded::Row)
+    }
+}
+
+fn open_json(
+    table: &Table,
+    columns: &[Field],
+    wanted: &[usize],
+    context: &OpenContext,
+) -> Result<Arc<dyn FileFormat>, Failure> {
+    let codec = Json {
+        separator: separator(table).map_err(|error| Failure::refuse(error.message))?,
+        columns: columns.to_vec(),
+        wanted: wanted.to_vec(),
+        mode: mode(table),
+        options: JsonOptions::of(context, &table.name),
+    };
+    open_codec(table, codec)
+}
+
+struct Json {
+    separator: Option<String>,
+    columns: Vec<Field>,
+    wanted: Vec<usize>,
+    mode: Mode,
+    options: JsonOptions,
+}
+
+impl TextCodec for Json {
+    fn splitter(&self) -> Box<dyn Splitter> {
+        lines(self.separator.as_deref(), false)
+    }
+
+    fn decoder(&self, _: Option<&[u8]>) -> Result<Box<dyn Decoder>, RecordError> {
+        Ok(json::decoder(
+            &self.columns,
+            &self.wanted,
+            self.mode,
+            &self.options,
+        ))
+    }
+}

@@ -1,0 +1,316 @@
+//! The options that folders of files have in all formats.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thalweg_engine::record::Micros;
+
+use super::pattern::Pattern;
+use crate::job_error::JobError;
+use crate::table::{OptionKind, OptionSpec, Table, parse_duration};
+
+const fn option(
+    name: &'static str,
+    kind: OptionKind,
+    default: &'static str,
+    about: &'static str,
+) -> OptionSpec {
+    OptionSpec {
+        name,
+        kind,
+        default,
+        about,
+    }
+}
+
+/// The manual of the options of all formats.
+pub const OPTIONS: [OptionSpec; 16] = [
+    option(
+        "path",
+        OptionKind::Text,
+        "",
+        "The folder, or one file, or a pattern of them: `*`, `?`, `[a-c]`, `{a,b}`. Relative to the working directory",
+    ),
+    option(
+        "pathGlobFilter",
+        OptionKind::Text,
+        "",
+        "A pattern for the names of files: others are not read",
+    ),
+    option(
+        "recursiveFileLookup",
+        OptionKind::Boolean,
+        "false",
+        "Whether folders in the folder are read too, whatever their names. Folders `key=value` are read in any case",
+    ),
+    option(
+        "latestFirst",
+        OptionKind::Boolean,
+        "false",
+        "Whether the newest of the files that wait is read first, instead of the oldest",
+    ),
+    option(
+        "fileNameOnly",
+        OptionKind::Boolean,
+        "false",
+        "Whether files of one name in different folders count as one file, which is read once",
+    ),
+    option(
+        "maxFileAge",
+        OptionKind::Duration,
+        "7d",
+        "A file that is so much older than the newest file read is left out, and files so old are forgotten. What lies in the \
+         folder at the first start is read whatever its age. Without effect where latestFirst comes with maxFilesPerTrigger or \
+         maxBytesPerTrigger",
+    ),
+    option(
+        "maxFilesPerTrigger",
+        OptionKind::Whole(1, i64::MAX),
+        "",
+        "How many files are begun per trigger interval, or per second when the trigger is continuous. The triggers `once` and \
+         `available now` do not wait",
+    ),
+    option(
+        "maxBytesPerTrigger",
+        OptionKind::Text,
+        "",
+        "How many bytes of files are begun per trigger interval or second, such as `10m`; one file at least. Not beside \
+         maxFilesPerTrigger",
+    ),
+    option(
+        "maxCachedFiles",
+        OptionKind::Whole(0, 10_000_000),
+        "10000",
+        "How many files that wait are held in memory; of more the folder is listed again",
+    ),
+    option(
+        "discardCachedInputRatio",
+        OptionKind::Text,
+        "0.2",
+        "When fewer than this share of maxCachedFiles are held and there are more, the folder is listed again: 0 to 1",
+    ),
+    option(
+        "cleanSource",
+        OptionKind::OneOf(&["off", "delete", "archive"]),
+        "off",
+        "What becomes of a file once an epoch that covers it is committed: nothing, it is deleted, or it is moved to \
+         sourceArchiveDir",
+    ),
+    option(
+        "sourceArchiveDir",
+        OptionKind::Text,
+        "",
+        "Where files are moved to, each under its own path. It must not lie where the table reads",
+    ),
+    option(
+        "modifiedBefore",
+        OptionKind::Refused,
+        "",
+        "as in Spark it is for tables that are read once, and a stream goes on",
+    ),
+    option(
+        "modifiedAfter",
+        OptionKind::Refused,
+        "",
+        "as in Spark it is for tables that are read once, and a stream goes on",
+    ),
+    option(
+        "ignoreMissingFiles",
+        OptionKind::Refused,
+        "",
+        "a file that is gone before it was read is an error of one record, which `onError` decides",
+    ),
+    option(
+        "ignoreCorruptFiles",
+        OptionKind::Refused,
+        "",
+        "a file that cannot be unpacked is an error of one record, which `onError` decides",
+    ),
+];
+
+/// How much may be begun in a stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// So many files.
+    Files(u64),
+    /// So many bytes, and one file at least.
+    Bytes(u64),
+}
+
+/// What becomes of files that are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Clean {
+    /// They are deleted.
+    Delete,
+    /// They are moved below this folder.
+    Archive(PathBuf),
+}
+
+/// The options of one table.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) pattern: Pattern,
+    pub(crate) names: Option<globset::GlobMatcher>,
+    pub(crate) recursive: bool,
+    /// Whether folders `key=value` are columns.
+    pub(crate) partitioned: bool,
+    pub(crate) latest_first: bool,
+    pub(crate) name_only: bool,
+    /// In microseconds; None where it is without effect.
+    pub(crate) max_age: Option<Micros>,
+    pub(crate) pace: Option<Pace>,
+    pub(crate) cached_max: usize,
+    pub(crate) cached_min: usize,
+    pub(crate) clean: Option<Clean>,
+}
+
+impl Settings {
+    /// Reads the options, which their manual has been held against.
+    ///
+    /// # Errors
+    /// For a value that is none, and for options that do not go together.
+    pub(crate) fn of(table: &Table) -> Result<Self, JobError> {
+        let options = &table.options;
+        let wrong = |name: &str, text: String| JobError::new(options.at(name, table.at), text);
+        let path = options.get("path").map(str::trim).unwrap_or_default();
+        if path.is_empty() {
+            let connector = &table.connector;
+            let text = format!("a table `USING {connector}` needs the option `path`");
+            return Err(wrong("path", text));
+        }
+        let pattern = Pattern::parse(path).map_err(|why| wrong("path", why))?;
+        let names = match options.get("pathGlobFilter") {
+            Some(text) => {
+                Some(super::pattern::names(text).map_err(|why| wrong("pathGlobFilter", why))?)
+            }
+            None => None,
+        };
+        let latest_first = options.flag("latestFirst", false);
+        let pace = pace(table)?;
+        let age = options.get("maxFileAge").unwrap_or("7d");
+        let age = parse_duration(age).unwrap_or(Duration::MAX);
+        let max_age = (!(latest_first && pace.is_some()))
+            .then(|| Micros::try_from(age.as_micros()).unwrap_or(Micros::MAX));
+        let cached_max = options.whole("maxCachedFiles").unwrap_or(10_000);
+        let cached_max = usize::try_from(cached_max).unwrap_or(usize::MAX).max(1);
+        let ratio = options.get("discardCachedInputRatio").unwrap_or("0.2");
+        let ratio = ratio
+            .trim()
+            .parse::<f64>()
+            .ok()
+            .filter(|ratio| (0.0..=1.0).contains(ratio));
+        let Some(ratio) = ratio else {
+            let text = "option `discardCachedInputRatio` takes a number from 0 to 1".to_owned();
+            return Err(wrong("discardCachedInputRatio", text));
+        };
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss
+        )]
+        let cached_min = (cached_max as f64 * ratio) as usize;
+        Ok(Self {
+            clean: clean(table, &pattern)?,
+            pattern,
+            names,
+            recursive: options.flag("recursiveFileLookup", false),
+            partitioned: !table.partitioned_by.is_empty(),
+            latest_first,
+            name_only: options.flag("fileNameOnly", false),
+            max_age,
+            pace,
+            cached_max,
+            cached_min,
+        })
+    }
+}
+
+impl Settings {
+    /// Whether it is no outage that the path is not there: a pattern may have nothing that fits it yet.
+    pub(crate) fn may_be_missing(&self, error: &std::io::Error) -> bool {
+        error.kind() == std::io::ErrorKind::NotFound && !self.pattern.levels.is_empty()
+    }
+}
+
+fn pace(table: &Table) -> Result<Option<Pace>, JobError> {
+    let options = &table.options;
+    let files = options.whole("maxFilesPerTrigger");
+    let Some(entry) = options.entry("maxBytesPerTrigger") else {
+        return Ok(files.map(|files| Pace::Files(files.unsigned_abs())));
+    };
+    if files.is_some() {
+        return Err(JobError::new(
+            entry.at,
+            "maxFilesPerTrigger and maxBytesPerTrigger exclude each other: leave one of them out",
+        ));
+    }
+    match bytes(&entry.value) {
+        Some(bytes) if bytes > 0 => Ok(Some(Pace::Bytes(bytes))),
+        _ => Err(JobError::new(
+            entry.at,
+            "option `maxBytesPerTrigger` takes a size such as `1048576`, `512k`, `10m` or `1g`",
+        )),
+    }
+}
+
+/// A size as Spark writes it: a number of bytes, or of `k`, `m`, `g`, `t` with or without a `b` behind.
+pub(crate) fn bytes(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let shift = match text[digits..].trim() {
+        "" | "b" => 0,
+        "k" | "kb" => 10,
+        "m" | "mb" => 20,
+        "g" | "gb" => 30,
+        "t" | "tb" => 40,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
+fn clean(table: &Table, pattern: &Pattern) -> Result<Option<Clean>, JobError> {
+    let options = &table.options;
+    let word = options.get("cleanSource").unwrap_or("off");
+    let folder = options.entry("sourceArchiveDir");
+    if !word.eq_ignore_ascii_case("archive") {
+        return match folder {
+            Some(entry) => Err(JobError::new(
+                entry.at,
+                "option `sourceArchiveDir` is without effect: it goes with cleanSource 'archive'",
+            )),
+            None => Ok(word.eq_ignore_ascii_case("delete").then_some(Clean::Delete)),
+        };
+    }
+    let Some(entry) = folder.filter(|entry| !entry.value.trim().is_empty()) else {
+        return Err(JobError::new(
+            options.at("cleanSource", table.at),
+            "cleanSource 'archive' needs the option `sourceArchiveDir`: the folder that files are moved to",
+        ));
+    };
+    let folder = PathBuf::from(entry.value.trim());
+    if pattern.reads_below(Path::new(&folder)) {
+        return Err(JobError::new(
+            entry.at,
+            "the folder of `sourceArchiveDir` lies where the table reads, so that what is moved there would be read again",
+        ));
+    }
+    Ok(Some(Clean::Archive(folder)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_spark_writes_them() {
+        assert_eq!(bytes("1048576"), Some(1 << 20));
+        assert_eq!(bytes("10m"), Some(10 << 20));
+        assert_eq!(bytes("512 KB"), Some(512 << 10));
+        assert_eq!(bytes("1g"), Some(1 << 30));
+        assert_eq!(bytes("ten"), None);
+        assert_eq!(bytes("10 parsecs"), None);
+    }
+}

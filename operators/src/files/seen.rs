@@ -1,0 +1,278 @@
+//! The files that have been read, and what of that belongs to a position.
+//!
+//! A file is known by a hash of its path, or of its name where `fileNameOnly` says so: 96 bits, so that of ten million files two
+//! are taken for one with a chance of 1 in 10^15. With its time it takes 16 bytes. What is older than `maxFileAge` is
+//! forgotten, and files so old are not read any more.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use thalweg_engine::error::Failure;
+use thalweg_engine::record::{Micros, Position};
+use thalweg_engine::state::{Entries, StateChanges};
+use xxhash_rust::xxh64::xxh64;
+
+use super::token::Place;
+
+/// What the state's bytes mean: by key the time in seconds, and under no key the time before which files are left out.
+const LAYOUT: &str = r#"{"files":1}"#;
+
+/// A file's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key([u32; 3]);
+
+impl Key {
+    /// The key of what the file is known by.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(crate) fn of(name: &str) -> Self {
+        let (first, second) = (xxh64(name.as_bytes(), 0), xxh64(name.as_bytes(), 1));
+        Self([first as u32, (first >> 32) as u32, second as u32])
+    }
+
+    fn hash(self) -> u64 {
+        u64::from(self.0[0]) | (u64::from(self.0[1]) << 32)
+    }
+
+    fn bytes(self) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        for (part, word) in bytes.chunks_exact_mut(4).zip(self.0) {
+            part.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let (words, []) = bytes.as_chunks::<4>() else {
+            return None;
+        };
+        let words: &[[u8; 4]; 3] = words.try_into().ok()?;
+        Some(Self(words.map(u32::from_le_bytes)))
+    }
+}
+
+/// Seconds since 1970, in 32 bits: enough until 2106.
+pub(crate) fn seconds(time: Micros) -> u32 {
+    u32::try_from(time.div_euclid(1_000_000).max(0)).unwrap_or(u32::MAX)
+}
+
+/// Files that have been read, or are being read.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    files: HashTable<(Key, u32)>,
+    newest: u32,
+    /// Files that are older are left out, in seconds.
+    oldest: u32,
+}
+
+impl Seen {
+    pub(crate) fn contains(&self, key: Key) -> bool {
+        self.files
+            .find(key.hash(), |(known, _)| *known == key)
+            .is_some()
+    }
+
+    /// Whether a file of this time is too old to be read.
+    pub(crate) fn is_old(&self, time: Micros) -> bool {
+        seconds(time) < self.oldest
+    }
+
+    pub(crate) fn insert(&mut self, key: Key, time: u32) {
+        self.newest = self.newest.max(time);
+        let same = |(known, _): &(Key, u32)| *known == key;
+        match self.files.find_mut(key.hash(), same) {
+            Some(known) => known.1 = time,
+            None => {
+                self.files
+                    .insert_unique(key.hash(), (key, time), |(key, _)| key.hash());
+            }
+        }
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Ok(entry) = self
+            .files
+            .find_entry(key.hash(), |(known, _)| *known == key)
+        {
+            entry.remove();
+        }
+    }
+
+    /// Forgets what is older than `max_age` before the newest file, and not older than a file that waits. Gives what became
+    /// of it; None where nothing did.
+    pub(crate) fn forget(&mut self, max_age: Micros, waiting: Option<Micros>) -> Option<Forgotten> {
+        let age = u32::try_from(max_age / 1_000_000).unwrap_or(u32::MAX);
+        let mut oldest = self.newest.saturating_sub(age);
+        if let Some(waiting) = waiting {
+            oldest = oldest.min(seconds(waiting));
+        }
+        // Looking at all of them is worth it only now and then.
+        let step = (age / 64).max(1);
+        if oldest < self.oldest.saturating_add(step) {
+            return None;
+        }
+        self.oldest = oldest;
+        let mut keys = Vec::new();
+        self.files.retain(|(key, time)| {
+            let stays = *time >= oldest;
+            if !stays {
+                keys.push(*key);
+            }
+            stays
+        });
+        self.files
+            .shrink_to(self.files.len() * 2, |(key, _)| key.hash());
+        Some(Forgotten { oldest, keys })
+    }
+
+    /// Files that are known.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// What the state holds.
+    ///
+    /// # Errors
+    /// When it is not of this source.
+    pub(crate) fn restore(changes: &[StateChanges]) -> Result<Self, Failure> {
+        let mut seen = Self::default();
+        for change in changes {
+            if change.layout != LAYOUT {
+                return Err(damaged(&change.layout));
+            }
+            if change.whole {
+                seen = Self::default();
+            }
+            for (key, value) in &change.entries {
+                let time = value
+                    .map(|value| value.try_into().map(u32::from_le_bytes))
+                    .transpose()
+                    .map_err(|_| damaged("a time of another length"))?;
+                match (key, time) {
+                    ([], Some(oldest)) => seen.oldest = oldest,
+                    (key, time) => {
+                        let key = Key::of_bytes(key).ok_or_else(|| damaged("a key"))?;
+                        match time {
+                            Some(time) => seen.insert(key, time),
+                            None => seen.remove(key),
+                        }
+                    }
+                }
+            }
+        }
+        Ok(seen)
+    }
+}
+
+fn damaged(what: &str) -> Failure {
+    Failure::refuse(format!(
+        "the checkpoint's list of files that were read is of another version: {what}"
+    ))
+}
+
+/// What [`Seen::forget`] did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Forgotten {
+    oldest: u32,
+    keys: Vec<Key>,
+}
+
+/// A file that was begun.
+#[derive(Debug)]
+struct Begun {
+    path: Arc<str>,
+    key: Key,
+    time: u32,
+    /// What was forgotten when it was the last one begun.
+    forgotten: Vec<Forgotten>,
+}
+
+/// What was begun since the last cut, in order: so much of it is saved as the position of the cut says.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    begun: VecDeque<Begun>,
+    /// What was forgotten since, when all of them were saved.
+    forgotten: Vec<Forgotten>,
+    /// Files before the newest cut that may be cleaned once it is committed; kept where that is wanted.
+    read: VecDeque<Arc<str>>,
+    /// By cut, how many of all files ever read it covers.
+    cuts: VecDeque<(Position, u64)>,
+    /// How many have left `read` at its front.
+    cleaned: u64,
+    pub(crate) cleans: bool,
+}
+
+impl Journal {
+    /// A file is about to be handed over.
+    pub(crate) fn begin(&mut self, path: &Arc<str>, key: Key, time: u32) {
+        self.begun.push_back(Begun {
+            path: Arc::clone(path),
+            key,
+            time,
+            forgotten: std::mem::take(&mut self.forgotten),
+        });
+    }
+
+    /// Something was forgotten; that counts from the file on that was begun last, or is begun next.
+    pub(crate) fn forget(&mut self, forgotten: Forgotten) {
+        match self.begun.back_mut() {
+            Some(last) => last.forgotten.push(forgotten),
+            None => self.forgotten.push(forgotten),
+        }
+    }
+
+    /// What has been read before a position and was not saved yet.
+    pub(crate) fn changes(&mut self, position: &Position) -> Option<StateChanges> {
+        let (path, ended) = match Place::parse(position).ok()? {
+            Place::Begin => return None,
+            Place::Row(_, path) => (path, false),
+            Place::End(path) => (path, true),
+        };
+        let at = self.begun.iter().position(|begun| begun.path == path)?;
+        let count = at + usize::from(ended);
+        let mut entries = Entries::default();
+        for begun in self.begun.drain(..count) {
+            let time = begun.time.to_le_bytes();
+            entries.put(&begun.key.bytes(), |out| out.extend_from_slice(&time));
+            for forgotten in begun.forgotten {
+                let oldest = forgotten.oldest.to_le_bytes();
+                entries.put(&[], |out| out.extend_from_slice(&oldest));
+                for key in forgotten.keys {
+                    entries.remove(&key.bytes());
+                }
+            }
+            if self.cleans {
+                self.read.push_back(begun.path);
+            }
+        }
+        if self.cleans {
+            let covered = self.cleaned + self.read.len() as u64;
+            self.cuts.push_back((position.clone(), covered));
+        }
+        (!entries.is_empty()).then(|| StateChanges {
+            whole: false,
+            layout: LAYOUT.to_owned(),
+            entries,
+        })
+    }
+
+    /// The files that an epoch with this position has made safe, each once.
+    pub(crate) fn safe(&mut self, position: &Position) -> Vec<Arc<str>> {
+        let Some(at) = self.cuts.iter().position(|(known, _)| known == position) else {
+            return Vec::new();
+        };
+        let covered = self
+            .cuts
+            .drain(..=at)
+            .next_back()
+            .map_or(0, |(_, covered)| covered);
+        let count = usize::try_from(covered.saturating_sub(self.cleaned)).unwrap_or(0);
+        self.cleaned = self.cleaned.max(covered);
+        self.read.drain(..count.min(self.read.len())).collect()
+    }
+}
+
+#[cfg(test)]
+#[path = "seen_tests.rs"]
+mod tests;

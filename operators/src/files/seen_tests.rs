@@ -1,0 +1,106 @@
+//! Stories of files that were read.
+
+use super::*;
+
+const DAY: Micros = 86_400_000_000;
+
+fn at(token: &str) -> Position {
+    Position::Token(Arc::from(token))
+}
+
+fn begin(journal: &mut Journal, path: &str, time: u32) {
+    journal.begin(&Arc::from(path), Key::of(path), time);
+}
+
+fn restored(changes: &[StateChanges]) -> Seen {
+    Seen::restore(changes).unwrap()
+}
+
+#[test]
+fn a_cut_saves_the_files_before_its_position_and_no_other() {
+    let mut journal = Journal::default();
+    for path in ["a", "b", "c"] {
+        begin(&mut journal, path, 7);
+    }
+    let within = journal.changes(&at("3:b")).unwrap();
+    let seen = restored(&[within.clone()]);
+    assert!(seen.contains(Key::of("a")) && !seen.contains(Key::of("b")));
+    assert_eq!(journal.changes(&at("4:b")), None);
+    let behind = journal.changes(&at("end:b")).unwrap();
+    let seen = restored(&[within, behind]);
+    assert!(seen.contains(Key::of("b")) && !seen.contains(Key::of("c")));
+    assert_eq!(journal.changes(&at("end:b")), None);
+}
+
+#[test]
+fn what_is_older_than_the_age_is_forgotten_and_stays_so_after_a_restart() {
+    let mut journal = Journal::default();
+    let mut seen = Seen::default();
+    for (path, time) in [("old", 1_000), ("new", 1_000_000)] {
+        seen.insert(Key::of(path), time);
+        begin(&mut journal, path, time);
+    }
+    assert_eq!(
+        seen.forget(DAY, Some(2_000_000_000)),
+        None,
+        "an old file waits"
+    );
+    journal.forget(seen.forget(DAY, None).unwrap());
+    let seen_again = restored(&[journal.changes(&at("end:new")).unwrap()]);
+    for seen in [seen, seen_again] {
+        assert!(!seen.contains(Key::of("old")) && seen.contains(Key::of("new")));
+        assert!(seen.is_old(1_000_000_000) && !seen.is_old(999_999 * 1_000_000));
+        assert_eq!(seen.len(), 1);
+    }
+}
+
+#[test]
+fn what_is_forgotten_counts_only_with_the_file_that_made_it_so() {
+    let mut journal = Journal::default();
+    let mut seen = Seen::default();
+    for (path, time) in [("old", 1_000), ("new", 1_000_000)] {
+        seen.insert(Key::of(path), time);
+        begin(&mut journal, path, time);
+    }
+    journal.forget(seen.forget(DAY, None).unwrap());
+    // A crash while the newer one was being read.
+    let seen = restored(&[journal.changes(&at("0:new")).unwrap()]);
+    assert!(seen.contains(Key::of("old")) && !seen.is_old(0));
+}
+
+#[test]
+fn files_are_cleaned_once_and_only_when_an_epoch_that_covers_them_is_committed() {
+    let mut journal = Journal {
+        cleans: true,
+        ..Journal::default()
+    };
+    for path in ["a", "b", "c"] {
+        begin(&mut journal, path, 7);
+    }
+    journal.changes(&at("1:b"));
+    journal.changes(&at("end:c"));
+    let safe = |journal: &mut Journal, token: &str| -> Vec<String> {
+        journal
+            .safe(&at(token))
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    assert_eq!(safe(&mut journal, "1:b"), ["a"]);
+    assert_eq!(safe(&mut journal, "1:b"), [""; 0]);
+    assert_eq!(safe(&mut journal, "end:c"), ["b", "c"]);
+}
+
+#[test]
+fn the_state_of_another_source_is_refused() {
+    let other = StateChanges {
+        layout: "{}".to_owned(),
+        ..StateChanges::default()
+    };
+    assert!(
+        Seen::restore(&[other])
+            .unwrap_err()
+            .message
+            .contains("another version")
+    );
+}

@@ -1,0 +1,219 @@
+//! The source: one partition, read by one walker. Its position is a file and a row; which files were read is its state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use smol_str::{SmolStr, format_smolstr};
+use thalweg_engine::error::Failure;
+use thalweg_engine::record::{Micros, Partition, Position};
+use thalweg_engine::schema::Schema;
+use thalweg_engine::source::{Committed, Health, RecordStream, Resume, Source, Start};
+use thalweg_engine::state::StateChanges;
+use tokio::sync::mpsc::channel;
+
+use super::clean;
+use super::columns::{Shape, chosen, columns, format};
+use super::format::FileFormat;
+use super::listing::{self, Found, Visitor};
+use super::options::Settings;
+use super::seen::Seen;
+use super::stream::Records;
+use super::token::{self, Place};
+use super::walker::{Shared, Walker};
+use crate::job_error::JobError;
+use crate::sources::file_lines::wall_clock;
+use crate::table::{OpenContext, Table};
+
+/// How many batches may wait for the lane.
+const BATCHES_MAX: usize = 4;
+
+/// Opens a table of files for one run; rows hold the columns at the places `wanted`, in that order.
+///
+/// # Errors
+/// When the options do not fit the table.
+pub fn open(
+    table: &Table,
+    wanted: &[usize],
+    context: &OpenContext,
+) -> Result<Arc<dyn Source>, Failure> {
+    let refuse = |error: JobError| Failure::refuse(error.message);
+    let columns = columns(table).map_err(refuse)?;
+    let settings = Settings::of(table).map_err(refuse)?;
+    let shape = Shape::new(table, &columns.fields, wanted, context.time_zone);
+    let spec = format(table).map_err(refuse)?;
+    let format = (spec.open)(table, &shape.inside, &shape.wanted, context)?;
+    let shared = Shared::default();
+    shared.journal.lock().cleans = settings.clean.is_some();
+    Ok(Arc::new(Folder {
+        table: SmolStr::new(&table.name),
+        schema: chosen(&columns, table, wanted),
+        settings,
+        format,
+        shape: Arc::new(shape),
+        interval: context
+            .trigger_interval
+            .filter(|interval| !interval.is_zero())
+            .unwrap_or(Duration::from_secs(1)),
+        shared: Arc::new(shared),
+        seen: Mutex::default(),
+        walker: Mutex::default(),
+    }))
+}
+
+struct Folder {
+    table: SmolStr,
+    schema: Schema,
+    settings: Settings,
+    format: Arc<dyn FileFormat>,
+    shape: Arc<Shape>,
+    interval: Duration,
+    shared: Arc<Shared>,
+    /// What the checkpoint says was read, until the walker takes it.
+    seen: Mutex<Seen>,
+    walker: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Folder {
+    fn partition(&self) -> SmolStr {
+        format_smolstr!("{}/0", self.table)
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> Failure {
+        let shown = &self.settings.pattern.text;
+        if error.kind() == std::io::ErrorKind::NotFound {
+            return Failure::refuse(format!(
+                "`{}`: there is no {shown}: make the folder, or mend the option `path` (relative paths begin at the working \
+                 directory)",
+                self.table
+            ));
+        }
+        Failure::refuse(format!("`{}`: {shown} cannot be read: {error}", self.table))
+    }
+}
+
+/// Looks when the newest file appeared, and reads nothing.
+struct Newest(Micros);
+
+impl Visitor for Newest {
+    fn skips(&mut self, _: &str) -> bool {
+        false
+    }
+
+    fn visit(&mut self, found: Found) {
+        self.0 = self.0.max(found.appeared);
+    }
+}
+
+impl Source for Folder {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn grows(&self) -> bool {
+        false
+    }
+
+    fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure> {
+        let partition = self.partition();
+        let position = resume
+            .and_then(|resume| resume.positions.get(&partition))
+            .cloned()
+            .unwrap_or_else(|| Place::Begin.position());
+        Place::parse(&position)?;
+        if let Err(error) = std::fs::metadata(&self.settings.pattern.base)
+            && !self.settings.may_be_missing(&error)
+        {
+            // What is there at a first start may come back later, as in any other outage.
+            if resume.is_none() {
+                return Err(self.unreadable(&error));
+            }
+        }
+        Ok(vec![Start {
+            partition,
+            position,
+            after: Vec::new(),
+        }])
+    }
+
+    /// It is read from its beginning: nothing stands before that.
+    fn back(&self, starts: &[Start], _: Duration) -> Result<Option<Vec<Position>>, Failure> {
+        let starts = starts.iter().map(|start| start.position.clone());
+        Ok(Some(starts.collect()))
+    }
+
+    fn ends(&self) -> Result<BTreeMap<SmolStr, Position>, Failure> {
+        // A file's times are of its file system, whose clock may be ahead.
+        let mut newest = Newest(wall_clock());
+        match listing::list(&self.settings, &mut newest) {
+            Err(error) if !self.settings.may_be_missing(&error) => Err(self.unreadable(&error)),
+            _ => Ok(BTreeMap::from([(self.partition(), token::until(newest.0))])),
+        }
+    }
+
+    fn restore(&self, _: &Partition, changes: &[StateChanges]) -> Result<(), Failure> {
+        *self.seen.lock() = Seen::restore(changes)?;
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        partition: &Arc<Partition>,
+        from: &Position,
+        until: Option<&Position>,
+    ) -> Result<RecordStream, Failure> {
+        let from = Place::parse(from)?;
+        let (to, messages) = channel(BATCHES_MAX);
+        let walker = Walker {
+            settings: self.settings.clone(),
+            format: Arc::clone(&self.format),
+            shape: Arc::clone(&self.shape),
+            shared: Arc::clone(&self.shared),
+            seen: std::mem::take(&mut *self.seen.lock()),
+            interval: self.interval,
+            until: until.map(token::until_time).transpose()?,
+            to,
+        };
+        let handle = std::thread::Builder::new()
+            .name(format!("files {}", self.table))
+            .spawn(move || walker.run(from))
+            .map_err(|error| {
+                Failure::restart(format!("no thread to read `{}`: {error}", self.table))
+            })?;
+        *self.walker.lock() = Some(handle);
+        let records = Records::new(Arc::clone(partition), messages, Arc::clone(&self.shared));
+        Ok(Box::pin(records))
+    }
+
+    fn changes(&self, _: &Partition, position: &Position) -> Option<StateChanges> {
+        self.shared.journal.lock().changes(position)
+    }
+
+    fn forget(&self, committed: &Committed) {
+        let Some(how) = &self.settings.clean else {
+            return;
+        };
+        for (_, position) in &committed.positions {
+            let files = self.shared.journal.lock().safe(position);
+            for file in files {
+                clean::clean(&file, how);
+            }
+        }
+    }
+
+    fn health(&self) -> Health {
+        match &*self.shared.missing.lock() {
+            None => Health::Up,
+            Some(why) => Health::Down(why.clone()),
+        }
+    }
+
+    fn close(&self) {
+        self.shared.post.stop();
+        if let Some(walker) = self.walker.lock().take() {
+            let _ = walker.join();
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Formats of text below one frame: bytes are unpacked, cut into records by a [`Splitter`] and decoded one by one.
+
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+use thalweg_engine::error::{Failure, RecordError};
+use thalweg_engine::row::Row;
+
+use super::format::{BATCH_ROWS, Batch, FileFault, FileFormat, FileRows, Item, OpenFile};
+use super::lines::{Cut, Splitter};
+use super::unpack::unpacked;
+use crate::codecs::{Decoded, Decoder};
+
+/// How much is read at once.
+const PIECE: usize = 128 * 1024;
+/// A longer record is an error, and no more of it is held.
+const RECORD_MAX: usize = 64 << 20;
+
+/// A format of text with the columns and options of one table.
+pub trait TextCodec: Send + Sync {
+    /// Cuts the text of one file.
+    fn splitter(&self) -> Box<dyn Splitter>;
+
+    /// Whether the first record of each file is its header, and no row.
+    fn has_header(&self) -> bool {
+        false
+    }
+
+    /// Decodes the records of one file, which has this header.
+    ///
+    /// # Errors
+    /// When the header does not fit the table.
+    fn decoder(&self, header: Option<&[u8]>) -> Result<Box<dyn Decoder>, RecordError>;
+}
+
+/// A format of text as a format of files.
+pub struct TextFormat {
+    codec: Arc<dyn TextCodec>,
+    /// What the bytes are, where they are not UTF-8.
+    encoding: Option<&'static encoding_rs::Encoding>,
+}
+
+impl TextFormat {
+    /// The format of a codec; `encoding` says what the bytes are, where they are not UTF-8.
+    pub fn new(
+        codec: Arc<dyn TextCodec>,
+        encoding: Option<&'static encoding_rs::Encoding>,
+    ) -> Self {
+        Self { codec, encoding }
+    }
+}
+
+impl FileFormat for TextFormat {
+    fn open(&self, file: OpenFile<'_>, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
+        Ok(Box::new(TextRows {
+            input: unpacked(file.file, file.path, self.encoding)?,
+            text: Arc::default(),
+            from: 0,
+            begun: false,
+            over: false,
+            leaving: false,
+            splitter: self.codec.splitter(),
+            decoder: None,
+            codec: Arc::clone(&self.codec),
+            skip: from,
+        }))
+    }
+}
+
+/// The rows of one file.
+struct TextRows {
+    input: Box<dyn Read + Send>,
+    /// What was read and is not done: records that stand in a batch share it.
+    text: Arc<Vec<u8>>,
+    /// Where the next record begins in it.
+    from: usize,
+    /// Whether the file's begin has been looked at.
+    begun: bool,
+    /// Whether the text reaches to the file's end.
+    over: bool,
+    /// Whether the record that `from` stands in is too long, and is left out.
+    leaving: bool,
+    splitter: Box<dyn Splitter>,
+    /// None until the header has been read.
+    decoder: Option<Box<dyn Decoder>>,
+    codec: Arc<dyn TextCodec>,
+    /// So many records are stepped over.
+    skip: u64,
+}
+
+impl FileRows for TextRows {
+    fn next(&mut self) -> Result<Option<Batch>, FileFault> {
+        let mut batch = Batch::default();
+        loop {
+            self.take(&mut batch)?;
+            if !batch.items.is_empty() {
+                batch.bytes = Arc::clone(&self.text);
+                return Ok(Some(batch));
+            }
+            if self.over {
+                return Ok(None);
+            }
+            self.read()?;
+        }
+    }
+}
+
+impl TextRows {
+    /// Takes records that are whole, until the batch is full.
+    fn take(&mut self, batch: &mut Batch) -> Result<(), FileFault> {
+        let text = Arc::clone(&self.text);
+        // An empty text has no records, except that the whole of an empty file is one.
+        while batch.items.len() < BATCH_ROWS
+            && (self.from < text.len() || (self.over && !self.begun))
+        {
+            match self.splitter.cut(&text[self.from..], self.over) {
+                Cut::More => {
+                    if text.len() - self.from > RECORD_MAX {
+                        self.too_long(batch);
+                    }
+                    break;
+                }
+                Cut::Nothing(next) => self.from += next,
+                Cut::Record(span, next) => {
+                    let at = self.from;
+                    self.from += next;
+                    if !std::mem::take(&mut self.leaving) {
+                        self.record(&text, at + span.start..at + span.end, batch)?;
+                    }
+                }
+            }
+            self.begun = true;
+        }
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        text: &[u8],
+        span: Range<usize>,
+        batch: &mut Batch,
+    ) -> Result<(), FileFault> {
+        let bytes = &text[span.clone()];
+        let decoder = match &mut self.decoder {
+            Some(decoder) => decoder,
+            None => {
+                let header = self.codec.has_header().then_some(bytes);
+                let made = self.codec.decoder(header).map_err(FileFault::Lost)?;
+                let decoder = self.decoder.insert(made);
+                if header.is_some() {
+                    return Ok(());
+                }
+                decoder
+            }
+        };
+        if self.skip > 0 {
+            self.skip -= 1;
+            return Ok(());
+        }
+        let mut row = Row::new();
+        batch.items.push(match decoder.decode(bytes, &mut row) {
+            Ok(Decoded::Row) => Item::Row(row),
+            Ok(Decoded::Dropped) => Item::Dropped,
+            Err(error) => Item::Bad(Box::new(error)),
+        });
+        let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        batch.spans.push((number(span.start), number(span.end)));
+        Ok(())
+    }
+
+    /// The record that is being read is left out, up to its end.
+    fn too_long(&mut self, batch: &mut Batch) {
+        if !std::mem::replace(&mut self.leaving, true) {
+            if self.skip > 0 {
+                self.skip -= 1;
+            } else {
+                batch
+                    .items
+                    .push(Item::Bad(Box::new(RecordError::decode(format!(
+                        "the record is longer than {} MiB",
+                        RECORD_MAX >> 20
+                    )))));
+                batch.spans.push((0, 0));
+            }
+        }
+        self.from = self.text.len();
+        self.splitter.leave();
+    }
+
+    /// Reads on behind what is not done.
+    fn read(&mut self) -> Result<(), FileFault> {
+        let rest = &self.text[self.from..];
+        let more = PIECE.max(rest.len());
+        let mut text = Vec::with_capacity(rest.len() + more);
+        text.extend_from_slice(rest);
+        let count = (&mut self.input)
+            .take(more as u64)
+            .read_to_end(&mut text)
+            .map_err(|error| fault(&error))?;
+        self.over = count < more;
+        self.text = Arc::new(text);
+        self.from = 0;
+        Ok(())
+    }
+}
+
+/// What a failed read means.
+pub(crate) fn fault(error: &io::Error) -> FileFault {
+    match error.kind() {
+        // The unpackers say so of bytes that are not theirs.
+        io::ErrorKind::InvalidData
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::Other => FileFault::Lost(RecordError::decode(format!(
+            "the rest of the file cannot be unpacked: it is truncated or damaged ({error})"
+        ))),
+        io::ErrorKind::NotFound => FileFault::Lost(RecordError::decode(
+            "the file is gone: it was deleted or moved before it was read",
+        )),
+        io::ErrorKind::PermissionDenied => FileFault::Lost(RecordError::decode(
+            "the file may not be read by this user: give it the right to",
+        )),
+        _ => FileFault::System(Failure::restart(format!("reading failed: {error}"))),
+    }
+}

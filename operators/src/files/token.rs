@@ -1,0 +1,108 @@
+//! A position in a folder: a file and a row of it, as text. Pure.
+//!
+//! | text | meaning |
+//! | --- | --- |
+//! | `begin` | nothing is read |
+//! | `17:in/a.json` | the next row is number 17 of the file, counted from 0 |
+//! | `end:in/a.json` | the file is read, the next one is not begun |
+//! | `until:1700000000000000` | the end of a bounded run: files that were there at this time, in microseconds |
+
+use std::sync::Arc;
+
+use thalweg_engine::error::Failure;
+use thalweg_engine::record::{Micros, Position};
+
+/// Where to read next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At the first file.
+    Begin,
+    /// At this row of this file.
+    Row(u64, Arc<str>),
+    /// Behind this file.
+    End(Arc<str>),
+}
+
+impl Place {
+    /// The place that a position names.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn parse(position: &Position) -> Result<Self, Failure> {
+        let parsed = match position {
+            Position::Token(token) if &**token == "begin" => Some(Self::Begin),
+            Position::Token(token) => token.split_once(':').and_then(|(row, path)| match row {
+                "end" => Some(Self::End(Arc::from(path))),
+                row => Some(Self::Row(row.parse().ok()?, Arc::from(path))),
+            }),
+            Position::Number(_) => None,
+        };
+        parsed.ok_or_else(|| {
+            Failure::refuse(format!(
+                "`{position}` is no position of a folder: it is a row and a file, such as 17:in/a.json"
+            ))
+        })
+    }
+
+    /// The position that names the place.
+    pub(crate) fn position(&self) -> Position {
+        Position::Token(match self {
+            Self::Begin => Arc::from("begin"),
+            Self::Row(row, path) => at_row(*row, path),
+            Self::End(path) => Arc::from(format!("end:{path}")),
+        })
+    }
+}
+
+/// The token of a row. Made for each record.
+pub(crate) fn at_row(row: u64, path: &str) -> Arc<str> {
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(row);
+    let mut text = String::with_capacity(digits.len() + 1 + path.len());
+    text.push_str(digits);
+    text.push(':');
+    text.push_str(path);
+    Arc::from(text)
+}
+
+/// The end of a bounded run.
+pub(crate) fn until(time: Micros) -> Position {
+    Position::Token(Arc::from(format!("until:{time}")))
+}
+
+/// The time that such an end says.
+///
+/// # Errors
+/// When the position is no such end.
+pub(crate) fn until_time(position: &Position) -> Result<Micros, Failure> {
+    let time = match position {
+        Position::Token(token) => token.strip_prefix("until:").and_then(|t| t.parse().ok()),
+        Position::Number(_) => None,
+    };
+    time.ok_or_else(|| Failure::refuse(format!("`{position}` is no end of a folder")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_is_a_position_and_back() {
+        for place in [
+            Place::Begin,
+            Place::Row(0, "in/a:b.json".into()),
+            Place::Row(17, "end".into()),
+            Place::End("in/day=1/a.json".into()),
+        ] {
+            assert_eq!(Place::parse(&place.position()).unwrap(), place);
+        }
+    }
+
+    #[test]
+    fn a_position_of_something_else_is_refused() {
+        for position in [Position::Number(3), Position::Token("a".into())] {
+            let error = Place::parse(&position).unwrap_err();
+            assert!(error.message.contains("no position of a folder"), "{error}");
+        }
+    }
+}

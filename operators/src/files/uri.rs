@@ -1,0 +1,48 @@
+//! Paths as Spark shows them, and the escapes in the names of folders.
+
+use std::path::Path;
+
+/// The URI of a path, `file:///in/a.json`, with the characters escaped that Java escapes.
+pub(crate) fn of_path(path: &str) -> String {
+    let absolute = std::path::absolute(Path::new(path));
+    let absolute =
+        absolute.map_or_else(|_| path.into(), |path| path.to_string_lossy().into_owned());
+    let mut uri = String::from("file://");
+    for part in absolute.chars() {
+        if part.is_ascii_control() || " \"#%<>?[\\]^`{|}".contains(part) {
+            uri.push_str(&format!("%{:02X}", u32::from(part)));
+        } else {
+            uri.push(part);
+        }
+    }
+    uri
+}
+
+/// A name with its escapes `%3A` undone, as Hive writes characters that a folder's name cannot hold.
+pub(crate) fn unescaped(name: &str) -> String {
+    let bytes = name.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let code = (*byte == b'%')
+            .then(|| name.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        at += if code.is_some() { 3 } else { 1 };
+        plain.push(code.unwrap_or(*byte));
+    }
+    String::from_utf8(plain).unwrap_or_else(|_| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_names_are_escaped_as_java_and_hive_do() {
+        assert_eq!(of_path("/in/a b%1.json"), "file:///in/a%20b%251.json");
+        assert_eq!(unescaped("10%3A30"), "10:30");
+        assert_eq!(unescaped("100%"), "100%");
+        assert_eq!(unescaped("%zz"), "%zz");
+    }
+}

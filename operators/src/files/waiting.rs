@@ -1,0 +1,121 @@
+//! The files that wait to be read, in their order: by time, then by path.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use thalweg_engine::record::Micros;
+
+use super::listing::{Found, Visitor};
+use super::options::Settings;
+use super::seen::{Key, Seen};
+
+/// What a file is known by.
+pub(crate) fn key(settings: &Settings, path: &str) -> Key {
+    if settings.name_only {
+        Key::of(path.rsplit('/').next().unwrap_or(path))
+    } else {
+        Key::of(path)
+    }
+}
+
+/// At most `maxCachedFiles` files: those that come first.
+pub(crate) struct Waiting {
+    files: BTreeMap<(Micros, Arc<str>), (Key, Found)>,
+    keys: HashSet<Key>,
+    latest_first: bool,
+    max: usize,
+    min: usize,
+    /// Whether there were more than may be held.
+    more: bool,
+}
+
+impl Waiting {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            files: BTreeMap::new(),
+            keys: HashSet::new(),
+            latest_first: settings.latest_first,
+            max: settings.cached_max,
+            min: settings.cached_min,
+            more: false,
+        }
+    }
+
+    /// A listing begins: it will find all that there is.
+    pub(crate) fn begin_scan(&mut self) {
+        self.more = false;
+    }
+
+    pub(crate) fn contains(&self, key: Key) -> bool {
+        self.keys.contains(&key)
+    }
+
+    pub(crate) fn add(&mut self, key: Key, found: Found) {
+        if !self.keys.insert(key) {
+            return;
+        }
+        let place = (found.time, Arc::clone(&found.path));
+        self.files.insert(place, (key, found));
+        if self.files.len() > self.max {
+            self.more = true;
+            let last = if self.latest_first {
+                self.files.pop_first()
+            } else {
+                self.files.pop_last()
+            };
+            if let Some((_, (key, _))) = last {
+                self.keys.remove(&key);
+            }
+        }
+    }
+
+    /// The next file.
+    pub(crate) fn next(&mut self) -> Option<Found> {
+        let (_, (key, found)) = if self.latest_first {
+            self.files.pop_last()
+        } else {
+            self.files.pop_first()
+        }?;
+        self.keys.remove(&key);
+        Some(found)
+    }
+
+    /// Whether there are more files than are held, and few are left.
+    pub(crate) fn is_low(&self) -> bool {
+        self.more && (self.files.is_empty() || self.files.len() < self.min)
+    }
+
+    /// Whether there are more files than are held.
+    pub(crate) fn more(&self) -> bool {
+        self.more
+    }
+
+    /// The time of the oldest one.
+    pub(crate) fn oldest(&self) -> Option<Micros> {
+        self.files.first_key_value().map(|((time, _), _)| *time)
+    }
+}
+
+/// A listing that adds what is new.
+pub(crate) struct Scan<'s> {
+    pub(crate) settings: &'s Settings,
+    pub(crate) seen: &'s Seen,
+    /// What appeared later is left out.
+    pub(crate) until: Option<Micros>,
+    pub(crate) waiting: &'s mut Waiting,
+}
+
+impl Visitor for Scan<'_> {
+    fn skips(&mut self, path: &str) -> bool {
+        let key = key(self.settings, path);
+        self.seen.contains(key) || self.waiting.contains(key)
+    }
+
+    fn visit(&mut self, found: Found) {
+        if self.seen.is_old(found.time) || self.until.is_some_and(|until| found.appeared > until) {
+            return;
+        }
+        let key = key(self.settings, &found.path);
+        self.waiting.add(key, found);
+    }
+}

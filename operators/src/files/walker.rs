@@ -1,0 +1,374 @@
+//! The walker: a thread that finds files, takes them one after the other and hands their rows to the lane's stream.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use notify::RecommendedWatcher;
+use parking_lot::Mutex;
+use thalweg_engine::error::Failure;
+use thalweg_engine::record::Micros;
+use tokio::sync::mpsc::Sender;
+
+use super::columns::{Fills, Shape};
+use super::format::{Batch, FileFault, FileFormat, FileRows, Item, OpenFile};
+use super::listing::{self, Found};
+use super::options::{Pace, Settings};
+use super::seen::{Journal, Seen, seconds};
+use super::text::fault;
+use super::token::Place;
+use super::waiting::{Scan, Waiting, key};
+use super::watch::{Post, watch};
+
+/// How long it takes at least, and at most, until the folder is listed again although nothing was heard.
+const LOOK_MIN: Duration = Duration::from_secs(1);
+const LOOK_MAX: Duration = Duration::from_secs(60);
+
+/// What the stream gets.
+pub(crate) enum Message {
+    /// Rows of a file.
+    Rows(Part),
+    /// Every file that is there has been handed over.
+    CaughtUp,
+    /// It cannot go on.
+    Failed(Failure),
+    /// All files of a bounded run have been handed over.
+    End,
+}
+
+/// Some rows of a file.
+pub(crate) struct Part {
+    pub(crate) path: Arc<str>,
+    pub(crate) time: Micros,
+    /// The number of the first of them.
+    pub(crate) first: u64,
+    pub(crate) batch: Batch,
+    /// Whether the file ends with them.
+    pub(crate) last: bool,
+}
+
+/// What the walker shares with its source.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) journal: Mutex<Journal>,
+    pub(crate) post: Arc<Post>,
+    /// Why the folder cannot be read now, if it cannot.
+    pub(crate) missing: Mutex<Option<String>>,
+}
+
+/// What the walker is made of.
+pub(crate) struct Walker {
+    pub(crate) settings: Settings,
+    pub(crate) format: Arc<dyn FileFormat>,
+    pub(crate) shape: Arc<Shape>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) seen: Seen,
+    /// How long a quota of `pace` lasts.
+    pub(crate) interval: Duration,
+    /// A bounded run reads what was there at this time.
+    pub(crate) until: Option<Micros>,
+    pub(crate) to: Sender<Message>,
+}
+
+/// Why the walker ends before its time.
+enum Ended {
+    /// The stream is gone, or the source is closed.
+    Gone,
+    Failed(Failure),
+}
+
+/// What the walker knows while it walks.
+struct Walk {
+    waiting: Waiting,
+    watcher: Option<RecommendedWatcher>,
+    /// The folder that is watched: device and number.
+    watched: Option<(u64, u64)>,
+    /// Whether the system gives no notifications.
+    deaf: bool,
+    base: PathBuf,
+    next_look: Instant,
+    /// When the quota of files began, and what is used of it.
+    quota: Instant,
+    used: u64,
+    caught_up: bool,
+}
+
+impl Walker {
+    /// Reads until the run ends, from this place.
+    pub(crate) fn run(mut self, from: Place) {
+        let last = match self.walk(from) {
+            Ok(()) => Message::End,
+            Err(Ended::Gone) => return,
+            Err(Ended::Failed(failure)) => Message::Failed(failure),
+        };
+        let _ = self.to.blocking_send(last);
+    }
+
+    fn walk(&mut self, from: Place) -> Result<(), Ended> {
+        let now = Instant::now();
+        let mut walk = Walk {
+            waiting: Waiting::new(&self.settings),
+            watcher: None,
+            watched: None,
+            deaf: false,
+            base: listing::absolute(&self.settings),
+            next_look: now,
+            quota: now,
+            used: 0,
+            caught_up: false,
+        };
+        self.listen(&mut walk);
+        if let Place::Row(row, path) = from {
+            let found = listing::look(&path).unwrap_or(Found {
+                path,
+                time: 0,
+                appeared: 0,
+                size: 0,
+            });
+            self.read(&found, row)?;
+        }
+        loop {
+            let noticed = self.shared.post.take();
+            if noticed.stop {
+                return Err(Ended::Gone);
+            }
+            let mut rescan = noticed.rescan;
+            for path in noticed.appeared {
+                rescan |= path.is_dir();
+                self.appeared(&mut walk, &path);
+            }
+            if rescan || walk.waiting.is_low() || Instant::now() >= walk.next_look {
+                self.look(&mut walk)?;
+            }
+            match walk.waiting.next() {
+                Some(found) => self.take(&mut walk, &found)?,
+                None if walk.waiting.is_low() => {}
+                None if self.until.is_some() => return Ok(()),
+                None => {
+                    if !std::mem::replace(&mut walk.caught_up, true) {
+                        self.send(Message::CaughtUp)?;
+                    }
+                    self.shared.post.wait(walk.next_look);
+                }
+            }
+        }
+    }
+
+    /// Asks the system to tell of new files, unless it does already.
+    fn listen(&self, walk: &mut Walk) {
+        if self.until.is_some() || walk.deaf {
+            return;
+        }
+        let here = std::fs::metadata(&walk.base)
+            .ok()
+            .filter(|facts| facts.is_dir());
+        let here = here.map(|facts| (facts.dev(), facts.ino()));
+        if here.is_some() && here != walk.watched {
+            let deep = self.settings.recursive
+                || self.settings.partitioned
+                || !self.settings.pattern.levels.is_empty();
+            walk.watcher = watch(&walk.base, deep, &self.shared.post);
+            walk.watched = here;
+            walk.deaf = walk.watcher.is_none();
+        }
+    }
+
+    /// Lists the folder.
+    fn look(&mut self, walk: &mut Walk) -> Result<(), Ended> {
+        self.listen(walk);
+        let begun = Instant::now();
+        walk.waiting.begin_scan();
+        let mut scan = Scan {
+            settings: &self.settings,
+            seen: &self.seen,
+            until: self.until,
+            waiting: &mut walk.waiting,
+        };
+        let missing = match listing::list(&self.settings, &mut scan) {
+            Ok(()) => None,
+            Err(error) if self.settings.may_be_missing(&error) => None,
+            Err(error) => {
+                let shown = &self.settings.pattern.text;
+                Some(format!("the folder {shown} cannot be read: {error}"))
+            }
+        };
+        let now = Instant::now();
+        walk.next_look = now + (now - begun).saturating_mul(20).clamp(LOOK_MIN, LOOK_MAX);
+        if let Some(why) = &missing {
+            walk.next_look = now + LOOK_MIN;
+            if self.until.is_some() {
+                return Err(Ended::Failed(Failure::restart(why.clone())));
+            }
+        }
+        let mut known = self.shared.missing.lock();
+        match (&*known, &missing) {
+            (None, Some(why)) => tracing::warn!("{why}; waiting until it can"),
+            (Some(_), None) => tracing::info!(
+                folder = self.settings.pattern.text,
+                "the folder can be read again"
+            ),
+            _ => {}
+        }
+        *known = missing;
+        drop(known);
+        self.forget(walk);
+        Ok(())
+    }
+
+    /// Forgets files that are too old to be read again.
+    fn forget(&mut self, walk: &Walk) {
+        // Of files that do not fit into memory the newest are left out, or with `latestFirst` the oldest.
+        if walk.waiting.more() && self.settings.latest_first {
+            return;
+        }
+        if let Some(max_age) = self.settings.max_age
+            && let Some(forgotten) = self.seen.forget(max_age, walk.waiting.oldest())
+        {
+            self.shared.journal.lock().forget(forgotten);
+        }
+    }
+
+    /// Something appeared, or was closed by who wrote it.
+    fn appeared(&self, walk: &mut Walk, path: &std::path::Path) {
+        let Some(path) = listing::own(&self.settings, &walk.base, path) else {
+            return;
+        };
+        let key = key(&self.settings, &path);
+        if self.seen.contains(key) || walk.waiting.contains(key) {
+            return;
+        }
+        if let Some(found) = listing::look(&path)
+            && !self.seen.is_old(found.time)
+        {
+            walk.waiting.add(key, found);
+        }
+    }
+
+    /// Takes a file that waits.
+    fn take(&mut self, walk: &mut Walk, found: &Found) -> Result<(), Ended> {
+        let post = &self.shared.post;
+        if self.until.is_none()
+            && let Ok(absolute) = std::path::absolute(&*found.path)
+            && post.is_written(&absolute)
+        {
+            // It comes again when it is closed.
+            return Ok(());
+        }
+        if self.until.is_none()
+            && let Some(pace) = self.settings.pace
+        {
+            let now = Instant::now();
+            if now >= walk.quota + self.interval {
+                let gone = (now - walk.quota).as_micros() / self.interval.as_micros().max(1);
+                let gone = u32::try_from(gone).unwrap_or(u32::MAX);
+                walk.quota += self.interval.saturating_mul(gone);
+                walk.used = 0;
+            }
+            let (more, most) = match pace {
+                Pace::Files(most) => (1, most),
+                Pace::Bytes(most) => (found.size, most),
+            };
+            if walk.used > 0 && walk.used.saturating_add(more) > most {
+                walk.quota += self.interval;
+                walk.used = 0;
+                if !post.pause(walk.quota) {
+                    return Err(Ended::Gone);
+                }
+            }
+            walk.used = walk.used.saturating_add(more.max(1));
+        }
+        walk.caught_up = false;
+        self.read(found, 0)
+    }
+
+    /// Hands over the rows of a file from this number on.
+    fn read(&mut self, found: &Found, from: u64) -> Result<(), Ended> {
+        let key = key(&self.settings, &found.path);
+        let time = seconds(found.time);
+        self.seen.insert(key, time);
+        self.shared.journal.lock().begin(&found.path, key, time);
+        let mut part = Part {
+            path: Arc::clone(&found.path),
+            time: found.time,
+            first: from,
+            batch: Batch::default(),
+            last: false,
+        };
+        let fault = match self.open(found, from) {
+            Ok((mut rows, mut fills)) => loop {
+                match rows.next() {
+                    Ok(Some(batch)) => {
+                        self.hand_over(&mut part, false)?;
+                        part.batch = batch;
+                        fills.apply(part.first, &mut part.batch.items);
+                    }
+                    Ok(None) => {
+                        self.hand_over(&mut part, true)?;
+                        self.changed(found);
+                        return Ok(());
+                    }
+                    Err(fault) => break fault,
+                }
+            },
+            Err(fault) => fault,
+        };
+        self.hand_over(&mut part, false)?;
+        match fault {
+            FileFault::Lost(error) => {
+                part.batch.items.push(Item::Bad(Box::new(error)));
+                self.hand_over(&mut part, true)
+            }
+            FileFault::System(failure) => Err(Ended::Failed(Failure {
+                message: format!("{}: {}", found.path, failure.message),
+                ..failure
+            })),
+        }
+    }
+
+    fn open(&self, found: &Found, from: u64) -> Result<(Box<dyn FileRows>, Fills), FileFault> {
+        let path = std::path::Path::new(&*found.path);
+        let file = File::open(path).map_err(|error| fault(&error))?;
+        let fills = self.shape.fills(found).map_err(FileFault::Lost)?;
+        let open = OpenFile {
+            file,
+            path,
+            size: found.size,
+        };
+        Ok((self.format.open(open, from)?, fills))
+    }
+
+    /// Says when a file has changed while it was read.
+    fn changed(&self, found: &Found) {
+        if let Some(now) = listing::look(&found.path)
+            && (now.time, now.size) != (found.time, found.size)
+        {
+            tracing::warn!(
+                file = &*found.path,
+                "the file has changed since it was found, and what comes to it now is not read: write files elsewhere and \
+                 rename them into the folder when they are whole"
+            );
+        }
+    }
+
+    fn hand_over(&self, part: &mut Part, last: bool) -> Result<(), Ended> {
+        if part.batch.items.is_empty() {
+            return Ok(());
+        }
+        let count = part.batch.items.len() as u64;
+        let whole = Part {
+            path: Arc::clone(&part.path),
+            time: part.time,
+            first: part.first,
+            batch: std::mem::take(&mut part.batch),
+            last,
+        };
+        part.first += count;
+        self.send(Message::Rows(whole))
+    }
+
+    fn send(&self, message: Message) -> Result<(), Ended> {
+        self.to.blocking_send(message).map_err(|_| Ended::Gone)
+    }
+}
