@@ -15,6 +15,7 @@ pub mod operator;
 pub mod plan;
 pub mod query;
 pub mod record;
+mod recovery;
 pub mod restarts;
 mod restoring;
 pub mod row;

@@ -20,6 +20,7 @@ use crate::lanes;
 use crate::launch::Launching;
 use crate::plan::{Opened, Plan, Side};
 use crate::record::Position;
+use crate::recovery::{prepared_by, recover};
 use crate::restarts::{Decision, Restarts};
 use crate::source::{Resume, Start};
 use crate::state::{StateBudget, StateChanges};
@@ -280,7 +281,7 @@ impl Query {
         let partitions = starts.iter();
         let partitions = partitions.map(|(input, start)| (input.clone(), start.partition.clone()));
         self.plan.fits(&partitions.collect::<Vec<_>>())?;
-        let (newest, state) = match newest {
+        let (mut newest, state) = match newest {
             Some(mut checkpoint) => {
                 self.follow(&mut checkpoint);
                 let state = self.read_state(&checkpoint)?;
@@ -294,6 +295,7 @@ impl Query {
                 )
             }
         };
+        recover(opened, &mut newest)?;
         Ok(Resolved {
             newest,
             starts,
@@ -462,15 +464,7 @@ impl Query {
         let warm = cuts()
             .filter_map(|cut| Some((place(cut), cut.start.clone()?)))
             .collect();
-        let writers = resolved
-            .newest
-            .lanes
-            .iter()
-            .filter_map(|lane| {
-                let bytes = BASE64.decode(lane.writer.as_ref()?).ok()?;
-                Some((lane.lane.clone(), bytes))
-            })
-            .collect();
+        let writers = prepared_by(&resolved.newest.lanes);
         let launching = Launching {
             query: Arc::clone(self),
             run: Arc::clone(&prepared.run),

@@ -4,9 +4,17 @@
 //! for each of its output rows, then exactly one of `accept` (hand them over) or `reject` (forget them), so that all
 //! outputs of a record appear or none. A writer never waits: when it has taken more than it likes it says
 //! [`Readiness::Full`], and the engine takes no further record until `drained` resolves.
+//!
+//! An output that becomes visible with its epoch: `prepare` at each cut gives bytes that name what is to become visible,
+//! `commit` makes that visible once the checkpoint with these bytes is on disk, and [`Sink::recover`] at the start of a
+//! run does what was left to do for the newest checkpoint, and removes what it does not name. Several epochs may be open:
+//! an epoch's bytes name all that no `commit` has finished yet, because only the newest are there at a start.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+
+use smol_str::SmolStr;
 
 use crate::error::{Failure, RecordError};
 use crate::record::{Micros, RecordMeta};
@@ -50,8 +58,41 @@ pub struct WriterContext {
     pub observer: std::sync::Arc<dyn DeliveryObserver>,
 }
 
+/// What a run begins from, as far as its output is concerned.
+#[derive(Clone, Debug)]
+pub struct Recovery<'a> {
+    /// The checkpoint's id: the same in all runs of one history.
+    pub checkpoint: &'a str,
+    /// The epoch.
+    pub epoch: u64,
+    /// Whether an explicit command wrote it, to step over or back.
+    pub rewound: bool,
+    /// What the writers had prepared in it, by lane; also of lanes that this run will not have.
+    pub prepared: &'a BTreeMap<SmolStr, Vec<u8>>,
+}
+
+/// What a sink has made of the bytes that its writers had prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovered {
+    /// They are for the writers: each gets its own by [`Writer::resume`].
+    Kept,
+    /// All is done that they ask for; the next checkpoint needs them no longer.
+    Done,
+}
+
 /// An output. Shared by all lanes of a run.
 pub trait Sink: Send + Sync {
+    /// Called once, before any writer is opened: what the newest checkpoint names is made visible, and what earlier runs
+    /// have written that it does not name must go. Repeated when a start fails behind it, so it must be idempotent.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// When the output cannot be brought to where the checkpoint stands.
+    fn recover(&self, recovery: &Recovery<'_>) -> Result<Recovered, Failure> {
+        let _ = recovery;
+        Ok(Recovered::Kept)
+    }
+
     /// Opens the writer of one lane, on that lane's thread.
     ///
     /// # Errors
@@ -135,25 +176,27 @@ pub trait Writer {
         Ok(())
     }
 
-    /// Bytes that the cut carries, for an output that becomes visible with the epoch.
-    fn prepare(&mut self) -> Option<Vec<u8>> {
-        None
-    }
-
-    /// The epoch with these prepared bytes is committed. Idempotent: repeated at each start for the newest checkpoint.
+    /// At a start, before anything is written: the bytes that the writer of this lane had prepared in the newest
+    /// checkpoint, for one that goes on from there.
     ///
     /// # Errors
-    /// When the output cannot be made visible.
-    fn commit(&mut self, prepared: &[u8]) -> Result<(), Failure> {
+    /// When they are not of this output.
+    fn resume(&mut self, prepared: &[u8]) -> Result<(), Failure> {
         let _ = prepared;
         Ok(())
     }
 
-    /// What was prepared or written by an earlier run and is named by no checkpoint must go.
-    ///
-    /// # Errors
-    /// When the output cannot be cleaned.
-    fn abort(&mut self) -> Result<(), Failure> {
-        Ok(())
+    /// Bytes that the cut carries. What they are of is taken before this returns; the future resolves when what they name
+    /// would survive a crash, while later rows are being written. `last` says that no row comes after this cut in this run.
+    fn prepare(&mut self, last: bool) -> LocalFuture<Result<Option<Vec<u8>>, Failure>> {
+        let _ = last;
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// The epoch with these prepared bytes is committed: make visible what they name. Called in the order of epochs, and
+    /// while earlier calls are still under way. What a lane does not get to is done by [`Sink::recover`].
+    fn commit(&mut self, prepared: &[u8]) -> LocalFuture<Result<(), Failure>> {
+        let _ = prepared;
+        Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -117,7 +117,7 @@ impl Coordinator {
             self.launch(waiting, ctx);
         }
         if self.ending == Ending::LastEpoch(Epoch(checkpoint.epoch)) {
-            return self.stop_lanes(ctx);
+            return self.stop_lanes(|| Order::Finish, ctx);
         }
         if self.ending == Ending::Stopping {
             return self.end_if_alone(ctx);

@@ -266,15 +266,15 @@ impl Coordinator {
         }
         let now = self.clock();
         match self.ledger.begin(self.lanes.keys().copied(), now) {
-            Some(epoch) => self.order(epoch),
+            Some(epoch) => self.order(epoch, false),
             None => metrics.epochs_refused.inc(),
         }
         self.commit_next(ctx);
     }
 
-    fn order(&self, epoch: Epoch) {
+    fn order(&self, epoch: Epoch, last: bool) {
         for lane in self.lanes.values() {
-            lane.orders.do_send(Order::Cut(epoch));
+            lane.orders.do_send(Order::Cut { epoch, last });
         }
         self.show_open();
     }
@@ -299,7 +299,7 @@ impl Coordinator {
         let now = self.clock();
         let last = self.ledger.begin_last(self.lanes.keys().copied(), now);
         self.ending = Ending::LastEpoch(last);
-        self.order(last);
+        self.order(last, true);
         self.commit_next(ctx);
     }
 
@@ -309,13 +309,13 @@ impl Coordinator {
         if self.end.at.is_none() {
             self.end.at = at;
         }
-        self.stop_lanes(ctx);
+        self.stop_lanes(|| Order::Stop, ctx);
     }
 
-    pub(super) fn stop_lanes(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn stop_lanes(&mut self, order: fn() -> Order, ctx: &mut Context<Self>) {
         self.ending = Ending::Stopping;
         for lane in self.lanes.values() {
-            lane.orders.do_send(Order::Stop);
+            lane.orders.do_send(order());
         }
         self.end_if_alone(ctx);
     }
@@ -484,6 +484,6 @@ impl Handler<AbandonRun> for Coordinator {
     type Result = ();
 
     fn handle(&mut self, _: AbandonRun, ctx: &mut Context<Self>) {
-        self.stop_lanes(ctx);
+        self.stop_lanes(|| Order::Stop, ctx);
     }
 }

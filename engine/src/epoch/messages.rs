@@ -5,8 +5,8 @@
 //! ```
 //!
 //! One life of a run, seen from a lane: `Cut` any number of times, each answered by one `Report` (in any order, and only
-//! after delivery); `Read` any number of times in a gathered query; `StopReading` at most once; `Stop` last. A lane sends
-//! `Gone` as its very last word, however it ends. Both sides hold only the other's `Recipient`.
+//! after delivery); `Read` any number of times in a gathered query; `StopReading` at most once; `Finish` or `Stop` last, or
+//! one after the other. A lane sends `Gone` as its very last word, however it ends. Both sides hold only the other's `Recipient`.
 
 use actix::Message;
 use smol_str::SmolStr;
@@ -21,14 +21,21 @@ use crate::flow::lane::Reading;
 #[rtype(result = "()")]
 pub enum Order {
     /// The marker: end the epoch here.
-    Cut(Epoch),
+    Cut {
+        /// Its number.
+        epoch: Epoch,
+        /// Whether none comes after it in this run.
+        last: bool,
+    },
     /// Read one more partition.
     Read(Box<Reading>),
     /// The epoch is committed: make visible what the writer had prepared in it.
     Committed(Vec<u8>),
     /// Take no further record; markers are still answered.
     StopReading,
-    /// End.
+    /// End once the writer has made visible what is committed.
+    Finish,
+    /// End at once.
     Stop,
 }
 

@@ -15,7 +15,7 @@ use crate::state::StateChanges;
 
 impl Lane {
     /// The cut, and aside from the row path the report.
-    pub(super) fn cut(&mut self, epoch: Epoch, ctx: &mut Context<Self>) {
+    pub(super) fn cut(&mut self, epoch: Epoch, last: bool, ctx: &mut Context<Self>) {
         let begun = std::time::Instant::now();
         let Some(pipeline) = &mut self.pipeline else {
             return;
@@ -38,7 +38,7 @@ impl Lane {
             let changes = reader.source.changes(&reader.partition, &reader.position)?;
             Some((reader.partition.name.clone(), changes))
         }));
-        let writer = pipeline.writer().prepare();
+        let prepared = pipeline.writer().prepare(last);
         let delivered = pipeline.writer().delivered();
         let dead = self.dead.as_mut().map(|writer| writer.delivered());
         self.spec.metrics.cut.observe_duration(begun.elapsed());
@@ -50,6 +50,7 @@ impl Lane {
             async move {
                 // State first: it is being written while the sink still delivers.
                 let state = saved.await;
+                let writer = prepared.await?;
                 delivered.await?;
                 if let Some(dead) = dead {
                     dead.await?;
@@ -72,6 +73,30 @@ impl Lane {
                 }
             }),
         );
+    }
+
+    /// The epoch is committed: the writer makes visible what it had prepared in it, while rows go on.
+    pub(super) fn committed(&mut self, prepared: &[u8], ctx: &mut Context<Self>) {
+        let Some(pipeline) = &mut self.pipeline else {
+            return;
+        };
+        let commit = pipeline.writer().commit(prepared);
+        self.commits += 1;
+        ctx.spawn(commit.into_actor(self).map(|committed, lane, ctx| {
+            lane.commits -= 1;
+            match committed {
+                Ok(()) if lane.told_to_stop => lane.finish(ctx),
+                Ok(()) => {}
+                Err(failure) => lane.fail(failure, ctx),
+            }
+        }));
+    }
+
+    /// Ends once all that is committed is visible.
+    pub(super) fn finish(&mut self, ctx: &mut Context<Self>) {
+        if self.commits == 0 {
+            ctx.stop();
+        }
     }
 
     /// Writes the state objects of one epoch; a store that does not take them is asked again until it does.

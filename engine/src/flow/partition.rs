@@ -92,6 +92,8 @@ pub struct Lane {
     pub(super) exhausted: bool,
     pub(super) failure: Option<Failure>,
     pub(super) told_to_stop: bool,
+    /// Commits of the writer that are under way.
+    pub(super) commits: u32,
     pub(super) refused: bool,
 }
 
@@ -122,6 +124,7 @@ impl Lane {
             exhausted: false,
             failure: None,
             told_to_stop: false,
+            commits: 0,
             refused: false,
         }
     }
@@ -135,9 +138,8 @@ impl Lane {
             Side::Before => unobserved(&self.spec.name),
             _ => context(),
         })?;
-        writer.abort()?;
         if let Some(prepared) = self.spec.prepared.take() {
-            writer.commit(&prepared)?;
+            writer.resume(&prepared)?;
         }
         if let OnError::DeadLetter(dead) = &self.spec.on_error {
             self.dead = Some(dead.sink.open(context())?);
@@ -566,7 +568,7 @@ impl Handler<Order> for Lane {
 
     fn handle(&mut self, order: Order, ctx: &mut Context<Self>) {
         match order {
-            Order::Cut(epoch) => self.cut(epoch, ctx),
+            Order::Cut { epoch, last } => self.cut(epoch, last, ctx),
             Order::Read(reading) => {
                 if !self.gate.ended.get()
                     && let Err(failure) = self.read(*reading, ctx)
@@ -574,16 +576,14 @@ impl Handler<Order> for Lane {
                     self.fail(failure, ctx);
                 }
             }
-            Order::Committed(prepared) => {
-                if let Some(pipeline) = &mut self.pipeline
-                    && let Err(failure) = pipeline.writer().commit(&prepared)
-                {
-                    self.fail(failure, ctx);
-                }
-            }
+            Order::Committed(prepared) => self.committed(&prepared, ctx),
             Order::StopReading => {
                 self.gate.ended.set(true);
                 self.gate.wake();
+            }
+            Order::Finish => {
+                self.told_to_stop = true;
+                self.finish(ctx);
             }
             Order::Stop => {
                 self.told_to_stop = true;

@@ -87,7 +87,6 @@ impl Sink for LogSink {
             queues: self.queues.clone(),
             moved: Arc::clone(&self.moved),
             last: vec![-1; OUTS],
-            begun: false,
             staged: Vec::new(),
         }))
     }
@@ -104,7 +103,6 @@ struct LogWriter {
     moved: Arc<Notify>,
     /// The last offset of each way; -1 where there is none.
     last: Vec<i64>,
-    begun: bool,
     staged: Vec<i64>,
 }
 
@@ -140,7 +138,6 @@ impl Writer for LogWriter {
     }
 
     fn accept(&mut self) -> Result<Readiness, Failure> {
-        self.begun = true;
         for offset in std::mem::take(&mut self.staged) {
             let key = key(self.way, offset);
             let out = usize::try_from(key).unwrap() % OUTS;
@@ -180,16 +177,14 @@ impl Writer for LogWriter {
         self.written()
     }
 
-    fn prepare(&mut self) -> Option<Vec<u8>> {
+    fn prepare(&mut self, _: bool) -> LocalFuture<Result<Option<Vec<u8>>, Failure>> {
         let chain = self.last.iter().flat_map(|last| last.to_le_bytes());
-        Some(chain.collect())
+        Box::pin(std::future::ready(Ok(Some(chain.collect()))))
     }
 
-    fn commit(&mut self, prepared: &[u8]) -> Result<(), Failure> {
-        if !std::mem::replace(&mut self.begun, true) {
-            let chain = prepared.as_chunks::<8>().0;
-            self.last = chain.iter().map(|last| i64::from_le_bytes(*last)).collect();
-        }
+    fn resume(&mut self, prepared: &[u8]) -> Result<(), Failure> {
+        let chain = prepared.as_chunks::<8>().0;
+        self.last = chain.iter().map(|last| i64::from_le_bytes(*last)).collect();
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ use thalweg_engine::status::QueryStatus;
 use thalweg_engine::workers::Workers;
 use tokio::sync::watch;
 
+use super::files::Disk;
 use super::{Bug, Dice, Fate, World};
 
 impl World {
@@ -29,6 +30,7 @@ impl World {
             windows: Arc::default(),
             wrong: Arc::default(),
             objects: Arc::default(),
+            disk: Disk::default(),
             calm: Arc::default(),
         }
     }
@@ -132,4 +134,14 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Planted panics are expected: their messages would hide everything else.
+pub(crate) fn quiet() {
+    let shown = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !info.to_string().contains("planted") {
+            shown(info);
+        }
+    }));
 }

@@ -88,7 +88,6 @@ impl Sink for ExchangeSink {
             outs,
             buffer: Vec::new(),
             staged: Vec::new(),
-            begun: false,
             promised: None,
         }))
     }
@@ -140,8 +139,6 @@ struct ExchangeWriter {
     /// The encoded bytes of `staged`.
     buffer: Vec<u8>,
     staged: Vec<Ready>,
-    /// Whether anything was written, so that the chain of the checkpoint is not to be taken any more.
-    begun: bool,
     promised: Option<Instant>,
 }
 
@@ -176,7 +173,6 @@ impl ExchangeWriter {
 
 impl Writer for ExchangeWriter {
     fn write(&mut self, row: &[Value], origin: Origin<'_>) -> Result<(), RecordError> {
-        self.begun = true;
         let meta = origin.meta;
         let Position::Number(offset) = meta.position else {
             return Err(RecordError::write("the record has no offset"));
@@ -268,7 +264,6 @@ impl Writer for ExchangeWriter {
 
     fn promise(&mut self, promise: Promise) -> Result<(), Failure> {
         self.shared.failure()?;
-        self.begun = true;
         let many = u32::try_from(self.outs.len()).unwrap_or(u32::MAX);
         let early = self
             .promised
@@ -299,19 +294,16 @@ impl Writer for ExchangeWriter {
     }
 
     /// The chain: the last coordinate on each way.
-    fn prepare(&mut self) -> Option<Vec<u8>> {
+    fn prepare(&mut self, _last: bool) -> LocalFuture<Result<Option<Vec<u8>>, Failure>> {
         let mut bytes = Vec::with_capacity(self.outs.len() * 6);
         for out in &self.outs {
             coordinate::write(out.last, &mut bytes);
         }
-        Some(bytes)
+        Box::pin(std::future::ready(Ok(Some(bytes))))
     }
 
-    /// At a start, before anything is written: takes up the chain where the checkpoint left it.
-    fn commit(&mut self, prepared: &[u8]) -> Result<(), Failure> {
-        if std::mem::replace(&mut self.begun, true) {
-            return Ok(());
-        }
+    /// Takes up the chain where the checkpoint left it.
+    fn resume(&mut self, prepared: &[u8]) -> Result<(), Failure> {
         let mut bytes = prepared;
         for out in &mut self.outs {
             out.last = coordinate::read(&mut bytes).ok_or_else(|| {

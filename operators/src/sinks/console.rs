@@ -143,7 +143,6 @@ impl Sink for Console {
                 zone: self.zone,
                 staged: Batch::default(),
                 batch: Batch::default(),
-                own: false,
                 ticked: false,
             }),
         })
@@ -220,8 +219,6 @@ struct Batches {
     /// The rows of the record that is being written; its number is not used.
     staged: Batch,
     batch: Batch,
-    /// Whether this writer has given bytes to a cut: what is committed from then on is its own.
-    own: bool,
     /// Whether it has seen a tick: at later ones it is certain that records have come.
     ticked: bool,
 }
@@ -285,29 +282,27 @@ impl Writer for Batches {
         Ok(())
     }
 
-    fn prepare(&mut self) -> Option<Vec<u8>> {
-        self.own = true;
-        if self.complete {
+    fn prepare(&mut self, _last: bool) -> LocalFuture<Result<Option<Vec<u8>>, Failure>> {
+        let batch = if self.complete {
             // A part of a result that the next trigger emits as a whole.
             let number = self.batch.number;
-            return serde_json::to_vec(&Batch {
+            serde_json::to_vec(&Batch {
                 number,
                 ..Batch::default()
             })
-            .ok();
-        }
-        serde_json::to_vec(&self.batch).ok()
+        } else {
+            serde_json::to_vec(&self.batch)
+        };
+        Box::pin(std::future::ready(Ok(batch.ok())))
     }
 
-    /// At a start: goes on with the batch that the checkpoint holds.
-    fn commit(&mut self, prepared: &[u8]) -> Result<(), Failure> {
-        if !self.own {
-            self.batch = serde_json::from_slice(prepared).map_err(|error| {
-                Failure::refuse(format!(
-                    "the checkpoint's state of the console cannot be read: {error}"
-                ))
-            })?;
-        }
+    /// Goes on with the batch that the checkpoint holds.
+    fn resume(&mut self, prepared: &[u8]) -> Result<(), Failure> {
+        self.batch = serde_json::from_slice(prepared).map_err(|error| {
+            Failure::refuse(format!(
+                "the checkpoint's state of the console cannot be read: {error}"
+            ))
+        })?;
         Ok(())
     }
 }

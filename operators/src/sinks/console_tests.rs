@@ -143,16 +143,16 @@ fn rows_that_wait_for_a_tick_survive_a_restart() {
     let mut writer = before.writer();
     writer.tick(0).unwrap();
     row(&mut writer, 7, "kept");
-    let prepared = writer.prepare().unwrap();
+    let prepared = wait(writer.prepare(false)).unwrap().unwrap();
     row(&mut writer, 8, "after the cut");
     // The cut of this life is committed: it must not bring back its rows.
-    writer.commit(&prepared).unwrap();
+    wait(writer.commit(&prepared)).unwrap();
     writer.tick(1).unwrap();
     assert!(before.shown(&mut writer).contains("after the cut"));
 
     let after = Screen::new(true, &[]);
     let mut writer = after.writer();
-    writer.commit(&prepared).unwrap();
+    writer.resume(&prepared).unwrap();
     writer.tick(2).unwrap();
     let shown = after.shown(&mut writer);
     assert!(
@@ -165,10 +165,10 @@ fn after_a_restart_without_records_the_numbers_go_on_and_nothing_is_shown() {
     let before = Screen::new(true, &[]);
     let mut writer = before.writer();
     writer.tick(0).unwrap();
-    let prepared = writer.prepare().unwrap();
+    let prepared = wait(writer.prepare(false)).unwrap().unwrap();
     let after = Screen::new(true, &[]);
     let mut writer = after.writer();
-    writer.commit(&prepared).unwrap();
+    writer.resume(&prepared).unwrap();
     writer.tick(1).unwrap();
     assert_eq!(after.shown(&mut writer), "");
     writer.tick(2).unwrap();
@@ -185,10 +185,10 @@ fn a_whole_result_that_a_crash_cut_in_two_is_shown_once() {
     let before = Screen::opened(&whole, &[]);
     let mut writer = before.writer();
     row(&mut writer, 1, "first half");
-    let prepared = writer.prepare().unwrap();
+    let prepared = wait(writer.prepare(false)).unwrap().unwrap();
     let after = Screen::opened(&whole, &[]);
     let mut writer = after.writer();
-    writer.commit(&prepared).unwrap();
+    writer.resume(&prepared).unwrap();
     row(&mut writer, 1, "first half");
     row(&mut writer, 2, "second half");
     writer.tick(1).unwrap();
