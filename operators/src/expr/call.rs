@@ -221,19 +221,22 @@ fn unknown(scope: &Scope, name: &str, at: Location) -> JobError {
         return error;
     }
     if ["window", "session_window"].contains(&name.to_lowercase().as_str()) {
-        // Spark lets `window` stand alone: it is no function of a row even there.
-        let why = match name.to_lowercase().as_str() {
-            "window" => {
-                "alone it would drop rows without a time and repeat a row for each window that holds it"
-            }
-            _ => "where a session ends is not known of one row",
+        let (stands, why) = match name.to_lowercase().as_str() {
+            "window" => (
+                "in GROUP BY, or in the list of a SELECT without groups",
+                "and a row may be in several",
+            ),
+            _ => (
+                "in GROUP BY",
+                "and where a session ends is not known of one row",
+            ),
         };
         return JobError::new(
             at,
-            format!("{name} stands in GROUP BY: it makes groups of time, and {why}"),
+            format!("{name} stands {stands}: it makes stretches of time, {why}"),
         )
         .help(format!(
-            "write GROUP BY {name}(...), which the SELECT may repeat; for the beginning of ten minutes of each row timestamp_micros(unix_micros(ts) - pmod(unix_micros(ts), 600000000))"
+            "write GROUP BY {name}(...), which the SELECT may repeat, or name it in a subquery and use its column here"
         ));
     }
     let known = functions::all()

@@ -18,7 +18,7 @@ use crate::job_error::{JobError, Location};
 use crate::plan::node::{Declared, Item, Node};
 use crate::plan::refuse::{needs_state, over_rows, refuse_clauses, refuse_select, start_of_select};
 use crate::plan::tail::{self, Tail};
-use crate::plan::{group_by, over, select};
+use crate::plan::{group_by, over, select, window_rows};
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
 use crate::sql::watermark;
@@ -433,6 +433,8 @@ impl<'c> Lowering<'c> {
             }
             return group_by::select(self, relation, select, tail, at);
         }
+        let (relation, select) = window_rows::taken(self, relation, select, at)?;
+        let select = &*select;
         if over {
             return over::select(self, relation, select, tail, at);
         }

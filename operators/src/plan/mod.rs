@@ -43,6 +43,7 @@ pub(crate) mod steps;
 mod tail;
 pub(crate) mod times;
 mod window;
+mod window_rows;
 
 use std::sync::Arc;
 use std::time::Duration;

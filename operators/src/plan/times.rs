@@ -38,13 +38,16 @@ pub(crate) fn event_columns(node: &Node) -> Vec<bool> {
         }
         Node::Explode {
             below,
+            value,
             kept,
             generated,
             ..
         } => {
             let below = event_columns(below);
             let kept = kept.iter().map(|place| below.get(*place) == Some(&true));
-            kept.chain(generated.iter().map(|_| false)).collect()
+            // The windows that hold it.
+            let time = is_time(value, &below);
+            kept.chain(generated.iter().map(|_| time)).collect()
         }
         Node::Aggregate { below, group } => {
             let below = event_columns(below);

@@ -77,6 +77,8 @@ pub(super) fn time_of(value: &Value) -> Option<Micros> {
     match value {
         Value::Timestamp(time) | Value::TimestampNtz(time) => Some(*time),
         Value::Date(days) => Some(i64::from(*days) * 86_400_000_000),
+        // A window is over at its end.
+        Value::Struct(bounds) if bounds.len() == 2 => time_of(&bounds[1]),
         _ => None,
     }
 }

@@ -5,4 +5,6 @@ CREATE TABLE invoices (
   WATERMARK timestamp_millis(CreatedTime) AS ts DELAY OF INTERVAL 10 MINUTES;
 CREATE TABLE ticks USING rate;
 CREATE TABLE out USING noop;
-SELECT window(ts, '1 minute') AS w, StoreID FROM invoices;
+SELECT *, window(ts, '10 minutes', '5 minutes'), window(ts, '10 minutes', '5 minutes').end, hour(window(ts, '10 minutes', '5 minutes').start) AS h FROM invoices WHERE TotalValue > 1;
+SET queryName = 'second';
+SELECT w, count(*) AS n FROM (SELECT window(ts, '1 minute') AS w, StoreID FROM invoices) GROUP BY w;
