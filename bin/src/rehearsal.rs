@@ -48,7 +48,7 @@ pub(crate) struct Script {
 /// One input with its records, in the order of their time.
 pub(crate) struct Part {
     /// Where its rows enter.
-    pub(crate) entry: Target,
+    pub(crate) entries: Vec<Target>,
     /// What it is.
     pub(crate) role: Role,
     /// What comes.
@@ -93,22 +93,23 @@ pub(crate) fn rehearse(
         script,
         wired,
     };
-    let mut all: Vec<(Target, Role, Record)> = Vec::new();
+    let mut all: Vec<(Arc<[Target]>, Role, Record)> = Vec::new();
     for part in parts {
         for record in &part.records {
             stage.reader(&record.meta.partition, part.role);
         }
-        let (entry, role) = (part.entry, part.role);
-        all.extend(part.records.into_iter().map(|record| (entry, role, record)));
+        let (entries, role): (Arc<[Target]>, _) = (part.entries.into(), part.role);
+        let records = part.records.into_iter();
+        all.extend(records.map(|record| (Arc::clone(&entries), role, record)));
     }
     // Tables come before the streams that are joined with them; apart from that the order of the inputs stays.
     all.sort_by_key(|(_, role, record)| (record.meta.taken_at, !role.table));
-    for (entry, _, record) in all {
+    for (entries, _, record) in all {
         stage.until(record.meta.taken_at);
         if stage.over() {
             break;
         }
-        stage.take(entry, record);
+        stage.take(&entries, record);
         if stage.script.restarts && !stage.over() {
             stage.restart()?;
         }
@@ -212,13 +213,16 @@ impl Stage<'_> {
         self.emit(Moment::Trigger(self.clock), None);
     }
 
-    fn take(&mut self, entry: Target, mut record: Record) {
+    fn take(&mut self, entries: &[Target], mut record: Record) {
         let reader = self.reader(&Arc::clone(&record.meta.partition), Role::default());
         self.readers[reader].last = self.clock;
         self.stirred = true;
         record.meta.watermark = self.watermarks.of(reader);
         let outcome = match &record.body {
-            Body::Row(row) => self.pipeline.process(entry, row, &record.meta).map(|_| ()),
+            Body::Row(row) => self
+                .pipeline
+                .process(entries, row, &record.meta)
+                .map(|_| ()),
             Body::Skipped(_) => return,
             Body::Bad(error) => Err((**error).clone()),
         };

@@ -110,7 +110,7 @@ fn rehearse(
     let parts = files
         .into_iter()
         .map(|(place, records)| Part {
-            entry: wired.entry(place),
+            entries: wired.entries(place),
             role: wired.role(place),
             records,
         })

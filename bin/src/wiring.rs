@@ -41,8 +41,10 @@ impl Wired {
     }
 
     /// Where the rows of the input at this place of the plan enter the pipeline.
-    pub(crate) fn entry(&self, place: usize) -> Target {
-        Places::of(&self.query).target(place, self.query.steps[place].to)
+    pub(crate) fn entries(&self, place: usize) -> Vec<Target> {
+        let places = Places::of(&self.query);
+        let targets = self.query.steps[place].targets();
+        targets.map(|to| places.target(place, to)).collect()
     }
 
     /// What the input at this place of the plan is to the query.
@@ -119,7 +121,7 @@ impl Plan for Wired {
             opening.sources.push(Arc::clone(&source));
             inputs.push(Input {
                 name: self.query.steps[place].name.clone(),
-                entry: self.entry(place),
+                entries: self.entries(place),
                 role: self.role(place),
                 source,
             });
@@ -133,7 +135,7 @@ impl Plan for Wired {
                 .map_or_else(SmolStr::default, |rekey| rekey.input().into()),
             input: Input {
                 name: self.query.steps[place].name.clone(),
-                entry: places.arrival(place),
+                entries: vec![places.arrival(place)],
                 role: self.role(place),
                 source,
             },

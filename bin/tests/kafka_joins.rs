@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use stage::{Broker, PATIENCE, Rec, Running, Scene, until};
+use stage::{Broker, PATIENCE, Rec, Running, Scene, kills, until};
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -359,6 +359,50 @@ fn a_record_of_a_table_whose_value_contradicts_its_key_goes_the_way_of_bad_recor
     scene.topics.send(&topic_of(&scene, "customers"), &[wrong]);
     let said = scene.run(&job).end(PATIENCE);
     said.expect(1, &["the value says another `id` than the key"]);
+}
+
+#[test]
+fn a_topic_is_joined_with_itself_through_kills() {
+    const COUNT: u64 = 2_000;
+    let scene = Scene::with_topics("itself", broker(), 3);
+    let job = scene.write(&format!(
+        "SET checkpointLocation = '{}';
+SET checkpointInterval = '100 ms';
+CREATE TABLE transactions (id STRING, user STRING, at TIMESTAMP) USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', startingOffsets 'earliest', format 'json') PARTITIONED BY (user)
+WATERMARK at DELAY OF INTERVAL 1 MINUTE;
+CREATE TABLE notification USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', topic '{}', format 'json', key 'id');
+INSERT INTO notification SELECT a.id, b.id AS next FROM transactions a JOIN transactions b
+  ON a.user = b.user AND b.at > a.at AND b.at <= a.at + INTERVAL '50' SECOND;
+",
+        scene.checkpoints().display(),
+        scene.input(),
+        scene.output()
+    ));
+    assert_eq!(lanes(&scene, &job), "one lane for each partition");
+    let records: Vec<Rec> = (0..COUNT)
+        .map(|n| transaction(n, &format!("u{}", n % USERS)))
+        .collect();
+    scene.topics.send(&scene.input(), &records);
+    scene.kill_again_and_again(&job, COUNT, kills(3));
+    let running = scene.run(&job);
+    // Each with the next two of its user.
+    let mut expected = BTreeSet::new();
+    for n in 0..COUNT {
+        let next = (1..=2).map(|more| n + more * USERS).filter(|n| *n < COUNT);
+        expected.extend(next.map(|next| (format!("t{n}"), format!("t{next}"))));
+    }
+    let found = || -> BTreeSet<(String, String)> {
+        let read = scene.topics.read(&scene.output()).into_iter();
+        let next = |got: &stage::Got| got.json()["next"].as_str().unwrap().to_owned();
+        read.map(|got| (got.key(), next(&got))).collect()
+    };
+    until("all pairs are out", PATIENCE, || {
+        found().len() >= expected.len()
+    });
+    running.finish();
+    assert_eq!(found(), expected);
 }
 
 #[test]

@@ -169,7 +169,7 @@ impl Plan for Steps {
         Ok(Opened {
             inputs: vec![Input {
                 name: "rows".into(),
-                entry: Target::Step { step: 0, input: 0 },
+                entries: vec![Target::Step { step: 0, input: 0 }],
                 role: Role::default(),
                 source: Arc::new(Counting(Schema::new([
                     Field::required("number", DataType::BigInt),

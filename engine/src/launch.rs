@@ -92,7 +92,7 @@ impl Launching {
                 name: start.partition.clone(),
             }),
             source: Arc::clone(&known.source),
-            entry: known.entry,
+            entries: known.entries.clone(),
             role: known.role,
             from: start.position.clone(),
         })

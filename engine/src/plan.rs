@@ -144,8 +144,8 @@ impl Opened {
 pub struct Input {
     /// The name of its step.
     pub name: SmolStr,
-    /// Where its rows enter the pipeline.
-    pub entry: Target,
+    /// Where its rows enter the pipeline: each record goes to all of these, in this order.
+    pub entries: Vec<Target>,
     /// What it is.
     pub role: Role,
     /// It.

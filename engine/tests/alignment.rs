@@ -77,7 +77,7 @@ impl Plan for Two {
             .zip(&self.inputs)
             .map(|(name, log)| Input {
                 name: name.into(),
-                entry: Target::Step { step: 0, input: 0 },
+                entries: vec![Target::Step { step: 0, input: 0 }],
                 role: Role {
                     event_time: true,
                     ..Role::default()

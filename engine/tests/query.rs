@@ -64,7 +64,7 @@ impl Plan for Halves {
         Ok(Opened {
             inputs: vec![Input {
                 name: "numbers".into(),
-                entry: Target::Step { step: 0, input: 0 },
+                entries: vec![Target::Step { step: 0, input: 0 }],
                 role: Role::default(),
                 source: Arc::new(MemorySource::new(&self.log)),
             }],

@@ -212,7 +212,7 @@ impl Plan for SimulatedPlan {
         Ok(Opened {
             inputs: vec![Input {
                 name: "in".into(),
-                entry: Target::Step { step: 0, input: 0 },
+                entries: vec![Target::Step { step: 0, input: 0 }],
                 role: Role {
                     event_time: true,
                     table: false,

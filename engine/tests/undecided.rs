@@ -108,7 +108,7 @@ impl Plan for Copying {
         Ok(Opened {
             inputs: vec![Input {
                 name: "numbers".into(),
-                entry: Target::Writer,
+                entries: vec![Target::Writer],
                 role: Role::default(),
                 source: Arc::new(MemorySource::new(&self.log)),
             }],

@@ -156,7 +156,7 @@ impl Plan for Counting {
         Ok(Opened {
             inputs: vec![Input {
                 name: "numbers".into(),
-                entry: Target::Step { step: 0, input: 0 },
+                entries: vec![Target::Step { step: 0, input: 0 }],
                 role: Role::default(),
                 source: Arc::new(From {
                     inner: MemorySource::new(&self.log),

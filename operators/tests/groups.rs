@@ -69,8 +69,7 @@ fn lane(text: &str) -> Lane {
             input,
         },
     };
-    let (_, entry) = parts.entries[0];
-    let entry = moved(entry);
+    let entry = moved(parts.entries[0].1[0]);
     let steps = parts
         .steps
         .into_iter()
@@ -128,7 +127,7 @@ impl Lane {
             let mut row = Row::new();
             decoder.decode(record.as_bytes(), &mut row).unwrap();
             let meta = self.meta();
-            self.pipeline.process(self.entry, &row, &meta).unwrap();
+            self.pipeline.process(&[self.entry], &row, &meta).unwrap();
             self.pipeline.accept().unwrap();
             self.late += self.pipeline.take_late();
             let reached = self.pipeline.take_watermark();

@@ -196,3 +196,56 @@ fn a_join_gathers_and_says_why_where_its_rows_may_lie_apart() {
         "a step with state has not all columns among its keys that its inputs are PARTITIONED BY",
     );
 }
+
+#[test]
+fn a_stream_is_joined_with_itself_and_read_once() {
+    let mut lane = lane(
+        "SELECT l.x AS first, r.x AS next FROM a l JOIN a r ON l.k = r.k AND r.at > l.at AND r.at <= l.at + INTERVAL 10 MINUTES",
+    );
+    assert_eq!(lane.query.inputs().count(), 1);
+    assert_eq!(lane.a("u", 1, 0), NOTHING);
+    assert_eq!(lane.a("u", 2, 3), [r#"{"first":1,"next":2}"#]);
+    assert_eq!(lane.a("v", 3, 4), NOTHING);
+    // One row is the partner of two, and of none that is older than ten minutes.
+    assert_eq!(lane.a("u", 4, 12), [r#"{"first":2,"next":4}"#]);
+    assert_eq!(
+        lane.a("u", 5, 13),
+        [r#"{"first":2,"next":5}"#, r#"{"first":4,"next":5}"#]
+    );
+    assert_eq!(lane.late, 0);
+}
+
+#[test]
+fn a_row_meets_itself_where_nothing_says_that_it_must_not() {
+    let mut lane = lane("SELECT l.x AS l, r.x AS r FROM a l JOIN a r USING (k, at)");
+    assert_eq!(lane.a("u", 1, 0), [r#"{"l":1,"r":1}"#]);
+    assert_eq!(
+        lane.a("u", 2, 0),
+        [r#"{"l":2,"r":1}"#, r#"{"l":1,"r":2}"#, r#"{"l":2,"r":2}"#]
+    );
+}
+
+#[test]
+fn a_table_of_keys_answers_in_two_places_with_the_columns_of_each() {
+    let mut lane = lane(
+        "SELECT a.x, c1.name AS own, c2.n AS other FROM a LEFT JOIN c c1 ON a.k = c1.id LEFT JOIN c c2 ON c2.id = c1.name",
+    );
+    lane.send("c", r#"{"id":"u","name":"v","n":1}"#);
+    lane.send("c", r#"{"id":"v","name":"w","n":2}"#);
+    assert_eq!(lane.a("u", 1, 0), [r#"{"x":1,"own":"v","other":2}"#]);
+    lane.send("c", r#"{"id":"v","deleted":true}"#);
+    assert_eq!(lane.a("u", 2, 0), [r#"{"x":2,"own":"v"}"#]);
+    let names = lane.query.steps.iter().map(|step| step.name.as_str());
+    let joins: Vec<&str> = names.filter(|name| name.starts_with("join")).collect();
+    assert_eq!(joins, ["join c on id", "join c on id (2)"]);
+}
+
+#[test]
+fn rows_of_one_table_go_through_different_state() {
+    let mut lane = lane(
+        "SELECT k, count(*) AS n FROM a GROUP BY k, window(at, '10 minutes') UNION ALL SELECT DISTINCT k, 0 AS n FROM a WHERE x > 1",
+    );
+    assert_eq!(lane.a("u", 1, 0), NOTHING);
+    assert_eq!(lane.a("u", 2, 1), [r#"{"k":"u","n":0}"#]);
+    assert_eq!(lane.a("u", 1, 10), [r#"{"k":"u","n":2}"#]);
+}

@@ -71,7 +71,8 @@ fn send(query: &Query, input: &str, records: &[&str]) -> Result<Out, RecordError
         .inputs()
         .find(|(_, i)| i.table().name == input)
         .unwrap();
-    let (_, entry) = *lane.entries.iter().find(|(at, _)| *at == place).unwrap();
+    let (_, entries) = lane.entries.iter().find(|(at, _)| *at == place).unwrap();
+    let entry = entries[0];
     let columns = read.table().columns.clone().unwrap();
     let mut decoder = decoder(
         &columns,

@@ -28,7 +28,7 @@ pub struct Reading {
     /// From which source.
     pub source: Arc<dyn Source>,
     /// Where its rows enter the pipeline.
-    pub entry: Target,
+    pub entries: Vec<Target>,
     /// The first position to read.
     pub from: Position,
     /// Where its rows begin to be written, when what stands before is read to build state.

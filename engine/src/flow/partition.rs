@@ -32,7 +32,7 @@ use crate::source::{Source, SourceEvent};
 pub(super) struct Reader {
     pub(super) partition: Arc<Partition>,
     pub(super) source: Arc<dyn Source>,
-    pub(super) entry: Target,
+    pub(super) entries: Vec<Target>,
     pub(super) position: Position,
     pub(super) role: Role,
     /// Whether its end is only that of this run.
@@ -188,7 +188,7 @@ impl Lane {
         self.readers.push(Reader {
             partition: reading.partition,
             source: reading.source,
-            entry: reading.entry,
+            entries: reading.entries,
             position: reading.from,
             role,
             bounded: reading.until.is_some() || self.spec.side == Side::Behind,
@@ -262,7 +262,7 @@ impl Lane {
                 .observe(u64::try_from(record.meta.taken_at - time).unwrap_or(0));
         }
         let outcome = match &record.body {
-            Body::Row(row) => match pipeline.process(from.entry, row, &record.meta) {
+            Body::Row(row) => match pipeline.process(&from.entries, row, &record.meta) {
                 Ok(rows) => {
                     self.tally.rows += u64::from(rows);
                     Ok(pipeline.accept())

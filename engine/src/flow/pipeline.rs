@@ -166,7 +166,7 @@ impl Pipeline {
         self.silent = silent;
     }
 
-    /// Pushes the row of a record through all steps; the outputs are written, but neither handed over nor in state for
+    /// Pushes the row of a record through all steps, from each entry in turn; the outputs are written, but neither handed over nor in state for
     /// good until [`Pipeline::accept`]. Gives the number of outputs.
     ///
     /// # Errors
@@ -174,12 +174,14 @@ impl Pipeline {
     #[inline]
     pub fn process(
         &mut self,
-        entry: Target,
+        entries: &[Target],
         row: &[Value],
         meta: &RecordMeta,
     ) -> Result<u32, RecordError> {
         self.outputs = 0;
-        self.onward(0, entry).emit(row, meta)?;
+        for entry in entries {
+            self.onward(0, *entry).emit(row, meta)?;
+        }
         Ok(self.outputs)
     }
 

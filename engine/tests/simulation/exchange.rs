@@ -320,7 +320,7 @@ impl Plan for Halves {
         }
         let input = |name: &'static str, entry, log| Input {
             name: SmolStr::new_static(name),
-            entry,
+            entries: vec![entry],
             role: Role::default(),
             source: Arc::new(MemorySource::new(log)),
         };

@@ -146,7 +146,7 @@ impl Plan for Meeting {
         }
         let side = |(input, log): (usize, &MemoryLog)| Input {
             name: SmolStr::new_static(["left", "right"][input]),
-            entry: Target::Step { step: 0, input },
+            entries: vec![Target::Step { step: 0, input }],
             role: Role::default(),
             source: Arc::new(MemorySource::new(log)),
         };

@@ -188,6 +188,7 @@ pub(crate) fn cut(
     let mut cutting = Cutting {
         timed,
         inputs: 0,
+        read: Vec::new(),
         error: None,
     };
     let mut node = cutting.above(node);
@@ -207,6 +208,8 @@ struct Cutting<'c> {
     timed: &'c [(String, bool)],
     /// How many ways are cut.
     inputs: usize,
+    /// The tables that they begin with.
+    read: Vec<String>,
     /// Why it cannot be.
     error: Option<String>,
 }
@@ -276,6 +279,10 @@ impl Cutting<'_> {
         let timed = self.timed.iter();
         let mut timed = timed.filter(|(name, _)| *name == input.table.name);
         let number = self.inputs;
+        if self.read.contains(&input.table.name) {
+            self.refuse("a table stands in several places with state, and its rows go through the topic once");
+        }
+        self.read.push(input.table.name.clone());
         self.inputs += 1;
         Node::Rekey {
             rekey: Box::new(Rekey {

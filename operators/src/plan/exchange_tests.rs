@@ -230,6 +230,10 @@ fn what_is_about_all_rows_or_a_table_gathers() {
         "ORDER BY and LIMIT",
     );
     refused(
+        "SET outputMode = 'append'; INSERT INTO o SELECT a.card FROM p a JOIN p b ON a.card = b.card",
+        "a table stands in several places",
+    );
+    refused(
         "INSERT INTO o SELECT p.card FROM p JOIN k ON p.card = k.card",
         "a table with a PRIMARY KEY",
     );

@@ -42,6 +42,7 @@ mod stateful;
 pub(crate) mod steps;
 mod tail;
 pub(crate) mod times;
+pub(crate) mod twice;
 mod window;
 mod window_rows;
 
@@ -114,6 +115,8 @@ pub struct Step {
     pub schema: Schema,
     /// Where its rows go.
     pub to: Target,
+    /// Where those of an input go besides, when its table stands in several places of the query.
+    pub also: Vec<Target>,
 }
 
 /// What a step does.
@@ -150,6 +153,13 @@ pub enum StepKind {
 pub struct Input {
     pub(crate) declared: Arc<Declared>,
     pub(crate) wanted: Vec<usize>,
+}
+
+impl Step {
+    /// Where its rows go.
+    pub fn targets(&self) -> impl Iterator<Item = Target> {
+        std::iter::once(self.to).chain(self.also.iter().copied())
+    }
 }
 
 impl Input {
@@ -229,8 +239,8 @@ pub struct Time {
 pub struct Lane {
     /// By place in [`Query::steps`]; None where a step is an input.
     pub steps: Vec<Option<pipeline::Step>>,
-    /// For each input its place and the target of its rows.
-    pub entries: Vec<(usize, Target)>,
+    /// For each input its place and the targets of its rows.
+    pub entries: Vec<(usize, Vec<Target>)>,
 }
 
 /// A source with its place in [`Query::steps`].
@@ -258,7 +268,7 @@ impl Query {
                     kind => kind.operator(output, &step.schema),
                 };
                 let Some(mut operator) = made else {
-                    entries.push((place, step.to));
+                    entries.push((place, step.targets().collect()));
                     return None;
                 };
                 let keeps = step.kind.state_name(&step.schema).is_some();

@@ -42,7 +42,11 @@ fn joins(node: &Node) -> bool {
 }
 
 fn inputs_of<'n>(node: &'n Node, found: &mut Vec<&'n Declared>) {
-    if let Node::Source { input, .. } = node {
+    if let Node::Source { input, .. } = node
+        && !found
+            .iter()
+            .any(|known| known.table.name == input.table.name)
+    {
         found.push(input);
     }
     node.below().for_each(|node| inputs_of(node, found));

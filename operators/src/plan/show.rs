@@ -35,7 +35,7 @@ impl Query {
 
     fn feeding(&self, target: Target) -> Vec<usize> {
         (0..self.steps.len())
-            .filter(|place| self.steps[*place].to == target)
+            .filter(|place| self.steps[*place].targets().any(|to| to == target))
             .collect()
     }
 

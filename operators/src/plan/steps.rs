@@ -19,6 +19,15 @@ pub(crate) fn steps(root: Node) -> Vec<Step> {
     steps
 }
 
+/// Leads the rows of a step on. Those of a table that stands in several places go several ways.
+fn lead(step: &mut Step, to: Target) {
+    if matches!(step.kind, StepKind::Source(_)) && step.to != Target::Writer {
+        step.also.push(to);
+    } else {
+        step.to = to;
+    }
+}
+
 /// Places a node behind everything that feeds it; gives the steps whose rows are its own.
 fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
     let schema = Schema::new(node.fields());
@@ -102,7 +111,7 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
     let ends = place(*below, steps);
     let step = steps.len();
     for end in ends {
-        steps[end].to = Target::Step { step, input: 0 };
+        lead(&mut steps[end], Target::Step { step, input: 0 });
     }
     let name = match kind.state_name(&schema) {
         Some(name) => own_name(name, steps),
@@ -113,6 +122,7 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
         kind,
         schema,
         to: Target::Writer,
+        also: Vec::new(),
     });
     vec![step]
 }
@@ -126,7 +136,7 @@ fn joined(below: [Node; 2], mut join: Join, schema: Schema, steps: &mut Vec<Step
     let step = steps.len();
     for (input, ends) in ends.into_iter().enumerate() {
         for end in ends {
-            steps[end].to = Target::Step { step, input };
+            lead(&mut steps[end], Target::Step { step, input });
         }
     }
     let kind = StepKind::Join(Box::new(Joining { join, sides }));
@@ -136,6 +146,7 @@ fn joined(below: [Node; 2], mut join: Join, schema: Schema, steps: &mut Vec<Step
         kind,
         schema,
         to: Target::Writer,
+        also: Vec::new(),
     });
     vec![step]
 }
@@ -162,11 +173,17 @@ fn branch(node: Node) -> Vec<Step> {
 }
 
 fn source(input: Input, schema: Schema, steps: &mut Vec<Step>) -> Vec<usize> {
+    let name = &input.table().name;
+    let known = |step: &Step| matches!(step.kind, StepKind::Source(_)) && step.name == *name;
+    if let Some(place) = steps.iter().position(known) {
+        return vec![place];
+    }
     steps.push(Step {
         name: SmolStr::new(&input.table().name),
         kind: StepKind::Source(input),
         schema,
         to: Target::Writer,
+        also: Vec::new(),
     });
     vec![steps.len() - 1]
 }

@@ -12,7 +12,7 @@ use crate::plan::optimize::optimize;
 use crate::plan::partitions::Lanes;
 use crate::plan::steps::steps;
 use crate::plan::{
-    self, Query, exchange, join_settle, modes, output, partitions, read_back, times,
+    self, Query, exchange, join_settle, modes, output, partitions, read_back, times, twice,
 };
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
@@ -278,7 +278,7 @@ impl Reader<'_> {
         if rekeys && !replaced(&output, &node) {
             node = exchange::cut(node, &settings, &timed, at)?;
         }
-        let steps = steps(node);
+        let steps = steps(twice::merge(node));
         let inputs: Vec<&Declared> = steps
             .iter()
             .filter_map(|step| match &step.kind {
@@ -287,7 +287,6 @@ impl Reader<'_> {
             })
             .collect();
         distinct_inputs(&inputs, at)?;
-        once(&inputs, at)?;
         let dead_letters = self.dead_letters(draft, &settings, &inputs)?;
         if draft.table.is_some()
             && inputs
@@ -520,25 +519,6 @@ fn hide(node: &mut Node, hidden: &[(String, String)]) {
         }
     }
     node.below_mut().for_each(|node| hide(node, hidden));
-}
-
-/// A table that is read in two places behind which rows go through different state has two positions and one name.
-fn once(inputs: &[&Declared], at: Location) -> Result<(), JobError> {
-    let twice = inputs.iter().enumerate().find(|(place, input)| {
-        let mut before = inputs[..*place].iter();
-        before.any(|other| other.table.name == input.table.name)
-    });
-    match twice {
-        None => Ok(()),
-        Some((_, input)) => Err(JobError::new(
-            at,
-            format!(
-                "table `{}` is named more than once, and its rows go through state on one of the ways",
-                input.table.name
-            ),
-        )
-        .help("write two queries: each has its own positions and its own state")),
-    }
 }
 
 /// The names after FROM anywhere in a query; those of WITH among them do no harm.

@@ -55,7 +55,7 @@ CREATE TABLE c (id STRING PRIMARY KEY, name STRING, n INT) USING kafka OPTIONS (
 pub struct Lane {
     pub query: Query,
     pub pipeline: Pipeline,
-    inputs: BTreeMap<String, (usize, Target)>,
+    inputs: BTreeMap<String, (usize, Vec<Target>)>,
     watermarks: Watermarks,
     out: Rc<RefCell<Vec<Row>>>,
     pub late: u64,
@@ -80,9 +80,10 @@ pub fn lane(text: &str) -> Lane {
     };
     let mut watermarks = Watermarks::default();
     let mut inputs = BTreeMap::new();
-    for ((_, input), (_, entry)) in query.inputs().zip(&parts.entries) {
+    for ((_, input), (_, entries)) in query.inputs().zip(&parts.entries) {
         let reader = watermarks.add(None, query.has_event_time(input));
-        inputs.insert(input.table().name.clone(), (reader, moved(*entry)));
+        let entries: Vec<Target> = entries.iter().map(|to| moved(*to)).collect();
+        inputs.insert(input.table().name.clone(), (reader, entries));
     }
     let steps = parts.steps.into_iter().flatten().map(|step| Step {
         to: moved(step.to),
@@ -140,9 +141,9 @@ impl Lane {
         decoder(&columns, &wanted, Mode::FailFast, &JsonOptions::default())
             .decode(record.as_bytes(), &mut row)
             .unwrap();
-        let (reader, entry) = self.inputs[table];
+        let (reader, entries) = self.inputs[table].clone();
         let meta = self.meta(self.watermarks.of(reader));
-        self.pipeline.process(entry, &row, &meta).unwrap();
+        self.pipeline.process(&entries, &row, &meta).unwrap();
         self.pipeline.accept().unwrap();
         self.late += self.pipeline.take_late();
         let before = self.watermarks.current();

@@ -6,4 +6,7 @@ CREATE TABLE invoices (
 CREATE TABLE ticks USING rate;
 CREATE TABLE out USING noop;
 SET outputMode = 'update';
-SELECT count(*) FROM ticks UNION ALL SELECT max(value) FROM ticks;
+SELECT count(*) AS n FROM ticks UNION ALL SELECT max(value) FROM ticks;
+SET outputMode = 'append';
+SET queryName = 'chains';
+SELECT a.BillNo, b.StoreID FROM invoices a JOIN invoices b ON a.StoreID = b.StoreID AND b.ts > a.ts AND b.ts <= a.ts + INTERVAL 5 MINUTES;
