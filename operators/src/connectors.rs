@@ -81,7 +81,7 @@ pub const CONNECTORS: &[Connector] = &[
         }),
         output: Some(Output {
             options: sinks::kafka::OPTIONS,
-            check: sinks::kafka::check,
+            check: formats::check,
             open: formats::write,
             passing: false,
             gathers_intervals: false,

@@ -2,34 +2,195 @@
 
 use std::sync::Arc;
 
+use chrono_tz::Tz;
+use smol_str::SmolStr;
 use thalweg_engine::error::Failure;
-use thalweg_engine::schema::{Field, Schema};
+use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
 
+use crate::codecs::csv::{self, CsvOptions};
 use crate::codecs::json::{self, JsonOptions};
 use crate::codecs::key::KeyDecoder;
 use crate::codecs::{Mode, text};
 use crate::job_error::JobError;
 use crate::sinks::kafka::{self as output, MakeEncoder};
 use crate::sources::kafka::{self as input, MakeDecoder, MakeKeyDecoder};
-use crate::table::{OpenContext, Table};
+use crate::table::{OpenContext, OptionSpec, Table};
+
+/// How values are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Json,
+    Csv,
+    Text,
+}
+
+impl Format {
+    /// That of the option `format`, if it is given.
+    pub(crate) fn of(table: &Table) -> Option<Self> {
+        let given = table.options.get("format")?.trim();
+        Some(if given.eq_ignore_ascii_case("text") {
+            Self::Text
+        } else if given.eq_ignore_ascii_case("csv") {
+            Self::Csv
+        } else {
+            Self::Json
+        })
+    }
+
+    /// Why the format cannot give these columns, if it cannot.
+    pub(crate) fn unsupported(self, columns: &[Field]) -> Option<String> {
+        let reason = match self {
+            Self::Text => return text::unsupported(columns),
+            Self::Json => json::unsupported,
+            Self::Csv => csv::unsupported,
+        };
+        columns.iter().find_map(|column| {
+            let why = reason(&column.data_type)?;
+            Some(format!("column `{}`: {why}", column.name))
+        })
+    }
+}
+
+/// Makes the decoder of values of these columns, of which those at the places `decoded` are used. `default` is the mode
+/// where the table says nothing.
+///
+/// # Errors
+/// For an option of the format that is wrong.
+pub(crate) fn value_decoder(
+    table: &Table,
+    format: Format,
+    columns: &[Field],
+    decoded: &[usize],
+    default: Mode,
+    zone: Tz,
+) -> Result<MakeDecoder, JobError> {
+    let (columns, decoded) = (columns.to_vec(), decoded.to_vec());
+    let mode = table.options.get("mode").map(Mode::of_word).unwrap_or(default);
+    Ok(match format {
+        Format::Text => Box::new(move || text::decoder(&decoded, mode)),
+        Format::Json => {
+            let options = json_options(table, zone, true)?;
+            Box::new(move || json::decoder(&columns, &decoded, mode, &options))
+        }
+        Format::Csv => {
+            let options = CsvOptions {
+                mode,
+                ..csv_options(table, zone, true)?
+            };
+            Box::new(move || csv::decoder(&columns, &decoded, &options))
+        }
+    })
+}
+
+/// The options of JSON of a table.
+///
+/// # Errors
+/// For one that is wrong.
+pub(crate) fn json_options(
+    table: &Table,
+    zone: Tz,
+    reading: bool,
+) -> Result<JsonOptions, JobError> {
+    let options = JsonOptions::with(zone, reading, &|name| table.options.get(name))
+        .map_err(|(name, why)| JobError::new(table.options.at(name, table.at), why))?;
+    Ok(JsonOptions {
+        table: SmolStr::new(&table.name),
+        ..options
+    })
+}
+
+/// The options of CSV of a table.
+///
+/// # Errors
+/// For one that is wrong.
+pub(crate) fn csv_options(table: &Table, zone: Tz, reading: bool) -> Result<CsvOptions, JobError> {
+    CsvOptions::with(zone, reading, &|name| table.options.get(name))
+        .map_err(|(name, why)| JobError::new(table.options.at(name, table.at), why))
+}
+
+/// That the column for broken records is a STRING that may be NULL.
+pub(crate) fn corrupt_column(table: &Table, columns: &[Field]) -> Result<(), JobError> {
+    let name = table.options.get("columnNameOfCorruptRecord");
+    let name = name.unwrap_or(csv::CORRUPT_RECORD);
+    match columns.iter().find(|column| column.name == name) {
+        Some(column) if column.data_type != DataType::String || !column.nullable => {
+            Err(JobError::new(
+                table.options.at("columnNameOfCorruptRecord", table.at),
+                format!(
+                    "column `{name}` takes the text of broken records: it is a STRING that may be NULL"
+                ),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// That no option of another format is given, which would be without effect.
+pub(crate) fn strays(table: &Table, format: Option<Format>, reading: bool) -> Result<(), JobError> {
+    let has = |specs: &[OptionSpec], name: &str| {
+        specs
+            .iter()
+            .any(|spec| spec.name.eq_ignore_ascii_case(name))
+    };
+    let (json_own, csv_own): (&[OptionSpec], &[OptionSpec]) = if reading {
+        (&json::READ_OPTIONS, &csv::READ_OPTIONS)
+    } else {
+        (&json::WRITE_OPTIONS, &csv::WRITE_OPTIONS)
+    };
+    for entry in table.options.iter() {
+        let name = entry.name.as_str();
+        // Both have the patterns of times; JSON alone has its syntax and NULL fields.
+        let only_json = name.to_ascii_lowercase().starts_with("allow")
+            || name.eq_ignore_ascii_case("ignoreNullFields");
+        let fits = match format {
+            Some(Format::Json) => !has(csv_own, name),
+            Some(Format::Csv) => !only_json,
+            Some(Format::Text) | None => {
+                name.eq_ignore_ascii_case("mode") || !has(csv_own, name) && !has(json_own, name)
+            }
+        };
+        if !fits {
+            let whose = if has(csv_own, name) { "csv" } else { "json" };
+            return Err(JobError::new(
+                entry.at,
+                format!(
+                    "option `{name}` is without effect here: it is one of the format `{whose}`"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
 
 /// The columns of a Kafka table that is read; also checks that its format can give them.
 pub(crate) fn columns(table: &Table) -> Result<Schema, JobError> {
     let schema = input::columns(table)?;
-    let unsupported = match format(table) {
-        None => None,
-        Some("text") => text::unsupported(&schema.fields),
-        Some(_) => schema.fields.iter().find_map(|column| {
-            let reason = json::unsupported(&column.data_type)?;
-            Some(format!("column `{}`: {reason}", column.name))
-        }),
+    let format = Format::of(table);
+    strays(table, format, true)?;
+    let Some(format) = format else {
+        return Ok(schema);
     };
-    match unsupported {
-        Some(reason) => Err(JobError::new(table.options.at("format", table.at), reason)),
-        None => Ok(schema),
+    if let Some(reason) = format.unsupported(&schema.fields) {
+        return Err(JobError::new(table.options.at("format", table.at), reason));
     }
+    corrupt_column(table, &schema.fields)?;
+    value_decoder(table, format, &[], &[], Mode::FailFast, Tz::UTC).map(|_| schema)
+}
+
+/// That the rows can be written to a Kafka table, whose `format` says how.
+pub(crate) fn check(table: &Table, schema: &Schema) -> Result<(), JobError> {
+    output::check(table, schema)?;
+    let format = Format::of(table);
+    strays(table, format, false)?;
+    if format == Some(Format::Csv) {
+        if let Some(reason) = Format::Csv.unsupported(&schema.fields) {
+            return Err(JobError::new(table.options.at("format", table.at), reason));
+        }
+        csv_options(table, Tz::UTC, false)?;
+    }
+    json_options(table, Tz::UTC, false).map(|_| ())
 }
 
 /// Opens a Kafka table as an input.
@@ -38,33 +199,30 @@ pub(crate) fn read(
     wanted: &[usize],
     context: &OpenContext,
 ) -> Result<Arc<dyn Source>, Failure> {
-    let schema = columns(table).map_err(|error| Failure::refuse(error.message))?;
-    let decoder = format(table).map(|format| {
-        let decoded: Vec<usize> = wanted
-            .iter()
-            .copied()
-            .filter(|place| *place < schema.fields.len())
-            .collect();
-        let options = JsonOptions::of(context, &table.name);
-        let (mode, is_text) = (mode(table), format == "text");
-        // What the message's key holds may be absent from the value.
-        let fields: Vec<Field> = schema
-            .fields
-            .iter()
-            .map(|field| Field {
-                nullable: field.nullable || input::is_key(table, &field.name),
-                ..field.clone()
-            })
-            .collect();
-        let make: MakeDecoder = Box::new(move || {
-            if is_text {
-                text::decoder(&decoded, mode)
-            } else {
-                json::decoder(&fields, &decoded, mode, &options)
-            }
-        });
-        make
-    });
+    let refuse = |error: JobError| Failure::refuse(error.message);
+    let schema = columns(table).map_err(refuse)?;
+    let decoder = match Format::of(table) {
+        None => None,
+        Some(format) => {
+            let decoded: Vec<usize> = wanted
+                .iter()
+                .copied()
+                .filter(|place| *place < schema.fields.len())
+                .collect();
+            // What the message's key holds may be absent from the value.
+            let fields: Vec<Field> = schema
+                .fields
+                .iter()
+                .map(|field| Field {
+                    nullable: field.nullable || input::is_key(table, &field.name),
+                    ..field.clone()
+                })
+                .collect();
+            let zone = context.time_zone;
+            let made = value_decoder(table, format, &fields, &decoded, Mode::FailFast, zone);
+            Some(made.map_err(refuse)?)
+        }
+    };
     let key = (!table.primary_key.is_empty()).then(|| {
         let columns: Vec<Field> = input::key_columns(table, &schema.fields)
             .into_iter()
@@ -84,12 +242,21 @@ pub(crate) fn write(
     context: &OpenContext,
 ) -> Result<Arc<dyn Sink>, Failure> {
     let refuse = |error: JobError| Failure::refuse(error.message);
+    let zone = context.time_zone;
+    let value: Option<MakeEncoder> = match Format::of(table) {
+        None => None,
+        Some(Format::Csv) => {
+            let options = csv_options(table, zone, false).map_err(refuse)?;
+            let schema = schema.clone();
+            Some(Box::new(move || csv::encoder(&schema, &options)))
+        }
+        Some(Format::Json | Format::Text) => {
+            let options = json_options(table, zone, false).map_err(refuse)?;
+            let schema = schema.clone();
+            Some(Box::new(move || json::encoder_with(&schema, &options)))
+        }
+    };
     let options = JsonOptions::of(context, &table.name);
-    let value = format(table).map(|_| {
-        let (schema, options) = (schema.clone(), options.clone());
-        let make: MakeEncoder = Box::new(move || json::encoder_with(&schema, &options));
-        make
-    });
     let key = output::key_columns(table, schema)
         .map_err(refuse)?
         .map(|places| {
@@ -101,20 +268,4 @@ pub(crate) fn write(
             make
         });
     output::open(table, schema, value, key, context)
-}
-
-fn format(table: &Table) -> Option<&str> {
-    let given = table.options.get("format")?;
-    Some(if given.eq_ignore_ascii_case("text") {
-        "text"
-    } else {
-        "json"
-    })
-}
-
-fn mode(table: &Table) -> Mode {
-    table
-        .options
-        .get("mode")
-        .map_or(Mode::FailFast, Mode::of_word)
 }

@@ -108,6 +108,23 @@ pub struct OptionSpec {
     pub about: &'static str,
 }
 
+/// Several manuals as one. `N` is how many options they have together.
+pub(crate) const fn joined<const N: usize>(manuals: &[&[OptionSpec]]) -> [OptionSpec; N] {
+    let mut all = [manuals[0][0]; N];
+    let (mut manual, mut from, mut to) = (0, 0, 0);
+    while manual < manuals.len() {
+        while from < manuals[manual].len() {
+            all[to] = manuals[manual][from];
+            from += 1;
+            to += 1;
+        }
+        manual += 1;
+        from = 0;
+    }
+    assert!(to == N, "N is not the number of the options");
+    all
+}
+
 impl Options {
     /// Options in the order in which they were written.
     pub fn new(entries: Vec<OptionValue>) -> Self {
@@ -206,6 +223,17 @@ impl OptionSpec {
             name.get(..prefix.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
         })
+    }
+
+    /// Why the option does not take this value, if it does not.
+    pub(crate) fn refuses(&self, value: &str) -> Option<String> {
+        let entry = OptionValue {
+            name: self.name.to_owned(),
+            value: value.to_owned(),
+            substituted: false,
+            at: Location::default(),
+        };
+        self.accept(&entry).err().map(|error| error.message)
     }
 
     fn accept(&self, entry: &OptionValue) -> Result<(), JobError> {

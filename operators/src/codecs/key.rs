@@ -43,7 +43,7 @@ impl KeyDecoder {
             object: (columns.len() > 1)
                 .then(|| json::decoder(&columns, &places, Mode::FailFast, options)),
             columns,
-            zone: options.zone,
+            zone: options.zone(),
         }
     }
 

@@ -3,9 +3,14 @@
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::{Row, Value};
 
+pub mod csv;
+pub(crate) mod encoding;
+#[cfg(test)]
+mod goldens;
 pub mod json;
 pub mod key;
 pub mod text;
+pub mod times;
 
 /// What a decoder made of a record's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

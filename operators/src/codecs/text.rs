@@ -62,7 +62,7 @@ pub fn key_encoder(columns: &[Field], options: &JsonOptions) -> Box<dyn Encoder>
     match columns {
         [column] => Box::new(TextEncoder {
             data_type: column.data_type.clone(),
-            zone: options.zone,
+            zone: options.zone(),
             scratch: String::new(),
         }),
         _ => json::encoder_with(

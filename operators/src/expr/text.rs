@@ -362,6 +362,14 @@ pub fn parse_timestamp_ntz(text: &str) -> Option<i64> {
     }
 }
 
+/// A time without zone; None where the text has one, as Spark's readers of files want it.
+pub fn parse_local(text: &str) -> Option<i64> {
+    match parse_time(text)? {
+        (local, None) => Some(local),
+        _ => None,
+    }
+}
+
 /// Microseconds on the clock, and the zone behind them.
 fn parse_time(text: &str) -> Option<(i64, Option<&str>)> {
     let text = trim(text);

@@ -1,8 +1,8 @@
 //! The manual of the options of a Kafka table.
 
 use super::partitioner::Partitioner;
-use crate::codecs::json;
-use crate::table::{OptionKind, OptionSpec};
+use crate::codecs::{csv, json};
+use crate::table::{OptionKind, OptionSpec, joined};
 
 const fn option(
     name: &'static str,
@@ -38,13 +38,13 @@ const CLIENT: OptionSpec = option(
 );
 const FORMAT: OptionSpec = option(
     "format",
-    OneOf(&["json", "text"]),
+    OneOf(&["json", "csv", "text"]),
     "",
     "How a value is decoded into the declared columns, or encoded from the columns of the query.",
 );
 const MODE: OptionSpec = OptionSpec {
     default: "FAILFAST",
-    ..json::OPTIONS[0]
+    ..json::READ_OPTIONS[0]
 };
 const HEADERS: OptionSpec = option(
     "includeHeaders",
@@ -53,8 +53,12 @@ const HEADERS: OptionSpec = option(
     "Adds the column `headers` (and `_metadata.headers`) to an input. An output writes its `headers` column always.",
 );
 
-/// The manual of a Kafka input.
-pub(crate) const SOURCE_OPTIONS: &[OptionSpec] = &[
+/// The manual of a Kafka input: what a table is, then what its format reads.
+pub(crate) const SOURCE_OPTIONS: &[OptionSpec] =
+    &joined::<{ SOURCE.len() + JSON.len() + 18 }>(&[SOURCE, JSON, &csv::READ_OPTIONS]);
+/// What JSON has beside `mode`, and shares with CSV.
+const JSON: &[OptionSpec] = json::READ_OPTIONS.split_at(1).1;
+const SOURCE: &[OptionSpec] = &[
     SERVERS,
     option(
         "subscribe",
@@ -137,9 +141,14 @@ pub(crate) const SOURCE_OPTIONS: &[OptionSpec] = &[
     ),
     FORMAT,
     MODE,
-    json::OPTIONS[1],
-    json::OPTIONS[2],
-    json::OPTIONS[3],
+    refused(
+        "multiLine",
+        "each value is one record, whatever line ends stand in it",
+    ),
+    refused("lineSep", "each value is one record"),
+    refused("header", "each value is one record, and none is a header"),
+    refused("encoding", "values are UTF-8"),
+    refused("charset", "values are UTF-8"),
     option(
         "partitioner",
         OneOf(Partitioner::NAMES),
@@ -181,8 +190,10 @@ pub(crate) const SOURCE_OPTIONS: &[OptionSpec] = &[
     CLIENT,
 ];
 
-/// The manual of a Kafka output.
-pub(crate) const SINK_OPTIONS: &[OptionSpec] = &[
+/// The manual of a Kafka output: what a table is, then what its format writes.
+pub(crate) const SINK_OPTIONS: &[OptionSpec] =
+    &joined::<{ SINK.len() + 5 + 11 }>(&[SINK, &json::WRITE_OPTIONS, &csv::WRITE_OPTIONS]);
+const SINK: &[OptionSpec] = &[
     SERVERS,
     option(
         "topic",

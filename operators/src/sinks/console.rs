@@ -108,7 +108,7 @@ fn open_on(
         }),
         complete: context.complete,
         columns: Arc::new(Mutex::new(Columns::new(&input.fields))),
-        zone: JsonOptions::of(context, &table.name).zone,
+        zone: JsonOptions::of(context, &table.name).zone(),
     })
 }
 

@@ -47,11 +47,11 @@ pub fn check(table: &Table, input: &Schema) -> Result<(), JobError> {
     let layout = Layout::of(table, input)?;
     if layout.encodes_value()
         && let Some(format) = table.options.entry("format")
-        && !format.value.trim().eq_ignore_ascii_case("json")
+        && format.value.trim().eq_ignore_ascii_case("text")
     {
         return Err(JobError::new(
             format.at,
-            "a Kafka table is written in the format json; for text leave `format` out and select a column `value`",
+            "a Kafka table is written in the formats json and csv; for text leave `format` out and select a column `value`",
         ));
     }
     Ok(())

@@ -17,8 +17,10 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::source::{RecordStream, Resume, Source, Start};
 
 use super::file_lines::{Fact, Lines, Shape};
+use crate::codecs::csv::{self, CsvOptions};
 use crate::codecs::json::{self, JsonOptions};
 use crate::codecs::{Decoder, Mode, text};
+use crate::formats::{Format, csv_options, json_options};
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
 
@@ -83,6 +85,7 @@ pub fn columns(table: &Table) -> Result<Schema, JobError> {
 fn format(table: &Table) -> &str {
     match table.options.get("format") {
         Some(text) if text.eq_ignore_ascii_case("text") => "text",
+        Some(csv) if csv.eq_ignore_ascii_case("csv") => "csv",
         None => "json",
         Some(json) if json.eq_ignore_ascii_case("json") => "json",
         Some(other) => other,
@@ -97,6 +100,7 @@ fn refused(format: &str, columns: &[Field]) -> Option<String> {
                 .map(|reason| format!("column `{}`: {reason}", column.name))
         }),
         "text" => text::unsupported(columns),
+        "csv" => Format::Csv.unsupported(columns),
         other => Some(format!("a file cannot be read in the format `{other}`")),
     }
 }
@@ -127,7 +131,15 @@ pub fn open_in_place(
     path: &str,
     context: &OpenContext,
 ) -> Result<Arc<dyn Source>, Failure> {
-    let rows = Rows::new(table, schema, wanted, JsonOptions::of(context, &table.name));
+    let refuse = |error: JobError| Failure::refuse(error.message);
+    let zone = context.time_zone;
+    let rows = Rows::new(
+        table,
+        schema,
+        wanted,
+        json_options(table, zone, true).map_err(refuse)?,
+        csv_options(table, zone, true).map_err(refuse)?,
+    );
     // An unknown format is an error now, and not of the first record.
     rows.decoder()?;
     let file = File {
@@ -147,6 +159,7 @@ pub fn open_in_place(
 /// How the lines become rows.
 struct Rows {
     options: JsonOptions,
+    csv: CsvOptions,
     format: String,
     mode: Mode,
     /// The columns that the decoder knows, and those of them that are wanted.
@@ -157,7 +170,13 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(table: &Table, schema: &Schema, wanted: &[usize], options: JsonOptions) -> Self {
+    fn new(
+        table: &Table,
+        schema: &Schema,
+        wanted: &[usize],
+        options: JsonOptions,
+        csv: CsvOptions,
+    ) -> Self {
         let raw = table.connector == "kafka" && table.columns.is_none();
         let columns: Vec<Field> = match (&table.columns, raw) {
             (Some(columns), _) => columns.clone(),
@@ -183,14 +202,16 @@ impl Rows {
         } else {
             Mode::FailFast
         };
+        let mode = table.options.get("mode").map(Mode::of_word).unwrap_or(default);
         Self {
             options,
+            csv: CsvOptions { mode, ..csv },
             format: if raw {
                 "raw".to_owned()
             } else {
                 format(table).to_owned()
             },
-            mode: table.options.get("mode").map_or(default, Mode::of_word),
+            mode,
             columns,
             decoded,
             facts,
@@ -209,6 +230,7 @@ impl Rows {
         }
         Ok(Some(match self.format.as_str() {
             "text" => text::decoder(&self.decoded, self.mode),
+            "csv" => csv::decoder(&self.columns, &self.decoded, &self.csv),
             _ => json::decoder(&self.columns, &self.decoded, self.mode, &self.options),
         }))
     }

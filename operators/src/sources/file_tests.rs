@@ -274,7 +274,7 @@ fn what_cannot_be_read_is_refused_before_the_first_record() {
             .message
             .contains("/nowhere")
     );
-    let csv = table("kafka", two_columns(), &[("format", "csv")]);
+    let csv = table("kafka", two_columns(), &[("format", "avro")]);
     let error = open_in_place(
         &csv,
         &Schema::new(two_columns().unwrap()),
@@ -284,7 +284,7 @@ fn what_cannot_be_read_is_refused_before_the_first_record() {
     )
     .err()
     .unwrap();
-    assert!(error.message.contains("`csv`"), "{error}");
+    assert!(error.message.contains("`avro`"), "{error}");
     let error = columns(&table("file", two_columns(), &[])).unwrap_err();
     assert!(error.message.contains("`path`"));
     let error = columns(&table("file", None, &[("path", "a")])).unwrap_err();

@@ -23,6 +23,7 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 use super::kafka::DELETED;
 use crate::codecs::json::{self, JsonOptions};
 use crate::codecs::{Decoded, Decoder, Mode, text};
+use crate::formats::{Format, value_decoder};
 use crate::plan::Input;
 use crate::table::{OpenContext, parse_duration};
 
@@ -170,9 +171,15 @@ impl Lines {
             "file" => Mode::Permissive,
             _ => Mode::FailFast,
         };
-        let mode = table.options.get("mode").map_or(default, Mode::of_word);
+        let mode = table.options.get("mode").map(Mode::of_word).unwrap_or(default);
+        let is_csv = Format::of(table) == Some(Format::Csv);
+        let made = |format| {
+            value_decoder(table, format, &columns, &decoded, mode, context.time_zone)
+                .map_err(|error| Failure::refuse(error.message))
+        };
         let decoder = match (declared, is_text) {
             (0, _) => None,
+            (_, true) if is_csv => Some(made(Format::Csv)?()),
             (_, true) => {
                 if let Some(why) = text::unsupported(&columns) {
                     return Err(Failure::refuse(format!(
@@ -182,7 +189,8 @@ impl Lines {
                 }
                 Some(text::decoder(&decoded, mode))
             }
-            (_, false) => Some(json::decoder(&columns, &decoded, mode, &options)),
+            (_, false) if is_csv => Some(json::decoder(&columns, &decoded, mode, &options)),
+            (_, false) => Some(made(Format::Json)?()),
         };
         let mut known: Vec<Field> = Vec::new();
         for field in &fields[declared..] {

@@ -9,6 +9,7 @@ use super::JsonOptions;
 use super::absence::Absence;
 use super::object::{Context, Object};
 use super::scan::{Fault, Scanner};
+use super::syntax::Syntax;
 use crate::codecs::{Decoded, Decoder, Mode};
 
 /// Decodes one object per record.
@@ -18,6 +19,11 @@ pub(super) struct JsonDecoder {
     absence: Absence,
     mode: Mode,
     table: SmolStr,
+    syntax: Syntax,
+    /// Whether nothing may follow the object.
+    whole: bool,
+    /// Which of the wanted columns takes the text of a record that does not fit.
+    corrupt: Option<usize>,
 }
 
 impl JsonDecoder {
@@ -27,17 +33,26 @@ impl JsonDecoder {
         mode: Mode,
         options: &JsonOptions,
     ) -> Self {
-        let object = Object::new(wanted.iter().filter_map(|place| columns.get(*place)));
+        let wanted: Vec<&Field> = wanted
+            .iter()
+            .filter_map(|place| columns.get(*place))
+            .collect();
+        let corrupt = options.corrupt_column.as_ref();
+        let corrupt = wanted
+            .iter()
+            .position(|column| Some(&column.name) == corrupt);
+        let fields = wanted.iter().enumerate();
+        let fields = fields.filter(|(place, _)| Some(*place) != corrupt);
+        let object = Object::new(fields.map(|(_, field)| *field));
         Self {
             absence: Absence::new(object.len()),
             object,
-            context: Context {
-                scratch: String::new(),
-                zone: options.zone,
-                permissive: mode == Mode::Permissive,
-            },
+            context: Context::new(mode, options),
             mode,
             table: options.table.clone(),
+            syntax: options.syntax,
+            whole: !options.trailing,
+            corrupt,
         }
     }
 
@@ -52,7 +67,7 @@ impl JsonDecoder {
                 });
             }
         };
-        let mut scanner = begin(text)?;
+        let mut scanner = begin(text, self.syntax)?;
         let record = self.absence.begin();
         let last = self.absence.last();
         self.object
@@ -60,7 +75,10 @@ impl JsonDecoder {
                 last[slot] = record;
             })?;
         self.absence.end(&self.object, &self.table);
-        scanner.end()
+        if self.whole {
+            return scanner.end();
+        }
+        Ok(())
     }
 
     /// What the mode makes of a record that does not decode.
@@ -90,10 +108,16 @@ impl Decoder for JsonDecoder {
     fn decode(&mut self, bytes: &[u8], row: &mut Row) -> Result<Decoded, RecordError> {
         let base = row.len();
         row.resize(base + self.object.len(), Value::Null);
-        match self.read(bytes, &mut row[base..]) {
-            Ok(()) => Ok(Decoded::Row),
-            Err(fault) => self.fault(&fault, bytes, row, base),
+        self.context.misfits = false;
+        let (decoded, broken) = match self.read(bytes, &mut row[base..]) {
+            Ok(()) => (Ok(Decoded::Row), self.context.misfits),
+            Err(fault) => (self.fault(&fault, bytes, row, base), true),
+        };
+        if let (Some(place), Ok(Decoded::Row)) = (self.corrupt, &decoded) {
+            let text = broken.then(|| SmolStr::new(String::from_utf8_lossy(bytes)));
+            row.insert(base + place, text.map_or(Value::Null, Value::String));
         }
+        decoded
     }
 
     fn absences(&self) -> u64 {
@@ -102,13 +126,13 @@ impl Decoder for JsonDecoder {
 }
 
 /// A scanner that stands on the value, where there is one.
-pub(super) fn begin(text: &str) -> Result<Scanner<'_>, Fault> {
+pub(super) fn begin(text: &str, syntax: Syntax) -> Result<Scanner<'_>, Fault> {
     let what = if text.is_empty() {
         "the value is empty"
     } else if text.starts_with('\u{feff}') {
         "a byte order mark stands before the value"
     } else {
-        let mut scanner = Scanner::new(text);
+        let mut scanner = Scanner::new(text, syntax);
         scanner.space();
         return Ok(scanner);
     };

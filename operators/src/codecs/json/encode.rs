@@ -6,39 +6,57 @@ use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
+use super::JsonOptions;
 use super::scan::plain_end;
 use crate::codecs::Encoder;
+use crate::codecs::times::Times;
 use crate::expr::{calendar, text};
 
 /// Encodes each row as one object.
 pub(super) struct JsonEncoder {
     columns: Vec<Column>,
-    zone: Tz,
+    manner: Manner,
+}
+
+/// How values are written.
+pub(super) struct Manner {
+    times: Times,
+    /// Whether fields that are NULL are written.
+    nulls: bool,
+}
+
+impl Manner {
+    pub(super) fn of(options: &JsonOptions) -> Self {
+        Self {
+            times: options.times.clone(),
+            nulls: options.nulls,
+        }
+    }
 }
 
 impl JsonEncoder {
-    pub(super) fn new(fields: &[Field], zone: Tz) -> Self {
+    pub(super) fn new(fields: &[Field], options: &JsonOptions) -> Self {
         Self {
             columns: columns(fields),
-            zone,
+            manner: Manner::of(options),
         }
     }
 }
 
 impl Encoder for JsonEncoder {
     fn encode(&mut self, row: &[Value], out: &mut Vec<u8>) -> Result<(), RecordError> {
-        object(out, &self.columns, row, self.zone);
+        object(out, &self.columns, row, &self.manner);
         Ok(())
     }
 }
 
 /// Objects of these columns for people who look: a NULL shows, times are UTC.
-pub struct Objects(Vec<Column>);
+pub struct Objects(Vec<Column>, Manner);
 
 impl Objects {
     /// Objects of these columns.
     pub fn new(fields: &[Field]) -> Self {
-        Self(columns(fields))
+        Self(columns(fields), Manner::of(&JsonOptions::default()))
     }
 
     /// Appends an object with all columns.
@@ -49,7 +67,7 @@ impl Objects {
                 out.push(b',');
             }
             out.extend_from_slice(&column.prefix);
-            column.shape.append(out, value, Tz::UTC);
+            column.shape.append(out, value, &self.1);
         }
         out.push(b'}');
     }
@@ -59,7 +77,7 @@ impl Objects {
         for (column, value) in self.0.iter().zip(values).filter(|(_, v)| !v.is_null()) {
             out.push(b',');
             out.extend_from_slice(&column.prefix);
-            column.shape.append(out, value, Tz::UTC);
+            column.shape.append(out, value, &self.1);
         }
     }
 }
@@ -108,7 +126,7 @@ impl Shape {
     }
 
     /// Appends a value of this shape.
-    pub(super) fn append(&self, out: &mut Vec<u8>, value: &Value, zone: Tz) {
+    pub(super) fn append(&self, out: &mut Vec<u8>, value: &Value, manner: &Manner) {
         match value {
             Value::Null => out.extend_from_slice(b"null"),
             Value::Boolean(true) => out.extend_from_slice(b"true"),
@@ -129,15 +147,13 @@ impl Shape {
             }
             Value::String(text) => string(out, text),
             Value::Binary(bytes) => base64(out, bytes),
-            Value::Date(days) => {
-                out.push(b'"');
-                date(out, *days);
-                out.push(b'"');
+            Value::Date(_) | Value::Timestamp(_) | Value::TimestampNtz(_) => {
+                time(out, value, &manner.times);
             }
-            Value::Timestamp(micros) => timestamp(out, *micros, Some(zone)),
-            Value::TimestampNtz(micros) => timestamp(out, *micros, None),
-            Value::YearMonthInterval(_) => quoted(out, value, &DataType::YearMonthInterval, zone),
-            Value::DayTimeInterval(_) => quoted(out, value, &DataType::DayTimeInterval, zone),
+            Value::YearMonthInterval(_) => {
+                quoted(out, value, &DataType::YearMonthInterval, Tz::UTC);
+            }
+            Value::DayTimeInterval(_) => quoted(out, value, &DataType::DayTimeInterval, Tz::UTC),
             Value::Array(values) => {
                 let element = if let Self::Array(element) = self {
                     element
@@ -149,29 +165,29 @@ impl Shape {
                     if place > 0 {
                         out.push(b',');
                     }
-                    element.append(out, value, zone);
+                    element.append(out, value, manner);
                 }
                 out.push(b']');
             }
             Value::Map(pairs) => {
                 if let Self::Map(key_type, shape) = self {
-                    map(out, pairs, key_type, shape, zone);
+                    map(out, pairs, key_type, shape, manner);
                 }
             }
             Value::Struct(values) => {
                 if let Self::Struct(columns) = self {
-                    object(out, columns, values, zone);
+                    object(out, columns, values, manner);
                 }
             }
         }
     }
 }
 
-fn object(out: &mut Vec<u8>, columns: &[Column], values: &[Value], zone: Tz) {
+fn object(out: &mut Vec<u8>, columns: &[Column], values: &[Value], manner: &Manner) {
     out.push(b'{');
     let mut first = true;
     for (column, value) in columns.iter().zip(values) {
-        if value.is_null() {
+        if value.is_null() && !manner.nulls {
             continue;
         }
         if !first {
@@ -179,12 +195,18 @@ fn object(out: &mut Vec<u8>, columns: &[Column], values: &[Value], zone: Tz) {
         }
         first = false;
         out.extend_from_slice(&column.prefix);
-        column.shape.append(out, value, zone);
+        column.shape.append(out, value, manner);
     }
     out.push(b'}');
 }
 
-fn map(out: &mut Vec<u8>, pairs: &[(Value, Value)], key_type: &DataType, shape: &Shape, zone: Tz) {
+fn map(
+    out: &mut Vec<u8>,
+    pairs: &[(Value, Value)],
+    key_type: &DataType,
+    shape: &Shape,
+    manner: &Manner,
+) {
     out.push(b'{');
     for (place, (key, value)) in pairs.iter().enumerate() {
         if place > 0 {
@@ -193,10 +215,10 @@ fn map(out: &mut Vec<u8>, pairs: &[(Value, Value)], key_type: &DataType, shape: 
         if let Value::String(key) = key {
             string(out, key);
         } else {
-            quoted(out, key, key_type, zone);
+            quoted(out, key, key_type, manner.times.zone);
         }
         out.push(b':');
-        shape.append(out, value, zone);
+        shape.append(out, value, manner);
     }
     out.push(b'}');
 }
@@ -265,12 +287,33 @@ fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
 }
 
-/// `2026-11-21T10:00:00.000Z`: milliseconds and the zone's offset, as Spark writes times to JSON.
-fn timestamp(out: &mut Vec<u8>, micros: i64, zone: Option<Tz>) {
+/// A date or a time as a string.
+fn time(out: &mut Vec<u8>, value: &Value, times: &Times) {
+    let mut shown = String::new();
+    let by_pattern = match value {
+        Value::Date(days) => times.show_date(&mut shown, *days),
+        Value::Timestamp(micros) => times.show_timestamp(&mut shown, *micros),
+        Value::TimestampNtz(micros) => times.show_local(&mut shown, *micros),
+        _ => false,
+    };
+    if by_pattern {
+        return string(out, &shown);
+    }
+    out.push(b'"');
+    match value {
+        Value::Date(days) => date(out, *days),
+        Value::Timestamp(micros) => bare_timestamp(out, *micros, Some(times.zone)),
+        Value::TimestampNtz(micros) => bare_timestamp(out, *micros, None),
+        _ => {}
+    }
+    out.push(b'"');
+}
+
+/// `2026-11-21T10:00:00.000Z`: milliseconds and the zone's offset, as Spark writes times to JSON and CSV.
+pub(super) fn bare_timestamp(out: &mut Vec<u8>, micros: i64, zone: Option<Tz>) {
     const DAY: i64 = 86_400_000_000;
     let local = zone.map_or(micros, |zone| calendar::local(micros, zone));
     let (days, time) = (local.div_euclid(DAY), local.rem_euclid(DAY));
-    out.push(b'"');
     date(out, i32::try_from(days).unwrap_or(i32::MAX));
     out.push(b'T');
     padded(out, time / 3_600_000_000, 2);
@@ -291,7 +334,6 @@ fn timestamp(out: &mut Vec<u8>, micros: i64, zone: Option<Tz>) {
             padded(out, minutes.abs() % 60, 2);
         }
     }
-    out.push(b'"');
 }
 
 /// `2026-11-21`; a year beyond four digits has a sign, as in Java.

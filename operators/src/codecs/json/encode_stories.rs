@@ -58,10 +58,7 @@ fn a_row_is_written_as_spark_writes_it() {
 
 #[test]
 fn times_are_written_in_the_sessions_zone() {
-    let options = JsonOptions {
-        zone: chrono_tz::Tz::Europe__Berlin,
-        ..JsonOptions::default()
-    };
+    let options = JsonOptions::in_zone(chrono_tz::Tz::Europe__Berlin);
     let mut out = Vec::new();
     super::append(
         &mut out,

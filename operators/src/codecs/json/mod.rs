@@ -10,10 +10,13 @@ mod encode;
 #[cfg(test)]
 mod encode_stories;
 mod object;
+mod options;
 mod parser;
 mod scan;
+mod split;
 #[cfg(test)]
 mod stories;
+mod syntax;
 
 use chrono_tz::Tz;
 use smol_str::SmolStr;
@@ -22,65 +25,85 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 pub use encode::Objects;
 pub use parser::JsonParser;
 
+pub use options::{OPTIONS, READ_OPTIONS, WRITE_OPTIONS};
+pub use split::{Documents, Records};
+pub use syntax::Syntax;
+
+use super::csv::CORRUPT_RECORD;
+use super::times::Times;
 use super::{Decoder, Encoder, Mode};
-use crate::table::{OpenContext, OptionKind, OptionSpec};
+use crate::table::OpenContext;
 
 /// What the format needs to know of its table and its query.
 #[derive(Clone, Debug)]
 pub struct JsonOptions {
-    /// The session's time zone: for timestamps without a zone in their text, and for those that are written.
-    pub zone: Tz,
+    /// The zone of times without one, and how dates and times are written.
+    pub times: Times,
     /// The table's name, for warnings.
     pub table: SmolStr,
+    /// What is allowed beyond RFC 8259.
+    pub syntax: Syntax,
+    /// The column that takes the text of a record that does not fit.
+    pub corrupt_column: Option<SmolStr>,
+    /// Whether what follows the value of a record is left alone, as Spark leaves it.
+    pub trailing: bool,
+    /// Whether fields that are NULL are written.
+    pub nulls: bool,
 }
 
 impl JsonOptions {
-    /// Those of a table that is opened for a run.
+    /// Those of a table that is opened for a run, without options of its own.
     pub fn of(context: &OpenContext, table: &str) -> Self {
         Self {
-            zone: context.time_zone,
             table: SmolStr::new(table),
+            ..Self::in_zone(context.time_zone)
         }
+    }
+
+    /// Without a table.
+    pub fn in_zone(zone: Tz) -> Self {
+        Self {
+            times: Times::new(zone),
+            table: SmolStr::default(),
+            syntax: Syntax::default(),
+            corrupt_column: None,
+            trailing: false,
+            nulls: false,
+        }
+    }
+
+    /// The zone of times that name none.
+    pub fn zone(&self) -> Tz {
+        self.times.zone
+    }
+
+    /// With what `option` says; `reading` or writing.
+    ///
+    /// # Errors
+    /// The option and what is wrong with it.
+    pub fn with<'t>(
+        zone: Tz,
+        reading: bool,
+        option: &dyn Fn(&str) -> Option<&'t str>,
+    ) -> Result<Self, (&'static str, String)> {
+        let flag = |name: &str| option(name).map(|word| word.eq_ignore_ascii_case("true"));
+        let corrupt = option("columnNameOfCorruptRecord").unwrap_or(CORRUPT_RECORD);
+        Ok(Self {
+            times: Times::with(zone, reading, option)?,
+            syntax: Syntax::with(flag),
+            corrupt_column: Some(SmolStr::new(corrupt)),
+            nulls: flag("ignoreNullFields") == Some(false),
+            ..Self::in_zone(zone)
+        })
     }
 }
 
 impl Default for JsonOptions {
     /// UTC, no name.
     fn default() -> Self {
-        Self {
-            zone: Tz::UTC,
-            table: SmolStr::default(),
-        }
+        Self::in_zone(Tz::UTC)
     }
 }
-
-/// The options of the format, for connectors to add to theirs. The default of `mode` is the connector's.
-pub const OPTIONS: &[OptionSpec] = &[
-    OptionSpec {
-        name: "mode",
-        kind: OptionKind::OneOf(&["FAILFAST", "PERMISSIVE", "DROPMALFORMED"]),
-        default: "",
-        about: "What a value that does not fit its column becomes: an error of the record, NULL, or a skipped record",
-    },
-    OptionSpec {
-        name: "multiLine",
-        kind: OptionKind::Refused,
-        default: "",
-        about: "each record is one JSON object, whatever white space stands in it",
-    },
-    OptionSpec {
-        name: "primitivesAsString",
-        kind: OptionKind::Refused,
-        default: "",
-        about: "declare the columns as STRING, a column takes any JSON value as its text",
-    },
-    OptionSpec {
-        name: "columnNameOfCorruptRecord",
-        kind: OptionKind::Refused,
-        default: "",
-        about: "records that do not decode go the way of `onError`, with their original bytes",
-    },
-];
 
 /// A decoder of the columns at the places `wanted` of `columns`, in the order of `wanted`.
 ///
@@ -102,7 +125,7 @@ pub fn encoder(schema: &Schema) -> Box<dyn Encoder> {
 /// An encoder of rows of this schema, as Spark's `to_json` writes them: fields that are NULL are left out, times stand
 /// in the session's zone.
 pub fn encoder_with(schema: &Schema, options: &JsonOptions) -> Box<dyn Encoder> {
-    Box::new(encode::JsonEncoder::new(&schema.fields, options.zone))
+    Box::new(encode::JsonEncoder::new(&schema.fields, options))
 }
 
 /// Appends one value as JSON, as Spark's `to_json` writes it; NULL as `null`.
@@ -112,7 +135,14 @@ pub fn append(
     data_type: &DataType,
     options: &JsonOptions,
 ) {
-    encode::Shape::new(data_type).append(out, value, options.zone);
+    encode::Shape::new(data_type).append(out, value, &encode::Manner::of(options));
+}
+
+/// Appends a time as Spark writes it where no pattern says otherwise, with the offset of its zone if it has one.
+pub(super) fn times_text(out: &mut String, micros: i64, zone: Option<Tz>) {
+    let mut bytes = Vec::with_capacity(29);
+    encode::bare_timestamp(&mut bytes, micros, zone);
+    out.push_str(&String::from_utf8_lossy(&bytes));
 }
 
 /// Why a column of this type cannot be read from JSON, if it cannot.

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use base64::Engine as _;
-use chrono_tz::Tz;
 use smol_str::SmolStr;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
-use super::decimal;
 use super::scan::{Fault, Kind, Misfit, Scanner, special};
-use crate::expr::text;
+use super::{JsonOptions, decimal};
+use crate::codecs::Mode;
+use crate::codecs::times::Times;
 
 /// How many of the names that may come next are compared before a name is looked up.
 const LOOK_AHEAD: usize = 4;
@@ -22,10 +22,26 @@ const NAME_MAX: usize = 64;
 pub(super) struct Context {
     /// Where strings with escapes are built.
     pub scratch: String,
-    /// The session's time zone.
-    pub zone: Tz,
+    /// How dates and times are written.
+    pub times: Times,
     /// Whether a field that does not fit becomes NULL.
     pub permissive: bool,
+    /// Whether one has become NULL in this record.
+    pub misfits: bool,
+    /// Whether a string may be a number that is none.
+    pub non_numeric: bool,
+}
+
+impl Context {
+    pub(super) fn new(mode: Mode, options: &JsonOptions) -> Self {
+        Self {
+            scratch: String::new(),
+            times: options.times.clone(),
+            permissive: mode == Mode::Permissive,
+            misfits: false,
+            non_numeric: options.syntax.non_numeric,
+        }
+    }
 }
 
 /// How a value of one type is read.
@@ -153,17 +169,23 @@ impl Node {
 
     #[allow(clippy::cast_possible_truncation)]
     fn string(&self, s: &mut Scanner<'_>, cx: &mut Context) -> Result<Option<Value>, Fault> {
-        let zone = cx.zone;
         let text = s.string(&mut cx.scratch)?;
         Ok(match self {
+            Self::Double | Self::Float if !cx.non_numeric => None,
             Self::Double => special(text).map(Value::Double),
             Self::Float => special(text).map(|n| Value::Float(n as f32)),
             Self::Decimal { precision, scale } => {
-                decimal::parse(text, *precision, *scale).map(|n| Value::Decimal(n.into()))
+                // As in Spark: commas between the digits do not count.
+                let parsed = if text.contains(',') {
+                    decimal::parse(&text.replace(',', ""), *precision, *scale)
+                } else {
+                    decimal::parse(text, *precision, *scale)
+                };
+                parsed.map(|n| Value::Decimal(n.into()))
             }
-            Self::Date => text::parse_date(text).map(Value::Date),
-            Self::Timestamp => text::parse_timestamp(text, zone).map(Value::Timestamp),
-            Self::TimestampNtz => text::parse_timestamp_ntz(text).map(Value::TimestampNtz),
+            Self::Date => cx.times.read_date(text).map(Value::Date),
+            Self::Timestamp => cx.times.read_timestamp(text).map(Value::Timestamp),
+            Self::TimestampNtz => cx.times.read_local(text).map(Value::TimestampNtz),
             Self::Binary => base64::engine::general_purpose::STANDARD
                 .decode(text)
                 .ok()
@@ -209,7 +231,10 @@ fn map(element: &mut Node, s: &mut Scanner<'_>, cx: &mut Context) -> Result<Valu
     s.advance(1);
     if !s.take(b'}') {
         loop {
-            let name = SmolStr::new(s.string(&mut cx.scratch)?);
+            let name = SmolStr::new(match s.bare_name() {
+                Some(name) => name,
+                None => s.string(&mut cx.scratch)?,
+            });
             s.colon()?;
             let value = element.value(s, cx)?;
             if pairs.len() == FEW && places.is_empty() {
@@ -418,6 +443,9 @@ impl Object {
         next: &mut usize,
         cx: &mut Context,
     ) -> Result<Option<usize>, Fault> {
+        if let Some(name) = s.bare_name() {
+            return Ok(self.slots.get(name).copied());
+        }
         if !matches!(s.rest().first(), Some(b'"' | b'\'')) {
             return Err(s.syntax("expected the name of a field"));
         }
@@ -453,9 +481,10 @@ impl Wanted {
         mut misfit: Box<Misfit>,
         at: usize,
         s: &mut Scanner<'_>,
-        cx: &Context,
+        cx: &mut Context,
     ) -> Result<Value, Fault> {
         if cx.permissive && self.nullable {
+            cx.misfits = true;
             s.back_to(at);
             s.skip()?;
             return Ok(Value::Null);

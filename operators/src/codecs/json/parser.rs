@@ -8,6 +8,7 @@ use thalweg_engine::schema::{DataType, Field};
 
 use super::object::{Context, Node, Object};
 use super::scan::{Fault, Kind, Scanner};
+use super::syntax::Syntax;
 use super::{JsonOptions, decode, unsupported};
 use crate::codecs::Mode;
 
@@ -16,6 +17,7 @@ pub struct JsonParser {
     root: Root,
     context: Context,
     permissive: bool,
+    syntax: Syntax,
 }
 
 enum Root {
@@ -52,11 +54,8 @@ impl JsonParser {
         };
         Ok(Self {
             root,
-            context: Context {
-                scratch: String::new(),
-                zone: options.zone,
-                permissive: mode == Mode::Permissive,
-            },
+            context: Context::new(mode, options),
+            syntax: options.syntax,
             permissive: mode == Mode::Permissive,
         })
     }
@@ -88,7 +87,7 @@ impl JsonParser {
 
     /// What follows the value is not looked at, as in Spark.
     fn read(&mut self, text: &str) -> Result<Value, Fault> {
-        let mut scanner = decode::begin(text)?;
+        let mut scanner = decode::begin(text, self.syntax)?;
         let s = &mut scanner;
         let cx = &mut self.context;
         let kind = s.kind()?;

@@ -1,9 +1,11 @@
 //! A scanner over one JSON text: no tree, no copies, no recursion.
 //!
-//! It walks over a text that is known to be UTF-8 and hands out slices of it. Beside RFC 8259 it accepts what Spark's
-//! reader accepts by default: strings in single quotes, and the bare numbers `NaN`, `INF` and `Infinity`.
+//! It walks over a text that is known to be UTF-8 and hands out slices of it. Beside RFC 8259 it accepts what its
+//! [`Syntax`] allows.
 
 use std::ops::Range;
+
+use super::syntax::Syntax;
 
 /// How deep arrays and objects may lie in each other.
 pub(super) const DEPTH_MAX: usize = 256;
@@ -133,14 +135,16 @@ pub(super) struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    allowed: Syntax,
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str, allowed: Syntax) -> Self {
         Self {
             text,
             bytes: text.as_bytes(),
             at: 0,
+            allowed,
         }
     }
 
@@ -193,6 +197,29 @@ impl<'a> Scanner<'a> {
         while matches!(self.byte(), b' ' | b'\n' | b'\r' | b'\t') {
             self.at += 1;
         }
+        if self.byte() == b'/' && self.allowed.comments {
+            self.comment();
+        }
+    }
+
+    /// Steps over a comment and the white space behind it; one that does not end is left for what reads on.
+    #[cold]
+    fn comment(&mut self) {
+        let rest = self.rest();
+        let length = if rest.starts_with(b"//") {
+            rest.iter()
+                .position(|byte| matches!(byte, b'\n' | b'\r'))
+                .unwrap_or(rest.len())
+        } else if rest.starts_with(b"/*") {
+            match rest[2..].windows(2).position(|pair| pair == b"*/") {
+                Some(at) => at + 4,
+                None => return,
+            }
+        } else {
+            return;
+        };
+        self.at += length;
+        self.space();
     }
 
     /// Steps over white space and then over this byte, if it stands there.
@@ -209,7 +236,8 @@ impl<'a> Scanner<'a> {
     pub(super) fn kind(&mut self) -> Result<Kind, Fault> {
         self.space();
         Ok(match self.byte() {
-            b'"' | b'\'' => Kind::String,
+            b'"' => Kind::String,
+            b'\'' if self.allowed.single_quotes => Kind::String,
             b'-' | b'0'..=b'9' | b'N' | b'I' | b'+' => Kind::Number,
             b'{' => Kind::Object,
             b'[' => Kind::Array,
@@ -245,7 +273,10 @@ impl<'a> Scanner<'a> {
         if self.byte() == b'0' {
             self.at += 1;
             if self.byte().is_ascii_digit() {
-                return Err(self.syntax("a number with leading zeros"));
+                if !self.allowed.leading_zeros {
+                    return Err(self.syntax("a number with leading zeros"));
+                }
+                self.digits(&mut digits);
             }
         } else {
             self.digits(&mut digits);
@@ -298,7 +329,14 @@ impl<'a> Scanner<'a> {
         let rest = self.rest();
         let sign = usize::from(matches!(rest.first(), Some(b'-' | b'+')));
         for word in ["Infinity", "INF", "NaN"] {
-            if rest[sign..].starts_with(word.as_bytes()) && (sign == 0 || word != "NaN") {
+            if self.allowed.non_numeric
+                && rest[sign..].starts_with(word.as_bytes())
+                && if word == "INF" {
+                    sign == 1
+                } else {
+                    sign == 0 || word != "NaN"
+                }
+            {
                 self.at += sign + word.len();
                 return Ok(Number {
                     text: self.since(start),
@@ -347,7 +385,7 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn open_quote(&mut self) -> Result<u8, Fault> {
         let quote = self.byte();
-        if !matches!(quote, b'"' | b'\'') {
+        if quote != b'"' && (quote != b'\'' || !self.allowed.single_quotes) {
             return Err(self.syntax("expected a string"));
         }
         self.at += 1;
@@ -378,6 +416,12 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     return Ok(());
                 }
+                _ if self.allowed.control_characters && self.at < self.bytes.len() => {
+                    if let Some(out) = out.as_deref_mut() {
+                        out.push(char::from(self.byte()));
+                    }
+                    self.at += 1;
+                }
                 _ => return Err(self.syntax("a control character in a string")),
             }
             let plain = self.at;
@@ -399,9 +443,20 @@ impl<'a> Scanner<'a> {
             b'f' => '\u{c}',
             c @ (b'"' | b'\\' | b'/' | b'\'') => char::from(c),
             b'u' => return self.unicode_escape(),
+            _ if self.allowed.any_escape => return self.any_escape(),
             _ => return Err(self.syntax("an unknown escape in a string")),
         };
         self.at += 1;
+        Ok(c)
+    }
+
+    /// Reads the character behind a backslash, whatever it is.
+    #[cold]
+    fn any_escape(&mut self) -> Result<char, Fault> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let c = rest.chars().next();
+        let c = c.ok_or_else(|| self.syntax("an unknown escape in a string"))?;
+        self.at += c.len_utf8();
         Ok(c)
     }
 
@@ -514,11 +569,26 @@ impl<'a> Scanner<'a> {
 
     fn skip_key(&mut self) -> Result<(), Fault> {
         self.space();
-        if !matches!(self.byte(), b'"' | b'\'') {
-            return Err(self.syntax("expected the name of a field"));
+        if self.bare_name().is_none() {
+            if !matches!(self.byte(), b'"' | b'\'') {
+                return Err(self.syntax("expected the name of a field"));
+            }
+            self.skip_string()?;
         }
-        self.skip_string()?;
         self.colon()
+    }
+
+    /// Reads the name of a field without quotes, where such are allowed and one stands here.
+    #[inline]
+    pub(super) fn bare_name(&mut self) -> Option<&'a str> {
+        if !self.allowed.bare_names || matches!(self.byte(), b'"' | b'\'') {
+            return None;
+        }
+        let rest = self.text.get(self.at..)?;
+        let belongs = |c: char| c.is_alphanumeric() || !c.is_ascii() || "_$@#*-+".contains(c);
+        let name = &rest[..rest.find(|c| !belongs(c)).unwrap_or(rest.len())];
+        self.at += name.len();
+        (!name.is_empty()).then_some(name)
     }
 
     /// Steps over the colon after a name.

@@ -503,7 +503,7 @@ fn many_columns() -> Vec<Field> {
 }
 
 fn skips(text: &str) -> bool {
-    let mut scanner = Scanner::new(text);
+    let mut scanner = Scanner::new(text, super::Syntax::default());
     scanner.skip().is_ok() && scanner.end().is_ok()
 }
 

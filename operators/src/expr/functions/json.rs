@@ -1,5 +1,6 @@
 //! Functions of JSON texts.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
@@ -12,10 +13,10 @@ use super::Param::{Any, Text};
 use super::arrays::array_of;
 use super::forms::{failed, int, strict_scratch, string, written_or_null};
 use super::json_path::{self, Step, each_element, each_field};
-use super::{BindContext, Function, function};
-use crate::codecs::Mode;
+use super::{BindContext, Function, csv, function};
 use crate::codecs::json::{self, JsonOptions, JsonParser};
-use crate::expr::access::{fields, map, text};
+use crate::codecs::Mode;
+use crate::expr::access::{fields, text};
 use crate::expr::type_name;
 use crate::expr::typed::Typed;
 use crate::job_error::JobError;
@@ -31,7 +32,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     function(
         "to_json",
-        "to_json(struct, map or array)",
+        "to_json(struct, map or array[, options])",
         "The value as a JSON text; fields that are NULL are left out.",
         "to_json(named_struct('a', 1, 'b', 2))",
         "{\"a\":1,\"b\":2}",
@@ -113,7 +114,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// A type's name, or columns with their types as in CREATE TABLE.
-fn schema(ddl: &str, cx: &BindContext) -> Result<DataType, JobError> {
+pub(super) fn schema(ddl: &str, cx: &BindContext) -> Result<DataType, JobError> {
     let dialect = SparkSqlDialect {};
     let parse = |text: &str| {
         let mut parser = Parser::new(&dialect).try_with_sql(text).ok()?;
@@ -136,15 +137,10 @@ fn from_json(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
         return Err(cx.error("the schema must be a constant text"));
     };
     let data_type = schema(ddl, cx)?;
-    let mode = match args.get(2) {
-        None => Mode::Permissive,
-        Some(options) => mode(options, cx)?,
-    };
+    let found = csv::options(args.get(2), &[&json::READ_OPTIONS], cx)?;
+    let mode = found.get("mode").map(|word| word.as_str()).map(Mode::of_word).unwrap_or(Mode::Permissive);
+    let options = json_options(&found, true, cx)?;
     args.truncate(1);
-    let options = JsonOptions {
-        zone: cx.settings.zone,
-        ..JsonOptions::default()
-    };
     JsonParser::new(&data_type, mode, &options).map_err(|reason| cx.error(reason))?;
     let made = data_type.clone();
     cx.scratch(data_type, args, move || {
@@ -156,36 +152,21 @@ fn from_json(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     })
 }
 
-/// The only option that is taken: `map('mode', 'FAILFAST')`.
-fn mode(options: &Typed, cx: &BindContext) -> Result<Mode, JobError> {
-    let wrong = || {
-        cx.error("the only option is the mode")
-            .help("write map('mode', 'PERMISSIVE') or map('mode', 'FAILFAST')")
-    };
-    let (DataType::Map(_), Some(value)) = (&options.data_type, options.constant()) else {
-        return Err(wrong());
-    };
-    let mut chosen = Mode::Permissive;
-    for (key, value) in map(value) {
-        let (Value::String(key), Value::String(value)) = (key, value) else {
-            return Err(wrong());
-        };
-        chosen = match (key.to_lowercase().as_str(), value.to_uppercase().as_str()) {
-            ("mode", "PERMISSIVE") => Mode::Permissive,
-            ("mode", "FAILFAST") => Mode::FailFast,
-            _ => return Err(wrong()),
-        };
-    }
-    Ok(chosen)
+fn json_options(
+    found: &HashMap<String, String>,
+    reading: bool,
+    cx: &BindContext,
+) -> Result<JsonOptions, JobError> {
+    let option = |name: &str| found.get(&name.to_lowercase()).map(String::as_str);
+    JsonOptions::with(cx.settings.zone, reading, &option).map_err(|(_, why)| cx.error(why))
 }
 
 fn to_json(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
-    let args = cx.take(args, &[Any], 1)?;
+    let mut args = cx.take(args, &[Any, Any], 1)?;
     let data_type = args[0].data_type.clone();
-    let options = JsonOptions {
-        zone: cx.settings.zone,
-        ..JsonOptions::default()
-    };
+    let found = csv::options(args.get(1), &[&json::WRITE_OPTIONS], cx)?;
+    let options = json_options(&found, false, cx)?;
+    args.truncate(1);
     if let DataType::Struct(fields_of) = &data_type {
         let schema = Schema::new(Arc::clone(fields_of));
         return strict_scratch(cx, DataType::String, args, move || {

@@ -33,6 +33,7 @@ mod array_sets;
 mod arrays;
 mod bits;
 mod conditional;
+mod csv;
 mod dates;
 mod dates_arithmetic;
 mod dates_made;
@@ -65,8 +66,8 @@ mod tests_text;
 mod tests_times;
 mod text_formats;
 mod text_template;
-mod time_parse;
-mod time_pattern;
+pub(crate) mod time_parse;
+pub(crate) mod time_pattern;
 mod urls;
 pub(crate) mod windows;
 
@@ -145,7 +146,7 @@ impl Function {
 }
 
 /// The families and their functions, for the manual.
-pub fn families() -> [(&'static str, &'static [Function]); 24] {
+pub fn families() -> [(&'static str, &'static [Function]); 25] {
     [
         ("conditional", conditional::FUNCTIONS),
         ("numbers", numbers::FUNCTIONS),
@@ -173,6 +174,7 @@ pub fn families() -> [(&'static str, &'static [Function]); 24] {
         ("arrays and lambdas", lambdas::FUNCTIONS),
         ("maps and structs", maps::FUNCTIONS),
         ("JSON", json::FUNCTIONS),
+        ("CSV", csv::FUNCTIONS),
         ("hashes and identifiers", hash::FUNCTIONS),
     ]
 }

@@ -7,11 +7,11 @@ use crate::expr::calendar::{
 
 /// A time of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Parsed {
+pub(crate) struct Parsed {
     /// What clocks show, in microseconds since 1970-01-01T00:00:00.
-    pub(super) local: i64,
+    pub(crate) local: i64,
     /// The zone, if the text has one.
-    pub(super) zone: Option<Zone>,
+    pub(crate) zone: Option<Zone>,
 }
 
 /// The time that a text means; None where it does not fit.

@@ -39,7 +39,7 @@ pub(super) const DAYS: [&str; 7] = [
 
 /// A parsed pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     items: Vec<Item>,
 }
 
@@ -56,7 +56,7 @@ impl Pattern {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn new(pattern: &str) -> Result<Self, String> {
+    pub(crate) fn new(pattern: &str) -> Result<Self, String> {
         let mut open: Vec<Vec<Item>> = vec![Vec::new()];
         let mut chars = pattern.chars().peekable();
         while let Some(c) = chars.next() {
@@ -95,7 +95,7 @@ impl Pattern {
     }
 
     /// Whether texts can be parsed by it: names of weekdays and quarters say too little.
-    pub(super) fn parses(&self) -> Result<(), String> {
+    pub(crate) fn parses(&self) -> Result<(), String> {
         fn find(items: &[Item]) -> Option<char> {
             items.iter().find_map(|item| match item {
                 Item::Field(letter, count)
@@ -114,13 +114,13 @@ impl Pattern {
     }
 
     /// Appends a time: what clocks show (microseconds since 1970-01-01T00:00:00 there), and the zone with its offset.
-    pub(super) fn format(&self, out: &mut String, instant: i64, zone: Zone) {
+    pub(crate) fn format(&self, out: &mut String, instant: i64, zone: Zone) {
         let shown = Shown::new(instant, zone);
         format_items(&self.items, out, &shown);
     }
 
     /// The time that a text means; None where it does not fit the pattern.
-    pub(super) fn parse(&self, text: &str) -> Option<Parsed> {
+    pub(crate) fn parse(&self, text: &str) -> Option<Parsed> {
         time_parse::parse(&self.items, text)
     }
 }
