@@ -140,8 +140,26 @@ pub const CONNECTORS: &[Connector] = &[
     },
     Connector {
         name: "json",
-        about: "A folder of files of JSON lines, or one of them, as they come.",
+        about: "A folder of files of JSON, or one of them, as they come.",
         input: Some(folder(files::JSON_OPTIONS)),
+        output: None,
+    },
+    Connector {
+        name: "csv",
+        about: "A folder of files of CSV, or one of them, as they come.",
+        input: Some(folder(files::CSV_OPTIONS)),
+        output: None,
+    },
+    Connector {
+        name: "parquet",
+        about: "A folder of parquet files, or one of them, as they come. In builds with the feature `parquet`.",
+        input: Some(folder(files::PARQUET_OPTIONS)),
+        output: None,
+    },
+    Connector {
+        name: "orc",
+        about: "A folder of ORC files, or one of them, as they come. In builds with the feature `orc`.",
+        input: Some(folder(files::ORC_OPTIONS)),
         output: None,
     },
     Connector {

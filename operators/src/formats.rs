@@ -67,7 +67,11 @@ pub(crate) fn value_decoder(
     zone: Tz,
 ) -> Result<MakeDecoder, JobError> {
     let (columns, decoded) = (columns.to_vec(), decoded.to_vec());
-    let mode = table.options.get("mode").map(Mode::of_word).unwrap_or(default);
+    let mode = table
+        .options
+        .get("mode")
+        .map(Mode::of_word)
+        .unwrap_or(default);
     Ok(match format {
         Format::Text => Box::new(move || text::decoder(&decoded, mode)),
         Format::Json => {

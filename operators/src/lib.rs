@@ -4,6 +4,8 @@
 //! `thalweg-engine`; nothing here knows an actor or an epoch.
 
 pub mod codecs;
+#[cfg(any(feature = "parquet", feature = "orc"))]
+mod columnar;
 pub mod connect;
 pub mod connectors;
 mod exchange;

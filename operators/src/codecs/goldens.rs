@@ -170,7 +170,10 @@ fn json_records(
         trailing: true,
         ..JsonOptions::with(Tz::UTC, true, &|name| case.option(name)).map_err(|(_, why)| why)?
     };
-    let mode = case.option("mode").map(Mode::of_word).unwrap_or(Mode::Permissive);
+    let mode = case
+        .option("mode")
+        .map(Mode::of_word)
+        .unwrap_or(Mode::Permissive);
     let mut decoder = json::decoder(columns, wanted, mode, &options);
     let documents = json::Documents::new(options.syntax);
     let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);

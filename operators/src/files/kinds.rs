@@ -1,4 +1,4 @@
-//! The formats `text` and `json`.
+//! The format `text`, and what all formats of text share.
 
 use std::sync::Arc;
 
@@ -7,35 +7,35 @@ use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field};
 
-use super::format::{FileFormat, FormatSpec, mode};
+use super::format::{FileFormat, FormatSpec};
 use super::lines::{AnyLines, SeparatedBy, Splitter, Whole};
 use super::text::{TextCodec, TextFormat};
-use crate::codecs::json::{self, JsonOptions};
+use crate::codecs::encoding::named;
 use crate::codecs::{Decoded, Decoder, Mode, text};
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
 
 /// How text is read, in all formats of text.
-const ENCODING: OptionSpec = OptionSpec {
+pub(super) const ENCODING: OptionSpec = OptionSpec {
     name: "encoding",
     kind: OptionKind::Text,
     default: "UTF-8",
     about: "What the bytes are, such as `ISO-8859-1` or `UTF-16LE`; `charset` is the same. What is not of the encoding becomes \
             U+FFFD, except in UTF-8, where it is an error or NULL",
 };
-const CHARSET: OptionSpec = OptionSpec {
+pub(super) const CHARSET: OptionSpec = OptionSpec {
     name: "charset",
     about: "The same as `encoding`",
     ..ENCODING
 };
-const LINE_SEP: OptionSpec = OptionSpec {
+pub(super) const LINE_SEP: OptionSpec = OptionSpec {
     name: "lineSep",
     kind: OptionKind::Text,
     default: "\\r, \\r\\n and \\n",
     about: "What stands behind each record. The escapes \\n, \\r, \\t and \\\\ are known",
 };
 /// How files may be packed: their names say it.
-const COMPRESSION: OptionSpec = OptionSpec {
+pub(super) const COMPRESSION: OptionSpec = OptionSpec {
     name: "compression",
     kind: OptionKind::Refused,
     default: "",
@@ -62,27 +62,6 @@ pub(crate) const TEXT: FormatSpec = FormatSpec {
     open: open_text,
 };
 
-/// The format `json`.
-pub(crate) const JSON: FormatSpec = FormatSpec {
-    name: "json",
-    options: &[
-        OptionSpec {
-            default: "PERMISSIVE",
-            ..json::OPTIONS[0]
-        },
-        LINE_SEP,
-        ENCODING,
-        CHARSET,
-        COMPRESSION,
-        json::OPTIONS[1],
-        json::OPTIONS[2],
-        json::OPTIONS[3],
-    ],
-    fixed: None,
-    check: check_json,
-    open: open_json,
-};
-
 fn check_text(table: &Table, columns: &[Field]) -> Result<(), JobError> {
     separator(table)?;
     encoding(table)?;
@@ -100,19 +79,6 @@ fn check_text(table: &Table, columns: &[Field]) -> Result<(), JobError> {
             Some(reason) => Err(JobError::new(table.at, reason)),
             None => Ok(()),
         },
-    }
-}
-
-fn check_json(table: &Table, columns: &[Field]) -> Result<(), JobError> {
-    separator(table)?;
-    encoding(table)?;
-    let unfit = columns.iter().find_map(|column| {
-        let reason = json::unsupported(&column.data_type)?;
-        Some(format!("column `{}`: {reason}", column.name))
-    });
-    match unfit {
-        Some(reason) => Err(JobError::new(table.at, reason)),
-        None => Ok(()),
     }
 }
 
@@ -156,16 +122,8 @@ pub(crate) fn encoding(table: &Table) -> Result<Option<&'static Encoding>, JobEr
     else {
         return Ok(None);
     };
-    match Encoding::for_label(entry.value.trim().as_bytes()) {
-        Some(known) => Ok((known != encoding_rs::UTF_8).then_some(known)),
-        None => Err(JobError::new(
-            entry.at,
-            format!(
-                "option `{}` names no encoding that is known, such as UTF-8, UTF-16LE or ISO-8859-1",
-                entry.name
-            ),
-        )),
-    }
+    named(&entry.value)
+        .map_err(|why| JobError::new(entry.at, format!("option `{}`: {why}", entry.name)))
 }
 
 /// Opens a format of text.
@@ -200,7 +158,7 @@ struct Text {
 }
 
 /// Cuts lines of which blank ones count or not.
-fn lines(separator: Option<&str>, blank: bool) -> Box<dyn Splitter> {
+pub(super) fn lines(separator: Option<&str>, blank: bool) -> Box<dyn Splitter> {
     match separator {
         Some(separator) => Box::new(SeparatedBy::new(separator, blank)),
         None => Box::new(AnyLines::new(blank)),
@@ -215,7 +173,7 @@ impl TextCodec for Text {
         lines(self.separator.as_deref(), true)
     }
 
-    fn decoder(&self, _: Option<&[u8]>) -> Result<Box<dyn Decoder>, RecordError> {
+    fn decoder(&self, _: Option<&[u8]>, _: &dyn Splitter) -> Result<Box<dyn Decoder>, RecordError> {
         if self.binary {
             return Ok(Box::new(Bytes(self.wanted.len())));
         }
@@ -232,44 +190,5 @@ impl Decoder for Bytes {
             row.resize(row.len() + self.0, Value::Binary(bytes.into()));
         }
         Ok(Decoded::Row)
-    }
-}
-
-fn open_json(
-    table: &Table,
-    columns: &[Field],
-    wanted: &[usize],
-    context: &OpenContext,
-) -> Result<Arc<dyn FileFormat>, Failure> {
-    let codec = Json {
-        separator: separator(table).map_err(|error| Failure::refuse(error.message))?,
-        columns: columns.to_vec(),
-        wanted: wanted.to_vec(),
-        mode: mode(table),
-        options: JsonOptions::of(context, &table.name),
-    };
-    open_codec(table, codec)
-}
-
-struct Json {
-    separator: Option<String>,
-    columns: Vec<Field>,
-    wanted: Vec<usize>,
-    mode: Mode,
-    options: JsonOptions,
-}
-
-impl TextCodec for Json {
-    fn splitter(&self) -> Box<dyn Splitter> {
-        lines(self.separator.as_deref(), false)
-    }
-
-    fn decoder(&self, _: Option<&[u8]>) -> Result<Box<dyn Decoder>, RecordError> {
-        Ok(json::decoder(
-            &self.columns,
-            &self.wanted,
-            self.mode,
-            &self.options,
-        ))
     }
 }

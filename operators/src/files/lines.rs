@@ -21,6 +21,11 @@ pub trait Splitter: Send {
 
     /// The record that begins the text is too long: what has been seen of it is taken away, and the next text is its rest.
     fn leave(&mut self);
+
+    /// What ends lines in this file, as far as its text has said it.
+    fn line_end(&self) -> &str {
+        "\n"
+    }
 }
 
 /// Lines that end with `\n`, `\r\n` or `\r`, as Spark reads them.

@@ -6,9 +6,12 @@
 //! formats of blocks), or below it as a [`text::TextCodec`], which cuts text into records and decodes each. Either is a
 //! row of [`FORMATS`], and its connector one of `connectors`.
 
+mod blocks;
 mod clean;
 mod columns;
+mod csv;
 pub mod format;
+mod json;
 mod kinds;
 pub mod lines;
 mod listing;
@@ -29,31 +32,35 @@ pub use columns::{columns, metadata};
 pub use options::OPTIONS;
 pub use source::open;
 
-use crate::table::OptionSpec;
+use crate::table::{OptionSpec, joined};
 use format::FormatSpec;
 
 /// The formats, each under the name of its connector.
-pub const FORMATS: &[FormatSpec] = &[kinds::TEXT, kinds::JSON];
+pub const FORMATS: &[FormatSpec] = &[
+    kinds::TEXT,
+    csv::CSV,
+    json::JSON,
+    blocks::PARQUET,
+    blocks::ORC,
+];
 
 /// The manual of the connector `text`.
 pub const TEXT_OPTIONS: &[OptionSpec] =
-    &joined::<{ OPTIONS.len() + kinds::TEXT.options.len() }>(kinds::TEXT.options);
+    &joined::<{ OPTIONS.len() + kinds::TEXT.options.len() }>(&[&OPTIONS, kinds::TEXT.options]);
+
+/// The manual of the connector `csv`.
+pub const CSV_OPTIONS: &[OptionSpec] =
+    &joined::<{ OPTIONS.len() + csv::CSV.options.len() }>(&[&OPTIONS, csv::CSV.options]);
 
 /// The manual of the connector `json`.
 pub const JSON_OPTIONS: &[OptionSpec] =
-    &joined::<{ OPTIONS.len() + kinds::JSON.options.len() }>(kinds::JSON.options);
+    &joined::<{ OPTIONS.len() + json::JSON.options.len() }>(&[&OPTIONS, json::JSON.options]);
 
-/// The options of all formats, then those of one.
-const fn joined<const N: usize>(own: &[OptionSpec]) -> [OptionSpec; N] {
-    let mut all = [OPTIONS[0]; N];
-    let mut at = 0;
-    while at < N {
-        all[at] = if at < OPTIONS.len() {
-            OPTIONS[at]
-        } else {
-            own[at - OPTIONS.len()]
-        };
-        at += 1;
-    }
-    all
-}
+/// The manual of the connector `parquet`.
+pub const PARQUET_OPTIONS: &[OptionSpec] = &joined::<
+    { OPTIONS.len() + blocks::PARQUET.options.len() },
+>(&[&OPTIONS, blocks::PARQUET.options]);
+
+/// The manual of the connector `orc`.
+pub const ORC_OPTIONS: &[OptionSpec] =
+    &joined::<{ OPTIONS.len() + blocks::ORC.options.len() }>(&[&OPTIONS, blocks::ORC.options]);

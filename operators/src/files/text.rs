@@ -27,11 +27,15 @@ pub trait TextCodec: Send + Sync {
         false
     }
 
-    /// Decodes the records of one file, which has this header.
+    /// Decodes the records of one file, which has this header; `splitter` has cut its first record.
     ///
     /// # Errors
     /// When the header does not fit the table.
-    fn decoder(&self, header: Option<&[u8]>) -> Result<Box<dyn Decoder>, RecordError>;
+    fn decoder(
+        &self,
+        header: Option<&[u8]>,
+        splitter: &dyn Splitter,
+    ) -> Result<Box<dyn Decoder>, RecordError>;
 }
 
 /// A format of text as a format of files.
@@ -146,7 +150,10 @@ impl TextRows {
             Some(decoder) => decoder,
             None => {
                 let header = self.codec.has_header().then_some(bytes);
-                let made = self.codec.decoder(header).map_err(FileFault::Lost)?;
+                let made = self
+                    .codec
+                    .decoder(header, &*self.splitter)
+                    .map_err(FileFault::Lost)?;
                 let decoder = self.decoder.insert(made);
                 if header.is_some() {
                     return Ok(());

@@ -202,7 +202,11 @@ impl Rows {
         } else {
             Mode::FailFast
         };
-        let mode = table.options.get("mode").map(Mode::of_word).unwrap_or(default);
+        let mode = table
+            .options
+            .get("mode")
+            .map(Mode::of_word)
+            .unwrap_or(default);
         Self {
             options,
             csv: CsvOptions { mode, ..csv },

@@ -171,7 +171,11 @@ impl Lines {
             "file" => Mode::Permissive,
             _ => Mode::FailFast,
         };
-        let mode = table.options.get("mode").map(Mode::of_word).unwrap_or(default);
+        let mode = table
+            .options
+            .get("mode")
+            .map(Mode::of_word)
+            .unwrap_or(default);
         let is_csv = Format::of(table) == Some(Format::Csv);
         let made = |format| {
             value_decoder(table, format, &columns, &decoded, mode, context.time_zone)

@@ -1,7 +1,7 @@
 //! How a table's CSV is written: its characters, what is trimmed, what stands for no value.
 
-use crate::codecs::times::Times;
 use crate::codecs::Mode;
+use crate::codecs::times::Times;
 
 /// What a quote inside a quoted value means that is neither escaped nor the end of it: `unescapedQuoteHandling`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,9 @@ impl CsvOptions {
             negative_inf: text("negativeInf", "-Inf"),
             max_columns: count("maxColumns", option("maxColumns"))?.unwrap_or(20_480),
             max_chars: count("maxCharsPerColumn", option("maxCharsPerColumn"))?,
-            mode: option("mode").map(Mode::of_word).unwrap_or(Mode::Permissive),
+            mode: option("mode")
+                .map(Mode::of_word)
+                .unwrap_or(Mode::Permissive),
             corrupt_column: text("columnNameOfCorruptRecord", CORRUPT_RECORD),
             multi_line: flag("multiLine", false)?,
             line_sep: line_sep(option("lineSep"))?,

@@ -54,7 +54,7 @@ impl CsvSplitter {
     }
 
     /// The record that begins the text is too long and is left out: the next text is its rest.
-    pub fn leave(&mut self) {
+    pub fn leave_record(&mut self) {
         self.begun = true;
     }
 
@@ -137,6 +137,7 @@ impl CsvSplitter {
     }
 
     fn record(&mut self, text: &str, whole: bool) -> Split {
+        self.tokens.partial = !whole;
         match self.tokens.record(text, 0) {
             Ok(end) if end < text.len() || whole => Split::Record {
                 length: end,

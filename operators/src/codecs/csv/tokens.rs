@@ -109,6 +109,8 @@ pub(super) struct Tokens {
     pub(super) unescaped: bool,
     /// Whether white space at the end of the value is cut off.
     pub(super) trim: bool,
+    /// Whether the text may go on behind its end.
+    pub(super) partial: bool,
     /// Whether the value is skipped, whatever still comes of it.
     pub(super) skipped: bool,
 }
@@ -158,6 +160,7 @@ impl Tokens {
             previous: NONE,
             unescaped: false,
             trim: false,
+            partial: false,
             skipped: false,
         }
     }
@@ -261,6 +264,11 @@ impl Tokens {
         }
         if self.simple_plain(c) {
             return self.next(c);
+        }
+        if self.partial {
+            // Only what follows says where the value ends.
+            c.at = c.text.len();
+            return Err(Stop::End);
         }
         self.trim = self.trim_trailing;
         self.append_until(c, &[DELIMITER, NEW_LINE])?;

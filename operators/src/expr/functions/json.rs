@@ -14,8 +14,8 @@ use super::arrays::array_of;
 use super::forms::{failed, int, strict_scratch, string, written_or_null};
 use super::json_path::{self, Step, each_element, each_field};
 use super::{BindContext, Function, csv, function};
-use crate::codecs::json::{self, JsonOptions, JsonParser};
 use crate::codecs::Mode;
+use crate::codecs::json::{self, JsonOptions, JsonParser};
 use crate::expr::access::{fields, text};
 use crate::expr::type_name;
 use crate::expr::typed::Typed;
@@ -138,7 +138,11 @@ fn from_json(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     };
     let data_type = schema(ddl, cx)?;
     let found = csv::options(args.get(2), &[&json::READ_OPTIONS], cx)?;
-    let mode = found.get("mode").map(|word| word.as_str()).map(Mode::of_word).unwrap_or(Mode::Permissive);
+    let mode = found
+        .get("mode")
+        .map(|word| word.as_str())
+        .map(Mode::of_word)
+        .unwrap_or(Mode::Permissive);
     let options = json_options(&found, true, cx)?;
     args.truncate(1);
     JsonParser::new(&data_type, mode, &options).map_err(|reason| cx.error(reason))?;

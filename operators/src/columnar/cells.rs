@@ -1,0 +1,244 @@
+//! A column's values, from whichever type the file has to the declared one.
+
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
+use arrow::datatypes::{
+    DataType as Arrow, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use smol_str::SmolStr;
+use thalweg_engine::row::{Unscaled, Value};
+use thalweg_engine::schema::DataType;
+
+use crate::expr::calendar::MICROS_PER_DAY;
+use crate::expr::decimal;
+
+/// The values of one column, and which of them are beyond their type.
+#[derive(Default)]
+pub(crate) struct Cells {
+    pub(crate) values: Vec<Value>,
+    /// Places of values that do not fit, ascending; NULL stands there.
+    pub(crate) bad: Vec<usize>,
+}
+
+impl Cells {
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self {
+            values: Vec::with_capacity(count),
+            bad: Vec::new(),
+        }
+    }
+
+    /// Appends an array's values as this type; false where the type cannot be read from the array's.
+    pub(crate) fn read(&mut self, array: &ArrayRef, to: &DataType) -> bool {
+        use DataType as T;
+        match to {
+            T::Boolean => self.booleans(array),
+            T::TinyInt | T::SmallInt | T::Int | T::BigInt => self.integers(array, to),
+            T::Float => self.floats(array),
+            T::Double => self.doubles(array),
+            T::Decimal { precision, scale } => self.decimals(array, *precision, *scale),
+            T::String => self.texts(array),
+            T::Binary => self.bytes(array),
+            T::Date => self.dates(array),
+            T::Timestamp => self.times(array, Value::Timestamp),
+            T::TimestampNtz => self.local_times(array),
+            T::Array(element) => self.lists(array, element),
+            T::Map(pair) => self.maps(array, &pair.0, &pair.1),
+            T::Struct(fields) => self.structs(array, fields),
+            T::Void | T::YearMonthInterval | T::DayTimeInterval => false,
+        }
+    }
+
+    /// Values that always fit.
+    #[inline]
+    fn all<P: ArrowPrimitiveType>(&mut self, array: &ArrayRef, make: impl Fn(P::Native) -> Value) {
+        let array = array.as_primitive::<P>();
+        if array.null_count() == 0 {
+            self.values
+                .extend(array.values().iter().map(|value| make(*value)));
+        } else {
+            let values = array.iter();
+            self.values
+                .extend(values.map(|value| value.map_or(Value::Null, &make)));
+        }
+    }
+
+    /// Values of which some may not fit.
+    #[inline]
+    fn some<P: ArrowPrimitiveType>(
+        &mut self,
+        array: &ArrayRef,
+        make: impl Fn(P::Native) -> Option<Value>,
+    ) {
+        for value in array.as_primitive::<P>() {
+            let made = value.map(&make);
+            if let Some(None) = made {
+                self.bad.push(self.values.len());
+            }
+            self.values.push(made.flatten().unwrap_or_default());
+        }
+    }
+
+    fn booleans(&mut self, array: &ArrayRef) -> bool {
+        let Some(array) = array.as_boolean_opt() else {
+            return false;
+        };
+        let values = array.iter();
+        self.values
+            .extend(values.map(|value| value.map_or(Value::Null, Value::Boolean)));
+        true
+    }
+
+    /// From integers of any width; one that is wider than the declared type must fit.
+    fn integers(&mut self, array: &ArrayRef, to: &DataType) -> bool {
+        match (array.data_type(), to) {
+            (Arrow::Int32, DataType::Int) => self.all::<Int32Type>(array, Value::Int),
+            (Arrow::Int64, DataType::BigInt) => self.all::<Int64Type>(array, Value::BigInt),
+            (Arrow::Int8, _) => self.some::<Int8Type>(array, |n| integer(n.into(), to)),
+            (Arrow::Int16, _) => self.some::<Int16Type>(array, |n| integer(n.into(), to)),
+            (Arrow::Int32, _) => self.some::<Int32Type>(array, |n| integer(n.into(), to)),
+            (Arrow::UInt8, _) => self.some::<UInt8Type>(array, |n| integer(n.into(), to)),
+            (Arrow::UInt16, _) => self.some::<UInt16Type>(array, |n| integer(n.into(), to)),
+            (Arrow::UInt32, _) => self.some::<UInt32Type>(array, |n| integer(n.into(), to)),
+            _ => return false,
+        }
+        true
+    }
+
+    fn floats(&mut self, array: &ArrayRef) -> bool {
+        if *array.data_type() != Arrow::Float32 {
+            return false;
+        }
+        self.all::<Float32Type>(array, Value::Float);
+        true
+    }
+
+    fn doubles(&mut self, array: &ArrayRef) -> bool {
+        match array.data_type() {
+            Arrow::Float64 => self.all::<Float64Type>(array, Value::Double),
+            Arrow::Float32 => self.all::<Float32Type>(array, |n| Value::Double(n.into())),
+            Arrow::Int8 => self.all::<Int8Type>(array, |n| Value::Double(n.into())),
+            Arrow::Int16 => self.all::<Int16Type>(array, |n| Value::Double(n.into())),
+            Arrow::Int32 => self.all::<Int32Type>(array, |n| Value::Double(n.into())),
+            _ => return false,
+        }
+        true
+    }
+
+    /// From decimals and integers, as long as no digit is lost.
+    fn decimals(&mut self, array: &ArrayRef, precision: u8, scale: u8) -> bool {
+        let whole = |n: i128| {
+            let unscaled = n.checked_mul(decimal::pow10(scale))?;
+            fits(unscaled, precision)
+        };
+        match array.data_type() {
+            Arrow::Decimal128(_, from) if u8::try_from(*from).is_ok_and(|from| from <= scale) => {
+                let more = scale - u8::try_from(*from).unwrap_or_default();
+                let factor = decimal::pow10(more);
+                self.some::<Decimal128Type>(array, |n| fits(n.checked_mul(factor)?, precision));
+            }
+            Arrow::Int8 => self.some::<Int8Type>(array, |n| whole(n.into())),
+            Arrow::Int16 => self.some::<Int16Type>(array, |n| whole(n.into())),
+            Arrow::Int32 => self.some::<Int32Type>(array, |n| whole(n.into())),
+            Arrow::Int64 => self.some::<Int64Type>(array, |n| whole(n.into())),
+            Arrow::UInt64 => self.some::<UInt64Type>(array, |n| whole(n.into())),
+            _ => return false,
+        }
+        true
+    }
+
+    /// From text, and from bytes that are text; others get the replacement character.
+    fn texts(&mut self, array: &ArrayRef) -> bool {
+        let text =
+            |text: Option<&str>| text.map_or(Value::Null, |text| Value::String(SmolStr::new(text)));
+        let lossy = |bytes: Option<&[u8]>| {
+            bytes.map_or(Value::Null, |bytes| {
+                Value::String(SmolStr::new(String::from_utf8_lossy(bytes)))
+            })
+        };
+        let out = &mut self.values;
+        match array.data_type() {
+            Arrow::Utf8 => out.extend(array.as_string::<i32>().iter().map(text)),
+            Arrow::LargeUtf8 => out.extend(array.as_string::<i64>().iter().map(text)),
+            Arrow::Utf8View => out.extend(array.as_string_view().iter().map(text)),
+            Arrow::Binary => out.extend(array.as_binary::<i32>().iter().map(lossy)),
+            Arrow::LargeBinary => out.extend(array.as_binary::<i64>().iter().map(lossy)),
+            _ => return false,
+        }
+        true
+    }
+
+    fn bytes(&mut self, array: &ArrayRef) -> bool {
+        let bytes =
+            |bytes: Option<&[u8]>| bytes.map_or(Value::Null, |bytes| Value::Binary(bytes.into()));
+        let text = |text: Option<&str>| bytes(text.map(str::as_bytes));
+        let out = &mut self.values;
+        match array.data_type() {
+            Arrow::Binary => out.extend(array.as_binary::<i32>().iter().map(bytes)),
+            Arrow::LargeBinary => out.extend(array.as_binary::<i64>().iter().map(bytes)),
+            Arrow::FixedSizeBinary(_) => {
+                out.extend(array.as_fixed_size_binary().iter().map(bytes));
+            }
+            Arrow::Utf8 => out.extend(array.as_string::<i32>().iter().map(text)),
+            Arrow::LargeUtf8 => out.extend(array.as_string::<i64>().iter().map(text)),
+            _ => return false,
+        }
+        true
+    }
+
+    fn dates(&mut self, array: &ArrayRef) -> bool {
+        if *array.data_type() != Arrow::Date32 {
+            return false;
+        }
+        self.all::<Date32Type>(array, Value::Date);
+        true
+    }
+
+    /// From times of any unit; what is finer than a microsecond is cut off.
+    fn times(&mut self, array: &ArrayRef, make: fn(i64) -> Value) -> bool {
+        let Arrow::Timestamp(unit, _) = array.data_type() else {
+            return false;
+        };
+        match unit {
+            TimeUnit::Second => {
+                self.some::<TimestampSecondType>(array, |n| n.checked_mul(1_000_000).map(make));
+            }
+            TimeUnit::Millisecond => {
+                self.some::<TimestampMillisecondType>(array, |n| n.checked_mul(1000).map(make));
+            }
+            TimeUnit::Microsecond => self.all::<TimestampMicrosecondType>(array, make),
+            TimeUnit::Nanosecond => {
+                self.all::<TimestampNanosecondType>(array, |n| make(n.div_euclid(1000)));
+            }
+        }
+        true
+    }
+
+    /// A time of an instant is none of a clock: only those without zone are read, and dates.
+    fn local_times(&mut self, array: &ArrayRef) -> bool {
+        match array.data_type() {
+            Arrow::Timestamp(_, None) => self.times(array, Value::TimestampNtz),
+            Arrow::Date32 => {
+                self.all::<Date32Type>(array, |days| {
+                    Value::TimestampNtz(i64::from(days) * MICROS_PER_DAY)
+                });
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+fn integer(n: i64, to: &DataType) -> Option<Value> {
+    Some(match to {
+        DataType::TinyInt => Value::TinyInt(n.try_into().ok()?),
+        DataType::SmallInt => Value::SmallInt(n.try_into().ok()?),
+        DataType::Int => Value::Int(n.try_into().ok()?),
+        _ => Value::BigInt(n),
+    })
+}
+
+fn fits(unscaled: i128, precision: u8) -> Option<Value> {
+    decimal::fits(unscaled, precision).then(|| Value::Decimal(Unscaled::from(unscaled)))
+}

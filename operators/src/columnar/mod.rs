@@ -1,0 +1,147 @@
+//! Arrow's arrays as the values of declared columns: what the readers of parquet and orc share.
+//!
+//! A column of a file is found by its name, as Spark finds it: first exactly, then in any case. Its type may be narrower
+//! than the declared one, as Spark allows it; a column that the file lacks is NULL.
+
+mod cells;
+mod nested;
+#[cfg(test)]
+mod stories;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field as ArrowField, Fields};
+use thalweg_engine::error::RecordError;
+use thalweg_engine::row::{Row, Value};
+use thalweg_engine::schema::{DataType, Field};
+
+use crate::files::format::{Batch, Item};
+
+pub(crate) use cells::Cells;
+
+/// Why a column cannot be read from files of columns, if it cannot.
+pub(crate) fn unsupported(data_type: &DataType) -> Option<String> {
+    match data_type {
+        DataType::Void | DataType::YearMonthInterval | DataType::DayTimeInterval => {
+            Some(format!("such files have no values of type {data_type}"))
+        }
+        DataType::Array(element) => unsupported(element),
+        DataType::Map(pair) => unsupported(&pair.0).or_else(|| unsupported(&pair.1)),
+        DataType::Struct(fields) => fields
+            .iter()
+            .find_map(|field| unsupported(&field.data_type)),
+        _ => None,
+    }
+}
+
+/// Which of a file's columns are read for the wanted ones.
+pub(crate) struct Projection {
+    wanted: Vec<Wanted>,
+    /// The file's columns that are read, ascending.
+    pub(crate) roots: Vec<usize>,
+}
+
+struct Wanted {
+    field: Field,
+    /// The place among those that are read; None where the file has no such column.
+    place: Option<usize>,
+}
+
+impl Projection {
+    /// Finds the wanted columns in a file's.
+    pub(crate) fn new(columns: &[Field], wanted: &[usize], file: &Fields) -> Self {
+        let found: Vec<(Field, Option<usize>)> = wanted
+            .iter()
+            .filter_map(|place| columns.get(*place))
+            .map(|field| (field.clone(), position(file, &field.name)))
+            .collect();
+        let mut roots: Vec<usize> = found.iter().filter_map(|(_, root)| *root).collect();
+        roots.sort_unstable();
+        roots.dedup();
+        let wanted = found
+            .into_iter()
+            .map(|(field, root)| Wanted {
+                field,
+                place: root.and_then(|root| roots.iter().position(|known| *known == root)),
+            })
+            .collect();
+        Self { wanted, roots }
+    }
+
+    /// The rows of a batch of the columns that are read; `count` where there are none of these.
+    ///
+    /// # Errors
+    /// When a column's type is none that the declared one can be read from.
+    pub(crate) fn rows(&self, batch: &RecordBatch) -> Result<Batch, RecordError> {
+        let count = batch.num_rows();
+        let mut rows: Vec<Row> = (0..count)
+            .map(|_| Row::with_capacity(self.wanted.len()))
+            .collect();
+        let mut bad: Vec<(usize, RecordError)> = Vec::new();
+        for wanted in &self.wanted {
+            let field = &wanted.field;
+            let Some(place) = wanted.place else {
+                for row in &mut rows {
+                    row.push(Value::Null);
+                }
+                if !field.nullable {
+                    bad.extend((0..count).map(|row| (row, without_value(field))));
+                }
+                continue;
+            };
+            let array = batch.column(place);
+            let mut cells = Cells::with_capacity(count);
+            if !cells.read(array, &field.data_type) {
+                return Err(RecordError::decode(format!(
+                    "column `{}` is {} in the file, which cannot be read as {}",
+                    field.name,
+                    array.data_type(),
+                    field.data_type
+                )));
+            }
+            for place in &cells.bad {
+                bad.push((*place, misfit(field)));
+            }
+            if !field.nullable && array.null_count() > 0 {
+                let nulls = (0..count).filter(|row| array.is_null(*row));
+                bad.extend(nulls.map(|row| (row, without_value(field))));
+            }
+            for (row, value) in rows.iter_mut().zip(cells.values) {
+                row.push(value);
+            }
+        }
+        let mut items: Vec<Item> = rows.into_iter().map(Item::Row).collect();
+        for (row, error) in bad {
+            items[row] = Item::Bad(Box::new(error));
+        }
+        Ok(Batch {
+            items,
+            ..Batch::default()
+        })
+    }
+}
+
+#[cold]
+fn without_value(field: &Field) -> RecordError {
+    RecordError::decode(format!(
+        "column `{}` is NOT NULL, but absent or null",
+        field.name
+    ))
+}
+
+#[cold]
+fn misfit(field: &Field) -> RecordError {
+    RecordError::decode(format!(
+        "column `{}` is {}, the file's value is beyond that",
+        field.name, field.data_type
+    ))
+}
+
+/// The place of the column of this name: exactly, else in any case.
+fn position(file: &Fields, name: &str) -> Option<usize> {
+    let exact = file.iter().position(|field| field.name() == name);
+    exact.or_else(|| {
+        let lower = name.to_lowercase();
+        let same = |field: &ArrowField| field.name().to_lowercase() == lower;
+        file.iter().position(|field| same(field))
+    })
+}

@@ -1,0 +1,277 @@
+//! Files of the formats `parquet` and `orc`: columns in blocks, read by Arrow's readers.
+
+use std::sync::Arc;
+
+#[cfg(any(feature = "parquet", feature = "orc"))]
+use arrow::array::RecordBatch;
+#[cfg(any(feature = "parquet", feature = "orc"))]
+use arrow::error::ArrowError;
+#[cfg(any(feature = "parquet", feature = "orc"))]
+use thalweg_engine::error::RecordError;
+
+use thalweg_engine::error::Failure;
+use thalweg_engine::schema::Field;
+
+#[cfg(any(feature = "parquet", feature = "orc"))]
+use super::format::{BATCH_ROWS, Batch, FileFault, FileRows, OpenFile};
+use super::format::{FileFormat, FormatSpec};
+#[cfg(any(feature = "parquet", feature = "orc"))]
+use crate::columnar::{self, Projection};
+use crate::job_error::JobError;
+use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
+
+/// The format `parquet`.
+pub(crate) const PARQUET: FormatSpec = FormatSpec {
+    name: "parquet",
+    options: &[
+        refused(
+            "mergeSchema",
+            "the declared columns are looked for in each file, and one that a file lacks is NULL",
+        ),
+        refused(
+            "datetimeRebaseMode",
+            "days before 1582-10-15 are read as they stand; only Spark 2 and Hive wrote others",
+        ),
+        refused(
+            "int96RebaseMode",
+            "times before 1582-10-15 are read as they stand; only Spark 2 and Hive wrote others",
+        ),
+        COMPRESSION,
+    ],
+    fixed: None,
+    check: |table, columns| check(table, columns, cfg!(feature = "parquet")),
+    open: open_parquet,
+};
+
+/// The format `orc`.
+pub(crate) const ORC: FormatSpec = FormatSpec {
+    name: "orc",
+    options: &[
+        refused(
+            "mergeSchema",
+            "the declared columns are looked for in each file, and one that a file lacks is NULL",
+        ),
+        COMPRESSION,
+    ],
+    fixed: None,
+    check: |table, columns| check(table, columns, cfg!(feature = "orc")),
+    open: open_orc,
+};
+
+const COMPRESSION: OptionSpec = refused(
+    "compression",
+    "such a file says itself how its blocks are packed",
+);
+
+const fn refused(name: &'static str, about: &'static str) -> OptionSpec {
+    OptionSpec {
+        name,
+        kind: OptionKind::Refused,
+        default: "",
+        about,
+    }
+}
+
+/// That the build can read the format, and the format has the columns.
+fn check(table: &Table, columns: &[Field], built: bool) -> Result<(), JobError> {
+    if !built {
+        return Err(JobError::new(table.at, lacks(&table.connector)));
+    }
+    let unfit = columns.iter().find_map(|column| {
+        let reason = unsupported(column)?;
+        Some(format!("column `{}`: {reason}", column.name))
+    });
+    match unfit {
+        Some(reason) => Err(JobError::new(table.at, reason)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(any(feature = "parquet", feature = "orc"))]
+fn unsupported(column: &Field) -> Option<String> {
+    columnar::unsupported(&column.data_type)
+}
+
+#[cfg(not(any(feature = "parquet", feature = "orc")))]
+fn unsupported(_: &Field) -> Option<String> {
+    None
+}
+
+fn lacks(format: &str) -> String {
+    format!("this build lacks the feature `{format}`: cargo build --release --features {format}")
+}
+
+#[cfg(not(feature = "parquet"))]
+fn open_parquet(
+    _: &Table,
+    _: &[Field],
+    _: &[usize],
+    _: &OpenContext,
+) -> Result<Arc<dyn FileFormat>, Failure> {
+    Err(Failure::refuse(lacks("parquet")))
+}
+
+#[cfg(not(feature = "orc"))]
+fn open_orc(
+    _: &Table,
+    _: &[Field],
+    _: &[usize],
+    _: &OpenContext,
+) -> Result<Arc<dyn FileFormat>, Failure> {
+    Err(Failure::refuse(lacks("orc")))
+}
+
+#[cfg(feature = "parquet")]
+fn open_parquet(
+    _: &Table,
+    columns: &[Field],
+    wanted: &[usize],
+    _: &OpenContext,
+) -> Result<Arc<dyn FileFormat>, Failure> {
+    Ok(Arc::new(Parquet(Chosen::new(columns, wanted))))
+}
+
+#[cfg(feature = "orc")]
+fn open_orc(
+    _: &Table,
+    columns: &[Field],
+    wanted: &[usize],
+    _: &OpenContext,
+) -> Result<Arc<dyn FileFormat>, Failure> {
+    Ok(Arc::new(Orc(Chosen::new(columns, wanted))))
+}
+
+/// The columns of a table and those of them that are wanted.
+#[cfg(any(feature = "parquet", feature = "orc"))]
+struct Chosen {
+    columns: Vec<Field>,
+    wanted: Vec<usize>,
+}
+
+#[cfg(any(feature = "parquet", feature = "orc"))]
+impl Chosen {
+    fn new(columns: &[Field], wanted: &[usize]) -> Self {
+        Self {
+            columns: columns.to_vec(),
+            wanted: wanted.to_vec(),
+        }
+    }
+}
+
+#[cfg(any(feature = "parquet", feature = "orc"))]
+#[cold]
+fn lost(format: &str, error: &dyn std::fmt::Display) -> FileFault {
+    FileFault::Lost(RecordError::decode(format!(
+        "the file is no whole {format} file, it is truncated or damaged: {error}"
+    )))
+}
+
+#[cfg(feature = "parquet")]
+struct Parquet(Chosen);
+
+#[cfg(feature = "parquet")]
+impl FileFormat for Parquet {
+    fn open(&self, file: OpenFile<'_>, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
+        use parquet::arrow::ProjectionMask;
+        use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+
+        let broken = |error: parquet::errors::ParquetError| lost("parquet", &error);
+        // What the file is, not what its writer had in memory.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file.file, options)
+            .map_err(broken)?;
+        let projection = Projection::new(&self.0.columns, &self.0.wanted, reader.schema().fields());
+        let roots = projection.roots.iter().copied();
+        let mask = ProjectionMask::roots(reader.parquet_schema(), roots);
+        let batches = reader
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS)
+            .with_offset(usize::try_from(from).unwrap_or(usize::MAX))
+            .build()
+            .map_err(broken)?;
+        Ok(Box::new(Blocks {
+            format: "parquet",
+            batches,
+            projection,
+            skip: 0,
+        }))
+    }
+}
+
+#[cfg(feature = "orc")]
+struct Orc(Chosen);
+
+#[cfg(feature = "orc")]
+impl FileFormat for Orc {
+    fn open(&self, file: OpenFile<'_>, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
+        use orc_rust::arrow_reader::ArrowReaderBuilder;
+        use orc_rust::projection::ProjectionMask;
+        use orc_rust::schema::TimestampPrecision;
+
+        let reader = ArrowReaderBuilder::try_new(file.file)
+            .map_err(|error| lost("orc", &error))?
+            .with_timestamp_precision(TimestampPrecision::Microsecond);
+        let schema = reader.schema();
+        let projection = Projection::new(&self.0.columns, &self.0.wanted, schema.fields());
+        let mut names: Vec<&str> = projection
+            .roots
+            .iter()
+            .filter_map(|root| schema.fields().get(*root))
+            .map(|field| field.name().as_str())
+            .collect();
+        // Without any column a reader does not know how many rows there are.
+        if let (true, Some(first)) = (names.is_empty(), schema.fields().first()) {
+            names.push(first.name());
+        }
+        let root = reader.file_metadata().root_data_type();
+        let mask = ProjectionMask::named_roots(root, &names);
+        let batches = reader
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS)
+            .build();
+        Ok(Box::new(Blocks {
+            format: "orc",
+            batches,
+            projection,
+            skip: usize::try_from(from).unwrap_or(usize::MAX),
+        }))
+    }
+}
+
+/// The rows of one file, batch by batch.
+#[cfg(any(feature = "parquet", feature = "orc"))]
+struct Blocks<I> {
+    format: &'static str,
+    batches: I,
+    projection: Projection,
+    /// So many rows are stepped over.
+    skip: usize,
+}
+
+#[cfg(any(feature = "parquet", feature = "orc"))]
+impl<I: Iterator<Item = Result<RecordBatch, ArrowError>> + Send> FileRows for Blocks<I> {
+    fn next(&mut self) -> Result<Option<Batch>, FileFault> {
+        loop {
+            let Some(batch) = self.batches.next() else {
+                return Ok(None);
+            };
+            let mut batch = batch.map_err(|error| lost(self.format, &error))?;
+            let over = self.skip.min(batch.num_rows());
+            self.skip -= over;
+            if over > 0 {
+                batch = batch.slice(over, batch.num_rows() - over);
+            }
+            if batch.num_rows() > 0 {
+                return self
+                    .projection
+                    .rows(&batch)
+                    .map(Some)
+                    .map_err(FileFault::Lost);
+            }
+        }
+    }
+}
+
+#[cfg(all(test, feature = "parquet", feature = "orc"))]
+#[path = "blocks_tests.rs"]
+mod tests;
