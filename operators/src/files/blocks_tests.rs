@@ -38,8 +38,7 @@ fn write(format: &str, folder: &Path) -> PathBuf {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
     } else {
-        let mut writer =
-            parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
         writer.write(&batch).unwrap();
         writer.close().unwrap();
     }
@@ -99,7 +98,10 @@ fn half_a_file_and_no_such_file_are_a_clear_error() {
         for broken in [&bytes[..bytes.len() / 2], b"", b"no such file", &bytes[4..]] {
             std::fs::write(&path, broken).unwrap();
             let error = read(format, &path, &[0, 2], 0).unwrap_err();
-            assert!(error.contains(&format!("no whole {format} file")), "{error}");
+            assert!(
+                error.contains(&format!("no whole {format} file")),
+                "{error}"
+            );
         }
     }
 }

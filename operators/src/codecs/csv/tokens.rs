@@ -265,7 +265,9 @@ impl Tokens {
         if self.simple_plain(c) {
             return self.next(c);
         }
-        if self.partial {
+        let start = c.at - char_len(self.ch);
+        let bytes = c.text.as_bytes();
+        if self.partial && plain_end(bytes, start, &self.delimiter, self.line_end).is_none() {
             // Only what follows says where the value ends.
             c.at = c.text.len();
             return Err(Stop::End);
