@@ -41,7 +41,7 @@ fn what_is_older_than_the_age_is_forgotten_and_stays_so_after_a_restart() {
         begin(&mut journal, path, time);
     }
     assert_eq!(
-        seen.forget(DAY, Some(2_000_000_000)),
+        seen.forget(DAY, Some(500_000_000)),
         None,
         "an old file waits"
     );

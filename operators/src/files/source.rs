@@ -217,3 +217,7 @@ impl Source for Folder {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "source_tests.rs"]
+mod tests;

@@ -103,7 +103,7 @@ impl FileRows for TextRows {
                 return Ok(Some(batch));
             }
             if self.over {
-                return Ok(None);
+                return self.end();
             }
             self.read()?;
         }
@@ -137,6 +137,16 @@ impl TextRows {
             self.begun = true;
         }
         Ok(())
+    }
+
+    /// The file is done.
+    fn end(&self) -> Result<Option<Batch>, FileFault> {
+        match self.skip {
+            0 => Ok(None),
+            missing => Err(FileFault::Lost(RecordError::decode(format!(
+                "the file ends {missing} rows before this one, which were read from it before: it was replaced by a shorter one"
+            )))),
+        }
     }
 
     fn record(

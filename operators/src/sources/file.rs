@@ -20,6 +20,7 @@ use super::file_lines::{Fact, Lines, Shape};
 use crate::codecs::csv::{self, CsvOptions};
 use crate::codecs::json::{self, JsonOptions};
 use crate::codecs::{Decoder, Mode, text};
+use crate::files::FORMATS;
 use crate::formats::{Format, csv_options, json_options};
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
@@ -86,9 +87,21 @@ fn format(table: &Table) -> &str {
     match table.options.get("format") {
         Some(text) if text.eq_ignore_ascii_case("text") => "text",
         Some(csv) if csv.eq_ignore_ascii_case("csv") => "csv",
+        None if table.connector == "text" => "text",
+        None if table.connector == "csv" => "csv",
         None => "json",
         Some(json) if json.eq_ignore_ascii_case("json") => "json",
         Some(other) => other,
+    }
+}
+
+/// What a field that does not fit becomes where the option `mode` says nothing: files keep Spark's default.
+pub(super) fn default_mode(table: &Table) -> Mode {
+    match table.connector.as_str() {
+        "text" | "kafka" => Mode::FailFast,
+        "file" => Mode::Permissive,
+        connector if FORMATS.iter().any(|format| format.name == connector) => Mode::Permissive,
+        _ => Mode::FailFast,
     }
 }
 
@@ -197,16 +210,8 @@ impl Rows {
                 }
             })
             .collect();
-        let default = if table.connector == "file" {
-            Mode::Permissive
-        } else {
-            Mode::FailFast
-        };
-        let mode = table
-            .options
-            .get("mode")
-            .map(Mode::of_word)
-            .unwrap_or(default);
+        let given = table.options.get("mode");
+        let mode = given.map_or_else(|| default_mode(table), Mode::of_word);
         Self {
             options,
             csv: CsvOptions { mode, ..csv },

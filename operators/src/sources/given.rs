@@ -20,6 +20,7 @@ use thalweg_engine::record::{Body, Micros, Partition, Position, Raw, Record, Rec
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field, Schema};
 
+use super::file::default_mode;
 use super::kafka::DELETED;
 use crate::codecs::json::{self, JsonOptions};
 use crate::codecs::{Decoded, Decoder, Mode, text};
@@ -167,15 +168,8 @@ impl Lines {
             .copied()
             .filter(|place| *place < declared)
             .collect();
-        let default = match table.connector.as_str() {
-            "file" => Mode::Permissive,
-            _ => Mode::FailFast,
-        };
-        let mode = table
-            .options
-            .get("mode")
-            .map(Mode::of_word)
-            .unwrap_or(default);
+        let given = table.options.get("mode");
+        let mode = given.map_or_else(|| default_mode(table), Mode::of_word);
         let is_csv = Format::of(table) == Some(Format::Csv);
         let made = |format| {
             value_decoder(table, format, &columns, &decoded, mode, context.time_zone)
