@@ -393,7 +393,12 @@ fn made_up(field: &Field, table: &str, clock: Micros, number: i64) -> Value {
         ("topic", DataType::String) => Value::from(table),
         ("partition" | "timestampType", DataType::Int) => Value::Int(0),
         ("offset" | "value", DataType::BigInt) => Value::BigInt(number),
-        ("timestamp", DataType::Timestamp) => Value::Timestamp(clock),
+        ("timestamp" | "file_modification_time", DataType::Timestamp) => Value::Timestamp(clock),
+        ("file_path" | "file_name", DataType::String) => Value::from(table),
+        ("file_size" | "file_block_start" | "file_block_length", DataType::BigInt) => {
+            Value::BigInt(0)
+        }
+        ("row_index", DataType::BigInt) => Value::BigInt(number),
         (DELETED, DataType::Boolean) => Value::Boolean(false),
         _ => Value::Null,
     }

@@ -1,0 +1,210 @@
+//! Folders of files, end to end: files that keep arriving, runs that end and go on, and kills.
+
+#![allow(clippy::unwrap_used)]
+
+mod command;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use command::{ended, terminate, thalweg, until};
+
+/// A folder that files arrive in, and a job that copies their rows into one file.
+struct Scene {
+    dir: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new(options: &str) -> Self {
+        let scene = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        fs::create_dir(scene.inbox()).unwrap();
+        fs::create_dir(scene.path("aside")).unwrap();
+        let job = format!(
+            "SET checkpointLocation = 'checkpoints';\nSET checkpointInterval = '200 ms';\n\
+             CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path 'in'{options});\n\
+             CREATE TABLE copy USING file OPTIONS (path 'copy');\n\
+             INSERT INTO copy SELECT id, _metadata.file_name AS file FROM arrivals;\n"
+        );
+        fs::write(scene.path("copies.sql"), job).unwrap();
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn inbox(&self) -> PathBuf {
+        self.path("in")
+    }
+
+    /// A file of these ids appears at once.
+    fn arrive(&self, name: &str, ids: std::ops::Range<u64>) {
+        arrive(self.dir.path(), name, ids);
+    }
+
+    fn start(&self, trigger: &str) -> std::process::Child {
+        let trigger = format!("trigger={trigger}");
+        let arguments = ["run", "copies.sql", "--http", "off", "--set", &trigger];
+        let mut command = thalweg(&arguments);
+        command.current_dir(self.dir.path()).spawn().unwrap()
+    }
+
+    /// How often each id was written, whole lines only.
+    fn copied(&self) -> BTreeMap<u64, u64> {
+        let text = fs::read_to_string(self.path("copy")).unwrap_or_default();
+        let mut ids = BTreeMap::new();
+        for line in text.lines() {
+            if let Ok(row) = serde_json::from_str::<serde_json::Value>(line) {
+                *ids.entry(row["id"].as_u64().unwrap()).or_default() += 1;
+            }
+        }
+        ids
+    }
+}
+
+fn arrive(dir: &Path, name: &str, ids: std::ops::Range<u64>) {
+    let text: String = ids.map(|id| format!("{{\"id\":{id}}}\n")).collect();
+    let aside = dir.join("aside").join(name);
+    fs::write(&aside, text).unwrap();
+    fs::rename(aside, dir.join("in").join(name)).unwrap();
+}
+
+#[test]
+fn a_run_ends_with_the_files_that_are_there_and_the_next_goes_on() {
+    let scene = Scene::new("");
+    for trigger in ["once", "available now", "once"] {
+        let known = scene.copied().len() as u64;
+        scene.arrive(&format!("{known}.json"), known..known + 10);
+        let done = ended(scene.start(trigger));
+        assert_eq!(done.code, 0, "{done:?}");
+        assert_eq!(scene.copied().len() as u64, known + 10, "{done:?}");
+    }
+    assert!(scene.copied().values().all(|times| *times == 1));
+}
+
+#[test]
+fn files_are_read_as_they_appear_and_deleted_once_they_are_safe() {
+    let scene = Scene::new(", cleanSource 'delete'");
+    let child = scene.start("continuous");
+    for number in 0..5 {
+        scene.arrive(&format!("{number}.json"), number * 10..number * 10 + 10);
+        until("the rows of the file", || {
+            scene.copied().len() as u64 == number * 10 + 10
+        });
+    }
+    until("the files are gone", || {
+        fs::read_dir(scene.inbox()).unwrap().count() == 0
+    });
+    // A folder that goes away and comes back is an outage, not an end.
+    fs::remove_dir(scene.inbox()).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    fs::create_dir(scene.inbox()).unwrap();
+    scene.arrive("again.json", 50..60);
+    until("the rows after the outage", || scene.copied().len() == 60);
+    terminate(&child);
+    let done = ended(child);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(scene.copied().values().all(|times| *times == 1));
+}
+
+#[test]
+fn kills_lose_no_row_and_repeat_at_most_what_came_since_the_newest_epoch() {
+    let scene = Scene::new("");
+    let (dir, stop) = (
+        scene.dir.path().to_owned(),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let writing = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || {
+            let mut id = 0;
+            while !stop.load(Ordering::Relaxed) {
+                arrive(&dir, &format!("{id:08}.json"), id..id + 10);
+                id += 10;
+                std::thread::sleep(Duration::from_millis(4));
+            }
+            id
+        }
+    });
+    let kills: u64 = std::env::var("THALWEG_KILLS").map_or(6, |kills| kills.parse().unwrap());
+    let mut repeated = 0;
+    for _ in 0..kills {
+        let known = scene.copied();
+        let (rows, repeats): (u64, u64) = (known.len() as u64, known.values().map(|n| n - 1).sum());
+        let mut child = scene.start("continuous");
+        let began = Instant::now();
+        until("new rows", || {
+            scene.copied().len() as u64 > rows + 500 && began.elapsed() > Duration::from_millis(600)
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let now: u64 = scene.copied().values().map(|n| n - 1).sum();
+        repeated = repeated.max(now - repeats);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let written = writing.join().unwrap();
+    let done = ended(scene.start("once"));
+    assert_eq!(done.code, 0, "{done:?}");
+    let copied = scene.copied();
+    let missing: Vec<u64> = (0..written).filter(|id| !copied.contains_key(id)).collect();
+    assert!(
+        missing.is_empty(),
+        "{} of {written} lost: {missing:?}",
+        missing.len()
+    );
+    assert_eq!(copied.len() as u64, written);
+    // An epoch is 200 ms here, and rows come at 2,500 a second at most; a slow machine gets ten times that.
+    assert!(
+        repeated <= 5_000,
+        "{repeated} rows were repeated by one kill"
+    );
+}
+
+#[test]
+fn purchases_are_counted_by_district_and_minute_while_files_arrive() {
+    let dir = tempfile::tempdir().unwrap();
+    let actions = dir.path().join("actions");
+    fs::create_dir(&actions).unwrap();
+    let job = format!(
+        "{}/jobs/purchases_per_minute.sql",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let screen = dir.path().join("screen");
+    let child = thalweg(&["run", &job, "--http", "off", "--set", "trigger=300 ms"])
+        .env("ACTIONS", &actions)
+        .stdout(fs::File::create(&screen).unwrap())
+        .spawn()
+        .unwrap();
+    let shows = |row: &str| {
+        let text = fs::read_to_string(&screen).unwrap();
+        let plain: String = text.chars().filter(|letter| *letter != ' ').collect();
+        plain.contains(row)
+    };
+    let put = |name: &str, district: &str, time: &str| {
+        let rows = ["purchase", "view"].map(|action| {
+            format!("{{\"user\":\"u\",\"action\":\"{action}\",\"district\":\"{district}\",\"eventTime\":\"2026-01-01T{time}Z\"}}\n")
+        });
+        fs::write(dir.path().join("aside"), rows.concat()).unwrap();
+        fs::rename(dir.path().join("aside"), actions.join(name)).unwrap();
+    };
+    let minute = "{2026-01-0112:00:00,2026-01-0112:01:00}";
+    put("1.json", "harbour", "12:00:10");
+    until("the first purchase", || {
+        shows(&format!("|{minute}|harbour|1|"))
+    });
+    put("2.json", "harbour", "12:00:50");
+    until("the second purchase", || {
+        shows(&format!("|{minute}|harbour|2|"))
+    });
+    put("3.json", "market", "12:30:00");
+    until("a later one", || shows("|market|1|"));
+    terminate(&child);
+    let done = ended(child);
+    assert_eq!(done.code, 0, "{done:?}");
+}
