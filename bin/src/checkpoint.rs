@@ -140,11 +140,14 @@ fn move_to(checkpoint: &mut Checkpoint, partition: &str, offset: i64) -> Result<
 
 /// Steps over the record that the partition stands at.
 fn skip(checkpoint: &mut Checkpoint, place: &str, folder: &Path) -> Result<(), Refusal> {
-    let (partition, offset) = place.rsplit_once('@').ok_or_else(|| {
+    let (partition, offset) = place.split_once('@').ok_or_else(|| {
         Refusal::new(format!(
             "--skip {place}: write PARTITION@N, such as invoices/3@310"
         ))
     })?;
+    if let Position::Token(_) = cut(checkpoint, partition)?.position {
+        return Err(uncounted(partition));
+    }
     let offset = number(offset, &format!("--skip {place}"))?;
     let after = offset.saturating_add(1);
     let cut = cut(checkpoint, partition)?;
@@ -159,12 +162,16 @@ fn skip(checkpoint: &mut Checkpoint, place: &str, folder: &Path) -> Result<(), R
     cut.position = Position::Number(after);
     let input = cut.input.clone();
     if !counts_records(checkpoint, &input) {
-        return Err(Refusal::new(format!(
-            "the positions of `{partition}` do not count records, so where the next record begins is not known here. \
-             To step over a record that fails, run the job once with --set onError=skip."
-        )));
+        return Err(uncounted(partition));
     }
     Ok(())
+}
+
+fn uncounted(partition: &str) -> Refusal {
+    Refusal::new(format!(
+        "the positions of `{partition}` do not count records, so where the next record begins is not known here. \
+         To step over a record that fails, run the job once with --set onError=skip."
+    ))
 }
 
 /// Moves every partition to its first record at or after a time, as the system behind it says; to its end where there

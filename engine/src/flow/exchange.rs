@@ -9,6 +9,7 @@ use crate::epoch::messages::News;
 use crate::error::Failure;
 use crate::flow::partition::Lane;
 use crate::plan::Side;
+use crate::record::Position;
 use crate::sink::{DeliveryObserver, Promise, WriterContext};
 
 /// How often event time is handed on.
@@ -31,10 +32,12 @@ pub(super) fn unobserved(lane: &str) -> WriterContext {
 }
 
 /// What helps to get past a record that fails. A position behind an exchange cannot be moved by hand: the record would
-/// be missed there.
-pub(super) fn step_over(side: Side, location: &str, place: &str) -> String {
-    match side {
-        Side::Behind => "run the query with --set onError=skip until it is past it".to_owned(),
+/// be missed there. And what comes after a token only its source knows.
+pub(super) fn step_over(side: Side, location: &str, place: &str, position: &Position) -> String {
+    match (side, position) {
+        (Side::Behind, _) | (_, Position::Token(_)) => {
+            "run the query with --set onError=skip until it is past it".to_owned()
+        }
         _ => format!("thalweg checkpoint set {location} --skip {place}"),
     }
 }

@@ -359,7 +359,12 @@ impl Lane {
                         "the record {place} failed ({}): {reason}. The query ends here, because onError is 'fail'. \
                          To step over this record: {}",
                         error.class.name(),
-                        step_over(self.spec.side, &self.spec.store.location(), &place),
+                        step_over(
+                            self.spec.side,
+                            &self.spec.store.location(),
+                            &place,
+                            &record.meta.position
+                        ),
                     )),
                 });
                 return;

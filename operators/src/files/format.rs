@@ -75,6 +75,10 @@ pub trait FileFormat: Send + Sync {
     fn open(&self, file: OpenFile<'_>, from: u64) -> Result<Box<dyn FileRows>, FileFault>;
 }
 
+/// Opens a format for a run. The fields are the columns from inside the files, the numbers the places of those that are used.
+pub type OpenFormat =
+    fn(&Table, &[Field], &[usize], &OpenContext) -> Result<Arc<dyn FileFormat>, Failure>;
+
 /// A format as the connectors know it.
 #[derive(Clone, Copy)]
 pub struct FormatSpec {
@@ -87,7 +91,7 @@ pub struct FormatSpec {
     /// Checks the columns that come from inside the files, and the format's options beyond what their manual says.
     pub check: fn(&Table, &[Field]) -> Result<(), JobError>,
     /// Opens the format for a run: `columns` are those from inside the files, `wanted` the places of those that are used.
-    pub open: fn(&Table, &[Field], &[usize], &OpenContext) -> Result<Arc<dyn FileFormat>, Failure>,
+    pub open: OpenFormat,
 }
 
 /// What a field that does not fit is, in files: Spark's default is PERMISSIVE.

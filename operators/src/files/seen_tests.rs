@@ -23,7 +23,7 @@ fn a_cut_saves_the_files_before_its_position_and_no_other() {
         begin(&mut journal, path, 7);
     }
     let within = journal.changes(&at("3:b")).unwrap();
-    let seen = restored(&[within.clone()]);
+    let seen = restored(std::slice::from_ref(&within));
     assert!(seen.contains(Key::of("a")) && !seen.contains(Key::of("b")));
     assert_eq!(journal.changes(&at("4:b")), None);
     let behind = journal.changes(&at("end:b")).unwrap();

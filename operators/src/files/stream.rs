@@ -13,7 +13,7 @@ use thalweg_engine::source::SourceEvent;
 use tokio::sync::mpsc::Receiver;
 
 use super::format::Item;
-use super::token::{Place, at_row};
+use super::token::{Place, at_row, at_row_in};
 use super::walker::{Message, Part, Shared};
 use crate::sources::file_lines::wall_clock;
 
@@ -26,6 +26,8 @@ pub(crate) struct Records {
     pub(crate) messages: Receiver<Message>,
     pub(crate) shared: Arc<Shared>,
     current: Option<Current>,
+    /// Where tokens are put together.
+    token: String,
     turn: u32,
     ended: bool,
 }
@@ -51,6 +53,7 @@ impl Records {
             messages,
             shared,
             current: None,
+            token: String::new(),
             turn: 0,
             ended: false,
         }
@@ -81,7 +84,7 @@ impl Records {
         let next = if part.last && current.items.len() == 0 {
             Place::End(Arc::clone(&part.path)).position()
         } else {
-            Position::Token(at_row(number + 1, &part.path))
+            Position::Token(at_row_in(&mut self.token, number + 1, &part.path))
         };
         let body = match item {
             Item::Row(row) => Body::Row(row),

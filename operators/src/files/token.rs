@@ -54,15 +54,18 @@ impl Place {
     }
 }
 
-/// The token of a row. Made for each record.
+/// The token of a row.
 pub(crate) fn at_row(row: u64, path: &str) -> Arc<str> {
-    let mut digits = itoa::Buffer::new();
-    let digits = digits.format(row);
-    let mut text = String::with_capacity(digits.len() + 1 + path.len());
-    text.push_str(digits);
-    text.push(':');
-    text.push_str(path);
-    Arc::from(text)
+    at_row_in(&mut String::new(), row, path)
+}
+
+/// The same with a buffer that is used again, because it is made for each record.
+pub(crate) fn at_row_in(buffer: &mut String, row: u64, path: &str) -> Arc<str> {
+    buffer.clear();
+    buffer.push_str(itoa::Buffer::new().format(row));
+    buffer.push(':');
+    buffer.push_str(path);
+    Arc::from(buffer.as_str())
 }
 
 /// The end of a bounded run.
