@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Asks Spark how it reads awkward files of CSV and JSON, and how it writes CSV and JSON, under many options.
 
-The answers go to formats.jsonl, an object a line: the file (`text`, or `hex` where it is no text), the columns, the
+Files of parquet and ORC that Spark writes go to blocks/, beside each the rows as Spark reads them; `formats blocks` makes them alone.
+The other answers go to formats.jsonl, an object a line: the file (`text`, or `hex` where it is no text), the columns, the
 options, those of the columns that are selected, and Spark's `rows` as to_json writes them, or `fails`. A case that writes
 has `rows` as its input and Spark's `lines`. The test is operators/src/codecs/goldens.rs. Run it by `tests/spark/make formats`.
 """
@@ -249,6 +250,34 @@ def answer(spark, case, folder):
     case["rows"] = [row.line for row in lines]
 
 
+BLOCKS = [
+    "SELECT 1 AS id, 'a' AS name, CAST(1.25 AS DECIMAL(9,2)) AS small, CAST(1.25 AS DECIMAL(30,10)) AS big, DATE'2024-02-29' AS day, TIMESTAMP'2024-02-29 10:11:12.123456' AS at, TIMESTAMP_NTZ'2024-02-29 10:11:12.123456' AS local, CAST(1 AS TINYINT) AS tiny, 1.5F AS f, true AS flag, array(1, NULL) AS list, map('k', 1L) AS pairs, named_struct('x', 1, 'y', array(named_struct('z', TIMESTAMP'2024-02-29 10:11:12'))) AS parts, X'0102' AS bytes",
+    "SELECT 2, NULL, -0.01, CAST('-1e-10' AS DECIMAL(30,10)), DATE'9999-12-31', TIMESTAMP'9999-12-31 23:59:59', NULL, CAST(-128 AS TINYINT), CAST('NaN' AS FLOAT), NULL, array(), map(), NULL, X''",
+    "SELECT 3, '\u00e9', NULL, NULL, DATE'1600-01-01', TIMESTAMP'1600-01-01 00:00:00', TIMESTAMP_NTZ'1600-01-01 00:00:00', NULL, NULL, false, NULL, map('a', NULL, 'b', 2L), named_struct('x', NULL, 'y', NULL), NULL",
+]
+WIDE = (
+    "id BIGINT, name STRING, small DECIMAL(12,4), big DECIMAL(38,10), day DATE, at TIMESTAMP, local TIMESTAMP_NTZ, tiny INT, f DOUBLE, flag BOOLEAN, "
+    "list ARRAY<BIGINT>, pairs MAP<STRING, BIGINT>, parts STRUCT<x: INT, y: ARRAY<STRUCT<z: TIMESTAMP>>>, bytes BINARY, absent STRING"
+)
+
+
+def blocks(spark, scratch):
+    """Files of parquet (times as int96, micros, millis) and ORC, and what Spark reads of them with wider columns."""
+    folder = HERE / "blocks"
+    folder.mkdir(exist_ok=True)
+    table = spark.sql(" UNION ALL ".join(BLOCKS)).coalesce(1)
+    for name, form, times in [("int96.parquet", "parquet", "INT96"), ("micros.parquet", "parquet", "TIMESTAMP_MICROS"), ("millis.parquet", "parquet", "TIMESTAMP_MILLIS"), ("times.orc", "orc", "INT96")]:
+        spark.conf.set("spark.sql.parquet.outputTimestampType", times)
+        out = scratch / name
+        table.write.format(form).save(str(out))
+        part = next(out.glob("part-*"))
+        (folder / name).write_bytes(part.read_bytes())
+        # ORC widens nothing: its own columns are read.
+        columns = WIDE if form == "parquet" else table.schema
+        lines = spark.read.schema(columns).format(form).load(str(folder / name)).select(to_json(struct("*"), {"ignoreNullFields": "false"}).alias("line")).collect()
+        (folder / f"{name}.jsonl").write_text("".join(f"{row.line}\n" for row in lines))
+
+
 def main():
     spark = (
         SparkSession.builder.master("local[1]")
@@ -260,6 +289,9 @@ def main():
     spark.sparkContext.setLogLevel("OFF")
     answers = []
     with tempfile.TemporaryDirectory() as scratch:
+        blocks(spark, pathlib.Path(scratch))
+        if sys.argv[1:] == ["blocks"]:
+            return
         cases = itertools.chain(csv_cases(), json_cases(), write_cases())
         for number, case in enumerate(cases):
             answer(spark, case, pathlib.Path(scratch) / str(number))

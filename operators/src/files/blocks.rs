@@ -173,13 +173,20 @@ struct Parquet(Chosen);
 impl FileFormat for Parquet {
     fn open(&self, file: OpenFile<'_>, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
         use parquet::arrow::ProjectionMask;
-        use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+        use parquet::arrow::arrow_reader::{
+            ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+        };
 
         let broken = |error: parquet::errors::ParquetError| lost("parquet", &error);
         // What the file is, not what its writer had in memory.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file.file, options)
-            .map_err(broken)?;
+        let mut metadata = ArrowReaderMetadata::load(&file.file, options.clone()).map_err(broken)?;
+        if let Some(schema) = int96_as_micros(&metadata) {
+            let whole = Arc::clone(metadata.metadata());
+            metadata = ArrowReaderMetadata::try_new(whole, options.with_schema(schema))
+                .map_err(broken)?;
+        }
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.file, metadata);
         let projection = Projection::new(&self.0.columns, &self.0.wanted, reader.schema().fields());
         let roots = projection.roots.iter().copied();
         let mask = ProjectionMask::roots(reader.parquet_schema(), roots);
@@ -196,6 +203,45 @@ impl FileFormat for Parquet {
             skip: 0,
         }))
     }
+}
+
+/// The schema with times of the type int96 in microseconds, where there are some: in nanoseconds, as Arrow reads them, most
+/// centuries do not fit.
+#[cfg(feature = "parquet")]
+fn int96_as_micros(
+    metadata: &parquet::arrow::arrow_reader::ArrowReaderMetadata,
+) -> Option<arrow::datatypes::SchemaRef> {
+    use arrow::datatypes::{DataType as Arrow, FieldRef, Schema, TimeUnit};
+    use parquet::basic::Type;
+
+    /// Walks over the leaves in the order of the file's columns.
+    fn changed(field: &FieldRef, leaves: &mut dyn Iterator<Item = bool>) -> FieldRef {
+        let data_type = match field.data_type() {
+            Arrow::List(element) => Arrow::List(changed(element, leaves)),
+            Arrow::LargeList(element) => Arrow::LargeList(changed(element, leaves)),
+            Arrow::Map(entries, sorted) => Arrow::Map(changed(entries, leaves), *sorted),
+            Arrow::Struct(fields) => {
+                Arrow::Struct(fields.iter().map(|field| changed(field, leaves)).collect())
+            }
+            other => match leaves.next() {
+                Some(true) => Arrow::Timestamp(TimeUnit::Microsecond, None),
+                _ => other.clone(),
+            },
+        };
+        Arc::new(field.as_ref().clone().with_data_type(data_type))
+    }
+
+    let columns = metadata.parquet_schema().columns();
+    let int96 = |column: &parquet::schema::types::ColumnDescPtr| {
+        column.physical_type() == Type::INT96
+    };
+    if !columns.iter().any(int96) {
+        return None;
+    }
+    let mut leaves = columns.iter().map(int96);
+    let fields = metadata.schema().fields().iter();
+    let fields: Vec<FieldRef> = fields.map(|field| changed(field, &mut leaves)).collect();
+    Some(Arc::new(Schema::new(fields)))
 }
 
 #[cfg(feature = "orc")]
