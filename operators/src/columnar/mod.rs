@@ -8,8 +8,12 @@ mod nested;
 #[cfg(test)]
 mod stories;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{Field as ArrowField, Fields};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{
+    DataType as Arrow, Field as ArrowField, Fields, Int64Type, TimestampMicrosecondType,
+};
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field};
@@ -38,6 +42,8 @@ pub(crate) struct Projection {
     wanted: Vec<Wanted>,
     /// The file's columns that are read, ascending.
     pub(crate) roots: Vec<usize>,
+    /// Whether a whole number may be a time without zone: so Spark writes these to ORC.
+    pub(crate) whole_times: bool,
 }
 
 struct Wanted {
@@ -64,7 +70,11 @@ impl Projection {
                 place: root.and_then(|root| roots.iter().position(|known| *known == root)),
             })
             .collect();
-        Self { wanted, roots }
+        Self {
+            wanted,
+            roots,
+            whole_times: false,
+        }
     }
 
     /// The rows of a batch of the columns that are read; `count` where there are none of these.
@@ -88,9 +98,14 @@ impl Projection {
                 }
                 continue;
             };
-            let array = batch.column(place);
+            let mut array = Arc::clone(batch.column(place));
+            let is_time = field.data_type == DataType::TimestampNtz;
+            if self.whole_times && is_time && *array.data_type() == Arrow::Int64 {
+                let times = array.as_primitive::<Int64Type>();
+                array = Arc::new(times.reinterpret_cast::<TimestampMicrosecondType>());
+            }
             let mut cells = Cells::with_capacity(count);
-            if !cells.read(array, &field.data_type) {
+            if !cells.read(&array, &field.data_type) {
                 return Err(RecordError::decode(format!(
                     "column `{}` is {} in the file, which cannot be read as {}",
                     field.name,

@@ -180,11 +180,12 @@ impl FileFormat for Parquet {
         let broken = |error: parquet::errors::ParquetError| lost("parquet", &error);
         // What the file is, not what its writer had in memory.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let mut metadata = ArrowReaderMetadata::load(&file.file, options.clone()).map_err(broken)?;
+        let mut metadata =
+            ArrowReaderMetadata::load(&file.file, options.clone()).map_err(broken)?;
         if let Some(schema) = int96_as_micros(&metadata) {
             let whole = Arc::clone(metadata.metadata());
-            metadata = ArrowReaderMetadata::try_new(whole, options.with_schema(schema))
-                .map_err(broken)?;
+            metadata =
+                ArrowReaderMetadata::try_new(whole, options.with_schema(schema)).map_err(broken)?;
         }
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.file, metadata);
         let projection = Projection::new(&self.0.columns, &self.0.wanted, reader.schema().fields());
@@ -232,9 +233,8 @@ fn int96_as_micros(
     }
 
     let columns = metadata.parquet_schema().columns();
-    let int96 = |column: &parquet::schema::types::ColumnDescPtr| {
-        column.physical_type() == Type::INT96
-    };
+    let int96 =
+        |column: &parquet::schema::types::ColumnDescPtr| column.physical_type() == Type::INT96;
     if !columns.iter().any(int96) {
         return None;
     }
@@ -258,7 +258,8 @@ impl FileFormat for Orc {
             .map_err(|error| lost("orc", &error))?
             .with_timestamp_precision(TimestampPrecision::Microsecond);
         let schema = reader.schema();
-        let projection = Projection::new(&self.0.columns, &self.0.wanted, schema.fields());
+        let mut projection = Projection::new(&self.0.columns, &self.0.wanted, schema.fields());
+        projection.whole_times = true;
         let mut names: Vec<&str> = projection
             .roots
             .iter()
@@ -318,6 +319,7 @@ impl<I: Iterator<Item = Result<RecordBatch, ArrowError>> + Send> FileRows for Bl
     }
 }
 
-#[cfg(all(test, feature = "parquet", feature = "orc"))]
+#[cfg(test)]
+#[cfg(all(feature = "parquet", feature = "orc"))]
 #[path = "blocks_tests.rs"]
 mod tests;

@@ -153,7 +153,12 @@ fn spark_columns(wide: bool) -> Vec<Field> {
 #[test]
 fn files_of_spark_are_read_as_spark_reads_them() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/spark/blocks");
-    for name in ["int96.parquet", "micros.parquet", "millis.parquet", "times.orc"] {
+    for name in [
+        "int96.parquet",
+        "micros.parquet",
+        "millis.parquet",
+        "times.orc",
+    ] {
         let path = folder.join(name);
         let columns = spark_columns(name.ends_with("parquet"));
         let wanted: Vec<usize> = (0..columns.len()).collect();

@@ -107,12 +107,12 @@ impl Tokens {
             _ => {
                 self.append(self.quote);
                 self.previous = self.ch;
-                self.to_delimiter_with_escapes(c)
+                self.escapes_until_delimiter(c)
             }
         }
     }
 
-    fn to_delimiter_with_escapes(&mut self, c: &mut Cursor<'_>) -> Result<(), Stop> {
+    fn escapes_until_delimiter(&mut self, c: &mut Cursor<'_>) -> Result<(), Stop> {
         while self.ch != DELIMITER && self.ch != NEW_LINE {
             if self.ch == self.quote || self.ch == self.escape {
                 self.quote_or_escape(c)?;
