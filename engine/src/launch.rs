@@ -1,12 +1,12 @@
 //! Starts the lanes of one run: at its beginning, and for partitions that appear later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actix::prelude::*;
 use smol_str::SmolStr;
 
-use crate::epoch::coordinator::{LaneHandle, Launcher};
+use crate::epoch::coordinator::{LaneHandle, Launched, Launcher};
 use crate::epoch::ledger::LaneId;
 use crate::epoch::messages::{News, Order};
 use crate::flow::lane::{LaneSpec, Reading};
@@ -39,14 +39,15 @@ pub(crate) struct Launching {
 impl Launching {
     /// As the coordinator calls it.
     pub(crate) fn launcher(mut self) -> Launcher {
-        Box::new(move |starts, news| self.launch(starts, news))
+        Box::new(move |starts, waiting, news| self.launch(starts, waiting, news))
     }
 
     fn launch(
         &mut self,
         starts: &[(SmolStr, Start)],
+        waiting: &[(SmolStr, Start)],
         news: &Recipient<News>,
-    ) -> Vec<(LaneId, LaneHandle)> {
+    ) -> Launched {
         let opened = Arc::clone(&self.opened);
         let before = starts
             .iter()
@@ -54,23 +55,38 @@ impl Launching {
         self.before
             .extend(before.map(|(input, start)| (input.clone(), start.partition.clone())));
         let mut begin: Vec<(SmolStr, Vec<Reading>)> = Vec::new();
+        let plan = Arc::clone(&self.query.plan);
+        let name = |input: &SmolStr, start: &Start| lanes::name(&*plan, input, &start.partition);
+        let awaited = waiting.iter().map(|(input, start)| name(input, start));
+        let awaited: BTreeSet<SmolStr> = awaited.collect();
+        for (name, lane) in &self.lanes {
+            lane.do_send(Order::Await(awaited.contains(name)));
+        }
+        let mut again = BTreeSet::new();
         for (input, start) in starts {
-            let name = lanes::name(&*self.query.plan, input, &start.partition);
+            let name = name(input, start);
             let Some(reading) = self.reading(input, start) else {
                 continue;
             };
             match begin.iter_mut().find(|(lane, _)| *lane == name) {
                 Some((_, readings)) => readings.push(reading),
                 None => match self.lanes.get(&name) {
-                    Some(lane) => lane.do_send(Order::Read(Box::new(reading))),
+                    Some(lane) => {
+                        lane.do_send(Order::Read(Box::new(reading)));
+                        again.insert(name);
+                    }
                     None => begin.push((name, vec![reading])),
                 },
             }
         }
-        begin
-            .into_iter()
-            .map(|(name, readings)| self.lane(name, readings, news))
-            .collect()
+        let new = begin.into_iter().map(|(name, readings)| {
+            let more = awaited.contains(&name);
+            self.lane(name, readings, more, news)
+        });
+        Launched {
+            new: new.collect(),
+            again,
+        }
     }
 
     fn reading(&self, input: &SmolStr, start: &Start) -> Option<Reading> {
@@ -102,6 +118,7 @@ impl Launching {
         &mut self,
         name: SmolStr,
         readings: Vec<Reading>,
+        more: bool,
         news: &Recipient<News>,
     ) -> (LaneId, LaneHandle) {
         let query = &self.query;
@@ -120,6 +137,7 @@ impl Launching {
             name: name.clone(),
             run: Arc::clone(&self.run),
             readings,
+            more,
             side,
             steps: Box::new(move || plan.steps(side, &before)),
             state: self.state.remove(&name).unwrap_or_default(),

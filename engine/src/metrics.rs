@@ -142,6 +142,16 @@ impl QueryMetrics {
     }
 }
 
+impl QueryMetrics {
+    /// Shows how far a partition is behind its end in time.
+    pub fn delay(&self, partition: &str, millis: i64) {
+        self.families
+            .delay
+            .with_label_values(&[&self.query, partition])
+            .set(millis);
+    }
+}
+
 fn total(state: &BTreeMap<(SmolStr, SmolStr), StateSize>, step: &SmolStr) -> StateSize {
     let mut total = StateSize::default();
     let first = (step.clone(), SmolStr::default());
@@ -158,6 +168,7 @@ struct Families {
     gauges: HashMap<&'static str, IntGaugeVec>,
     position: IntGaugeVec,
     lag: IntGaugeVec,
+    delay: IntGaugeVec,
     state_keys: IntGaugeVec,
     state_bytes: IntGaugeVec,
 }
@@ -283,6 +294,11 @@ impl Metrics {
             lag: gauge(
                 "thalweg_partition_lag_records",
                 "Records between the position and the partition's end.",
+                &["query", "partition"],
+            ),
+            delay: gauge(
+                "thalweg_partition_lag_milliseconds",
+                "Milliseconds between the newest record read and the partition's end, where the input tells it in time.",
                 &["query", "partition"],
             ),
             state_keys: gauge(

@@ -1,6 +1,6 @@
 //! The life of a query: run after run from its newest checkpoint, until it ends, is stopped or cannot go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -250,6 +250,11 @@ impl Query {
                         .filter(|cut| cut.input == input.name)
                         .map(|cut| (cut.partition.clone(), cut.position.clone()))
                         .collect();
+                    let ended: BTreeSet<SmolStr> = checkpoint
+                        .partitions()
+                        .filter(|cut| cut.input == input.name && cut.ended)
+                        .map(|cut| cut.partition.clone())
+                        .collect();
                     let state = checkpoint
                         .sources
                         .get(&input.name)
@@ -258,6 +263,7 @@ impl Query {
                         .map_err(|_| {
                             Failure::refuse("the checkpoint's source state is not base64")
                         })?;
+                    input.source.leave_out(ended);
                     input.source.resolve(Some(&Resume {
                         checkpoint: &checkpoint.checkpoint,
                         epoch: checkpoint.epoch,
@@ -456,6 +462,9 @@ impl Query {
             .map(|input| (input.name.clone(), Arc::clone(&input.source)))
             .collect();
         let grows = opened.all_inputs().any(|input| input.source.grows());
+        let own = opened.all_inputs();
+        let own = own.filter_map(|input| input.source.discover_interval());
+        let discover_interval = own.min().unwrap_or(settings.discover_interval);
         let exchanges = opened.exchanges.iter();
         let exchanges = exchanges.map(|exchange| exchange.input.name.clone());
         let place = |cut: &PartitionCut| (cut.input.clone(), cut.partition.clone());
@@ -490,7 +499,7 @@ impl Query {
             checkpoint_interval: settings.checkpoint_interval,
             epoch_timeout: settings.epoch_timeout,
             open_epochs_max: settings.open_epochs_max,
-            discover_interval: (!settings.bounded && grows).then_some(settings.discover_interval),
+            discover_interval: (!settings.bounded && grows).then_some(discover_interval),
             partition_metrics: settings.partition_metrics,
             workers: self.host.workers.clone(),
             metrics: Arc::clone(self.status.metrics()),

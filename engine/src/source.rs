@@ -11,7 +11,7 @@
 //!
 //! Methods may block (they are called on a thread for blocking work) except `restore`, `read`, `changes`, `health` and `lag`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,6 +101,12 @@ pub trait Source: Send + Sync {
     /// system does not answer.
     fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure>;
 
+    /// Called before [`Source::resolve`] where there is a checkpoint: partitions that it calls ended for good. Nothing of
+    /// them is to be read any more, and [`Source::resolve`] leaves them out.
+    fn leave_out(&self, ended: BTreeSet<SmolStr>) {
+        let _ = ended;
+    }
+
     /// Partitions that appeared since; `known` are the names already read.
     ///
     /// # Errors
@@ -110,12 +116,18 @@ pub trait Source: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// How often [`Source::discover`] is called, where the source has its own mind.
+    fn discover_interval(&self) -> Option<Duration> {
+        None
+    }
+
     /// Whether partitions may appear while it runs. A query of inputs that do not grow ends when all partitions have.
     fn grows(&self) -> bool {
         true
     }
 
-    /// Where each partition ends at this moment; a bounded run (`once`, `available now`) reads up to there.
+    /// Where each partition ends at this moment; a bounded run (`once`, `available now`) reads up to there. A partition
+    /// that is closed, so that it ends by itself, is left out: it has then ended for good, and those after it start.
     ///
     /// # Errors
     /// `Restart` where the system does not answer; `Refuse` where the source has no end.
@@ -186,6 +198,11 @@ pub trait Source: Send + Sync {
 
     /// Records behind the end, by partition, where the source knows.
     fn lag(&self) -> Vec<(SmolStr, i64)> {
+        Vec::new()
+    }
+
+    /// Milliseconds behind the end, by partition, where the source's system tells it in time and not in records.
+    fn delay(&self) -> Vec<(SmolStr, i64)> {
         Vec::new()
     }
 

@@ -42,9 +42,18 @@ pub struct LaneHandle {
     pub side: Side,
 }
 
-/// Begins to read partitions that appeared: starts lanes, or tells the one lane of a gathered query. Gives the new lanes.
+/// What became of partitions that appeared.
+pub struct Launched {
+    /// New lanes.
+    pub new: Vec<(LaneId, LaneHandle)>,
+    /// Lanes that read more than before, by name.
+    pub again: BTreeSet<SmolStr>,
+}
+
+/// Begins to read partitions that appeared: starts lanes, or tells those that read several. The second list are partitions
+/// that wait for others to end.
 pub type Launcher =
-    Box<dyn FnMut(&[(SmolStr, Start)], &Recipient<News>) -> Vec<(LaneId, LaneHandle)>>;
+    Box<dyn FnMut(&[(SmolStr, Start)], &[(SmolStr, Start)], &Recipient<News>) -> Launched>;
 
 /// How a run ended.
 #[derive(Debug, Default)]
@@ -182,10 +191,18 @@ impl Coordinator {
             .into_iter()
             .partition::<Vec<_>, _>(|(input, start)| self.may_start(input, start));
         self.waiting.extend(waiting);
-        if !ready.is_empty() {
-            let news = ctx.address().recipient();
-            self.lanes.extend((self.spec.launcher)(&ready, &news));
+        if ready.is_empty() && self.waiting.is_empty() {
+            return;
         }
+        let news = ctx.address().recipient();
+        let launched = (self.spec.launcher)(&ready, &self.waiting, &news);
+        // A lane that reads several partitions has more to read than it has said to have read.
+        for (lane, handle) in &self.lanes {
+            if launched.again.contains(&handle.name) {
+                self.exhausted.remove(lane);
+            }
+        }
+        self.lanes.extend(launched.new);
     }
 
     /// Whether every partition that must end before this one has ended, or is not there any more.
@@ -236,6 +253,11 @@ impl Coordinator {
             {
                 metrics.lag(&partition, lag);
             }
+            for (_, source) in &self.spec.sources {
+                for (partition, delay) in source.delay() {
+                    metrics.delay(&partition, delay);
+                }
+            }
         }
         if let Some(away) = self.away() {
             self.answering_since = Instant::now();
@@ -270,6 +292,13 @@ impl Coordinator {
             None => metrics.epochs_refused.inc(),
         }
         self.commit_next(ctx);
+    }
+
+    /// Begins an epoch now where partitions wait for the end of others to be committed.
+    fn hasten(&mut self, ctx: &mut Context<Self>) {
+        if !self.waiting.is_empty() {
+            self.tick(ctx);
+        }
     }
 
     fn order(&self, epoch: Epoch, last: bool) {
@@ -403,8 +432,9 @@ impl Coordinator {
                     for (_, start) in &found {
                         tracing::info!(partition = %start.partition, position = %start.position, "a new partition is read");
                     }
-                    if this.ending == Ending::No {
+                    if this.ending == Ending::No && !found.is_empty() {
                         this.launch(found, ctx);
+                        this.hasten(ctx);
                     }
                 }
                 Some(Err(failure)) => this.fall(failure, None, ctx),
@@ -446,6 +476,13 @@ impl Handler<News> for Coordinator {
                     tracing::debug!(?lane, ?epoch, "a report that nobody waits for");
                 }
                 self.commit_next(ctx);
+            }
+            News::Ended => {
+                // What comes after it may be there already.
+                if self.spec.discover_interval.is_some() {
+                    self.discover(ctx);
+                }
+                self.hasten(ctx);
             }
             News::Exhausted(lane) => {
                 self.exhausted.insert(lane);

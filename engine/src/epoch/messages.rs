@@ -5,8 +5,8 @@
 //! ```
 //!
 //! One life of a run, seen from a lane: `Cut` any number of times, each answered by one `Report` (in any order, and only
-//! after delivery); `Read` any number of times in a gathered query; `StopReading` at most once; `Finish` or `Stop` last, or
-//! one after the other. A lane sends `Gone` as its very last word, however it ends. Both sides hold only the other's `Recipient`.
+//! after delivery); `Read` and `Await` any number of times in a gathered query; `StopReading` at most once; `Finish` or
+//! `Stop` last, or one after the other. A lane sends `Gone` as its very last word, however it ends. Both sides hold only the other's `Recipient`.
 
 use actix::Message;
 use smol_str::SmolStr;
@@ -29,6 +29,8 @@ pub enum Order {
     },
     /// Read one more partition.
     Read(Box<Reading>),
+    /// Whether others wait for the end of partitions that it reads: then their end is not the end of its input.
+    Await(bool),
     /// The epoch is committed: make visible what the writer had prepared in it.
     Committed(Vec<u8>),
     /// Take no further record; markers are still answered.
@@ -52,6 +54,8 @@ pub enum News {
         /// What.
         cut: Cut,
     },
+    /// A partition has ended.
+    Ended,
     /// All partitions of the lane have ended.
     Exhausted(LaneId),
     /// A record failed and the job says `fail`: the lane has stopped before it.

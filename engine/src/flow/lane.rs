@@ -78,6 +78,8 @@ pub struct LaneSpec {
     pub side: Side,
     /// The partitions it begins with.
     pub readings: Vec<Reading>,
+    /// Whether others wait for the end of some of them, and will be read here too.
+    pub more: bool,
     /// Makes its operators, on its own thread.
     pub steps: Box<dyn FnOnce() -> Vec<Step> + Send>,
     /// The state of its steps.

@@ -170,6 +170,8 @@ impl Lane {
             reading
                 .source
                 .read(&reading.partition, &reading.from, reading.until.as_ref())?;
+        // New partitions after the end of all: there will be something to emit again.
+        self.exhausted = false;
         let role = reading.role;
         let reader = if reading.new {
             self.watermarks.join(role.event_time)
@@ -486,7 +488,8 @@ impl Lane {
         if let Some(reader) = self.readers.get_mut(reader) {
             reader.ended = true;
         }
-        if self.readers.iter().all(|reader| reader.ended) {
+        self.spec.coordinator.do_send(News::Ended);
+        if !self.spec.more && self.readers.iter().all(|reader| reader.ended) {
             self.tick(ctx);
         }
     }
@@ -581,6 +584,7 @@ impl Handler<Order> for Lane {
                     self.fail(failure, ctx);
                 }
             }
+            Order::Await(more) => self.spec.more = more,
             Order::Committed(prepared) => self.committed(&prepared, ctx),
             Order::StopReading => {
                 self.gate.ended.set(true);
