@@ -16,7 +16,7 @@ use crate::cli::{JobArgs, RollbackArgs, SetArgs};
 use crate::console;
 use crate::duration::{grouped, now, parse_time, time};
 use crate::folder;
-use crate::inspect::{counts_records, sorted, word};
+use crate::inspect::{connector, counts_records, sorted, word};
 use crate::job_file;
 use crate::refusal::{End, Refusal};
 use crate::wiring;
@@ -145,8 +145,8 @@ fn skip(checkpoint: &mut Checkpoint, place: &str, folder: &Path) -> Result<(), R
             "--skip {place}: write PARTITION@N, such as invoices/3@310"
         ))
     })?;
-    if let Position::Token(_) = cut(checkpoint, partition)?.position {
-        return Err(uncounted(partition));
+    if let Position::Token(token) = cut(checkpoint, partition)?.position.clone() {
+        return skip_token(checkpoint, partition, &token, offset);
     }
     let offset = number(offset, &format!("--skip {place}"))?;
     let after = offset.saturating_add(1);
@@ -172,6 +172,25 @@ fn uncounted(partition: &str) -> Refusal {
         "the positions of `{partition}` do not count records, so where the next record begins is not known here. \
          To step over a record that fails, run the job once with --set onError=skip."
     ))
+}
+
+/// The same where positions are tokens, whose source alone knows what comes after one.
+fn skip_token(
+    checkpoint: &mut Checkpoint,
+    partition: &str,
+    token: &str,
+    at: &str,
+) -> Result<(), Refusal> {
+    if token != at {
+        return Err(Refusal::new(format!(
+            "`{partition}` stands at {token}, not at {at}, so that record is not the next one"
+        )));
+    }
+    let input = cut(checkpoint, partition)?.input.clone();
+    let after = connectors::after(connector(checkpoint, &input), token)
+        .ok_or_else(|| uncounted(partition))?;
+    cut(checkpoint, partition)?.position = Position::Token(after.into());
+    Ok(())
 }
 
 /// Moves every partition to its first record at or after a time, as the system behind it says; to its end where there

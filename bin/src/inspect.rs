@@ -273,7 +273,8 @@ pub(crate) fn counts_records(checkpoint: &Checkpoint, input: &str) -> bool {
     matches!(connector(checkpoint, input), "kafka" | "rate")
 }
 
-fn connector<'c>(checkpoint: &'c Checkpoint, input: &str) -> &'c str {
+/// The connector of an input.
+pub(crate) fn connector<'c>(checkpoint: &'c Checkpoint, input: &str) -> &'c str {
     checkpoint
         .plan
         .get("inputs")

@@ -21,9 +21,32 @@ pub struct Reach {
 /// # Errors
 /// When it does not answer, or has not what the table names.
 pub fn ask(table: &Table, as_input: bool, context: &OpenContext) -> Result<Option<Reach>, Failure> {
-    if table.connector != "kafka" {
-        return Ok(None);
+    match table.connector.as_str() {
+        "kafka" => kafka(table, as_input, context).map(Some),
+        #[cfg(feature = "kinesis")]
+        "kinesis" => kinesis(table).map(Some),
+        _ => Ok(None),
     }
+}
+
+#[cfg(feature = "kinesis")]
+fn kinesis(table: &Table) -> Result<Reach, Failure> {
+    let report = crate::kinesis::check_connect(table)?;
+    let noun = if report.open == 1 { "shard" } else { "shards" };
+    let closed = match report.closed {
+        0 => String::new(),
+        closed => format!(", {closed} that end"),
+    };
+    Ok(Reach {
+        found: vec![format!(
+            "stream {} at {}: {} {noun}{closed}, records are kept for {} hours",
+            report.stream, report.place, report.open, report.retention_hours
+        )],
+        missing: report.missing.into_iter().collect(),
+    })
+}
+
+fn kafka(table: &Table, as_input: bool, context: &OpenContext) -> Result<Reach, Failure> {
     let report = check_connect(table, as_input, context)?;
     let mut reach = Reach::default();
     if report.topics.is_empty() {
@@ -54,7 +77,7 @@ pub fn ask(table: &Table, as_input: bool, context: &OpenContext) -> Result<Optio
             ));
         }
     }
-    Ok(Some(reach))
+    Ok(reach)
 }
 
 /// Asks the broker of a table whether a query could send the table's rows through this topic. Makes nothing. Blocks as [`ask`].

@@ -88,6 +88,19 @@ pub const CONNECTORS: &[Connector] = &[
         }),
     },
     Connector {
+        name: "kinesis",
+        about: "A stream of Amazon Kinesis, read shard by shard. Needs a build with `--features kinesis`.",
+        input: Some(Input {
+            options: sources::kinesis::OPTIONS,
+            columns: formats::kinesis_columns,
+            metadata: sources::kinesis::metadata,
+            open: formats::read_kinesis,
+            identity: &["streamName", "kinesis.streamName"],
+            reads_back: false,
+        }),
+        output: None,
+    },
+    Connector {
         name: "rate",
         about: "Rows with a time and a counter, at a given speed: for trying things out.",
         input: Some(Input {
@@ -203,6 +216,14 @@ const fn folder(options: &'static [OptionSpec]) -> Input {
 /// An input without metadata.
 fn none(_: &Table) -> Vec<Field> {
     Vec::new()
+}
+
+/// The token after the one that a record stands at, in inputs whose positions are tokens. None where it names no record.
+pub fn after(connector: &str, token: &str) -> Option<String> {
+    match connector {
+        "kinesis" => crate::kinesis::after(token),
+        _ => None,
+    }
 }
 
 /// Finds the connector of a table among the known ones.

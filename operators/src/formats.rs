@@ -16,6 +16,7 @@ use crate::codecs::{Mode, text};
 use crate::job_error::JobError;
 use crate::sinks::kafka::{self as output, MakeEncoder};
 use crate::sources::kafka::{self as input, MakeDecoder, MakeKeyDecoder};
+use crate::sources::kinesis;
 use crate::table::{OpenContext, OptionSpec, Table};
 
 /// How values are encoded.
@@ -171,6 +172,17 @@ pub(crate) fn strays(table: &Table, format: Option<Format>, reading: bool) -> Re
 /// The columns of a Kafka table that is read; also checks that its format can give them.
 pub(crate) fn columns(table: &Table) -> Result<Schema, JobError> {
     let schema = input::columns(table)?;
+    decodable(table, schema)
+}
+
+/// The columns of a Kinesis table; also checks that its format can give them.
+pub(crate) fn kinesis_columns(table: &Table) -> Result<Schema, JobError> {
+    let schema = kinesis::columns(table)?;
+    decodable(table, schema)
+}
+
+/// The columns, where the table's format can give them.
+fn decodable(table: &Table, schema: Schema) -> Result<Schema, JobError> {
     let format = Format::of(table);
     strays(table, format, true)?;
     let Some(format) = format else {
@@ -205,28 +217,7 @@ pub(crate) fn read(
 ) -> Result<Arc<dyn Source>, Failure> {
     let refuse = |error: JobError| Failure::refuse(error.message);
     let schema = columns(table).map_err(refuse)?;
-    let decoder = match Format::of(table) {
-        None => None,
-        Some(format) => {
-            let decoded: Vec<usize> = wanted
-                .iter()
-                .copied()
-                .filter(|place| *place < schema.fields.len())
-                .collect();
-            // What the message's key holds may be absent from the value.
-            let fields: Vec<Field> = schema
-                .fields
-                .iter()
-                .map(|field| Field {
-                    nullable: field.nullable || input::is_key(table, &field.name),
-                    ..field.clone()
-                })
-                .collect();
-            let zone = context.time_zone;
-            let made = value_decoder(table, format, &fields, &decoded, Mode::FailFast, zone);
-            Some(made.map_err(refuse)?)
-        }
-    };
+    let decoder = decoder(table, &schema, wanted, context).map_err(refuse)?;
     let key = (!table.primary_key.is_empty()).then(|| {
         let columns: Vec<Field> = input::key_columns(table, &schema.fields)
             .into_iter()
@@ -237,6 +228,46 @@ pub(crate) fn read(
         make
     });
     input::open(table, wanted, decoder, key, context)
+}
+
+/// Opens a Kinesis table as an input.
+pub(crate) fn read_kinesis(
+    table: &Table,
+    wanted: &[usize],
+    context: &OpenContext,
+) -> Result<Arc<dyn Source>, Failure> {
+    let refuse = |error: JobError| Failure::refuse(error.message);
+    let schema = kinesis_columns(table).map_err(refuse)?;
+    let decoder = decoder(table, &schema, wanted, context).map_err(refuse)?;
+    kinesis::open(table, wanted, decoder, context)
+}
+
+/// What decodes the wanted declared columns of a table with a `format`.
+fn decoder(
+    table: &Table,
+    schema: &Schema,
+    wanted: &[usize],
+    context: &OpenContext,
+) -> Result<Option<MakeDecoder>, JobError> {
+    let Some(format) = Format::of(table) else {
+        return Ok(None);
+    };
+    let decoded: Vec<usize> = wanted
+        .iter()
+        .copied()
+        .filter(|place| *place < schema.fields.len())
+        .collect();
+    // What the message's key holds may be absent from the value.
+    let fields: Vec<Field> = schema
+        .fields
+        .iter()
+        .map(|field| Field {
+            nullable: field.nullable || input::is_key(table, &field.name),
+            ..field.clone()
+        })
+        .collect();
+    let zone = context.time_zone;
+    value_decoder(table, format, &fields, &decoded, Mode::FailFast, zone).map(Some)
 }
 
 /// Opens a Kafka table as an output.

@@ -14,6 +14,7 @@ pub mod files;
 mod formats;
 pub mod job_error;
 pub mod kafka;
+mod kinesis;
 pub mod plan;
 pub mod sinks;
 pub mod sources;

@@ -375,7 +375,7 @@ impl Lines {
             None
         };
         for (field, value) in fields.iter().zip(row.iter_mut()) {
-            if let (Some(line), "value") = (whole, field.name.as_str()) {
+            if let (Some(line), "value" | "data") = (whole, field.name.as_str()) {
                 *value = Value::from(line);
             }
             if value.is_null() && !given.contains_key(field.name.as_str()) {
@@ -400,6 +400,9 @@ fn made_up(field: &Field, table: &str, clock: Micros, number: i64) -> Value {
         }
         ("row_index", DataType::BigInt) => Value::BigInt(number),
         (DELETED, DataType::Boolean) => Value::Boolean(false),
+        ("streamName", DataType::String) => Value::from(table),
+        ("sequenceNumber", DataType::String) => Value::from(number.to_string().as_str()),
+        ("approximateArrivalTimestamp", DataType::Timestamp) => Value::Timestamp(clock),
         _ => Value::Null,
     }
 }

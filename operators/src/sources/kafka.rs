@@ -80,42 +80,15 @@ fn facts(table: &Table, with_value: bool) -> impl Iterator<Item = (Field, Fill)>
 /// With the place in the job file.
 pub fn columns(table: &Table) -> Result<Schema, JobError> {
     SourceSettings::of(table)?;
-    let format = table.options.entry("format");
     check_key(table)?;
-    match (&table.columns, format) {
-        (Some(columns), Some(_)) => {
-            let mut columns = columns.clone();
-            for column in columns.iter_mut().filter(|c| is_key(table, &c.name)) {
-                column.nullable = false;
-            }
-            Ok(Schema::new(columns))
-        }
-        (Some(_), None) => Err(JobError::new(
-            table.at,
-            format!(
-                "table `{}` declares columns but not how a value becomes them: add the option format, for example format 'json'",
-                table.name
-            ),
-        )),
-        (None, Some(format)) if format.value.eq_ignore_ascii_case("text") => {
-            Ok(Schema::new(vec![Field::nullable(
-                "value",
-                DataType::String,
-            )]))
-        }
-        (None, Some(format)) => Err(JobError::new(
-            format.at,
-            format!(
-                "option `format` of table `{}` needs declared columns: CREATE TABLE {} (name TYPE, ...)",
-                table.name, table.name
-            ),
-        )),
-        (None, None) => Ok(Schema::new(
-            facts(table, true)
-                .map(|(field, _)| field)
-                .collect::<Vec<_>>(),
-        )),
+    let Some(mut columns) = super::declared::columns(table)? else {
+        let facts = facts(table, true).map(|(field, _)| field);
+        return Ok(Schema::new(facts.collect::<Vec<_>>()));
+    };
+    for column in columns.iter_mut().filter(|c| is_key(table, &c.name)) {
+        column.nullable = false;
     }
+    Ok(Schema::new(columns))
 }
 
 /// Whether one topic is read, and no other will be.

@@ -1,9 +1,14 @@
 //! Inputs.
 
+mod declared;
 pub mod file;
 pub(crate) mod file_lines;
 pub mod given;
 pub mod kafka;
+pub mod kinesis;
 pub mod rate;
 pub mod socket;
 mod socket_lines;
+
+#[cfg(feature = "kinesis")]
+pub(crate) use file_lines::wall_clock;

@@ -1,0 +1,55 @@
+//! Kinesis: shards of a stream as partitions, read by polling.
+//!
+//! `client` is the only room that speaks to the service; `aside` is the thread that it does so on, and `fetch` the task that
+//! reads one shard there. `settings`, `starting`, `place`, `shards` and `aggregated` decide and touch nothing. All but the
+//! manual is there with the feature `kinesis` only.
+
+mod manual;
+
+#[cfg(feature = "kinesis")]
+mod aggregated;
+#[cfg(feature = "kinesis")]
+mod aside;
+#[cfg(feature = "kinesis")]
+mod client;
+#[cfg(feature = "kinesis")]
+mod connect;
+#[cfg(feature = "kinesis")]
+mod fetch;
+#[cfg(feature = "kinesis")]
+mod place;
+#[cfg(feature = "kinesis")]
+mod reader;
+#[cfg(feature = "kinesis")]
+mod settings;
+#[cfg(feature = "kinesis")]
+mod shards;
+#[cfg(feature = "kinesis")]
+mod source;
+#[cfg(feature = "kinesis")]
+mod starting;
+#[cfg(feature = "kinesis")]
+mod trouble;
+
+pub(crate) use manual::OPTIONS;
+
+/// The token behind a record's own: see `place`.
+pub(crate) fn after(token: &str) -> Option<String> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match token.split_once('+') {
+        Some((sequence, part)) if is_number(sequence) => {
+            let part: u32 = part.parse().ok()?;
+            Some(format!("{sequence}+{}", part.checked_add(1)?))
+        }
+        None if is_number(token) => Some(format!("after:{token}")),
+        _ => None,
+    }
+}
+
+#[cfg(feature = "kinesis")]
+pub(crate) use {
+    connect::check_connect,
+    reader::{Fill, Shape},
+    settings::Settings,
+    source::KinesisSource,
+};
