@@ -11,6 +11,7 @@
 
 mod broker;
 mod command;
+mod kinesis;
 mod loyalty;
 mod tokens;
 mod topics;
@@ -22,6 +23,7 @@ use tempfile::TempDir;
 
 pub use broker::Broker;
 pub use command::{Running, Said, thalweg};
+pub use kinesis::Kinesis;
 pub use loyalty::{Account, Load, Loyalty, invoice, invoices};
 pub use tokens::Tokens;
 pub use topics::{Got, Rec, Topics};
