@@ -247,6 +247,9 @@ fn describe(job: &str, query: &Query, out: &mut String) {
     }
     let _ = writeln!(out, "  output");
     table(query.output(), out);
+    for line in query.files() {
+        let _ = writeln!(out, "      {line}");
+    }
     if let Some(dead) = query.dead_letter_table() {
         let _ = writeln!(out, "  dead letters");
         table(dead, out);

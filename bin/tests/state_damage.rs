@@ -284,26 +284,6 @@ fn expect_said(said: &str, texts: &[&str]) {
     }
 }
 
-/// From now on no file of the process grows beyond this: as if the disk were full. Needs no rights, unlike a small file
-/// system; pipes are no files, so its output flows on.
-fn limit_files(running: &Running, bytes: libc::rlim_t) {
-    let limit = libc::rlimit {
-        rlim_cur: bytes,
-        rlim_max: libc::RLIM_INFINITY,
-    };
-    let pid = i32::try_from(running.pid()).unwrap();
-    // SAFETY: sets a limit of a child that is not yet waited for, so its id is still its own; `limit` outlives the call.
-    let set = unsafe {
-        libc::prlimit(
-            pid,
-            libc::RLIMIT_FSIZE,
-            &raw const limit,
-            std::ptr::null_mut(),
-        )
-    };
-    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
-}
-
 /// A job that writes to its standard output and has committed state.
 fn running(job: &Job) -> Running {
     let path = job.file("job.sql");
@@ -318,7 +298,7 @@ fn running(job: &Job) -> Running {
 
 /// Rows flow on while the folder takes nothing, and it is said why nothing is committed.
 fn full(job: &Job, running: &mut Running) {
-    limit_files(running, 0);
+    running.limit_files(0);
     for query in QUERIES {
         running.until_said(
             &format!("{query}: waiting: the checkpoint folder"),
@@ -354,7 +334,7 @@ fn state_that_finds_no_room_waits_and_counts_exactly_once_there_is_some() {
     let job = Job::new(|_, _| "-".to_owned());
     let mut running = running(&job);
     full(&job, &mut running);
-    limit_files(&running, libc::RLIM_INFINITY);
+    running.limit_files(libc::RLIM_INFINITY);
     running.until_said("takes checkpoints again", PATIENCE);
     running.until_ready();
     let said = running.finish();

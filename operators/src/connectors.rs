@@ -51,6 +51,9 @@ pub struct Output {
     pub passing: bool,
     /// Whether it shows one table per trigger interval, for which one lane must read all partitions.
     pub gathers_intervals: bool,
+    /// For an output of files that become visible with their epochs: what `check` says of where and when. It takes append
+    /// mode only, no dead letters, and one query for each folder.
+    pub files: Option<fn(&Table, &Schema) -> Vec<String>>,
 }
 
 /// A connector.
@@ -85,6 +88,7 @@ pub const CONNECTORS: &[Connector] = &[
             open: formats::write,
             passing: false,
             gathers_intervals: false,
+            files: None,
         }),
     },
     Connector {
@@ -143,37 +147,38 @@ pub const CONNECTORS: &[Connector] = &[
             open: sinks::file::open,
             passing: false,
             gathers_intervals: false,
+            files: None,
         }),
     },
     Connector {
         name: "text",
-        about: "A folder of text files, or one of them: a row for each line, as they come.",
+        about: "A folder of text files, or one of them: a row for each line, as they come; written, each row once.",
         input: Some(folder(files::TEXT_OPTIONS)),
-        output: None,
+        output: Some(sinks::folder::TEXT),
     },
     Connector {
         name: "json",
-        about: "A folder of files of JSON, or one of them, as they come.",
+        about: "A folder of files of JSON, or one of them, as they come; written, each row once.",
         input: Some(folder(files::JSON_OPTIONS)),
-        output: None,
+        output: Some(sinks::folder::JSON),
     },
     Connector {
         name: "csv",
-        about: "A folder of files of CSV, or one of them, as they come.",
+        about: "A folder of files of CSV, or one of them, as they come; written, each row once.",
         input: Some(folder(files::CSV_OPTIONS)),
-        output: None,
+        output: Some(sinks::folder::CSV),
     },
     Connector {
         name: "parquet",
-        about: "A folder of parquet files, or one of them, as they come. In builds with the feature `parquet`.",
+        about: "A folder of parquet files, or one of them, as they come; written, each row once. In builds with the feature `parquet`.",
         input: Some(folder(files::PARQUET_OPTIONS)),
-        output: None,
+        output: Some(sinks::folder::PARQUET),
     },
     Connector {
         name: "orc",
-        about: "A folder of ORC files, or one of them, as they come. In builds with the feature `orc`.",
+        about: "A folder of ORC files, or one of them, as they come; not written. In builds with the feature `orc`.",
         input: Some(folder(files::ORC_OPTIONS)),
-        output: None,
+        output: Some(sinks::folder::ORC),
     },
     Connector {
         name: "console",
@@ -185,6 +190,7 @@ pub const CONNECTORS: &[Connector] = &[
             open: sinks::console::open,
             passing: true,
             gathers_intervals: true,
+            files: None,
         }),
     },
     Connector {
@@ -197,6 +203,7 @@ pub const CONNECTORS: &[Connector] = &[
             open: sinks::noop::open,
             passing: true,
             gathers_intervals: false,
+            files: None,
         }),
     },
 ];

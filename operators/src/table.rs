@@ -91,6 +91,8 @@ pub enum OptionKind {
     Whole(i64, i64),
     /// A duration such as `10 seconds`, `250 ms`, `1 minute`.
     Duration,
+    /// An amount in bytes such as `128 MB`, `64k`, `1 GB`; K, M and G count by 1,024.
+    Size,
     /// Known from Spark, without meaning here: refused, with the description as the reason.
     Refused,
 }
@@ -280,6 +282,12 @@ impl OptionSpec {
                 }
                 "a duration such as '10 seconds' or '250 ms'".to_owned()
             }
+            OptionKind::Size => {
+                if parse_size(value).is_some() {
+                    return Ok(());
+                }
+                "an amount of bytes such as '128 MB'".to_owned()
+            }
         };
         let shown = if entry.substituted {
             String::new()
@@ -291,6 +299,23 @@ impl OptionSpec {
             format!("option `{}` takes {expected}{shown}", entry.name),
         ))
     }
+}
+
+/// An amount in bytes, more than none: a number and a unit (`128 MB`, `64k`, `1000`); K, M and G count by 1,024.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let unit = match text[digits..].trim().to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "K" | "KB" | "KIB" => 1 << 10,
+        "M" | "MB" | "MIB" => 1 << 20,
+        "G" | "GB" | "GIB" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(unit).filter(|bytes| *bytes > 0)
 }
 
 /// A duration as Spark writes it: a number and a unit (`8 seconds`, `1 minute`, `250 ms`, `1.5 hours`, `10s`, `7d`), or

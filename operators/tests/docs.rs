@@ -63,6 +63,7 @@ fn options(out: &mut String, title: &str, options: &[OptionSpec]) {
             OptionKind::Whole(low, i64::MAX) => format!("a whole number of at least {low}"),
             OptionKind::Whole(low, high) => format!("a whole number from {low} to {high}"),
             OptionKind::Duration => "a duration".to_owned(),
+            OptionKind::Size => "an amount of bytes".to_owned(),
             OptionKind::Refused => "refused".to_owned(),
         };
         let _ = writeln!(

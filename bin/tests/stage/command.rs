@@ -188,6 +188,26 @@ impl Running {
         self.signal(libc::SIGCONT);
     }
 
+    /// From now on no file of the process grows beyond this: as if the disk were full. Needs no rights, unlike a small file
+    /// system; pipes are no files, so its output flows on.
+    pub fn limit_files(&self, bytes: libc::rlim_t) {
+        let limit = libc::rlimit {
+            rlim_cur: bytes,
+            rlim_max: libc::RLIM_INFINITY,
+        };
+        let pid = i32::try_from(self.pid()).unwrap();
+        // SAFETY: sets a limit of a child that is not yet waited for, so its id is still its own; `limit` outlives the call.
+        let set = unsafe {
+            libc::prlimit(
+                pid,
+                libc::RLIMIT_FSIZE,
+                &raw const limit,
+                std::ptr::null_mut(),
+            )
+        };
+        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    }
+
     fn signal(&self, signal: i32) {
         let pid = i32::try_from(self.child.id()).unwrap();
         // SAFETY: a signal to a child that is not yet waited for, so its id is still its own.

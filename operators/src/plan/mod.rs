@@ -11,6 +11,7 @@ pub(crate) mod exchange;
 mod exchange_keys;
 #[cfg(test)]
 mod exchange_tests;
+pub(crate) mod files;
 mod footprint;
 mod from;
 pub(crate) mod group;
@@ -345,6 +346,22 @@ impl Query {
     /// The table that it writes.
     pub fn output(&self) -> &Table {
         &self.output.table
+    }
+
+    /// Whether it writes files that become visible with their epochs.
+    pub(crate) fn writes_files(&self) -> bool {
+        let output = self.output.connector.output;
+        output.is_some_and(|output| output.files.is_some())
+    }
+
+    /// What files it writes where, and when they become visible; empty where it writes none.
+    pub fn files(&self) -> Vec<String> {
+        match self.output.connector.output.and_then(|output| output.files) {
+            Some(files) if self.output_replaced().is_none() => {
+                files(&self.output.table, &self.schema)
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The file that the command line put in the output's place.

@@ -4,5 +4,6 @@ pub mod console;
 mod console_table;
 pub mod file;
 mod file_outlet;
+pub mod folder;
 pub mod kafka;
 pub mod noop;

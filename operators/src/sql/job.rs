@@ -213,7 +213,17 @@ impl Reader<'_> {
             });
         }
         let columns = parts.columns;
-        for key in parts.primary_key.iter().chain(&parts.partitioned_by) {
+        let writes_files = self.connectors.iter().any(|connector| {
+            let named = connector.name.eq_ignore_ascii_case(&parts.connector.text);
+            named
+                && connector
+                    .output
+                    .is_some_and(|output| output.files.is_some())
+        });
+        // Without a list the query says which columns there are.
+        let own = columns.is_some() || !writes_files;
+        let by = parts.partitioned_by.iter().filter(|_| own);
+        for key in parts.primary_key.iter().chain(by) {
             let known = || {
                 columns
                     .iter()
@@ -245,6 +255,7 @@ impl Reader<'_> {
         }
         if let Some(column) = parts.partitioned_by.first()
             && connector != "kafka"
+            && !writes_files
             && !files::FORMATS.iter().any(|format| format.name == connector)
         {
             return Err(JobError::new(

@@ -12,7 +12,7 @@ use crate::plan::optimize::optimize;
 use crate::plan::partitions::Lanes;
 use crate::plan::steps::steps;
 use crate::plan::{
-    self, Query, exchange, join_settle, modes, output, partitions, read_back, times, twice,
+    self, Query, exchange, files, join_settle, modes, output, partitions, read_back, times, twice,
 };
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
@@ -71,6 +71,7 @@ impl Reader<'_> {
             .zip(settled)
             .map(|(draft, (name, settings))| self.plan(draft, name, settings))
             .collect::<Result<Vec<_>, _>>()?;
+        files::apart(&queries)?;
         let mut queries = queries;
         let hidden = self.substituter.hidden();
         for query in &mut queries {
@@ -225,7 +226,11 @@ impl Reader<'_> {
                 written: written.iter().any(|other| other.eq_ignore_ascii_case(name)),
             };
             declared.connector.verify(&declared.table, used)?;
-            if !declared.table.partitioned_by.is_empty() && used.written && !used.read {
+            let files = declared
+                .connector
+                .output
+                .is_some_and(|output| output.files.is_some());
+            if !declared.table.partitioned_by.is_empty() && used.written && !used.read && !files {
                 return Err(JobError::new(
                     declared.table.at,
                     format!("PARTITIONED BY says how a topic that is read is partitioned; no query reads `{name}`"),
@@ -268,6 +273,9 @@ impl Reader<'_> {
                 error
             }
         })?;
+        if sink.files.is_some() {
+            files::append_only(&output.table, &settings, draft.at)?;
+        }
         let node = join_settle::settle(node, &settings, at)?;
         let mut node = optimize(modes::settle(node, &settings, at)?);
         hide(&mut node, &self.substituter.hidden());
@@ -447,6 +455,9 @@ impl Reader<'_> {
                 format!("table `{name}` takes dead letters, which are written as they were"),
             )
             .help("remove its format"));
+        }
+        if sink.files.is_some() {
+            return Err(files::no_dead_letters(name, at));
         }
         (sink.check)(table, &plan::dead_letter_schema())?;
         Ok(Some(declared.clone()))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use crate::job_error::{JobError, Location};
-use crate::table::parse_duration;
+use crate::table::{parse_duration, parse_size};
 
 pub use crate::sql::manual::{Reach, SETTINGS, SettingKind, SettingSpec};
 
@@ -256,21 +256,7 @@ fn memory(value: &str) -> Option<Memory> {
         let share: f64 = share.trim().parse().ok()?;
         return (share > 0.0 && share <= 100.0).then_some(Memory::Share(share / 100.0));
     }
-    let digits = value
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(value.len());
-    let number: u64 = value[..digits].parse().ok()?;
-    let unit = match value[digits..].trim().to_ascii_uppercase().as_str() {
-        "" | "B" => 1,
-        "K" | "KB" | "KIB" => 1 << 10,
-        "M" | "MB" | "MIB" => 1 << 20,
-        "G" | "GB" | "GIB" => 1 << 30,
-        _ => return None,
-    };
-    number
-        .checked_mul(unit)
-        .filter(|bytes| *bytes > 0)
-        .map(Memory::Bytes)
+    parse_size(value).map(Memory::Bytes)
 }
 
 /// A zone by name. Fixed offsets of whole hours are the only ones that the time zone database has a name for.

@@ -5,7 +5,7 @@
 
 mod distinct;
 mod groups;
-pub(in crate::stateful) mod types_as_json;
+pub(crate) mod types_as_json;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;

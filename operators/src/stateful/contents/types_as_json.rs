@@ -131,20 +131,15 @@ pub(in crate::stateful) mod several {
 }
 
 /// Columns with their names.
-pub(in crate::stateful) mod columns {
+pub(crate) mod columns {
     use super::{Deserialize, Deserializer, Field, Json, Serialize, Serializer};
 
-    pub(in crate::stateful) fn serialize<S: Serializer>(
-        columns: &[Field],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(columns: &[Field], to: S) -> Result<S::Ok, S::Error> {
         let all: Vec<Json> = columns.iter().map(super::field).collect();
         all.serialize(to)
     }
 
-    pub(in crate::stateful) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<Field>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Field>, D::Error> {
         let all = Vec::<Json>::deserialize(from)?;
         let fields = all
             .iter()

@@ -1,0 +1,134 @@
+//! The disk as the threads of an output see it: one without room is asked again until it has some.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use thalweg_engine::error::Failure;
+use tokio::sync::Notify;
+
+/// How long a disk without room is left alone.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What the threads and the writers of one run share.
+#[derive(Default)]
+pub(super) struct Disk {
+    /// Why nothing can be written now.
+    away: Mutex<Option<String>>,
+    /// What ended the writing.
+    failed: Mutex<Option<Failure>>,
+    closed: AtomicBool,
+    closing: Condvar,
+    /// Told whenever something is written, made visible, or has failed.
+    pub(super) progress: Notify,
+}
+
+/// Why something was not done.
+#[derive(Debug)]
+pub(super) enum Undone {
+    /// The output was closed meanwhile.
+    Closed,
+    /// It failed.
+    Failed(Failure),
+}
+
+impl Disk {
+    pub(super) fn close(&self) {
+        // Under the lock, so that nobody looks just before and waits just after.
+        let _away = self.away.lock();
+        self.closed.store(true, Ordering::Release);
+        self.closing.notify_all();
+    }
+
+    pub(super) fn closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn away(&self) -> Option<String> {
+        self.away.lock().clone()
+    }
+
+    pub(super) fn failed(&self) -> Option<Failure> {
+        self.failed.lock().clone()
+    }
+
+    /// What ended the writing: closing it, when nothing failed.
+    pub(super) fn why(&self) -> Failure {
+        let closed = || Failure::restart("the output was closed");
+        self.failed().unwrap_or_else(closed)
+    }
+
+    pub(super) fn fail(&self, failure: Failure) {
+        self.failed.lock().get_or_insert(failure);
+        self.progress.notify_waiters();
+    }
+
+    /// Does it, and while there is no room does it again. `path` is for the message.
+    pub(super) fn patiently<T>(
+        &self,
+        path: &Path,
+        mut act: impl FnMut() -> io::Result<T>,
+    ) -> Result<T, Undone> {
+        let mut waited = false;
+        loop {
+            match act() {
+                Ok(done) => {
+                    if waited {
+                        *self.away.lock() = None;
+                        tracing::info!(path = %path.display(), "the output has room again");
+                    }
+                    return Ok(done);
+                }
+                Err(error) if no_room(&error) => {
+                    let mut away = self.away.lock();
+                    if !waited {
+                        tracing::warn!(path = %path.display(), %error, "the output has no room; no row is taken until it has");
+                    }
+                    waited = true;
+                    *away = Some(format!("{} cannot be written: {error}", path.display()));
+                    if !self.closed() {
+                        self.closing.wait_for(&mut away, RETRY);
+                    }
+                    if self.closed() {
+                        return Err(Undone::Closed);
+                    }
+                }
+                Err(error) => return Err(Undone::Failed(failure(path, &error))),
+            }
+        }
+    }
+}
+
+/// What to say of a file or folder that cannot be written.
+pub(super) fn failure(path: &Path, error: &io::Error) -> Failure {
+    Failure::restart(format!("{} cannot be written: {error}", path.display()))
+}
+
+/// The same at a start, where nothing helps against some of it but a person.
+pub(super) fn hindrance(path: &Path, error: &io::Error) -> Failure {
+    let failure = failure(path, error);
+    match error.kind() {
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::InvalidData
+        | io::ErrorKind::Unsupported => Failure::refuse(failure.message),
+        _ => failure,
+    }
+}
+
+/// Whether the error says that there is no room.
+pub(super) fn no_room(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+/// Makes what stands in a folder survive a crash of the machine.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}

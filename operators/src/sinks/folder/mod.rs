@@ -1,0 +1,265 @@
+//! Files in a folder as an output, exactly once: `json`, `csv`, `text`, `parquet`.
+//!
+//! A [`part`] is one file. While it takes rows it is hidden in `_thalweg/<checkpoint>/` of the table's folder, where the
+//! [`outlet`] appends to it; each cut makes what is there safe and notes its length. It is complete after a time, at a size,
+//! or when the run ends; once an epoch that says so is committed, the [`publisher`] renames it to its place. At a start
+//! [`recovery`] cuts off what is not committed, makes the rest visible and removes what no checkpoint names. So what is
+//! visible is committed, whole, and there once.
+
+#[cfg(feature = "parquet")]
+mod arrays;
+mod disk;
+mod options;
+mod outlet;
+mod packing;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(test)]
+#[cfg(feature = "parquet")]
+mod parquet_tests;
+mod part;
+mod partitions;
+mod publisher;
+mod recovery;
+mod table;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use chrono_tz::Tz;
+use parking_lot::Mutex;
+use thalweg_engine::error::Failure;
+use thalweg_engine::schema::{Field, Schema};
+use thalweg_engine::sink::{Recovered, Recovery, Sink, Writer, WriterContext};
+use thalweg_engine::source::Health;
+
+use disk::Disk;
+use options::{Compression, Rolling};
+use outlet::Outlet;
+use packing::Packing;
+use partitions::Partitions;
+use publisher::Publisher;
+pub use table::{CSV, JSON, ORC, PARQUET, TEXT, folder};
+use table::{Format, Layout};
+use writer::FolderWriter;
+
+use crate::codecs::csv::CsvOptions;
+use crate::codecs::json::JsonOptions;
+use crate::codecs::{Encoder, csv, json, text};
+use crate::table::{OpenContext, Options, Table};
+
+/// What a build without Parquet says.
+#[cfg(not(feature = "parquet"))]
+pub(super) const LACKS_PARQUET: &str =
+    "this build lacks the feature `parquet`: cargo build --release --features parquet";
+
+/// Our own folder in that of the table. Readers leave out what begins with `_`.
+const OWN: &str = "_thalweg";
+
+/// What the writers of one run share.
+struct Target {
+    root: PathBuf,
+    hidden: OnceLock<PathBuf>,
+    /// Whether parts are kept as rows until they are complete.
+    as_rows: bool,
+    /// What a part begins with, and a row ends with.
+    begins_with: Vec<u8>,
+    line_end: Vec<u8>,
+    extension: String,
+    rolling: Rolling,
+    run: String,
+    next: AtomicU64,
+    disk: Arc<Disk>,
+    outlet: Outlet,
+    publisher: Publisher,
+}
+
+impl Target {
+    /// A new part: its number in this run, and its name, which no other part ever has.
+    fn name(&self) -> (u64, String) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let name = format!("part-{number:05}-{}-c000{}", self.run, self.extension);
+        (number, name)
+    }
+
+    /// Where parts are hidden.
+    fn hidden(&self) -> &Path {
+        self.hidden.get().unwrap_or(&self.root)
+    }
+
+    fn full(&self) -> bool {
+        self.outlet.full() || self.publisher.full()
+    }
+}
+
+struct FolderSink {
+    target: Arc<Target>,
+    layout: Layout,
+    options: Options,
+    input: Schema,
+    zone: Tz,
+    /// Held while this run writes.
+    lock: Mutex<Option<File>>,
+}
+
+/// Opens the folder for one run; `input` are the columns of the rows that will be written.
+fn open(
+    format: Format,
+    declared: &Table,
+    input: &Schema,
+    context: &OpenContext,
+) -> Result<Arc<dyn Sink>, Failure> {
+    let layout =
+        Layout::of(format, declared, input).map_err(|error| Failure::refuse(error.message))?;
+    let root = layout.root.clone();
+    let lock = lock(&root)?;
+    let packing = match (format, layout.compression) {
+        (Format::Parquet, _) => Packing::Plain,
+        (_, Compression::Gzip) => Packing::Gzip,
+        (_, Compression::Zstd) => Packing::Zstd,
+        (_, Compression::None | Compression::Snappy) => Packing::Plain,
+    };
+    let disk = Arc::new(Disk::default());
+    let target = Target {
+        hidden: OnceLock::new(),
+        as_rows: format == Format::Parquet,
+        begins_with: begin(&layout, declared, input),
+        line_end: layout.line_end.clone(),
+        extension: layout.extension(),
+        rolling: layout.rolling,
+        run: context.run.clone(),
+        next: AtomicU64::new(0),
+        outlet: Outlet::start(&disk, packing)?,
+        publisher: Publisher::start(&disk, &root)?,
+        disk,
+        root,
+    };
+    Ok(Arc::new(FolderSink {
+        target: Arc::new(target),
+        layout,
+        options: declared.options.clone(),
+        input: input.clone(),
+        zone: context.time_zone,
+        lock: Mutex::new(Some(lock)),
+    }))
+}
+
+/// Makes the folder and keeps others from writing it.
+fn lock(root: &Path) -> Result<File, Failure> {
+    let own = root.join(OWN);
+    let unwritable = |error: std::io::Error| {
+        Failure::refuse(format!(
+            "the folder {} cannot be written: {error}",
+            root.display()
+        ))
+    };
+    fs::create_dir_all(&own).map_err(unwritable)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(own.join("lock"))
+        .map_err(unwritable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(Failure::refuse(format!(
+            "the folder {} is being written by another query: give each its own path",
+            root.display()
+        ))),
+        Err(fs::TryLockError::Error(error)) => Err(unwritable(error)),
+    }
+}
+
+/// The columns that stand in the files.
+fn written(layout: &Layout, input: &Schema) -> Vec<Field> {
+    let fields = input.fields.iter().enumerate();
+    fields
+        .filter(|(place, _)| !layout.partitions.contains(place))
+        .map(|(_, field)| field.clone())
+        .collect()
+}
+
+/// What a file begins with.
+fn begin(layout: &Layout, table: &Table, input: &Schema) -> Vec<u8> {
+    let option = |name: &str| table.options.get(name);
+    match layout.format {
+        #[cfg(feature = "parquet")]
+        Format::Parquet => parquet::header(&written(layout, input), layout.compression),
+        // Checked before.
+        Format::Csv => match CsvOptions::with(Tz::UTC, false, &option) {
+            Ok(options) if options.header => {
+                let names = csv::header(&Schema::new(written(layout, input)), &options);
+                [names.as_bytes(), &layout.line_end].concat()
+            }
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+impl FolderSink {
+    fn encoder(&self, fields: Vec<Field>) -> Result<Box<dyn Encoder>, Failure> {
+        let option = |name: &str| self.options.get(name);
+        let refused = |(_, why): (&'static str, String)| Failure::refuse(why);
+        match self.layout.format {
+            Format::Json => {
+                let options = JsonOptions::with(self.zone, false, &option).map_err(refused)?;
+                Ok(json::encoder_with(&Schema::new(fields), &options))
+            }
+            Format::Csv => {
+                let options = CsvOptions::with(self.zone, false, &option).map_err(refused)?;
+                Ok(csv::encoder(&Schema::new(fields), &options))
+            }
+            Format::Text => Ok(text::key_encoder(&fields, &JsonOptions::in_zone(self.zone))),
+            #[cfg(feature = "parquet")]
+            Format::Parquet => Ok(Box::new(parquet::RowsEncoder)),
+            #[cfg(not(feature = "parquet"))]
+            Format::Parquet => Err(Failure::refuse(LACKS_PARQUET)),
+        }
+    }
+}
+
+impl Sink for FolderSink {
+    fn recover(&self, recovery: &Recovery<'_>) -> Result<Recovered, Failure> {
+        let hidden = self.target.root.join(OWN).join(recovery.checkpoint);
+        recovery::recover(&self.target.root, &hidden, recovery)?;
+        let _ = self.target.hidden.set(hidden);
+        Ok(Recovered::Done)
+    }
+
+    fn open(&self, context: WriterContext) -> Result<Box<dyn Writer>, Failure> {
+        let places = &self.layout.partitions;
+        let partitions = Partitions::new(&self.input.fields, places, self.zone);
+        let columns = (!partitions.is_empty()).then(|| {
+            let all = 0..self.input.fields.len();
+            all.filter(|place| !places.contains(place)).collect()
+        });
+        Ok(Box::new(FolderWriter::new(
+            &self.target,
+            context.observer,
+            self.encoder(written(&self.layout, &self.input))?,
+            partitions,
+            columns,
+        )))
+    }
+
+    fn health(&self) -> Health {
+        self.target.disk.away().map_or(Health::Up, Health::Down)
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.target.outlet.in_flight()
+    }
+
+    fn close(&self) {
+        self.target.disk.close();
+        self.target.outlet.join();
+        self.target.publisher.join();
+        self.lock.lock().take();
+    }
+}

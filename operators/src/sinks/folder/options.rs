@@ -1,0 +1,173 @@
+//! The options of files as an output, and what they say.
+
+use std::time::Duration;
+
+use crate::codecs::{csv, json};
+use crate::table::{OptionKind, OptionSpec, Table, joined, parse_duration, parse_size};
+
+/// The defaults of the options.
+const INTERVAL: Duration = Duration::from_secs(600);
+const SIZE: u64 = 128 << 20;
+const OPEN_MAX: usize = 64;
+
+/// How parts of the formats that are text are compressed.
+const TEXTS: &[&str] = &["none", "uncompressed", "gzip", "zstd"];
+/// How Parquet files are.
+const COLUMNS: &[&str] = &["none", "uncompressed", "snappy", "gzip", "zstd"];
+
+const fn option(
+    name: &'static str,
+    kind: OptionKind,
+    default: &'static str,
+    about: &'static str,
+) -> OptionSpec {
+    OptionSpec {
+        name,
+        kind,
+        default,
+        about,
+    }
+}
+
+/// The options of all formats.
+const fn shared(words: &'static [&'static str], compression: &'static str) -> [OptionSpec; 5] {
+    [
+        option(
+            "path",
+            OptionKind::Text,
+            "",
+            "The folder, relative to the working directory; made where there is none. One query writes it",
+        ),
+        option(
+            "compression",
+            OptionKind::OneOf(words),
+            compression,
+            "How the files are compressed",
+        ),
+        option(
+            "rollInterval",
+            OptionKind::Duration,
+            "10 minutes",
+            "How long a file takes rows before it becomes visible, counted from its first row; looked at with each checkpoint",
+        ),
+        option(
+            "rollSize",
+            OptionKind::Size,
+            "128 MB",
+            "How many bytes of rows a file takes before it becomes visible, counted before compression",
+        ),
+        option(
+            "maxOpenFiles",
+            OptionKind::Whole(1, 10_000),
+            "64",
+            "With PARTITIONED BY, how many files a lane writes at once. A row for one more folder ends the file that was \
+             written longest ago",
+        ),
+    ]
+}
+
+const LINE_SEP: OptionSpec = option("lineSep", OptionKind::Text, "\\n", "What ends a line");
+
+const HEADER: OptionSpec = option(
+    "header",
+    OptionKind::Boolean,
+    "false",
+    "Whether each file begins with the names of the columns",
+);
+
+/// Of `json`.
+pub(super) const JSON: &[OptionSpec] =
+    &joined::<{ 5 + 5 + 1 }>(&[&shared(TEXTS, "none"), &json::WRITE_OPTIONS, &[LINE_SEP]]);
+
+/// Of `csv`: the patterns of times are those of `json`.
+pub(super) const CSV: &[OptionSpec] = &joined::<{ 5 + 11 + 4 + 2 }>(&[
+    &shared(TEXTS, "none"),
+    &csv::WRITE_OPTIONS,
+    json::WRITE_OPTIONS.split_at(1).1,
+    &[HEADER, LINE_SEP],
+]);
+
+/// Of `text`.
+pub(super) const TEXT: &[OptionSpec] = &joined::<{ 5 + 1 }>(&[&shared(TEXTS, "none"), &[LINE_SEP]]);
+
+/// Of `parquet`.
+pub(super) const PARQUET: &[OptionSpec] = &shared(COLUMNS, "snappy");
+
+/// Of `orc`, which is not written.
+pub(super) const ORC: &[OptionSpec] = &{
+    let mut all = shared(COLUMNS, "");
+    let mut place = 0;
+    while place < all.len() {
+        let about = "ORC files are not written: write `parquet`";
+        all[place] = option(all[place].name, OptionKind::Refused, "", about);
+        place += 1;
+    }
+    all
+};
+
+/// How a file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compression {
+    None,
+    Snappy,
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    /// By its name in the options.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name.trim().to_ascii_lowercase().as_str() {
+            "none" | "uncompressed" => Self::None,
+            "snappy" => Self::Snappy,
+            "gzip" => Self::Gzip,
+            "zstd" => Self::Zstd,
+            _ => return None,
+        })
+    }
+
+    /// Its name in the options.
+    #[cfg(feature = "parquet")]
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Snappy => "snappy",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// What names of files say of it, as Spark's do.
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Snappy => ".snappy",
+            Self::Gzip => ".gz",
+            Self::Zstd => ".zst",
+        }
+    }
+}
+
+/// When parts end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rolling {
+    pub(super) interval: Duration,
+    pub(super) size: u64,
+    pub(super) open_max: usize,
+}
+
+impl Rolling {
+    pub(super) fn of(table: &Table) -> Self {
+        let options = &table.options;
+        let interval = options.get("rollInterval").and_then(parse_duration);
+        let size = options.get("rollSize").and_then(parse_size);
+        let open_max = options.whole("maxOpenFiles");
+        Self {
+            interval: interval.unwrap_or(INTERVAL),
+            size: size.unwrap_or(SIZE),
+            open_max: open_max
+                .and_then(|max| usize::try_from(max).ok())
+                .unwrap_or(OPEN_MAX),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! A part: one file of an output from its first row until it is visible, and what a checkpoint says of it.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thalweg_engine::error::Failure;
+
+/// How the file ends that keeps the rows of a part whose format cannot grow: they become the part when it is complete.
+const ROWS: &str = ".rows";
+
+/// What a checkpoint says of a part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Part {
+    /// Where it will be visible, below the folder of the table.
+    pub(super) file: String,
+    /// How many bytes of what is hidden are committed.
+    pub(super) bytes: u64,
+    /// Whether no row comes after them: it becomes visible with the epoch.
+    pub(super) complete: bool,
+    /// Whether these bytes are rows that have yet to become the part.
+    pub(super) as_rows: bool,
+}
+
+/// Where a part is hidden until it is visible: as it will be seen, or as rows that have yet to become that.
+#[derive(Clone, Debug)]
+pub(super) struct Hidden {
+    pub(super) whole: PathBuf,
+    pub(super) rows: PathBuf,
+}
+
+impl Hidden {
+    pub(super) fn of(folder: &Path, file: &str) -> Self {
+        let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
+        Self {
+            whole: folder.join(name),
+            rows: folder.join(format!("{name}{ROWS}")),
+        }
+    }
+
+    /// The file that rows are appended to.
+    pub(super) fn growing(self, as_rows: bool) -> PathBuf {
+        if as_rows { self.rows } else { self.whole }
+    }
+}
+
+/// The bytes for a checkpoint; None when it has nothing to say.
+pub(super) fn encode(parts: &[Part]) -> Option<Vec<u8>> {
+    if parts.is_empty() {
+        return None;
+    }
+    serde_json::to_vec(parts).ok()
+}
+
+/// The parts that a checkpoint names.
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Part>, Failure> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Failure::refuse(format!(
+            "what the checkpoint says of the files that are being written cannot be read: {error}"
+        ))
+    })
+}

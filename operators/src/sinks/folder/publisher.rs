@@ -1,0 +1,185 @@
+//! Makes complete parts visible: in one step under their final name, and the same however often it is begun.
+//!
+//! | hidden | then |
+//! | --- | --- |
+//! | rows only | the part is made of them, under another name until it is whole |
+//! | the whole part, and rows | the rows go |
+//! | the whole part | it is renamed to its place |
+//! | nothing | this was done before |
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::{Condvar, Mutex};
+use thalweg_engine::error::Failure;
+use tokio::sync::oneshot;
+
+use super::disk::{self, Disk, Undone};
+use super::part::{Hidden, Part};
+
+/// So many complete parts may wait before no row is taken.
+const WAITING_MAX: usize = 64;
+
+struct Job {
+    part: Part,
+    hidden: PathBuf,
+    done: oneshot::Sender<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    jobs: Mutex<VecDeque<Job>>,
+    wake: Condvar,
+}
+
+/// The thread that makes parts visible while rows are being written.
+pub(super) struct Publisher {
+    shared: Arc<Shared>,
+    disk: Arc<Disk>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Publisher {
+    pub(super) fn start(disk: &Arc<Disk>, root: &Path) -> Result<Self, Failure> {
+        let shared = Arc::new(Shared::default());
+        let (inside, own, root) = (Arc::clone(&shared), Arc::clone(disk), root.to_path_buf());
+        let thread = std::thread::Builder::new()
+            .name("publish files".to_owned())
+            .spawn(move || run(&inside, &own, &root))
+            .map_err(|error| Failure::restart(format!("no thread to write with: {error}")))?;
+        Ok(Self {
+            shared,
+            disk: Arc::clone(disk),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Makes a part visible; resolves when it is.
+    pub(super) fn publish(&self, part: Part, hidden: &Path) -> oneshot::Receiver<()> {
+        let (done, published) = oneshot::channel();
+        self.shared.jobs.lock().push_back(Job {
+            part,
+            hidden: hidden.to_path_buf(),
+            done,
+        });
+        self.shared.wake.notify_one();
+        published
+    }
+
+    /// Whether so many wait that no more rows should come.
+    pub(super) fn full(&self) -> bool {
+        self.shared.jobs.lock().len() >= WAITING_MAX
+    }
+
+    /// Ends the thread; the disk is closed already. The next start makes visible what is left.
+    pub(super) fn join(&self) {
+        // Under the lock, so that the thread cannot look just before and wait just after.
+        drop(self.shared.jobs.lock());
+        self.shared.wake.notify_all();
+        if let Some(thread) = self.thread.lock().take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.disk.close();
+        self.join();
+    }
+}
+
+fn run(shared: &Shared, disk: &Disk, root: &Path) {
+    loop {
+        let job = {
+            let mut jobs = shared.jobs.lock();
+            loop {
+                if disk.closed() {
+                    return jobs.clear();
+                }
+                match jobs.pop_front() {
+                    Some(job) => break job,
+                    None => shared.wake.wait(&mut jobs),
+                }
+            }
+        };
+        match disk.patiently(root, || publish(&job.part, &job.hidden, root)) {
+            Ok(()) => {
+                // Nobody waits only when the lane is gone.
+                let _ = job.done.send(());
+                disk.progress.notify_waiters();
+            }
+            Err(undone) => {
+                if let Undone::Failed(failure) = undone {
+                    disk.fail(failure);
+                }
+                return shared.jobs.lock().clear();
+            }
+        }
+    }
+}
+
+/// Makes a part visible, from wherever an earlier try has left it.
+pub(super) fn publish(part: &Part, hidden: &Path, root: &Path) -> io::Result<()> {
+    let from = Hidden::of(hidden, &part.file);
+    if !from.whole.try_exists()? && from.rows.try_exists()? {
+        make_whole(part, &from, hidden)?;
+    }
+    match fs::remove_file(&from.rows) {
+        // The part may stand in its place only when the rows cannot come back.
+        Ok(()) => disk::sync_folder(hidden)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let to = root.join(&part.file);
+    let folder = to.parent().unwrap_or(root);
+    make_folder(folder, root)?;
+    match fs::rename(&from.whole, &to) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    disk::sync_folder(folder)?;
+    disk::sync_folder(hidden)
+}
+
+/// Makes the part of its committed rows.
+#[cfg(feature = "parquet")]
+fn make_whole(part: &Part, from: &Hidden, hidden: &Path) -> io::Result<()> {
+    let mut name = from.whole.clone().into_os_string();
+    name.push(".half");
+    let half = PathBuf::from(name);
+    super::parquet::make(&from.rows, part.bytes, &half)?;
+    fs::rename(&half, &from.whole)?;
+    disk::sync_folder(hidden)
+}
+
+#[cfg(not(feature = "parquet"))]
+fn make_whole(_: &Part, from: &Hidden, _: &Path) -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!(
+            "{} holds rows of a Parquet file, and {}",
+            from.rows.display(),
+            super::LACKS_PARQUET
+        ),
+    ))
+}
+
+/// Makes a folder below `root`, so that it survives a crash.
+fn make_folder(folder: &Path, root: &Path) -> io::Result<()> {
+    if folder == root || folder.try_exists()? {
+        return Ok(());
+    }
+    let parent = folder.parent().unwrap_or(root);
+    make_folder(parent, root)?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    disk::sync_folder(parent)
+}

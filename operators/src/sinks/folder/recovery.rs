@@ -1,0 +1,140 @@
+//! A folder at the start of a run: brought to where the newest checkpoint stands.
+//!
+//! Whatever is committed becomes visible at once, the open parts too: what comes next goes into new ones. So nothing depends
+//! on the lanes, the format or the compression that the next run has.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use thalweg_engine::error::Failure;
+use thalweg_engine::sink::Recovery;
+
+use super::disk;
+use super::part::{self, Hidden, Part};
+use super::publisher::publish;
+
+/// Makes visible what the checkpoint names below `root`, and removes from `hidden` what it does not name.
+pub(super) fn recover(root: &Path, hidden: &Path, recovery: &Recovery<'_>) -> Result<(), Failure> {
+    let known = hidden.is_dir();
+    if !known {
+        let made = fs::create_dir_all(hidden)
+            .and_then(|()| disk::sync_folder(hidden.parent().unwrap_or(root)));
+        made.map_err(|error| disk::hindrance(hidden, &error))?;
+    }
+    let mut lost = Vec::new();
+    for bytes in recovery.prepared.values() {
+        for part in part::decode(bytes)? {
+            if part.bytes > 0 && !settle(&part, root, hidden, recovery)? && !known {
+                lost.push(part.file);
+            }
+        }
+    }
+    if let Some(first) = lost.first() {
+        let message = format!(
+            "{} lacks the rows of {} files that epoch {} has committed, `{first}` among them: it is not the folder that they \
+             were written to, or it was emptied",
+            root.display(),
+            lost.len(),
+            recovery.epoch
+        );
+        if !recovery.rewound {
+            // So that the next start finds the same, and does not take them for files that somebody has fetched.
+            let _ = fs::remove_dir(hidden);
+            return Err(Failure::refuse(format!(
+                "{message}. Put the folder back, with its hidden files (where it was moved to, that is the option `path`). To go on \
+                 without these rows: thalweg checkpoint rollback FOLDER {}",
+                recovery.epoch
+            )));
+        }
+        tracing::warn!("{message}; the rows are lost, because the checkpoint was set by hand");
+    }
+    others(hidden);
+    clean(hidden).map_err(|error| disk::hindrance(hidden, &error))
+}
+
+/// Makes a part visible as far as it is committed; false where nothing is there of it.
+fn settle(
+    part: &Part,
+    root: &Path,
+    hidden: &Path,
+    recovery: &Recovery<'_>,
+) -> Result<bool, Failure> {
+    let at = Hidden::of(hidden, &part.file);
+    let to = root.join(&part.file);
+    let found = |path: &Path| {
+        path.try_exists()
+            .map_err(|error| disk::hindrance(path, &error))
+    };
+    let whole = found(&at.whole)?;
+    let rows = found(&at.rows)?;
+    if !whole && !rows {
+        let visible = found(&to)?;
+        if visible && recovery.rewound && !part.complete {
+            tracing::warn!(
+                file = %to.display(),
+                "this file has rows of later epochs than the one gone back to: they will be written again, to other files"
+            );
+        }
+        if !visible {
+            tracing::info!(file = %to.display(), "a file that was made visible is not there any more");
+        }
+        return Ok(visible);
+    }
+    match (part.as_rows, whole) {
+        (false, _) => shorten(&at.whole, part)?,
+        (true, false) => shorten(&at.rows, part)?,
+        // Made of its rows already: whole as it is.
+        (true, true) => {}
+    }
+    publish(part, hidden, root).map_err(|error| disk::hindrance(&to, &error))?;
+    Ok(true)
+}
+
+/// Cuts off what was written behind what is committed.
+fn shorten(path: &Path, part: &Part) -> Result<(), Failure> {
+    let failed = |error: io::Error| disk::hindrance(path, &error);
+    let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    if length < part.bytes {
+        return Err(Failure::refuse(format!(
+            "{} is damaged: {} bytes of it are committed, and it has {length}. Nothing was changed. Restore it from a copy",
+            path.display(),
+            part.bytes
+        )));
+    }
+    if length > part.bytes {
+        file.set_len(part.bytes).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Says which other histories have left rows here: only their own query can make them visible.
+fn others(hidden: &Path) {
+    let entries = hidden.parent().map(fs::read_dir);
+    for entry in entries.into_iter().flatten().flatten().flatten() {
+        let path = entry.path();
+        let left = fs::read_dir(&path).map_or(0, Iterator::count);
+        if path != hidden && left > 0 {
+            tracing::warn!(
+                folder = %path.display(),
+                files = left,
+                "here are files that another checkpoint names and that are not visible yet: start its query, or remove them if it is gone"
+            );
+        }
+    }
+}
+
+/// Removes what no checkpoint names.
+fn clean(hidden: &Path) -> io::Result<()> {
+    let names: io::Result<BTreeSet<OsString>> = fs::read_dir(hidden)?
+        .map(|entry| Ok(entry?.file_name()))
+        .collect();
+    for name in names? {
+        fs::remove_file(hidden.join(name))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,6 @@
+SET checkpointLocation = './checkpoints';
+CREATE TABLE events (id BIGINT, kind STRING, at TIMESTAMP) USING kafka OPTIONS (
+  kafka.bootstrap.servers 'localhost:9092', subscribe 'events', format 'json');
+CREATE TABLE archive USING json OPTIONS (path 'archive');
+SET outputMode = 'complete';
+INSERT INTO archive SELECT kind, count(*) AS n FROM events GROUP BY kind;

@@ -1,0 +1,5 @@
+SET checkpointLocation = './checkpoints';
+CREATE TABLE events (id BIGINT, kind STRING, at TIMESTAMP) USING kafka OPTIONS (
+  kafka.bootstrap.servers 'localhost:9092', subscribe 'events', format 'json');
+CREATE TABLE archive USING orc OPTIONS (path 'archive');
+INSERT INTO archive SELECT id FROM events;
