@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 #[cfg(test)]
 mod encode_stories;
+mod number;
 mod object;
 mod options;
 mod parser;

@@ -7,7 +7,8 @@ use smol_str::SmolStr;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
-use super::scan::{Fault, Kind, Misfit, Scanner, special};
+use super::number::special;
+use super::scan::{Fault, Kind, Misfit, Scanner};
 use super::{JsonOptions, decimal};
 use crate::codecs::Mode;
 use crate::codecs::times::Times;
