@@ -6,13 +6,16 @@ use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
-use super::Param::{Any, Int, Integral, Long, Text};
+use super::Param::{Any, Binary, Int, Integral, Long, Text};
 use super::forms::{failed, written, written_or_null};
 use super::{BindContext, Function, function};
-use crate::expr::access::{int, long, text};
+use crate::expr::access::{bytes, int, long, text};
 use crate::expr::coerce;
 use crate::expr::typed::Typed;
 use crate::job_error::JobError;
+
+/// How many bits one bitmap has.
+const BITMAP_BITS: i64 = 32_768;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(
@@ -104,6 +107,58 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     ),
     function(
+        "bitmap_bucket_number",
+        "bitmap_bucket_number(n)",
+        "Which bitmap of 32768 bits the number is kept in.",
+        "bitmap_bucket_number(32769)",
+        "2",
+        |args, cx| {
+            let args = cx.take(args, &[Long], 1)?;
+            cx.strict(DataType::BigInt, args, |v| {
+                Ok(Value::BigInt(match long(&v[0]) {
+                    n @ 1.. => 1 + (n - 1) / BITMAP_BITS,
+                    n => n / BITMAP_BITS,
+                }))
+            })
+        },
+    ),
+    function(
+        "bitmap_bit_position",
+        "bitmap_bit_position(n)",
+        "Which bit of its bitmap stands for the number.",
+        "bitmap_bit_position(32769)",
+        "0",
+        |args, cx| {
+            let args = cx.take(args, &[Long], 1)?;
+            cx.strict(DataType::BigInt, args, |v| {
+                Ok(Value::BigInt(match long(&v[0]) {
+                    n @ 1.. => (n - 1) % BITMAP_BITS,
+                    n => -(n % BITMAP_BITS),
+                }))
+            })
+        },
+    ),
+    function(
+        "bitmap_count",
+        "bitmap_count(bitmap)",
+        "How many bits of a BINARY are set.",
+        "bitmap_count(X'FF01')",
+        "9",
+        |args, cx| {
+            let binary = args
+                .first()
+                .is_none_or(|arg| matches!(arg.data_type, DataType::Binary | DataType::Void));
+            if !binary {
+                return Err(cx.error("argument 1 takes BINARY"));
+            }
+            let args = cx.take(args, &[Binary], 1)?;
+            cx.strict(DataType::BigInt, args, |v| {
+                let set = bytes(&v[0]).iter().map(|byte| i64::from(byte.count_ones()));
+                Ok(Value::BigInt(set.sum()))
+            })
+        },
+    ),
+    function(
         "bit_count",
         "bit_count(n)",
         "How many bits of the number (64 of them when negative), or of a BOOLEAN, are set.",
@@ -178,7 +233,7 @@ fn convert(
     ansi: bool,
     out: &mut String,
 ) -> Result<bool, RecordError> {
-    let number = number.trim();
+    let number = number.trim_matches(' ');
     let (Ok(radix @ 2..=36), 2..=36) = (u32::try_from(from), to.unsigned_abs()) else {
         return Ok(false);
     };

@@ -237,7 +237,7 @@ fn is_zero(value: &Value) -> bool {
 }
 
 /// The name of a type as Spark's catalog writes it.
-pub(super) fn type_name(data_type: &DataType) -> String {
+pub(in crate::expr) fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Array(element) => format!("array<{}>", type_name(element)),
         DataType::Map(pair) => format!("map<{},{}>", type_name(&pair.0), type_name(&pair.1)),

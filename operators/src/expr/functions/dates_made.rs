@@ -49,7 +49,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "try_make_timestamp(2014, 13, 28, 6, 30, 45.887)",
         "NULL",
         |args, cx| make_timestamp(args, cx, true, false),
-    ),
+    )
+    .aliases(&["try_make_timestamp_ltz"]),
     function(
         "make_timestamp_ntz",
         "make_timestamp_ntz(year, month, day, hour, minute, second)",
@@ -57,6 +58,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "make_timestamp_ntz(2014, 12, 28, 6, 30, 45.887)",
         "2014-12-28 06:30:45.887",
         |args, cx| make_timestamp(args, cx, false, cx.settings.ansi),
+    ),
+    function(
+        "try_make_timestamp_ntz",
+        "try_make_timestamp_ntz(year, month, day, hour, minute, second)",
+        "The time of these numbers as a TIMESTAMP_NTZ; NULL where there is none.",
+        "try_make_timestamp_ntz(2014, 13, 28, 6, 30, 45.887)",
+        "NULL",
+        |args, cx| make_timestamp(args, cx, false, false),
     ),
     function(
         "make_dt_interval",

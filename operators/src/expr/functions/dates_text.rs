@@ -70,25 +70,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "A date or time as text.",
         "date_format('2016-04-08', 'EEE, d MMM yyyy')",
         "Fri, 8 Apr 2016",
-        |args, cx| {
-            let args = cx.take(args, &[Time, Text], 2)?;
-            let patterns = Patterns::of(&args[1], cx, false)?;
-            let zone = Zone::from(cx.settings.zone);
-            strict_scratch(cx, DataType::String, args, move || {
-                let mut patterns = patterns.clone();
-                let mut out = String::new();
-                Box::new(move |v| {
-                    out.clear();
-                    let (instant, zone) = match &v[0] {
-                        Value::Timestamp(micros) => (*micros, zone),
-                        Value::Date(days) => (midnight(*days), Zone::Fixed(0)),
-                        other => (micros(other), Zone::Fixed(0)),
-                    };
-                    patterns.get(&v[1])?.format(&mut out, instant, zone);
-                    Ok(string(&out))
-                })
-            })
-        },
+        date_format,
     ),
     function(
         "from_unixtime",
@@ -125,6 +107,27 @@ pub(super) const FUNCTIONS: &[Function] = &[
     )
     .aliases(&["to_unix_timestamp"]),
 ];
+
+/// A date or time by a pattern.
+pub(super) fn date_format(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
+    let args = cx.take(args, &[Time, Text], 2)?;
+    let patterns = Patterns::of(&args[1], cx, false)?;
+    let zone = Zone::from(cx.settings.zone);
+    strict_scratch(cx, DataType::String, args, move || {
+        let mut patterns = patterns.clone();
+        let mut out = String::new();
+        Box::new(move |v| {
+            out.clear();
+            let (instant, zone) = match &v[0] {
+                Value::Timestamp(micros) => (*micros, zone),
+                Value::Date(days) => (midnight(*days), Zone::Fixed(0)),
+                other => (micros(other), Zone::Fixed(0)),
+            };
+            patterns.get(&v[1])?.format(&mut out, instant, zone);
+            Ok(string(&out))
+        })
+    })
+}
 
 fn default_pattern(args: &mut Vec<Typed>, cx: &BindContext) {
     if args.len() == 1 {
@@ -256,19 +259,19 @@ fn unix_timestamp(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError>
     }
     let written = matches!(args[0].data_type, DataType::String | DataType::Void);
     if !written {
-        let args: Vec<Typed> = cx
-            .take(args, &[Timestamp, Text], 1)?
-            .into_iter()
-            .take(1)
-            .collect();
+        // A time without zone counts as one of UTC, whatever the job's zone is.
+        let zoned = args[0].data_type != DataType::TimestampNtz;
+        let time = if zoned { Timestamp } else { Time };
+        let mut args = cx.take(args, &[time, Text], 1)?;
+        args.truncate(1);
         return cx.strict(DataType::BigInt, args, |v| {
-            Ok(Value::BigInt(micros(&v[0]).div_euclid(MICROS_PER_SECOND)))
+            Ok(Value::BigInt(micros(&v[0]) / MICROS_PER_SECOND))
         });
     }
     let mut args = cx.take(args, &[Text, Text], 1)?;
     default_pattern(&mut args, cx);
     let parsed = from_text(args, cx, &DataType::Timestamp, cx.mode())?;
     cx.strict(DataType::BigInt, vec![parsed], |v| {
-        Ok(Value::BigInt(micros(&v[0]).div_euclid(MICROS_PER_SECOND)))
+        Ok(Value::BigInt(micros(&v[0]) / MICROS_PER_SECOND))
     })
 }

@@ -5,7 +5,8 @@
 //! ([`BindContext::strict`] and its siblings). A NULL argument gives NULL without a call, unless the function asks to
 //! see NULLs.
 //!
-//! Names, results and types are Spark 4's. Different, on purpose:
+//! Names, results and types are Spark 4's; `expr/tests/spark.rs` compares them with Spark's own answers. Different, on
+//! purpose (`docs/functions.md` has the whole list):
 //! - `rand`, `randn`: a seed gives the numbers of Spark's first partition, in every partition.
 //! - `current_timestamp` and its family: of the record, not of a batch.
 //! - Texts and arrays that a number makes (`repeat`, `sequence`) have limits.
@@ -32,12 +33,14 @@ mod arithmetic_functions;
 mod array_sets;
 mod arrays;
 mod bits;
+mod byte_formats;
 mod conditional;
 mod csv;
 mod dates;
 mod dates_arithmetic;
 mod dates_made;
 mod dates_text;
+mod digit_pattern;
 mod forms;
 mod hash;
 pub(in crate::expr) mod java_regex;
@@ -48,6 +51,7 @@ pub mod manual;
 mod maps;
 mod mathematics;
 mod number_formats;
+mod number_patterns;
 mod numbers;
 mod random;
 mod rounding;
@@ -65,11 +69,17 @@ mod tests_text;
 #[cfg(test)]
 mod tests_times;
 mod text_formats;
+mod text_likeness;
 mod text_template;
+mod time_buckets;
 pub(crate) mod time_parse;
 pub(crate) mod time_pattern;
 mod urls;
+mod vectors;
 pub(crate) mod windows;
+
+#[cfg(test)]
+pub(in crate::expr) use conditional::type_name;
 
 /// Spark's `xxhash64` of one value from a seed; decimals of more than 18 digits are hashed as bytes.
 pub(crate) fn spark_xxhash64(value: &Value, wide_decimal: bool, seed: u64) -> u64 {
@@ -146,7 +156,7 @@ impl Function {
 }
 
 /// The families and their functions, for the manual.
-pub fn families() -> [(&'static str, &'static [Function]); 25] {
+pub fn families() -> [(&'static str, &'static [Function]); 30] {
     [
         ("conditional", conditional::FUNCTIONS),
         ("numbers", numbers::FUNCTIONS),
@@ -158,8 +168,11 @@ pub fn families() -> [(&'static str, &'static [Function]); 25] {
         ("finding and replacing text", strings_search::FUNCTIONS),
         ("regular expressions", strings_regex::FUNCTIONS),
         ("numbers as text", number_formats::FUNCTIONS),
+        ("numbers by digits", number_patterns::FUNCTIONS),
         ("templates", text_template::FUNCTIONS),
+        ("likeness of texts", text_likeness::FUNCTIONS),
         ("encodings", text_formats::FUNCTIONS),
+        ("bytes", byte_formats::FUNCTIONS),
         ("URLs", urls::FUNCTIONS),
         ("dates and times", dates::FUNCTIONS),
         ("dates and times as text", dates_text::FUNCTIONS),
@@ -169,9 +182,11 @@ pub fn families() -> [(&'static str, &'static [Function]); 25] {
             dates_arithmetic::FUNCTIONS,
         ),
         ("windows of time", windows::FUNCTIONS),
+        ("buckets of time", time_buckets::FUNCTIONS),
         ("arrays", arrays::FUNCTIONS),
         ("sorted arrays and sets", array_sets::FUNCTIONS),
         ("arrays and lambdas", lambdas::FUNCTIONS),
+        ("vectors", vectors::FUNCTIONS),
         ("maps and structs", maps::FUNCTIONS),
         ("JSON", json::FUNCTIONS),
         ("CSV", csv::FUNCTIONS),

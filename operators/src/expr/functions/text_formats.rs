@@ -65,13 +65,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(
         "base64",
         "base64(binary or text)",
-        "The bytes in base 64.",
+        "The bytes in base 64, in lines of 76 characters parted by \\r\\n.",
         "base64('Spark SQL')",
         "U3BhcmsgU1FM",
         |args, cx| {
             let args = cx.take(args, &[TextOrBinary], 1)?;
             written(cx, args, |v, out| {
-                STANDARD.encode_string(bytes(&v[0]), out);
+                to_base64(bytes(&v[0]), out);
                 Ok(())
             })
         },
@@ -129,6 +129,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     ),
 ];
+
+/// Lines of this many bytes are 76 characters long.
+const LINE: usize = 57;
+
+/// As a MIME encoder writes it.
+fn to_base64(bytes: &[u8], out: &mut String) {
+    for (i, line) in bytes.chunks(LINE).enumerate() {
+        if i > 0 {
+            out.push_str("\r\n");
+        }
+        STANDARD.encode_string(line, out);
+    }
+}
 
 fn hex_digit(nibble: u64) -> char {
     char::from(b"0123456789ABCDEF"[usize::try_from(nibble & 15).unwrap_or(0)])
@@ -226,6 +239,37 @@ fn to_binary(args: Vec<Typed>, cx: &BindContext, strict: bool) -> Result<Typed, 
     };
     args.truncate(1);
     decoded(args, cx, strict, decode)
+}
+
+/// Bytes as 'base64', 'hex' or 'utf-8'.
+pub(super) fn shown_binary(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
+    let mut args = cx.take(args, &[Binary, Text], 2)?;
+    let format = args.remove(1);
+    if format.constant() == Some(&Value::Null) {
+        return Ok(Typed::literal(Value::Null, DataType::String, cx.at));
+    }
+    match format.constant_text().map(str::to_lowercase).as_deref() {
+        Some("base64") => written(cx, args, |v, out| {
+            to_base64(bytes(&v[0]), out);
+            Ok(())
+        }),
+        Some("hex") => written(cx, args, |v, out| {
+            for byte in bytes(&v[0]) {
+                out.push(hex_digit(u64::from(byte >> 4)));
+                out.push(hex_digit(u64::from(byte & 15)));
+            }
+            Ok(())
+        }),
+        Some("utf-8") => {
+            args.push(Typed::literal(
+                Value::from("UTF-8"),
+                DataType::String,
+                cx.at,
+            ));
+            decode(args, cx)
+        }
+        _ => Err(cx.error("the format is 'base64', 'hex' or 'utf-8'")),
+    }
 }
 
 /// `decode(binary, charset)`.
