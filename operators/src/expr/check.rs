@@ -353,7 +353,10 @@ impl Checker<'_> {
                 let typed = self.expr(inner, at)?;
                 operators::negate(typed, settings, at)
             }
-            (UnaryOperator::Plus, _) => self.expr(inner, at),
+            (UnaryOperator::Plus, _) => {
+                let typed = self.expr(inner, at)?;
+                operators::signed("+", typed, settings, at)
+            }
             (UnaryOperator::Not | UnaryOperator::BangNot, _) => {
                 let typed = self.expr(inner, at)?;
                 Ok(operators::not(operators::condition(typed, settings)?, at))

@@ -254,8 +254,13 @@ fn texts(
         .collect()
 }
 
-/// Unary minus.
-pub(crate) fn negate(typed: Typed, settings: Settings, at: Location) -> Result<Typed, JobError> {
+/// What may stand behind a sign: a number or an interval.
+pub(crate) fn signed(
+    sign: &str,
+    typed: Typed,
+    settings: Settings,
+    at: Location,
+) -> Result<Typed, JobError> {
     let typed = match typed.data_type {
         DataType::String | DataType::Void => {
             coerce::cast_implicitly(typed, &DataType::Double, settings)
@@ -269,9 +274,18 @@ pub(crate) fn negate(typed: Typed, settings: Settings, at: Location) -> Result<T
     if !typed.data_type.is_numeric() && !interval {
         return Err(JobError::new(
             at,
-            format!("`-` takes a number or an interval, got {}", typed.data_type),
+            format!(
+                "`{sign}` takes a number or an interval, got {}",
+                typed.data_type
+            ),
         ));
     }
+    Ok(typed)
+}
+
+/// Unary minus.
+pub(crate) fn negate(typed: Typed, settings: Settings, at: Location) -> Result<Typed, JobError> {
+    let typed = signed("-", typed, settings, at)?;
     let (data_type, nullable) = (typed.data_type.clone(), typed.nullable);
     let mode = Mode::of(settings.ansi);
     let body = pure(move |v| opposite(&v[0], mode));

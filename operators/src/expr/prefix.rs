@@ -1,7 +1,10 @@
 //! Syntax that the parser lacks and a dialect's hook adds: number suffixes, `exists(array, lambda)`, and intervals of
 //! several units.
 
-use sqlparser::ast::{Expr, Ident, Interval, ObjectName, Value};
+use sqlparser::ast::{
+    DataType, DateTimeField, Expr, ExtractSyntax, Ident, Interval, ObjectName, TimezoneInfo,
+    TrimWhereField, TypedString, UnaryOperator, Value,
+};
 use sqlparser::ast::{
     Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
 };
@@ -18,6 +21,10 @@ pub fn parse_prefix(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>
     let first = parser.peek_token();
     match &first.token {
         Token::Number(digits, false) => suffixed(parser, &first, digits),
+        Token::Minus => signed(parser),
+        Token::Word(word) if word.keyword == Keyword::EXTRACT => extract(parser),
+        Token::Word(word) if word.keyword == Keyword::TRIM => trim(parser),
+        Token::Word(word) if word.value.eq_ignore_ascii_case("TIMESTAMP_LTZ") => zoned(parser),
         Token::Word(word) if word.keyword == Keyword::EXISTS => exists(parser, &first),
         Token::Word(word) if word.keyword == Keyword::INTERVAL => interval(parser),
         _ => None,
@@ -52,6 +59,116 @@ fn suffixed(
     )))
 }
 
+/// `-5::STRING`: the sign belongs to the number, and the cast comes after it.
+fn signed(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    let number = parser.peek_nth_token(1);
+    let Token::Number(digits, _) = &number.token else {
+        return None;
+    };
+    let next = parser.peek_nth_token(2);
+    let suffix = matches!(&next.token, Token::Word(_)) && adjacent(&number, &next);
+    let cast = parser.peek_nth_token(2 + usize::from(suffix));
+    if cast.token != Token::DoubleColon {
+        return None;
+    }
+    parser.next_token();
+    let number = match suffixed(parser, &number, digits) {
+        Some(number) => number,
+        None => parser.parse_value().map(Expr::Value),
+    };
+    Some(number.map(|number| Expr::UnaryOp {
+        op: UnaryOperator::Minus,
+        expr: Box::new(number),
+    }))
+}
+
+/// `TIMESTAMP_LTZ '...'`, which is `TIMESTAMP '...'`.
+fn zoned(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    if !matches!(parser.peek_nth_token(1).token, Token::SingleQuotedString(_)) {
+        return None;
+    }
+    parser.next_token();
+    Some(parser.parse_value().map(|value| {
+        Expr::TypedString(TypedString {
+            data_type: DataType::Timestamp(None, TimezoneInfo::None),
+            value,
+            uses_odbc_syntax: false,
+        })
+    }))
+}
+
+/// `EXTRACT(field FROM x)` with a field that the parser does not know.
+fn extract(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    const FIELDS: [&str; 3] = ["YEAROFWEEK", "DAYOFWEEK_ISO", "DOW_ISO"];
+    let Token::Word(field) = parser.peek_nth_token(2).token else {
+        return None;
+    };
+    let known = FIELDS.iter().any(|f| field.value.eq_ignore_ascii_case(f));
+    if !known || parser.peek_nth_token(1).token != Token::LParen || !is_from(parser, 3) {
+        return None;
+    }
+    Some(last_argument(parser, 4).map(|expr| Expr::Extract {
+        field: DateTimeField::Custom(Ident::new(field.value)),
+        syntax: ExtractSyntax::From,
+        expr,
+    }))
+}
+
+/// `TRIM(TRAILING FROM x)`.
+fn trim(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    let Token::Word(side) = parser.peek_nth_token(2).token else {
+        return None;
+    };
+    let trim_where = match side.keyword {
+        Keyword::BOTH => TrimWhereField::Both,
+        Keyword::LEADING => TrimWhereField::Leading,
+        Keyword::TRAILING => TrimWhereField::Trailing,
+        _ => return None,
+    };
+    if parser.peek_nth_token(1).token != Token::LParen || !is_from(parser, 3) {
+        return None;
+    }
+    Some(last_argument(parser, 4).map(|expr| Expr::Trim {
+        trim_where: Some(trim_where),
+        trim_what: None,
+        expr,
+        trim_characters: None,
+    }))
+}
+
+fn is_from(parser: &Parser<'_>, place: usize) -> bool {
+    matches!(&parser.peek_nth_token(place).token, Token::Word(word) if word.keyword == Keyword::FROM)
+}
+
+/// The expression after so many tokens, and the parenthesis behind it.
+fn last_argument(parser: &mut Parser<'_>, skipped: usize) -> Result<Box<Expr>, ParserError> {
+    for _ in 0..skipped {
+        parser.next_token();
+    }
+    let expr = parser.parse_expr()?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Box::new(expr))
+}
+
+/// Parses what stands behind an expression, if the parser does not know it; for `Dialect::parse_infix`.
+///
+/// `a >>> b` comes out as `shiftrightunsigned(a, b)`.
+pub fn parse_infix(
+    parser: &mut Parser<'_>,
+    left: &Expr,
+    precedence: u8,
+) -> Option<Result<Expr, ParserError>> {
+    let (first, last) = (parser.peek_token(), parser.peek_nth_token(1));
+    if first.token != Token::ShiftRight || last.token != Token::Gt || !adjacent(&first, &last) {
+        return None;
+    }
+    parser.next_token();
+    parser.next_token();
+    let right = parser.parse_subexpr(precedence);
+    let name = Ident::with_span(first.span, "shiftrightunsigned");
+    Some(right.map(|right| call(name, vec![left.clone(), right])))
+}
+
 fn exists(parser: &mut Parser<'_>, name: &TokenWithSpan) -> Option<Result<Expr, ParserError>> {
     if parser.peek_nth_token(1).token != Token::LParen {
         return None;
@@ -69,26 +186,28 @@ fn exists(parser: &mut Parser<'_>, name: &TokenWithSpan) -> Option<Result<Expr, 
     let args = parser
         .parse_comma_separated(Parser::parse_expr)
         .and_then(|args| parser.expect_token(&Token::RParen).map(|_| args));
-    Some(args.map(|args| {
-        let args = args
-            .into_iter()
-            .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)))
-            .collect();
-        Expr::Function(Function {
-            name: ObjectName::from(vec![Ident::with_span(name.span, "exists")]),
-            uses_odbc_syntax: false,
-            parameters: FunctionArguments::None,
-            args: FunctionArguments::List(FunctionArgumentList {
-                duplicate_treatment: None,
-                args,
-                clauses: vec![],
-            }),
-            within_group: vec![],
-            filter: None,
-            null_treatment: None,
-            over: None,
-        })
-    }))
+    Some(args.map(|args| call(Ident::with_span(name.span, "exists"), args)))
+}
+
+fn call(name: Ident, args: Vec<Expr>) -> Expr {
+    let args = args
+        .into_iter()
+        .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)))
+        .collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![name]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args,
+            clauses: vec![],
+        }),
+        within_group: vec![],
+        filter: None,
+        null_treatment: None,
+        over: None,
+    })
 }
 
 /// `INTERVAL 1 DAY 2 HOURS`; anything shorter is left to the parser.

@@ -153,10 +153,11 @@ impl Checker<'_> {
             ),
         };
         let value = self.expr(expr, at)?;
-        let patterns: Vec<&Expr> = match pattern.as_ref() {
-            Expr::Tuple(patterns) if *any => patterns.iter().collect(),
-            Expr::Nested(inner) if *any => vec![inner],
-            one => vec![one],
+        let (all, patterns) = match (pattern.as_ref(), several(pattern)) {
+            (_, Some(several)) => several,
+            (Expr::Tuple(patterns), None) if *any => (false, patterns.iter().collect()),
+            (Expr::Nested(inner), None) if *any => (false, vec![inner.as_ref()]),
+            (one, None) => (false, vec![one]),
         };
         let mut matches = Vec::with_capacity(patterns.len());
         for pattern in patterns {
@@ -175,7 +176,7 @@ impl Checker<'_> {
             1 => matches
                 .pop()
                 .ok_or_else(|| JobError::new(at, "expected a pattern")),
-            _ => Ok(operators::logic(false, matches, at)),
+            _ => Ok(operators::logic(all, matches, at)),
         }
     }
 
@@ -220,4 +221,27 @@ impl Checker<'_> {
         }
         call::with_args(self, name, args, at)
     }
+}
+
+/// The patterns of `LIKE ALL (...)` and `LIKE SOME (...)`, which the parser takes for calls, and whether all must match.
+fn several(pattern: &Expr) -> Option<(bool, Vec<&Expr>)> {
+    let Expr::Function(function) = pattern else {
+        return None;
+    };
+    let [ast::ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else {
+        return None;
+    };
+    let all = match name.value.to_ascii_lowercase().as_str() {
+        "all" => true,
+        "some" => false,
+        _ => return None,
+    };
+    let ast::FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let patterns = list.args.iter().map(|arg| match arg {
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(pattern)) => Some(pattern),
+        _ => None,
+    });
+    Some((all, patterns.collect::<Option<_>>()?))
 }

@@ -73,7 +73,8 @@ impl Dialect for TestDialect {
         expr: &Expr,
         precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
-        SparkSqlDialect.parse_infix(parser, expr, precedence)
+        prefix::parse_infix(parser, expr, precedence)
+            .or_else(|| SparkSqlDialect.parse_infix(parser, expr, precedence))
     }
 }
 

@@ -135,6 +135,7 @@ impl Dialect for JobDialect {
         expr: &Expr,
         precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
-        SPARK.parse_infix(parser, expr, precedence)
+        crate::expr::prefix::parse_infix(parser, expr, precedence)
+            .or_else(|| SPARK.parse_infix(parser, expr, precedence))
     }
 }
