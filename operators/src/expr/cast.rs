@@ -11,6 +11,7 @@ use thalweg_engine::schema::DataType;
 use crate::expr::access;
 use crate::expr::body::Outcome;
 use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND};
+use crate::expr::interval::Unit;
 use crate::expr::typed::{Cast, Mode};
 use crate::expr::{interval, number, text};
 
@@ -39,7 +40,9 @@ pub fn allowed(from: &DataType, to: &DataType, mode: Mode) -> bool {
         (T::String, T::Binary | T::Boolean) => true,
         (T::String, to) => to.is_numeric() || time(to) || interval(to),
         (T::Boolean, to) => to.is_numeric() || (legacy && *to == T::Timestamp),
-        (from, T::Boolean) => from.is_numeric() || (legacy && time(from)),
+        (from, T::Boolean) => {
+            from.is_numeric() || (legacy && matches!(from, T::Date | T::Timestamp))
+        }
         (from, to) if from.is_numeric() && to.is_numeric() => true,
         (from, T::Timestamp) if from.is_numeric() => true,
         (T::Timestamp, to) if to.is_numeric() => true,
@@ -64,7 +67,10 @@ fn out_of_range(value: &Value, from: &DataType, to: &DataType) -> RecordError {
 /// The converter between two types that [`allowed`] allows.
 pub(crate) fn caster(from: &DataType, to: &DataType, cast: Cast) -> Caster {
     let strict = strict_caster(from, to, cast);
+    let interval = matches!(to, DataType::YearMonthInterval | DataType::DayTimeInterval);
     match cast.mode {
+        // A text that is no interval is an error without ANSI rules too, as in Spark.
+        Mode::Legacy if *from == DataType::String && interval => strict,
         Mode::Ansi => strict,
         Mode::Legacy | Mode::Try => {
             let mut strict = strict;
@@ -130,12 +136,21 @@ fn strict_caster(from: &DataType, to: &DataType, cast: Cast) -> Caster {
         }
         (from, to) => {
             let (from, to) = (from.clone(), to.clone());
+            let no_number = may_be_no_number(&from, &to);
             Box::new(move |value| {
+                if no_number && !access::double(value).is_finite() {
+                    return Ok(Value::Null);
+                }
                 number::convert(value, &from, &to, legacy)
                     .ok_or_else(|| out_of_range(value, &from, &to))
             })
         }
     }
+}
+
+/// Whether the cast gives NULL under ANSI rules too: NaN and infinities are no decimals.
+pub(crate) fn may_be_no_number(from: &DataType, to: &DataType) -> bool {
+    matches!(from, DataType::Float | DataType::Double) && matches!(to, DataType::Decimal { .. })
 }
 
 fn nested(caster: &mut Caster, value: &Value) -> Outcome {
@@ -194,7 +209,13 @@ pub fn parse(content: &str, to: &DataType, zone: Tz, legacy: bool) -> Option<Val
         T::Timestamp => Value::Timestamp(text::parse_timestamp(content, zone)?),
         T::TimestampNtz => Value::TimestampNtz(text::parse_timestamp_ntz(content)?),
         T::YearMonthInterval | T::DayTimeInterval => {
-            let (value, data_type) = interval::parse(content).ok()?;
+            let (first, last) = match to {
+                T::YearMonthInterval => (Unit::Year, Unit::Month),
+                _ => (Unit::Day, Unit::Second),
+            };
+            let (value, data_type) = interval::parse_fields(content, first, Some(last))
+                .or_else(|_| interval::parse(content))
+                .ok()?;
             (data_type == *to).then_some(value)?
         }
         T::Void | T::Array(_) | T::Map(_) | T::Struct(_) => return None,
@@ -292,7 +313,7 @@ fn from_timestamp(value: &Value, from: &DataType, to: &DataType, legacy: bool) -
             &Value::BigInt(micros.div_euclid(MICROS_PER_SECOND)),
             &DataType::BigInt,
             to,
-            legacy,
+            false,
         ),
     };
     converted.ok_or_else(|| out_of_range(value, from, to))

@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
+use crate::expr::cast;
 use crate::expr::decimal;
 use crate::expr::functions::Param;
 use crate::expr::typed::{Cast, Kind, Mode, Op, Typed};
@@ -28,7 +29,8 @@ pub fn cast(typed: Typed, to: &DataType, mode: Mode, settings: Settings, implici
     if let Kind::Literal(Value::Null) = typed.kind {
         return Typed::literal(Value::Null, to.clone(), typed.at);
     }
-    let nullable = typed.nullable || mode != Mode::Ansi;
+    let nullable =
+        typed.nullable || mode != Mode::Ansi || cast::may_be_no_number(&typed.data_type, to);
     let at = typed.at;
     let op = Op::Cast(Cast {
         mode,
@@ -170,6 +172,7 @@ fn with_text(other: &DataType, ansi: bool, comparing: bool) -> Option<DataType> 
         });
     }
     match other {
+        T::Decimal { scale, .. } if comparing && *scale > 0 => Some(T::Double),
         _ if comparing => Some(other.clone()),
         T::Binary | T::Boolean => None,
         _ => Some(T::String),

@@ -105,7 +105,11 @@ pub fn append_double(out: &mut String, number: f64) {
     } else if (1e-3..1e7).contains(&number.abs()) {
         out.push_str(ryu::Buffer::new().format_finite(number));
     } else {
-        append_scientific(out, ryu::Buffer::new().format_finite(number));
+        let mut buffer = ryu::Buffer::new();
+        match buffer.format_finite(number) {
+            digits if number.abs() < 1e-300 && one_digit(digits) => append_smallest(out, number),
+            digits => append_scientific(out, digits),
+        }
     }
 }
 
@@ -122,8 +126,18 @@ pub fn append_float(out: &mut String, number: f32) {
     } else if (1e-3..1e7).contains(&number.abs()) {
         out.push_str(ryu::Buffer::new().format_finite(number));
     } else {
-        append_scientific(out, ryu::Buffer::new().format_finite(number));
+        let mut buffer = ryu::Buffer::new();
+        match buffer.format_finite(number) {
+            digits if number.abs() < 1e-37 && one_digit(digits) => append_smallest(out, number),
+            digits => append_scientific(out, digits),
+        }
     }
+}
+
+/// Whether a number in scientific notation has one digit: `5e-324`.
+fn one_digit(digits: &str) -> bool {
+    let digits = digits.strip_prefix('-').unwrap_or(digits);
+    digits.as_bytes().get(1) == Some(&b'e')
 }
 
 fn append_special(out: &mut String, number: f64) {
@@ -134,6 +148,14 @@ fn append_special(out: &mut String, number: f64) {
     } else {
         "-Infinity"
     });
+}
+
+/// Appends a number near the smallest there is: Java writes two digits where one would do, and takes the nearest.
+fn append_smallest(out: &mut String, number: impl std::fmt::LowerExp) {
+    let start = out.len();
+    let _ = write!(out, "{number:.1e}");
+    let written = out.split_off(start);
+    out.push_str(&written.replace('e', "E"));
 }
 
 /// From the shortest digits, in any notation, to `d.dddE±n`.
@@ -383,9 +405,6 @@ fn parse_time(text: &str) -> Option<(i64, Option<&str>)> {
     }
     if !complete || !(digits.skip(b' ') || digits.skip(b'T')) {
         return None;
-    }
-    if digits.rest.is_empty() {
-        return Some((midnight, None));
     }
     let hour = digits.number(1, 2)?;
     let mut minute = 0;

@@ -12,6 +12,7 @@ use crate::expr::access::{self, long};
 use crate::expr::body::{Body, Outcome};
 use crate::expr::calendar::{self, MICROS_PER_DAY};
 use crate::expr::coerce::{self, Settings};
+use crate::expr::decimal;
 use crate::expr::typed::{Arithmetic, Call, Form, Mode, Op, Typed};
 use crate::job_error::Location;
 
@@ -109,10 +110,12 @@ pub(crate) fn bind(
                 _ => T::TimestampNtz,
             };
             let (left, right) = (to(left, &common), to(right, &common));
+            // Spark counts by the clock: a day of 23 hours is a day.
+            let clock = (common == T::Timestamp).then_some(zone);
             node(
                 vec![left, right],
                 T::DayTimeInterval,
-                Box::new(time_difference),
+                time_difference(clock),
             )
         }
         (
@@ -129,10 +132,37 @@ pub(crate) fn bind(
             number,
         ) if number.is_numeric() => {
             let data_type = left.data_type.clone();
-            let exact = number.is_integer() && operator == Arithmetic::Multiply;
-            let right = to(right, if exact { &T::BigInt } else { &T::Double });
+            let scale = match number {
+                T::Decimal { scale, .. } => Some(*scale),
+                number if number.is_integer() => Some(0),
+                _ => None,
+            };
+            let right = match number {
+                T::Decimal { .. } => right,
+                number if number.is_integer() => to(right, &T::BigInt),
+                _ => to(right, &T::Double),
+            };
             let divide = operator == Arithmetic::Divide;
-            node(vec![left, right], data_type, scale_interval(divide))
+            let call = match scale {
+                Some(scale) => scale_exactly(divide, decimal::pow10(scale)),
+                None => scale_interval(divide),
+            };
+            node(vec![left, right], data_type, call)
+        }
+        (Arithmetic::IntegralDivide, T::YearMonthInterval | T::DayTimeInterval, other)
+            if *other == left.data_type =>
+        {
+            let quotient = |a: &Value, b: &Value| long(a).checked_div(long(b)).map(Value::BigInt);
+            node(vec![left, right], T::BigInt, Box::new(quotient))
+        }
+        (Arithmetic::Add, T::DayTimeInterval, T::String) => {
+            bind(operator, &right, &left, mode, settings, at)
+        }
+        // A text is a time, and the sum a text again.
+        (Arithmetic::Add | Arithmetic::Subtract, T::String, T::DayTimeInterval) => {
+            let time = to(left, &T::Timestamp);
+            let sum = bind(operator, &time, &right, mode, settings, at)?;
+            Some(coerce::cast_implicitly(sum, &T::String, settings))
         }
         _ => None,
     }
@@ -240,10 +270,14 @@ fn date_difference(a: &Value, b: &Value) -> Option<Value> {
     days.checked_mul(MICROS_PER_DAY).map(Value::DayTimeInterval)
 }
 
-fn time_difference(a: &Value, b: &Value) -> Option<Value> {
-    access::micros(a)
-        .checked_sub(access::micros(b))
-        .map(Value::DayTimeInterval)
+fn time_difference(clock: Option<Tz>) -> TimeFn {
+    Box::new(move |a, b| {
+        let shown = |time: &Value| match clock {
+            Some(zone) => calendar::local(access::micros(time), zone),
+            None => access::micros(time),
+        };
+        shown(a).checked_sub(shown(b)).map(Value::DayTimeInterval)
+    })
 }
 
 fn add_intervals(sign: i64) -> TimeFn {
@@ -262,26 +296,48 @@ fn add_intervals(sign: i64) -> TimeFn {
 
 fn scale_interval(divide: bool) -> TimeFn {
     Box::new(move |interval, factor| {
-        let scaled = match factor {
-            Value::BigInt(factor) => long(interval).checked_mul(*factor)?,
-            other => {
-                let factor = access::double(other);
-                if divide && factor == 0.0 {
-                    return None;
-                }
-                let number = long(interval) as f64;
-                let scaled = if divide {
-                    number / factor
-                } else {
-                    number * factor
-                };
-                // Spark rounds HALF_UP, away from zero.
-                crate::expr::number::truncate_to_long(scaled.round(), false)?
-            }
+        let factor = access::double(factor);
+        if divide && factor == 0.0 {
+            return None;
+        }
+        let number = long(interval) as f64;
+        let scaled = if divide {
+            number / factor
+        } else {
+            number * factor
         };
-        Some(match interval {
-            Value::YearMonthInterval(_) => Value::YearMonthInterval(i32::try_from(scaled).ok()?),
-            _ => Value::DayTimeInterval(scaled),
-        })
+        // Spark rounds HALF_UP, away from zero.
+        let scaled = crate::expr::number::truncate_to_long(scaled.round(), false)?;
+        same_kind(interval, scaled)
+    })
+}
+
+/// By an integer or a decimal, whose unit is `one`.
+fn scale_exactly(divide: bool, one: i128) -> TimeFn {
+    Box::new(move |interval, factor| {
+        let number = i128::from(long(interval));
+        let factor = match factor {
+            Value::BigInt(factor) => i128::from(*factor),
+            other => access::unscaled(other),
+        };
+        let (number, by) = if divide {
+            (number.checked_mul(one)?, factor)
+        } else {
+            (number.checked_mul(factor)?, one)
+        };
+        let (quotient, rest) = (number.checked_div(by)?, number.checked_rem(by)?);
+        // HALF_UP.
+        let up = rest.unsigned_abs() >= by.unsigned_abs() - rest.unsigned_abs();
+        let away = if (number < 0) == (by < 0) { 1 } else { -1 };
+        let scaled = quotient + if up && rest != 0 { away } else { 0 };
+        same_kind(interval, i64::try_from(scaled).ok()?)
+    })
+}
+
+/// An interval of the kind of another.
+fn same_kind(interval: &Value, amount: i64) -> Option<Value> {
+    Some(match interval {
+        Value::YearMonthInterval(_) => Value::YearMonthInterval(i32::try_from(amount).ok()?),
+        _ => Value::DayTimeInterval(amount),
     })
 }

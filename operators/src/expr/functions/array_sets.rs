@@ -173,7 +173,12 @@ impl Seen {
         if self.has(value) {
             return false;
         }
-        self.values.push(value.clone());
+        self.values.push(match value {
+            // Zero has one sign here, as in Spark's sets.
+            Value::Float(number) => Value::Float(number + 0.0),
+            Value::Double(number) => Value::Double(number + 0.0),
+            other => other.clone(),
+        });
         let count = self.values.len();
         if count <= Self::FEW {
             return true;
@@ -339,6 +344,21 @@ fn sequence(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
                     None if backwards => -MICROS_PER_DAY,
                     None => MICROS_PER_DAY,
                 };
+                if local && zone != chrono_tz::Tz::UTC {
+                    // Days are days of the calendar.
+                    let days = |i: i64| (by / MICROS_PER_DAY * MICROS_PER_DAY).checked_mul(i);
+                    let from = calendar::local(first, zone);
+                    return steps_while(
+                        first,
+                        last,
+                        by,
+                        |i| {
+                            let day = calendar::utc(from.checked_add(days(i)?)?, zone);
+                            day.checked_add((by % MICROS_PER_DAY).checked_mul(i)?)
+                        },
+                        &data_type,
+                    );
+                }
                 steps(first, last, by, |i| {
                     make(&data_type, first.checked_add(by.checked_mul(i)?)?)
                 })

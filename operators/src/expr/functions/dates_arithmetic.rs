@@ -95,7 +95,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             let args = cx.take(args, &[Timestamp, Timestamp, Boolean], 2)?;
             let zone = cx.settings.zone;
             cx.strict(DataType::Double, args, move |v| {
-                let months = months_between(local(&v[0], zone), local(&v[1], zone));
+                let months = months_between(micros(&v[0]), micros(&v[1]), zone);
                 Ok(Value::Double(if v.get(2).is_none_or(boolean) {
                     (months * 1e8 + 0.5).floor() / 1e8
                 } else {
@@ -302,12 +302,15 @@ fn whole_months(first: i64, last: i64) -> i64 {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn months_between(last: i64, first: i64) -> f64 {
-    let parts = |local: i64| {
+fn months_between(last: i64, first: i64, zone: Tz) -> f64 {
+    let parts = |instant: i64| {
+        let local = calendar::local(instant, zone);
         let date = i32::try_from(local.div_euclid(MICROS_PER_DAY)).unwrap_or(0);
         let (year, month, day) = civil(date);
         let ends = days_of_month(year, month) == day;
-        let second = local.rem_euclid(MICROS_PER_DAY) / MICROS_PER_SECOND;
+        // Time that has passed since midnight, not what the clock shows.
+        let midnight = calendar::utc(local - local.rem_euclid(MICROS_PER_DAY), zone);
+        let second = (instant - midnight) / MICROS_PER_SECOND;
         (
             i64::from(year) * 12 + i64::from(month),
             i64::from(day),

@@ -107,7 +107,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             };
             let sample = serde_json::from_str(sample)
                 .map_err(|error| cx.error(format!("the text is not JSON: {error}")))?;
-            let name = string(&inferred(&sample).to_string());
+            let name = string(&written(&inferred(&sample)));
             Ok(Typed::literal(name, DataType::String, cx.at))
         },
     ),
@@ -203,6 +203,29 @@ fn utf8(json: &[u8]) -> crate::expr::body::Outcome {
     match std::str::from_utf8(json) {
         Ok(json) => Ok(string(json)),
         Err(_) => Err(failed("to_json: the text is not UTF-8")),
+    }
+}
+
+/// A type as from_json takes it: names that are no words in backticks.
+fn written(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Array(element) => format!("ARRAY<{}>", written(element)),
+        DataType::Struct(fields) => {
+            let field = |field: &Field| {
+                let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let plain = field.name.chars().all(word)
+                    && field.name.starts_with(|c: char| !c.is_ascii_digit());
+                let name = if plain {
+                    field.name.to_string()
+                } else {
+                    format!("`{}`", field.name.replace('`', "``"))
+                };
+                format!("{name}: {}", written(&field.data_type))
+            };
+            let fields: Vec<String> = fields.iter().map(field).collect();
+            format!("STRUCT<{}>", fields.join(", "))
+        }
+        other => other.to_string(),
     }
 }
 

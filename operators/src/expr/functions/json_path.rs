@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::expr::text::append_double;
+
 /// A step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -16,7 +18,7 @@ pub(super) enum Step {
     Index(usize),
     /// `[*]`.
     Elements,
-    /// `.*`: the first field.
+    /// `.*`: finds nothing, as in Spark.
     Fields,
 }
 
@@ -105,14 +107,6 @@ fn walk(json: &str, steps: &[Step], found: &mut Found<'_>) {
                 walk(value, rest, found);
             }
         }
-        (b'{', [Step::Fields, rest @ ..]) => {
-            let before = found.count;
-            each_field(json, &mut |_, value| {
-                if found.count == before {
-                    walk(value, rest, found);
-                }
-            });
-        }
         (b'[', [Step::Elements, Step::Elements, rest @ ..]) => {
             within(found, Style::Flat, true, |found| {
                 each_element(json, &mut |_, element| walk(element, rest, found));
@@ -188,14 +182,26 @@ fn write(json: &str, found: &mut Found<'_>) {
     }
 }
 
-/// The JSON without white space between its tokens.
+/// The JSON without white space between its tokens; numbers with a fraction as Spark writes a DOUBLE.
 fn compact(json: &str, out: &mut String) {
     let mut rest = json;
-    while let Some(start) = rest.find(|c: char| c == '"' || c.is_ascii_whitespace()) {
+    let stops = |c: char| c == '"' || c == '-' || c.is_ascii_digit() || c.is_ascii_whitespace();
+    while let Some(start) = rest.find(stops) {
         out.push_str(&rest[..start]);
         rest = &rest[start..];
-        if !rest.starts_with('"') {
+        if rest.starts_with(|c: char| c.is_ascii_whitespace()) {
             rest = rest.trim_ascii_start();
+            continue;
+        }
+        if !rest.starts_with('"') {
+            let end = rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c)))
+                .unwrap_or(rest.len());
+            match rest[..end].parse() {
+                Ok(number) if rest[..end].contains(['.', 'e', 'E']) => append_double(out, number),
+                _ => out.push_str(&rest[..end]),
+            }
+            rest = &rest[end..];
             continue;
         }
         let mut escaped = false;
@@ -279,7 +285,7 @@ mod tests {
         let json = r#"{"a": {"b": [1, {"c": "x y"}, null], "d": "q\"uote"}, "e": null, "f": 1.50,
             "g": [{"h": "i"}, {"h": "j"}], "k": [[1, 2], [3]]}"#;
         for (path, expected) in [
-            ("$.f", Some("1.50")),
+            ("$.f", Some("1.5")),
             ("$.a.b", Some(r#"[1,{"c":"x y"},null]"#)),
             ("$.a.b[0]", Some("1")),
             ("$.a.b[1].c", Some("x y")),

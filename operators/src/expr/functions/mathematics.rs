@@ -270,11 +270,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "asinh(0)",
         "0.0",
         |x| {
-            if x == f64::NEG_INFINITY {
-                x
-            } else {
-                (x + (x * x + 1.0).sqrt()).ln()
-            }
+            let size = x.abs();
+            (size + (size * size + 1.0).sqrt()).ln().copysign(x)
         }
     ),
     real!(

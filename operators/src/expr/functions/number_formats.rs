@@ -24,6 +24,9 @@ pub(super) const FUNCTIONS: &[Function] = &[function(
     format_number,
 )];
 
+/// From here on a DOUBLE has more digits before the point than mean something.
+const EXACT: f64 = 1e17;
+
 /// How a number is laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Layout {
@@ -70,12 +73,18 @@ impl Layout {
         let legal = ordered(&digits, '#', '0')
             && ordered(fraction, '0', '#')
             && pattern[start..end].chars().all(special);
+        // Without a 0 in it, a pattern with a point asks for a digit beside the point.
+        let least = |digits: &str, alone: bool| match digits.matches('0').count() {
+            0 if alone && pattern[start..end].contains('.') => 1,
+            count => count,
+        };
+        let none = !whole.contains('0') && !fraction.contains('0');
         legal.then(|| Self {
             before: pattern[..start].to_owned(),
             after: pattern[end..].to_owned(),
             group: whole.rfind(',').map_or(0, |comma| whole.len() - comma - 1),
-            whole_least: digits.matches('0').count(),
-            fraction_least: fraction.matches('0').count(),
+            whole_least: least(&digits, none && !digits.is_empty()),
+            fraction_least: least(fraction, none && digits.is_empty()),
             fraction_most: fraction.len(),
         })
     }
@@ -135,8 +144,14 @@ fn append_number(
                 out.extend([sign, &layout.before, name, &layout.after]);
                 return Ok(());
             }
-            // A half goes to the even digit, judged on the exact binary value, as in Java.
-            write!(plain, "{number:.most$}").map_err(|_| failed("out of memory"))?;
+            let written = if number.abs() < EXACT {
+                // A half goes to the even digit, judged on the exact binary value, as in Java.
+                write!(plain, "{number:.most$}")
+            } else {
+                // Java knows the shortest digits only, and zeros behind them.
+                write!(plain, "{number}")
+            };
+            written.map_err(|_| failed("out of memory"))?;
         }
         Value::Decimal(_) => {
             let kept = u8::try_from(most).unwrap_or(scale).min(scale);

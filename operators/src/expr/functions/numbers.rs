@@ -52,12 +52,22 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(
         "sign",
         "sign(x)",
-        "-1.0, 0.0 or 1.0 as the number is negative, zero or positive.",
+        "-1.0, 0.0 or 1.0 as the number or interval is negative, zero or positive.",
         "sign(40)",
         "1.0",
         |args, cx| {
-            let args = cx.take(args, &[Double], 1)?;
-            cx.strict(DataType::Double, args, |v| {
+            let interval = args.first().is_some_and(|arg| {
+                matches!(
+                    arg.data_type,
+                    DataType::YearMonthInterval | DataType::DayTimeInterval
+                )
+            });
+            let args = cx.take(args, &[if interval { Any } else { Double }], 1)?;
+            cx.strict(DataType::Double, args, move |v| {
+                if interval {
+                    #[allow(clippy::cast_precision_loss)]
+                    return Ok(Value::Double(long(&v[0]).signum() as f64));
+                }
                 let x = double(&v[0]);
                 let sign = if x == 0.0 || x.is_nan() {
                     x
@@ -240,6 +250,9 @@ fn signed(
 }
 
 /// `ceil` and `floor`.
+/// The first power of two that does not fit BIGINT.
+const LONGS: f64 = 9_223_372_036_854_775_808.0;
+
 fn whole(
     args: Vec<Typed>,
     cx: &BindContext,
@@ -264,11 +277,18 @@ fn whole(
             };
             rounded_decimal(args, cx, scale, data_type, 0, rounding)
         }
-        DataType::Float | DataType::Double => cx.strict(DataType::BigInt, args, move |v| {
-            // Spark's conversion saturates too.
-            #[allow(clippy::cast_possible_truncation)]
-            Ok(Value::BigInt(of_double(double(&v[0])) as i64))
-        }),
+        DataType::Float | DataType::Double => {
+            let ansi = cx.settings.ansi;
+            cx.strict(DataType::BigInt, args, move |v| {
+                let rounded = of_double(double(&v[0]));
+                if ansi && !(-LONGS..LONGS).contains(&rounded) && !rounded.is_nan() {
+                    return Err(failed("overflow: the whole number does not fit BIGINT"));
+                }
+                // Spark's conversion saturates too.
+                #[allow(clippy::cast_possible_truncation)]
+                Ok(Value::BigInt(rounded as i64))
+            })
+        }
         _ => Ok(coerce::cast_implicitly(
             args.remove(0),
             &DataType::BigInt,

@@ -98,8 +98,12 @@ pub(super) fn round_integer(value: &Value, digits: i32, rounding: Rounding, ansi
 
 /// A DOUBLE rounded on its shortest decimal digits, as Java writes it: 1.005 to 2 digits is 1.01.
 pub(super) fn round_double(number: f64, digits: i32, rounding: Rounding) -> f64 {
-    if !number.is_finite() || number == 0.0 {
+    if !number.is_finite() {
         return number;
+    }
+    // Decimal digits know no negative zero.
+    if number == 0.0 {
+        return 0.0;
     }
     let (unscaled, exponent) = shortest(number);
     // number = unscaled * 10^exponent

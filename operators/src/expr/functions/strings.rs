@@ -261,8 +261,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     function(
         "reverse",
-        "reverse(text or array)",
-        "The characters of a text, or the elements of an array, from the last to the first.",
+        "reverse(text, binary or array)",
+        "The characters of a text, the bytes of a binary, or the elements of an array, from the last to the first.",
         "reverse('Spark SQL')",
         "LQS krapS",
         |args, cx| match args.first().map(|arg| arg.data_type.clone()) {
@@ -270,6 +270,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 let args = cx.take(args, &[Any], 1)?;
                 cx.strict(DataType::Array(element), args, |v| {
                     Ok(Value::Array(array(&v[0]).iter().rev().cloned().collect()))
+                })
+            }
+            Some(DataType::Binary) => {
+                let args = cx.take(args, &[Any], 1)?;
+                cx.strict(DataType::Binary, args, |v| {
+                    Ok(Value::Binary(bytes(&v[0]).iter().rev().copied().collect()))
                 })
             }
             _ => {
@@ -368,7 +374,11 @@ fn concat_ws(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
         .into_iter()
         .enumerate()
         .map(|(place, arg)| match &arg.data_type {
-            DataType::Array(element) if place > 0 && **element == DataType::String => Ok(arg),
+            DataType::Array(element)
+                if place > 0 && matches!(**element, DataType::String | DataType::Void) =>
+            {
+                Ok(arg)
+            }
             _ => cx.coerce(arg, Text, place),
         })
         .collect::<Result<Vec<_>, _>>()?;

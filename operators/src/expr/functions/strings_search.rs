@@ -3,8 +3,8 @@
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
-use super::Param::{Int, Long, Text, TextOrBinary};
-use super::forms::{error_or_null, failed, int, strict_scratch, string, written};
+use super::Param::{Binary, Int, Long, Text, TextOrBinary};
+use super::forms::{error_or_null, failed, int, part, strict_scratch, string, written};
 use super::strings::{offset, text_part};
 use super::{BindContext, Function, function};
 use crate::expr::access::{bytes, int as number, long, text};
@@ -114,6 +114,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "overlay('Spark SQL', 'CORE', 7)",
         "Spark CORE",
         |args, cx| {
+            let binary = |place: usize| {
+                args.get(place)
+                    .is_some_and(|arg: &Typed| arg.data_type == DataType::Binary)
+            };
+            if binary(0) && binary(1) {
+                return overlay_bytes(args, cx);
+            }
             let args = cx.take(args, &[Text, Text, Int, Int], 3)?;
             written(cx, args, |v, out| {
                 let (whole, new, position) = (text(&v[0]), text(&v[1]), number(&v[2]));
@@ -271,6 +278,22 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     ),
 ];
+
+/// `overlay` of bytes.
+fn overlay_bytes(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
+    let args = cx.take(args, &[Binary, Binary, Int, Int], 3)?;
+    cx.strict(DataType::Binary, args, |v| {
+        let (whole, new, position) = (bytes(&v[0]), bytes(&v[1]), number(&v[2]));
+        let length = match v.get(3).map_or(-1, number) {
+            given @ 0.. => given,
+            _ => i32::try_from(new.len()).unwrap_or(i32::MAX),
+        };
+        let before = part(whole.len(), 1, position.saturating_sub(1));
+        let after = part(whole.len(), position.saturating_add(length), i32::MAX);
+        let parts = [&whole[before.0..before.1], new, &whole[after.0..after.1]];
+        Ok(Value::Binary(parts.concat().into()))
+    })
+}
 
 fn test(
     args: Vec<Typed>,

@@ -179,7 +179,7 @@ fn parts(url: &str) -> Option<Parts<'_>> {
         let digits = rest.as_bytes().get(..2);
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     });
-    if url.is_empty() || !escapes_are_whole || !url.chars().all(legal) {
+    if !escapes_are_whole || !url.chars().all(legal) {
         return None;
     }
     let mut parts = Parts::default();
