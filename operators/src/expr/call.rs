@@ -30,7 +30,7 @@ const WITH_UNIT: [&str; 7] = [
 ];
 
 /// Types whose names are functions too: `int('1')`.
-fn as_type(name: &str) -> Option<DataType> {
+pub(crate) fn as_type(name: &str) -> Option<DataType> {
     Some(match name {
         "boolean" => DataType::Boolean,
         "tinyint" => DataType::TinyInt,

@@ -6,3 +6,4 @@ mod coercion;
 mod grammar;
 mod names;
 mod properties;
+mod spark;
