@@ -13,6 +13,8 @@ pub mod memory;
 pub mod metrics;
 pub mod operator;
 pub mod plan;
+pub mod pull;
+pub mod push;
 pub mod query;
 pub mod record;
 mod recovery;

@@ -63,6 +63,16 @@ impl MemoryLog {
         }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The columns of its rows.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     fn partition_name(&self, index: usize) -> SmolStr {
         format_smolstr!("{}/{index}", self.name)
     }
@@ -76,6 +86,8 @@ impl MemoryLog {
 /// Reads a [`MemoryLog`]; positions are indexes.
 pub struct MemorySource {
     log: MemoryLog,
+    /// The places of the columns that its rows have; None for all.
+    wanted: Option<Arc<[usize]>>,
     /// Where the partitions end, by index, once that was told.
     ends: Arc<Mutex<Option<Vec<usize>>>>,
 }
@@ -85,8 +97,16 @@ impl MemorySource {
     pub fn new(log: &MemoryLog) -> Self {
         Self {
             log: log.clone(),
+            wanted: None,
             ends: Arc::default(),
         }
+    }
+
+    /// The same source, whose rows have the columns at these places; NULL where the log has none.
+    #[must_use]
+    pub fn with_columns(mut self, places: &[usize]) -> Self {
+        self.wanted = Some(places.into());
+        self
     }
 }
 
@@ -163,6 +183,7 @@ impl Source for MemorySource {
         };
         Ok(Box::pin(MemoryStream {
             log: self.log.clone(),
+            wanted: self.wanted.clone(),
             ends: Arc::clone(&self.ends),
             index,
             next,
@@ -183,6 +204,7 @@ fn number(position: &Position) -> Option<usize> {
 
 struct MemoryStream {
     log: MemoryLog,
+    wanted: Option<Arc<[usize]>>,
     ends: Arc<Mutex<Option<Vec<usize>>>>,
     index: usize,
     next: usize,
@@ -231,9 +253,13 @@ impl Stream for MemoryStream {
                 taken: Instant::now(),
             },
             next: Position::Number(position + 1),
-            body: match entry {
-                Ok(row) => Body::Row(row),
-                Err(error) => Body::Bad(Box::new(error)),
+            body: match (entry, &self.wanted) {
+                (Ok(row), None) => Body::Row(row),
+                (Ok(row), Some(wanted)) => {
+                    let column = |place: &usize| row.get(*place).cloned().unwrap_or_default();
+                    Body::Row(wanted.iter().map(column).collect())
+                }
+                (Err(error), _) => Body::Bad(Box::new(error)),
             },
             size: 0,
             raw: None,

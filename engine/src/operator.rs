@@ -1,8 +1,8 @@
 //! The contract of a step that transforms rows.
 //!
 //! An operator lives in one lane and is never shared, so it needs no locks. The engine calls `restore` at most once and
-//! first; then `process`, `advance` and `tick` in any order, each followed by exactly one of `accept` or `reject`; `save` at
-//! each epoch, always between two of them. While `advance` or `tick` have more to emit, the engine calls `resume` and, at an
+//! first; then `process`, `advance`, `tick` and `clock` in any order, each followed by exactly one of `accept` or `reject`; `save` at
+//! each epoch, always between two of them. While `advance`, `tick` or `clock` have more to emit, the engine calls `resume` and, at an
 //! epoch, `save`, but takes no record: what is emitted is one consistent picture. An epoch that ends in the middle saves
 //! what is still to be emitted as state; after a restart `advance` is called again with the watermark that was reached.
 
@@ -98,7 +98,27 @@ pub trait Operator {
         Ok(Progress::Done)
     }
 
-    /// Goes on with what `advance` or `tick` left, one bounded slice of about a thousand rows.
+    /// When it wants [`Operator::clock`] to be called, by the wall clock; None where it does not. Cheap: it is asked about
+    /// once a second.
+    fn alarm(&self) -> Option<Micros> {
+        None
+    }
+
+    /// A time that [`Operator::alarm`] has said is reached, up to a second ago.
+    ///
+    /// # Errors
+    /// As [`Operator::process`]; the query ends.
+    fn clock(
+        &mut self,
+        now: Micros,
+        at: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<Progress, RecordError> {
+        let _ = (now, at, emit);
+        Ok(Progress::Done)
+    }
+
+    /// Goes on with what `advance`, `tick` or `clock` left, one bounded slice of about a thousand rows.
     ///
     /// # Errors
     /// As [`Operator::process`]; the query ends.

@@ -60,6 +60,36 @@ impl Value {
     }
 }
 
+impl Value {
+    /// The text of a STRING.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// An integer of any width.
+    pub fn as_i64(&self) -> Option<i64> {
+        match *self {
+            Self::TinyInt(number) => Some(number.into()),
+            Self::SmallInt(number) => Some(number.into()),
+            Self::Int(number) => Some(number.into()),
+            Self::BigInt(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// A DOUBLE or a FLOAT.
+    pub fn as_f64(&self) -> Option<f64> {
+        match *self {
+            Self::Float(number) => Some(number.into()),
+            Self::Double(number) => Some(number),
+            _ => None,
+        }
+    }
+}
+
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::String(SmolStr::new(text))

@@ -29,6 +29,8 @@ pub enum Action {
     Watermark(Micros),
     /// The trigger's moment.
     Tick(Micros),
+    /// A time of the wall clock that the operator has asked for.
+    Clock(Micros),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +151,7 @@ fn apply(
             .map(|()| Progress::Done),
         Action::Watermark(watermark) => operator.advance(*watermark, &at(0, None), &mut collect),
         Action::Tick(now) => operator.tick(*now, &at(0, None), &mut collect),
+        Action::Clock(now) => operator.clock(*now, &at(0, None), &mut collect),
     };
     let mut progress = outcome;
     while let Ok(Progress::More) = progress {

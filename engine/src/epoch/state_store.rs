@@ -94,7 +94,7 @@ pub fn read(store: &dyn Store, name: &str) -> io::Result<StateChanges> {
 /// removed need not be remembered. None when they are of different layouts. Memory: a block of each.
 ///
 /// # Errors
-/// As [`read`] and [`write`].
+/// As [`read`] and [`write`](fn@write).
 pub fn merge(
     store: &dyn Store,
     names: &[String],

@@ -10,7 +10,7 @@ use actix::prelude::*;
 use crate::epoch::messages::News;
 use crate::error::{Failure, RecordError};
 use crate::flow::partition::{Lane, now};
-use crate::flow::pipeline::Moment;
+use crate::flow::pipeline::{Moment, Pipeline};
 use crate::flow::warm_up::WarmUp;
 use crate::operator::Progress;
 use crate::plan::Side;
@@ -112,7 +112,7 @@ impl Lane {
         let Some(emission) = &mut self.emission else {
             return;
         };
-        if matches!(emission.moment, Moment::Watermark(_)) && outputs > 0 {
+        if !matches!(emission.moment, Moment::Trigger(_)) && outputs > 0 {
             self.stirred = true;
         }
         if progress == Progress::More {
@@ -155,6 +155,18 @@ impl Lane {
             self.begin(Moment::Trigger(now()), None, ctx);
         } else if self.emission.is_none() {
             self.exhaust(ctx);
+        }
+    }
+
+    /// Calls the steps that asked for a time which is reached.
+    pub(super) fn ring(&mut self, ctx: &mut Context<Self>) {
+        if self.gate.ended.get() || self.exhausted || self.silent() {
+            return;
+        }
+        let now = now();
+        let alarm = self.pipeline.as_ref().and_then(Pipeline::alarm);
+        if alarm.is_some_and(|alarm| alarm <= now) {
+            self.begin(Moment::Clock(now), None, ctx);
         }
     }
 

@@ -30,6 +30,7 @@ impl Lane {
         {
             pipeline.expire(now());
         }
+        self.ring(ctx);
         self.show_warm_up();
         self.measure_state(ctx);
     }

@@ -45,6 +45,8 @@ pub enum Moment {
     Watermark(Micros),
     /// The trigger's moment, by the wall clock.
     Trigger(Micros),
+    /// A time by the wall clock that a step has asked for.
+    Clock(Micros),
 }
 
 /// How far the steps are with a moment: one after the other, so that a step has all that those before it emit.
@@ -288,6 +290,7 @@ impl Pipeline {
                 (true, _) => operator.resume(at, &mut onward)?,
                 (false, Moment::Watermark(to)) => operator.advance(to, at, &mut onward)?,
                 (false, Moment::Trigger(now)) => operator.tick(now, at, &mut onward)?,
+                (false, Moment::Clock(now)) => operator.clock(now, at, &mut onward)?,
             };
             emission.begun = progress == Progress::More;
             if emission.begun {
@@ -304,6 +307,12 @@ impl Pipeline {
     /// Rows that the last [`Pipeline::begin`] or [`Pipeline::resume`] has put out.
     pub fn outputs(&self) -> u32 {
         self.outputs
+    }
+
+    /// The earliest time that a step wants to be called at by the wall clock.
+    pub fn alarm(&self) -> Option<Micros> {
+        let steps = self.steps.iter();
+        steps.filter_map(|step| step.operator.alarm()).min()
     }
 
     /// Lets the steps forget what `stateTtl` has outlived.
