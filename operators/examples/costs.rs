@@ -77,6 +77,7 @@ fn group(window: Option<Shape>, emits: Emits, more: Option<&str>) -> Grouping {
         types: types.to_vec(),
         filter: None,
         distinct: false,
+        own: None,
         ignore_nulls: false,
         parameters: match name {
             "percentile_approx" => vec![1000.0, 0.9],

@@ -79,6 +79,7 @@ fn grouping(window: Option<Shape>, emits: Emits) -> Grouping {
         types: types.to_vec(),
         filter: None,
         distinct: false,
+        own: None,
         ignore_nulls: false,
         result: DataType::BigInt,
         ansi: true,

@@ -10,6 +10,7 @@ pub mod connect;
 pub mod connectors;
 mod exchange;
 pub mod expr;
+pub mod extensions;
 pub mod files;
 mod formats;
 pub mod job_error;

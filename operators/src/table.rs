@@ -23,6 +23,40 @@ pub struct Table {
     pub options: Options,
 }
 
+impl Table {
+    /// A table that a program declares itself, as `CREATE TABLE name USING connector` does.
+    pub fn using(name: impl Into<String>, connector: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            at: Location::default(),
+            connector: connector.into().to_lowercase(),
+            columns: None,
+            primary_key: Vec::new(),
+            partitioned_by: Vec::new(),
+            options: Options::default(),
+        }
+    }
+
+    /// With one option more.
+    #[must_use]
+    pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options.entries.push(OptionValue {
+            name: name.into(),
+            value: value.into(),
+            substituted: false,
+            at: Location::default(),
+        });
+        self
+    }
+
+    /// With these columns.
+    #[must_use]
+    pub fn columns(mut self, columns: impl Into<Vec<Field>>) -> Self {
+        self.columns = Some(columns.into());
+        self
+    }
+}
+
 /// What connectors know of the run that opens them.
 #[derive(Clone, Debug)]
 pub struct OpenContext {

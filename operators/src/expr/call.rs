@@ -1,5 +1,7 @@
 //! Calls: functions by name, macros, lambdas, and types used as functions.
 
+use std::sync::Arc;
+
 use smol_str::SmolStr;
 use sqlparser::ast::{
     self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, LambdaFunction, ObjectNamePart,
@@ -16,7 +18,6 @@ use crate::expr::scope::{Bound, Macro, Scope};
 use crate::expr::typed::{Kind, Mode, Typed};
 use crate::job_error::{JobError, Location};
 use crate::plan::over_call::only_with_over;
-use crate::stateful::accumulators;
 
 /// Functions whose first argument may be a bare unit: `timestampdiff(HOUR, a, b)`.
 const WITH_UNIT: [&str; 7] = [
@@ -126,7 +127,7 @@ pub(crate) fn function(
 
 /// Why an aggregate has no meaning here, where the name is that of one.
 fn aggregate(scope: &Scope, name: &str, at: Location) -> Option<JobError> {
-    accumulators::find(name)?;
+    scope.extensions.aggregate(name)?;
     Some(match scope.refuse_aggregates {
         Some(reason) => JobError::new(at, format!("{name}: {reason}")),
         None => JobError::new(
@@ -151,6 +152,7 @@ pub(crate) fn named(
     let Some(function) = functions::find(&lower) else {
         let args = match as_type(&lower) {
             Some(_) => plain(checker, &args, at)?,
+            None if checker.scope.extensions.scalar(&lower).is_some() => plain(checker, &args, at)?,
             None => return Err(unknown(checker.scope, name, at)),
         };
         return with_args(checker, name, args, at);
@@ -191,6 +193,9 @@ pub(crate) fn with_args(
         return bind(checker, function, args, at);
     }
     let settings = checker.settings();
+    if let Some(own) = checker.scope.extensions.scalar(&lower) {
+        return own.bind(args, settings, at);
+    }
     match (as_type(&lower), <[Typed; 1]>::try_from(args)) {
         (Some(to), Ok([arg])) => explicit_cast(arg, &to, Mode::of(settings.ansi), settings, at),
         (Some(_), Err(args)) => Err(JobError::new(
@@ -241,6 +246,7 @@ fn unknown(scope: &Scope, name: &str, at: Location) -> JobError {
     }
     let known = functions::all()
         .flat_map(|function| std::iter::once(function.name).chain(function.aliases.iter().copied()))
+        .chain(scope.extensions.scalar_names())
         .chain(scope.macros.values().map(|found| found.name.as_str()));
     let error = JobError::new(at, format!("unknown function `{name}`")).nearest(name, known);
     if error.help.is_some() {
@@ -364,6 +370,7 @@ fn expand(
         columns: Vec::new(),
         aliases: Vec::new(),
         macros: checker.scope.macros.clone(),
+        extensions: Arc::clone(&checker.scope.extensions),
         ansi: checker.scope.ansi,
         time_zone: checker.scope.time_zone,
         bound,

@@ -24,7 +24,7 @@ use crate::expr::scope::Scope;
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 use crate::plan::names;
-use crate::stateful::accumulators::{self, Function, Parameters};
+use crate::stateful::accumulators::{Function, Parameters};
 
 /// A GROUP BY while the expressions above it are checked.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub(crate) fn aggregate_of(function: &ast::Function, scope: &Scope) -> Option<&'
     if function.over.is_some() || scope.macros.contains_key(&name.value.to_ascii_lowercase()) {
         return None;
     }
-    accumulators::find(&name.value)
+    scope.extensions.aggregate(&name.value)
 }
 
 /// Whether an expression holds an aggregate.

@@ -10,6 +10,7 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 
 use crate::expr::grouped::SharedGrouped;
 use crate::expr::typed::Typed;
+use crate::extensions::Extensions;
 use crate::job_error::{JobError, Location};
 
 /// The qualifier of the columns that say where a record came from.
@@ -55,6 +56,8 @@ pub struct Scope {
     pub aliases: Vec<(SmolStr, Typed)>,
     /// Temporary functions by lower-case name.
     pub macros: HashMap<String, Arc<Macro>>,
+    /// What the program adds to the language.
+    pub extensions: Arc<Extensions>,
     /// `SET ansi`.
     pub ansi: bool,
     /// `SET timeZone`.
@@ -76,6 +79,7 @@ impl Default for Scope {
             columns: Vec::new(),
             aliases: Vec::new(),
             macros: HashMap::new(),
+            extensions: Arc::default(),
             ansi: true,
             time_zone: Tz::UTC,
             bound: Vec::new(),

@@ -30,6 +30,11 @@ const KNOWN: [&str; 19] = [
     "VOID",
 ];
 
+/// Whether a name in lower case is that of a type.
+pub(crate) fn is_simple(name: &str) -> bool {
+    KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// The type that a declaration or cast names.
 ///
 /// # Errors

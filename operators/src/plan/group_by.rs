@@ -395,6 +395,7 @@ fn aggregate(
             Aggregate {
                 identity: call.identity.clone(),
                 function: call.function.name,
+                own: call.function.own,
                 arguments: call.arguments.iter().map(|a| columns.argument(a)).collect(),
                 types: call.arguments.iter().map(|a| a.data_type.clone()).collect(),
                 filter: call.filter.as_ref().map(|f| columns.argument(f)),

@@ -14,6 +14,7 @@ use crate::expr::check::check;
 use crate::expr::coerce::{self, cast_implicitly};
 use crate::expr::scope::{Macro, Scope, ScopeColumn};
 use crate::expr::typed::Typed;
+use crate::extensions::Extensions;
 use crate::job_error::{JobError, Location};
 use crate::plan::node::{Declared, Item, Node};
 use crate::plan::refuse::{needs_state, over_rows, refuse_clauses, refuse_select, start_of_select};
@@ -45,6 +46,7 @@ pub(crate) struct Catalog {
     pub(crate) tables: Vec<Arc<Declared>>,
     pub(crate) views: Vec<View>,
     pub(crate) macros: HashMap<String, Arc<Macro>>,
+    pub(crate) extensions: Arc<Extensions>,
 }
 
 impl Catalog {
@@ -141,6 +143,7 @@ impl<'c> Lowering<'c> {
         Scope {
             columns,
             macros: self.catalog.macros.clone(),
+            extensions: Arc::clone(&self.catalog.extensions),
             ansi: self.ansi,
             time_zone: self.zone,
             ..Scope::default()
@@ -187,6 +190,7 @@ impl<'c> Lowering<'c> {
     ) -> Result<Relation, JobError> {
         if let Some((name, at)) = &parsed.over_rows
             && !self.catalog.macros.contains_key(name)
+            && !self.catalog.extensions.knows(name)
         {
             return Err(over_rows(name, *at));
         }

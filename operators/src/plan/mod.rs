@@ -4,6 +4,8 @@
 //! job file ─ sql ─► parser's tree ─ lower ─► Node (a tree) ─ optimize ─► Query (steps in order) ─► operators of a lane
 //! ```
 
+mod built;
+mod built_query;
 mod changes;
 #[cfg(test)]
 mod equivalence;
@@ -61,6 +63,8 @@ use thalweg_engine::source::Source;
 
 use crate::expr::typed::Typed;
 use crate::job_error::Location;
+pub use crate::plan::built::{Keyed, OwnStep, Pipeline};
+use crate::plan::built::{OpenSink, OpenSource};
 pub use crate::plan::changes::{Change, Changes, StepChange};
 pub use crate::plan::exchange::{Opened, Rekey};
 pub use crate::plan::footprint::{Footprint, Load};
@@ -96,6 +100,8 @@ pub struct Query {
     /// were replaced on the command line.
     pub temporary: bool,
     pub(crate) output: Arc<Declared>,
+    /// Opens the output, where the program does that itself.
+    pub(crate) own_sink: Option<OpenSink>,
     pub(crate) schema: Schema,
     pub(crate) dead_letters: Option<Arc<Declared>>,
     /// Takes what `${...}` put in out of texts.
@@ -148,12 +154,16 @@ pub enum StepKind {
     Over(Box<Windows>),
     /// Another partition for each key, through a topic.
     Rekey(Box<Rekey>),
+    /// A step that a program has written.
+    Own(OwnStep),
 }
 
 /// An input of a query.
 pub struct Input {
     pub(crate) declared: Arc<Declared>,
     pub(crate) wanted: Vec<usize>,
+    /// Opens it, where the program does that itself.
+    pub(crate) own: Option<OpenSource>,
 }
 
 impl Step {
@@ -179,12 +189,20 @@ impl Input {
         !self.table().primary_key.is_empty()
     }
 
+    /// Whether the program opens it itself.
+    pub fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// The file that the command line put in the table's place.
     pub fn replaced(&self) -> Option<&str> {
         self.declared.read_from.as_deref()
     }
 
     fn open(&self, context: &OpenContext) -> Result<Arc<dyn Source>, Failure> {
+        if let Some(open) = &self.own {
+            return open();
+        }
         let table = self.table();
         let Some(connector) = self.declared.connector.input else {
             return Err(Failure::refuse(format!(
@@ -317,7 +335,10 @@ impl Query {
     /// # Errors
     /// As the connector says.
     pub fn sink(&self, context: &OpenContext) -> Result<Arc<dyn Sink>, Failure> {
-        open_output(&self.output, &self.schema, context)
+        match &self.own_sink {
+            Some(open) => open(),
+            None => open_output(&self.output, &self.schema, context),
+        }
     }
 
     /// Opens the output of failed records for one run, where there is one. Its rows have the columns of
@@ -525,6 +546,7 @@ impl StepKind {
             Self::Limit(given) => limit::Limit::new(given.rows, given.each_trigger),
             Self::Join(joining) => joining.operator(),
             Self::Over(windows) => Box::new(Window::new(&windows.over)),
+            Self::Own(own) => (own.make)(),
             Self::EventTime(time) => Box::new(EventTime::new(
                 time.value.compile(),
                 time.column,

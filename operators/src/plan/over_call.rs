@@ -127,8 +127,10 @@ pub(super) fn call(
             Err(JobError::new(at, "row_number takes no arguments"))
         };
     }
-    let Some(known) = accumulators::find(&name) else {
+    let extensions = &gathered.lowering.catalog.extensions;
+    let Some(known) = extensions.aggregate(&name) else {
         let all = accumulators::all().map(|function| function.name);
+        let all = all.chain(extensions.aggregate_names());
         return Err(
             JobError::new(at, format!("`{name}` is no function over rows"))
                 .nearest(&name, all.chain(["lag", "row_number"])),

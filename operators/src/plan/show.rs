@@ -191,6 +191,7 @@ impl Query {
                     .collect();
                 format!("sort by {}; {}", keys.join(", "), sorted(sort))
             }
+            StepKind::Own(own) => own.shown.clone(),
             StepKind::Over(windows) => {
                 format!(
                     "{}: {}; {}",

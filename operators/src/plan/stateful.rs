@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use smol_str::SmolStr;
 use thalweg_engine::schema::{Field, Schema};
 
+use crate::plan::built::OwnState;
 use crate::plan::group::Group;
 use crate::plan::order::{Dedup, Sort};
 use crate::plan::{Query, Step, StepKind};
@@ -37,6 +38,7 @@ impl StepKind {
             Self::Join(joining) => joining.name(),
             Self::Over(windows) => windows.name(),
             Self::Rekey(rekey) => rekey.name(),
+            Self::Own(own) => own.keeps.as_ref()?.name.clone(),
             Self::Source(_)
             | Self::Filter(_)
             | Self::Project(_)
@@ -78,6 +80,7 @@ impl Step {
             }
             StepKind::Join(joining) => Some(joining.identity()),
             StepKind::Over(windows) => Some(windows.identity(&self.schema)),
+            StepKind::Own(own) => own.keeps.as_ref().map(OwnState::identity),
             StepKind::Limit(limit) if !limit.each_trigger => Some(json!({ "kind": "limit" })),
             _ => None,
         }

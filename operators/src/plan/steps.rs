@@ -54,6 +54,7 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
             let input = Input {
                 declared: input,
                 wanted: used.map(|(place, _)| *place).collect(),
+                own: None,
             };
             return source(input, schema, steps);
         }

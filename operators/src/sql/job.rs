@@ -6,6 +6,7 @@ use crate::connectors::{Connector, find};
 use crate::expr::check::check;
 use crate::expr::coerce;
 use crate::expr::scope::{Macro, Scope, ScopeColumn};
+use crate::extensions::Extensions;
 use crate::files;
 use crate::job_error::{JobError, Location};
 use crate::plan::lower::{Catalog, View};
@@ -21,13 +22,17 @@ pub(crate) fn read(
     text: &str,
     overrides: &Overrides,
     substituter: &Substituter<'_>,
-    connectors: &[Connector],
+    extensions: &Arc<Extensions>,
 ) -> Result<Job, JobError> {
+    let connectors = &extensions.all_connectors();
     let mut reader = Reader {
         overrides,
         substituter,
         connectors,
-        catalog: Catalog::default(),
+        catalog: Catalog {
+            extensions: Arc::clone(extensions),
+            ..Catalog::default()
+        },
         given: Vec::new(),
         drafts: Vec::new(),
         names: Vec::new(),
@@ -322,6 +327,7 @@ fn check_macro(
     let scope = Scope {
         columns,
         macros: catalog.macros.clone(),
+        extensions: Arc::clone(&catalog.extensions),
         ..Scope::default()
     };
     let typed = check(&made.body, &scope)?;

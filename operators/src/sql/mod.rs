@@ -4,7 +4,7 @@
 //! functions and queries, and each query a typed plan. Whatever is wrong is a [`JobError`] with its place.
 
 pub(crate) mod cursor;
-mod dialect;
+pub(crate) mod dialect;
 pub(crate) mod front;
 mod job;
 pub mod manual;
@@ -14,7 +14,9 @@ mod substitute;
 pub(crate) mod tokens;
 pub(crate) mod watermark;
 
-use crate::connectors::{CONNECTORS, Connector};
+use std::sync::Arc;
+
+use crate::extensions::Extensions;
 use crate::job_error::JobError;
 use crate::plan::Query;
 use crate::table::Table;
@@ -55,10 +57,23 @@ pub fn load(
     overrides: &Overrides,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Job, JobError> {
-    load_with(text, overrides, environment, CONNECTORS)
+    load_with(text, overrides, environment, &Arc::default())
 }
 
-/// As [`load`], with other connectors.
+/// Whether every statement can be read. Names, types and options are looked at by [`load`].
+///
+/// # Errors
+/// For the first that cannot, with its place.
+pub fn syntax(text: &str) -> Result<(), JobError> {
+    stacker::grow(STACK_BYTES, || {
+        let kept = |text: &str, _| Ok(text.to_owned());
+        tokens::statements(text)?
+            .iter()
+            .try_for_each(|tokens| front::statement(tokens, &kept).map(drop))
+    })
+}
+
+/// As [`load`], with what a program adds to the language.
 ///
 /// # Errors
 /// As [`load`].
@@ -66,11 +81,11 @@ pub fn load_with(
     text: &str,
     overrides: &Overrides,
     environment: &dyn Fn(&str) -> Option<String>,
-    connectors: &[Connector],
+    extensions: &Arc<Extensions>,
 ) -> Result<Job, JobError> {
     stacker::grow(STACK_BYTES, || {
         let substituter = substitute::Substituter::new(environment);
-        job::read(text, overrides, &substituter, connectors)
+        job::read(text, overrides, &substituter, extensions)
             .map_err(|error| substituter.redact(error))
     })
 }

@@ -333,6 +333,7 @@ impl Reader<'_> {
             temporary,
             output,
             schema,
+            own_sink: None,
             dead_letters,
             hidden: Vec::new(),
             lanes,

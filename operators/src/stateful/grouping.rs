@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use thalweg_engine::record::Micros;
 use thalweg_engine::schema::DataType;
 
+use crate::extensions::Own;
 use crate::stateful::contents::types_as_json;
 
 /// A GROUP BY. Its rows come as `[key columns..., arguments and filters...]`; what it emits is
@@ -70,6 +71,9 @@ pub struct Aggregate {
     /// Lower-case name as Spark has it: `count`, `sum`, `avg`, `approx_count_distinct`...
     #[serde(deserialize_with = "types_as_json::function")]
     pub function: FunctionName,
+    /// What makes it one that a program has added; a checkpoint does not hold it.
+    #[serde(skip)]
+    pub own: Option<Own>,
     /// The places of its arguments in the incoming row; empty for `count(*)`.
     pub arguments: Vec<usize>,
     /// Their types.

@@ -17,6 +17,7 @@ mod model;
 pub mod over;
 mod pane_changes;
 mod panes;
+pub mod processor;
 mod session;
 pub mod sort;
 mod sweep;

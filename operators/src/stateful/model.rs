@@ -29,6 +29,7 @@ pub(super) fn aggregate(name: &str, distinct: bool) -> grouping::Aggregate {
         types,
         filter: None,
         distinct,
+        own: None,
         ignore_nulls: false,
         ansi: true,
         parameters: Vec::new(),

@@ -1,5 +1,6 @@
 //! Steps without state: they turn one row into none, one or several.
 
+pub(crate) mod closure;
 mod event_time;
 mod explode;
 mod filter;
@@ -8,6 +9,7 @@ mod project;
 #[cfg(test)]
 pub(crate) mod stage;
 
+pub use closure::Rows;
 pub use event_time::EventTime;
 pub use explode::{Explode, Generator};
 pub use filter::Filter;

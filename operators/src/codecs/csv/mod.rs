@@ -1,8 +1,8 @@
 //! The `csv` format: values between delimiters, one record a line or, in quotes, over several, read and written as Spark
 //! does.
 //!
-//! Spark's reader is lenient with what is badly written, and its answers are kept: [`tokens`] finds the values,
-//! [`convert`] types them, [`split`] finds the records of a file.
+//! Spark's reader is lenient with what is badly written, and its answers are kept: `tokens` finds the values,
+//! `convert` types them, [`split`] finds the records of a file.
 
 mod convert;
 mod decode;

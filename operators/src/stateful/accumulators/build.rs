@@ -35,6 +35,9 @@ pub fn build(aggregate: &Aggregate) -> Box<dyn Accumulator> {
 
 fn plain(name: &str, aggregate: &Aggregate, arguments: &[usize]) -> Box<dyn Accumulator> {
     let types = &aggregate.types;
+    if let Some(own) = aggregate.own {
+        return own.accumulator(arguments, types);
+    }
     let (Some(&x), Some(data_type)) = (arguments.first(), types.first()) else {
         return match name {
             "count" => Box::new(Count::new(Vec::new(), false)),

@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 
 use thalweg_engine::schema::DataType;
 
+use crate::extensions::Own;
+
 mod accumulator;
 mod build;
 mod counts;
@@ -34,6 +36,7 @@ pub use accumulator::Accumulator;
 pub use build::build;
 pub use parameters::{Constants, Parameters};
 pub use result_types::{Arguments, Gives};
+pub(crate) use slab::{Slab, number};
 
 /// An aggregate function.
 #[derive(Clone, Copy)]
@@ -58,6 +61,8 @@ pub struct Function {
     pub gives: Gives,
     /// What stands behind its arguments and is the same for all rows.
     pub constants: Constants,
+    /// What makes it one that a program has added.
+    pub own: Option<Own>,
 }
 
 impl std::fmt::Debug for Function {
@@ -73,6 +78,9 @@ impl Function {
     /// # Errors
     /// When the function does not take so many arguments or such; a sentence for the author of the job.
     pub fn takes(&self, arguments: &[DataType]) -> Result<Vec<DataType>, String> {
+        if let Some(own) = self.own {
+            return Ok(own.types(self, arguments)?.takes);
+        }
         let (least, most) = self.arity;
         if arguments.len() < least || arguments.len() > most {
             let expected = match (least, most) {
@@ -101,6 +109,9 @@ impl Function {
     pub fn result_type(&self, arguments: &[DataType], ansi: bool) -> Result<DataType, String> {
         // Overflow changes what a result is, never its type.
         let _ = ansi;
+        if let Some(own) = self.own {
+            return Ok(own.types(self, arguments)?.gives);
+        }
         let taken = self.takes(arguments)?;
         Ok(self.gives.of(taken.first().unwrap_or(&DataType::Void)))
     }

@@ -1,7 +1,7 @@
 //! Objects that do not fit in a cell, by number.
 
 /// Objects by number, with what it takes to undo that they came or went.
-pub(super) struct Slab<T> {
+pub(crate) struct Slab<T> {
     items: Vec<Option<T>>,
     free: Vec<u32>,
     born: Vec<u32>,
@@ -21,13 +21,13 @@ impl<T> Default for Slab<T> {
 
 /// The number that stands in a cell's word; None when there is none yet.
 #[inline]
-pub(super) fn number(word: u64) -> Option<u32> {
+pub(crate) fn number(word: u64) -> Option<u32> {
     u32::try_from(word).ok()?.checked_sub(1)
 }
 
 impl<T> Slab<T> {
     /// Keeps an object and gives the word that stands for it.
-    pub(super) fn insert(&mut self, item: T) -> u64 {
+    pub(crate) fn insert(&mut self, item: T) -> u64 {
         let number = match self.free.pop() {
             Some(number) => {
                 self.items[number as usize] = Some(item);
@@ -44,24 +44,24 @@ impl<T> Slab<T> {
 
     /// The object that a word stands for.
     #[inline]
-    pub(super) fn get(&self, word: u64) -> Option<&T> {
+    pub(crate) fn get(&self, word: u64) -> Option<&T> {
         self.items.get(number(word)? as usize)?.as_ref()
     }
 
     /// The same, to be changed.
     #[inline]
-    pub(super) fn get_mut(&mut self, word: u64) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, word: u64) -> Option<&mut T> {
         self.items.get_mut(number(word)? as usize)?.as_mut()
     }
 
     /// The object is gone when this is accepted.
-    pub(super) fn free(&mut self, word: u64) {
+    pub(crate) fn free(&mut self, word: u64) {
         self.dead.extend(number(word));
     }
 
     /// What came and went stays so; gives what went to `gone`.
     #[inline]
-    pub(super) fn accept(&mut self, mut gone: impl FnMut(T)) {
+    pub(crate) fn accept(&mut self, mut gone: impl FnMut(T)) {
         self.born.clear();
         for number in self.dead.drain(..) {
             if let Some(item) = self.items[number as usize].take() {
@@ -72,7 +72,7 @@ impl<T> Slab<T> {
     }
 
     /// What came goes, what went is back; gives what goes to `gone`.
-    pub(super) fn reject(&mut self, mut gone: impl FnMut(T)) {
+    pub(crate) fn reject(&mut self, mut gone: impl FnMut(T)) {
         self.dead.clear();
         for number in self.born.drain(..).rev() {
             if let Some(item) = self.items[number as usize].take() {
@@ -83,7 +83,7 @@ impl<T> Slab<T> {
     }
 
     /// Bytes of its own lists.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.items.capacity() * size_of::<Option<T>>() + self.free.capacity() * 4
     }
 }

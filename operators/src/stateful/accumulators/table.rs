@@ -22,6 +22,7 @@ const fn function(
         arguments,
         gives,
         constants: Constants::None,
+        own: None,
     }
 }
 

@@ -15,6 +15,7 @@ fn aggregate(function: &'static Function, types: &[DataType], distinct: bool) ->
         arguments: (0..types.len()).collect(),
         filter: None,
         distinct,
+        own: function.own,
         ignore_nulls: false,
         result: function.result_type(&types, true).unwrap(),
         ansi: true,
