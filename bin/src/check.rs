@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use thalweg_engine::error::Failure;
 use thalweg_operators::connect::{self, Reach};
+use thalweg_operators::extensions::Extensions;
 use thalweg_operators::plan::{self, Changes, Load, Query};
 use thalweg_operators::table::{OpenContext, Options, Table};
 
@@ -22,8 +24,8 @@ use crate::wiring;
 ///
 /// # Errors
 /// For what is wrong in the job file.
-pub(crate) fn check(args: &CheckArgs) -> Result<End, Refusal> {
-    let loaded = job_file::load(&args.job, !args.connect)?;
+pub(crate) fn check(args: &CheckArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
+    let loaded = job_file::load(&args.job, !args.connect, extensions)?;
     console::text(&report(&loaded));
     if let (Some(keys), Some(rate)) = (args.keys, args.rate) {
         console::text(&memory(&loaded, Load { keys, rate })?);
@@ -215,7 +217,8 @@ fn reachable(loaded: &Loaded) -> bool {
     well
 }
 
-fn report(loaded: &Loaded) -> String {
+/// What a job reads, does and writes, as text.
+pub(crate) fn report(loaded: &Loaded) -> String {
     let queries = &loaded.job.queries;
     let count = queries.len();
     let mut out = format!(
@@ -231,10 +234,17 @@ fn report(loaded: &Loaded) -> String {
 }
 
 fn describe(job: &str, query: &Query, out: &mut String) {
-    let _ = writeln!(out, "\nquery {} (line {})", query.name, query.at.line);
+    let line = match query.at.line {
+        0 => String::new(),
+        line => format!(" (line {line})"),
+    };
+    let _ = writeln!(out, "\nquery {}{line}", query.name);
     let _ = writeln!(out, "  inputs");
     for (_, input) in query.inputs() {
         match input.replaced() {
+            _ if input.is_own() => {
+                let _ = writeln!(out, "    {} in memory", input.table().name);
+            }
             None => table(input.table(), out),
             Some(file) => {
                 let _ = writeln!(out, "    {} from JSON lines of {file}", input.table().name);

@@ -9,6 +9,7 @@ use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::record::Position;
 use thalweg_engine::source::Start;
 use thalweg_operators::connectors;
+use thalweg_operators::extensions::Extensions;
 use thalweg_operators::plan;
 use thalweg_operators::table::{OpenContext, OptionValue, Options, Table};
 
@@ -29,7 +30,7 @@ const IF_NONE: &str = "startingOffsetsByTimestampStrategy";
 ///
 /// # Errors
 /// When the folder is in use or damaged, a partition is not there or not where it must be, or nobody confirms.
-pub(crate) fn set(args: &SetArgs) -> Result<End, Refusal> {
+pub(crate) fn set(args: &SetArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
     let log = lock(&args.folder)?;
     let old = log.newest()?.ok_or_else(|| nothing(&log))?;
     let mut new = old.clone();
@@ -41,7 +42,7 @@ pub(crate) fn set(args: &SetArgs) -> Result<End, Refusal> {
         skip(&mut new, place, &args.folder)?;
     }
     if let (Some(time), Some(job)) = (&args.to_time, &args.job) {
-        to_time(&mut new, time, job)?;
+        to_time(&mut new, time, job, extensions)?;
     }
     new.run = "checkpoint-set".to_owned();
     write(&log, Some(&old), new, old.epoch, args.yes)
@@ -195,7 +196,12 @@ fn skip_token(
 
 /// Moves every partition to its first record at or after a time, as the system behind it says; to its end where there
 /// is none.
-fn to_time(checkpoint: &mut Checkpoint, time: &str, job: &Path) -> Result<(), Refusal> {
+fn to_time(
+    checkpoint: &mut Checkpoint,
+    time: &str,
+    job: &Path,
+    extensions: &Arc<Extensions>,
+) -> Result<(), Refusal> {
     let millis = parse_time(time).ok_or_else(|| {
         Refusal::new(format!(
             "--to-time {time}: write a time such as 2026-01-31T12:00:00Z, or milliseconds since 1970"
@@ -207,6 +213,7 @@ fn to_time(checkpoint: &mut Checkpoint, time: &str, job: &Path) -> Result<(), Re
             ..JobArgs::default()
         },
         false,
+        extensions,
     )?;
     let (wanted, file) = (&checkpoint.query, &loaded.file);
     let queries = &loaded.job.queries;
@@ -228,7 +235,7 @@ fn to_time(checkpoint: &mut Checkpoint, time: &str, job: &Path) -> Result<(), Re
     };
     for (place, input) in query.inputs() {
         let name = query.steps[place].name.as_str();
-        let starts = starts_at(input.table(), input.wanted(), millis, &context)?;
+        let starts = starts_at(extensions, input.table(), input.wanted(), millis, &context)?;
         for cut in checkpoint
             .lanes
             .iter_mut()
@@ -246,13 +253,15 @@ fn to_time(checkpoint: &mut Checkpoint, time: &str, job: &Path) -> Result<(), Re
 
 /// Where a first start at this time would begin to read a table.
 fn starts_at(
+    extensions: &Extensions,
     table: &Table,
     wanted: &[usize],
     millis: i64,
     context: &OpenContext,
 ) -> Result<Vec<Start>, Refusal> {
-    let connector = connectors::find(connectors::CONNECTORS, table, table.at)
-        .map_err(|error| Refusal::new(error.message))?;
+    let known = extensions.all_connectors();
+    let connector =
+        connectors::find(&known, table, table.at).map_err(|error| Refusal::new(error.message))?;
     let by_time = connector
         .input
         .filter(|input| input.options.iter().any(|option| option.name == BY_TIME));

@@ -1,6 +1,7 @@
 //! The demonstration: the job file that ships with the program, and a summary of what it did.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thalweg_engine::status::QueryStatus;
@@ -13,7 +14,7 @@ use crate::http;
 use crate::job_file;
 use crate::refusal::{End, Refusal};
 use crate::run::{self, Launch};
-use crate::stop;
+use crate::stop::{self, Stop};
 
 /// Card payments from the `rate` source, scored by a rule, the suspicious ones to the console.
 const JOB: &str = include_str!("../jobs/demo.sql");
@@ -23,7 +24,12 @@ const JOB: &str = include_str!("../jobs/demo.sql");
 /// # Errors
 /// When something must be mended before it can begin.
 pub(crate) fn demo(args: &DemoArgs, started: Instant) -> Result<End, Refusal> {
-    let loaded = job_file::check(Path::new("demo.sql"), JOB, &Overrides::default())?;
+    let loaded = job_file::check(
+        Path::new("demo.sql"),
+        JOB,
+        &Overrides::default(),
+        &Arc::default(),
+    )?;
     let finished = run::live(Launch {
         name: loaded.name,
         job: loaded.job,
@@ -32,6 +38,8 @@ pub(crate) fn demo(args: &DemoArgs, started: Instant) -> Result<End, Refusal> {
         accept_new_state: false,
         fail_together: true,
         until: args.seconds.map(Duration::from_secs),
+        signals: true,
+        stop: Stop::new(),
     })?;
     for query in &finished.queries {
         console::line(&summary(query, started.elapsed()));

@@ -1,8 +1,10 @@
 //! The manual of the SQL functions.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use thalweg_operators::expr::functions::manual::{Entry, manual as all_families};
+use thalweg_operators::expr::functions::manual::{Entry, manual as built_in};
+use thalweg_operators::extensions::Extensions;
 
 use crate::cli::FunctionsArgs;
 use crate::console;
@@ -12,9 +14,19 @@ use crate::refusal::{End, Refusal};
 ///
 /// # Errors
 /// When no function is called so.
-pub(crate) fn functions(args: &FunctionsArgs) -> Result<End, Refusal> {
+pub(crate) fn functions(
+    args: &FunctionsArgs,
+    extensions: &Arc<Extensions>,
+) -> Result<End, Refusal> {
+    let all_families = || {
+        let own = extensions.manual();
+        let own: Vec<Entry> = own.into_iter().map(entry).collect();
+        let mut all = built_in();
+        all.push(("functions of this program", own));
+        all
+    };
     let Some(name) = &args.name else {
-        console::text(&list(|_| true));
+        console::text(&list(all_families(), |_| true));
         return Ok(End::Clean);
     };
     let wanted = name.to_lowercase();
@@ -34,7 +46,7 @@ pub(crate) fn functions(args: &FunctionsArgs) -> Result<End, Refusal> {
     }
     let part = |function: &Entry| names(function).iter().any(|name| name.contains(&wanted));
     if all().any(|function| part(&function)) {
-        console::text(&list(part));
+        console::text(&list(all_families(), part));
         return Ok(End::Clean);
     }
     let near = thalweg_operators::job_error::JobError::new(
@@ -50,9 +62,21 @@ pub(crate) fn functions(args: &FunctionsArgs) -> Result<End, Refusal> {
     )))
 }
 
-fn list(wanted: impl Fn(&Entry) -> bool) -> String {
+/// An own function, as the manual has those of the language.
+fn entry((name, signature, about): (&'static str, &'static str, &'static str)) -> Entry {
+    Entry {
+        name,
+        aliases: &[],
+        signature,
+        about,
+        example: "",
+        result: "",
+    }
+}
+
+fn list(families: Vec<(&'static str, Vec<Entry>)>, wanted: impl Fn(&Entry) -> bool) -> String {
     let mut out = String::new();
-    for (family, mut functions) in all_families() {
+    for (family, mut functions) in families {
         functions.retain(&wanted);
         if functions.is_empty() {
             continue;
@@ -61,7 +85,9 @@ fn list(wanted: impl Fn(&Entry) -> bool) -> String {
         for function in &functions {
             let _ = writeln!(out, "  {}", function.signature);
             let _ = writeln!(out, "      {}", function.about);
-            let _ = writeln!(out, "      {}", example(function));
+            if !function.example.is_empty() {
+                let _ = writeln!(out, "      {}", example(function));
+            }
         }
         out.push('\n');
     }
@@ -73,7 +99,9 @@ fn manual(function: &Entry) -> String {
     if !function.aliases.is_empty() {
         let _ = writeln!(out, "  also: {}", function.aliases.join(", "));
     }
-    let _ = writeln!(out, "  example: {}", example(function));
+    if !function.example.is_empty() {
+        let _ = writeln!(out, "  example: {}", example(function));
+    }
     out
 }
 

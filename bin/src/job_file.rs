@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use thalweg_operators::extensions::Extensions;
 use thalweg_operators::sql::{self, Job, Overrides};
 
 use crate::cli::JobArgs;
@@ -25,7 +27,11 @@ pub(crate) struct Loaded {
 ///
 /// # Errors
 /// When the file cannot be read, or for the first thing that is wrong in it: line, column, the line with a caret, advice.
-pub(crate) fn load(args: &JobArgs, offline: bool) -> Result<Loaded, Refusal> {
+pub(crate) fn load(
+    args: &JobArgs,
+    offline: bool,
+    extensions: &Arc<Extensions>,
+) -> Result<Loaded, Refusal> {
     let overrides = Overrides {
         set: args.set.clone(),
         inputs: args.input.clone(),
@@ -33,17 +39,22 @@ pub(crate) fn load(args: &JobArgs, offline: bool) -> Result<Loaded, Refusal> {
         offline,
     };
     let text = read(&args.job)?;
-    check(&args.job, &text, &overrides)
+    check(&args.job, &text, &overrides, extensions)
 }
 
 /// Checks a job whose text is at hand.
 ///
 /// # Errors
 /// As [`load`].
-pub(crate) fn check(path: &Path, text: &str, overrides: &Overrides) -> Result<Loaded, Refusal> {
+pub(crate) fn check(
+    path: &Path,
+    text: &str,
+    overrides: &Overrides,
+    extensions: &Arc<Extensions>,
+) -> Result<Loaded, Refusal> {
     let file = path.display().to_string();
     let environment = |name: &str| std::env::var(name).ok();
-    let job = sql::load(text, overrides, &environment)
+    let job = sql::load_with(text, overrides, &environment, extensions)
         .map_err(|error| Refusal::new(error.render(&file, text)))?;
     let name = match &job.name {
         Some(name) => name.clone(),
@@ -55,7 +66,11 @@ pub(crate) fn check(path: &Path, text: &str, overrides: &Overrides) -> Result<Lo
     Ok(Loaded { name, file, job })
 }
 
-fn read(path: &Path) -> Result<String, Refusal> {
+/// The text of a job file.
+///
+/// # Errors
+/// When it cannot be read, or is surely no job file.
+pub(crate) fn read(path: &Path) -> Result<String, Refusal> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| {
         Refusal::new(format!("the job file {shown} cannot be read: {error}"))

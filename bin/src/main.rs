@@ -1,35 +1,8 @@
-//! The `thalweg` command: reads a job, wires it, runs it, shows it.
+//! The `thalweg` command: the command line of the library, with allocators that suit it.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-mod check;
-mod checkpoint;
-mod cli;
-mod console;
-mod demo;
-mod difference;
-mod dump;
-mod duration;
-mod folder;
-mod functions;
-mod http;
-mod inspect;
-mod job_file;
-mod memory_limit;
-mod numbers;
-mod progress;
-mod refusal;
-mod rehearsal;
-mod run;
-mod stop;
-mod telemetry;
-mod test_job;
-mod wiring;
-
-use cli::{CheckpointCommand, Cli, Command};
-use refusal::{End, Refusal};
+use thalweg::Extensions;
 
 /// Small allocations of many lengths on few threads are what a job does all day.
 #[global_allocator]
@@ -56,37 +29,5 @@ static SPARE_MEMORY: extern "C" fn() = {
 };
 
 fn main() -> ExitCode {
-    let started = std::time::Instant::now();
-    // A file that reaches the limit of sizes (`ulimit -f`) is then an error like a full disk, and kills no job.
-    // SAFETY: sets how a signal is treated before any other thread of ours lives.
-    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
-    let cli = Cli::parse();
-    // A command that answers and ends has no story to tell beside its answer.
-    let level = match cli.command {
-        Command::Run(_) | Command::Demo(_) => "info",
-        _ => "error",
-    };
-    let done = telemetry::start(&cli.telemetry, level)
-        .map_err(Refusal::new)
-        .and_then(|()| match &cli.command {
-            Command::Run(args) => run::run(args),
-            Command::Check(args) => check::check(args),
-            Command::Test(args) => test_job::test(args),
-            Command::Demo(args) => demo::demo(args, started),
-            Command::Inspect(args) => inspect::inspect(args),
-            Command::Checkpoint(CheckpointCommand::Set(args)) => checkpoint::set(args),
-            Command::Checkpoint(CheckpointCommand::Rollback(args)) => checkpoint::rollback(args),
-            Command::Functions(args) => functions::functions(args),
-            Command::Version => {
-                console::line(concat!("thalweg ", env!("CARGO_PKG_VERSION")));
-                Ok(End::Clean)
-            }
-        });
-    match done {
-        Ok(end) => end.into(),
-        Err(refusal) => {
-            telemetry::fatal(refusal.message());
-            End::Refused.into()
-        }
-    }
+    thalweg::command_line(Extensions::default())
 }

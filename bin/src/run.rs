@@ -12,6 +12,7 @@ use thalweg_engine::query::{Host, Query};
 use thalweg_engine::state::StateBudget;
 use thalweg_engine::status::QueryStatus;
 use thalweg_engine::workers::Workers;
+use thalweg_operators::extensions::Extensions;
 use thalweg_operators::plan;
 use thalweg_operators::sinks::console::READER_GONE;
 use thalweg_operators::sql::Job;
@@ -26,7 +27,7 @@ use crate::job_file;
 use crate::memory_limit;
 use crate::progress::Progress;
 use crate::refusal::{End, Refusal};
-use crate::stop::{self, Asked, Signals};
+use crate::stop::{self, Asked, Signals, Stop};
 use crate::wiring::{self, Wired};
 
 /// Lanes are dealt over at most so many threads; more would cost memory before they save time.
@@ -54,12 +55,18 @@ pub(crate) struct Launch {
     pub(crate) fail_together: bool,
     /// When to stop by itself.
     pub(crate) until: Option<Duration>,
+    /// Whether signals stop it.
+    pub(crate) signals: bool,
+    /// What stops it from elsewhere.
+    pub(crate) stop: Stop,
 }
 
 /// What a run leaves behind.
 pub(crate) struct Finished {
     /// How it ended.
     pub(crate) end: End,
+    /// How each query ended, in their order.
+    pub(crate) results: Results,
     /// Its queries with their counts.
     pub(crate) queries: Vec<Arc<QueryStatus>>,
 }
@@ -68,8 +75,8 @@ pub(crate) struct Finished {
 ///
 /// # Errors
 /// When something must be mended before anything can begin.
-pub(crate) fn run(args: &RunArgs) -> Result<End, Refusal> {
-    let loaded = job_file::load(&args.job, false)?;
+pub(crate) fn run(args: &RunArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
+    let loaded = job_file::load(&args.job, false, extensions)?;
     let finished = live(Launch {
         name: loaded.name,
         job: loaded.job,
@@ -78,6 +85,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<End, Refusal> {
         accept_new_state: args.accept_new_state,
         fail_together: args.fail_together,
         until: None,
+        signals: true,
+        stop: Stop::new(),
     })?;
     stop::leave(finished.end)
 }
@@ -145,7 +154,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         .as_ref()
         .map(|folder: &TempDir| folder.path().to_owned());
     let results = system.block_on(async move {
-        let signals = Signals::listen()?;
+        let signals = launch.signals.then(Signals::listen).transpose()?;
         let arbiters = arbiters();
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
         let (stop, stopped) = watch::channel(false);
@@ -171,6 +180,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         let watched = Watched {
             stop,
             signals,
+            from_elsewhere: launch.stop,
             until: launch.until,
             fail_together: launch.fail_together,
             shows,
@@ -187,6 +197,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
     drop(temporary);
     Ok(Finished {
         end: judge(&results, &statuses),
+        results,
         queries: statuses,
     })
 }
@@ -266,7 +277,8 @@ fn open(
 /// What may end a job.
 struct Watched {
     stop: watch::Sender<bool>,
-    signals: Signals,
+    signals: Option<Signals>,
+    from_elsewhere: Stop,
     until: Option<Duration>,
     fail_together: bool,
     /// By query: whether it writes to stdout.
@@ -275,7 +287,8 @@ struct Watched {
     leftover: Option<PathBuf>,
 }
 
-type Results = Vec<Result<(), Failure>>;
+/// By query: how it ended.
+pub(crate) type Results = Vec<Result<(), Failure>>;
 
 impl Watched {
     /// Waits until every query has ended.
@@ -310,7 +323,10 @@ impl Watched {
                         }
                     }
                 },
-                asked = self.signals.next() => self.asked(asked),
+                asked = next(&mut self.signals) => self.asked(asked),
+                () = self.from_elsewhere.pulled(), if !*self.stop.borrow() => {
+                    self.stop.send_replace(true);
+                }
                 () = &mut until, if !endless && !*self.stop.borrow() => {
                     self.stop.send_replace(true);
                 }
@@ -356,6 +372,14 @@ impl Watched {
             Err(failure) if failure.message == READER_GONE => Ok(()),
             result => result,
         }
+    }
+}
+
+/// The next signal; never where none is listened to.
+async fn next(signals: &mut Option<Signals>) -> Asked {
+    match signals {
+        Some(signals) => signals.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,10 +1,41 @@
 //! Signals, and leaving the process.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use actix_rt::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::refusal::{End, Refusal};
+
+/// Stops a job from anywhere: reading ends, the last epoch is committed, and [`Job::run`](crate::Job::run) returns.
+/// Clones stop the same job.
+#[derive(Clone, Debug)]
+pub struct Stop(Arc<watch::Sender<bool>>);
+
+impl Stop {
+    /// One that nobody has pulled.
+    pub fn new() -> Self {
+        Self(Arc::new(watch::channel(false).0))
+    }
+
+    /// Stops the job that was given a clone of it, now or as soon as it begins.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Resolves when it is pulled.
+    pub(crate) async fn pulled(&self) {
+        // The sender lives as long as this does.
+        let _ = self.0.subscribe().wait_for(|stop| *stop).await;
+    }
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// The signals that ask for an end.
 pub(crate) struct Signals {

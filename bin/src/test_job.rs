@@ -1,11 +1,14 @@
 //! `thalweg test`: feeds a job from files, in virtual time, and compares what it writes with what is expected.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use thalweg_engine::error::RecordError;
 use thalweg_engine::record::{Micros, Record};
+use thalweg_operators::extensions::Extensions;
 use thalweg_operators::plan::Query;
 use thalweg_operators::sources::given;
 use thalweg_operators::sql::settings::OnError;
@@ -28,7 +31,7 @@ const EXPECTED: &str = ".expected.jsonl";
 ///
 /// # Errors
 /// For what is wrong in the job or the files.
-pub(crate) fn test(args: &TestArgs) -> Result<End, Refusal> {
+pub(crate) fn test(args: &TestArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
     let loaded = job_file::load(
         &JobArgs {
             job: args.job.clone(),
@@ -36,17 +39,46 @@ pub(crate) fn test(args: &TestArgs) -> Result<End, Refusal> {
             ..JobArgs::default()
         },
         true,
+        extensions,
     )?;
-    known_files(&args.folder, &loaded)?;
-    let mut tables = BTreeMap::new();
-    let mut well = true;
-    for query in loaded.job.queries {
-        well &= rehearse(args, &loaded.name, query, &mut tables)?;
+    let trial = Trial {
+        folder: &args.folder,
+        update: args.update,
+        restarts: args.restarts,
+    };
+    let mut said = String::new();
+    let well = trial.run(loaded, &mut said);
+    console::text(&said);
+    Ok(if well? { End::Clean } else { End::Failed })
+}
+
+/// A test of a job: the files it is tried on, and how.
+pub(crate) struct Trial<'a> {
+    /// The folder with the files.
+    pub(crate) folder: &'a Path,
+    /// Whether what is written is what is expected from now on.
+    pub(crate) update: bool,
+    /// Whether the query is restarted after every record.
+    pub(crate) restarts: bool,
+}
+
+impl Trial<'_> {
+    /// Tries the job and says in `said` what came of it. Whether all is as expected.
+    ///
+    /// # Errors
+    /// For what is wrong in the job or the files.
+    pub(crate) fn run(&self, loaded: Loaded, said: &mut String) -> Result<bool, Refusal> {
+        known_files(self.folder, &loaded)?;
+        let mut tables = BTreeMap::new();
+        let mut well = true;
+        for query in loaded.job.queries {
+            well &= rehearse(self, &loaded.name, query, &mut tables, said)?;
+        }
+        for (table, written) in tables {
+            well &= judge(self, &table, written, well, said)?;
+        }
+        Ok(well)
     }
-    for (table, written) in tables {
-        well &= judge(args, &table, written, well)?;
-    }
-    Ok(if well { End::Clean } else { End::Failed })
 }
 
 /// Rows of one table, as lines of JSON.
@@ -91,10 +123,11 @@ fn known_files(folder: &Path, loaded: &Loaded) -> Result<(), Refusal> {
 
 /// Runs one query and adds what it wrote. Whether it lived to its end.
 fn rehearse(
-    args: &TestArgs,
+    args: &Trial<'_>,
     job: &str,
     query: Query,
     tables: &mut BTreeMap<String, Written>,
+    said: &mut String,
 ) -> Result<bool, Refusal> {
     let context = wiring::context(job, &query, false, String::new());
     let script = script(args, &query);
@@ -103,7 +136,7 @@ fn rehearse(
     let (schema, ordered) = (query.schema().clone(), query.sorts());
     let mut files = Vec::new();
     for (place, input) in query.inputs() {
-        let file = input_file(&args.folder, &input.table().name)?;
+        let file = input_file(args.folder, &input.table().name)?;
         files.push((place, given::read(input, &file, &context, START)?));
     }
     let wired = Wired::new(query, context.clone(), false);
@@ -124,32 +157,30 @@ fn rehearse(
         let written = tables.entry(dead).or_default();
         written.lines.extend(outcome.dead.iter().cloned());
     }
-    Ok(remark(&name, &outcome))
+    Ok(remark(&name, &outcome, said))
 }
 
 /// Says what the rows do not. Whether the query lived to its end.
-fn remark(query: &str, outcome: &Outcome) -> bool {
-    let count = |count: u64, what: &str, became: &str| {
+fn remark(query: &str, outcome: &Outcome, said: &mut String) -> bool {
+    let mut count = |count: u64, what: &str, became: &str| {
         if count > 0 {
             let (s, were) = if count == 1 {
                 ("", "was")
             } else {
                 ("s", "were")
             };
-            console::line(&format!(
-                "  query {query}: {count} {what}{s} {were} {became}"
-            ));
+            let _ = writeln!(said, "  query {query}: {count} {what}{s} {were} {became}");
         }
     };
     count(outcome.late, "row", "late and dropped");
     count(outcome.skipped, "record", "bad and skipped");
     if let Some(failure) = &outcome.failure {
-        console::line(&format!("  query {query} ended: {failure}"));
+        let _ = writeln!(said, "  query {query} ended: {failure}");
     }
     outcome.failure.is_none()
 }
 
-fn script(args: &TestArgs, query: &Query) -> Script {
+fn script(args: &Trial<'_>, query: &Query) -> Script {
     let micros =
         |time: std::time::Duration| Micros::try_from(time.as_micros()).unwrap_or(Micros::MAX / 4);
     Script {
@@ -197,7 +228,13 @@ fn input_file(folder: &Path, table: &str) -> Result<PathBuf, Refusal> {
 }
 
 /// Compares one table, or writes down what is expected of it. Whether all is well.
-fn judge(args: &TestArgs, table: &str, written: Written, complete: bool) -> Result<bool, Refusal> {
+fn judge(
+    args: &Trial<'_>,
+    table: &str,
+    written: Written,
+    complete: bool,
+    said: &mut String,
+) -> Result<bool, Refusal> {
     let name = format!("{table}{EXPECTED}");
     let file = args.folder.join(&name);
     let count = written.lines.len();
@@ -214,7 +251,7 @@ fn judge(args: &TestArgs, table: &str, written: Written, complete: bool) -> Resu
         fs::write(&file, text).map_err(|error| {
             Refusal::new(format!("{} cannot be written: {error}", file.display()))
         })?;
-        console::line(&format!("  {name}: {count} {rows} written"));
+        let _ = writeln!(said, "  {name}: {count} {rows} written");
         return Ok(true);
     }
     let text = fs::read_to_string(&file).map_err(|error| {
@@ -241,9 +278,9 @@ fn judge(args: &TestArgs, table: &str, written: Written, complete: bool) -> Resu
         .collect::<Result<Vec<_>, _>>()?;
     let difference = Difference::of(expected, came, written.ordered);
     if difference.none() {
-        console::line(&format!("  {name}: {count} {rows}, as expected"));
+        let _ = writeln!(said, "  {name}: {count} {rows}, as expected");
         return Ok(true);
     }
-    console::text(&difference.report(&name));
+    said.push_str(&difference.report(&name));
     Ok(false)
 }

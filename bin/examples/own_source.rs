@@ -1,0 +1,80 @@
+//! A source of your own after USING: readings of sensors, a partition for each.
+//!
+//!     cargo run --example own_source
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thalweg::connectors::{Connector, Input};
+use thalweg::memory::MemorySink;
+use thalweg::pull::{PullSource, Pulled};
+use thalweg::record::Position;
+use thalweg::row::Value;
+use thalweg::schema::{DataType, Field, Schema};
+use thalweg::table::{OptionKind, OptionSpec};
+use thalweg::{Error, Job};
+
+const JOB: &str = "
+CREATE TABLE readings USING sensors OPTIONS (count '3');
+CREATE TABLE out USING noop;
+INSERT INTO out SELECT sensor, value FROM readings WHERE value % 2 = 0;
+";
+
+/// A connector is a table of plain functions. What differs from table to table stands in the options, which are checked
+/// against this manual: a misspelt one is refused with the name that was meant.
+pub(crate) const SENSORS: Connector = Connector {
+    name: "sensors",
+    about: "Readings of sensors.",
+    input: Some(Input {
+        options: &[OptionSpec {
+            name: "count",
+            kind: OptionKind::Whole(1, 1000),
+            default: "1",
+            about: "How many sensors there are.",
+        }],
+        columns: |_| Ok(columns()),
+        metadata: |_| Vec::new(),
+        // `wanted` are the places of the columns that the query uses.
+        open: |table, wanted, _| {
+            let count = table.options.whole("count").unwrap_or(1);
+            Ok(Arc::new(sensors(count).with_columns(wanted)))
+        },
+        // Positions in a checkpoint would mean something else if this option changed.
+        identity: &["count"],
+        reads_back: true,
+    }),
+    output: None,
+};
+
+fn columns() -> Schema {
+    let column = |name| Field::required(name, DataType::BigInt);
+    Schema::new([column("sensor"), column("value")])
+}
+
+/// Each partition is read by asking what stands at a position, and where to go on behind it. The position of a record
+/// whose outputs are delivered goes into the checkpoint; a restart asks for the one behind it. The closure must not block:
+/// where nothing is there yet it says `Pulled::Wait`.
+fn sensors(count: i64) -> PullSource {
+    let names = (0..count).map(|sensor| sensor.to_string());
+    PullSource::new(columns(), names, Position::Number(0), |name: &str| {
+        let sensor: i64 = name.parse().unwrap_or_default();
+        move |at: &Position| match *at {
+            Position::Number(100) => Ok(Pulled::End),
+            Position::Number(number) => Ok(Pulled::Row {
+                row: Ok(vec![Value::BigInt(sensor), Value::BigInt(number)]),
+                next: Position::Number(number + 1),
+                time: None,
+            }),
+            Position::Token(_) => Ok(Pulled::Wait(Duration::from_secs(1))),
+        }
+    })
+}
+
+pub(crate) fn main() -> Result<(), Error> {
+    let out = MemorySink::default();
+    let job = Job::parse(JOB)?.connector(SENSORS).output("out", &out);
+    let ended = job.run()?;
+    println!("{} records read", ended.queries[0].records_in);
+    assert_eq!(out.rows().len(), 150);
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! The command line as a function, so that a program with functions and connectors of its own has it too.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Parser;
+use thalweg_operators::extensions::Extensions;
+
+use crate::cli::{CheckpointCommand, Cli, Command};
+use crate::refusal::{End, Refusal};
+use crate::{check, checkpoint, console, demo, functions, inspect, run, telemetry, test_job};
+
+/// The whole command line of `thalweg` (`run`, `check`, `test`, `inspect` and the rest), for jobs that may also use these
+/// extensions. A program's `main` returns what it gives.
+///
+/// It sets the signals and the log of the process, and `run` ends the process by itself.
+pub fn command_line(extensions: Extensions) -> ExitCode {
+    let started = Instant::now();
+    let extensions = Arc::new(extensions);
+    // A file that reaches the limit of sizes (`ulimit -f`) is then an error like a full disk, and kills no job.
+    // SAFETY: sets how a signal is treated before any other thread of ours lives.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    let cli = Cli::parse();
+    // A command that answers and ends has no story to tell beside its answer.
+    let level = match cli.command {
+        Command::Run(_) | Command::Demo(_) => "info",
+        _ => "error",
+    };
+    let done = telemetry::start(&cli.telemetry, level)
+        .map_err(Refusal::new)
+        .and_then(|()| match &cli.command {
+            Command::Run(args) => run::run(args, &extensions),
+            Command::Check(args) => check::check(args, &extensions),
+            Command::Test(args) => test_job::test(args, &extensions),
+            Command::Demo(args) => demo::demo(args, started),
+            Command::Inspect(args) => inspect::inspect(args),
+            Command::Checkpoint(CheckpointCommand::Set(args)) => checkpoint::set(args, &extensions),
+            Command::Checkpoint(CheckpointCommand::Rollback(args)) => checkpoint::rollback(args),
+            Command::Functions(args) => functions::functions(args, &extensions),
+            Command::Version => {
+                console::line(concat!("thalweg ", env!("CARGO_PKG_VERSION")));
+                Ok(End::Clean)
+            }
+        });
+    match done {
+        Ok(end) => end.into(),
+        Err(refusal) => {
+            telemetry::fatal(refusal.message());
+            End::Refused.into()
+        }
+    }
+}
