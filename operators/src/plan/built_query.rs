@@ -72,50 +72,10 @@ fn query(pipeline: Pipeline, connectors: &[Connector]) -> Result<Query, JobError
     let Some(first) = steps.first() else {
         return Err(wrong("it reads nothing: begin it with read or read_memory"));
     };
-    let mut fields = first.schema.fields.to_vec();
-    let inputs = steps.len();
-    let (mut lanes, mut timed) = (Lanes::Each, false);
-    for draft in pipeline.steps {
-        let place = steps.len();
-        let kind = match draft {
-            Draft::Closure {
-                shown,
-                gives,
-                timed: times,
-                make,
-            } => {
-                timed |= times;
-                fields = gives.unwrap_or(fields);
-                StepKind::Own(OwnStep {
-                    shown: shown.to_owned(),
-                    keeps: None,
-                    make,
-                })
-            }
-            draft @ Draft::Processor { .. } => {
-                lanes = Lanes::Gathered(None);
-                let (own, gives) = processor(draft, &fields)?;
-                fields = gives;
-                StepKind::Own(own)
-            }
-        };
-        let schema = Schema::new(fields.clone());
-        let name = kind
-            .state_name(&schema)
-            .map_or_else(|| format_smolstr!("step {place}"), SmolStr::from);
-        if steps.iter().any(|step: &Step| step.name == name) {
-            return Err(wrong(format!("two of its steps are called `{name}`")));
-        }
-        steps.push(Step {
-            name,
-            kind,
-            schema,
-            to: Target::Writer,
-            also: Vec::new(),
-        });
-    }
+    let (inputs, columns) = (steps.len(), first.schema.fields.to_vec());
+    let behind = behind(pipeline.steps, columns, &mut steps)?;
     chain(&mut steps, inputs);
-    let schema = Schema::new(fields);
+    let schema = Schema::new(behind.columns);
     let (output, sink) = written(output, connectors, &schema)?;
     let passing = output.connector.output.is_some_and(|output| output.passing);
     let temporary = passing && settings.checkpoint_location.is_none();
@@ -126,7 +86,7 @@ fn query(pipeline: Pipeline, connectors: &[Connector]) -> Result<Query, JobError
         ))
         .help("add .set(\"checkpointLocation\", \"./checkpoints\")"));
     }
-    let timed = steps[..inputs].iter().filter(|_| timed);
+    let timed = steps[..inputs].iter().filter(|_| behind.timed);
     let timed = timed.map(|step| step.name.to_string()).collect();
     let query = Query {
         name: pipeline.name,
@@ -138,12 +98,74 @@ fn query(pipeline: Pipeline, connectors: &[Connector]) -> Result<Query, JobError
         schema,
         dead_letters: None,
         hidden: Vec::new(),
-        lanes,
+        lanes: behind.lanes,
         timed,
         steps,
     };
     read_back::check(&query)?;
     Ok(query)
+}
+
+/// What the steps behind the inputs make of their rows.
+struct Behind {
+    columns: Vec<Field>,
+    lanes: Lanes,
+    timed: bool,
+}
+
+/// Places the steps behind the inputs, whose rows have these columns.
+fn behind(
+    drafts: Vec<Draft>,
+    columns: Vec<Field>,
+    steps: &mut Vec<Step>,
+) -> Result<Behind, JobError> {
+    let mut behind = Behind {
+        columns,
+        lanes: Lanes::Each,
+        timed: false,
+    };
+    for draft in drafts {
+        let place = steps.len();
+        let kind = match draft {
+            Draft::Closure {
+                shown,
+                gives,
+                timed,
+                make,
+            } => {
+                behind.timed |= timed;
+                if let Some(gives) = gives {
+                    behind.columns = gives;
+                }
+                StepKind::Own(OwnStep {
+                    shown: shown.to_owned(),
+                    keeps: None,
+                    make,
+                })
+            }
+            draft @ Draft::Processor { .. } => {
+                behind.lanes = Lanes::Gathered(None);
+                let (own, gives) = processor(draft, &behind.columns)?;
+                behind.columns = gives;
+                StepKind::Own(own)
+            }
+        };
+        let schema = Schema::new(behind.columns.clone());
+        let name = kind
+            .state_name(&schema)
+            .map_or_else(|| format_smolstr!("step {place}"), SmolStr::from);
+        if steps.iter().any(|step| step.name == name) {
+            return Err(wrong(format!("two of its steps are called `{name}`")));
+        }
+        steps.push(Step {
+            name,
+            kind,
+            schema,
+            to: Target::Writer,
+            also: Vec::new(),
+        });
+    }
+    Ok(behind)
 }
 
 /// Its settings: those of a query in SQL, without those that only SQL has.
