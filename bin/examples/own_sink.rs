@@ -14,28 +14,27 @@ use thalweg::row::{Row, Value};
 use thalweg::table::{OptionKind, OptionSpec};
 use thalweg::{Error, Job};
 
+/// The manual of its options: a misspelt one is refused with the name that was meant.
+const OPTIONS: &[OptionSpec] = &[OptionSpec {
+    name: "path",
+    kind: OptionKind::Text,
+    default: "list.md",
+    about: "The file.",
+}];
+
+/// A connector is a table of plain functions. What differs from table to table stands in the options.
 pub(crate) const MARKDOWN: Connector = Connector {
     name: "markdown",
     about: "A list in Markdown.",
     input: None,
-    output: Some(Output {
-        options: &[OptionSpec {
-            name: "path",
-            kind: OptionKind::Text,
-            default: "list.md",
-            about: "The file.",
-        }],
-        check: |_, _| Ok(()),
-        open: |table, _, _| {
-            let path = table.options.get("path").unwrap_or("list.md").to_owned();
-            Ok(Arc::new(PushSink::new(move |_| {
-                let file = OpenOptions::new().create(true).append(true).open(&path);
-                file.map(List).map_err(failed)
-            })))
-        },
-        passing: false,
-        gathers_intervals: false,
-    }),
+    output: Some(Output::new(OPTIONS, |table, _, _| {
+        let path = table.options.get("path").unwrap_or("list.md").to_owned();
+        // One for each lane, on its thread.
+        Ok(Arc::new(PushSink::new(move |_| {
+            let file = OpenOptions::new().create(true).append(true).open(&path);
+            file.map(List).map_err(failed)
+        })))
+    })),
 };
 
 struct List(File);

@@ -56,6 +56,20 @@ pub struct Output {
     pub files: Option<fn(&Table, &Schema) -> Vec<String>>,
 }
 
+impl Output {
+    /// An output with these options that takes any rows and outlives the process.
+    pub const fn new(options: &'static [OptionSpec], open: OpenOutput) -> Self {
+        Self {
+            options,
+            check: |_, _| Ok(()),
+            open,
+            passing: false,
+            gathers_intervals: false,
+            files: None,
+        }
+    }
+}
+
 /// A connector.
 #[derive(Clone, Copy, Debug)]
 pub struct Connector {

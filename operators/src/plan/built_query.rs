@@ -30,11 +30,8 @@ const MEMORY: Connector = Connector {
         reads_back: true,
     }),
     output: Some(connectors::Output {
-        options: &[],
-        check: |_, _| Ok(()),
-        open: |table, _, _| Err(opened_by_itself(table)),
         passing: true,
-        gathers_intervals: false,
+        ..connectors::Output::new(&[], |table, _, _| Err(opened_by_itself(table)))
     }),
 };
 
