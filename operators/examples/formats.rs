@@ -1,4 +1,4 @@
-//! What a record costs to decode: bytes a second and time of a record, of csv, json and parquet.
+//! What a record costs to decode: bytes a second and time of a record, of csv and json.
 //!
 //! `cargo run --release -p thalweg-operators --example formats`: ten columns of an invoice, all of them and four of them.
 
