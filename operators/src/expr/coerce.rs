@@ -21,7 +21,7 @@ pub struct Settings {
 }
 
 /// The expression as a value of the type; itself when it has that type. Whether such a cast exists is
-/// [`cast::allowed`](crate::expr::cast::allowed)'s to say.
+/// [`cast::allowed`]'s to say.
 pub fn cast(typed: Typed, to: &DataType, mode: Mode, settings: Settings, implicit: bool) -> Typed {
     if typed.data_type == *to {
         return typed;

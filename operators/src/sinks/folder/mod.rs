@@ -1,9 +1,9 @@
 //! Files in a folder as an output, exactly once: `json`, `csv`, `text`, `parquet`.
 //!
-//! A [`part`] is one file. While it takes rows it is hidden in `_thalweg/<checkpoint>/` of the table's folder, where the
-//! [`outlet`] appends to it; each cut makes what is there safe and notes its length. It is complete after a time, at a size,
-//! or when the run ends; once an epoch that says so is committed, the [`publisher`] renames it to its place. At a start
-//! [`recovery`] cuts off what is not committed, makes the rest visible and removes what no checkpoint names. So what is
+//! A `part` is one file. While it takes rows it is hidden in `_thalweg/<checkpoint>/` of the table's folder, where the
+//! `outlet` appends to it; each cut makes what is there safe and notes its length. It is complete after a time, at a size,
+//! or when the run ends; once an epoch that says so is committed, the `publisher` renames it to its place. At a start
+//! `recovery` cuts off what is not committed, makes the rest visible and removes what no checkpoint names. So what is
 //! visible is committed, whole, and there once.
 
 #[cfg(feature = "parquet")]
