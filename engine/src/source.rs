@@ -186,6 +186,11 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// Whether the position of a record alone tells what comes after it, so that a stopped query can be moved over it.
+    fn counts_records(&self) -> bool {
+        true
+    }
+
     /// A hint: an epoch is committed, everything before these positions is safe. May be late, may be skipped.
     fn forget(&self, committed: &Committed) {
         let _ = committed;

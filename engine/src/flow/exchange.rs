@@ -9,8 +9,8 @@ use crate::epoch::messages::News;
 use crate::error::Failure;
 use crate::flow::partition::Lane;
 use crate::plan::Side;
-use crate::record::Position;
 use crate::sink::{DeliveryObserver, Promise, WriterContext};
+use crate::source::Source;
 
 /// How often event time is handed on.
 pub(super) const PROMISE: Duration = Duration::from_millis(100);
@@ -32,14 +32,12 @@ pub(super) fn unobserved(lane: &str) -> WriterContext {
 }
 
 /// What helps to get past a record that fails. A position behind an exchange cannot be moved by hand: the record would
-/// be missed there. And what comes after a token only its source knows.
-pub(super) fn step_over(side: Side, location: &str, place: &str, position: &Position) -> String {
-    match (side, position) {
-        (Side::Behind, _) | (_, Position::Token(_)) => {
-            "run the query with --set onError=skip until it is past it".to_owned()
-        }
-        _ => format!("thalweg checkpoint set {location} --skip {place}"),
+/// be missed there.
+pub(super) fn step_over(side: Side, source: &dyn Source, location: &str, place: &str) -> String {
+    if side == Side::Behind || !source.counts_records() {
+        return "run the query with --set onError=skip until it is past it".to_owned();
     }
+    format!("thalweg checkpoint set {location} --skip {place}")
 }
 
 impl Lane {

@@ -1,6 +1,7 @@
 //! What a record meets.
 
 mod alignment;
+mod bad_record;
 pub(crate) mod cut;
 mod emission;
 mod exchange;

@@ -12,10 +12,10 @@ use actix::clock::Instant;
 use actix::prelude::*;
 
 use crate::epoch::messages::{News, Order};
-use crate::error::{ErrorClass, Failure, RecordError};
+use crate::error::Failure;
 use crate::flow::alignment::Alignment;
 use crate::flow::emission::{Emission, Resume};
-use crate::flow::exchange::{PROMISE, step_over, unobserved};
+use crate::flow::exchange::{PROMISE, unobserved};
 use crate::flow::gate::{Gate, Gated, Pause};
 use crate::flow::housekeeping::HOUSEKEEPING;
 use crate::flow::lane::{LaneSpec, OnError, Reading};
@@ -25,7 +25,7 @@ use crate::flow::watermark::Watermarks;
 use crate::histogram::Run;
 use crate::plan::{Role, Side};
 use crate::record::{Body, Micros, Partition, Position, Record, Skip};
-use crate::sink::{LocalFuture, Origin, Readiness, Writer, WriterContext};
+use crate::sink::{LocalFuture, Readiness, Writer, WriterContext};
 use crate::source::{Source, SourceEvent};
 
 /// A partition that is being read.
@@ -324,103 +324,6 @@ impl Lane {
         self.at = None;
         if self.tally.records >= 256 {
             self.hand_over();
-        }
-    }
-
-    /// A record that failed: the job's policy for it.
-    fn bad(
-        &mut self,
-        reader: usize,
-        record: &Record,
-        error: &RecordError,
-        ctx: &mut Context<Self>,
-    ) {
-        let from = &self.readers[reader];
-        let place = format!("{}@{}", from.partition, record.meta.position);
-        let mut reason = error.reason.to_string();
-        if error.class == ErrorClass::Broken {
-            return self.fail(Failure::end(format!("{place}: {reason}")), ctx);
-        }
-        self.spec.metrics.errors[error.class as usize].inc();
-        if self.spec.show_records
-            && let Some(content) = &error.content
-        {
-            reason = format!("{reason}: {content}");
-        }
-        match &self.spec.on_error {
-            OnError::Fail => {
-                self.refused = true;
-                // Exactly this record is next, also where offsets before it hold no record.
-                let position = &mut self.readers[reader].position;
-                position.clone_from(&record.meta.position);
-                self.gate.ended.set(true);
-                self.gate.wake();
-                self.spec.coordinator.do_send(News::Refused {
-                    lane: self.spec.id,
-                    failure: Failure::end(format!(
-                        "the record {place} failed ({}): {reason}. The query ends here, because onError is 'fail'. \
-                         To step over this record: {}",
-                        error.class.name(),
-                        step_over(
-                            self.spec.side,
-                            &self.spec.store.location(),
-                            &place,
-                            &record.meta.position
-                        ),
-                    )),
-                });
-                return;
-            }
-            OnError::Skip => {
-                tracing::warn!(place, reason, "a record failed and is skipped");
-            }
-            OnError::DeadLetter(_) if self.silent() => {
-                tracing::debug!(
-                    place,
-                    reason,
-                    "a record failed before the starting position"
-                );
-            }
-            OnError::DeadLetter(dead) => {
-                tracing::debug!(
-                    place,
-                    reason,
-                    "a record failed and goes to the dead letters"
-                );
-                let row = (dead.row)(record, error);
-                let Some(writer) = &mut self.dead else {
-                    return;
-                };
-                let origin = Origin {
-                    meta: &record.meta,
-                    index: 0,
-                };
-                if let Err(error) = writer.write(&row, origin) {
-                    writer.reject();
-                    let failure = Failure::end(format!(
-                        "the record {place} failed, and the dead-letter table cannot take it: {}",
-                        error.reason
-                    ));
-                    self.fail(failure, ctx);
-                    return;
-                }
-                self.spec.metrics.dead_letters.inc();
-                match writer.accept() {
-                    Ok(Readiness::Ready) => {}
-                    Ok(Readiness::Full) => {
-                        let drained = writer.drained();
-                        self.pause(drained, ctx);
-                    }
-                    Err(failure) => {
-                        self.fail(failure, ctx);
-                        return;
-                    }
-                }
-            }
-        }
-        self.readers[reader].position.clone_from(&record.next);
-        if let Some(pipeline) = &mut self.pipeline {
-            pipeline.leave_out();
         }
     }
 

@@ -116,6 +116,10 @@ impl Source for Folder {
         false
     }
 
+    fn counts_records(&self) -> bool {
+        false
+    }
+
     fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure> {
         let partition = self.partition();
         let position = resume

@@ -300,6 +300,10 @@ impl Source for File {
         ))
     }
 
+    fn counts_records(&self) -> bool {
+        false
+    }
+
     fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure> {
         let position = resume
             .and_then(|resume| resume.positions.get(&self.partition))
