@@ -84,6 +84,7 @@ pub(super) struct Tokens {
     pub(super) escape: Char,
     pub(super) escape_escape: Char,
     pub(super) delimiter: Box<str>,
+    delimiter_first: char,
     trim_leading: bool,
     pub(super) trim_trailing: bool,
     pub(super) stray: UnescapedQuote,
@@ -144,6 +145,7 @@ impl Tokens {
             escape: options.escape.into(),
             escape_escape: options.escape_escape.into(),
             delimiter: options.delimiter.as_str().into(),
+            delimiter_first: options.delimiter.chars().next().unwrap_or(','),
             trim_leading: options.trim_leading,
             trim_trailing: options.trim_trailing,
             stray: options.unescaped_quote,
@@ -338,7 +340,8 @@ impl Tokens {
         let Some(ch) = rest.chars().next() else {
             return Err(Stop::End);
         };
-        if rest.starts_with(&*self.delimiter) {
+        // The first character decides nearly always; comparing the whole costs a call.
+        if ch == self.delimiter_first && rest.starts_with(&*self.delimiter) {
             c.at += self.delimiter.len();
             self.ch = DELIMITER;
             return Ok(());
@@ -465,6 +468,15 @@ fn plain_end(bytes: &[u8], mut at: usize, delimiter: &str, line_end: LineEnd) ->
     let end = line_end.first.encode_utf8(&mut buffer).as_bytes();
     loop {
         at = either(bytes, at, first, end[0])?;
+        // Of one byte each, as nearly always, they are found by it.
+        let one = if bytes[at] == first {
+            delimiter.len() == 1
+        } else {
+            end.len() == 1 && line_end.second.is_none()
+        };
+        if one {
+            return Some(at);
+        }
         let rest = &bytes[at..];
         if rest.starts_with(delimiter) {
             return Some(at);
