@@ -251,6 +251,9 @@ fn describe(job: &str, query: &Query, out: &mut String) {
             }
         }
     }
+    for looking in query.statics() {
+        table(looking.input().table(), out);
+    }
     let _ = writeln!(out, "  plan");
     for line in query.fmt_tree().lines() {
         let _ = writeln!(out, "    {line}");

@@ -74,6 +74,7 @@ mod progress;
 mod refusal;
 mod rehearsal;
 mod run;
+mod static_tables;
 mod stop;
 mod telemetry;
 mod test_job;

@@ -27,6 +27,7 @@ use crate::job_file;
 use crate::memory_limit;
 use crate::progress::Progress;
 use crate::refusal::{End, Refusal};
+use crate::static_tables::StaticTables;
 use crate::stop::{self, Asked, Signals, Stop};
 use crate::wiring::{self, Wired};
 
@@ -120,6 +121,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         .first()
         .map(|query| query.settings.state_memory_max);
     let budget = max.map(memory_limit::budget).unwrap_or_default();
+    StaticTables::show(&launch.job.queries, metrics.registry());
     for query in launch.job.queries {
         ready.push(open(
             &launch.name,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thalweg_engine::error::RecordError;
-use thalweg_engine::record::{Micros, Record};
+use thalweg_engine::record::{Body, Micros, Record};
 use thalweg_operators::extensions::Extensions;
 use thalweg_operators::plan::Query;
 use thalweg_operators::sources::given;
@@ -138,6 +138,21 @@ fn rehearse(
     for (place, input) in query.inputs() {
         let file = input_file(args.folder, &input.table().name)?;
         files.push((place, given::read(input, &file, &context, START)?));
+    }
+    for looking in query.statics() {
+        let input = looking.input();
+        let file = input_file(args.folder, &input.table().name)?;
+        let wrong = |error: &RecordError| {
+            Refusal::new(format!("`{}`: {}", input.table().name, error.reason))
+        };
+        let records = given::read(input, &file, &context, START)?;
+        let rows = records.iter().filter_map(|record| match &record.body {
+            Body::Row(row) => Some(Ok(row)),
+            Body::Skipped(_) => None,
+            Body::Bad(error) => Some(Err(wrong(error))),
+        });
+        let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+        looking.fill(rows).map_err(|error| wrong(&error))?;
     }
     let wired = Wired::new(query, context.clone(), false);
     let parts = files

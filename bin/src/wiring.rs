@@ -106,6 +106,7 @@ impl Plan for Wired {
             run: run.to_owned(),
             ..self.context.clone()
         };
+        self.query.open_statics(&context)?;
         let mut opening = Opening {
             sources: Vec::new(),
             sinks: Vec::new(),

@@ -27,6 +27,7 @@ mod uri;
 mod waiting;
 mod walker;
 mod watch;
+pub(crate) mod whole;
 
 pub use columns::{columns, metadata};
 pub use options::OPTIONS;

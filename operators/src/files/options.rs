@@ -24,7 +24,7 @@ const fn option(
 }
 
 /// The manual of the options of all formats.
-pub const OPTIONS: [OptionSpec; 16] = [
+pub const OPTIONS: [OptionSpec; 17] = [
     option(
         "path",
         OptionKind::Text,
@@ -103,6 +103,12 @@ pub const OPTIONS: [OptionSpec; 16] = [
         "Where files are moved to, each under its own path. It must not lie where the table reads",
     ),
     option(
+        "static",
+        OptionKind::Boolean,
+        "false",
+        "Whether it is a table that streams are joined with: read whole, and again when its files are others. It is no stream then",
+    ),
+    option(
         "modifiedBefore",
         OptionKind::Refused,
         "",
@@ -126,6 +132,19 @@ pub const OPTIONS: [OptionSpec; 16] = [
         "",
         "a file that cannot be unpacked is an error of one record, which `onError` decides",
     ),
+];
+
+/// Options without meaning for a static table.
+const OF_STREAMS: [&str; 9] = [
+    "latestFirst",
+    "fileNameOnly",
+    "maxFileAge",
+    "maxFilesPerTrigger",
+    "maxBytesPerTrigger",
+    "maxCachedFiles",
+    "discardCachedInputRatio",
+    "cleanSource",
+    "sourceArchiveDir",
 ];
 
 /// How much may be begun in a stretch of time.
@@ -177,6 +196,14 @@ impl Settings {
             let connector = &table.connector;
             let text = format!("a table `USING {connector}` needs the option `path`");
             return Err(wrong("path", text));
+        }
+        if options.flag("static", false)
+            && let Some(name) = OF_STREAMS.iter().find(|name| options.entry(name).is_some())
+        {
+            let text = format!(
+                "option `{name}` is for a stream of files, and a static table is read whole: leave it out"
+            );
+            return Err(wrong(name, text));
         }
         let pattern = Pattern::parse(path).map_err(|why| wrong("path", why))?;
         let names = match options.get("pathGlobFilter") {

@@ -11,6 +11,7 @@ use thalweg_engine::source::Source;
 use crate::exchange;
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
+use crate::plan::lookup::changing;
 use crate::plan::node::{Declared, Node};
 use crate::plan::{Query, StepKind};
 use crate::plan::{exchange_keys, share};
@@ -200,6 +201,12 @@ pub(crate) fn cut(
         Err(reason) => return refuse(reason),
     };
     set_keys(&mut node, &keys);
+    if let Some(name) = key_of_table(&node) {
+        return refuse(&format!(
+            "rows go by `{name}`, which comes from a static table: a record that is read again after a crash may have another \
+             one by then, and would count in two places"
+        ));
+    }
     Ok(node)
 }
 
@@ -336,16 +343,28 @@ fn sources(node: &Node, found: &mut Vec<Arc<Declared>>) {
 }
 
 /// The first expression that may give something else when it is computed again.
-fn unfit(node: &Node) -> Option<String> {
+pub(super) fn unfit(node: &Node) -> Option<String> {
     let shown = |typed: &Typed| (!typed.deterministic()).then(|| format!("`{typed}`"));
     let here = match node {
         Node::Filter { conditions, .. } => conditions.iter().find_map(shown),
         Node::Project { items, .. } => items.iter().find_map(|item| shown(&item.typed)),
         Node::Explode { value, .. } => shown(value),
         Node::EventTime { time, .. } => shown(time),
+        Node::Lookup { beside, .. } => beside.join.conditions.iter().find_map(shown),
         _ => None,
     };
     here.or_else(|| node.below().find_map(unfit))
+}
+
+/// A key of a change of partition that comes from a static table.
+fn key_of_table(node: &Node) -> Option<SmolStr> {
+    if let Node::Rekey { below, rekey } = node {
+        let changes = changing(below);
+        let mut keys = rekey.keys.iter();
+        let key = keys.find(|key| changes.get(**key) == Some(&true))?;
+        return rekey.fields.get(*key).map(|field| field.name.clone());
+    }
+    node.below().find_map(key_of_table)
 }
 
 /// Tells each change of partition its keys.

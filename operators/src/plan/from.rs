@@ -11,6 +11,7 @@ use crate::expr::check::check;
 use crate::expr::scope::ScopeColumn;
 use crate::expr::typed::Kind;
 use crate::job_error::{JobError, Location};
+use crate::plan::lookup::still;
 use crate::plan::lower::{Ctes, Lowering, Relation, View, named};
 use crate::plan::node::{Declared, Node};
 use crate::sql::cursor::{ident_at, start_of};
@@ -244,6 +245,11 @@ impl Lowering<'_> {
         clause: &Watermark,
         qualifier: Option<&str>,
     ) -> Result<Relation, JobError> {
+        if let Some(table) = still(&relation.node) {
+            let message = format!("`{}` is static, and has no WATERMARK", table.table.name);
+            return Err(JobError::new(clause.at, message)
+                .help("its rows are all there at any time: only a stream has event times"));
+        }
         let mut columns = relation.columns.clone();
         for column in &mut columns {
             column.qualifier = qualifier.map(SmolStr::new);

@@ -6,10 +6,12 @@ use thalweg_engine::record::Micros;
 use thalweg_engine::schema::Field;
 
 use crate::expr::typed::{Comparison, Kind as Part, Op, Typed};
+use crate::files::whole::is_static;
 use crate::job_error::{JobError, Location};
 use crate::plan::join::Join;
 use crate::plan::join_table::{keyed, swapped, with_table};
 use crate::plan::join_times::bounds;
+use crate::plan::lookup::{still, with_static};
 use crate::plan::node::{Item, Node};
 use crate::plan::optimize::simplify;
 use crate::plan::times::event_columns;
@@ -53,6 +55,11 @@ fn alone(node: &Node, at: Location) -> Result<(), JobError> {
         .help(
             "join it with a stream; to read its changes as a stream, declare its topic as another table, without PRIMARY KEY",
         )),
+        Node::Source { input, .. } if is_static(&input.table) => Err(JobError::new(
+            at,
+            format!("table `{}` is static: it is no stream", input.table.name),
+        )
+        .help("join it with a stream; to read its files as a stream, leave the option `static` out")),
         Node::Join { below, join } if join.deleted.is_some() => alone(&below[0], at),
         other => other.below().try_for_each(|node| alone(node, at)),
     }
@@ -82,17 +89,25 @@ impl Settling<'_> {
         if self.error.is_some() {
             return Ok(Node::Union { below: Vec::new() });
         }
-        match [keyed(&below[0]), keyed(&below[1])] {
+        let name = |side: usize| {
+            let table = keyed(&below[side]).or_else(|| still(&below[side]))?;
+            Some(table.table.name.clone())
+        };
+        let make = if below.iter().any(|side| still(side).is_some()) {
+            with_static
+        } else {
+            with_table
+        };
+        match [name(0), name(1)] {
             [Some(a), Some(b)] => Err(JobError::new(
                 join.at,
                 format!(
-                    "`{}` and `{}` are both keyed tables: a join with one needs a stream, whose rows it answers",
-                    a.table.name, b.table.name
+                    "`{a}` and `{b}` are both tables, keyed or static: a join with one needs a stream, whose rows it answers"
                 ),
             )
             .help("join a stream with the one, and the result with the other")),
-            [None, Some(_)] => with_table(below, join),
-            [Some(_), None] => swapped(below, join),
+            [None, Some(_)] => make(below, join),
+            [Some(name), None] => swapped(below, join, &name, make),
             [None, None] => self.streams(below, join),
         }
     }
@@ -120,6 +135,7 @@ impl Settling<'_> {
             .help("write a LEFT JOIN with a time bound, and WHERE a column of the right side IS NULL behind it"));
         }
         let widths = [below[0].width(), below[1].width()];
+        let at = join.at;
         let times = [event_columns(&below[0]), event_columns(&below[1])];
         join.bounds = bounds(&join.conditions, widths[0], [&times[0], &times[1]]);
         bounded(&join)?;
@@ -127,61 +143,75 @@ impl Settling<'_> {
             .settings
             .state_ttl
             .map(|ttl| Micros::try_from(ttl.as_micros()).unwrap_or(Micros::MAX));
-        let mut computed = [Vec::new(), Vec::new()];
-        let mut rest = Vec::new();
-        for condition in std::mem::take(&mut join.conditions) {
-            let Some(pair) = equal(&condition, widths[0]) else {
-                rest.push(condition);
-                continue;
-            };
-            for (side, typed) in pair.into_iter().enumerate() {
-                let place = match typed.kind {
-                    Part::Column { index, .. } => index,
-                    _ => {
-                        computed[side].push(typed);
-                        widths[side] + computed[side].len() - 1
-                    }
-                };
-                join.keys[side].push(place);
-            }
-        }
-        if join.keys[0].is_empty() {
-            return Err(JobError::new(
-                join.at,
+        let none = || {
+            JobError::new(
+                at,
                 "Stream-stream join without equality predicate is not supported",
             )
-            .help("write ON a.id = b.id AND ..."));
-        }
-        let added = computed[0].len();
-        for condition in &mut rest {
-            condition.remap(&|place| {
-                if place < widths[0] {
-                    place
-                } else {
-                    place + added
-                }
-            });
-        }
-        join.conditions = rest;
-        let plain = computed.iter().all(Vec::is_empty);
-        let left_only = join.kind.left_only();
-        let [left, right] = below;
-        let [of_left, of_right] = computed;
-        let node = Node::Join {
-            below: Box::new([with(left, of_left), with(right, of_right)]),
+            .help("write ON a.id = b.id AND ...")
+        };
+        matched(below, join, none, |below, join| Node::Join {
+            below: Box::new(below),
             join: Box::new(join),
-        };
-        if plain {
-            return Ok(node);
-        }
-        let right = (0..widths[1]).map(|place| widths[0] + added + place);
-        let places: Vec<usize> = if left_only {
-            (0..widths[0]).collect()
-        } else {
-            (0..widths[0]).chain(right).collect()
-        };
-        Ok(Node::pick(node, &places))
+        })
     }
+}
+
+/// A join by the equalities among its conditions; `make` makes its node.
+pub(super) fn matched(
+    below: [Node; 2],
+    mut join: Join,
+    none: impl FnOnce() -> JobError,
+    make: impl FnOnce([Node; 2], Join) -> Node,
+) -> Result<Node, JobError> {
+    let widths = [below[0].width(), below[1].width()];
+    let mut computed = [Vec::new(), Vec::new()];
+    let mut rest = Vec::new();
+    for condition in std::mem::take(&mut join.conditions) {
+        let Some(pair) = equal(&condition, widths[0]) else {
+            rest.push(condition);
+            continue;
+        };
+        for (side, typed) in pair.into_iter().enumerate() {
+            let place = match typed.kind {
+                Part::Column { index, .. } => index,
+                _ => {
+                    computed[side].push(typed);
+                    widths[side] + computed[side].len() - 1
+                }
+            };
+            join.keys[side].push(place);
+        }
+    }
+    if join.keys[0].is_empty() {
+        return Err(none());
+    }
+    let added = computed[0].len();
+    for condition in &mut rest {
+        condition.remap(&|place| {
+            if place < widths[0] {
+                place
+            } else {
+                place + added
+            }
+        });
+    }
+    join.conditions = rest;
+    let plain = computed.iter().all(Vec::is_empty);
+    let left_only = join.kind.left_only();
+    let [left, right] = below;
+    let [of_left, of_right] = computed;
+    let node = make([with(left, of_left), with(right, of_right)], join);
+    if plain {
+        return Ok(node);
+    }
+    let right = (0..widths[1]).map(|place| widths[0] + added + place);
+    let places: Vec<usize> = if left_only {
+        (0..widths[0]).collect()
+    } else {
+        (0..widths[0]).chain(right).collect()
+    };
+    Ok(Node::pick(node, &places))
 }
 
 /// Refuses joins whose rows without a partner would never come out.

@@ -21,7 +21,13 @@ pub(super) fn keyed(node: &Node) -> Option<&Declared> {
 }
 
 /// A table on the left of its stream: the same join with the sides changed.
-pub(super) fn swapped(below: [Node; 2], mut join: Join) -> Result<Node, JobError> {
+pub(super) fn swapped(
+    below: [Node; 2],
+    mut join: Join,
+    table: &str,
+    with_table: fn([Node; 2], Join) -> Result<Node, JobError>,
+) -> Result<Node, JobError> {
+    join.with = SmolStr::new(table);
     let kind = match join.kind {
         Kind::Inner => Kind::Inner,
         Kind::Right => Kind::Left,
@@ -55,9 +61,6 @@ pub(super) fn swapped(below: [Node; 2], mut join: Join) -> Result<Node, JobError
         }
     };
     join.kind = kind;
-    if let Some(declared) = keyed(&table) {
-        join.with = SmolStr::new(&declared.table.name);
-    }
     for condition in &mut join.conditions {
         condition.remap(&place);
     }
@@ -66,12 +69,12 @@ pub(super) fn swapped(below: [Node; 2], mut join: Join) -> Result<Node, JobError
     Ok(Node::pick(node, &places))
 }
 
-fn refused(join: &Join, reason: &str) -> JobError {
+pub(super) fn refused(join: &Join, reason: &str) -> JobError {
     JobError::new(join.at, reason)
         .help("rows of a stream are answered from the table, the table's rows wait for nothing: put the stream on the side that is kept")
 }
 
-fn full(join: &Join) -> JobError {
+pub(super) fn full(join: &Join) -> JobError {
     refused(
         join,
         "FullOuter joins with streaming DataFrames/Datasets on one side and static on the other side is not supported",

@@ -24,6 +24,7 @@ mod join_from;
 pub(crate) mod join_settle;
 mod join_table;
 mod join_times;
+mod lookup;
 pub(crate) mod lower;
 pub(crate) mod modes;
 pub(crate) mod names;
@@ -71,6 +72,7 @@ pub use crate::plan::footprint::{Footprint, Load};
 pub use crate::plan::group::Group;
 pub use crate::plan::identity::{compare, compare_ends, keeps_marks};
 pub use crate::plan::join::Joining;
+pub use crate::plan::lookup::Looking;
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
 pub use crate::plan::over::Windows;
@@ -150,6 +152,8 @@ pub enum StepKind {
     Limit(Limit),
     /// Two inputs together.
     Join(Box<Joining>),
+    /// Rows joined with those of a static table.
+    Lookup(Box<Looking>),
     /// OVER.
     Over(Box<Windows>),
     /// Another partition for each key, through a topic.
@@ -545,6 +549,7 @@ impl StepKind {
             }
             Self::Limit(given) => limit::Limit::new(given.rows, given.each_trigger),
             Self::Join(joining) => joining.operator(),
+            Self::Lookup(looking) => looking.operator(),
             Self::Over(windows) => Box::new(Window::new(&windows.over)),
             Self::Own(own) => (own.make)(),
             Self::EventTime(time) => Box::new(EventTime::new(

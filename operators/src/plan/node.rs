@@ -12,6 +12,7 @@ use crate::job_error::Location;
 use crate::plan::exchange::Rekey;
 use crate::plan::group::Group;
 use crate::plan::join::Join;
+use crate::plan::lookup::Beside;
 use crate::plan::order::{Dedup, Limit, Sort};
 use crate::plan::over::Windows;
 use crate::sql::watermark::Watermark;
@@ -94,6 +95,11 @@ pub(crate) enum Node {
         below: Box<[Node; 2]>,
         join: Box<Join>,
     },
+    /// The rows of a node with those of a static table, which is no input.
+    Lookup {
+        below: Box<Node>,
+        beside: Box<Beside>,
+    },
     /// OVER: the row below with the results behind it.
     Over {
         below: Box<Node>,
@@ -136,6 +142,9 @@ impl Node {
             | Self::Limit { below, .. } => below.fields(),
             Self::Aggregate { group, .. } => group.fields.clone(),
             Self::Join { below, join } => join.fields(below),
+            Self::Lookup { below, beside } => {
+                below.fields().into_iter().chain(beside.added()).collect()
+            }
             Self::Over { below, windows } => {
                 let below = below.fields().into_iter();
                 below.chain(windows.fields.iter().cloned()).collect()
@@ -178,6 +187,8 @@ impl Node {
             Self::Aggregate { group, .. } => group.fields.len(),
             Self::Join { below, join } if join.kind.left_only() => below[0].width(),
             Self::Join { below, .. } => below[0].width() + below[1].width(),
+            Self::Lookup { below, beside } if beside.join.kind.left_only() => below.width(),
+            Self::Lookup { below, beside } => below.width() + beside.side.width(),
             Self::Over { below, windows } => below.width() + windows.fields.len(),
             Self::Project { items, .. } => items.len(),
             Self::Explode {
@@ -229,6 +240,7 @@ impl Node {
             | Self::Sort { below, .. }
             | Self::Over { below, .. }
             | Self::Limit { below, .. }
+            | Self::Lookup { below, .. }
             | Self::Rekey { below, .. } => (Some(below), &[]),
             Self::Union { below } => (None, below),
             Self::Join { below, .. } => (None, &below[..]),
@@ -250,6 +262,7 @@ impl Node {
             | Self::Sort { below, .. }
             | Self::Over { below, .. }
             | Self::Limit { below, .. }
+            | Self::Lookup { below, .. }
             | Self::Rekey { below, .. } => (Some(below), &mut []),
             Self::Union { below } => (None, below),
             Self::Join { below, .. } => (None, &mut below[..]),

@@ -224,6 +224,11 @@ pub(super) fn traced<T: Clone>(
             let aggregates = group.grouping.aggregates.iter().map(|_| None);
             keys.chain(aggregates).collect()
         }
+        Node::Lookup { below, beside } => {
+            let mut origins = origins(below);
+            origins.extend(beside.added().iter().map(|_| None));
+            origins
+        }
         Node::Over { below, windows } => {
             let mut origins = origins(below);
             origins.extend(windows.fields.iter().map(|_| None));

@@ -5,6 +5,7 @@ use thalweg_engine::schema::Field;
 use crate::expr::typed::Typed;
 use crate::plan::group::Group;
 use crate::plan::join::Join;
+use crate::plan::lookup::Beside;
 use crate::plan::node::{Item, Node};
 use crate::plan::over::Windows;
 
@@ -87,7 +88,27 @@ pub(super) fn prune(node: Node, needed: &[usize]) -> Pruned {
         Node::Aggregate { below, group } => prune_aggregate(*below, *group, needed),
         Node::Over { below, windows } => prune_over(*below, *windows, needed),
         Node::Dedup { .. } | Node::Sort { .. } | Node::Limit { .. } => prune_rows(node, needed),
-        Node::Join { below, join } => prune_join(*below, *join, needed),
+        Node::Join { below, join } => {
+            let (below, join, places) = prune_join(*below, *join, needed);
+            Pruned {
+                node: Node::Join {
+                    below: Box::new(below),
+                    join: Box::new(join),
+                },
+                places,
+            }
+        }
+        Node::Lookup { below, beside } => {
+            let Beside { side, join } = *beside;
+            let ([below, side], join, places) = prune_join([*below, side], join, needed);
+            Pruned {
+                node: Node::Lookup {
+                    below: Box::new(below),
+                    beside: Box::new(Beside { side, join }),
+                },
+                places,
+            }
+        }
         Node::Project { below, items } => prune_project(*below, items, needed),
         // What goes through the topic is settled after pruning.
         Node::Rekey { below, rekey } => {
@@ -270,7 +291,11 @@ fn prune_rows(mut node: Node, needed: &[usize]) -> Pruned {
 }
 
 /// A side keeps what is needed of it, and what its join looks at.
-fn prune_join(below: [Node; 2], mut join: Join, needed: &[usize]) -> Pruned {
+fn prune_join(
+    below: [Node; 2],
+    mut join: Join,
+    needed: &[usize],
+) -> ([Node; 2], Join, Vec<Option<usize>>) {
     let width = below[0].width();
     let all = width + below[1].width();
     let mut used = with(needed, &join.conditions);
@@ -284,18 +309,14 @@ fn prune_join(below: [Node; 2], mut join: Join, needed: &[usize]) -> Pruned {
         used.binary_search(&old).unwrap_or(old)
     });
     let [first, second] = below;
-    let below = Box::new([
+    let below = [
         exactly(prune(first, left), left),
         exactly(prune(second, &right), &right),
-    ]);
+    ];
     let width = if join.kind.left_only() { width } else { all };
     let mut places = in_order(&used, all);
     places.truncate(width);
-    let join = Box::new(join);
-    Pruned {
-        node: Node::Join { below, join },
-        places,
-    }
+    (below, join, places)
 }
 
 fn prune_explode(node: Node, needed: &[usize]) -> Pruned {

@@ -109,8 +109,14 @@ impl Query {
         self.one(&self.steps[place])
     }
 
-    /// The branches of a fork, a line each: the last step first, as in the tree.
+    /// What a static table is made of; the branches of a fork, a line each: the last step first, as in the tree.
     fn forked(&self, place: usize, indent: &str, out: &mut String) {
+        if let StepKind::Lookup(looking) = &self.steps[place].kind {
+            let steps = looking.steps().map(|step| self.one(step));
+            let steps: Vec<String> = steps.chain([looking.source()]).collect();
+            let _ = writeln!(out, "{indent}table: {}", steps.join(" ← "));
+            return;
+        }
         let StepKind::Fork(branches) = &self.steps[place].kind else {
             return;
         };
@@ -137,6 +143,7 @@ impl Query {
             }
             StepKind::Fork(branches) => format!("fork into {}", branches.len()),
             StepKind::Join(joining) => joining.shown(&|typed| self.shown(typed)),
+            StepKind::Lookup(looking) => looking.shown(&|typed| self.shown(typed)),
             StepKind::Filter(conditions) => {
                 let all: Vec<String> = conditions.iter().map(|c| self.shown(c)).collect();
                 format!("filter {}", all.join(" AND "))
@@ -276,7 +283,7 @@ impl Query {
     }
 }
 
-fn columns(fields: &[Field]) -> String {
+pub(super) fn columns(fields: &[Field]) -> String {
     let all: Vec<String> = fields
         .iter()
         .map(|field| {

@@ -43,6 +43,7 @@ impl StepKind {
             | Self::Filter(_)
             | Self::Project(_)
             | Self::Explode(_)
+            | Self::Lookup(_)
             | Self::EventTime(_)
             | Self::Fork(_) => return None,
         })

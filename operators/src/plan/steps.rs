@@ -7,7 +7,7 @@ use thalweg_engine::schema::{Field, Schema};
 use crate::expr::typed::{Kind, Typed};
 use crate::plan::join::{Join, Joining};
 use crate::plan::node::{Item, Node};
-use crate::plan::{Explosion, Input, Projection, Step, StepKind, Time};
+use crate::plan::{Explosion, Input, Looking, Projection, Step, StepKind, Time};
 
 /// The steps of a tree, in an order in which rows only go forward.
 pub(crate) fn steps(root: Node) -> Vec<Step> {
@@ -102,6 +102,16 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
             };
             (below, "watermark", StepKind::EventTime(time))
         }
+        Node::Lookup { below, mut beside } => {
+            let stream = below.fields();
+            let names = [stream.as_slice(), &beside.side.fields()].concat();
+            let conditions = beside.join.conditions.iter_mut();
+            conditions.for_each(|c| name(c, &names));
+            match Looking::new(stream, *beside) {
+                Some(looking) => (below, "lookup", StepKind::Lookup(Box::new(looking))),
+                None => return place(*below, steps),
+            }
+        }
         Node::Aggregate { below, group } => (below, "", StepKind::Aggregate(group)),
         Node::Dedup { below, dedup } => (below, "", StepKind::Dedup(dedup)),
         Node::Sort { below, sort } => (below, "", StepKind::Sort(sort)),
@@ -114,9 +124,10 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
     for end in ends {
         lead(&mut steps[end], Target::Step { step, input: 0 });
     }
-    let name = match kind.state_name(&schema) {
-        Some(name) => own_name(name, steps),
-        None => format_smolstr!("{word} {step}"),
+    let name = match (kind.state_name(&schema), &kind) {
+        (Some(name), _) => own_name(name, steps),
+        (None, StepKind::Lookup(looking)) => own_name(looking.name(), steps),
+        (None, _) => format_smolstr!("{word} {step}"),
     };
     steps.push(Step {
         name,

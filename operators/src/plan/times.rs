@@ -60,6 +60,11 @@ pub(crate) fn event_columns(node: &Node) -> Vec<bool> {
             keys.chain(aggregates).collect()
         }
         Node::Rekey { below, .. } => event_columns(below),
+        Node::Lookup { below, beside } => {
+            let mut times = event_columns(below);
+            times.extend(beside.added().iter().map(|_| false));
+            times
+        }
         Node::Over { below, windows } => {
             let mut times = event_columns(below);
             times.resize(times.len() + windows.fields.len(), false);

@@ -5,6 +5,7 @@ mod event_time;
 mod explode;
 mod filter;
 mod fork;
+mod lookup;
 mod project;
 #[cfg(test)]
 pub(crate) mod stage;
@@ -14,4 +15,5 @@ pub use event_time::EventTime;
 pub use explode::{Explode, Generator};
 pub use filter::Filter;
 pub use fork::Fork;
+pub use lookup::{Edition, Lookup, Shelf};
 pub use project::{Cell, Project};

@@ -101,7 +101,11 @@ pub struct Bound {
 /// The condition behind the keys, over the joined row; None where equal keys are enough.
 pub type Condition = Option<Box<dyn Eval>>;
 
-fn holds(condition: &mut Condition, row: &[Value], meta: &RecordMeta) -> Result<bool, RecordError> {
+pub(crate) fn holds(
+    condition: &mut Condition,
+    row: &[Value],
+    meta: &RecordMeta,
+) -> Result<bool, RecordError> {
     match condition {
         None => Ok(true),
         Some(condition) => Ok(condition.eval(row, meta)? == Value::Boolean(true)),
@@ -109,7 +113,7 @@ fn holds(condition: &mut Condition, row: &[Value], meta: &RecordMeta) -> Result<
 }
 
 /// The key of a row as bytes; false when a part of it is NULL, so that it equals nothing.
-fn key_of(row: &[Value], places: &[usize], out: &mut Vec<u8>) -> bool {
+pub(crate) fn key_of(row: &[Value], places: &[usize], out: &mut Vec<u8>) -> bool {
     out.clear();
     for place in places {
         match row.get(*place) {
