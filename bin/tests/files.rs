@@ -208,3 +208,49 @@ fn purchases_are_counted_by_district_and_minute_while_files_arrive() {
     let done = ended(child);
     assert_eq!(done.code, 0, "{done:?}");
 }
+
+#[test]
+fn a_folder_is_a_static_table_whose_files_come_change_and_go() {
+    let scene = Scene::new("");
+    fs::create_dir_all(scene.path("shops/country=lv")).unwrap();
+    let job = "SET checkpointLocation = 'checkpoints';\nSET checkpointInterval = '200 ms';\n\
+         CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path 'in');\n\
+         CREATE TABLE shops (city STRING, ids ARRAY<INT>, country STRING) USING json OPTIONS (\n\
+           path 'shops', static 'true') PARTITIONED BY (country);\n\
+         CREATE TEMPORARY VIEW open AS SELECT explode(ids) AS shop, city, country FROM shops WHERE city <> 'Riga';\n\
+         CREATE TABLE copy USING file OPTIONS (path 'copy');\n\
+         INSERT INTO copy SELECT a.id, concat(o.country, ' ', o.city) AS file FROM arrivals a JOIN open o ON a.id % 10 = o.shop;\n";
+    fs::write(scene.path("copies.sql"), job).unwrap();
+    let put = |name: &str, text: &str| {
+        fs::write(scene.path("aside/shop"), text).unwrap();
+        fs::rename(scene.path("aside/shop"), scene.path("shops").join(name)).unwrap();
+    };
+    put(
+        "country=lv/a.json",
+        "{\"city\":\"Cesis\",\"ids\":[1,2]}\n{\"city\":\"Riga\",\"ids\":[3]}\n",
+    );
+    scene.arrive("0.json", 0..10);
+    let running = scene.start("continuous");
+    until("the two of Cesis are joined", || scene.copied().len() == 2);
+    fs::create_dir(scene.path("shops/country=no")).unwrap();
+    put("country=no/b.json", "{\"city\":\"Oslo\",\"ids\":[4,5,6]}\n");
+    let mut next = 10;
+    until("the new file counts", || {
+        scene.arrive(&format!("{next}.json"), next + 4..next + 5);
+        next += 10;
+        scene.copied().len() > 2
+    });
+    fs::remove_file(scene.path("shops/country=lv/a.json")).unwrap();
+    let known = |id: u64| scene.copied().contains_key(&id);
+    until("the file that is gone counts no more", || {
+        scene.arrive(&format!("{next}.json"), next + 1..next + 5);
+        until("the shop in Oslo is joined", || known(next + 4));
+        next += 10;
+        !known(next - 9)
+    });
+    let done = {
+        terminate(&running);
+        ended(running)
+    };
+    assert_eq!(done.code, 0, "{done:?}");
+}
