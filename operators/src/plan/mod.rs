@@ -75,6 +75,7 @@ pub use crate::plan::join::Joining;
 pub use crate::plan::lookup::Looking;
 use crate::plan::node::{Declared, Item};
 pub use crate::plan::order::{Dedup, Limit, Sort};
+pub use crate::plan::output::dead_letter_schema;
 pub use crate::plan::over::Windows;
 use crate::plan::partitions::Lanes;
 pub use crate::plan::stateful::contents_of;
@@ -585,17 +586,4 @@ fn cell(item: &Item, output: &str) -> Cell {
         Some(place) => Cell::Column(place),
         None => Cell::Computed(item.typed.compile()),
     }
-}
-
-/// The columns of a dead letter: `key` and `value` as they were, `headers` with those that say where and why.
-pub fn dead_letter_schema() -> Schema {
-    let header = DataType::Struct(Arc::new([
-        Field::required("key", DataType::String),
-        Field::nullable("value", DataType::Binary),
-    ]));
-    Schema::new(vec![
-        Field::nullable("key", DataType::Binary),
-        Field::nullable("value", DataType::Binary),
-        Field::nullable("headers", DataType::Array(Arc::new(header))),
-    ])
 }

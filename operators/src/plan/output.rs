@@ -1,5 +1,7 @@
 //! What a query writes: its columns matched with those that the output declares.
 
+use std::sync::Arc;
+
 use thalweg_engine::schema::{DataType, Field, Schema};
 
 use crate::expr::coerce;
@@ -149,4 +151,17 @@ fn storable(from: &DataType, to: &DataType) -> bool {
         }
         _ => false,
     }
+}
+
+/// The columns of a dead letter: `key` and `value` as they were, `headers` with those that say where and why.
+pub fn dead_letter_schema() -> Schema {
+    let header = DataType::Struct(Arc::new([
+        Field::required("key", DataType::String),
+        Field::nullable("value", DataType::Binary),
+    ]));
+    Schema::new(vec![
+        Field::nullable("key", DataType::Binary),
+        Field::nullable("value", DataType::Binary),
+        Field::nullable("headers", DataType::Array(Arc::new(header))),
+    ])
 }

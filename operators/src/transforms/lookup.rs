@@ -113,17 +113,14 @@ impl Edition {
 
 /// What a value keeps outside of the row.
 fn beside(value: &Value) -> usize {
-    let all = |values: &[Value]| {
-        let own = values.len() * size_of::<Value>();
-        own + values.iter().map(beside).sum::<usize>()
-    };
+    let all = |values: &[Value]| size_of_val(values) + values.iter().map(beside).sum::<usize>();
     match value {
         Value::String(text) if text.is_heap_allocated() => text.len(),
         Value::Binary(bytes) => bytes.len(),
         Value::Array(values) | Value::Struct(values) => all(values),
         Value::Map(pairs) => {
             let each = |(key, value): &(Value, Value)| beside(key) + beside(value);
-            pairs.len() * size_of::<(Value, Value)>() + pairs.iter().map(each).sum::<usize>()
+            size_of_val(&**pairs) + pairs.iter().map(each).sum::<usize>()
         }
         _ => 0,
     }
