@@ -208,6 +208,15 @@ pub const CONNECTORS: &[Connector] = &[
         }),
     },
     Connector {
+        name: "http",
+        about: "Rows as JSON to a web server, one POST after the other, each repeated until it is taken.",
+        input: None,
+        output: Some(Output {
+            check: sinks::http::check,
+            ..Output::new(sinks::http::OPTIONS, sinks::http::open)
+        }),
+    },
+    Connector {
         name: "noop",
         about: "Takes rows and forgets them.",
         input: None,

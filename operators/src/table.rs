@@ -200,7 +200,8 @@ impl Options {
         self.get(name).and_then(|value| value.trim().parse().ok())
     }
 
-    /// The value as a report may show it: passwords, keys and everything that came from `${...}` are hidden.
+    /// The value as a report may show it: passwords, keys, headers, and everything that came from `${...}` are hidden, also
+    /// those that stand in an address.
     pub fn shown(entry: &OptionValue) -> String {
         const SECRET: [&str; 7] = [
             "password",
@@ -212,8 +213,13 @@ impl Options {
             "oauthbearer",
         ];
         let name = entry.name.to_ascii_lowercase();
-        if entry.substituted || SECRET.iter().any(|word| name.contains(word)) {
+        // Kafka's option `headers` is the name of a column.
+        let headers = name == "headers" && entry.value.contains(':');
+        let hidden = headers || SECRET.iter().any(|word| name.contains(word));
+        if entry.substituted || hidden {
             "******".to_owned()
+        } else if name == "url" {
+            crate::sinks::http::shown_url(&entry.value)
         } else {
             entry.value.clone()
         }

@@ -5,5 +5,6 @@ mod console_table;
 pub mod file;
 mod file_outlet;
 pub mod folder;
+pub mod http;
 pub mod kafka;
 pub mod noop;

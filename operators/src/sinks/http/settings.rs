@@ -1,0 +1,208 @@
+//! The options of the `http` sink.
+
+use std::time::Duration;
+
+use thalweg_engine::schema::Schema;
+use ureq::http::{HeaderName, HeaderValue, Uri};
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+
+use crate::codecs::json;
+use crate::job_error::JobError;
+use crate::table::{OptionKind, OptionSpec, Table, parse_duration};
+
+/// The options of the sink.
+pub const OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        name: "url",
+        kind: OptionKind::Text,
+        default: "",
+        about: "Where rows are posted to, http or https. Required. A user and a password before the host become basic authentication; neither they nor what \
+                follows a `?` is shown anywhere.",
+    },
+    OptionSpec {
+        name: "headers",
+        kind: OptionKind::Text,
+        default: "",
+        about: "Headers of each request, `Name: value`, a line for each. Never shown.",
+    },
+    OptionSpec {
+        name: "format",
+        kind: OptionKind::OneOf(&["json"]),
+        default: "json",
+        about: "How rows are written: as JSON objects",
+    },
+    OptionSpec {
+        name: "batchSize",
+        kind: OptionKind::Whole(1, 10_000),
+        default: "1",
+        about: "At most this many rows in a request. With 1 a request is a JSON object, with more an array of objects: of what has come while the request \
+                before was under way, nothing waits for a batch to fill.",
+    },
+    OptionSpec {
+        name: "timeout",
+        kind: OptionKind::Duration,
+        default: "30 seconds",
+        about: "How long a request may take, from the connection to the end of the answer, before it is repeated.",
+    },
+    OptionSpec {
+        name: "retryInterval",
+        kind: OptionKind::Duration,
+        default: "200 ms",
+        about: "The pause before a request is repeated for the first time, doubled each time. Where the server sends Retry-After, that counts, up to an hour.",
+    },
+    OptionSpec {
+        name: "maxRetryInterval",
+        kind: OptionKind::Duration,
+        default: "10 seconds",
+        about: "The longest such pause.",
+    },
+];
+
+/// How long a connection may take to come about. A stop waits for that, for nothing else of a request.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// Connections that are kept: one for each lane.
+const KEPT_MAX: usize = 4096;
+
+/// What the options say.
+pub(super) struct Settings {
+    pub(super) url: String,
+    /// The URL for messages.
+    pub(super) shown: String,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) batch_size: usize,
+    pub(super) timeout: Duration,
+    pub(super) retry_interval: Duration,
+    pub(super) retry_interval_max: Duration,
+}
+
+/// Checks the table and the rows that will be written.
+///
+/// # Errors
+/// With the place in the job file.
+pub fn check(table: &Table, input: &Schema) -> Result<(), JobError> {
+    for field in input.fields.iter() {
+        if let Some(reason) = json::unsupported(&field.data_type) {
+            return Err(JobError::new(
+                table.at,
+                format!(
+                    "column `{}` cannot be written as JSON to table `{}`: {reason}",
+                    field.name, table.name
+                ),
+            ));
+        }
+    }
+    Settings::of(table).map(|_| ())
+}
+
+/// A URL without user, password and query, for messages.
+pub(crate) fn shown_url(url: &str) -> String {
+    let Ok(uri) = url.trim().parse::<Uri>() else {
+        return "******".to_owned();
+    };
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{}", uri.path())
+}
+
+impl Settings {
+    pub(super) fn of(table: &Table) -> Result<Self, JobError> {
+        let options = &table.options;
+        options.verify("http", OPTIONS)?;
+        let url = options.get("url").unwrap_or_default().trim();
+        if url.is_empty() {
+            return Err(JobError::new(
+                table.at,
+                "a table `USING http` needs the option `url`",
+            ));
+        }
+        let proper = url.parse::<Uri>().is_ok_and(|uri| {
+            uri.host().is_some_and(|host| !host.is_empty())
+                && matches!(uri.scheme_str(), Some("http" | "https"))
+        });
+        if !proper {
+            return Err(JobError::new(
+                options.at("url", table.at),
+                "option `url` takes an address such as 'https://example.com/rows'",
+            ));
+        }
+        let duration = |name: &str, default: u64| {
+            let given = options.get(name).and_then(parse_duration);
+            let duration = given.unwrap_or(Duration::from_millis(default));
+            if duration.is_zero() {
+                return Err(JobError::new(
+                    options.at(name, table.at),
+                    format!("option `{name}` takes a duration of more than nothing"),
+                ));
+            }
+            Ok(duration)
+        };
+        let batch_size = options.whole("batchSize").unwrap_or(1);
+        Ok(Self {
+            shown: shown_url(url),
+            url: url.to_owned(),
+            headers: headers(table)?,
+            batch_size: usize::try_from(batch_size).unwrap_or(1),
+            timeout: duration("timeout", 30_000)?,
+            retry_interval: duration("retryInterval", 200)?,
+            retry_interval_max: duration("maxRetryInterval", 10_000)?,
+        })
+    }
+
+    /// The client that all lanes share.
+    pub(super) fn agent(&self) -> ureq::Agent {
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::NativeTls)
+            .root_certs(RootCerts::PlatformVerifier)
+            .build();
+        ureq::Agent::config_builder()
+            .tls_config(tls)
+            .http_status_as_error(false)
+            // A redirected POST would become a GET without its rows.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_global(Some(self.timeout))
+            .timeout_resolve(Some(CONNECT_MAX.min(self.timeout)))
+            .timeout_connect(Some(CONNECT_MAX.min(self.timeout)))
+            .max_idle_connections(KEPT_MAX)
+            .max_idle_connections_per_host(KEPT_MAX)
+            .user_agent(concat!("thalweg/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .into()
+    }
+}
+
+/// The headers of each request. No message shows a value: it may be a secret.
+fn headers(table: &Table) -> Result<Vec<(HeaderName, HeaderValue)>, JobError> {
+    let mut headers = Vec::new();
+    let lines = table.options.get("headers").unwrap_or_default().lines();
+    for (number, line) in lines
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
+        let refused = |what: &str| {
+            JobError::new(
+                table.options.at("headers", table.at),
+                format!(
+                    "option `headers` takes `Name: value`, a line for each; line {} {what}",
+                    number + 1
+                ),
+            )
+        };
+        let (name, value) = line.split_once(':').ok_or_else(|| refused("has no `:`"))?;
+        let name: HeaderName = name
+            .trim()
+            .parse()
+            .map_err(|_| refused("has no name of a header before its `:`"))?;
+        let value: HeaderValue = value
+            .trim()
+            .parse()
+            .map_err(|_| refused("has characters that no header may have"))?;
+        headers.push((name, value));
+    }
+    if !headers.iter().any(|(name, _)| name == "content-type") {
+        let json = HeaderValue::from_static("application/json");
+        headers.push((HeaderName::from_static("content-type"), json));
+    }
+    Ok(headers)
+}
