@@ -19,12 +19,17 @@ use crate::sources::kafka::{self as input, MakeDecoder, MakeKeyDecoder};
 use crate::sources::kinesis;
 use crate::table::{OpenContext, OptionSpec, Table};
 
+#[cfg_attr(not(feature = "avro"), path = "formats_unregistered.rs")]
+#[cfg_attr(feature = "avro", path = "formats_registered.rs")]
+mod registered;
+
 /// How values are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Json,
     Csv,
     Text,
+    Avro,
 }
 
 impl Format {
@@ -35,6 +40,8 @@ impl Format {
             Self::Text
         } else if given.eq_ignore_ascii_case("csv") {
             Self::Csv
+        } else if given.eq_ignore_ascii_case("avro") {
+            Self::Avro
         } else {
             Self::Json
         })
@@ -46,6 +53,8 @@ impl Format {
             Self::Text => return text::unsupported(columns),
             Self::Json => json::unsupported,
             Self::Csv => csv::unsupported,
+            // A value's own schema tells.
+            Self::Avro => return None,
         };
         columns.iter().find_map(|column| {
             let why = reason(&column.data_type)?;
@@ -74,6 +83,12 @@ pub(crate) fn value_decoder(
         .map(Mode::of_word)
         .unwrap_or(default);
     Ok(match format {
+        Format::Avro => {
+            return Err(JobError::new(
+                table.options.at("format", table.at),
+                "the format avro is one of Kafka's values",
+            ));
+        }
         Format::Text => Box::new(move || text::decoder(&decoded, mode)),
         Format::Json => {
             let options = json_options(table, zone, true)?;
@@ -146,13 +161,21 @@ pub(crate) fn strays(table: &Table, format: Option<Format>, reading: bool) -> Re
     };
     for entry in table.options.iter() {
         let name = entry.name.as_str();
+        let lower = name.to_ascii_lowercase();
+        if (lower.starts_with("schema.registry.") || lower == "auto.register.schemas")
+            && format != Some(Format::Avro)
+        {
+            return Err(JobError::new(
+                entry.at,
+                format!("option `{name}` is without effect here: it is one of the format `avro`"),
+            ));
+        }
         // Both have the patterns of times; JSON alone has its syntax and NULL fields.
-        let only_json = name.to_ascii_lowercase().starts_with("allow")
-            || name.eq_ignore_ascii_case("ignoreNullFields");
+        let only_json = lower.starts_with("allow") || name.eq_ignore_ascii_case("ignoreNullFields");
         let fits = match format {
             Some(Format::Json) => !has(csv_own, name),
             Some(Format::Csv) => !only_json,
-            Some(Format::Text) | None => {
+            Some(Format::Text | Format::Avro) | None => {
                 name.eq_ignore_ascii_case("mode") || !has(csv_own, name) && !has(json_own, name)
             }
         };
@@ -188,6 +211,9 @@ fn decodable(table: &Table, schema: Schema) -> Result<Schema, JobError> {
     let Some(format) = format else {
         return Ok(schema);
     };
+    if format == Format::Avro {
+        return registered::check(table).map(|()| schema);
+    }
     if let Some(reason) = format.unsupported(&schema.fields) {
         return Err(JobError::new(table.options.at("format", table.at), reason));
     }
@@ -206,6 +232,9 @@ pub(crate) fn check(table: &Table, schema: &Schema) -> Result<(), JobError> {
         }
         csv_options(table, Tz::UTC, false)?;
     }
+    if format == Some(Format::Avro) {
+        return registered::check_output(table, schema);
+    }
     json_options(table, Tz::UTC, false).map(|_| ())
 }
 
@@ -217,7 +246,13 @@ pub(crate) fn read(
 ) -> Result<Arc<dyn Source>, Failure> {
     let refuse = |error: JobError| Failure::refuse(error.message);
     let schema = columns(table).map_err(refuse)?;
-    let decoder = decoder(table, &schema, wanted, context).map_err(refuse)?;
+    let (decoder, adviser) = if Format::of(table) == Some(Format::Avro) {
+        let (decoder, adviser) = registered::decoder(table, decoded(table, &schema, wanted))?;
+        (Some(decoder), Some(adviser))
+    } else {
+        let decoder = decoder(table, &schema, wanted, context).map_err(refuse)?;
+        (decoder, None)
+    };
     let key = (!table.primary_key.is_empty()).then(|| {
         let columns: Vec<Field> = input::key_columns(table, &schema.fields)
             .into_iter()
@@ -227,7 +262,7 @@ pub(crate) fn read(
         let make: MakeKeyDecoder = Box::new(move || KeyDecoder::new(&columns, &options));
         make
     });
-    input::open(table, wanted, decoder, key, context)
+    input::open(table, wanted, decoder, adviser, key, context)
 }
 
 /// Opens a Kinesis table as an input.
@@ -242,6 +277,25 @@ pub(crate) fn read_kinesis(
     kinesis::open(table, wanted, decoder, context)
 }
 
+/// The declared columns as values hold them, and the places of the wanted ones among them.
+fn decoded(table: &Table, schema: &Schema, wanted: &[usize]) -> (Vec<Field>, Vec<usize>) {
+    let decoded = wanted
+        .iter()
+        .copied()
+        .filter(|place| *place < schema.fields.len())
+        .collect();
+    // What the message's key holds may be absent from the value.
+    let fields = schema
+        .fields
+        .iter()
+        .map(|field| Field {
+            nullable: field.nullable || input::is_key(table, &field.name),
+            ..field.clone()
+        })
+        .collect();
+    (fields, decoded)
+}
+
 /// What decodes the wanted declared columns of a table with a `format`.
 fn decoder(
     table: &Table,
@@ -252,20 +306,7 @@ fn decoder(
     let Some(format) = Format::of(table) else {
         return Ok(None);
     };
-    let decoded: Vec<usize> = wanted
-        .iter()
-        .copied()
-        .filter(|place| *place < schema.fields.len())
-        .collect();
-    // What the message's key holds may be absent from the value.
-    let fields: Vec<Field> = schema
-        .fields
-        .iter()
-        .map(|field| Field {
-            nullable: field.nullable || input::is_key(table, &field.name),
-            ..field.clone()
-        })
-        .collect();
+    let (fields, decoded) = decoded(table, schema, wanted);
     let zone = context.time_zone;
     value_decoder(table, format, &fields, &decoded, Mode::FailFast, zone).map(Some)
 }
@@ -285,6 +326,7 @@ pub(crate) fn write(
             let schema = schema.clone();
             Some(Box::new(move || csv::encoder(&schema, &options)))
         }
+        Some(Format::Avro) => Some(registered::encoder(table, schema)?),
         Some(Format::Json | Format::Text) => {
             let options = json_options(table, zone, false).map_err(refuse)?;
             let schema = schema.clone();

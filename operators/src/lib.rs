@@ -3,6 +3,8 @@
 //! Everything with the name of a product or a format lives here. The contracts it implements stand in
 //! `thalweg-engine`; nothing here knows an actor or an epoch.
 
+#[cfg(feature = "avro")]
+mod avro;
 pub mod codecs;
 #[cfg(any(feature = "parquet", feature = "orc"))]
 mod columnar;

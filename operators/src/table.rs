@@ -203,7 +203,7 @@ impl Options {
     /// The value as a report may show it: passwords, keys, headers, and everything that came from `${...}` are hidden, also
     /// those that stand in an address.
     pub fn shown(entry: &OptionValue) -> String {
-        const SECRET: [&str; 7] = [
+        const SECRET: [&str; 8] = [
             "password",
             "secret",
             "jaas",
@@ -211,6 +211,7 @@ impl Options {
             "credential",
             "key.pem",
             "oauthbearer",
+            "user.info",
         ];
         let name = entry.name.to_ascii_lowercase();
         // Kafka's option `headers` is the name of a column.
@@ -218,8 +219,9 @@ impl Options {
         let hidden = headers || SECRET.iter().any(|word| name.contains(word));
         if entry.substituted || hidden {
             "******".to_owned()
-        } else if name == "url" {
-            crate::sinks::http::shown_url(&entry.value)
+        } else if name == "url" || name == "schema.registry.url" {
+            let urls = entry.value.split(',').map(crate::sinks::http::shown_url);
+            urls.collect::<Vec<_>>().join(",")
         } else {
             entry.value.clone()
         }

@@ -1,7 +1,10 @@
 //! Formats: bytes to typed columns and back.
 
+use std::task::Waker;
+
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::{Row, Value};
+use thalweg_engine::source::Health;
 
 pub mod csv;
 pub(crate) mod encoding;
@@ -53,10 +56,25 @@ pub trait Decoder: Send {
     /// As the mode says. `row` may then hold a part of the columns.
     fn decode(&mut self, bytes: &[u8], row: &mut Row) -> Result<Decoded, RecordError>;
 
+    /// Whether the bytes cannot be decoded before something is known that was asked for. The waker is woken when it is.
+    fn undecided(&mut self, bytes: &[u8], waker: &Waker) -> bool {
+        let _ = (bytes, waker);
+        false
+    }
+
     /// How often a wanted column was found absent from a thousand records in a row.
     fn absences(&self) -> u64 {
         0
     }
+}
+
+/// What the decoders of a source ask, beside the source's own system.
+pub trait Adviser: Send + Sync {
+    /// Whether it answers.
+    fn health(&self) -> Health;
+
+    /// Asks nothing more. Blocks until a question that is under way has ended.
+    fn close(&self);
 }
 
 /// Encodes rows of one schema.

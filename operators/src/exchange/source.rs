@@ -50,6 +50,7 @@ pub(super) fn open(
     let shape = Shape {
         width: schema.fields.len(),
         decoder: None,
+        adviser: None,
         key: None,
         fills: Vec::new(),
         fail_on_data_loss: true,

@@ -38,9 +38,21 @@ const CLIENT: OptionSpec = option(
 );
 const FORMAT: OptionSpec = option(
     "format",
-    OneOf(&["json", "csv", "text"]),
+    OneOf(&["json", "csv", "text", "avro"]),
     "",
     "How a value is decoded into the declared columns, or encoded from the columns of the query.",
+);
+const REGISTRY: OptionSpec = option(
+    "schema.registry.url",
+    Text,
+    "",
+    "With format avro: the addresses of the schema registry, `http://host:port`, separated by commas; the first that answers counts. Required.",
+);
+const REGISTRY_USER: OptionSpec = option(
+    "schema.registry.basic.auth.user.info",
+    Text,
+    "",
+    "With format avro: `user:password` for the schema registry. Never shown.",
 );
 const MODE: OptionSpec = OptionSpec {
     default: "FAILFAST",
@@ -140,6 +152,8 @@ const SOURCE: &[OptionSpec] = &[
         "Milliseconds between two such questions.",
     ),
     FORMAT,
+    REGISTRY,
+    REGISTRY_USER,
     MODE,
     refused(
         "multiLine",
@@ -202,6 +216,14 @@ const SINK: &[OptionSpec] = &[
         "The topic to write to. Wins over a column `topic`; one of both is required.",
     ),
     FORMAT,
+    REGISTRY,
+    REGISTRY_USER,
+    option(
+        "auto.register.schemas",
+        Boolean,
+        "true",
+        "With format avro: whether the schema of the output is registered under `topic-value`; otherwise it must be there.",
+    ),
     option(
         "key",
         Text,

@@ -9,7 +9,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::Stream;
@@ -27,7 +27,7 @@ use super::message::{Held, Message, ReadWhole};
 use super::partitioner::Check;
 use super::scout::EARLIEST;
 use crate::codecs::key::KeyDecoder;
-use crate::codecs::{Decoded, Decoder};
+use crate::codecs::{Adviser, Decoded, Decoder};
 
 /// Records taken from the client's queue at once, and yielded before the thread is given back.
 const BURST: usize = 64;
@@ -51,6 +51,8 @@ pub(crate) enum Fill {
 pub(crate) struct Shape {
     /// Makes a decoder of the wanted declared columns, for tables with a `format`.
     pub(crate) decoder: Option<Box<dyn Fn() -> Box<dyn Decoder> + Send + Sync>>,
+    /// What the decoders ask beside Kafka.
+    pub(crate) adviser: Option<Arc<dyn Adviser>>,
     /// The facts that follow the declared columns.
     pub(crate) fills: Vec<Fill>,
     /// How many columns a row has.
@@ -202,6 +204,26 @@ impl Reader {
 
     fn ended(&self) -> bool {
         self.next >= self.until()
+    }
+
+    /// Whether the record in hand cannot be decoded yet. The waker is woken when it can.
+    fn undecided(&mut self, waker: &Waker) -> bool {
+        let until = self.until();
+        let Some(decoder) = &mut self.decoder else {
+            return false;
+        };
+        // SAFETY: taken from the client and not yet given away; its bytes live as long, and are only looked at here.
+        let bytes = unsafe {
+            let native = &*self.taken[self.at];
+            if native.err != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+                || native.payload.is_null()
+                || !(self.next..until).contains(&native.offset)
+            {
+                return false;
+            }
+            std::slice::from_raw_parts(native.payload.cast::<u8>(), native.len)
+        };
+        decoder.undecided(bytes, waker)
     }
 
     /// The event of what was taken; None for what says nothing.
@@ -439,6 +461,11 @@ impl Stream for Reader {
                     }
                     return Poll::Pending;
                 }
+            }
+            if this.undecided(cx.waker()) {
+                this.burst = 0;
+                this.lane.waker.register(cx.waker());
+                return Poll::Pending;
             }
             if let Some(budget) = &this.shared.budget
                 && !budget.take()

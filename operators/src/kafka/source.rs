@@ -511,10 +511,14 @@ impl Source for KafkaSource {
     }
 
     fn health(&self) -> Health {
-        self.consumer().map_or_else(
+        let own = self.consumer().map_or_else(
             |failure| Health::Down(failure.message),
             |consumer| consumer.health(),
-        )
+        );
+        match (own, &self.shape.adviser) {
+            (Health::Up, Some(adviser)) => adviser.health(),
+            (own, _) => own,
+        }
     }
 
     fn lag(&self) -> Vec<(SmolStr, i64)> {
@@ -525,6 +529,9 @@ impl Source for KafkaSource {
     fn close(&self) {
         if let Some(consumer) = self.consumer.lock().take() {
             consumer.close();
+        }
+        if let Some(adviser) = &self.shape.adviser {
+            adviser.close();
         }
     }
 }

@@ -51,7 +51,7 @@ pub fn check(table: &Table, input: &Schema) -> Result<(), JobError> {
     {
         return Err(JobError::new(
             format.at,
-            "a Kafka table is written in the formats json and csv; for text leave `format` out and select a column `value`",
+            "a Kafka table is written in the formats json, csv and avro; for text leave `format` out and select a column `value`",
         ));
     }
     Ok(())

@@ -9,8 +9,8 @@ use thalweg_engine::error::Failure;
 use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::source::Source;
 
-use crate::codecs::Decoder;
 use crate::codecs::key::{self, KeyDecoder};
+use crate::codecs::{Adviser, Decoder};
 use crate::job_error::JobError;
 use crate::kafka::{Fill, KafkaSource, KeyShape, SOURCE_OPTIONS, Shape, SourceSettings};
 use crate::table::{OpenContext, OptionSpec, Table};
@@ -169,7 +169,7 @@ pub fn metadata(table: &Table) -> Vec<Field> {
 }
 
 /// Opens the input. `wanted` are places in [`columns`] followed by [`metadata`], in rising order; `decoder` is needed
-/// for tables with a `format` and appends the wanted declared columns, `key` for those with a PRIMARY KEY.
+/// for tables with a `format` and appends the wanted declared columns, `adviser` is what it asks, `key` for those with a PRIMARY KEY.
 ///
 /// # Errors
 /// `Refuse` for what [`columns`] finds. No broker is asked yet.
@@ -177,6 +177,7 @@ pub fn open(
     table: &Table,
     wanted: &[usize],
     decoder: Option<MakeDecoder>,
+    adviser: Option<Arc<dyn Adviser>>,
     key: Option<MakeKeyDecoder>,
     context: &OpenContext,
 ) -> Result<Arc<dyn Source>, Failure> {
@@ -227,6 +228,7 @@ pub fn open(
     });
     let shape = Shape {
         decoder: decoder.filter(|_| formatted),
+        adviser,
         key,
         fills: chosen.iter().filter_map(|(_, fill)| *fill).collect(),
         width: wanted.len(),

@@ -406,7 +406,7 @@ pub(crate) fn open_source(
     let table = table(broker, None, options);
     let count = sources::kafka::columns(&table).unwrap().fields.len();
     let wanted: Vec<usize> = (0..count).collect();
-    sources::kafka::open(&table, &wanted, None, None, &context(query)).unwrap()
+    sources::kafka::open(&table, &wanted, None, None, None, &context(query)).unwrap()
 }
 
 /// The positions of a checkpoint.

@@ -184,7 +184,7 @@ fn an_address_without_a_broker_is_named_within_ten_seconds() {
         let mut options: Vec<_> = table.options.iter().cloned().collect();
         options[0].value = address.to_owned();
         table.options = thalweg_operators::table::Options::new(options);
-        let source = kafka::open(&table, &[1], None, None, &context("nobody")).unwrap();
+        let source = kafka::open(&table, &[1], None, None, None, &context("nobody")).unwrap();
         let began = Instant::now();
         let failure = source.resolve(None).unwrap_err();
         assert!(began.elapsed() < Duration::from_secs(10));
@@ -285,7 +285,7 @@ fn the_group_bears_witness_of_committed_epochs() {
     let table = table(shared(), None, &options);
     let mut fresh = context("witness");
     fresh.fresh = true;
-    let source = kafka::open(&table, &[1], None, None, &fresh).unwrap();
+    let source = kafka::open(&table, &[1], None, None, None, &fresh).unwrap();
     assert_eq!(
         source.resolve(None).unwrap()[0].position,
         Position::Number(5)
@@ -293,7 +293,7 @@ fn the_group_bears_witness_of_committed_epochs() {
     // A query on a temporary folder neither asks nor writes.
     let mut temporary = context("witness");
     temporary.temporary = true;
-    let source = kafka::open(&table, &[1], None, None, &temporary).unwrap();
+    let source = kafka::open(&table, &[1], None, None, None, &temporary).unwrap();
     assert!(source.resolve(None).is_ok());
     source.forget(&committed(99, &name, 9));
     source.close();

@@ -179,7 +179,7 @@ impl Secured {
 
 fn resolve(table: &Table) -> Result<usize, Failure> {
     sources::kafka::columns(table).unwrap();
-    let source = sources::kafka::open(table, &[1], None, None, &context("secured"))?;
+    let source = sources::kafka::open(table, &[1], None, None, None, &context("secured"))?;
     source.resolve(None).map(|starts| starts.len())
 }
 

@@ -9,7 +9,7 @@ mod answer;
 mod lane;
 mod poster;
 #[cfg(test)]
-mod server;
+pub(crate) mod server;
 mod settings;
 #[cfg(test)]
 mod tests;
