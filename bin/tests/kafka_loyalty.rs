@@ -7,6 +7,7 @@
 mod stage;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -303,4 +304,48 @@ fn killed_before_the_first_epoch_with_latest_nothing_sent_in_between_is_lost() {
     let account = Account::of(&scene);
     account.expect_all(200);
     assert!(account.repeated() <= 100, "{}", account.repeated());
+}
+
+#[test]
+fn the_job_as_it_is_written_for_spark_keeps_keys_and_goes_on_after_a_kill() {
+    let scene = Scene::new("spark", broker());
+    scene.topics.make("invoices", 2, &[]);
+    scene.topics.make("notifications", 2, &[]);
+    let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/loyalty_spark.sql");
+    let bill = |number: u64| {
+        let card = if number.is_multiple_of(3) {
+            "null".to_owned()
+        } else {
+            format!("\"c-{number}\"")
+        };
+        let value = format!(
+            r#"{{"InvoiceNumber":"i-{number}","CustomerCardNo":{card},"TotalAmount":{number}.5,"Lines":[{number}]}}"#
+        );
+        Rec::new(format!("i-{number}"), value)
+    };
+    let mut sent = 0;
+    for more in [50, 70] {
+        let running = scene.run(&job);
+        let bills: Vec<Rec> = (sent..sent + more).map(bill).collect();
+        scene.topics.send("invoices", &bills);
+        sent += more;
+        let expected: BTreeMap<String, String> = (0..sent)
+            .filter(|number| !number.is_multiple_of(3))
+            .map(|number| {
+                let (amount, points) = (number as f64 + 0.5, (number as f64 + 0.5) * 0.2);
+                let value = format!(
+                    r#"{{"CustomerCardNo":"c-{number}","TotalAmount":{amount:?},"EarnedLoyaltyPoints":{points:?}}}"#
+                );
+                (format!("i-{number}"), value)
+            })
+            .collect();
+        until("each bill has its points", PATIENCE, || {
+            let text = |got: &stage::Got| String::from_utf8(got.value.clone().unwrap()).unwrap();
+            let out = scene.topics.read("notifications");
+            let out: BTreeMap<String, String> =
+                out.iter().map(|got| (got.key(), text(got))).collect();
+            out == expected
+        });
+        running.kill();
+    }
 }
