@@ -481,7 +481,8 @@ fn a_partition_of_the_input_that_appears_is_counted_too() {
 
 #[test]
 fn transactions_of_two_inputs_are_counted_together_after_kills() {
-    const COUNT: u64 = 8_000;
+    let kills = kills(4);
+    let count = 2 * PER_KILL * u64::from(kills);
     let scene = Scene::with_topics("exunion", broker(), 2);
     let other = format!("{}-too", scene.name);
     scene.topics.make(&other, 3, &[]);
@@ -495,19 +496,19 @@ fn transactions_of_two_inputs_are_counted_together_after_kills() {
     let both = "(SELECT card, amount FROM transactions UNION ALL SELECT card, amount FROM too)";
     let text = text.replace("FROM transactions", &format!("FROM {both}"));
     let job = scene.write(&text.replacen("CREATE TABLE", &format!("{too}CREATE TABLE"), 1));
-    let (odd, even): (Vec<_>, Vec<_>) = transactions(0..COUNT)
+    let (odd, even): (Vec<_>, Vec<_>) = transactions(0..count)
         .into_iter()
         .zip(0..)
         .partition(|(_, number)| number % 2 == 1);
     let sent = |part: Vec<(Rec, u64)>| part.into_iter().map(|(rec, _)| rec).collect::<Vec<_>>();
     scene.topics.send(&scene.input(), &sent(odd));
     scene.topics.send(&other, &sent(even));
-    scene.kill_again_and_again(&job, COUNT, kills(4));
+    scene.kill_again_and_again(&job, count, kills);
     let running = scene.run(&job);
     until("every transaction is counted", PATIENCE, || {
         counted(&scene)
             == (0..CARDS)
-                .map(|card| expected(COUNT, card))
+                .map(|card| expected(count, card))
                 .collect::<Vec<_>>()
     });
     running.finish();

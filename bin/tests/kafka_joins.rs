@@ -363,13 +363,16 @@ fn a_record_of_a_table_whose_value_contradicts_its_key_goes_the_way_of_bad_recor
 
 #[test]
 fn a_topic_is_joined_with_itself_through_kills() {
-    const COUNT: u64 = 2_000;
+    let kills = kills(3);
+    // More than a life of the job can read, so that a kill meets it at work.
+    let count = 1_000 * u64::from(kills);
     let scene = Scene::with_topics("itself", broker(), 3);
     let job = scene.write(&format!(
         "SET checkpointLocation = '{}';
 SET checkpointInterval = '100 ms';
 CREATE TABLE transactions (id STRING, user STRING, at TIMESTAMP) USING kafka OPTIONS (
-  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', startingOffsets 'earliest', format 'json') PARTITIONED BY (user)
+  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', startingOffsets 'earliest', format 'json',
+  maxOffsetsPerTrigger '600') PARTITIONED BY (user)
 WATERMARK at DELAY OF INTERVAL 1 MINUTE;
 CREATE TABLE notification USING kafka OPTIONS (
   kafka.bootstrap.servers '${{KAFKA}}', topic '{}', format 'json', key 'id');
@@ -381,16 +384,16 @@ INSERT INTO notification SELECT a.id, b.id AS next FROM transactions a JOIN tran
         scene.output()
     ));
     assert_eq!(lanes(&scene, &job), "one lane for each partition");
-    let records: Vec<Rec> = (0..COUNT)
+    let records: Vec<Rec> = (0..count)
         .map(|n| transaction(n, &format!("u{}", n % USERS)))
         .collect();
     scene.topics.send(&scene.input(), &records);
-    scene.kill_again_and_again(&job, COUNT, kills(3));
+    scene.kill_again_and_again(&job, count, kills);
     let running = scene.run(&job);
     // Each with the next two of its user.
     let mut expected = BTreeSet::new();
-    for n in 0..COUNT {
-        let next = (1..=2).map(|more| n + more * USERS).filter(|n| *n < COUNT);
+    for n in 0..count {
+        let next = (1..=2).map(|more| n + more * USERS).filter(|n| *n < count);
         expected.extend(next.map(|next| (format!("t{n}"), format!("t{next}"))));
     }
     let found = || -> BTreeSet<(String, String)> {
