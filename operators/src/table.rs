@@ -161,6 +161,26 @@ pub(crate) const fn joined<const N: usize>(manuals: &[&[OptionSpec]]) -> [Option
     all
 }
 
+/// The manual of an option.
+pub(crate) const fn option(
+    name: &'static str,
+    kind: OptionKind,
+    default: &'static str,
+    about: &'static str,
+) -> OptionSpec {
+    OptionSpec {
+        name,
+        kind,
+        default,
+        about,
+    }
+}
+
+/// The manual of an option of Spark that has no meaning here, with the reason.
+pub(crate) const fn refused(name: &'static str, about: &'static str) -> OptionSpec {
+    option(name, OptionKind::Refused, "", about)
+}
+
 impl Options {
     /// Options in the order in which they were written.
     pub fn new(entries: Vec<OptionValue>) -> Self {

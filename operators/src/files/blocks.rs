@@ -18,7 +18,7 @@ use super::format::{FileFormat, FormatSpec};
 #[cfg(any(feature = "parquet", feature = "orc"))]
 use crate::columnar::{self, Projection};
 use crate::job_error::JobError;
-use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
+use crate::table::{OpenContext, OptionSpec, Table, refused};
 
 /// The format `parquet`.
 pub(crate) const PARQUET: FormatSpec = FormatSpec {
@@ -62,15 +62,6 @@ const COMPRESSION: OptionSpec = refused(
     "compression",
     "such a file says itself how its blocks are packed",
 );
-
-const fn refused(name: &'static str, about: &'static str) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind: OptionKind::Refused,
-        default: "",
-        about,
-    }
-}
 
 /// That the build can read the format, and the format has the columns.
 fn check(table: &Table, columns: &[Field], built: bool) -> Result<(), JobError> {

@@ -14,7 +14,7 @@ use crate::codecs::csv::{self, CsvOptions};
 use crate::codecs::{Decoder, json};
 use crate::formats::{Format, corrupt_column, csv_options};
 use crate::job_error::JobError;
-use crate::table::{OpenContext, OptionKind, OptionSpec, Table, joined};
+use crate::table::{OpenContext, OptionSpec, Table, joined, refused};
 
 /// The format `csv`.
 pub(crate) const CSV: FormatSpec = FormatSpec {
@@ -51,15 +51,6 @@ pub(crate) const CSV: FormatSpec = FormatSpec {
     check,
     open,
 };
-
-const fn refused(name: &'static str, about: &'static str) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind: OptionKind::Refused,
-        default: "",
-        about,
-    }
-}
 
 /// The options of a table, with the escapes in `lineSep` that all formats know.
 fn options(table: &Table, zone: chrono_tz::Tz) -> Result<CsvOptions, JobError> {

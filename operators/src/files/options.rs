@@ -7,21 +7,7 @@ use thalweg_engine::record::Micros;
 
 use super::pattern::Pattern;
 use crate::job_error::JobError;
-use crate::table::{OptionKind, OptionSpec, Table, parse_duration};
-
-const fn option(
-    name: &'static str,
-    kind: OptionKind,
-    default: &'static str,
-    about: &'static str,
-) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind,
-        default,
-        about,
-    }
-}
+use crate::table::{OptionKind, OptionSpec, Table, option, parse_duration};
 
 /// The manual of the options of all formats.
 pub const OPTIONS: [OptionSpec; 17] = [

@@ -2,25 +2,7 @@
 
 use super::partitioner::Partitioner;
 use crate::codecs::{csv, json};
-use crate::table::{OptionKind, OptionSpec, joined};
-
-const fn option(
-    name: &'static str,
-    kind: OptionKind,
-    default: &'static str,
-    about: &'static str,
-) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind,
-        default,
-        about,
-    }
-}
-
-const fn refused(name: &'static str, about: &'static str) -> OptionSpec {
-    option(name, OptionKind::Refused, "", about)
-}
+use crate::table::{OptionKind, OptionSpec, joined, option, refused};
 
 use OptionKind::{Boolean, OneOf, Text, Whole};
 

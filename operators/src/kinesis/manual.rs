@@ -1,26 +1,8 @@
 //! The manual of the options of a Kinesis table. Both of Spark's connectors are understood, and Databricks' words.
 
 use crate::codecs::{csv, json};
-use crate::table::OptionKind::{self, Boolean, Duration, OneOf, Text, Whole};
-use crate::table::{OptionSpec, joined};
-
-const fn option(
-    name: &'static str,
-    kind: OptionKind,
-    default: &'static str,
-    about: &'static str,
-) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind,
-        default,
-        about,
-    }
-}
-
-const fn refused(name: &'static str, about: &'static str) -> OptionSpec {
-    option(name, OptionKind::Refused, "", about)
-}
+use crate::table::OptionKind::{Boolean, Duration, OneOf, Text, Whole};
+use crate::table::{OptionSpec, joined, option, refused};
 
 /// Names that mean the same, each list with the name of the manual first.
 #[cfg(feature = "kinesis")]

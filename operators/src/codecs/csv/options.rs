@@ -1,21 +1,7 @@
 //! The manual of the format's options.
 
 use crate::table::OptionKind::{Boolean, OneOf, Refused, Text};
-use crate::table::{OptionKind, OptionSpec};
-
-const fn option(
-    name: &'static str,
-    kind: OptionKind,
-    default: &'static str,
-    about: &'static str,
-) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind,
-        default,
-        about,
-    }
-}
+use crate::table::{OptionSpec, option};
 
 /// The options of reading that only this format has; `mode`, the patterns of times and the like it shares with JSON.
 pub const READ_OPTIONS: [OptionSpec; 18] = [

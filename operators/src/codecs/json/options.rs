@@ -1,21 +1,7 @@
 //! The manual of the format's options.
 
 use crate::table::OptionKind::{Boolean, OneOf, Refused, Text};
-use crate::table::{OptionKind, OptionSpec};
-
-const fn option(
-    name: &'static str,
-    kind: OptionKind,
-    default: &'static str,
-    about: &'static str,
-) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind,
-        default,
-        about,
-    }
-}
+use crate::table::{OptionSpec, option};
 
 /// The options of messages and lines that are one object each. The default of `mode` is the connector's.
 pub const OPTIONS: &[OptionSpec] = &[

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::codecs::{csv, json};
-use crate::table::{OptionKind, OptionSpec, Table, joined, parse_duration, parse_size};
+use crate::table::{OptionKind, OptionSpec, Table, joined, option, parse_duration, parse_size};
 
 /// The defaults of the options.
 const INTERVAL: Duration = Duration::from_secs(600);
@@ -14,20 +14,6 @@ const OPEN_MAX: usize = 64;
 const TEXTS: &[&str] = &["none", "uncompressed", "gzip", "zstd"];
 /// How Parquet files are.
 const COLUMNS: &[&str] = &["none", "uncompressed", "snappy", "gzip", "zstd"];
-
-const fn option(
-    name: &'static str,
-    kind: OptionKind,
-    default: &'static str,
-    about: &'static str,
-) -> OptionSpec {
-    OptionSpec {
-        name,
-        kind,
-        default,
-        about,
-    }
-}
 
 /// The options of all formats.
 const fn shared(words: &'static [&'static str], compression: &'static str) -> [OptionSpec; 5] {
