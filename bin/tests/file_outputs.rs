@@ -10,11 +10,11 @@ mod stage;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use command::{Said, run, until};
-use stage::{PATIENCE, Running, kills};
+use stage::{PATIENCE, Running, kills, visible_files};
 
 struct Job {
     dir: tempfile::TempDir,
@@ -68,7 +68,8 @@ INSERT INTO archive SELECT value, value % 3 AS part FROM ticks;
     /// How often each number is visible, each in its folder and each file whole.
     fn seen(&self) -> BTreeMap<i64, u32> {
         let mut seen = BTreeMap::new();
-        for (path, text) in files(&self.folder()) {
+        for path in visible_files(&self.folder()) {
+            let text = fs::read_to_string(&path).unwrap();
             assert!(text.ends_with('\n'), "{} is not whole", path.display());
             for line in text.lines() {
                 let row: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -101,28 +102,6 @@ INSERT INTO archive SELECT value, value % 3 AS part FROM ticks;
         }
         seen.len()
     }
-}
-
-/// The files that a reader of the folder sees.
-fn files(folder: &Path) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    let Ok(entries) = fs::read_dir(folder) else {
-        return found;
-    };
-    for entry in entries {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if name.starts_with(['_', '.']) {
-            continue;
-        }
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            let text = fs::read_to_string(&path).unwrap();
-            found.push((path, text));
-        }
-    }
-    found
 }
 
 #[test]
@@ -164,7 +143,7 @@ fn an_open_file_outlives_epochs_and_a_stop_ends_it() {
     running.finish();
     assert!(job.expect_all_once() > 0);
     assert_eq!(
-        files(&job.folder()).len(),
+        visible_files(&job.folder()).len(),
         6,
         "one for each lane and folder"
     );
@@ -308,7 +287,7 @@ INSERT INTO archive SELECT value, value % 3 AS part FROM numbers;
         assert_eq!(job.expect_all_once(), 500);
     }
     assert_eq!(
-        files(&job.folder()).len(),
+        visible_files(&job.folder()).len(),
         3,
         "a run without rows leaves no file"
     );

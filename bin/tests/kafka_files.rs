@@ -8,38 +8,17 @@ mod stage;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
-use stage::{Broker, PATIENCE, Rec, Scene, kills, until};
+use stage::{Broker, PATIENCE, Rec, Scene, kills, until, visible_files};
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
     BROKER.get_or_init(|| Broker::start(&[]))
-}
-
-/// The files that a reader of the folder sees.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let Ok(entries) = fs::read_dir(folder) else {
-        return found;
-    };
-    for entry in entries {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if name.starts_with(['_', '.']) {
-            continue;
-        }
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
 }
 
 /// The first column of a Parquet file.
@@ -60,7 +39,7 @@ fn field(path: &Path) -> Vec<i64> {
 
 fn seen(folder: &Path) -> BTreeMap<i64, u32> {
     let mut seen = BTreeMap::new();
-    for path in files(folder) {
+    for path in visible_files(folder) {
         let ids = if path.extension().is_some_and(|kind| kind == "parquet") {
             column(&path)
         } else {
@@ -156,7 +135,7 @@ fn the_archive_of_payments_has_a_folder_for_each_day() {
     until("all payments", PATIENCE, || seen(&out).len() == 600);
     running.finish();
     assert!(seen(&out).into_values().all(|times| times == 1));
-    for path in files(&out) {
+    for path in visible_files(&out) {
         let folder = path
             .parent()
             .unwrap()

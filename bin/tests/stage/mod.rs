@@ -222,3 +222,24 @@ impl Scene {
 pub fn kills(usual: u32) -> u32 {
     std::env::var("THALWEG_KILLS").map_or(usual, |kills| kills.parse().unwrap())
 }
+
+/// The files that a reader of the folder sees.
+pub fn visible_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return found;
+    };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name.starts_with(['_', '.']) {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(visible_files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
