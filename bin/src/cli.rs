@@ -118,6 +118,10 @@ pub(crate) struct RunArgs {
     /// End all queries when one of them fails.
     #[arg(long)]
     pub(crate) fail_together: bool,
+    /// The name of this process among those that share the job (assignment = 'group'), the same after a restart; without it
+    /// the name of the machine.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) member: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -37,6 +37,7 @@ pub(crate) fn demo(args: &DemoArgs, started: Instant) -> Result<End, Refusal> {
         fresh: false,
         accept_new_state: false,
         fail_together: true,
+        member: None,
         until: args.seconds.map(Duration::from_secs),
         signals: true,
         stop: Stop::new(),

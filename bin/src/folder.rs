@@ -7,8 +7,12 @@ use std::sync::Arc;
 
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::store::{FolderStore, OpenError};
+use thalweg_engine::error::Failure;
 
 use crate::refusal::Refusal;
+
+/// Where the checkpoints of a shared query's lanes lie, in its folder.
+pub(crate) const LANES: &str = "lanes";
 
 /// Locks a query's folder, making it where it is missing, and opens the log in it.
 ///
@@ -20,6 +24,12 @@ pub(crate) fn lock(
     history: bool,
 ) -> Result<Arc<CheckpointLog>, Refusal> {
     let shown = folder.display();
+    if folder.join(LANES).is_dir() {
+        return Err(Refusal::new(format!(
+            "the checkpoints in {shown} are of processes that share the job: a query goes on in the way it began. Set \
+             assignment = 'group', or another checkpointLocation."
+        )));
+    }
     let store = FolderStore::lock(folder).map_err(|error| {
         Refusal::new(match error {
             OpenError::InUse { by } => {
@@ -31,10 +41,7 @@ pub(crate) fn lock(
                      other's work: stop that one first, or give this one another checkpointLocation."
                 )
             }
-            OpenError::Io(what, error) => format!(
-                "the checkpoint folder {shown} cannot be used: {what}: {error}. Make it writable for this user, or set \
-                 another checkpointLocation."
-            ),
+            OpenError::Io(what, error) => unusable(folder, &what, &error),
         })
     })?;
     Ok(Arc::new(CheckpointLog::new(
@@ -42,6 +49,34 @@ pub(crate) fn lock(
         kept_max,
         history,
     )))
+}
+
+/// Opens the log in a folder that several processes write, making it where it is missing. `token` is of this process alone.
+///
+/// # Errors
+/// When it cannot be written; the message says what to do.
+pub(crate) fn share(
+    folder: &Path,
+    token: &str,
+    kept_max: usize,
+    history: bool,
+) -> Result<CheckpointLog, Failure> {
+    match FolderStore::share(folder, token) {
+        Ok(store) => Ok(CheckpointLog::new(Arc::new(store), kept_max, history)),
+        Err(OpenError::Io(what, error)) => Err(Failure::restart(unusable(folder, &what, &error))),
+        Err(OpenError::InUse { .. }) => Err(Failure::restart(format!(
+            "the checkpoint folder {} is locked",
+            folder.display()
+        ))),
+    }
+}
+
+fn unusable(folder: &Path, what: &str, error: &std::io::Error) -> String {
+    format!(
+        "the checkpoint folder {} cannot be used: {what}: {error}. Make it writable for this user, or set another \
+         checkpointLocation.",
+        folder.display()
+    )
 }
 
 /// Opens a log to look at: nothing is locked, made or changed.
@@ -55,16 +90,22 @@ pub(crate) fn look(folder: &Path) -> CheckpointLog {
 /// When there is no such folder, it cannot be read, or no checkpoints lie there.
 pub(crate) fn queries(place: &Path) -> Result<Vec<PathBuf>, Refusal> {
     let shown = place.display();
+    if place.join(LANES).is_dir() {
+        return queries(&place.join(LANES));
+    }
     if place.join("epochs").is_dir() {
         return Ok(vec![place.to_owned()]);
     }
     let entries = fs::read_dir(place)
         .map_err(|error| Refusal::new(format!("the folder {shown} cannot be read: {error}")))?;
-    let mut found: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.join("epochs").is_dir())
-        .collect();
+    let mut found = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.join(LANES).is_dir() {
+            found.extend(queries(&path.join(LANES))?);
+        } else if path.join("epochs").is_dir() {
+            found.push(path);
+        }
+    }
     found.sort();
     if found.is_empty() {
         return Err(Refusal::new(format!(

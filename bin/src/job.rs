@@ -14,6 +14,7 @@ use crate::check;
 use crate::http;
 use crate::job_error::Error;
 use crate::job_file::{self, Loaded};
+use crate::member;
 use crate::refusal::{End, Refusal};
 use crate::run::{self, Launch};
 use crate::stop::Stop;
@@ -270,7 +271,9 @@ impl Job {
         let fail_together = self.fail_together;
         self.overrides.offline = false;
         let loaded = self.load(false)?;
+        let member = member::name(None, &loaded.job.queries)?;
         let launch = Launch {
+            member,
             name: loaded.name,
             job: loaded.job,
             http,

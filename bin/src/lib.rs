@@ -68,6 +68,7 @@ mod inspect;
 mod job;
 mod job_error;
 mod job_file;
+mod member;
 mod memory_limit;
 mod numbers;
 mod progress;

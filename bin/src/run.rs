@@ -1,14 +1,16 @@
 //! Runs a job: opens the checkpoint folders, starts the queries, waits for their end or for a signal.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use tempfile::TempDir;
+use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::error::{Failure, Remedy};
 use thalweg_engine::metrics::Metrics;
-use thalweg_engine::query::{Host, Query};
+use thalweg_engine::query::{Group, Host, Query};
 use thalweg_engine::state::StateBudget;
 use thalweg_engine::status::QueryStatus;
 use thalweg_engine::workers::Workers;
@@ -16,6 +18,8 @@ use thalweg_operators::extensions::Extensions;
 use thalweg_operators::plan;
 use thalweg_operators::sinks::console::READER_GONE;
 use thalweg_operators::sql::Job;
+use thalweg_operators::sql::settings::Settings;
+use thalweg_operators::table::OpenContext;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -24,6 +28,7 @@ use crate::console;
 use crate::folder;
 use crate::http::{self, Http, Pulses};
 use crate::job_file;
+use crate::member;
 use crate::memory_limit;
 use crate::progress::Progress;
 use crate::refusal::{End, Refusal};
@@ -54,6 +59,8 @@ pub(crate) struct Launch {
     pub(crate) accept_new_state: bool,
     /// `--fail-together`.
     pub(crate) fail_together: bool,
+    /// The name of this process, where several share the job.
+    pub(crate) member: Option<String>,
     /// When to stop by itself.
     pub(crate) until: Option<Duration>,
     /// Whether signals stop it.
@@ -78,6 +85,7 @@ pub(crate) struct Finished {
 /// When something must be mended before anything can begin.
 pub(crate) fn run(args: &RunArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
     let loaded = job_file::load(&args.job, false, extensions)?;
+    let member = member::name(args.member.as_deref(), &loaded.job.queries)?;
     let finished = live(Launch {
         name: loaded.name,
         job: loaded.job,
@@ -85,6 +93,7 @@ pub(crate) fn run(args: &RunArgs, extensions: &Arc<Extensions>) -> Result<End, R
         fresh: args.fresh,
         accept_new_state: args.accept_new_state,
         fail_together: args.fail_together,
+        member,
         until: None,
         signals: true,
         stop: Stop::new(),
@@ -93,10 +102,11 @@ pub(crate) fn run(args: &RunArgs, extensions: &Arc<Extensions>) -> Result<End, R
 }
 
 /// What a start may do that is refused otherwise.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Starting {
     fresh: bool,
     accept_new_state: bool,
+    member: Option<String>,
 }
 
 /// A query that is ready to start, with what the end of the process needs to know of it.
@@ -129,6 +139,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
             Starting {
                 fresh: launch.fresh,
                 accept_new_state: launch.accept_new_state,
+                member: launch.member.clone(),
             },
             &metrics,
             &mut temporary,
@@ -246,12 +257,18 @@ fn open(
             temporary.insert(folder).path().to_owned()
         }
     };
-    let log = folder::lock(
-        &location.join(&query.name),
-        given.checkpoints_kept,
-        given.checkpoint_history,
-    )?;
-    let context = wiring::context(job, &query, starting.fresh, log.location());
+    let root = location.join(&query.name);
+    let (log, group) = match starting.member {
+        None => {
+            let log = folder::lock(&root, given.checkpoints_kept, given.checkpoint_history)?;
+            (log, None)
+        }
+        Some(_) => shared(&root, given)?,
+    };
+    let context = OpenContext {
+        member: starting.member,
+        ..wiring::context(job, &query, starting.fresh, log.location())
+    };
     let settings = wiring::settings(&query);
     let output = query.output();
     let shows = output.connector == "console"
@@ -271,9 +288,24 @@ fn open(
                 budget: Arc::clone(budget),
             },
             status,
+            group,
         },
         shows,
     })
+}
+
+/// The checkpoints of a query that several processes share: where it began, and those of each lane.
+fn shared(root: &Path, given: &Settings) -> Result<(Arc<CheckpointLog>, Option<Group>), Refusal> {
+    let (kept, history) = (given.checkpoints_kept, given.checkpoint_history);
+    // No two processes have one, on one machine or on two.
+    let token = format!("{:016x}-", RandomState::new().hash_one(std::process::id()));
+    let log = folder::share(root, &token, kept, history)
+        .map_err(|failure| Refusal::new(failure.message))?;
+    let lanes = root.join(folder::LANES);
+    let group = Group {
+        chain: Box::new(move |lane| folder::share(&lanes.join(lane), &token, kept, history)),
+    };
+    Ok((Arc::new(log), Some(group)))
 }
 
 /// What may end a job.

@@ -308,6 +308,7 @@ pub(crate) fn context(job: &str, query: &Query, fresh: bool, checkpoint: String)
         temporary: query.temporary,
         fresh,
         checkpoint,
+        member: None,
         delivery_timeout: query.settings.delivery_timeout,
         trigger_interval: query.interval(),
         bounded: query.bounded(),

@@ -1,8 +1,10 @@
 //! Which lane reads a partition: its name, which stays the same from run to run, because state lies by it.
 
+use std::collections::BTreeMap;
+
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::epoch::checkpoint::Checkpoint;
+use crate::epoch::checkpoint::{Checkpoint, LaneCut, PartitionCut};
 use crate::plan::Plan;
 
 /// The one lane that reads all partitions.
@@ -19,6 +21,20 @@ pub(crate) fn name(plan: &dyn Plan, input: &str, partition: &str) -> SmolStr {
     match plan.number(input, partition) {
         Some(number) => format_smolstr!("{NUMBERED}{number}"),
         None => format_smolstr!("{input}:{partition}"),
+    }
+}
+
+/// What the lane of these partitions, one at least, hands over before it has read anything.
+pub(crate) fn beginning(plan: &dyn Plan, partitions: Vec<PartitionCut>) -> LaneCut {
+    let lane = partitions.first();
+    let lane = lane.map_or_else(SmolStr::default, |cut| {
+        name(plan, &cut.input, &cut.partition)
+    });
+    LaneCut {
+        lane,
+        partitions,
+        writer: None,
+        state: BTreeMap::new(),
     }
 }
 

@@ -22,6 +22,7 @@ pub mod restarts;
 mod restoring;
 pub mod row;
 pub mod schema;
+mod share;
 pub mod sink;
 pub mod source;
 pub mod state;

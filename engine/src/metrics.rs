@@ -48,6 +48,8 @@ pub struct QueryMetrics {
     pub cut: Histogram,
     /// From marker to committed.
     pub epoch_duration: Histogram,
+    /// From the last epoch of the process that had a partition to its first record here.
+    pub handover: Histogram,
     /// Epochs committed.
     pub epochs_committed: IntCounter,
     /// Epochs not begun, because too many were open or the other side did not answer.
@@ -112,14 +114,7 @@ impl QueryMetrics {
             state.insert((step.clone(), lane.clone()), *size);
         }
         for (step, _) in sizes {
-            let total = total(&state, step);
-            let gauge = |family: &IntGaugeVec, value: u64| {
-                family
-                    .with_label_values(&[self.query.as_str(), step])
-                    .set(i64::try_from(value).unwrap_or(i64::MAX));
-            };
-            gauge(&self.families.state_keys, total.keys);
-            gauge(&self.families.state_bytes, total.bytes);
+            self.show(step, total(&state, step));
         }
     }
 
@@ -130,6 +125,37 @@ impl QueryMetrics {
         steps
             .map(|step| (step.clone(), total(&state, step)))
             .collect()
+    }
+
+    /// A lane has ended, and another process goes on with its partition: nothing of it is shown any more.
+    pub(crate) fn left(&self, lane: &SmolStr, partition: &str) {
+        let mut state = self.state.lock();
+        let steps = state.keys().filter(|(_, of)| of == lane);
+        let steps: Vec<SmolStr> = steps.map(|(step, _)| step.clone()).collect();
+        state.retain(|(_, of), _| of != lane);
+        for step in &steps {
+            self.show(step, total(&state, step));
+        }
+        drop(state);
+        self.lags.lock().remove(partition);
+        for family in [
+            &self.families.position,
+            &self.families.lag,
+            &self.families.delay,
+        ] {
+            // One that was never shown is no error.
+            let _ = family.remove_label_values(&[&self.query, partition]);
+        }
+    }
+
+    fn show(&self, step: &str, size: StateSize) {
+        let gauge = |family: &IntGaugeVec, value: u64| {
+            family
+                .with_label_values(&[self.query.as_str(), step])
+                .set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        gauge(&self.families.state_keys, size.keys);
+        gauge(&self.families.state_bytes, size.bytes);
     }
 
     /// Shows how far a partition is behind its end.
@@ -350,6 +376,7 @@ impl Metrics {
             total: Histogram::default(),
             cut: Histogram::default(),
             epoch_duration: Histogram::default(),
+            handover: Histogram::default(),
             epochs_committed: counter("thalweg_epochs_committed_total"),
             epochs_refused: counter("thalweg_epochs_refused_total"),
             epochs_open: gauge("thalweg_epochs_open"),
@@ -389,6 +416,10 @@ const EPOCH: (&str, &str) = (
     "thalweg_epoch_duration_seconds",
     "From the marker of an epoch to its checkpoint on disk.",
 );
+const HANDOVER: (&str, &str) = (
+    "thalweg_handover_pause_seconds",
+    "From the last epoch of the process that had a partition before to its first record here.",
+);
 const COMMITTED_AT: (&str, &str) = (
     "thalweg_checkpoint_committed_timestamp_seconds",
     "When the newest checkpoint was committed; 0 before the first.",
@@ -400,6 +431,7 @@ impl Latencies {
             (LATENCY, vec!["query", "stage"]),
             (CUT, vec!["query"]),
             (EPOCH, vec!["query"]),
+            (HANDOVER, vec!["query"]),
             (COMMITTED_AT, vec!["query"]),
         ]
         .into_iter()
@@ -456,8 +488,8 @@ impl Collector for Latencies {
             metric.set_histogram(histogram.export(&BOUNDS));
             metric
         };
-        let (mut latency, mut cut, mut epoch, mut committed_at) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut latency, mut cut, mut epoch) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut handover, mut committed_at) = (Vec::new(), Vec::new());
         for metrics in queries.iter() {
             let query = ("query", metrics.query.as_str());
             for (stage, of) in [
@@ -470,6 +502,7 @@ impl Collector for Latencies {
             }
             cut.push(histogram(&[query], &metrics.cut));
             epoch.push(histogram(&[query], &metrics.epoch_duration));
+            handover.push(histogram(&[query], &metrics.handover));
             let mut at = metric(&[query]);
             let mut gauge = proto::Gauge::default();
             #[allow(clippy::cast_precision_loss)]
@@ -484,6 +517,7 @@ impl Collector for Latencies {
             family(LATENCY, proto::MetricType::HISTOGRAM, latency),
             family(CUT, proto::MetricType::HISTOGRAM, cut),
             family(EPOCH, proto::MetricType::HISTOGRAM, epoch),
+            family(HANDOVER, proto::MetricType::HISTOGRAM, handover),
             family(COMMITTED_AT, proto::MetricType::GAUGE, committed_at),
         ]
     }

@@ -114,6 +114,14 @@ pub struct Query {
     pub host: Host,
     /// What the probes see.
     pub status: Arc<QueryStatus>,
+    /// Where the partitions of its inputs are shared with other processes.
+    pub group: Option<Group>,
+}
+
+/// How processes share the partitions of a query's inputs.
+pub struct Group {
+    /// The checkpoints of the lane of this name, which may be the name of a folder: all processes write them to one place.
+    pub chain: Box<dyn Fn(&str) -> Result<CheckpointLog, Failure> + Send + Sync>,
 }
 
 /// What closing the clients may take at least when a stop has used up its time.
@@ -132,18 +140,36 @@ pub(crate) type Places<T> = BTreeMap<(SmolStr, SmolStr), T>;
 pub(crate) type Ends = BTreeMap<SmolStr, BTreeMap<SmolStr, Position>>;
 
 /// Where a run begins, and where it ends.
-struct Resolved {
-    newest: Checkpoint,
-    starts: Vec<(SmolStr, Start)>,
-    ends: Ends,
-    state: LaneStates,
+pub(crate) struct Resolved {
+    pub(crate) newest: Checkpoint,
+    pub(crate) starts: Vec<(SmolStr, Start)>,
+    pub(crate) ends: Ends,
+    pub(crate) state: LaneStates,
+    /// The partitions before exchanges that other processes read.
+    pub(crate) before: Vec<(SmolStr, SmolStr)>,
+    /// Whether its lane is alone: others come and go, with checkpoints of their own.
+    pub(crate) alone: bool,
+}
+
+impl Resolved {
+    /// A checkpoint from which no partition starts yet.
+    pub(crate) fn none(newest: Checkpoint) -> Self {
+        Self {
+            newest,
+            starts: Vec::new(),
+            ends: BTreeMap::new(),
+            state: BTreeMap::new(),
+            before: Vec::new(),
+            alone: false,
+        }
+    }
 }
 
 /// A run that is ready to start.
-struct Prepared {
-    run: Arc<str>,
-    opened: Opened,
-    resolved: Resolved,
+pub(crate) struct Prepared {
+    pub(crate) run: Arc<str>,
+    pub(crate) opened: Opened,
+    pub(crate) resolved: Resolved,
 }
 
 impl Query {
@@ -165,13 +191,17 @@ impl Query {
         let mut restarts = Restarts::new(self.settings.restarts_max);
         let workers = &self.host.workers;
         let this = Arc::clone(self);
-        let recovered = workers.run(move || this.log.recover().map(|_| ())).await;
+        let recovered = workers.run(move || this.recover()).await;
         recovered.unwrap_or_else(|| Err(panicked()))?;
         loop {
             let this = Arc::clone(self);
+            let prepare = move || match &this.group {
+                None => this.prepare(),
+                Some(_) => this.prepare_shared(),
+            };
             let prepared = tokio::select! {
                 biased;
-                prepared = workers.run(move || this.prepare()) => prepared.unwrap_or_else(|| Err(panicked())),
+                prepared = workers.run(prepare) => prepared.unwrap_or_else(|| Err(panicked())),
                 () = told(stop) => return Ok(()),
             };
             let mut end = match prepared {
@@ -196,10 +226,18 @@ impl Query {
                     }
                     // What the run has written for epochs that it did not commit is in nobody's way but takes room.
                     let this = Arc::clone(self);
-                    let recovered = workers.run(move || this.log.recover().map(|_| ())).await;
+                    let recovered = workers.run(move || this.recover()).await;
                     recovered.unwrap_or_else(|| Err(panicked()))?;
                 }
             }
+        }
+    }
+
+    /// Removes what no checkpoint names. Where processes share them, each does that for the lanes that it owns.
+    fn recover(&self) -> Result<(), Failure> {
+        match self.group {
+            None => self.log.recover().map(|_| ()),
+            Some(_) => Ok(()),
         }
     }
 
@@ -303,11 +341,22 @@ impl Query {
         };
         recover(opened, &mut newest)?;
         Ok(Resolved {
-            newest,
             starts,
             ends,
             state,
+            ..Resolved::none(newest)
         })
+    }
+
+    /// Commits where all partitions of the inputs start, as the options say it.
+    pub(crate) fn start_all(&self, run: &Arc<str>, opened: &Opened) -> Result<Checkpoint, Failure> {
+        let mut starts = Vec::new();
+        for input in opened.all_inputs() {
+            let resolved = input.source.resolve(None)?.into_iter();
+            starts.extend(resolved.map(|start| (input.name.clone(), start)));
+        }
+        let warm = self.read_back(opened, &mut starts)?;
+        self.epoch_zero(run, opened, &starts, &warm)
     }
 
     /// Moves the starts of streams back by the warm-up. Gives where they were.
@@ -344,7 +393,7 @@ impl Query {
     }
 
     /// Whether the newest checkpoint is this query's and its plan can go on from it.
-    fn accept(&self, checkpoint: &Checkpoint) -> Result<(), Failure> {
+    pub(crate) fn accept(&self, checkpoint: &Checkpoint) -> Result<(), Failure> {
         let location = self.log.location();
         if checkpoint.job != self.job || checkpoint.query != self.name {
             return Err(Failure::refuse(format!(
@@ -372,7 +421,7 @@ impl Query {
 
     /// Makes an accepted checkpoint that of the plan as it is now: steps that the plan no longer has are dropped with their
     /// state, at the next commit.
-    fn follow(&self, checkpoint: &mut Checkpoint) {
+    pub(crate) fn follow(&self, checkpoint: &mut Checkpoint) {
         checkpoint.plan = self.plan.identity();
         if checkpoint.objects().next().is_none() {
             return;
@@ -392,7 +441,7 @@ impl Query {
     }
 
     /// Commits the resolved start of every partition before the first record is read.
-    fn epoch_zero(
+    pub(crate) fn epoch_zero(
         &self,
         run: &Arc<str>,
         opened: &Opened,
@@ -407,18 +456,13 @@ impl Query {
             ended: false,
             start: warm.get(&(input.clone(), start.partition.clone())).cloned(),
         };
-        let mut lanes: Vec<LaneCut> = Vec::new();
+        let mut begun: Vec<LaneCut> = Vec::new();
         for (input, start) in starts {
             let lane = lanes::name(&*self.plan, input, &start.partition);
             let cut = cut(input, start);
-            match lanes.iter_mut().find(|known| known.lane == lane) {
+            match begun.iter_mut().find(|known| known.lane == lane) {
                 Some(lane) => lane.partitions.push(cut),
-                None => lanes.push(LaneCut {
-                    lane,
-                    partitions: vec![cut],
-                    writer: None,
-                    state: BTreeMap::new(),
-                }),
+                None => begun.push(lanes::beginning(&*self.plan, vec![cut])),
             }
         }
         let sources = opened
@@ -436,7 +480,7 @@ impl Query {
             rewound: false,
             plan: self.plan.identity(),
             sources,
-            lanes,
+            lanes: begun,
         };
         self.log.commit(&checkpoint).map_err(|error| {
             Failure::restart(format!(
@@ -453,19 +497,54 @@ impl Query {
         prepared: Prepared,
         stop: &mut watch::Receiver<bool>,
     ) -> RunEnd {
-        let (done, mut ended) = oneshot::channel();
         let opened = Arc::new(prepared.opened);
-        let resolved = prepared.resolved;
+        let (end, stopped) = match &self.group {
+            None => {
+                self.coordinate(prepared.run, &opened, prepared.resolved, stop)
+                    .await
+            }
+            Some(_) => self.share(&opened, prepared.resolved.newest, stop).await,
+        };
+        // Clients outlive actors: the next run may begin only when nothing of this one can write any more.
+        let workers = &self.host.workers;
+        let closing = Arc::clone(&opened);
+        let closed = async {
+            workers.run(move || closing.close()).await;
+            workers.settled().await;
+        };
+        match stopped {
+            None => closed.await,
+            // There is no next run. Questions to a broker that is away are given up, they must not hold up the stop.
+            Some(since) => {
+                let left = self.settings.stop_timeout.saturating_sub(since.elapsed());
+                let _ = actix::clock::timeout(left.max(CLOSE_MIN), closed).await;
+            }
+        }
+        end
+    }
+
+    /// Lanes and their coordinator, from the resolved places on until they end by themselves or by `stop`. Gives also when it
+    /// was told to stop.
+    pub(crate) async fn coordinate(
+        self: &Arc<Self>,
+        run: Arc<str>,
+        opened: &Arc<Opened>,
+        resolved: Resolved,
+        stop: &mut watch::Receiver<bool>,
+    ) -> (RunEnd, Option<Instant>) {
+        let (done, mut ended) = oneshot::channel();
         let settings = &self.settings;
+        let alone = resolved.alone;
         let sources = opened
             .all_inputs()
+            .filter(|input| !alone || resolved.starts.iter().any(|(of, _)| *of == input.name))
             .map(|input| (input.name.clone(), Arc::clone(&input.source)))
             .collect();
-        let grows = opened.all_inputs().any(|input| input.source.grows());
+        let grows = !alone && opened.all_inputs().any(|input| input.source.grows());
         let own = opened.all_inputs();
         let own = own.filter_map(|input| input.source.discover_interval());
         let discover_interval = own.min().unwrap_or(settings.discover_interval);
-        let exchanges = opened.exchanges.iter();
+        let exchanges = opened.exchanges.iter().filter(|_| !alone);
         let exchanges = exchanges.map(|exchange| exchange.input.name.clone());
         let place = |cut: &PartitionCut| (cut.input.clone(), cut.partition.clone());
         let cuts = || resolved.newest.partitions();
@@ -476,8 +555,8 @@ impl Query {
         let writers = prepared_by(&resolved.newest.lanes);
         let launching = Launching {
             query: Arc::clone(self),
-            run: Arc::clone(&prepared.run),
-            opened: Arc::clone(&opened),
+            run: Arc::clone(&run),
+            opened: Arc::clone(opened),
             ends: resolved.ends,
             state: resolved.state,
             watermarks,
@@ -485,11 +564,11 @@ impl Query {
             writers,
             next: 0,
             lanes: BTreeMap::new(),
-            before: Vec::new(),
+            before: resolved.before,
         };
         let coordinator = Coordinator::new(CoordinatorSpec {
             newest: resolved.newest,
-            run: prepared.run,
+            run,
             log: Arc::clone(&self.log),
             sources,
             sinks: opened.sinks(),
@@ -528,44 +607,30 @@ impl Query {
                 }
             }
         };
-        // Clients outlive actors: the next run may begin only when nothing of this one can write any more.
-        let workers = &self.host.workers;
-        let closing = Arc::clone(&opened);
-        let closed = async {
-            workers.run(move || closing.close()).await;
-            workers.settled().await;
-        };
-        match stopped {
-            None => closed.await,
-            // There is no next run. Questions to a broker that is away are given up, they must not hold up the stop.
-            Some(since) => {
-                let left = settings.stop_timeout.saturating_sub(since.elapsed());
-                let _ = actix::clock::timeout(left.max(CLOSE_MIN), closed).await;
-            }
-        }
-        end.unwrap_or_else(|_| RunEnd {
+        let end = end.unwrap_or_else(|_| RunEnd {
             failure: Some(Failure::restart(
                 "the coordinator ended without a word: a bug",
             )),
             ..RunEnd::default()
-        })
+        });
+        (end, stopped)
     }
 }
 
 /// Resolves when the query is told to stop.
-async fn told(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn told(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         // Nobody is left who could say so.
         std::future::pending::<()>().await;
     }
 }
 
-fn panicked() -> Failure {
+pub(crate) fn panicked() -> Failure {
     Failure::restart("opening the query panicked: a bug, see the message above")
 }
 
 /// 16 random hexadecimal digits. The hasher's keys come from the system's random numbers.
-fn new_id() -> String {
+pub(crate) fn new_id() -> String {
     use std::hash::{BuildHasher, RandomState};
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }

@@ -91,6 +91,7 @@ mod tests {
             failure: None,
             at: at.map(str::to_owned),
             committed,
+            fenced: false,
         }
     }
 

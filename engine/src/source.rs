@@ -9,6 +9,10 @@
 //!    epoch, [`Source::health`] and [`Source::lag`] for the probes and metrics.
 //! 4. [`Source::close`] once, after all lanes have stopped.
 //!
+//! Where several processes share an input, [`Source::join`] takes the place of `resolve` and says from then on which
+//! partitions this process is to read. Each that it gives is found by [`Source::start_of`], restored and read; one that it
+//! takes back is given away by [`Source::release`], after the last epoch of its lane is committed.
+//!
 //! Methods may block (they are called on a thread for blocking work) except `restore`, `read`, `changes`, `health` and `lag`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,6 +82,18 @@ pub struct Committed {
     pub positions: Vec<(SmolStr, Position)>,
 }
 
+/// Which partitions of a shared input this process is to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// These too.
+    Given(Vec<SmolStr>),
+    /// These no more; they wait for [`Source::release`]. One of them may belong to another process already.
+    Taken(Vec<SmolStr>),
+}
+
+/// Tells what changes in the ownership of partitions. Never waits.
+pub type TellOwnership = Box<dyn Fn(Ownership) + Send + Sync>;
+
 /// Whether the other side answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
@@ -100,6 +116,34 @@ pub trait Source: Send + Sync {
     /// `Refuse` for what must be mended first (lost data, a witness ahead of the checkpoint), `Restart` where the
     /// system does not answer.
     fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure>;
+
+    /// Joins the processes that share this input. `state` is what [`Source::save`] gave at the first start of all.
+    ///
+    /// # Errors
+    /// `Refuse` where the input cannot be shared; `Restart` where its system does not answer.
+    fn join(&self, state: Option<&[u8]>, tell: TellOwnership) -> Result<(), Failure> {
+        let _ = (state, tell);
+        Err(Failure::refuse(
+            "this input cannot be shared by several processes: leave `assignment = 'group'` out",
+        ))
+    }
+
+    /// As [`Source::resolve`], of one partition of a shared input.
+    ///
+    /// # Errors
+    /// As [`Source::resolve`].
+    fn start_of(&self, partition: &str, resume: &Resume<'_>) -> Result<Start, Failure> {
+        let starts = self.resolve(Some(resume))?;
+        let mut starts = starts.into_iter();
+        starts
+            .find(|start| start.partition == partition)
+            .ok_or_else(|| Failure::restart(format!("{partition} is not there")))
+    }
+
+    /// These partitions were taken, and nothing of them is read here any more.
+    fn release(&self, partitions: &[SmolStr]) {
+        let _ = partitions;
+    }
 
     /// Called before [`Source::resolve`] where there is a checkpoint: partitions that it calls ended for good. Nothing of
     /// them is to be read any more, and [`Source::resolve`] leaves them out.

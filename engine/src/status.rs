@@ -1,9 +1,11 @@
 //! What the probes and pages see of a query.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use smol_str::SmolStr;
 
 use crate::epoch::checkpoint::Checkpoint;
 use crate::error::Failure;
@@ -32,6 +34,10 @@ pub struct QueryStatus {
     metrics: Arc<QueryMetrics>,
     phase: Mutex<(Phase, Instant)>,
     newest: Mutex<Option<Arc<Checkpoint>>>,
+    /// Of its lanes by name, where each has checkpoints of its own.
+    parts: Mutex<BTreeMap<SmolStr, Arc<QueryStatus>>>,
+    /// Whether it is that of a lane: it is shown as a part of its query's only.
+    part: bool,
 }
 
 impl QueryStatus {
@@ -42,7 +48,29 @@ impl QueryStatus {
             metrics,
             phase: Mutex::new((Phase::Starting, Instant::now())),
             newest: Mutex::default(),
+            parts: Mutex::default(),
+            part: false,
         }
+    }
+
+    /// A lane with checkpoints of its own begins.
+    pub(crate) fn part(&self, lane: &SmolStr) -> Arc<Self> {
+        let part = Arc::new(Self {
+            part: true,
+            ..Self::new(self.query.clone(), Arc::clone(&self.metrics))
+        });
+        self.parts.lock().insert(lane.clone(), Arc::clone(&part));
+        part
+    }
+
+    /// The lanes with checkpoints of their own.
+    pub(crate) fn parts(&self) -> Vec<Arc<Self>> {
+        self.parts.lock().values().cloned().collect()
+    }
+
+    /// A lane with checkpoints of its own has ended.
+    pub(crate) fn left(&self, lane: &SmolStr) {
+        self.parts.lock().remove(lane);
     }
 
     /// The query's name.
@@ -66,6 +94,10 @@ impl QueryStatus {
         if current.0 == phase {
             return;
         }
+        if self.part {
+            *current = (phase, Instant::now());
+            return;
+        }
         let query = &self.query;
         match &phase {
             Phase::Starting => tracing::debug!(query, "starting"),
@@ -86,9 +118,19 @@ impl QueryStatus {
         *current = (phase, Instant::now());
     }
 
-    /// The newest checkpoint; None before the first.
+    /// The newest checkpoint; None before the first. Where each lane has its own, they are shown as one.
     pub fn newest(&self) -> Option<Arc<Checkpoint>> {
-        self.newest.lock().clone()
+        let mut parts = self.parts().into_iter().filter_map(|part| part.newest());
+        let Some(first) = parts.next() else {
+            return self.newest.lock().clone();
+        };
+        let mut whole = Checkpoint::clone(&first);
+        for part in parts {
+            whole.epoch = whole.epoch.max(part.epoch);
+            whole.committed_at = whole.committed_at.min(part.committed_at);
+            whole.lanes.extend(part.lanes.iter().cloned());
+        }
+        Some(Arc::new(whole))
     }
 
     /// An epoch is committed.

@@ -151,6 +151,7 @@ impl Two {
                 budget: Arc::default(),
             },
             status: Arc::new(QueryStatus::new("two", Arc::clone(&metrics))),
+            group: None,
         };
         (query, metrics)
     }

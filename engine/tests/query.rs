@@ -139,6 +139,7 @@ impl Halves {
                 budget: Arc::default(),
             },
             status: Arc::new(QueryStatus::new("halves", Arc::clone(&metrics))),
+            group: None,
         };
         let (_tell, told) = watch::channel(false);
         let ended = System::new().block_on(async {

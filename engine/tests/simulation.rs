@@ -333,6 +333,7 @@ impl Simulation {
                 budget: Arc::default(),
             },
             status: Arc::new(QueryStatus::new("q", metrics.query("q"))),
+            group: None,
         }
     }
 

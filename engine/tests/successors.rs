@@ -168,6 +168,7 @@ impl Copied {
                 budget: Arc::default(),
             },
             status: Arc::new(QueryStatus::new("copied", metrics)),
+            group: None,
         };
         let (_tell, told) = watch::channel(false);
         System::new().block_on(async {

@@ -172,6 +172,7 @@ impl Copying {
                 budget: Arc::default(),
             },
             status: Arc::new(QueryStatus::new("copy", Arc::clone(&metrics))),
+            group: None,
         };
         let (tell, told) = watch::channel(false);
         let asked = Arc::clone(&self.sink.asked);

@@ -246,6 +246,7 @@ impl Counting {
                 budget: Arc::default(),
             },
             status: Arc::new(QueryStatus::new("counting", Arc::clone(&metrics))),
+            group: None,
         };
         let (_tell, told) = watch::channel(false);
         // The coordinator has a thread of its own, so that epochs are committed while rows are read.

@@ -36,6 +36,8 @@ pub struct Input {
     pub identity: &'static [&'static str],
     /// Whether what stands before a start can be read, as `warmUp` wants.
     pub reads_back: bool,
+    /// Whether several processes can share its partitions, as `assignment = 'group'` wants.
+    pub shared: bool,
 }
 
 /// A connector as an output.
@@ -95,6 +97,7 @@ pub const CONNECTORS: &[Connector] = &[
             open: formats::read,
             identity: &["subscribe", "subscribePattern", "assign"],
             reads_back: true,
+            shared: true,
         }),
         output: Some(Output {
             options: sinks::kafka::OPTIONS,
@@ -115,6 +118,7 @@ pub const CONNECTORS: &[Connector] = &[
             open: formats::read_kinesis,
             identity: &["streamName", "kinesis.streamName"],
             reads_back: false,
+            shared: false,
         }),
         output: None,
     },
@@ -128,6 +132,7 @@ pub const CONNECTORS: &[Connector] = &[
             open: sources::rate::open,
             identity: &["numPartitions"],
             reads_back: false,
+            shared: false,
         }),
         output: None,
     },
@@ -141,6 +146,7 @@ pub const CONNECTORS: &[Connector] = &[
             open: sources::socket::open,
             identity: &[],
             reads_back: false,
+            shared: false,
         }),
         output: None,
     },
@@ -154,6 +160,7 @@ pub const CONNECTORS: &[Connector] = &[
             open: sources::file::open,
             identity: &["path"],
             reads_back: true,
+            shared: false,
         }),
         output: Some(Output {
             options: sinks::file::OPTIONS,
@@ -240,6 +247,7 @@ const fn folder(options: &'static [OptionSpec]) -> Input {
         open: files::open,
         identity: &["path"],
         reads_back: true,
+        shared: false,
     }
 }
 

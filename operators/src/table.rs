@@ -73,6 +73,8 @@ pub struct OpenContext {
     pub fresh: bool,
     /// The checkpoint folder, for messages.
     pub checkpoint: String,
+    /// The name of this process among those that share the inputs, where several do.
+    pub member: Option<String>,
     /// How long a record may stay unacknowledged while its broker answers.
     pub delivery_timeout: std::time::Duration,
     /// The trigger's interval; None when continuous.

@@ -206,10 +206,17 @@ impl CheckpointLog {
     /// The decision moment: once it returns, the epoch is committed. Gives the checkpoint's size in bytes.
     ///
     /// # Errors
-    /// What the store says; the epoch is then not committed and may be tried again.
+    /// `AlreadyExists` when another has committed this epoch; else what the store says; the epoch is then not committed and
+    /// may be tried again.
     pub fn commit(&self, checkpoint: &Checkpoint) -> io::Result<u64> {
-        let bytes = checkpoint.encode();
-        self.store.put(&object(checkpoint.epoch), &bytes)?;
+        let (name, bytes) = (object(checkpoint.epoch), checkpoint.encode());
+        match self.store.put(&name, &bytes) {
+            // A put that seemed to fail, and was tried again, may have succeeded.
+            Err(error)
+                if error.kind() == io::ErrorKind::AlreadyExists
+                    && self.store.get(&name).is_ok_and(|there| there == bytes) => {}
+            put => put?,
+        }
         // The note only helps to notice a deleted file; without it nothing is lost.
         if let Err(error) = self.store.note(checkpoint.epoch) {
             tracing::debug!(%error, "the note of the newest epoch could not be written");

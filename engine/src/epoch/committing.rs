@@ -58,6 +58,7 @@ impl Coordinator {
                     Some(Ok(size)) => this.committed(&checkpoint, begun, size, prepared, ctx),
                     Some(Err(error)) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                         this.committing = false;
+                        this.end.fenced = true;
                         let failure = Failure::restart(format!(
                             "another process has committed here: {error}"
                         ));

@@ -64,6 +64,8 @@ pub struct RunEnd {
     pub at: Option<String>,
     /// Epochs it committed.
     pub committed: u64,
+    /// Whether another process goes on from its checkpoints.
+    pub fenced: bool,
 }
 
 /// What a coordinator is made of.

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Cursor, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// An object as `list` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,10 +80,13 @@ pub trait Store: Send + Sync {
     fn noted(&self) -> Option<u64>;
 }
 
-/// A local folder, locked by one process at a time.
+/// A local folder: locked by one process, looked at by any, or shared by several, where whoever puts an object first has
+/// put it.
 pub struct FolderStore {
     root: PathBuf,
     lock: Option<File>,
+    /// What tells this process's unfinished objects from those of others, where the folder is shared.
+    shared: Option<String>,
 }
 
 /// Why a folder cannot be opened for writing.
@@ -104,7 +107,24 @@ impl FolderStore {
         Self {
             root: root.into(),
             lock: None,
+            shared: None,
         }
+    }
+
+    /// Opens a folder that several processes write, making it where it is missing. Nothing is locked: of two that put an
+    /// object of one name, one is told that it exists. `token` is of this process alone.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn share(root: impl Into<PathBuf>, token: &str) -> Result<Self, OpenError> {
+        let root = root.into();
+        make_folders(&root)?;
+        remove_leftovers(&root, Some(LEFTOVER_AGE))?;
+        Ok(Self {
+            root,
+            lock: None,
+            shared: Some(token.to_owned()),
+        })
     }
 
     /// Makes the folder where it is missing, locks it, and removes what an interrupted `put` has left.
@@ -113,10 +133,7 @@ impl FolderStore {
     /// When another process has it, or it cannot be written.
     pub fn lock(root: impl Into<PathBuf>) -> Result<Self, OpenError> {
         let root = root.into();
-        for folder in ["epochs", "state"] {
-            fs::create_dir_all(root.join(folder))
-                .map_err(|error| OpenError::Io("cannot make the folder".into(), error))?;
-        }
+        make_folders(&root)?;
         let lock = OpenOptions::new()
             .read(true)
             .write(true)
@@ -141,17 +158,9 @@ impl FolderStore {
         let store = Self {
             root,
             lock: Some(lock),
+            shared: None,
         };
-        for folder in ["epochs", "state"] {
-            let leftovers = fs::read_dir(store.root.join(folder))
-                .map_err(|error| OpenError::Io("cannot list the folder".into(), error))?;
-            for entry in leftovers.flatten() {
-                if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-                    // A temporary file that cannot be removed harms nobody.
-                    let _ = fs::remove_file(entry.path());
-                }
-            }
-        }
+        remove_leftovers(&store.root, None)?;
         if let Some(noted) = store.noted() {
             // Writes the process id beside the note that was there.
             store
@@ -165,6 +174,39 @@ impl FolderStore {
     pub fn root(&self) -> &Path {
         &self.root
     }
+}
+
+/// The folders of objects.
+const FOLDERS: [&str; 2] = ["epochs", "state"];
+/// An unfinished object of another process is its past once it is so old.
+const LEFTOVER_AGE: Duration = Duration::from_secs(3_600);
+
+fn make_folders(root: &Path) -> Result<(), OpenError> {
+    for folder in FOLDERS {
+        fs::create_dir_all(root.join(folder))
+            .map_err(|error| OpenError::Io("cannot make the folder".into(), error))?;
+    }
+    Ok(())
+}
+
+/// Removes unfinished objects, those that are as old as told. One that cannot be removed harms nobody.
+fn remove_leftovers(root: &Path, age: Option<Duration>) -> Result<(), OpenError> {
+    let old = |entry: &fs::DirEntry| {
+        let modified = entry.metadata().and_then(|about| about.modified());
+        age.is_none_or(|age| {
+            modified.is_ok_and(|at| at.elapsed().is_ok_and(|elapsed| elapsed >= age))
+        })
+    };
+    for folder in FOLDERS {
+        let entries = fs::read_dir(root.join(folder))
+            .map_err(|error| OpenError::Io("cannot list the folder".into(), error))?;
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(TEMPORARY) && old(&entry) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Bytes that go to the system at once.
@@ -187,21 +229,31 @@ impl Store for FolderStore {
         }
         let folder = path.parent().unwrap_or(&self.root);
         let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = folder.join(format!("{TEMPORARY}{file_name}"));
-        let written = (|| {
+        let token = self.shared.as_deref().unwrap_or_default();
+        let temporary = folder.join(format!("{TEMPORARY}{token}{file_name}"));
+        let written: io::Result<u64> = (|| {
             let mut out = BufWriter::with_capacity(BUFFER, File::create(&temporary)?);
             write(&mut out)?;
             let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.sync_data()?;
-            fs::rename(&temporary, &path)?;
+            if self.shared.is_some() {
+                // Unlike a rename, a link never takes the place of what another process has put meanwhile.
+                fs::hard_link(&temporary, &path)?;
+                let _ = fs::remove_file(&temporary);
+            } else {
+                fs::rename(&temporary, &path)?;
+            }
             // The rename itself is safe only when the folder is.
             File::open(folder)?.sync_all()?;
             Ok(file.metadata()?.len())
         })();
-        if written.is_err() {
-            // After a failed fsync nobody knows what is on disk: the object must not be taken for whole.
+        if let Err(error) = &written {
             let _ = fs::remove_file(&temporary);
-            let _ = fs::remove_file(&path);
+            // After a failed fsync nobody knows what is on disk: the object must not be taken for whole. One of another
+            // process stays.
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                let _ = fs::remove_file(&path);
+            }
         }
         written
     }

@@ -154,7 +154,7 @@ pub(crate) fn state_name(run: &str, epoch: u64, lane: &str, step: &str) -> Strin
 }
 
 /// A name as part of an object's name: anything but letters, digits, `_` and `.` as `%XX`.
-fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.') {

@@ -56,6 +56,7 @@ impl World {
                 budget: Arc::default(),
             },
             status: Arc::new(QueryStatus::new("q", metrics.query("q"))),
+            group: None,
         }
     }
 

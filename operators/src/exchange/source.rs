@@ -10,11 +10,13 @@ use smol_str::{SmolStr, format_smolstr};
 use thalweg_engine::error::{Failure, Remedy};
 use thalweg_engine::record::{Partition, Position};
 use thalweg_engine::schema::{Field, Schema};
-use thalweg_engine::source::{Committed, Health, RecordStream, Resume, Source, Start};
+use thalweg_engine::source::{
+    Committed, Health, RecordStream, Resume, Source, Start, TellOwnership,
+};
 
 use super::Exchange;
 use super::parcel::{Reading, facts};
-use crate::kafka::{KafkaSource, Shape, SourceSettings, Starting, Subscription};
+use crate::kafka::{KafkaSource, Shape, SourceSettings, Starting, Subscription, group_id};
 use crate::table::{OpenContext, Table};
 
 /// So many of the newest committed epochs can be gone back to: what they still need to read is not deleted.
@@ -30,7 +32,19 @@ pub(super) fn open(
     context: &OpenContext,
 ) -> Result<Arc<dyn Source>, Failure> {
     let settings = SourceSettings::of(input).map_err(|error| Failure::refuse(error.message))?;
+    // A member of the input's group cannot be one a second time.
+    let group = context.member.as_ref().map(|_| {
+        format!(
+            "{}-exchange",
+            group_id(
+                settings.group.as_deref(),
+                settings.group_prefix.as_deref(),
+                context
+            )
+        )
+    });
     let settings = SourceSettings {
+        group: group.or_else(|| settings.group.clone()),
         subscription: Subscription::Topics(vec![exchange.topic.clone()]),
         // Nothing of this query is there before its first start.
         starting: Starting::Latest,
@@ -78,21 +92,25 @@ type Positions = Vec<(SmolStr, Position)>;
 struct ExchangeSource {
     topic: KafkaSource,
     exchange: Arc<Exchange>,
-    /// The positions of the newest epochs, oldest first.
-    committed: Mutex<VecDeque<Positions>>,
+    /// By partition, the positions of the newest epochs, oldest first.
+    committed: Mutex<BTreeMap<SmolStr, VecDeque<Position>>>,
 }
 
 impl ExchangeSource {
-    /// Takes up the query's id from the checkpoint.
-    fn resume(&self, resume: &Resume<'_>) -> Result<Option<Vec<u8>>, Failure> {
-        let saved: Option<Saved> = resume
-            .state
-            .and_then(|state| serde_json::from_slice(state).ok());
+    /// Takes up the query's id from the checkpoint. Gives what the topic has saved.
+    fn resume(&self, state: Option<&[u8]>) -> Result<Option<Vec<u8>>, Failure> {
+        let saved: Option<Saved> = state.and_then(|state| serde_json::from_slice(state).ok());
         let Some(saved) = saved else {
             return Err(Failure::refuse(
                 "the checkpoint does not say which records of the exchange topic are its own: it is damaged",
             ));
         };
+        let _ = self.exchange.id.set(saved.id);
+        Ok(saved.topic.map(|topic| topic.to_string().into_bytes()))
+    }
+
+    /// Whether the topic has the partitions that the checkpoint knows.
+    fn compare(&self, resume: &Resume<'_>) -> Result<(), Failure> {
         let topic = &self.exchange.topic;
         let (was, is) = (resume.positions.len(), self.exchange.partitions);
         if was != is {
@@ -102,27 +120,26 @@ impl ExchangeSource {
                  queryName or checkpointLocation"
             )));
         }
-        let _ = self.exchange.id.set(saved.id);
-        let start: Positions = resume
-            .positions
-            .iter()
-            .map(|(name, position)| (name.clone(), position.clone()))
-            .collect();
-        *self.committed.lock() = VecDeque::from([start]);
-        Ok(saved.topic.map(|topic| topic.to_string().into_bytes()))
+        Ok(())
     }
 
     /// Notes what an epoch has committed; gives the positions before which nothing is needed any more.
-    fn note(&self, positions: &Positions) -> Option<Positions> {
+    fn note(&self, positions: &Positions) -> Positions {
         let mut committed = self.committed.lock();
-        if committed.back() == Some(positions) {
-            return None;
+        let mut unneeded = Positions::new();
+        for (partition, position) in positions {
+            let epochs = committed.entry(partition.clone()).or_default();
+            if epochs.back() == Some(position) {
+                continue;
+            }
+            epochs.push_back(position.clone());
+            if epochs.len() > EPOCHS_KEPT
+                && let Some(oldest) = epochs.pop_front()
+            {
+                unneeded.push((partition.clone(), oldest));
+            }
         }
-        committed.push_back(positions.clone());
-        if committed.len() <= EPOCHS_KEPT {
-            return None;
-        }
-        committed.pop_front()
+        unneeded
     }
 }
 
@@ -159,13 +176,39 @@ impl Source for ExchangeSource {
             let _ = self.exchange.id.set(new_id());
             return self.topic.resolve(None);
         };
-        let state = self.resume(resume)?;
+        let state = self.resume(resume.state)?;
+        self.compare(resume)?;
+        let start = resume.positions.iter();
+        let start = start.map(|(name, position)| (name.clone(), position.clone()));
+        self.note(&start.collect());
         self.topic
             .resolve(Some(&Resume {
                 state: state.as_deref(),
                 ..resume.clone()
             }))
             .map_err(|failure| of_exchange(&self.exchange.topic, failure))
+    }
+
+    fn join(&self, state: Option<&[u8]>, tell: TellOwnership) -> Result<(), Failure> {
+        let state = self.resume(state)?;
+        self.topic.join(state.as_deref(), tell)
+    }
+
+    fn start_of(&self, partition: &str, resume: &Resume<'_>) -> Result<Start, Failure> {
+        let state = self.resume(resume.state)?;
+        self.topic
+            .start_of(
+                partition,
+                &Resume {
+                    state: state.as_deref(),
+                    ..resume.clone()
+                },
+            )
+            .map_err(|failure| of_exchange(&self.exchange.topic, failure))
+    }
+
+    fn release(&self, partitions: &[SmolStr]) {
+        self.topic.release(partitions);
     }
 
     fn discover(&self, known: &[SmolStr]) -> Result<Vec<Start>, Failure> {
@@ -208,7 +251,8 @@ impl Source for ExchangeSource {
 
     fn forget(&self, committed: &Committed) {
         self.topic.forget(committed);
-        if let Some(before) = self.note(&committed.positions) {
+        let before = self.note(&committed.positions);
+        if !before.is_empty() {
             self.topic.delete_before(&before);
         }
     }

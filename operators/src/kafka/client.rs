@@ -167,6 +167,8 @@ impl Drop for Configuration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Consumer,
+    /// A consumer whose partitions the group assigns.
+    Member,
     Producer,
 }
 
@@ -189,7 +191,7 @@ impl Client {
         openssl_sys::init();
         let mut reason = [0 as c_char; 512];
         let kind = match role {
-            Role::Consumer => sys::rd_kafka_type_t::RD_KAFKA_CONSUMER,
+            Role::Consumer | Role::Member => sys::rd_kafka_type_t::RD_KAFKA_CONSUMER,
             Role::Producer => sys::rd_kafka_type_t::RD_KAFKA_PRODUCER,
         };
         // SAFETY: the configuration is owned; on success the client takes it over.
@@ -201,7 +203,12 @@ impl Client {
                 sys::RD_KAFKA_EVENT_DR
                     | sys::RD_KAFKA_EVENT_ERROR
                     | sys::RD_KAFKA_EVENT_STATS
-                    | sys::RD_KAFKA_EVENT_OFFSET_COMMIT,
+                    | sys::RD_KAFKA_EVENT_OFFSET_COMMIT
+                    | if role == Role::Member {
+                        sys::RD_KAFKA_EVENT_REBALANCE
+                    } else {
+                        0
+                    },
             );
             sys::rd_kafka_new(kind, configuration.conf, reason.as_mut_ptr(), reason.len())
         };

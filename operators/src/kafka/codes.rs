@@ -24,6 +24,11 @@ impl Code {
     pub(crate) const SSL: Self = Self(-181);
     pub(crate) const AUTHENTICATION: Self = Self(-169);
     pub(crate) const UNSUPPORTED_FEATURE: Self = Self(-165);
+    pub(crate) const ASSIGN_PARTITIONS: Self = Self(-175);
+    pub(crate) const REVOKE_PARTITIONS: Self = Self(-174);
+    pub(crate) const ILLEGAL_GENERATION: Self = Self(22);
+    pub(crate) const REBALANCE_IN_PROGRESS: Self = Self(27);
+    pub(crate) const FENCED_INSTANCE_ID: Self = Self(82);
     pub(crate) const FATAL: Self = Self(-150);
     pub(crate) const AUTO_OFFSET_RESET: Self = Self(-140);
     pub(crate) const UNKNOWN_TOPIC_OR_PART: Self = Self(3);

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use super::client::{Client, Event, Queue, Role, take_error};
 use super::codes::Code;
 use super::commits::Commits;
 use super::lane::Lane;
+use super::membership::Member;
 use super::options::Connection;
 use super::partition_list::PartitionList;
 use super::scout::Scout;
@@ -72,6 +73,8 @@ pub(crate) struct Shared {
     health: Mutex<Health>,
     pub(crate) budget: Option<Budget>,
     commits: Mutex<Commits<Positions>>,
+    /// The client that is a member of the group, where processes share the input: it commits.
+    pub(super) member: OnceLock<Arc<Member>>,
     /// No commit is under way any more, or its answer is not to be awaited: the broker is away.
     settled: Condvar,
     stopping: AtomicBool,
@@ -107,6 +110,7 @@ impl Consumer {
                 .max_offsets
                 .map(|quota| Budget::new(quota, limits.trigger)),
             commits: Mutex::default(),
+            member: OnceLock::new(),
             settled: Condvar::new(),
             stopping: AtomicBool::new(false),
             stall_after: limits.stall_after,
@@ -222,6 +226,9 @@ impl Consumer {
         self.shared.await_commit(Instant::now() + LAST_COMMIT);
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.queue.wake();
+        if let Some(member) = self.shared.member.get() {
+            member.close();
+        }
         if let Some(thread) = self.thread.lock().take()
             && thread.join().is_err()
         {
@@ -362,7 +369,7 @@ impl Shared {
         }
     }
 
-    fn fail(&self, failure: Failure) {
+    pub(super) fn fail(&self, failure: Failure) {
         self.failed.lock().get_or_insert(failure);
         self.failing.store(true, Ordering::Release);
         self.wake_all();
@@ -544,12 +551,15 @@ impl Shared {
                 return false;
             }
         }
+        // A group that has members takes commits of its members only.
+        let member = self.member.get();
+        let (client, queue) = member.map_or((&self.client, &self.queue), |member| member.parts());
         // SAFETY: live objects; the client copies the list, and its answer comes as an event of the queue.
         let code = Code::from(unsafe {
             sys::rd_kafka_commit_queue(
-                self.client.native(),
+                client.native(),
                 list.native(),
-                self.queue.native(),
+                queue.native(),
                 None,
                 ptr::null_mut(),
             )
@@ -557,8 +567,14 @@ impl Shared {
         code == Code::OK
     }
 
-    fn committed(&self, code: Code) {
-        if code != Code::OK {
+    pub(super) fn committed(&self, code: Code) {
+        // A client that has failed for good says so itself.
+        if matches!(
+            code,
+            Code::REBALANCE_IN_PROGRESS | Code::ILLEGAL_GENERATION | Code::FATAL
+        ) {
+            tracing::debug!(target: "kafka", "positions are not committed to the consumer group: {}", code.name());
+        } else if code != Code::OK {
             tracing::warn!(target: "kafka", "positions could not be committed to the consumer group: {}. They are safe in the checkpoint", code.describe());
         }
         self.commits.lock().answered();

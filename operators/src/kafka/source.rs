@@ -9,7 +9,9 @@ use smol_str::SmolStr;
 use thalweg_engine::error::Failure;
 use thalweg_engine::record::{Partition, Position};
 use thalweg_engine::schema::Schema;
-use thalweg_engine::source::{Committed, Health, RecordStream, Resume, Source, Start};
+use thalweg_engine::source::{
+    Committed, Health, RecordStream, Resume, Source, Start, TellOwnership,
+};
 
 use super::codes::Code;
 use super::consumer::{Consumer, Limits, STALL_AFTER};
@@ -40,7 +42,7 @@ pub(crate) struct KafkaSource {
 const MISSING_AFTER: Duration = Duration::from_secs(12);
 
 /// Topics with the number of their partitions.
-type Topics = BTreeMap<String, i32>;
+pub(super) type Topics = BTreeMap<String, i32>;
 
 impl KafkaSource {
     /// An input that asks no broker yet.
@@ -71,7 +73,7 @@ impl KafkaSource {
         &self.settings.connection
     }
 
-    fn consumer(&self) -> Result<Arc<Consumer>, Failure> {
+    pub(super) fn consumer(&self) -> Result<Arc<Consumer>, Failure> {
         self.consumer
             .lock()
             .clone()
@@ -79,7 +81,7 @@ impl KafkaSource {
     }
 
     /// The topics that are read and exist.
-    fn topics(&self, scout: &Scout) -> Result<Topics, Failure> {
+    pub(super) fn topics(&self, scout: &Scout) -> Result<Topics, Failure> {
         if let Some(names) = self.settings.subscription.named() {
             return names
                 .into_iter()
@@ -102,7 +104,7 @@ impl KafkaSource {
         Ok(topics)
     }
 
-    fn places(&self, topics: &Topics) -> Result<Vec<Place>, Failure> {
+    pub(super) fn places(&self, topics: &Topics) -> Result<Vec<Place>, Failure> {
         let mut places = Vec::new();
         for (topic, count) in topics {
             for partition in self.settings.subscription.partitions(topic, *count)? {
@@ -113,7 +115,7 @@ impl KafkaSource {
     }
 
     /// Learns what there is to know of the topics, and compares it with the checkpoint. Gives those that were made again.
-    fn identify(
+    pub(super) fn identify(
         &self,
         scout: &Scout,
         topics: &Topics,
@@ -285,7 +287,7 @@ impl KafkaSource {
         consumer.scout().delete_before(&offsets);
     }
 
-    fn start_consumer(&self, partitions: usize, topics: &[&str]) -> Result<(), Failure> {
+    pub(super) fn start_consumer(&self, partitions: usize, topics: &[&str]) -> Result<(), Failure> {
         let consumer = Consumer::start(
             self.connection(),
             &self.group,
@@ -344,8 +346,21 @@ impl Source for KafkaSource {
         Ok(starts)
     }
 
+    fn join(&self, state: Option<&[u8]>, tell: TellOwnership) -> Result<(), Failure> {
+        self.join_group(state, tell)
+    }
+
+    fn start_of(&self, partition: &str, resume: &Resume<'_>) -> Result<Start, Failure> {
+        self.start_of_one(partition, resume)
+    }
+
+    fn release(&self, _: &[SmolStr]) {
+        self.let_go();
+    }
+
     fn discover(&self, known: &[SmolStr]) -> Result<Vec<Start>, Failure> {
         let consumer = self.consumer()?;
+        consumer.healthy()?;
         consumer.watch()?;
         let scout = consumer.scout();
         let names = self.settings.subscription.named();

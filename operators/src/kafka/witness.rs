@@ -116,6 +116,7 @@ mod tests {
             temporary: false,
             fresh,
             checkpoint: "./checkpoints/notification".into(),
+            member: None,
             delivery_timeout: Duration::from_secs(120),
             trigger_interval: None,
             bounded: false,

@@ -28,6 +28,7 @@ const MEMORY: Connector = Connector {
         open: |table, _, _| Err(opened_by_itself(table)),
         identity: &[],
         reads_back: true,
+        shared: false,
     }),
     output: Some(connectors::Output {
         passing: true,

@@ -39,6 +39,7 @@ const NUMBERS: Connector = Connector {
         open: |_, _, _| Err(Failure::end("not opened here")),
         identity: &[],
         reads_back: false,
+        shared: false,
     }),
     output: None,
 };

@@ -26,6 +26,7 @@ mod join_table;
 mod join_times;
 mod lookup;
 pub(crate) mod lower;
+pub(crate) mod members;
 pub(crate) mod modes;
 pub(crate) mod names;
 pub(crate) mod node;

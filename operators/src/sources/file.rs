@@ -379,6 +379,7 @@ pub(crate) fn test_context() -> OpenContext {
         temporary: true,
         fresh: false,
         checkpoint: String::new(),
+        member: None,
         delivery_timeout: Duration::from_secs(120),
         trigger_interval: None,
         bounded: false,

@@ -285,13 +285,13 @@ pub const SETTINGS: &[SettingSpec] = &[
         Reach::Query,
         "How many new runs a query may begin after failures.",
     ),
-    later(
+    spec(
         "assignment",
         SettingKind::OneOf(&["manual", "group"]),
         "manual",
         Reach::Job,
-        "Who assigns partitions to processes.",
-        ONE_PROCESS,
+        "Who assigns partitions to processes: with `group` several processes share them by Kafka's group protocol, each \
+         under a name of its own (`--member`), and share the checkpointLocation.",
     ),
     later(
         "standbyReplicas",

@@ -12,7 +12,8 @@ use crate::plan::optimize::optimize;
 use crate::plan::partitions::Lanes;
 use crate::plan::steps::steps;
 use crate::plan::{
-    self, Query, exchange, files, join_settle, modes, output, partitions, read_back, times, twice,
+    self, Query, exchange, files, join_settle, members, modes, output, partitions, read_back,
+    times, twice,
 };
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
@@ -65,6 +66,15 @@ impl Reader<'_> {
         }
         for view in &self.catalog.views {
             Lowering::new(&self.catalog, true, chrono_tz::Tz::UTC).view(view, view.name.at)?;
+        }
+        if let Some((_, settings)) = settled.iter().find(|(_, settings)| settings.shared)
+            && name.is_none()
+        {
+            return Err(JobError::new(
+                settings.at("assignment", Location::default()),
+                "assignment = 'group' needs a jobName: processes that share a job know it by that",
+            )
+            .help("write SET jobName = '...' before the first query"));
         }
         let queries = drafts
             .iter()
@@ -344,6 +354,7 @@ impl Reader<'_> {
                 .collect(),
         };
         read_back::check(&query)?;
+        members::check(&query)?;
         Ok(query)
     }
 

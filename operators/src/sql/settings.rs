@@ -92,6 +92,8 @@ pub struct Settings {
     pub stop_timeout: Duration,
     /// `restartsMax`; None is unlimited.
     pub restarts_max: Option<u64>,
+    /// Whether `assignment` says `group`.
+    pub shared: bool,
     /// Whether `exchange` says `topic`.
     pub through_topic: bool,
     /// `idleTimeout`.
@@ -342,6 +344,7 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
         ansi: text("ansi") == "true",
         stop_timeout: duration("stopTimeout"),
         restarts_max: text("restartsMax").parse().ok(),
+        shared: text("assignment") == "group",
         through_topic: text("exchange") == "topic",
         idle_timeout: duration("idleTimeout"),
         alignment_max: duration("alignmentMax"),

@@ -388,6 +388,7 @@ pub(crate) fn context(query: &str) -> OpenContext {
         temporary: false,
         fresh: false,
         checkpoint: "./checkpoints/q".into(),
+        member: None,
         delivery_timeout: Duration::from_secs(120),
         trigger_interval: None,
         bounded: false,

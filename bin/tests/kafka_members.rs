@@ -1,0 +1,270 @@
+//! Several processes share a job: they divide its partitions, come and go, die and are left behind. On a real broker.
+//!
+//! The long form: THALWEG_KILLS=50.
+
+#![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
+
+mod stage;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use stage::{Account, Broker, Loyalty, PATIENCE, Rec, Running, Scene, kills, until};
+
+/// The shortest session that the broker allows, and heartbeats that notice a change soon.
+const SESSION: &str = "kafka.session.timeout.ms '6000', kafka.heartbeat.interval.ms '200'";
+
+fn broker() -> &'static Broker {
+    static BROKER: OnceLock<Broker> = OnceLock::new();
+    BROKER.get_or_init(|| Broker::start(&[]))
+}
+
+fn shared(scene: &Scene) -> Loyalty {
+    Loyalty::default()
+        .set("assignment = 'group'")
+        .set(&format!("jobName = '{}'", scene.name))
+        .reading(&["startingOffsets 'earliest'", SESSION])
+}
+
+fn member(scene: &Scene, job: &Path, name: &str) -> Running {
+    let mut running = scene.run_with(job, &["--member", name]);
+    running.until_ready();
+    running
+}
+
+/// How many partitions a member reads now.
+fn share(running: &mut Running) -> usize {
+    let (_, text) = running.get("/metrics");
+    text.lines()
+        .filter(|line| line.starts_with("thalweg_partition_position{"))
+        .count()
+}
+
+/// Waits until the members have so many partitions each.
+fn until_shared(members: &mut [Running], shares: &[usize]) {
+    until("the partitions are shared out", PATIENCE, || {
+        let mut now: Vec<usize> = members.iter_mut().map(share).collect();
+        now.sort_unstable();
+        now == shares
+    });
+}
+
+#[test]
+fn partitions_are_shared_out_and_a_clean_start_and_stop_repeats_nothing() {
+    let scene = Scene::with_topics("members", broker(), 6);
+    let job = shared(&scene).write(&scene);
+    let load = scene.load(300);
+    let mut members = vec![member(&scene, &job, "a")];
+    until_shared(&mut members, &[6]);
+    members.push(member(&scene, &job, "b"));
+    until_shared(&mut members, &[3, 3]);
+    members.push(member(&scene, &job, "c"));
+    until_shared(&mut members, &[2, 2, 2]);
+    // A member that comes back under its name finds its partitions where they were.
+    let before = members[0].metric("thalweg_handover_pause_seconds_count{query=\"notification\"}");
+    members.remove(2).finish();
+    members.push(member(&scene, &job, "c"));
+    until_shared(&mut members, &[2, 2, 2]);
+    let after = members[0].metric("thalweg_handover_pause_seconds_count{query=\"notification\"}");
+    assert_eq!(before, after, "nothing moved while it was away");
+    let sent = load.stop();
+    until("every invoice is answered", PATIENCE, || {
+        Account::of(&scene).missing(sent).is_empty()
+    });
+    Account::of(&scene).expect_exactly(sent);
+    for member in members {
+        member.finish();
+    }
+    let inspected = scene.call(&["inspect", scene.checkpoints().to_str().unwrap()]);
+    inspected.expect(0, &["members-in/0", "members-in/5"]);
+}
+
+#[test]
+fn one_that_is_killed_is_succeeded_by_the_others() {
+    let scene = Scene::with_topics("heirs", broker(), 4);
+    let job = shared(&scene).write(&scene);
+    let load = scene.load(300);
+    let mut members = vec![member(&scene, &job, "a"), member(&scene, &job, "b")];
+    until_shared(&mut members, &[2, 2]);
+    for _ in 0..kills(2) {
+        members.remove(0).kill();
+        until_shared(&mut members, &[4]);
+        let name = format!("m{}", load.sent());
+        members.push(member(&scene, &job, &name));
+        until_shared(&mut members, &[2, 2]);
+    }
+    let sent = load.stop();
+    until("every invoice is answered", PATIENCE, || {
+        Account::of(&scene).missing(sent).is_empty()
+    });
+    for member in members {
+        member.finish();
+    }
+}
+
+#[test]
+fn one_that_was_paused_for_too_long_commits_nothing_and_takes_its_place_again() {
+    let scene = Scene::with_topics("paused", broker(), 4);
+    let job = shared(&scene).write(&scene);
+    let load = scene.load(200);
+    let mut members = vec![member(&scene, &job, "a"), member(&scene, &job, "b")];
+    until_shared(&mut members, &[2, 2]);
+    members[0].pause();
+    until_shared(&mut members[1..], &[4]);
+    members[0].resume();
+    until_shared(&mut members, &[2, 2]);
+    let sent = load.stop();
+    until("every invoice is answered", PATIENCE, || {
+        Account::of(&scene).missing(sent).is_empty()
+    });
+    members
+        .remove(0)
+        .finish()
+        .expect(0, &["another process goes on with this partition"]);
+    members.remove(0).finish();
+}
+
+const CARDS: u64 = 40;
+
+/// Transactions by their numbers, keyed by card.
+fn transactions(numbers: std::ops::Range<u64>, by_card: bool) -> Vec<Rec> {
+    numbers
+        .map(|number| {
+            let card = format!("C-{}", number % CARDS);
+            let value = format!(r#"{{"id":"{number}","card":"{card}"}}"#);
+            let key = if by_card { card } else { number.to_string() };
+            Rec::new(key, value)
+        })
+        .collect()
+}
+
+/// A running count for each card, shared by members.
+fn counting(scene: &Scene, setting: &str, partitioned: &str) -> PathBuf {
+    scene.write(&format!(
+        "SET jobName = '{}';
+SET assignment = 'group';
+SET checkpointLocation = '{}';
+SET checkpointInterval = '100 ms';
+SET outputMode = 'update';
+{setting}
+CREATE TABLE transactions (id STRING NOT NULL, card STRING NOT NULL) USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', startingOffsets 'earliest', format 'json',
+  maxOffsetsPerTrigger '600', {SESSION}) {partitioned};
+CREATE TABLE notification USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', topic '{}', format 'json', key 'card');
+INSERT INTO notification SELECT card, count(*) AS n FROM transactions GROUP BY card;
+",
+        scene.name,
+        scene.checkpoints().display(),
+        scene.input(),
+        scene.output()
+    ))
+}
+
+/// Whether every count of every card was said, and none that is too high.
+fn exact(scene: &Scene, count: u64) -> bool {
+    let mut said: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    for got in scene.topics.read(&scene.output()) {
+        let json = got.json();
+        let card = json["card"].as_str().unwrap().to_owned();
+        said.entry(card)
+            .or_default()
+            .insert(json["n"].as_u64().unwrap());
+    }
+    let expected: BTreeSet<u64> = (1..=count / CARDS).collect();
+    for counts in said.values() {
+        assert!(
+            counts.last() <= expected.last(),
+            "counted twice: {counts:?}"
+        );
+    }
+    said.len() as u64 == CARDS && said.values().all(|counts| *counts == expected)
+}
+
+/// Members are killed, one after the other, while they count.
+fn counts_stay_exact(name: &str, setting: &str, partitioned: &str) {
+    let kills = kills(3);
+    let count = u64::from(kills) * 3_000;
+    let scene = Scene::with_topics(name, broker(), 4);
+    let job = counting(&scene, setting, partitioned);
+    let by_card = !partitioned.is_empty();
+    scene
+        .topics
+        .send(&scene.input(), &transactions(0..count, by_card));
+    let mut members: Vec<Running> = ["a", "b"]
+        .map(|name| scene.run_with(&job, &["--member", name]))
+        .into();
+    let mut held = 0;
+    for kill in 0..kills {
+        scene.until_out(held + 1, PATIENCE);
+        std::thread::sleep(Duration::from_millis(u64::from(kill) * 173 % 900));
+        let name = ["a", "b"][kill as usize % 2];
+        members.remove(0).kill();
+        // It comes back under its name, sooner than the group takes notice.
+        members.push(scene.run_with(&job, &["--member", name]));
+        held = scene.topics.count(&scene.output());
+    }
+    until("every transaction is counted", PATIENCE, || {
+        exact(&scene, count)
+    });
+    for member in members {
+        member.finish();
+    }
+}
+
+#[test]
+fn counts_by_partition_stay_exact_when_members_are_killed() {
+    counts_stay_exact("sharekeys", "", "PARTITIONED BY (card)");
+}
+
+#[test]
+fn counts_through_a_topic_stay_exact_when_members_are_killed() {
+    counts_stay_exact("sharetopic", "SET exchange = 'topic';", "");
+}
+
+#[test]
+fn what_cannot_be_shared_is_refused_with_the_remedy() {
+    let scene = Scene::with_topics("unshared", broker(), 2);
+    let job = counting(&scene, "", "");
+    scene.call(&["check", job.to_str().unwrap()]).expect(
+        2,
+        &[
+            "gathers: one process would read all partitions",
+            "SET exchange = 'topic'",
+        ],
+    );
+    let nameless = Loyalty::default().set("assignment = 'group'").write(&scene);
+    scene
+        .call(&["check", nameless.to_str().unwrap()])
+        .expect(2, &["needs a jobName"]);
+    let alone = Loyalty::default().write(&scene);
+    scene
+        .call(&["run", alone.to_str().unwrap(), "--member", "a"])
+        .expect(2, &["SET assignment = 'group'"]);
+}
+
+#[test]
+fn a_query_goes_on_in_the_way_it_began() {
+    let scene = Scene::with_topics("ways", broker(), 2);
+    let alone = Loyalty::default().set("jobName = 'ways'").write(&scene);
+    scene.started(&alone).finish();
+    let job = shared(&scene).write(&scene);
+    scene
+        .call(&["run", job.to_str().unwrap(), "--member", "a"])
+        .expect(2, &["a query goes on in the way it began"]);
+}
+
+#[test]
+fn two_processes_of_one_name_are_told_so() {
+    let scene = Scene::with_topics("doubles", broker(), 2);
+    let job = shared(&scene).write(&scene);
+    let first = member(&scene, &job, "a");
+    let mut second = scene.run_with(&job, &["--member", "a"]);
+    second.until_ready();
+    first
+        .end(PATIENCE)
+        .expect(1, &["each process needs its own"]);
+    second.finish();
+}

@@ -1,0 +1,349 @@
+//! An input that several processes share: the group's protocol says which partitions each of them reads.
+//!
+//! A client of its own is the member of the group, and reads nothing: the library holds up all partitions of a client while
+//! its group rebalances, and those that stay here should flow on. What the group gives is read by the input's consumer, as
+//! partitions that are assigned by hand are.
+//!
+//! The member is a static one under the process's name, so that a process that comes back within the session timeout finds
+//! its partitions where they were. Assignment is cooperative: partitions move one by one.
+//!
+//! | the group says | here |
+//! | --- | --- |
+//! | these partitions too | answered at once; each is read from where its chain goes on |
+//! | these no more | answered when their lanes have ended: until then they are still ours |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka_sys as sys;
+use smol_str::SmolStr;
+use thalweg_engine::error::Failure;
+use thalweg_engine::source::{Ownership, Resume, Start, TellOwnership};
+
+use super::client::{Client, Event, Queue, Role, take_error};
+use super::codes::Code;
+use super::consumer::{Consumer, Shared};
+use super::nudge;
+use super::options::Connection;
+use super::partition_list::{PartitionList, entry_of};
+use super::scout::Scout;
+use super::source::KafkaSource;
+use super::starting::{Place, Subscription, partition_name, place_of, resumed};
+
+/// In a list of topics: the partition does not matter.
+const ANY_PARTITION: i32 = -1;
+/// How long after the group has given partitions to look whether all have an owner.
+const LOOK_AFTER: Duration = Duration::from_secs(3);
+/// How long after a look that found some without one, or a group that changes.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Milliseconds that the member's thread waits for an event.
+const PATIENCE: i32 = 1_000;
+
+/// A process as a member of its group.
+pub(super) struct Member {
+    client: Arc<Client>,
+    queue: Queue,
+    tell: TellOwnership,
+    connection: Connection,
+    group: String,
+    /// What the group has to share out.
+    all: BTreeSet<Place>,
+    /// When to look whether it has.
+    look_at: Mutex<Option<Instant>>,
+    stopping: AtomicBool,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Member {
+    /// Joins the group for these topics. `shared` is of the consumer that reads what the group gives.
+    fn join(
+        connection: &Connection,
+        (group, name): (&str, &str),
+        all: BTreeSet<Place>,
+        tell: TellOwnership,
+        shared: &Arc<Shared>,
+    ) -> Result<(), Failure> {
+        let configuration = connection.configuration(
+            &[
+                ("session.timeout.ms", "45000"),
+                ("heartbeat.interval.ms", "1000"),
+                ("reconnect.backoff.ms", "20"),
+                ("reconnect.backoff.max.ms", "500"),
+                ("retry.backoff.ms", "20"),
+                ("retry.backoff.max.ms", "200"),
+                ("socket.nagle.disable", "true"),
+                ("log.connection.close", "false"),
+                ("client.id", "thalweg"),
+            ],
+            &[
+                ("group.id", group),
+                ("group.instance.id", name),
+                ("partition.assignment.strategy", "cooperative-sticky"),
+                ("enable.auto.commit", "false"),
+                ("enable.auto.offset.store", "false"),
+                ("allow.auto.create.topics", "false"),
+            ],
+        )?;
+        let client = Client::new(Role::Member, configuration)?;
+        let member = Arc::new(Self {
+            queue: Queue::consumer(&client),
+            client,
+            tell,
+            connection: connection.clone(),
+            group: group.to_owned(),
+            all,
+            look_at: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            thread: Mutex::default(),
+        });
+        if shared.member.set(Arc::clone(&member)).is_err() {
+            return Err(Failure::restart(
+                "the input has joined its group twice: a bug",
+            ));
+        }
+        let mut list = PartitionList::new();
+        let topics: BTreeSet<&str> = member.all.iter().map(|(topic, _)| topic.as_str()).collect();
+        for topic in topics {
+            list.add(topic, ANY_PARTITION, 0, None)?;
+        }
+        // SAFETY: a live handle and list; the client copies the list.
+        let code =
+            Code::from(unsafe { sys::rd_kafka_subscribe(member.client.native(), list.native()) });
+        if code != Code::OK {
+            return Err(Failure::restart(format!(
+                "the Kafka client cannot join the group: {}",
+                code.describe()
+            )));
+        }
+        let (own, of) = (Arc::clone(&member), Arc::downgrade(shared));
+        let thread = std::thread::Builder::new()
+            .name("kafka-member".to_owned())
+            .spawn(move || own.serve(&of))
+            .map_err(|error| Failure::restart(format!("no thread for the Kafka group: {error}")))?;
+        *member.thread.lock() = Some(thread);
+        Ok(())
+    }
+
+    /// Its client and the queue of its events.
+    pub(super) fn parts(&self) -> (&Arc<Client>, &Queue) {
+        (&self.client, &self.queue)
+    }
+
+    /// Ends its thread. The group is not left: who comes back under this name finds its partitions.
+    pub(super) fn close(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.queue.wake();
+        if let Some(thread) = self.thread.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!(target: "kafka", "the thread of the Kafka group has panicked");
+        }
+    }
+
+    fn serve(&self, of: &Weak<Shared>) {
+        while !self.stopping.load(Ordering::Acquire) {
+            let event = self.queue.poll(PATIENCE);
+            let Some(shared) = of.upgrade() else {
+                return;
+            };
+            let noticed = event.map_or(Ok(()), |event| self.notice(&event, &shared));
+            drop(shared);
+            self.look();
+            let Some(shared) = of.upgrade() else {
+                return;
+            };
+            if let Err(failure) = noticed.and_then(|()| self.healthy()) {
+                shared.fail(failure);
+            }
+        }
+    }
+
+    /// After a start: whether the group has left partitions to nobody.
+    fn look(&self) {
+        let due = self.look_at.lock().take_if(|at| *at <= Instant::now());
+        if due.is_none() {
+            return;
+        }
+        let owned = nudge::owned(&self.client, &self.group);
+        if owned
+            .as_ref()
+            .is_some_and(|owned| self.all.is_subset(owned))
+        {
+            return;
+        }
+        *self.look_at.lock() = Some(Instant::now() + LOOK_AGAIN);
+        if owned.is_some() {
+            tracing::info!(target: "kafka", "the group {} has left partitions to nobody: it is made to share them out again", self.group);
+            // Aside: the round asks this member too.
+            let (connection, group) = (self.connection.clone(), self.group.clone());
+            let aside = std::thread::Builder::new().name("kafka-nudge".to_owned());
+            let aside = aside.spawn(move || {
+                if let Err(failure) = nudge::come_and_go(&connection, &group) {
+                    tracing::warn!(target: "kafka", "the group cannot be made to share out its partitions: {failure}");
+                }
+            });
+            if let Err(error) = aside {
+                tracing::warn!(target: "kafka", "no thread for a look after the group: {error}");
+            }
+        }
+    }
+
+    fn notice(&self, event: &Event, shared: &Shared) -> Result<(), Failure> {
+        match event.kind() {
+            sys::RD_KAFKA_EVENT_REBALANCE => return self.rebalanced(event),
+            sys::RD_KAFKA_EVENT_OFFSET_COMMIT => shared.committed(event.error()),
+            sys::RD_KAFKA_EVENT_ERROR => {
+                tracing::debug!(target: "kafka", "group: {}", event.error_text());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the client is still of use. Not every failure of a member comes as an event.
+    fn healthy(&self) -> Result<(), Failure> {
+        let Some((code, reason)) = self.client.fatal() else {
+            return Ok(());
+        };
+        Err(match code {
+            Code::FENCED_INSTANCE_ID => Failure::end(
+                "another process has joined the group as the member of this name: each process needs its own, see --member",
+            ),
+            _ => Failure::restart(format!("the Kafka client has failed for good: {reason}")),
+        })
+    }
+
+    /// The group has changed what this process is to read.
+    fn rebalanced(&self, event: &Event) -> Result<(), Failure> {
+        // SAFETY: a live event; its list lives as long and is only copied.
+        let names: Vec<SmolStr> = unsafe {
+            let list = sys::rd_kafka_event_topic_partition_list(event.native());
+            let count = if list.is_null() { 0 } else { (*list).cnt };
+            (0..usize::try_from(count).unwrap_or(0))
+                .map(|index| entry_of((*list).elems.add(index)))
+                .map(|entry| partition_name(&entry.topic, entry.partition))
+                .collect()
+        };
+        match event.error() {
+            Code::ASSIGN_PARTITIONS => {
+                self.answer(true)?;
+                self.look_at
+                    .lock()
+                    .get_or_insert(Instant::now() + LOOK_AFTER);
+                (self.tell)(Ownership::Given(names));
+            }
+            Code::REVOKE_PARTITIONS => (self.tell)(Ownership::Taken(names)),
+            code => {
+                return Err(Failure::restart(format!(
+                    "the Kafka group cannot assign partitions: {}",
+                    code.describe()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the group that what it said is done. The client itself is given nothing to read.
+    fn answer(&self, given: bool) -> Result<(), Failure> {
+        let nothing = PartitionList::new();
+        // SAFETY: a live handle and list; the returned error is consumed.
+        let done = unsafe {
+            take_error(if given {
+                sys::rd_kafka_incremental_assign(self.client.native(), nothing.native())
+            } else {
+                sys::rd_kafka_incremental_unassign(self.client.native(), nothing.native())
+            })
+        };
+        done.map_err(|(_, reason)| {
+            Failure::restart(format!(
+                "the Kafka client cannot answer the group: {reason}"
+            ))
+        })
+    }
+}
+
+impl KafkaSource {
+    /// As [`thalweg_engine::source::Source::join`].
+    pub(super) fn join_group(
+        &self,
+        state: Option<&[u8]>,
+        tell: TellOwnership,
+    ) -> Result<(), Failure> {
+        let (Subscription::Topics(_), Some(name)) =
+            (&self.settings.subscription, &self.context.member)
+        else {
+            return Err(Failure::refuse(
+                "several processes share the topics that `subscribe` names: `assign` and `subscribePattern` cannot be taken \
+                 with assignment = 'group'",
+            ));
+        };
+        let scout = Scout::connect(self.connection(), &self.group)?;
+        let topics = self.topics(&scout)?;
+        // What the topics were at the first start of all: whether they have grown or were made again.
+        let resume = Resume {
+            checkpoint: "",
+            epoch: 0,
+            rewound: false,
+            positions: &BTreeMap::new(),
+            state,
+        };
+        self.identify(&scout, &topics, state.is_some().then_some(&resume))?;
+        let all: BTreeSet<Place> = self.places(&topics)?.into_iter().collect();
+        let names: Vec<&str> = topics.keys().map(String::as_str).collect();
+        self.start_consumer(all.len(), &names)?;
+        Member::join(
+            self.connection(),
+            (&self.group, name),
+            all,
+            tell,
+            &self.consumer()?.shared,
+        )
+    }
+
+    /// As [`thalweg_engine::source::Source::start_of`].
+    pub(super) fn start_of_one(
+        &self,
+        partition: &str,
+        resume: &Resume<'_>,
+    ) -> Result<Start, Failure> {
+        let (topic, number) = place_of(partition).ok_or_else(|| {
+            Failure::refuse(format!(
+                "`{partition}` is not the name of a Kafka partition"
+            ))
+        })?;
+        let consumer = self.consumer()?;
+        consumer.healthy()?;
+        let scout = consumer.scout();
+        let places = [(topic.to_owned(), number)];
+        self.group_offsets(&scout, &places, Some(resume))?;
+        let ends = self.ends_of(&scout, &places)?;
+        let start = resumed(&ends, resume, self.settings.fail_on_data_loss)?.pop();
+        start.ok_or_else(|| Failure::restart(format!("{partition} is not there")))
+    }
+
+    /// As [`thalweg_engine::source::Source::release`].
+    pub(super) fn let_go(&self) {
+        let Ok(consumer) = self.consumer() else {
+            return;
+        };
+        let answered = consumer
+            .shared
+            .member
+            .get()
+            .map(|member| member.answer(false));
+        if let Some(Err(failure)) = answered {
+            consumer.shared.fail(failure);
+        }
+    }
+}
+
+impl Consumer {
+    /// Whether it has not failed.
+    pub(super) fn healthy(&self) -> Result<(), Failure> {
+        self.shared.failure().map_or(Ok(()), Err)
+    }
+}

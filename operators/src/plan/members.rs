@@ -1,0 +1,69 @@
+//! Whether several processes can share a query, as `assignment = 'group'` wants.
+
+use crate::job_error::JobError;
+use crate::plan::Query;
+
+/// Refuses what needs all partitions in one process, or an output that one process must own.
+pub(crate) fn check(query: &Query) -> Result<(), JobError> {
+    if !query.settings.shared {
+        return Ok(());
+    }
+    let at = query.settings.at("assignment", query.at);
+    let refused = |why: String, help: &str| Err(JobError::new(at, why).help(help));
+    let name = &query.name;
+    if query.temporary {
+        return refused(
+            format!(
+                "assignment = 'group': the query `{name}` keeps no checkpoints that processes could share"
+            ),
+            "write SET checkpointLocation = '...' before it, a folder that all processes see",
+        );
+    }
+    if query.bounded() {
+        return refused(
+            format!(
+                "assignment = 'group': the query `{name}` ends by itself, and processes that share it would not end together"
+            ),
+            "run it in one process, with assignment = 'manual'",
+        );
+    }
+    let whole = query.inputs().find(|(_, input)| {
+        let connector = input.declared.connector.input;
+        !connector.is_some_and(|input| input.shared)
+    });
+    if let Some((_, input)) = whole {
+        let table = input.table();
+        return refused(
+            format!(
+                "assignment = 'group': table `{}` cannot be shared by several processes: connector {} knows no groups, Kafka does",
+                table.name, table.connector
+            ),
+            "run it in one process, with assignment = 'manual'",
+        );
+    }
+    if query.gather() {
+        return refused(
+            format!(
+                "assignment = 'group': the query `{name}` gathers: one process would read all partitions"
+            ),
+            "write SET exchange = 'topic', or PARTITIONED BY where the input is partitioned by the key",
+        );
+    }
+    if query.by_number() || query.exchanges_by_number() {
+        return refused(
+            format!(
+                "assignment = 'group': the query `{name}` joins partitions of one number, and the group may give them to two processes"
+            ),
+            "run it in one process, with assignment = 'manual'",
+        );
+    }
+    if query.writes_files() {
+        return refused(
+            format!(
+                "assignment = 'group': the query `{name}` writes files, which one process must own"
+            ),
+            "write to Kafka, and the files with a query of its own in one process",
+        );
+    }
+    Ok(())
+}
