@@ -180,9 +180,43 @@ def one_process(documents):
     workloads = of_kind(documents, "StatefulSet")
     if len(workloads) != 1 or len(list(jobs(documents))) != 1:
         yield "there must be one StatefulSet of one container"
-    for workload in workloads:
-        if workload["spec"].get("replicas") != 1:
-            yield f"{name(workload)}: one process runs a job, so replicas must be 1"
+    for workload, spec, container in jobs(documents):
+        replicas = workload["spec"].get("replicas")
+        text, _ = job_text(documents, container, spec)
+        shared = text is not None and settings(text, container["args"]).get("assignment") == "group"
+        if not shared and replicas != 1:
+            yield f"{name(workload)}: one process runs this job, so replicas must be 1"
+        if shared:
+            yield from members(documents, workload, spec, container)
+
+
+def shared_claims(documents, spec):
+    """Volumes of a pod that pods on other machines may write, too."""
+    modes = {
+        claim["metadata"]["name"]: claim["spec"]["accessModes"]
+        for claim in of_kind(documents, "PersistentVolumeClaim")
+    }
+    for volume in spec.get("volumes", []):
+        claim = volume.get("persistentVolumeClaim", {}).get("claimName")
+        if modes.get(claim) == ["ReadWriteMany"]:
+            yield volume["name"]
+
+
+def members(documents, workload, spec, container):
+    """What processes need that share a job."""
+    if not list(shared_claims(documents, spec)):
+        yield f"{name(workload)}: processes share the job, and no volume that all pods may write"
+    if "--member" in container["args"]:
+        yield f"{name(workload)}: all pods would have one name; without --member each has its pod's"
+    budgets = of_kind(documents, "PodDisruptionBudget")
+    labels = workload["spec"]["template"]["metadata"].get("labels", {})
+    of_it = [b for b in budgets if is_part(b["spec"]["selector"].get("matchLabels"), labels)]
+    if len(of_it) != 1:
+        yield f"{name(workload)} has {len(of_it)} disruption budgets"
+    for budget in of_it:
+        at_once = budget["spec"].get("maxUnavailable")
+        if not isinstance(at_once, int) or not 0 < at_once < workload["spec"]["replicas"]:
+            yield f"{name(budget)} lets all pods go at once, or none"
 
 
 def restricted(documents):
@@ -267,6 +301,7 @@ def job(documents):
         if "jobName" not in given:
             yield f"{name(config)}: the job has no jobName, so renaming its file would give it another identity"
         claims = [claim["metadata"]["name"] for claim in workload["spec"].get("volumeClaimTemplates", [])]
+        claims += shared_claims(documents, spec)
         durable = [m["mountPath"] for m in container.get("volumeMounts", []) if m["name"] in claims]
         location = given.get("checkpointLocation", "")
         if not any(location.startswith(mount + "/") for mount in durable):

@@ -91,16 +91,37 @@ PLANTED = [
 ]
 
 
+def claim(documents):
+    return manifests.of_kind(documents, "PersistentVolumeClaim")[0]
+
+
+def budget(documents):
+    return manifests.of_kind(documents, "PodDisruptionBudget")[0]
+
+
+# The same for pods that share a job.
+PLANTED_MANY = [
+    (lambda d: edit_job(d, "SET assignment", "-- SET assignment"), manifests.one_process, "replicas"),
+    (lambda d: claim(d)["spec"].update(accessModes=["ReadWriteOnce"]), manifests.one_process, "no volume"),
+    (lambda d: claim(d)["spec"].update(accessModes=["ReadWriteOnce"]), manifests.job, "outlives the pod"),
+    (lambda d: container(d)["args"].extend(["--member", "a"]), manifests.one_process, "one name"),
+    (lambda d: budget(d)["spec"].update(maxUnavailable=3), manifests.one_process, "at once"),
+    (lambda d: budget(d)["spec"].update(maxUnavailable=0), manifests.one_process, "at once"),
+    (lambda d: budget(d)["spec"]["selector"]["matchLabels"].update(x="y"), manifests.one_process, "0 disruption"),
+]
+
+
 class Manifests(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.rendered = manifests.render("overlays/example")
+        cls.one, cls.many = manifests.render("overlays/example"), manifests.render("overlays/many")
 
     def test_every_planted_fault_is_found(self):
-        for number, (plant, rule, part) in enumerate(PLANTED):
+        planted = [(self.one, *fault) for fault in PLANTED] + [(self.many, *fault) for fault in PLANTED_MANY]
+        for number, (rendered, plant, rule, part) in enumerate(planted):
             with self.subTest(number=number, part=part):
-                self.assertEqual(list(rule(self.rendered)), [])
-                documents = copy.deepcopy(self.rendered)
+                self.assertEqual(list(rule(rendered)), [])
+                documents = copy.deepcopy(rendered)
                 plant(documents)
                 faults = list(rule(documents))
                 self.assertTrue(any(part in fault for fault in faults), f"{part!r} not in {faults}")
