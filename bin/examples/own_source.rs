@@ -20,8 +20,7 @@ CREATE TABLE out USING noop;
 INSERT INTO out SELECT sensor, value FROM readings WHERE value % 2 = 0;
 ";
 
-/// A connector is a table of plain functions. What differs from table to table stands in the options, which are checked
-/// against this manual: a misspelt one is refused with the name that was meant.
+/// A connector is a table of plain functions. Options are checked against its manual: a misspelt one is refused.
 pub(crate) const SENSORS: Connector = Connector {
     name: "sensors",
     about: "Readings of sensors.",
@@ -42,6 +41,8 @@ pub(crate) const SENSORS: Connector = Connector {
         // Positions in a checkpoint would mean something else if this option changed.
         identity: &["count"],
         reads_back: true,
+        shared: false,
+        behind: Position::next_number,
     }),
     output: None,
 };
@@ -51,9 +52,8 @@ fn columns() -> Schema {
     Schema::new([column("sensor"), column("value")])
 }
 
-/// Each partition is read by asking what stands at a position, and where to go on behind it. The position of a record
-/// whose outputs are delivered goes into the checkpoint; a restart asks for the one behind it. The closure must not block:
-/// where nothing is there yet it says `Pulled::Wait`.
+/// Each partition is read by asking what stands at a position, and where to go on behind it. That of a record whose outputs
+/// are delivered goes into the checkpoint. The closure must not block: where nothing is there yet it says `Pulled::Wait`.
 fn sensors(count: i64) -> PullSource {
     let names = (0..count).map(|sensor| sensor.to_string());
     PullSource::new(columns(), names, Position::Number(0), |name: &str| {

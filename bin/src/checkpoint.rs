@@ -39,7 +39,7 @@ pub(crate) fn set(args: &SetArgs, extensions: &Arc<Extensions>) -> Result<End, R
         move_to(&mut new, partition, offset)?;
     }
     for place in &args.skip {
-        skip(&mut new, place, &args.folder)?;
+        skip(&mut new, place, args, extensions)?;
     }
     if let (Some(time), Some(job)) = (&args.to_time, &args.job) {
         to_time(&mut new, time, job, extensions)?;
@@ -140,57 +140,48 @@ fn move_to(checkpoint: &mut Checkpoint, partition: &str, offset: i64) -> Result<
 }
 
 /// Steps over the record that the partition stands at.
-fn skip(checkpoint: &mut Checkpoint, place: &str, folder: &Path) -> Result<(), Refusal> {
-    let (partition, offset) = place.split_once('@').ok_or_else(|| {
+fn skip(
+    checkpoint: &mut Checkpoint,
+    place: &str,
+    args: &SetArgs,
+    extensions: &Extensions,
+) -> Result<(), Refusal> {
+    let (partition, at) = place.split_once('@').ok_or_else(|| {
         Refusal::new(format!(
             "--skip {place}: write PARTITION@N, such as invoices/3@310"
         ))
     })?;
-    if let Position::Token(token) = cut(checkpoint, partition)?.position.clone() {
-        return skip_token(checkpoint, partition, &token, offset);
-    }
-    let offset = number(offset, &format!("--skip {place}"))?;
-    let after = offset.saturating_add(1);
     let cut = cut(checkpoint, partition)?;
-    if cut.position != Position::Number(offset) {
+    let (stands, input) = (cut.position.clone(), cut.input.clone());
+    let record = match &stands {
+        Position::Token(_) => Position::Token(at.into()),
+        Position::Number(_) => Position::Number(number(at, &format!("--skip {place}"))?),
+    };
+    let connectors = extensions.all_connectors();
+    let known = connectors
+        .iter()
+        .find(|known| known.name == connector(checkpoint, &input))
+        .and_then(|known| known.input);
+    let behind = known.and_then(|known| (known.behind)(&record));
+    if stands != record {
+        let further = match (&behind, &stands) {
+            (Some(Position::Number(behind)), Position::Number(_)) => format!(
+                ". If all between is done or may be lost: thalweg checkpoint set {} --to-offset {partition}={behind}",
+                args.folder.display()
+            ),
+            _ => String::new(),
+        };
         return Err(Refusal::new(format!(
-            "`{partition}` stands at {}, not at {offset}, so the record {place} is not the next one. If all between is \
-             done or may be lost: thalweg checkpoint set {} --to-offset {partition}={after}",
-            cut.position,
-            folder.display(),
+            "`{partition}` stands at {stands}, not at {at}, so the record {place} is not the next one{further}"
         )));
     }
-    cut.position = Position::Number(after);
-    let input = cut.input.clone();
-    if !counts_records(checkpoint, &input) {
-        return Err(uncounted(partition));
-    }
-    Ok(())
-}
-
-fn uncounted(partition: &str) -> Refusal {
-    Refusal::new(format!(
-        "the positions of `{partition}` do not count records, so where the next record begins is not known here. \
-         To step over a record that fails, run the job once with --set onError=skip."
-    ))
-}
-
-/// The same where positions are tokens, whose source alone knows what comes after one.
-fn skip_token(
-    checkpoint: &mut Checkpoint,
-    partition: &str,
-    token: &str,
-    at: &str,
-) -> Result<(), Refusal> {
-    if token != at {
+    let Some(behind) = behind else {
         return Err(Refusal::new(format!(
-            "`{partition}` stands at {token}, not at {at}, so that record is not the next one"
+            "where the record behind {place} begins is not known: the positions of `{partition}` do not tell. To step over a \
+             record that fails, run the job with --set onError=skip until it is past it, and then without"
         )));
-    }
-    let input = cut(checkpoint, partition)?.input.clone();
-    let after = connectors::after(connector(checkpoint, &input), token)
-        .ok_or_else(|| uncounted(partition))?;
-    cut(checkpoint, partition)?.position = Position::Token(after.into());
+    };
+    self::cut(checkpoint, partition)?.position = behind;
     Ok(())
 }
 

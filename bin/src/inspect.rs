@@ -9,6 +9,7 @@ use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::{CheckpointLog, Kept};
 use thalweg_engine::error::Failure;
 use thalweg_engine::record::Position;
+use thalweg_operators::connectors::CONNECTORS;
 
 use crate::cli::InspectArgs;
 use crate::console;
@@ -268,9 +269,14 @@ pub(crate) fn word(checkpoint: &Checkpoint, input: &str) -> &'static str {
     }
 }
 
-/// Whether positions of an input count records, so that the one after N is N + 1.
+/// Whether positions of an input count records, as its connector says.
 pub(crate) fn counts_records(checkpoint: &Checkpoint, input: &str) -> bool {
-    matches!(connector(checkpoint, input), "kafka" | "rate")
+    let name = connector(checkpoint, input);
+    let known = CONNECTORS.iter().find(|known| known.name == name);
+    let first = Position::Number(0);
+    known
+        .and_then(|known| known.input)
+        .is_some_and(|input| (input.behind)(&first) == first.next_number())
 }
 
 /// The connector of an input.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod command;
+mod stage;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use command::{ended, terminate, thalweg, until};
+use command::{ended, run, terminate, thalweg, until};
+use stage::Running;
 
 /// A folder that files arrive in, and a job that copies their rows into one file.
 struct Scene {
@@ -253,4 +255,108 @@ fn a_folder_is_a_static_table_whose_files_come_change_and_go() {
         ended(running)
     };
     assert_eq!(done.code, 0, "{done:?}");
+}
+
+#[test]
+fn files_that_were_read_are_moved_to_the_archive_under_their_whole_paths() {
+    let scene =
+        Scene::new(", recursiveFileLookup 'true', cleanSource 'archive', sourceArchiveDir 'old'");
+    fs::create_dir(scene.path("in/deeper")).unwrap();
+    fs::create_dir(scene.path("aside/deeper")).unwrap();
+    scene.arrive("a.json", 0..10);
+    scene.arrive("deeper/b.json", 10..20);
+    let child = scene.start("continuous");
+    until("the rows", || scene.copied().len() == 20);
+    scene.arrive("c.json", 20..30);
+    let inbox = fs::canonicalize(scene.inbox()).unwrap();
+    let moved = scene.path("old").join(inbox.strip_prefix("/").unwrap());
+    for name in ["a.json", "deeper/b.json", "c.json"] {
+        until("it is moved", || moved.join(name).exists());
+        assert!(!scene.inbox().join(name).exists(), "{name} is there still");
+    }
+    child_ends(child);
+    let done = ended(scene.start("once"));
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(scene.copied().len(), 30);
+    assert!(scene.copied().values().all(|times| *times == 1));
+}
+
+fn child_ends(child: std::process::Child) {
+    terminate(&child);
+    let done = ended(child);
+    assert_eq!(done.code, 0, "{done:?}");
+}
+
+#[test]
+fn a_folder_that_is_away_is_said_until_it_is_back() {
+    let scene = Scene::new("");
+    scene.arrive("a.json", 0..10);
+    let mut command = thalweg(&["run", "copies.sql", "--http", "127.0.0.1:0"]);
+    command.current_dir(scene.dir.path());
+    let mut running = Running::start(command);
+    until("the rows", || scene.copied().len() == 10);
+    running.until_ready();
+    fs::rename(scene.inbox(), scene.path("elsewhere")).unwrap();
+    until("it is not ready, and says why", || {
+        let (status, body) = running.get("/ready");
+        status == 503 && body.contains("the folder in cannot be read")
+    });
+    fs::rename(scene.path("elsewhere"), scene.inbox()).unwrap();
+    running.until_ready();
+    scene.arrive("b.json", 10..20);
+    until("the rows after it", || scene.copied().len() == 20);
+    running.finish();
+    assert!(scene.copied().values().all(|times| *times == 1));
+}
+
+#[test]
+fn a_row_that_fails_is_stepped_over_with_the_command_that_the_query_says() {
+    let scene = Scene::new(", mode 'FAILFAST'");
+    fs::write(
+        scene.path("aside/it's.json"),
+        "{\"id\":0}\n{\"id\":x}\n{\"id\":2}\n",
+    )
+    .unwrap();
+    fs::rename(scene.path("aside/it's.json"), scene.path("in/it's.json")).unwrap();
+    fs::write(
+        scene.path("in/packed.json.bz2"),
+        "in a way that is not known",
+    )
+    .unwrap();
+    for place in ["1:in/it'\\''s.json", "0:in/packed.json.bz2"] {
+        let failed = ended(scene.start("once"));
+        assert_eq!(failed.code, 1, "{failed:?}");
+        let said = format!("--skip 'arrivals/0@{place}'");
+        let said = if place.contains('\'') {
+            said
+        } else {
+            said.replace('\'', "")
+        };
+        assert!(failed.err.contains(&said), "{said}: {failed:?}");
+        let (_, words) = failed.err.split_once("thalweg checkpoint set ").unwrap();
+        let words = words.lines().next().unwrap();
+        let line = format!(
+            "{} checkpoint set {words} --yes",
+            env!("CARGO_BIN_EXE_thalweg")
+        );
+        let mut shell = std::process::Command::new("sh");
+        let shell = shell.args(["-c", &line]).current_dir(scene.dir.path());
+        let skipped = shell.output().unwrap();
+        assert!(skipped.status.success(), "{line}: {skipped:?}");
+    }
+    scene.arrive("z.json", 3..5);
+    let done = ended(scene.start("once"));
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(scene.copied().into_keys().collect::<Vec<_>>(), [0, 2, 3, 4]);
+    let folder = scene.path("checkpoints/copy");
+    let other = run(&[
+        "checkpoint",
+        "set",
+        folder.to_str().unwrap(),
+        "--skip",
+        "arrivals/0@7:in/z.json",
+        "--yes",
+    ]);
+    assert_eq!(other.code, 2, "{other:?}");
+    assert!(other.err.contains("is not the next one"), "{other:?}");
 }

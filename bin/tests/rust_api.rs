@@ -319,6 +319,8 @@ const COUNTER: Connector = Connector {
         },
         identity: &[],
         reads_back: true,
+        shared: false,
+        behind: Position::next_number,
     }),
     output: None,
 };

@@ -38,6 +38,16 @@ pub enum Position {
     Token(Arc<str>),
 }
 
+impl Position {
+    /// The position behind a record's own where positions count records; None for tokens.
+    pub fn next_number(&self) -> Option<Self> {
+        match self {
+            Self::Number(number) => Some(Self::Number(number.saturating_add(1))),
+            Self::Token(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -230,9 +230,10 @@ pub trait Source: Send + Sync {
         None
     }
 
-    /// Whether the position of a record alone tells what comes after it, so that a stopped query can be moved over it.
-    fn counts_records(&self) -> bool {
-        true
+    /// Where a query goes on that steps over the record at this position; None where the position alone does not tell, so
+    /// that a stopped query cannot be moved over it.
+    fn behind(&self, record: &Position) -> Option<Position> {
+        record.next_number()
     }
 
     /// A hint: an epoch is committed, everything before these positions is safe. May be late, may be skipped.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use thalweg_engine::error::Failure;
+use thalweg_engine::record::Position;
 use thalweg_engine::schema::{Field, Schema};
 use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
@@ -38,6 +39,9 @@ pub struct Input {
     pub reads_back: bool,
     /// Whether several processes can share its partitions, as `assignment = 'group'` wants.
     pub shared: bool,
+    /// Where a query goes on that steps over the record at a position, as [`Source::behind`] says of the open source: None
+    /// where the position alone does not tell.
+    pub behind: fn(&Position) -> Option<Position>,
 }
 
 /// A connector as an output.
@@ -98,6 +102,7 @@ pub const CONNECTORS: &[Connector] = &[
             identity: &["subscribe", "subscribePattern", "assign"],
             reads_back: true,
             shared: true,
+            behind: Position::next_number,
         }),
         output: Some(Output {
             options: sinks::kafka::OPTIONS,
@@ -119,6 +124,7 @@ pub const CONNECTORS: &[Connector] = &[
             identity: &["streamName", "kinesis.streamName"],
             reads_back: false,
             shared: false,
+            behind: crate::kinesis::behind,
         }),
         output: None,
     },
@@ -133,6 +139,7 @@ pub const CONNECTORS: &[Connector] = &[
             identity: &["numPartitions"],
             reads_back: false,
             shared: false,
+            behind: Position::next_number,
         }),
         output: None,
     },
@@ -147,6 +154,7 @@ pub const CONNECTORS: &[Connector] = &[
             identity: &[],
             reads_back: false,
             shared: false,
+            behind: sources::socket::behind,
         }),
         output: None,
     },
@@ -161,6 +169,7 @@ pub const CONNECTORS: &[Connector] = &[
             identity: &["path"],
             reads_back: true,
             shared: false,
+            behind: sources::file::behind,
         }),
         output: Some(Output {
             options: sinks::file::OPTIONS,
@@ -248,20 +257,13 @@ const fn folder(options: &'static [OptionSpec]) -> Input {
         identity: &["path"],
         reads_back: true,
         shared: false,
+        behind: files::behind,
     }
 }
 
 /// An input without metadata.
 fn none(_: &Table) -> Vec<Field> {
     Vec::new()
-}
-
-/// The token after the one that a record stands at, in inputs whose positions are tokens. None where it names no record.
-pub fn after(connector: &str, token: &str) -> Option<String> {
-    match connector {
-        "kinesis" => crate::kinesis::after(token),
-        _ => None,
-    }
 }
 
 /// Finds the connector of a table among the known ones.

@@ -3,6 +3,8 @@
 //! Everything with the name of a product or a format lives here. The contracts it implements stand in
 //! `thalweg-engine`; nothing here knows an actor or an epoch.
 
+#[cfg(any(feature = "kinesis", feature = "object-store"))]
+mod aside;
 #[cfg(feature = "avro")]
 mod avro;
 pub mod codecs;
@@ -18,6 +20,7 @@ mod formats;
 pub mod job_error;
 pub mod kafka;
 mod kinesis;
+mod objects;
 pub mod plan;
 pub mod sinks;
 pub mod sources;

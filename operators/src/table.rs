@@ -225,8 +225,9 @@ impl Options {
     /// The value as a report may show it: passwords, keys, headers, and everything that came from `${...}` are hidden, also
     /// those that stand in an address.
     pub fn shown(entry: &OptionValue) -> String {
-        const SECRET: [&str; 8] = [
+        const SECRET: [&str; 9] = [
             "password",
+            "account.key",
             "secret",
             "jaas",
             "token",

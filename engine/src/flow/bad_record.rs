@@ -49,7 +49,7 @@ impl Lane {
                             self.spec.side,
                             &*self.readers[reader].source,
                             &self.spec.store.location(),
-                            &place,
+                            (&place, &record.meta.position),
                         ),
                     )),
                 });

@@ -9,6 +9,7 @@ use crate::epoch::messages::News;
 use crate::error::Failure;
 use crate::flow::partition::Lane;
 use crate::plan::Side;
+use crate::record::Position;
 use crate::sink::{DeliveryObserver, Promise, WriterContext};
 use crate::source::Source;
 
@@ -33,11 +34,23 @@ pub(super) fn unobserved(lane: &str) -> WriterContext {
 
 /// What helps to get past a record that fails. A position behind an exchange cannot be moved by hand: the record would
 /// be missed there.
-pub(super) fn step_over(side: Side, source: &dyn Source, location: &str, place: &str) -> String {
-    if side == Side::Behind || !source.counts_records() {
+pub(super) fn step_over(
+    side: Side,
+    source: &dyn Source,
+    location: &str,
+    (place, position): (&str, &Position),
+) -> String {
+    if side == Side::Behind || source.behind(position).is_none() {
         return "run the query with --set onError=skip until it is past it".to_owned();
     }
-    format!("thalweg checkpoint set {location} --skip {place}")
+    // A place may be the name of a file, which a shell would take apart.
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/@:._+=-".contains(letter);
+    if place.chars().all(plain) {
+        format!("thalweg checkpoint set {location} --skip {place}")
+    } else {
+        let place = place.replace('\'', r"'\''");
+        format!("thalweg checkpoint set {location} --skip '{place}'")
+    }
 }
 
 impl Lane {

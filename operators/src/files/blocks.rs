@@ -13,6 +13,8 @@ use thalweg_engine::error::Failure;
 use thalweg_engine::schema::Field;
 
 #[cfg(any(feature = "parquet", feature = "orc"))]
+use super::content::{Places, Watch};
+#[cfg(any(feature = "parquet", feature = "orc"))]
 use super::format::{BATCH_ROWS, Batch, FileFault, FileRows, OpenFile};
 use super::format::{FileFormat, FormatSpec};
 #[cfg(any(feature = "parquet", feature = "orc"))]
@@ -168,17 +170,20 @@ impl FileFormat for Parquet {
             ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
         };
 
-        let broken = |error: parquet::errors::ParquetError| lost("parquet", &error);
+        let places = Places::of(file.content);
+        let watch = places.watch();
+        let broken = |error: parquet::errors::ParquetError| {
+            watch.fault().unwrap_or_else(|| lost("parquet", &error))
+        };
         // What the file is, not what its writer had in memory.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let mut metadata =
-            ArrowReaderMetadata::load(&file.file, options.clone()).map_err(broken)?;
+        let mut metadata = ArrowReaderMetadata::load(&places, options.clone()).map_err(broken)?;
         if let Some(schema) = int96_as_micros(&metadata) {
             let whole = Arc::clone(metadata.metadata());
             metadata =
                 ArrowReaderMetadata::try_new(whole, options.with_schema(schema)).map_err(broken)?;
         }
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.file, metadata);
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(places, metadata);
         let projection = Projection::new(&self.0.columns, &self.0.wanted, reader.schema().fields());
         let roots = projection.roots.iter().copied();
         let mask = ProjectionMask::roots(reader.parquet_schema(), roots);
@@ -193,6 +198,7 @@ impl FileFormat for Parquet {
             batches,
             projection,
             skip: 0,
+            watch,
         }))
     }
 }
@@ -245,8 +251,10 @@ impl FileFormat for Orc {
         use orc_rust::projection::ProjectionMask;
         use orc_rust::schema::TimestampPrecision;
 
-        let reader = ArrowReaderBuilder::try_new(file.file)
-            .map_err(|error| lost("orc", &error))?
+        let places = Places::of(file.content);
+        let watch = places.watch();
+        let reader = ArrowReaderBuilder::try_new(places)
+            .map_err(|error| watch.fault().unwrap_or_else(|| lost("orc", &error)))?
             .with_timestamp_precision(TimestampPrecision::Microsecond);
         let schema = reader.schema();
         let mut projection = Projection::new(&self.0.columns, &self.0.wanted, schema.fields());
@@ -272,6 +280,7 @@ impl FileFormat for Orc {
             batches,
             projection,
             skip: usize::try_from(from).unwrap_or(usize::MAX),
+            watch,
         }))
     }
 }
@@ -284,6 +293,7 @@ struct Blocks<I> {
     projection: Projection,
     /// So many rows are stepped over.
     skip: usize,
+    watch: Watch,
 }
 
 #[cfg(any(feature = "parquet", feature = "orc"))]
@@ -293,7 +303,10 @@ impl<I: Iterator<Item = Result<RecordBatch, ArrowError>> + Send> FileRows for Bl
             let Some(batch) = self.batches.next() else {
                 return Ok(None);
             };
-            let mut batch = batch.map_err(|error| lost(self.format, &error))?;
+            let mut batch = batch.map_err(|error| {
+                let below = self.watch.fault();
+                below.unwrap_or_else(|| lost(self.format, &error))
+            })?;
             let over = self.skip.min(batch.num_rows());
             self.skip -= over;
             if over > 0 {

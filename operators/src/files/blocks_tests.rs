@@ -9,6 +9,7 @@ use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field};
 
 use super::*;
+use crate::files::content::Content;
 use crate::files::format::Item;
 
 fn columns() -> Vec<Field> {
@@ -65,7 +66,12 @@ fn read_as(
     };
     let file = File::open(path).unwrap();
     let size = file.metadata().unwrap().len();
-    let open = OpenFile { file, path, size };
+    let content = Content::File(file);
+    let open = OpenFile {
+        content,
+        path,
+        size,
+    };
     let reason = |fault| match fault {
         FileFault::Lost(error) => error.to_string(),
         FileFault::System(failure) => failure.message,

@@ -6,17 +6,11 @@ use std::path::{Component, Path, PathBuf};
 
 use super::options::Clean;
 
-/// Cleans one file. What cannot be cleaned stays, as in Spark: a warning says so.
-pub(crate) fn clean(path: &str, how: &Clean) {
-    let done = match how {
+/// Cleans one file of this machine.
+pub(super) fn clean(path: &str, how: &Clean) -> io::Result<()> {
+    match how {
         Clean::Delete => fs::remove_file(path),
         Clean::Archive(folder) => archive(Path::new(path), folder),
-    };
-    match done {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(file = path, %error, "a file that was read cannot be cleaned away, so it stays");
-        }
-        _ => {}
     }
 }
 

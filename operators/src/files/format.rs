@@ -7,6 +7,7 @@ use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Row;
 use thalweg_engine::schema::Field;
 
+use super::content::Content;
 use crate::codecs::Mode;
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionSpec, Table};
@@ -16,8 +17,8 @@ pub const BATCH_ROWS: usize = 512;
 
 /// A file that is about to be read.
 pub struct OpenFile<'f> {
-    /// It, open for reading and at its begin.
-    pub file: std::fs::File,
+    /// It, at its begin.
+    pub content: Content,
     /// Its path, whose suffix says how it is compressed.
     pub path: &'f Path,
     /// Its size when it was opened.

@@ -3,7 +3,7 @@
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use thalweg_engine::record::Micros;
@@ -19,6 +19,8 @@ pub(crate) struct Found {
     /// When it was changed last, also in its name: not before it appeared here.
     pub(crate) appeared: Micros,
     pub(crate) size: u64,
+    /// What tells it from another file of this name, time and size: its number, or what its store says.
+    pub(crate) tag: u64,
 }
 
 /// Who looks at what is found.
@@ -134,6 +136,7 @@ fn found(path: &str, facts: &Metadata) -> Found {
         time: micros(facts.mtime(), facts.mtime_nsec()),
         appeared: micros(facts.ctime(), facts.ctime_nsec()),
         size: facts.len(),
+        tag: facts.ino(),
     }
 }
 
@@ -145,10 +148,18 @@ pub(crate) fn own(settings: &Settings, base: &Path, path: &Path) -> Option<Strin
         .iter()
         .map(|name| name.to_str())
         .collect::<Option<_>>()?;
-    let (name, folders) = names.split_last()?;
-    let levels = &pattern.levels;
-    let fits = names.len() >= levels.len()
-        && !names.iter().any(|name| is_hidden(name))
+    let shown = pattern.base.to_string_lossy();
+    fits(settings, &names).then(|| format!("{}/{}", shown.trim_end_matches('/'), names.join("/")))
+}
+
+/// Whether a file is one of the table's: `names` are those of the folders below the base on the way to it, and its own.
+pub(super) fn fits(settings: &Settings, names: &[&str]) -> bool {
+    let Some((name, folders)) = names.split_last() else {
+        return false;
+    };
+    let levels = &settings.pattern.levels;
+    names.len() >= levels.len()
+        && !names.iter().any(|name| is_hidden(name) || name.is_empty())
         && names
             .iter()
             .zip(levels)
@@ -160,19 +171,11 @@ pub(crate) fn own(settings: &Settings, base: &Path, path: &Path) -> Option<Strin
         && settings
             .names
             .as_ref()
-            .is_none_or(|names| names.is_match(name));
-    let shown = pattern.base.to_string_lossy();
-    fits.then(|| format!("{}/{}", shown.trim_end_matches('/'), names.join("/")))
+            .is_none_or(|names| names.is_match(name))
 }
 
 /// The file at a path, if there is one.
 pub(crate) fn look(path: &str) -> Option<Found> {
     let facts = fs::metadata(path).ok()?;
     facts.is_file().then(|| found(path, &facts))
-}
-
-/// The base as the system's notifications name it.
-pub(crate) fn absolute(settings: &Settings) -> PathBuf {
-    let base = &settings.pattern.base;
-    std::path::absolute(base).unwrap_or_else(|_| base.clone())
 }

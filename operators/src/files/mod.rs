@@ -1,6 +1,6 @@
 //! Folders of files as an input: what is in them and what comes later, file by file in the order of their times.
 //!
-//! One source serves all formats. A thread, the *walker*, finds files (`listing`, `watch`), remembers those it has
+//! One source serves all formats, and folders of this machine and of object stores (`depot`). A thread, the *walker*, finds files (`listing`, `watch`), remembers those it has
 //! seen (`seen`), opens them and decodes them into batches of rows; the lane's stream (`stream`) makes records of
 //! these. A format plugs in at one of two places: as a [`format::FileFormat`], which gives the rows of an open file (for
 //! formats of blocks), or below it as a [`text::TextCodec`], which cuts text into records and decodes each. Either is a
@@ -9,13 +9,19 @@
 mod blocks;
 mod clean;
 mod columns;
+#[cfg(test)]
+mod config_map;
+pub mod content;
 mod csv;
+mod depot;
 pub mod format;
 mod json;
 mod kinds;
 pub mod lines;
 mod listing;
 mod options;
+#[cfg(feature = "object-store")]
+mod patience;
 mod pattern;
 mod seen;
 mod source;
@@ -31,7 +37,7 @@ pub(crate) mod whole;
 
 pub use columns::{columns, metadata};
 pub use options::OPTIONS;
-pub use source::open;
+pub use source::{behind, open};
 
 use crate::table::{OptionSpec, joined};
 use format::FormatSpec;

@@ -7,15 +7,20 @@ use thalweg_engine::record::Micros;
 
 use super::pattern::Pattern;
 use crate::job_error::JobError;
-use crate::table::{OptionKind, OptionSpec, Table, option, parse_duration};
+use crate::objects::{self, Address, Remote};
+use crate::table::{OptionKind, OptionSpec, Table, joined, option, parse_duration};
 
 /// The manual of the options of all formats.
-pub const OPTIONS: [OptionSpec; 17] = [
+pub const OPTIONS: [OptionSpec; OWN.len() + objects::OPTIONS.len()] =
+    joined(&[&OWN, &objects::OPTIONS]);
+
+const OWN: [OptionSpec; 17] = [
     option(
         "path",
         OptionKind::Text,
         "",
-        "The folder, or one file, or a pattern of them: `*`, `?`, `[a-c]`, `{a,b}`. Relative to the working directory",
+        "The folder, or one file, or a pattern of them: `*`, `?`, `[a-c]`, `{a,b}`. Relative to the working directory; or in an object \
+         store, `s3://bucket/folder`, `gs://` or `az://`, in builds with the feature `object-store`",
     ),
     option(
         "pathGlobFilter",
@@ -152,8 +157,10 @@ pub(crate) enum Clean {
 }
 
 /// The options of one table.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Settings {
+    /// None where the path is one of this machine.
+    pub(crate) remote: Option<Remote>,
     pub(crate) pattern: Pattern,
     pub(crate) names: Option<globset::GlobMatcher>,
     pub(crate) recursive: bool,
@@ -191,7 +198,12 @@ impl Settings {
             );
             return Err(wrong(name, text));
         }
-        let pattern = Pattern::parse(path).map_err(|why| wrong("path", why))?;
+        let remote = Remote::of(path, options, options.at("path", table.at))?;
+        let pattern = match &remote {
+            None => Pattern::parse(path),
+            Some(remote) => Pattern::of(&format!("/{}", remote.address.key), path),
+        };
+        let pattern = pattern.map_err(|why| wrong("path", why))?;
         let names = match options.get("pathGlobFilter") {
             Some(text) => {
                 Some(super::pattern::names(text).map_err(|why| wrong("pathGlobFilter", why))?)
@@ -223,7 +235,8 @@ impl Settings {
         )]
         let cached_min = (cached_max as f64 * ratio) as usize;
         Ok(Self {
-            clean: clean(table, &pattern)?,
+            clean: clean(table, &pattern, remote.as_ref())?,
+            remote,
             pattern,
             names,
             recursive: options.flag("recursiveFileLookup", false),
@@ -241,7 +254,9 @@ impl Settings {
 impl Settings {
     /// Whether it is no outage that the path is not there: a pattern may have nothing that fits it yet.
     pub(crate) fn may_be_missing(&self, error: &std::io::Error) -> bool {
-        error.kind() == std::io::ErrorKind::NotFound && !self.pattern.levels.is_empty()
+        error.kind() == std::io::ErrorKind::NotFound
+            && !self.pattern.levels.is_empty()
+            && self.remote.is_none()
     }
 }
 
@@ -284,7 +299,11 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
     number.checked_mul(1 << shift)
 }
 
-fn clean(table: &Table, pattern: &Pattern) -> Result<Option<Clean>, JobError> {
+fn clean(
+    table: &Table,
+    pattern: &Pattern,
+    remote: Option<&Remote>,
+) -> Result<Option<Clean>, JobError> {
     let options = &table.options;
     let word = options.get("cleanSource").unwrap_or("off");
     let folder = options.entry("sourceArchiveDir");
@@ -303,7 +322,7 @@ fn clean(table: &Table, pattern: &Pattern) -> Result<Option<Clean>, JobError> {
             "cleanSource 'archive' needs the option `sourceArchiveDir`: the folder that files are moved to",
         ));
     };
-    let folder = PathBuf::from(entry.value.trim());
+    let folder = archive(entry.value.trim(), remote).map_err(|why| JobError::new(entry.at, why))?;
     if pattern.reads_below(Path::new(&folder)) {
         return Err(JobError::new(
             entry.at,
@@ -311,6 +330,27 @@ fn clean(table: &Table, pattern: &Pattern) -> Result<Option<Clean>, JobError> {
         ));
     }
     Ok(Some(Clean::Archive(folder)))
+}
+
+/// The folder that files are moved to, inside the bucket where they lie in one.
+fn archive(path: &str, remote: Option<&Remote>) -> Result<PathBuf, String> {
+    let own = remote.map(|remote| &remote.address);
+    match (Address::parse(path)?, own) {
+        (None, None) => Ok(PathBuf::from(path)),
+        (Some(to), Some(own)) if to.root == own.root => Ok(Path::new("/").join(to.key)),
+        (None, Some(own)) => Err(format!(
+            "files of a bucket are moved inside it: write `sourceArchiveDir` as {}/folder",
+            own.root
+        )),
+        (Some(_), Some(own)) => Err(format!(
+            "files are not moved from one bucket to another, because that would carry each of them through this machine: write \
+             `sourceArchiveDir` as {}/folder",
+            own.root
+        )),
+        (Some(_), None) => Err(
+            "files of this machine are not moved to an object store: write `sourceArchiveDir` as a folder of this machine".to_owned(),
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,14 @@ impl Pattern {
     /// # Errors
     /// When a bracket or brace has no end.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let plain = text.strip_prefix("file://").unwrap_or(text);
+        Self::of(text.strip_prefix("file://").unwrap_or(text), text)
+    }
+
+    /// Takes a path apart that was written as `text`.
+    ///
+    /// # Errors
+    /// When a bracket or brace has no end.
+    pub(crate) fn of(plain: &str, text: &str) -> Result<Self, String> {
         let (mut base, mut levels) = (PathBuf::new(), Vec::new());
         for part in parts(plain) {
             if levels.is_empty() && !part.contains(['*', '?', '[', '{', '\\']) {

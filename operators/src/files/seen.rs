@@ -226,7 +226,7 @@ impl Journal {
     pub(crate) fn changes(&mut self, position: &Position) -> Option<StateChanges> {
         let (path, ended) = match Place::parse(position).ok()? {
             Place::Begin => return None,
-            Place::Row(_, path) => (path, false),
+            Place::Row(_, path) | Place::Behind(_, path) => (path, false),
             Place::End(path) => (path, true),
         };
         let at = self.begun.iter().position(|begun| begun.path == path)?;

@@ -14,10 +14,10 @@ use thalweg_engine::source::{Committed, Health, RecordStream, Resume, Source, St
 use thalweg_engine::state::StateChanges;
 use tokio::sync::mpsc::channel;
 
-use super::clean;
 use super::columns::{Shape, chosen, columns, format};
+use super::depot::{Depot, Waiter};
 use super::format::FileFormat;
-use super::listing::{self, Found, Visitor};
+use super::listing::{Found, Visitor};
 use super::options::Settings;
 use super::seen::Seen;
 use super::stream::Records;
@@ -29,6 +29,8 @@ use crate::table::{OpenContext, Table};
 
 /// How many batches may wait for the lane.
 const BATCHES_MAX: usize = 4;
+/// How often a folder is listed at least, although nothing was heard.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Opens a table of files for one run; rows hold the columns at the places `wanted`, in that order.
 ///
@@ -45,12 +47,16 @@ pub fn open(
     let shape = Shape::new(table, &columns.fields, wanted, context.time_zone);
     let spec = format(table).map_err(refuse)?;
     let format = (spec.open)(table, &shape.inside, &shape.wanted, context)?;
+    let depot = Depot::open(&settings)?;
     let shared = Shared::default();
     shared.journal.lock().cleans = settings.clean.is_some();
     Ok(Arc::new(Folder {
         table: SmolStr::new(&table.name),
         schema: chosen(&columns, table, wanted),
         settings,
+        depot,
+        #[cfg(feature = "object-store")]
+        bounded: context.bounded,
         format,
         shape: Arc::new(shape),
         interval: context
@@ -67,6 +73,9 @@ struct Folder {
     table: SmolStr,
     schema: Schema,
     settings: Settings,
+    depot: Depot,
+    #[cfg(feature = "object-store")]
+    bounded: bool,
     format: Arc<dyn FileFormat>,
     shape: Arc<Shape>,
     interval: Duration,
@@ -83,14 +92,48 @@ impl Folder {
 
     fn unreadable(&self, error: &std::io::Error) -> Failure {
         let shown = &self.settings.pattern.text;
-        if error.kind() == std::io::ErrorKind::NotFound {
+        if error.kind() == std::io::ErrorKind::NotFound && self.depot.tells() {
             return Failure::refuse(format!(
                 "`{}`: there is no {shown}: make the folder, or mend the option `path` (relative paths begin at the working \
                  directory)",
                 self.table
             ));
         }
-        Failure::refuse(format!("`{}`: {shown} cannot be read: {error}", self.table))
+        let text = format!("`{}`: {shown} cannot be read: {error}", self.table);
+        if error.kind() == std::io::ErrorKind::NotConnected {
+            return Failure::restart(text);
+        }
+        Failure::refuse(text)
+    }
+
+    #[cfg(feature = "object-store")]
+    fn waiter(&self) -> Waiter {
+        Arc::new(super::patience::Waits {
+            shared: Arc::clone(&self.shared),
+            shown: self.settings.pattern.text.clone(),
+            bounded: self.bounded,
+        })
+    }
+
+    #[cfg(not(feature = "object-store"))]
+    fn waiter(&self) -> Waiter {}
+
+    /// How often the folder is listed: each listing of a bucket is paid for, and nobody wants rows between two triggers.
+    fn look(&self) -> Duration {
+        if self.depot.tells() {
+            LOOK
+        } else {
+            self.interval.max(LOOK)
+        }
+    }
+}
+
+/// Where a query goes on that steps over the record at this position: at the next row, or where the rest of the file cannot
+/// be read at the next file.
+pub fn behind(record: &Position) -> Option<Position> {
+    match Place::parse(record).ok()? {
+        Place::Row(row, path) => Some(Place::Behind(row, path).position()),
+        Place::Begin | Place::Behind(..) | Place::End(_) => None,
     }
 }
 
@@ -116,8 +159,8 @@ impl Source for Folder {
         false
     }
 
-    fn counts_records(&self) -> bool {
-        false
+    fn behind(&self, record: &Position) -> Option<Position> {
+        behind(record)
     }
 
     fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure> {
@@ -127,13 +170,12 @@ impl Source for Folder {
             .cloned()
             .unwrap_or_else(|| Place::Begin.position());
         Place::parse(&position)?;
-        if let Err(error) = std::fs::metadata(&self.settings.pattern.base)
+        // What was there at a first start may come back later, as in any other outage.
+        if resume.is_none()
+            && let Err(error) = self.depot.probe(&self.settings)
             && !self.settings.may_be_missing(&error)
         {
-            // What is there at a first start may come back later, as in any other outage.
-            if resume.is_none() {
-                return Err(self.unreadable(&error));
-            }
+            return Err(self.unreadable(&error));
         }
         Ok(vec![Start {
             partition,
@@ -151,7 +193,7 @@ impl Source for Folder {
     fn ends(&self) -> Result<BTreeMap<SmolStr, Position>, Failure> {
         // A file's times are of its file system, whose clock may be ahead.
         let mut newest = Newest(wall_clock());
-        match listing::list(&self.settings, &mut newest) {
+        match self.depot.list(&self.settings, &mut newest) {
             Err(error) if !self.settings.may_be_missing(&error) => Err(self.unreadable(&error)),
             _ => Ok(BTreeMap::from([(self.partition(), token::until(newest.0))])),
         }
@@ -172,6 +214,9 @@ impl Source for Folder {
         let (to, messages) = channel(BATCHES_MAX);
         let walker = Walker {
             settings: self.settings.clone(),
+            depot: self.depot.clone(),
+            waiter: self.waiter(),
+            look: self.look(),
             format: Arc::clone(&self.format),
             shape: Arc::clone(&self.shape),
             shared: Arc::clone(&self.shared),
@@ -202,7 +247,7 @@ impl Source for Folder {
         for (_, position) in &committed.positions {
             let files = self.shared.journal.lock().safe(position);
             for file in files {
-                clean::clean(&file, how);
+                self.depot.clean(&file, how);
             }
         }
     }
@@ -216,6 +261,7 @@ impl Source for Folder {
 
     fn close(&self) {
         self.shared.post.stop();
+        self.depot.close();
         if let Some(walker) = self.walker.lock().take() {
             let _ = walker.join();
         }
@@ -225,3 +271,7 @@ impl Source for Folder {
 #[cfg(test)]
 #[path = "source_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "source_stories.rs"]
+mod stories;

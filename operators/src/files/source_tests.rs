@@ -44,18 +44,18 @@ fn table(connector: &str, folder: &Path, options: &[(&str, &str)]) -> Table {
     }
 }
 
-fn text(folder: &Path, options: &[(&str, &str)]) -> Table {
+pub(super) fn text(folder: &Path, options: &[(&str, &str)]) -> Table {
     table("text", folder, options)
 }
 
-fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
+pub(super) fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
 }
 
 /// A file that was written so many seconds after 2026 began.
-fn put_at(folder: &Path, name: &str, content: &str, seconds: u64) {
+pub(super) fn put_at(folder: &Path, name: &str, content: impl AsRef<[u8]>, seconds: u64) {
     put(folder, name, content);
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600 + seconds);
     let file = fs::File::options()
@@ -66,18 +66,18 @@ fn put_at(folder: &Path, name: &str, content: &str, seconds: u64) {
 }
 
 /// One run that reads what is there: its records, and what a cut behind them saves.
-struct Ran {
-    records: Vec<Record>,
-    changes: Option<StateChanges>,
+pub(super) struct Ran {
+    pub(super) records: Vec<Record>,
+    pub(super) changes: Option<StateChanges>,
 }
 
 impl Ran {
-    fn shown(&self) -> Vec<String> {
+    pub(super) fn shown(&self) -> Vec<String> {
         self.records.iter().map(shown).collect()
     }
 }
 
-fn shown(record: &Record) -> String {
+pub(super) fn shown(record: &Record) -> String {
     match &record.body {
         Body::Row(row) => match &row[0] {
             Value::String(text) => text.to_string(),
@@ -89,14 +89,14 @@ fn shown(record: &Record) -> String {
     }
 }
 
-fn partition() -> Arc<Partition> {
+pub(super) fn partition() -> Arc<Partition> {
     Arc::new(Partition {
         input: "in".into(),
         name: "in/0".into(),
     })
 }
 
-fn run(table: &Table, wanted: &[usize], from: &Position, state: &[StateChanges]) -> Ran {
+pub(super) fn run(table: &Table, wanted: &[usize], from: &Position, state: &[StateChanges]) -> Ran {
     let source = open(table, wanted, &test_context()).unwrap();
     let ends = source.ends().unwrap();
     source.restore(&partition(), state).unwrap();
@@ -123,7 +123,7 @@ fn run(table: &Table, wanted: &[usize], from: &Position, state: &[StateChanges])
     Ran { records, changes }
 }
 
-fn read(table: &Table) -> Vec<String> {
+pub(super) fn read(table: &Table) -> Vec<String> {
     run(table, &[0], &Place::Begin.position(), &[]).shown()
 }
 
@@ -370,7 +370,7 @@ fn memory_holds_few_of_many_files_and_all_are_read_in_order() {
     let at = folder.path();
     let expected: Vec<String> = (0..200).map(|number: u64| number.to_string()).collect();
     for number in (0..200).rev() {
-        put_at(at, &format!("{number}.txt"), &number.to_string(), number);
+        put_at(at, &format!("{number}.txt"), number.to_string(), number);
     }
     assert_eq!(read(&text(at, &[("maxCachedFiles", "7")])), expected);
 }

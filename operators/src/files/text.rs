@@ -58,7 +58,7 @@ impl TextFormat {
 impl FileFormat for TextFormat {
     fn open(&self, file: OpenFile<'_>, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
         Ok(Box::new(TextRows {
-            input: unpacked(file.file, file.path, self.encoding)?,
+            input: unpacked(file.content, file.path, self.encoding)?,
             text: Arc::default(),
             from: 0,
             begun: false,
@@ -234,6 +234,9 @@ pub(crate) fn fault(error: &io::Error) -> FileFault {
         ))),
         io::ErrorKind::NotFound => FileFault::Lost(RecordError::decode(
             "the file is gone: it was deleted or moved before it was read",
+        )),
+        io::ErrorKind::StaleNetworkFileHandle => FileFault::Lost(RecordError::decode(
+            "the file was replaced while it was read: give each new content a name of its own",
         )),
         io::ErrorKind::PermissionDenied => FileFault::Lost(RecordError::decode(
             "the file may not be read by this user: give it the right to",

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `begin` | nothing is read |
 //! | `17:in/a.json` | the next row is number 17 of the file, counted from 0 |
+//! | `behind:17:in/a.json` | number 17 was stepped over by hand: the next row is number 18, and if the rest of the file cannot be read that is no error any more |
 //! | `end:in/a.json` | the file is read, the next one is not begun |
 //! | `until:1700000000000000` | the end of a bounded run: files that were there at this time, in microseconds |
 
@@ -19,6 +20,8 @@ pub(crate) enum Place {
     Begin,
     /// At this row of this file.
     Row(u64, Arc<str>),
+    /// Behind this row of this file, which somebody has stepped over, with all that cannot be read after it.
+    Behind(u64, Arc<str>),
     /// Behind this file.
     End(Arc<str>),
 }
@@ -33,6 +36,10 @@ impl Place {
             Position::Token(token) if &**token == "begin" => Some(Self::Begin),
             Position::Token(token) => token.split_once(':').and_then(|(row, path)| match row {
                 "end" => Some(Self::End(Arc::from(path))),
+                "behind" => {
+                    let (row, path) = path.split_once(':')?;
+                    Some(Self::Behind(row.parse().ok()?, Arc::from(path)))
+                }
                 row => Some(Self::Row(row.parse().ok()?, Arc::from(path))),
             }),
             Position::Number(_) => None,
@@ -49,6 +56,7 @@ impl Place {
         Position::Token(match self {
             Self::Begin => Arc::from("begin"),
             Self::Row(row, path) => at_row(*row, path),
+            Self::Behind(row, path) => Arc::from(format!("behind:{row}:{path}")),
             Self::End(path) => Arc::from(format!("end:{path}")),
         })
     }
@@ -95,6 +103,7 @@ mod tests {
             Place::Begin,
             Place::Row(0, "in/a:b.json".into()),
             Place::Row(17, "end".into()),
+            Place::Behind(17, "in/a:b.json".into()),
             Place::End("in/day=1/a.json".into()),
         ] {
             assert_eq!(Place::parse(&place.position()).unwrap(), place);

@@ -1,6 +1,5 @@
 //! Compressed files, by their suffix, and files of other encodings than UTF-8: a reader of plain UTF-8.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use encoding_rs::{CoderResult, Decoder, Encoding};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use thalweg_engine::error::RecordError;
 
+use super::content::Content;
 use super::format::FileFault;
 use super::text::fault;
 
@@ -25,7 +25,7 @@ const REFUSED: [(&str, &str); 5] = [
 /// # Errors
 /// When the file is packed in a way that is not known.
 pub(crate) fn unpacked(
-    file: File,
+    file: Content,
     path: &Path,
     encoding: Option<&'static Encoding>,
 ) -> Result<Box<dyn Read + Send>, FileFault> {

@@ -4,11 +4,19 @@ use std::path::Path;
 
 /// The URI of a path, `file:///in/a.json`, with the characters escaped that Java escapes.
 pub(crate) fn of_path(path: &str) -> String {
-    let absolute = std::path::absolute(Path::new(path));
-    let absolute =
-        absolute.map_or_else(|_| path.into(), |path| path.to_string_lossy().into_owned());
-    let mut uri = String::from("file://");
-    for part in absolute.chars() {
+    // One of an object store has its scheme and is whole already.
+    let (mut uri, path) = match path.split_once("://") {
+        Some((scheme, path)) => (format!("{scheme}://"), path.to_owned()),
+        None => {
+            let absolute = std::path::absolute(Path::new(path));
+            let absolute = absolute.map(|path| path.to_string_lossy().into_owned());
+            (
+                "file://".to_owned(),
+                absolute.unwrap_or_else(|_| path.to_owned()),
+            )
+        }
+    };
+    for part in path.chars() {
         if part.is_ascii_control() || " \"#%<>?[\\]^`{|}".contains(part) {
             uri.push_str(&format!("%{:02X}", u32::from(part)));
         } else {
@@ -41,6 +49,7 @@ mod tests {
     #[test]
     fn paths_and_names_are_escaped_as_java_and_hive_do() {
         assert_eq!(of_path("/in/a b%1.json"), "file:///in/a%20b%251.json");
+        assert_eq!(of_path("s3://b/a b.json"), "s3://b/a%20b.json");
         assert_eq!(unescaped("10%3A30"), "10:30");
         assert_eq!(unescaped("100%"), "100%");
         assert_eq!(unescaped("%zz"), "%zz");

@@ -1,6 +1,5 @@
 //! The walker: a thread that finds files, takes them one after the other and hands their rows to the lane's stream.
 
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use thalweg_engine::record::Micros;
 use tokio::sync::mpsc::Sender;
 
 use super::columns::{Fills, Shape};
+use super::depot::{self, Depot, Waiter};
 use super::format::{Batch, FileFault, FileFormat, FileRows, Item, OpenFile};
 use super::listing::{self, Found};
 use super::options::{Pace, Settings};
@@ -22,8 +22,7 @@ use super::token::Place;
 use super::waiting::{Scan, Waiting, key};
 use super::watch::{Post, watch};
 
-/// How long it takes at least, and at most, until the folder is listed again although nothing was heard.
-const LOOK_MIN: Duration = Duration::from_secs(1);
+/// How long it takes at most until the folder is listed again, if listing is not slow.
 const LOOK_MAX: Duration = Duration::from_secs(60);
 
 /// What the stream gets.
@@ -58,15 +57,32 @@ pub(crate) struct Shared {
     pub(crate) missing: Mutex<Option<String>>,
 }
 
+impl Shared {
+    /// Says when the folder cannot be read any more, and when it can again.
+    pub(super) fn missing(&self, why: Option<String>, folder: &str) {
+        let mut known = self.missing.lock();
+        match (&*known, &why) {
+            (None, Some(why)) => tracing::warn!("{why}; waiting until it can"),
+            (Some(_), None) => tracing::info!(folder, "the folder can be read again"),
+            _ => {}
+        }
+        *known = why;
+    }
+}
+
 /// What the walker is made of.
 pub(crate) struct Walker {
     pub(crate) settings: Settings,
+    pub(crate) depot: Depot,
+    pub(crate) waiter: Waiter,
     pub(crate) format: Arc<dyn FileFormat>,
     pub(crate) shape: Arc<Shape>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) seen: Seen,
     /// How long a quota of `pace` lasts.
     pub(crate) interval: Duration,
+    /// How long it takes at least until the folder is listed again although nothing was heard.
+    pub(crate) look: Duration,
     /// A bounded run reads what was there at this time.
     pub(crate) until: Option<Micros>,
     pub(crate) to: Sender<Message>,
@@ -89,6 +105,8 @@ struct Walk {
     deaf: bool,
     base: PathBuf,
     next_look: Instant,
+    /// How often in a row the folder could not be listed.
+    failed: u32,
     /// When the quota of files began, and what is used of it.
     quota: Instant,
     used: u64,
@@ -113,21 +131,30 @@ impl Walker {
             watcher: None,
             watched: None,
             deaf: false,
-            base: listing::absolute(&self.settings),
+            base: depot::absolute(&self.settings),
+            failed: 0,
             next_look: now,
             quota: now,
             used: 0,
             caught_up: false,
         };
         self.listen(&mut walk);
-        if let Place::Row(row, path) = from {
-            let found = listing::look(&path).unwrap_or(Found {
+        let from = match from {
+            Place::Row(row, path) => Some((row, path, false)),
+            Place::Behind(row, path) => Some((row + 1, path, true)),
+            Place::Begin | Place::End(_) => None,
+        };
+        if let Some((row, path, forgiven)) = from {
+            let found = self.depot.look(&path, &self.waiter);
+            // One that is not there is opened all the same, which says so.
+            let found = found.unwrap_or(Found {
                 path,
                 time: 0,
                 appeared: 0,
-                size: 0,
+                size: 1,
+                tag: 0,
             });
-            self.read(&found, row)?;
+            self.read(&found, row, forgiven)?;
         }
         loop {
             let noticed = self.shared.post.take();
@@ -158,7 +185,7 @@ impl Walker {
 
     /// Asks the system to tell of new files, unless it does already.
     fn listen(&self, walk: &mut Walk) {
-        if self.until.is_some() || walk.deaf {
+        if self.until.is_some() || walk.deaf || !self.depot.tells() {
             return;
         }
         let here = std::fs::metadata(&walk.base)
@@ -186,7 +213,7 @@ impl Walker {
             until: self.until,
             waiting: &mut walk.waiting,
         };
-        let missing = match listing::list(&self.settings, &mut scan) {
+        let missing = match self.depot.list(&self.settings, &mut scan) {
             Ok(()) => None,
             Err(error) if self.settings.may_be_missing(&error) => None,
             Err(error) => {
@@ -195,24 +222,19 @@ impl Walker {
             }
         };
         let now = Instant::now();
-        walk.next_look = now + (now - begun).saturating_mul(20).clamp(LOOK_MIN, LOOK_MAX);
+        walk.next_look = now + (now - begun).saturating_mul(20).clamp(self.look, LOOK_MAX);
+        walk.failed = if missing.is_some() {
+            walk.failed + 1
+        } else {
+            0
+        };
         if let Some(why) = &missing {
-            walk.next_look = now + LOOK_MIN;
+            walk.next_look = now + self.depot.wait_after(walk.failed);
             if self.until.is_some() {
                 return Err(Ended::Failed(Failure::restart(why.clone())));
             }
         }
-        let mut known = self.shared.missing.lock();
-        match (&*known, &missing) {
-            (None, Some(why)) => tracing::warn!("{why}; waiting until it can"),
-            (Some(_), None) => tracing::info!(
-                folder = self.settings.pattern.text,
-                "the folder can be read again"
-            ),
-            _ => {}
-        }
-        *known = missing;
-        drop(known);
+        self.shared.missing(missing, &self.settings.pattern.text);
         self.forget(walk);
         Ok(())
     }
@@ -280,11 +302,12 @@ impl Walker {
             walk.used = walk.used.saturating_add(more.max(1));
         }
         walk.caught_up = false;
-        self.read(found, 0)
+        self.read(found, 0, false)
     }
 
-    /// Hands over the rows of a file from this number on.
-    fn read(&mut self, found: &Found, from: u64) -> Result<(), Ended> {
+    /// Hands over the rows of a file from this number on. What cannot be read of it is `forgiven` where somebody has
+    /// stepped over that already.
+    fn read(&mut self, found: &Found, from: u64, forgiven: bool) -> Result<(), Ended> {
         let key = key(&self.settings, &found.path);
         let time = seconds(found.time);
         self.seen.insert(key, time);
@@ -316,6 +339,14 @@ impl Walker {
         };
         self.hand_over(&mut part, false)?;
         match fault {
+            FileFault::Lost(error) if forgiven && part.first == from => {
+                tracing::warn!(
+                    file = &*found.path,
+                    "the rest of the file is left out, as was said by hand: {}",
+                    error.reason
+                );
+                Ok(())
+            }
             FileFault::Lost(error) => {
                 part.batch.items.push(Item::Bad(Box::new(error)));
                 self.hand_over(&mut part, true)
@@ -329,10 +360,11 @@ impl Walker {
 
     fn open(&self, found: &Found, from: u64) -> Result<(Box<dyn FileRows>, Fills), FileFault> {
         let path = std::path::Path::new(&*found.path);
-        let file = File::open(path).map_err(|error| fault(&error))?;
+        let content = self.depot.content(found, &self.waiter);
+        let content = content.map_err(|error| fault(&error))?;
         let fills = self.shape.fills(found).map_err(FileFault::Lost)?;
         let open = OpenFile {
-            file,
+            content,
             path,
             size: found.size,
         };
@@ -341,7 +373,9 @@ impl Walker {
 
     /// Says when a file has changed while it was read.
     fn changed(&self, found: &Found) {
-        if let Some(now) = listing::look(&found.path)
+        // What is read of an object is of one content in any case.
+        if self.depot.tells()
+            && let Some(now) = self.depot.look(&found.path, &self.waiter)
             && (now.time, now.size) != (found.time, found.size)
         {
             tracing::warn!(

@@ -1,6 +1,7 @@
 //! The system's notifications: which files appeared, and which are being written.
 
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -113,6 +114,11 @@ impl Post {
             EventKind::Create(CreateKind::Folder) | EventKind::Remove(RemoveKind::Folder) => {
                 news.rescan = true;
             }
+            EventKind::Create(_) if event.paths.iter().all(|path| is_link(path)) => {
+                for path in event.paths {
+                    news.appear(path);
+                }
+            }
             EventKind::Create(_) | EventKind::Modify(ModifyKind::Data(_)) => {
                 let now = Instant::now();
                 if news.writing.len() < PATHS_MAX {
@@ -125,6 +131,12 @@ impl Post {
         }
         self.changed.notify_all();
     }
+}
+
+/// Whether what was made is another name for a file: it is whole then, and nobody closes it.
+fn is_link(path: &Path) -> bool {
+    let facts = std::fs::symlink_metadata(path);
+    facts.is_ok_and(|facts| facts.is_symlink() || facts.nlink() > 1)
 }
 
 impl News {

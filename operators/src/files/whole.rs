@@ -14,6 +14,7 @@ use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Row;
 
 use super::columns::{Shape, columns, format};
+use super::depot::{self, Depot, Waiter};
 use super::format::{FileFault, FileFormat, Item, OpenFile};
 use super::listing::{self, Found, Visitor};
 use super::options::Settings;
@@ -25,6 +26,8 @@ use crate::transforms::{Edition, Shelf};
 
 /// How often the files are looked at although nothing was heard.
 const LOOK: Duration = Duration::from_secs(1);
+/// The same in an object store, where each look is paid for.
+const LOOK_REMOTE: Duration = Duration::from_secs(10);
 /// How often a first reading begins anew because files changed meanwhile.
 const TRIES: usize = 3;
 
@@ -78,11 +81,13 @@ pub(crate) fn keep(
     let shape = Shape::new(table, &columns.fields, wanted, context.time_zone);
     let spec = format(table).map_err(refuse)?;
     let format = (spec.open)(table, &shape.inside, &shape.wanted, context)?;
-    let base = listing::absolute(&settings);
+    let base = depot::absolute(&settings);
+    let depot = Depot::open(&settings)?;
     let post = Arc::new(Post::default());
     let mut reader = Reader {
         name: SmolStr::new(&table.name),
         settings,
+        depot,
         format,
         shape,
         base,
@@ -121,6 +126,7 @@ enum Trouble {
 struct Reader {
     name: SmolStr,
     settings: Settings,
+    depot: Depot,
     format: Arc<dyn FileFormat>,
     shape: Shape,
     base: std::path::PathBuf,
@@ -151,7 +157,7 @@ impl Reader {
     /// The files that there are, by path.
     fn files(&self) -> io::Result<Vec<Found>> {
         let mut all = All(Vec::new());
-        match listing::list(&self.settings, &mut all) {
+        match self.depot.list(&self.settings, &mut all) {
             Err(error) if !self.settings.may_be_missing(&error) => return Err(error),
             _ => {}
         }
@@ -164,7 +170,10 @@ impl Reader {
         let (name, shown) = (&self.name, &self.settings.pattern.text);
         for left in (0..TRIES).rev() {
             let files = self.files().map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => Failure::refuse(format!(
+                io::ErrorKind::NotConnected => {
+                    Failure::restart(format!("`{name}`: {shown} cannot be read: {error}"))
+                }
+                io::ErrorKind::NotFound if self.depot.tells() => Failure::refuse(format!(
                     "`{name}`: there is no {shown}: put it there, or mend the option `path` (relative paths begin at the \
                      working directory)"
                 )),
@@ -216,13 +225,14 @@ impl Reader {
             }),
         };
         let at = Path::new(&**path);
-        let file = std::fs::File::open(at).map_err(|error| lost(fault(&error)))?;
+        let content = self.depot.content(found, &never());
+        let content = content.map_err(|error| lost(fault(&error)))?;
         let mut fills = self
             .shape
             .fills(found)
             .map_err(|error| lost(FileFault::Lost(error)))?;
         let open = OpenFile {
-            file,
+            content,
             path: at,
             size: found.size,
         };
@@ -247,6 +257,9 @@ impl Reader {
 
     /// Asks the system to tell of changes: of a folder in it, of a file in the folder where it lies.
     fn listen(&mut self) {
+        if !self.depot.tells() {
+            return;
+        }
         let folder = if self.base.is_dir() {
             Some(self.base.as_path())
         } else {
@@ -275,7 +288,12 @@ impl Reader {
                 let begun = Instant::now();
                 self.look();
                 // Files of a slow system are not looked at all the time.
-                next = Instant::now() + begun.elapsed().saturating_mul(20).max(LOOK);
+                let least = if self.depot.tells() {
+                    LOOK
+                } else {
+                    LOOK_REMOTE
+                };
+                next = Instant::now() + begun.elapsed().saturating_mul(20).max(least);
             }
         }
     }
@@ -334,6 +352,15 @@ impl Reader {
     }
 }
 
+/// Nobody waits for a store here: the rows of before stay.
+#[cfg(feature = "object-store")]
+fn never() -> Waiter {
+    Arc::new(super::patience::Never)
+}
+
+#[cfg(not(feature = "object-store"))]
+fn never() -> Waiter {}
+
 fn read(name: &str, files: &[Found], edition: &Edition) -> String {
     let count = |number: usize, what: &str| match number {
         1 => format!("1 {what}"),
@@ -345,3 +372,7 @@ fn read(name: &str, files: &[Found], edition: &Edition) -> String {
         count(files.len(), "file")
     )
 }
+
+#[cfg(test)]
+#[path = "whole_tests.rs"]
+mod tests;

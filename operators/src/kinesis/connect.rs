@@ -2,11 +2,11 @@
 
 use thalweg_engine::error::Failure;
 
-use super::aside::Aside;
 use super::client::Client;
 use super::place::Place;
 use super::settings::Settings;
 use super::trouble::Trouble;
+use crate::aside::Aside;
 use crate::table::Table;
 
 /// What the service says of a stream.
@@ -31,7 +31,7 @@ pub(crate) struct StreamReport {
 /// When nothing answers within 10 seconds, or there is no such stream.
 pub(crate) fn check_connect(table: &Table) -> Result<StreamReport, Failure> {
     let settings = Settings::of(table).map_err(|error| Failure::refuse(error.message))?;
-    let aside = Aside::start()?;
+    let aside = Aside::start("Kinesis")?;
     let report = aside.ask(async move { report(&settings).await })?;
     aside.close();
     report

@@ -1,6 +1,6 @@
 //! Kinesis: shards of a stream as partitions, read by polling.
 //!
-//! `client` is the only room that speaks to the service; `aside` is the thread that it does so on, and `fetch` the task that
+//! `client` is the only room that speaks to the service, on a thread of its own (`crate::aside`), and `fetch` the task that
 //! reads one shard there. `settings`, `starting`, `place`, `shards` and `aggregated` decide and touch nothing. All but the
 //! manual is there with the feature `kinesis` only.
 
@@ -8,8 +8,6 @@ mod manual;
 
 #[cfg(feature = "kinesis")]
 mod aggregated;
-#[cfg(feature = "kinesis")]
-mod aside;
 #[cfg(feature = "kinesis")]
 mod client;
 #[cfg(feature = "kinesis")]
@@ -33,8 +31,17 @@ mod trouble;
 
 pub(crate) use manual::OPTIONS;
 
-/// The token behind a record's own: see `place`.
-pub(crate) fn after(token: &str) -> Option<String> {
+use thalweg_engine::record::Position;
+
+/// The position behind a record's own: see `place`.
+pub(crate) fn behind(record: &Position) -> Option<Position> {
+    match record {
+        Position::Token(token) => after(token).map(|token| Position::Token(token.into())),
+        Position::Number(_) => None,
+    }
+}
+
+fn after(token: &str) -> Option<String> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match token.split_once('+') {
         Some((sequence, part)) if is_number(sequence) => {

@@ -15,7 +15,6 @@ use thalweg_engine::source::{Committed, Health, RecordStream, Resume, Source, So
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::aside::Aside;
 use super::client::{Client, Stream};
 use super::fetch::{Fetcher, Shared};
 use super::place::Place;
@@ -23,6 +22,7 @@ use super::reader::{Reader, Shape};
 use super::settings::Settings;
 use super::shards::{self, Shard};
 use super::trouble::Trouble;
+use crate::aside::Aside;
 use crate::table::OpenContext;
 
 /// Batches that wait for a lane, of each shard.
@@ -82,7 +82,7 @@ impl KinesisSource {
 
     fn connect(&self) -> Result<Arc<Link>, Failure> {
         let began = Instant::now();
-        let aside = Aside::start()?;
+        let aside = Aside::start("Kinesis")?;
         let settings = self.settings.clone();
         let client = aside.ask(async move { Client::new(&settings).await })??;
         let shared = Arc::new(Shared {
@@ -194,6 +194,10 @@ fn wall_millis() -> i64 {
 impl Source for KinesisSource {
     fn schema(&self) -> &Schema {
         &self.schema
+    }
+
+    fn behind(&self, record: &Position) -> Option<Position> {
+        super::behind(record)
     }
 
     fn leave_out(&self, ended: BTreeSet<SmolStr>) {

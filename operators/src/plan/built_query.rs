@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smol_str::{SmolStr, format_smolstr};
 use thalweg_engine::error::Failure;
+use thalweg_engine::record::Position;
 use thalweg_engine::schema::{DataType, Field, Schema};
 
 use crate::connectors::{self, Connector, Use, find};
@@ -29,6 +30,7 @@ const MEMORY: Connector = Connector {
         identity: &[],
         reads_back: true,
         shared: false,
+        behind: Position::next_number,
     }),
     output: Some(connectors::Output {
         passing: true,

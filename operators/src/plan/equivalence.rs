@@ -40,6 +40,7 @@ const NUMBERS: Connector = Connector {
         identity: &[],
         reads_back: false,
         shared: false,
+        behind: |_| None,
     }),
     output: None,
 };

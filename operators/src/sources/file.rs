@@ -284,6 +284,11 @@ fn number(position: &Position) -> Result<u64, Failure> {
     })
 }
 
+/// Where a query goes on that steps over the record at this position: positions count bytes, so that is not known.
+pub fn behind(_: &Position) -> Option<Position> {
+    None
+}
+
 impl Source for File {
     fn schema(&self) -> &Schema {
         &self.schema
@@ -300,8 +305,8 @@ impl Source for File {
         ))
     }
 
-    fn counts_records(&self) -> bool {
-        false
+    fn behind(&self, record: &Position) -> Option<Position> {
+        behind(record)
     }
 
     fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure> {

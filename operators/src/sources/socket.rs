@@ -142,7 +142,16 @@ fn count(position: &Position) -> Result<i64, Failure> {
     }
 }
 
+/// Where a query goes on that steps over the record at this position: nowhere, nothing can be read again.
+pub fn behind(_: &Position) -> Option<Position> {
+    None
+}
+
 impl Source for Socket {
+    fn behind(&self, record: &Position) -> Option<Position> {
+        behind(record)
+    }
+
     fn schema(&self) -> &Schema {
         &self.schema
     }

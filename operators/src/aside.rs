@@ -1,4 +1,4 @@
-//! The thread that speaks to the service: a runtime of its own, shared by all shards of a query.
+//! A thread that speaks to a service: a runtime of its own, shared by all that one table asks.
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -13,16 +13,18 @@ use tokio::sync::oneshot;
 const SHUTDOWN_MAX: Duration = Duration::from_secs(1);
 
 /// The thread.
-pub(super) struct Aside {
+pub(crate) struct Aside {
+    /// What it speaks to.
+    with: &'static str,
     handle: Handle,
     stop: Mutex<Option<oneshot::Sender<()>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Aside {
-    /// Starts the thread.
-    pub(super) fn start() -> Result<Self, Failure> {
-        let failed = |error| Failure::restart(format!("no thread to speak to Kinesis on: {error}"));
+    /// Starts the thread that speaks to a service of this name.
+    pub(crate) fn start(with: &'static str) -> Result<Self, Failure> {
+        let failed = |error| Failure::restart(format!("no thread to speak to {with} on: {error}"));
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -30,7 +32,7 @@ impl Aside {
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
-            .name("kinesis".to_owned())
+            .name(with.to_lowercase())
             .spawn(move || {
                 // Told to stop, or nobody is left who could tell.
                 let _ = runtime.block_on(stopped);
@@ -38,6 +40,7 @@ impl Aside {
             })
             .map_err(failed)?;
         Ok(Self {
+            with,
             handle,
             stop: Mutex::new(Some(stop)),
             thread: Mutex::new(Some(thread)),
@@ -45,12 +48,12 @@ impl Aside {
     }
 
     /// Lets a task run there.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(self.handle.spawn(task));
     }
 
     /// Lets a future run there and waits for what it gives. Blocks.
-    pub(super) fn ask<T: Send + 'static>(
+    pub(crate) fn ask<T: Send + 'static>(
         &self,
         question: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Failure> {
@@ -59,13 +62,13 @@ impl Aside {
             // Whoever asked may have gone.
             let _ = answer.send(question.await);
         });
-        answered
-            .recv()
-            .map_err(|_| Failure::restart("the thread that speaks to Kinesis has ended"))
+        answered.recv().map_err(|_| {
+            Failure::restart(format!("the thread that speaks to {} has ended", self.with))
+        })
     }
 
     /// Ends all tasks and the thread. Blocks until it is gone.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         drop(self.stop.lock().take());
         if let Some(thread) = self.thread.lock().take() {
             // A panic there is in the log already.

@@ -1,0 +1,36 @@
+//! Object stores as places of files: Amazon S3, Google Cloud Storage and Azure Blob Storage, by one code.
+//!
+//! A [`Remote`] is what a URL and options say, and is known in every build. `Store` is what it opens, and `Object` one object that is being read: both may be asked from any thread, and block. They are
+//! there with the feature `object-store` only. Nothing here knows what the objects hold.
+
+mod access;
+mod address;
+#[cfg(feature = "object-store")]
+mod aws;
+#[cfg(all(feature = "object-store", any(feature = "parquet", feature = "orc")))]
+mod blocks;
+mod manual;
+#[cfg(feature = "object-store")]
+mod object;
+#[cfg(feature = "object-store")]
+mod open;
+mod remote;
+#[cfg(feature = "object-store")]
+mod store;
+#[cfg(feature = "object-store")]
+mod trouble;
+
+pub(crate) use address::Address;
+#[cfg(all(feature = "object-store", any(feature = "parquet", feature = "orc")))]
+pub(crate) use blocks::At;
+pub(crate) use manual::OPTIONS;
+#[cfg(feature = "object-store")]
+pub(crate) use object::{Object, Patience, Stream};
+pub(crate) use remote::Remote;
+#[cfg(feature = "object-store")]
+pub(crate) use store::{Facts, Store};
+
+/// What a build without object stores says of an address.
+#[cfg(not(feature = "object-store"))]
+pub(crate) const LACKS: &str =
+    "this build lacks the feature `object-store`: cargo build --release --features object-store";

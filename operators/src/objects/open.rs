@@ -1,0 +1,167 @@
+//! Opens the store that an address names: the one place that knows them apart.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+
+use super::access::Access;
+use super::address::{Address, Kind};
+use super::aws::{self, Chain};
+use super::trouble::trouble;
+
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// How long one request may take.
+const REQUEST_MAX: Duration = Duration::from_secs(60);
+/// How long a request is repeated before whoever asks is told.
+const REPEATED_MAX: Duration = Duration::from_secs(4);
+/// Where there is an address of our own and nobody names a region: something must be signed.
+const REGION_DEFAULT: &str = "us-east-1";
+
+/// A client of the store.
+pub(super) async fn client(address: &Address, access: &Access) -> io::Result<Arc<dyn ObjectStore>> {
+    let made: Result<Arc<dyn ObjectStore>, object_store::Error> = match address.kind {
+        Kind::Amazon => amazon(address, access)
+            .await
+            .map(|store| Arc::new(store) as _),
+        Kind::Google => {
+            let mut builder = GoogleCloudStorageBuilder::from_env()
+                .with_url(&address.root)
+                .with_client_options(options(false))
+                .with_retry(retry());
+            if let Some(file) = &access.service_account {
+                builder = builder.with_service_account_path(file);
+            }
+            builder.build().map(|store| Arc::new(store) as _)
+        }
+        Kind::Azure => {
+            let mut builder = MicrosoftAzureBuilder::from_env()
+                .with_url(&address.root)
+                .with_client_options(options(false))
+                .with_retry(retry());
+            if let Some((name, key)) = &access.account {
+                builder = builder.with_account(name).with_access_key(key);
+            }
+            builder.build().map(|store| Arc::new(store) as _)
+        }
+    };
+    made.map_err(|error| {
+        // Nothing was asked yet, so it is what was given.
+        let error = trouble(&error);
+        io::Error::new(io::ErrorKind::InvalidInput, error.to_string())
+    })
+}
+
+async fn amazon(
+    address: &Address,
+    access: &Access,
+) -> Result<object_store::aws::AmazonS3, object_store::Error> {
+    let region = match (&access.region, &access.endpoint) {
+        (Some(region), _) => region.clone(),
+        (None, Some(endpoint)) => match (region_of(endpoint), std::env::var("AWS_REGION")) {
+            (Some(region), _) => region.to_owned(),
+            (None, Ok(region)) if !region.is_empty() => region,
+            _ => REGION_DEFAULT.to_owned(),
+        },
+        (None, None) => aws::region().await.ok_or_else(|| object_store::Error::Generic {
+            store: "S3",
+            source: format!(
+                "the region of {} is not known: add the option fs.s3a.endpoint.region, or set AWS_REGION",
+                address.root
+            )
+            .into(),
+        })?,
+    };
+    // Of the environment nothing is taken but through the chain: there may be keys for other things.
+    let bucket = address.root.split_once("://").map_or("", |(_, name)| name);
+    let dotted = bucket.contains('.');
+    let hosted = !access
+        .path_style
+        .unwrap_or(access.endpoint.is_some() || dotted);
+    let plain = access
+        .endpoint
+        .as_ref()
+        .is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_region(&region)
+        .with_virtual_hosted_style_request(hosted)
+        .with_client_options(options(plain))
+        .with_retry(retry())
+        // Not every service that speaks S3 deletes several objects at once.
+        .with_disable_bulk_delete(true);
+    if let Some(endpoint) = &access.endpoint {
+        // With the bucket as its host's first name it is given so.
+        builder = builder.with_endpoint(if hosted {
+            endpoint.replacen("://", &format!("://{bucket}."), 1)
+        } else {
+            endpoint.clone()
+        });
+    }
+    builder = match &access.key {
+        _ if access.anonymous => builder.with_skip_signature(true),
+        Some(key) => {
+            let builder = builder
+                .with_access_key_id(&key.id)
+                .with_secret_access_key(&key.secret);
+            match &key.token {
+                Some(token) => builder.with_token(token),
+                None => builder,
+            }
+        }
+        None => builder.with_credentials(Arc::new(Chain::new(&region).await)),
+    };
+    builder.build()
+}
+
+/// The region in the name of one of AWS' own hosts: `s3.eu-west-1.amazonaws.com`.
+fn region_of(endpoint: &str) -> Option<&str> {
+    let (_, host) = endpoint.split_once("://")?;
+    let host = host.split(['/', ':']).next()?;
+    let region = host.strip_prefix("s3.")?.strip_suffix(".amazonaws.com")?;
+    Some(region.trim_start_matches("dualstack.")).filter(|region| !region.contains('.'))
+}
+
+fn options(plain: bool) -> ClientOptions {
+    ClientOptions::new()
+        .with_connect_timeout(CONNECT_MAX)
+        .with_timeout(REQUEST_MAX)
+        .with_allow_http(plain)
+}
+
+/// A short trouble is not worth a word; of a longer one whoever asks must know.
+fn retry() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(2),
+            base: 2.0,
+        },
+        max_retries: 3,
+        retry_timeout: REPEATED_MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_host_of_aws_says_its_region() {
+        let region = |host| region_of(host);
+        assert_eq!(
+            region("https://s3.eu-west-1.amazonaws.com"),
+            Some("eu-west-1")
+        );
+        assert_eq!(
+            region("https://s3.dualstack.eu-west-1.amazonaws.com/"),
+            Some("eu-west-1")
+        );
+        assert_eq!(region("https://s3.amazonaws.com"), None);
+        assert_eq!(region("http://localhost:9000"), None);
+    }
+}

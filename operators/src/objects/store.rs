@@ -1,0 +1,253 @@
+//! A store as threads that may block see it: each question waits for its answer.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::Path as LocalPath;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
+use thalweg_engine::error::Failure;
+use thalweg_engine::record::Micros;
+
+use super::open::client;
+use super::remote::Remote;
+use super::trouble::{closed, trouble};
+use crate::aside::Aside;
+
+/// So many objects are listed at once.
+const PAGE: usize = 1_000;
+/// Of a larger file so many bytes are sent at once.
+const PART: usize = 8 << 20;
+
+/// What a listing says of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) key: String,
+    pub(crate) size: u64,
+    /// When it was written.
+    pub(crate) time: Micros,
+    /// The store's name for this content.
+    pub(crate) tag: Option<String>,
+}
+
+impl Facts {
+    fn of(meta: &ObjectMeta) -> Self {
+        Self {
+            key: meta.location.to_string(),
+            size: meta.size,
+            time: meta.last_modified.timestamp_micros(),
+            tag: meta.e_tag.clone(),
+        }
+    }
+}
+
+/// Some bytes of an object.
+pub(super) struct Piece {
+    pub(super) bytes: Bytes,
+    pub(super) tag: Option<String>,
+    /// Of the whole object.
+    pub(super) size: u64,
+}
+
+/// A bucket that can be reached.
+pub(crate) struct Store {
+    aside: Aside,
+    client: Arc<dyn ObjectStore>,
+    /// What stands before each key: `s3://bucket`.
+    root: String,
+}
+
+impl Store {
+    /// Opens the bucket of a place. Nothing is asked of it yet, except for a key where nobody gives one.
+    ///
+    /// # Errors
+    /// When address and options do not say enough.
+    pub(crate) fn open(remote: &Remote) -> Result<Self, Failure> {
+        let aside = Aside::start("object store")?;
+        let (to, root) = (remote.clone(), remote.address.root.clone());
+        let client = aside.ask(async move { client(&to.address, &to.access).await })?;
+        let client = client.map_err(|error| Failure::refuse(format!("{root}: {error}")))?;
+        Ok(Self {
+            aside,
+            client,
+            root,
+        })
+    }
+
+    /// What stands before each key: `s3://bucket`.
+    pub(crate) fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// The whole address of a key.
+    pub(crate) fn url(&self, key: &str) -> String {
+        format!("{}/{key}", self.root)
+    }
+
+    /// Asks, and waits for what is answered.
+    fn ask<T, F>(&self, question: impl FnOnce(Arc<dyn ObjectStore>) -> F) -> io::Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = object_store::Result<T>> + Send + 'static,
+    {
+        let asked = self.aside.ask(question(Arc::clone(&self.client)));
+        let answer = asked.map_err(|_| closed())?;
+        answer.map_err(|error| trouble(&error))
+    }
+
+    /// Shows each object below a key, which is a whole name or empty.
+    ///
+    /// # Errors
+    /// When the bucket cannot be listed.
+    pub(crate) fn each(&self, below: &str, mut visit: impl FnMut(Facts)) -> io::Result<()> {
+        let prefix = (!below.is_empty()).then(|| path(below)).transpose()?;
+        let mut listing = self.client.list(prefix.as_ref()).chunks(PAGE);
+        loop {
+            // The listing goes there and back, so that no more than a page is held.
+            let (page, rest) = self.ask(|_| async move {
+                let page = listing.next().await;
+                Ok((page, listing))
+            })?;
+            listing = rest;
+            let Some(page) = page else {
+                return Ok(());
+            };
+            for found in page {
+                visit(Facts::of(&found.map_err(|error| trouble(&error))?));
+            }
+        }
+    }
+
+    /// Asks for the first object below a key, to know whether the bucket can be listed at all.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub(crate) fn probe(&self, below: &str) -> io::Result<()> {
+        let prefix = (!below.is_empty()).then(|| path(below)).transpose()?;
+        let mut listing = self.client.list(prefix.as_ref());
+        self.ask(|_| async move { listing.next().await.transpose() })?;
+        Ok(())
+    }
+
+    /// What is known of an object; None where there is none.
+    ///
+    /// # Errors
+    /// When the bucket does not say.
+    pub(crate) fn look(&self, key: &str) -> io::Result<Option<Facts>> {
+        let at = path(key)?;
+        match self.ask(|client| async move { client.head(&at).await }) {
+            Ok(meta) => Ok(Some(Facts::of(&meta))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Begins to fetch a part of an object, which still has this tag; the answer is waited for elsewhere.
+    pub(super) fn begin(
+        &self,
+        at: &Path,
+        range: Range<u64>,
+        tag: Option<&str>,
+    ) -> Receiver<io::Result<Piece>> {
+        let (answer, answered) = sync_channel(1);
+        let (client, at) = (Arc::clone(&self.client), at.clone());
+        let options = GetOptions::new()
+            .with_range(Some(GetRange::Bounded(range)))
+            .with_if_match(tag);
+        self.aside.spawn(async move {
+            let got = async {
+                let got = client.get_opts(&at, options).await?;
+                let (tag, size) = (got.meta.e_tag.clone(), got.meta.size);
+                let bytes = got.bytes().await?;
+                Ok(Piece { bytes, tag, size })
+            };
+            let got: object_store::Result<Piece> = got.await;
+            // Whoever asked may have gone.
+            let _ = answer.send(got.map_err(|error| trouble(&error)));
+        });
+        answered
+    }
+
+    /// Removes an object; that there is none is as good.
+    ///
+    /// # Errors
+    /// When the bucket does not do it.
+    pub(crate) fn remove(&self, key: &str) -> io::Result<()> {
+        let at = path(key)?;
+        match self.ask(|client| async move { client.delete(&at).await }) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives an object another key of the bucket.
+    ///
+    /// # Errors
+    /// When there is none, or the bucket does not do it.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let (source, target) = (path(from)?, path(to)?);
+        self.ask(|client| async move { client.copy(&source, &target).await })?;
+        self.remove(from)
+    }
+
+    /// Writes a file as one object, which appears in one step when all of it is there.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the bucket does not take it: nothing has appeared then.
+    pub(crate) fn put(&self, key: &str, from: &LocalPath) -> io::Result<()> {
+        let at = path(key)?;
+        let file = File::open(from)?;
+        let mut part = next_part(&file)?;
+        if part.len() < PART {
+            let payload = PutPayload::from(part);
+            self.ask(|client| async move { client.put(&at, payload).await })?;
+            return Ok(());
+        }
+        let mut upload = self.ask(|client| async move { client.put_multipart(&at).await })?;
+        loop {
+            let payload = PutPayload::from(std::mem::take(&mut part));
+            let sent = self.ask(|_| async move {
+                let sent = upload.put_part(payload).await;
+                Ok((sent, upload))
+            });
+            let (sent, same) = sent?;
+            upload = same;
+            let more = match sent {
+                Ok(()) => next_part(&file),
+                Err(error) => Err(trouble(&error)),
+            };
+            match more {
+                Ok(next) if next.is_empty() => break,
+                Ok(next) => part = next,
+                Err(error) => {
+                    // What is left of it is seen by nobody, and the bucket's rules remove it.
+                    let _ = self.ask(|_| async move { upload.abort().await });
+                    return Err(error);
+                }
+            }
+        }
+        self.ask(|_| async move { upload.complete().await })?;
+        Ok(())
+    }
+
+    /// Ends what is under way. Whoever waits for an answer gets an error.
+    pub(crate) fn close(&self) {
+        self.aside.close();
+    }
+}
+
+fn next_part(file: &File) -> io::Result<Vec<u8>> {
+    let mut part = Vec::new();
+    file.take(PART as u64).read_to_end(&mut part)?;
+    Ok(part)
+}
+
+/// A key as the client names it.
+pub(super) fn path(key: &str) -> io::Result<Path> {
+    Path::parse(key).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))
+}
