@@ -1,4 +1,4 @@
-//! The disk as the threads of an output see it: one without room is asked again until it has some.
+//! Disk and store as the threads of an output see them: one without room, or away, is asked again until it can.
 
 use std::fs::File;
 use std::io;
@@ -72,22 +72,32 @@ impl Disk {
         path: &Path,
         mut act: impl FnMut() -> io::Result<T>,
     ) -> Result<T, Undone> {
-        let mut waited = false;
+        let mut waited = None;
         loop {
             match act() {
                 Ok(done) => {
-                    if waited {
+                    if let Some(kind) = waited {
                         *self.away.lock() = None;
-                        tracing::info!(path = %path.display(), "the output has room again");
+                        let what = match kind {
+                            io::ErrorKind::NotConnected => "the output's store answers again",
+                            _ => "the output has room again",
+                        };
+                        tracing::info!(path = %path.display(), "{what}");
                     }
                     return Ok(done);
                 }
-                Err(error) if no_room(&error) => {
+                Err(error) if passes(&error) => {
                     let mut away = self.away.lock();
-                    if !waited {
-                        tracing::warn!(path = %path.display(), %error, "the output has no room; no row is taken until it has");
+                    if waited.is_none() {
+                        let what = match error.kind() {
+                            io::ErrorKind::NotConnected => {
+                                "the output's store does not answer; what is complete waits for it"
+                            }
+                            _ => "the output has no room; no row is taken until it has",
+                        };
+                        tracing::warn!(path = %path.display(), %error, "{what}");
                     }
-                    waited = true;
+                    waited = Some(error.kind());
                     *away = Some(format!("{} cannot be written: {error}", path.display()));
                     if !self.closed() {
                         self.closing.wait_for(&mut away, RETRY);
@@ -115,16 +125,20 @@ pub(super) fn hindrance(path: &Path, error: &io::Error) -> Failure {
         | io::ErrorKind::ReadOnlyFilesystem
         | io::ErrorKind::NotADirectory
         | io::ErrorKind::InvalidData
+        | io::ErrorKind::InvalidInput
         | io::ErrorKind::Unsupported => Failure::refuse(failure.message),
         _ => failure,
     }
 }
 
-/// Whether the error says that there is no room.
-pub(super) fn no_room(error: &io::Error) -> bool {
+/// Whether the error says that there is no room, or that a store is away.
+pub(super) fn passes(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge
+            | io::ErrorKind::NotConnected
     )
 }
 

@@ -4,11 +4,13 @@
 //! `outlet` appends to it; each cut makes what is there safe and notes its length. It is complete after a time, at a size,
 //! or when the run ends; once an epoch that says so is committed, the `publisher` renames it to its place. At a start
 //! `recovery` cuts off what is not committed, makes the rest visible and removes what no checkpoint names. So what is
-//! visible is committed, whole, and there once.
+//! visible is committed, whole, and there once. Where it becomes visible is its `goal`: with one in an object store parts are
+//! hidden beside the checkpoints.
 
 #[cfg(feature = "parquet")]
 mod arrays;
 mod disk;
+mod goal;
 mod options;
 mod outlet;
 mod packing;
@@ -39,6 +41,7 @@ use thalweg_engine::sink::{Recovered, Recovery, Sink, Writer, WriterContext};
 use thalweg_engine::source::Health;
 
 use disk::Disk;
+use goal::Goal;
 use options::{Compression, Rolling};
 use outlet::Outlet;
 use packing::Packing;
@@ -63,7 +66,9 @@ const OWN: &str = "_thalweg";
 
 /// What the writers of one run share.
 struct Target {
+    /// Whose own folder hides parts.
     root: PathBuf,
+    goal: Arc<Goal>,
     hidden: OnceLock<PathBuf>,
     /// Whether parts are kept as rows until they are complete.
     as_rows: bool,
@@ -116,7 +121,12 @@ fn open(
 ) -> Result<Arc<dyn Sink>, Failure> {
     let layout =
         Layout::of(format, declared, input).map_err(|error| Failure::refuse(error.message))?;
-    let root = layout.root.clone();
+    let root = match layout.remote {
+        None => layout.root.clone(),
+        // Whoever moves the checkpoints moves what they name.
+        Some(_) => Path::new(&context.checkpoint).join("output"),
+    };
+    let goal = Arc::new(Goal::open(&layout)?);
     let lock = lock(&root)?;
     let packing = match (format, layout.compression) {
         (Format::Parquet, _) => Packing::Plain,
@@ -135,9 +145,10 @@ fn open(
         run: context.run.clone(),
         next: AtomicU64::new(0),
         outlet: Outlet::start(&disk, packing)?,
-        publisher: Publisher::start(&disk, &root)?,
+        publisher: Publisher::start(&disk, &goal)?,
         disk,
         root,
+        goal,
     };
     Ok(Arc::new(FolderSink {
         target: Arc::new(target),
@@ -226,8 +237,9 @@ impl FolderSink {
 
 impl Sink for FolderSink {
     fn recover(&self, recovery: &Recovery<'_>) -> Result<Recovered, Failure> {
+        self.target.goal.check()?;
         let hidden = self.target.root.join(OWN).join(recovery.checkpoint);
-        recovery::recover(&self.target.root, &hidden, recovery)?;
+        recovery::recover(&self.target.goal, &hidden, recovery)?;
         let _ = self.target.hidden.set(hidden);
         Ok(Recovered::Done)
     }
@@ -258,6 +270,7 @@ impl Sink for FolderSink {
 
     fn close(&self) {
         self.target.disk.close();
+        self.target.goal.close();
         self.target.outlet.join();
         self.target.publisher.join();
         self.lock.lock().take();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::codecs::{csv, json};
+use crate::objects;
 use crate::table::{OptionKind, OptionSpec, Table, joined, option, parse_duration, parse_size};
 
 /// The defaults of the options.
@@ -22,7 +23,8 @@ const fn shared(words: &'static [&'static str], compression: &'static str) -> [O
             "path",
             OptionKind::Text,
             "",
-            "The folder, relative to the working directory; made where there is none. One query writes it",
+            "The folder, relative to the working directory, made where there is none; or in an object store, `s3://bucket/folder`, \
+             `gs://` or `az://`, in builds with the feature `object-store`. One query writes it",
         ),
         option(
             "compression",
@@ -61,23 +63,33 @@ const HEADER: OptionSpec = option(
     "Whether each file begins with the names of the columns",
 );
 
+/// How many options say how an object store is reached.
+const REACH: usize = objects::OPTIONS.len();
+
 /// Of `json`.
-pub(super) const JSON: &[OptionSpec] =
-    &joined::<{ 5 + 5 + 1 }>(&[&shared(TEXTS, "none"), &json::WRITE_OPTIONS, &[LINE_SEP]]);
+pub(super) const JSON: &[OptionSpec] = &joined::<{ 5 + 5 + 1 + REACH }>(&[
+    &shared(TEXTS, "none"),
+    &json::WRITE_OPTIONS,
+    &[LINE_SEP],
+    &objects::OPTIONS,
+]);
 
 /// Of `csv`: the patterns of times are those of `json`.
-pub(super) const CSV: &[OptionSpec] = &joined::<{ 5 + 11 + 4 + 2 }>(&[
+pub(super) const CSV: &[OptionSpec] = &joined::<{ 5 + 11 + 4 + 2 + REACH }>(&[
     &shared(TEXTS, "none"),
     &csv::WRITE_OPTIONS,
     json::WRITE_OPTIONS.split_at(1).1,
     &[HEADER, LINE_SEP],
+    &objects::OPTIONS,
 ]);
 
 /// Of `text`.
-pub(super) const TEXT: &[OptionSpec] = &joined::<{ 5 + 1 }>(&[&shared(TEXTS, "none"), &[LINE_SEP]]);
+pub(super) const TEXT: &[OptionSpec] =
+    &joined::<{ 5 + 1 + REACH }>(&[&shared(TEXTS, "none"), &[LINE_SEP], &objects::OPTIONS]);
 
 /// Of `parquet`.
-pub(super) const PARQUET: &[OptionSpec] = &shared(COLUMNS, "snappy");
+pub(super) const PARQUET: &[OptionSpec] =
+    &joined::<{ 5 + REACH }>(&[&shared(COLUMNS, "snappy"), &objects::OPTIONS]);
 
 /// Of `orc`, which is not written.
 pub(super) const ORC: &[OptionSpec] = &{

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | rows only | the part is made of them, under another name until it is whole |
 //! | the whole part, and rows | the rows go |
-//! | the whole part | it is renamed to its place |
+//! | the whole part | it is renamed to its place, or put into its bucket |
 //! | nothing | this was done before |
 
 use std::collections::VecDeque;
@@ -19,6 +19,7 @@ use thalweg_engine::error::Failure;
 use tokio::sync::oneshot;
 
 use super::disk::{self, Disk, Undone};
+use super::goal::Goal;
 use super::part::{Hidden, Part};
 
 /// So many complete parts may wait before no row is taken.
@@ -44,12 +45,12 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn start(disk: &Arc<Disk>, root: &Path) -> Result<Self, Failure> {
+    pub(super) fn start(disk: &Arc<Disk>, goal: &Arc<Goal>) -> Result<Self, Failure> {
         let shared = Arc::new(Shared::default());
-        let (inside, own, root) = (Arc::clone(&shared), Arc::clone(disk), root.to_path_buf());
+        let (inside, own, goal) = (Arc::clone(&shared), Arc::clone(disk), Arc::clone(goal));
         let thread = std::thread::Builder::new()
             .name("publish files".to_owned())
-            .spawn(move || run(&inside, &own, &root))
+            .spawn(move || run(&inside, &own, &goal))
             .map_err(|error| Failure::restart(format!("no thread to write with: {error}")))?;
         Ok(Self {
             shared,
@@ -93,7 +94,7 @@ impl Drop for Publisher {
     }
 }
 
-fn run(shared: &Shared, disk: &Disk, root: &Path) {
+fn run(shared: &Shared, disk: &Disk, goal: &Goal) {
     loop {
         let job = {
             let mut jobs = shared.jobs.lock();
@@ -107,7 +108,8 @@ fn run(shared: &Shared, disk: &Disk, root: &Path) {
                 }
             }
         };
-        match disk.patiently(root, || publish(&job.part, &job.hidden, root)) {
+        let shown = goal.shown(&job.part.file);
+        match disk.patiently(&shown, || publish(&job.part, &job.hidden, goal)) {
             Ok(()) => {
                 // Nobody waits only when the lane is gone.
                 let _ = job.done.send(());
@@ -124,7 +126,7 @@ fn run(shared: &Shared, disk: &Disk, root: &Path) {
 }
 
 /// Makes a part visible, from wherever an earlier try has left it.
-pub(super) fn publish(part: &Part, hidden: &Path, root: &Path) -> io::Result<()> {
+pub(super) fn publish(part: &Part, hidden: &Path, goal: &Goal) -> io::Result<()> {
     let from = Hidden::of(hidden, &part.file);
     if !from.whole.try_exists()? && from.rows.try_exists()? {
         make_whole(part, &from, hidden)?;
@@ -135,16 +137,10 @@ pub(super) fn publish(part: &Part, hidden: &Path, root: &Path) -> io::Result<()>
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let to = root.join(&part.file);
-    let folder = to.parent().unwrap_or(root);
-    make_folder(folder, root)?;
-    match fs::rename(&from.whole, &to) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
+    if goal.take(&from.whole, &part.file)? {
+        disk::sync_folder(hidden)?;
     }
-    disk::sync_folder(folder)?;
-    disk::sync_folder(hidden)
+    Ok(())
 }
 
 /// Makes the part of its committed rows.
@@ -168,18 +164,4 @@ fn make_whole(_: &Part, from: &Hidden, _: &Path) -> io::Result<()> {
             super::LACKS_PARQUET
         ),
     ))
-}
-
-/// Makes a folder below `root`, so that it survives a crash.
-fn make_folder(folder: &Path, root: &Path) -> io::Result<()> {
-    if folder == root || folder.try_exists()? {
-        return Ok(());
-    }
-    let parent = folder.parent().unwrap_or(root);
-    make_folder(parent, root)?;
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    disk::sync_folder(parent)
 }

@@ -13,21 +13,22 @@ use thalweg_engine::error::Failure;
 use thalweg_engine::sink::Recovery;
 
 use super::disk;
+use super::goal::Goal;
 use super::part::{self, Hidden, Part};
 use super::publisher::publish;
 
-/// Makes visible what the checkpoint names below `root`, and removes from `hidden` what it does not name.
-pub(super) fn recover(root: &Path, hidden: &Path, recovery: &Recovery<'_>) -> Result<(), Failure> {
+/// Makes visible what the checkpoint names, and removes from `hidden` what it does not name.
+pub(super) fn recover(goal: &Goal, hidden: &Path, recovery: &Recovery<'_>) -> Result<(), Failure> {
     let known = hidden.is_dir();
     if !known {
         let made = fs::create_dir_all(hidden)
-            .and_then(|()| disk::sync_folder(hidden.parent().unwrap_or(root)));
+            .and_then(|()| disk::sync_folder(hidden.parent().unwrap_or(hidden)));
         made.map_err(|error| disk::hindrance(hidden, &error))?;
     }
     let mut lost = Vec::new();
     for bytes in recovery.prepared.values() {
         for part in part::decode(bytes)? {
-            if part.bytes > 0 && !settle(&part, root, hidden, recovery)? && !known {
+            if part.bytes > 0 && !settle(&part, goal, hidden, recovery)? && !known {
                 lost.push(part.file);
             }
         }
@@ -36,7 +37,7 @@ pub(super) fn recover(root: &Path, hidden: &Path, recovery: &Recovery<'_>) -> Re
         let message = format!(
             "{} lacks the rows of {} files that epoch {} has committed, `{first}` among them: it is not the folder that they \
              were written to, or it was emptied",
-            root.display(),
+            goal.place().display(),
             lost.len(),
             recovery.epoch
         );
@@ -58,12 +59,12 @@ pub(super) fn recover(root: &Path, hidden: &Path, recovery: &Recovery<'_>) -> Re
 /// Makes a part visible as far as it is committed; false where nothing is there of it.
 fn settle(
     part: &Part,
-    root: &Path,
+    goal: &Goal,
     hidden: &Path,
     recovery: &Recovery<'_>,
 ) -> Result<bool, Failure> {
     let at = Hidden::of(hidden, &part.file);
-    let to = root.join(&part.file);
+    let to = goal.shown(&part.file);
     let found = |path: &Path| {
         path.try_exists()
             .map_err(|error| disk::hindrance(path, &error))
@@ -71,7 +72,8 @@ fn settle(
     let whole = found(&at.whole)?;
     let rows = found(&at.rows)?;
     if !whole && !rows {
-        let visible = found(&to)?;
+        let visible = goal.has(&part.file);
+        let visible = visible.map_err(|error| disk::hindrance(&to, &error))?;
         if visible && recovery.rewound && !part.complete {
             tracing::warn!(
                 file = %to.display(),
@@ -89,7 +91,7 @@ fn settle(
         // Made of its rows already: whole as it is.
         (true, true) => {}
     }
-    publish(part, hidden, root).map_err(|error| disk::hindrance(&to, &error))?;
+    publish(part, hidden, goal).map_err(|error| disk::hindrance(&to, &error))?;
     Ok(true)
 }
 

@@ -12,6 +12,7 @@ use crate::codecs::csv::{self, CsvOptions};
 use crate::codecs::json::JsonOptions;
 use crate::connectors::{OpenOutput, Output};
 use crate::job_error::JobError;
+use crate::objects::{Address, Remote};
 use crate::table::{OptionSpec, Table};
 
 /// How rows stand in a file.
@@ -95,6 +96,9 @@ pub const ORC: Output = output(
 /// The folder that a table names, as one name for all ways to write it.
 pub fn folder(table: &Table) -> PathBuf {
     let path = table.options.get("path").unwrap_or_default();
+    if let Ok(Some(address)) = Address::parse(path.trim()) {
+        return PathBuf::from(format!("{}/{}", address.root, address.key));
+    }
     let path = path.strip_prefix("file://").unwrap_or(path);
     std::path::absolute(path)
         .unwrap_or_else(|_| PathBuf::from(path))
@@ -104,7 +108,9 @@ pub fn folder(table: &Table) -> PathBuf {
 
 /// What the files of a table are like.
 pub(super) struct Layout {
+    /// As it was written: where it is one of this machine, the folder.
     pub(super) root: PathBuf,
+    pub(super) remote: Option<Remote>,
     pub(super) format: Format,
     pub(super) compression: Compression,
     pub(super) rolling: Rolling,
@@ -128,12 +134,7 @@ impl Layout {
                 format!("a table `USING {}` needs the option `path`", format.name()),
             ));
         }
-        if path.contains("://") && !path.starts_with("file://") {
-            return Err(JobError::new(
-                options.at("path", table.at),
-                "files are written to a folder of this machine, not to an object store",
-            ));
-        }
+        let remote = Remote::of(path, options, options.at("path", table.at))?;
         let rolling = Rolling::of(table);
         if rolling.interval.is_zero() {
             return Err(JobError::new(
@@ -150,6 +151,7 @@ impl Layout {
         let named = options.get("compression").and_then(Compression::named);
         let layout = Self {
             root: PathBuf::from(path.strip_prefix("file://").unwrap_or(path)),
+            remote,
             format,
             compression: named.unwrap_or(default),
             rolling,

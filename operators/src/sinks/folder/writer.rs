@@ -110,7 +110,7 @@ impl FolderWriter {
             }
             if !std::mem::replace(&mut self.crowded, true) {
                 tracing::warn!(
-                    folder = %self.output.root.display(),
+                    folder = %self.output.goal.place().display(),
                     "rows go to more folders at once than maxOpenFiles allows: the file that was written longest ago is ended \
                      for each new one, so files become small"
                 );

@@ -1,0 +1,142 @@
+//! Where parts become visible: in a folder of this machine, or in a bucket of an object store.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+#[cfg(feature = "object-store")]
+use std::sync::Arc;
+
+use thalweg_engine::error::Failure;
+
+use super::disk;
+use super::table::Layout;
+#[cfg(feature = "object-store")]
+use crate::objects::Store;
+
+/// The place.
+pub(super) enum Goal {
+    Folder(PathBuf),
+    #[cfg(feature = "object-store")]
+    Bucket {
+        store: Arc<Store>,
+        /// What keys begin with, with its `/`.
+        below: String,
+    },
+}
+
+impl Goal {
+    /// The place that a table names.
+    pub(super) fn open(layout: &Layout) -> Result<Self, Failure> {
+        match &layout.remote {
+            None => Ok(Self::Folder(layout.root.clone())),
+            #[cfg(feature = "object-store")]
+            Some(remote) => {
+                let key = &remote.address.key;
+                Ok(Self::Bucket {
+                    store: Arc::new(Store::open(remote)?),
+                    below: if key.is_empty() {
+                        String::new()
+                    } else {
+                        format!("{key}/")
+                    },
+                })
+            }
+            #[cfg(not(feature = "object-store"))]
+            Some(_) => Err(Failure::refuse(crate::objects::LACKS)),
+        }
+    }
+
+    /// Whether it is there at all: a folder was made, a bucket is not.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        match self {
+            Self::Folder(_) => Ok(()),
+            #[cfg(feature = "object-store")]
+            Self::Bucket { store, below } => match store.probe(below.trim_end_matches('/')) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let failure = disk::failure(&self.place(), &error);
+                    Err(Failure::refuse(failure.message))
+                }
+                // Who may write need not be allowed to list.
+                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
+                    Err(disk::hindrance(&self.place(), &error))
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// What to call it.
+    pub(super) fn place(&self) -> PathBuf {
+        match self {
+            Self::Folder(root) => root.clone(),
+            #[cfg(feature = "object-store")]
+            Self::Bucket { store, below } => PathBuf::from(store.url(below.trim_end_matches('/'))),
+        }
+    }
+
+    /// What to call a part there.
+    pub(super) fn shown(&self, file: &str) -> PathBuf {
+        match self {
+            Self::Folder(root) => root.join(file),
+            #[cfg(feature = "object-store")]
+            Self::Bucket { store, below } => PathBuf::from(store.url(&format!("{below}{file}"))),
+        }
+    }
+
+    /// Whether a part is visible.
+    pub(super) fn has(&self, file: &str) -> io::Result<bool> {
+        match self {
+            Self::Folder(root) => root.join(file).try_exists(),
+            #[cfg(feature = "object-store")]
+            Self::Bucket { store, below } => Ok(store.look(&format!("{below}{file}"))?.is_some()),
+        }
+    }
+
+    /// Takes a whole part there, in one step; false where it is not at hand, because that was done before.
+    pub(super) fn take(&self, whole: &Path, file: &str) -> io::Result<bool> {
+        match self {
+            Self::Folder(root) => {
+                let to = root.join(file);
+                let folder = to.parent().unwrap_or(root);
+                make_folder(folder, root)?;
+                match fs::rename(whole, &to) {
+                    Ok(()) => disk::sync_folder(folder).map(|()| true),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                    Err(error) => Err(error),
+                }
+            }
+            // A crash between the two leaves both: the same bytes are then put under the same name once more.
+            #[cfg(feature = "object-store")]
+            Self::Bucket { store, below } => {
+                if !whole.try_exists()? {
+                    return Ok(false);
+                }
+                store.put(&format!("{below}{file}"), whole)?;
+                fs::remove_file(whole).map(|()| true)
+            }
+        }
+    }
+
+    /// Ends what is under way.
+    pub(super) fn close(&self) {
+        match self {
+            Self::Folder(_) => {}
+            #[cfg(feature = "object-store")]
+            Self::Bucket { store, .. } => store.close(),
+        }
+    }
+}
+
+/// Makes a folder below `root`, so that it survives a crash.
+fn make_folder(folder: &Path, root: &Path) -> io::Result<()> {
+    if folder == root || folder.try_exists()? {
+        return Ok(());
+    }
+    let parent = folder.parent().unwrap_or(root);
+    make_folder(parent, root)?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    disk::sync_folder(parent)
+}
