@@ -13,6 +13,7 @@ mod broker;
 mod command;
 mod kinesis;
 mod loyalty;
+mod s3;
 mod tokens;
 mod topics;
 
@@ -25,6 +26,7 @@ pub use broker::Broker;
 pub use command::{Running, Said, thalweg};
 pub use kinesis::Kinesis;
 pub use loyalty::{Account, Load, Loyalty, invoice, invoices};
+pub use s3::S3;
 pub use tokens::Tokens;
 pub use topics::{Got, Rec, Topics};
 

@@ -1,0 +1,411 @@
+//! Folders in an object store, against a real server on loopback: as an input, as a static table and as an output.
+
+#![cfg(feature = "object-store")]
+#![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
+
+mod stage;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use stage::{PATIENCE, Running, S3, kills, until};
+
+/// What a job begins with.
+const HEAD: &str =
+    "SET checkpointLocation = './checkpoints';\nSET checkpointInterval = '200 ms';\n";
+
+/// A file of JSON with these ids.
+fn ids(ids: std::ops::Range<u64>) -> String {
+    ids.map(|id| format!("{{\"id\":{id}}}\n")).collect()
+}
+
+/// A job that copies what arrives in the bucket into one file of this machine.
+fn copies(s3: &S3, path: &str, options: &str) -> PathBuf {
+    let reach = s3.options();
+    s3.job(&format!(
+        "{HEAD}CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path '{path}', {reach}{options});
+         CREATE TABLE copy USING file OPTIONS (path 'out.jsonl');
+         INSERT INTO copy SELECT id, _metadata.file_path AS file FROM arrivals;"
+    ))
+}
+
+/// How often each id was written.
+fn copied(rows: &[Value]) -> BTreeMap<u64, u64> {
+    let mut ids = BTreeMap::new();
+    for row in rows {
+        *ids.entry(row["id"].as_u64().unwrap()).or_default() += 1;
+    }
+    ids
+}
+
+/// Waits until `/ready` says no, for this reason.
+#[track_caller]
+fn until_not_ready(running: &mut Running, why: &str) {
+    let mut last = String::new();
+    let began = Instant::now();
+    while !last.contains(why) {
+        assert!(began.elapsed() < PATIENCE, "`{why}` is not said: {last}");
+        let (status, body) = running.get("/ready");
+        last = format!("{status} {body}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(last.starts_with("503 "), "{last}");
+}
+
+fn ended(running: Running) {
+    running.terminate();
+    running.end(PATIENCE).expect(0, &[]);
+}
+
+#[test]
+fn files_are_read_as_they_arrive_and_a_run_once_ends_with_those_that_are_there() {
+    let s3 = S3::start();
+    s3.put("in/day=1/a.json", ids(0..10));
+    s3.put("in/day=1/a.txt", "not one of them");
+    s3.put("in/_SUCCESS", "");
+    s3.put("inside.json", ids(90..99));
+    let job = copies(&s3, "s3a://shop/in", ", pathGlobFilter '*.json'");
+    let path = job.to_str().unwrap();
+    s3.call(&["run", path, "--http", "off", "--set", "trigger=once"])
+        .expect(0, &[]);
+    assert_eq!(s3.out().len(), 10);
+    assert_eq!(s3.out()[0]["file"], "s3a://shop/in/day=1/a.json");
+    s3.put("in/b.json", ids(10..20));
+    let running = s3.run(&job, &[]);
+    s3.until_out(20);
+    s3.put("in/c.json", ids(20..30));
+    s3.until_out(30);
+    ended(running);
+    assert!(copied(&s3.out()).values().all(|times| *times == 1));
+}
+
+#[test]
+fn patterns_choose_and_a_path_may_be_one_object() {
+    let s3 = S3::start();
+    s3.put("2026-01/a.json", ids(0..1));
+    s3.put("2026-02/b.json", ids(1..2));
+    s3.put("2025-12/c.json", ids(2..3));
+    s3.put("2026-01/deeper/d.json", ids(3..4));
+    let read = |path: &str| {
+        let job = copies(&s3, path, "");
+        let file = job.to_str().unwrap();
+        let _ = std::fs::remove_dir_all(s3.dir().join("checkpoints"));
+        let _ = std::fs::remove_file(s3.dir().join("out.jsonl"));
+        s3.call(&["run", file, "--http", "off", "--set", "trigger=once"])
+            .expect(0, &[]);
+        copied(&s3.out()).into_keys().collect::<Vec<u64>>()
+    };
+    assert_eq!(read("s3://shop/2026-*/*.json"), [0, 1]);
+    assert_eq!(read("s3://shop/2025-12/c.json"), [2]);
+    assert_eq!(read("s3://shop/2026-01"), [0]);
+    assert_eq!(read("s3://shop/nothing/here"), [0_u64; 0]);
+}
+
+/// Each id that is visible in the bucket, and how often.
+fn archived(s3: &S3) -> BTreeMap<u64, u64> {
+    let mut rows = Vec::new();
+    for key in s3.keys("archive/") {
+        let text = String::from_utf8(s3.get(&key)).unwrap();
+        rows.extend(text.lines().map(|line| serde_json::from_str(line).unwrap()));
+    }
+    copied(&rows)
+}
+
+#[test]
+fn what_arrives_in_a_bucket_stands_in_another_folder_of_it_once_whatever_is_killed() {
+    let s3 = S3::start();
+    let reach = s3.options();
+    let job = s3.job(&format!(
+        "{HEAD}CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path 's3://shop/in/*.json', {reach});
+         CREATE TABLE archive USING json OPTIONS (path 's3://shop/archive', rollInterval '300 ms', {reach}) PARTITIONED BY (part);
+         INSERT INTO archive SELECT id, id % 3 AS part FROM arrivals;"
+    ));
+    let kills = u64::from(kills(6));
+    let mut next = 0;
+    for kill in 0..kills {
+        let running = s3.run(&job, &[]);
+        let known = archived(&s3).len();
+        for _ in 0..4 {
+            s3.put(&format!("in/{next:06}.json"), ids(next..next + 50));
+            next += 50;
+        }
+        until("more is visible", PATIENCE, || archived(&s3).len() > known);
+        std::thread::sleep(Duration::from_millis(kill * 97 % 400));
+        running.kill();
+    }
+    let path = job.to_str().unwrap();
+    s3.call(&["run", path, "--http", "off", "--set", "trigger=once"])
+        .expect(0, &[]);
+    let archived = archived(&s3);
+    let missing: Vec<u64> = (0..next).filter(|id| !archived.contains_key(id)).collect();
+    assert!(missing.is_empty(), "missing of {next}: {missing:?}");
+    let twice: Vec<&u64> = archived.values().filter(|times| **times > 1).collect();
+    assert!(twice.is_empty(), "{} are there twice", twice.len());
+    assert!(s3.keys("archive/").iter().all(|key| key.contains("/part=")));
+}
+
+#[test]
+fn parquet_in_a_bucket_is_written_and_read_back_column_by_column() {
+    let s3 = S3::start();
+    let reach = s3.options();
+    let text: String = (0..30_000)
+        .map(|id| format!("{{\"id\":{id},\"text\":\"{:064x}\"}}\n", id * 7_919_u64))
+        .collect();
+    std::fs::create_dir(s3.dir().join("in")).unwrap();
+    std::fs::write(s3.dir().join("in/a.json"), text).unwrap();
+    let write = s3.job(&format!(
+        "{HEAD}SET trigger = 'once';
+         CREATE TABLE arrivals (id BIGINT, text STRING) USING json OPTIONS (path 'in');
+         CREATE TABLE archive USING parquet OPTIONS (path 's3://shop/archive', {reach});
+         INSERT INTO archive SELECT id, text, 1 AS one FROM arrivals;"
+    ));
+    s3.call(&["run", write.to_str().unwrap(), "--http", "off"])
+        .expect(0, &[]);
+    assert_eq!(s3.keys("archive/").len(), 1, "{:?}", s3.keys("archive/"));
+    let read = s3.job(&format!(
+        "SET checkpointLocation = './read'; SET trigger = 'once';
+         CREATE TABLE archive (id BIGINT, text STRING) USING parquet OPTIONS (path 's3://shop/archive', {reach});
+         CREATE TABLE copy USING file OPTIONS (path 'out.jsonl');
+         INSERT INTO copy SELECT id, text FROM archive;"
+    ));
+    s3.call(&["run", read.to_str().unwrap(), "--http", "off"])
+        .expect(0, &[]);
+    let rows = s3.out();
+    assert_eq!(copied(&rows).len(), 30_000);
+    let text = format!("{:064x}", 29_999 * 7_919);
+    assert_eq!(rows[29_999]["text"], Value::from(text));
+}
+
+#[test]
+fn a_store_that_goes_away_is_waited_for_and_said_while_rows_of_others_go_on() {
+    let s3 = S3::start();
+    let reach = s3.options();
+    let job = s3.job(&format!(
+        "{HEAD}CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path 's3://shop/in', {reach});
+         CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '100');
+         CREATE TABLE copy USING file OPTIONS (path 'out.jsonl');
+         CREATE TABLE others USING file OPTIONS (path 'others.jsonl');
+         INSERT INTO copy SELECT id FROM arrivals;
+         INSERT INTO others SELECT value FROM ticks;"
+    ));
+    s3.put("in/a.json", ids(0..10));
+    let mut running = s3.run(&job, &[]);
+    s3.until_out(10);
+    running.until_ready();
+    s3.away();
+    until_not_ready(
+        &mut running,
+        "s3://shop/in cannot be read: the store answers 503",
+    );
+    let others = || std::fs::metadata(s3.dir().join("others.jsonl")).map_or(0, |facts| facts.len());
+    let before = others();
+    until("rows of the others go on", PATIENCE, || others() > before);
+    s3.back();
+    s3.put("in/b.json", ids(10..20));
+    s3.until_out(20);
+    running.until_ready();
+    ended(running);
+    assert!(copied(&s3.out()).values().all(|times| *times == 1));
+}
+
+#[test]
+fn an_output_waits_for_its_store_and_loses_nothing() {
+    let s3 = S3::start();
+    let reach = s3.options();
+    let job = s3.job(&format!(
+        "{HEAD}CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path 'in');
+         CREATE TABLE archive USING json OPTIONS (path 's3://shop/archive', rollInterval '200 ms', {reach});
+         INSERT INTO archive SELECT id FROM arrivals;"
+    ));
+    std::fs::create_dir(s3.dir().join("in")).unwrap();
+    let arrive = |name: &str, text: String| {
+        std::fs::write(s3.dir().join("aside"), text).unwrap();
+        std::fs::rename(s3.dir().join("aside"), s3.dir().join("in").join(name)).unwrap();
+    };
+    let mut running = s3.run(&job, &[]);
+    arrive("a.json", ids(0..10));
+    until("the first file", PATIENCE, || archived(&s3).len() == 10);
+    s3.plant(&json!([{ "method": "PUT", "status": 503, "code": "SlowDown", "times": -1, "path": "/shop" }]));
+    arrive("b.json", ids(10..20));
+    until_not_ready(&mut running, "cannot be written: ");
+    s3.back();
+    until("the second file", PATIENCE, || archived(&s3).len() == 20);
+    running.until_ready();
+    ended(running);
+    assert!(archived(&s3).values().all(|times| *times == 1));
+}
+
+/// So many lines that an object of them is fetched in several ranges.
+fn lines() -> String {
+    (0..200_000)
+        .map(|id| format!("{{\"id\":{id},\"of\":\"a long file\"}}\n"))
+        .collect()
+}
+
+#[test]
+fn an_object_that_is_replaced_or_deleted_while_it_is_read_is_one_bad_record_that_says_so() {
+    for (deleted, why) in [
+        (false, "was replaced while it was read"),
+        (true, "the file is gone"),
+    ] {
+        let s3 = S3::start();
+        s3.put("in/big.json", lines());
+        let third = (512 << 10) + (4 << 20);
+        s3.plant(&json!([{ "method": "GET", "path": "/in/big", "from": third, "hold": true, "times": -1 }]));
+        let job = copies(&s3, "s3://shop/in", "");
+        let mut running = s3.run(&job, &["--set", "onError=skip"]);
+        s3.until_out(1_000);
+        if deleted {
+            s3.delete("in/big.json");
+        } else {
+            s3.put("in/big.json", ids(0..10));
+        }
+        s3.put("in/small.json", ids(500_000..500_010));
+        s3.back();
+        let said = running.until_said(why, PATIENCE);
+        assert!(said.contains("s3://shop/in/big.json, row "), "{said}");
+        until("the next file", PATIENCE, || {
+            copied(&s3.out()).contains_key(&500_009)
+        });
+        ended(running);
+    }
+}
+
+#[test]
+fn files_that_were_read_are_deleted_or_moved_inside_the_bucket() {
+    for (options, left) in [
+        (", cleanSource 'delete'", ""),
+        (
+            ", cleanSource 'archive', sourceArchiveDir 's3://shop/done'",
+            "done/in/a.json",
+        ),
+    ] {
+        let s3 = S3::start();
+        s3.put("in/a.json", ids(0..10));
+        let job = copies(&s3, "s3://shop/in", options);
+        let running = s3.run(&job, &[]);
+        s3.until_out(10);
+        until("the object is gone", PATIENCE, || s3.keys("in/").is_empty());
+        assert_eq!(s3.keys("").concat(), left);
+        ended(running);
+    }
+}
+
+#[test]
+fn a_static_table_in_a_bucket_is_read_again_when_it_is_replaced() {
+    let s3 = S3::start();
+    let reach = s3.options();
+    s3.put("shops.csv", "1,Riga\n2,Oslo\n");
+    std::fs::create_dir(s3.dir().join("in")).unwrap();
+    let job = s3.job(&format!(
+        "{HEAD}CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path 'in');
+         CREATE TABLE shops (shop BIGINT, city STRING) USING csv OPTIONS (path 's3://shop/shops.csv', static 'true', {reach});
+         CREATE TABLE copy USING file OPTIONS (path 'out.jsonl');
+         INSERT INTO copy SELECT a.id, s.city FROM arrivals a JOIN shops s ON a.id % 10 = s.shop;"
+    ));
+    let arrive = |id: u64| {
+        std::fs::write(s3.dir().join("aside"), ids(id..id + 1)).unwrap();
+        let to = s3.dir().join("in").join(format!("{id}.json"));
+        std::fs::rename(s3.dir().join("aside"), to).unwrap();
+    };
+    arrive(1);
+    let running = s3.run(&job, &[]);
+    s3.until_out(1);
+    s3.put("shops.csv", "1,Cesis\n2,Oslo\n");
+    let mut next = 11;
+    until("the new city is joined", PATIENCE, || {
+        arrive(next);
+        next += 10;
+        s3.out().iter().any(|row| row["city"] == "Cesis")
+    });
+    ended(running);
+    assert_eq!(s3.out()[0]["city"], "Riga");
+}
+
+#[test]
+fn what_cannot_be_reached_is_refused_at_once_and_no_secret_is_said() {
+    let s3 = S3::start();
+    let refused = |path: &str, options: &str, environment: &[(&str, &str)], said: &[&str]| {
+        let job = copies(&s3, path, options);
+        let arguments = ["run", job.to_str().unwrap(), "--http", "off"];
+        let all = s3.call_in(&arguments, environment);
+        all.expect(2, said);
+        assert!(
+            !all.err.contains("hush") && !all.out.contains("hush"),
+            "{all:?}"
+        );
+        let check = s3.call_in(&["check", job.to_str().unwrap()], environment);
+        assert!(
+            !check.err.contains("hush") && !check.out.contains("hush"),
+            "{check:?}"
+        );
+    };
+    let wrong = ", fs.s3a.access.key 'wrong', fs.s3a.secret.key 'hush-hush'";
+    refused("s3://shop/in", wrong, &[], &["InvalidAccessKeyId"]);
+    refused("s3://nowhere/in", "", &[], &["NoSuchBucket"]);
+    refused(
+        "hdfs://shop/in",
+        "",
+        &[],
+        &["`hdfs://` is no place of files"],
+    );
+    let archive = ", cleanSource 'archive', sourceArchiveDir 's3://other/done'";
+    refused(
+        "s3://shop/in",
+        archive,
+        &[],
+        &["from one bucket to another"],
+    );
+    let reach = s3.options();
+    let nowhere = s3.job(&format!(
+        "{HEAD}CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '1');
+         CREATE TABLE archive USING json OPTIONS (path 's3://nowhere/archive', {reach});
+         INSERT INTO archive SELECT value FROM ticks;"
+    ));
+    s3.call(&["run", nowhere.to_str().unwrap(), "--http", "off"])
+        .expect(2, &["s3://nowhere/archive", "NoSuchBucket"]);
+    // Keys come from a profile where the environment gives none.
+    let profile = s3.dir().join("credentials");
+    let text = "[me]\naws_access_key_id = denied\naws_secret_access_key = hush-hush\n";
+    std::fs::write(&profile, text).unwrap();
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("AWS_SHARED_CREDENTIALS_FILE", profile.to_str().unwrap()),
+        ("AWS_PROFILE", "me"),
+    ];
+    refused("s3://shop/in", "", &environment, &["AccessDenied"]);
+    let nobody = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
+    refused("s3://shop/in", "", &nobody, &["no key is known"]);
+}
+
+#[test]
+fn keys_come_from_a_web_identity_where_the_environment_gives_none() {
+    let s3 = S3::start();
+    s3.put("in/a.json", ids(0..10));
+    let job = copies(&s3, "s3://shop/in", "");
+    let token = s3.dir().join("token");
+    std::fs::write(&token, "of a service account").unwrap();
+    let url = s3.url();
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("AWS_ENDPOINT_URL_STS", &url),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader"),
+    ];
+    let asked = s3.count("POST");
+    let arguments = [
+        "run",
+        job.to_str().unwrap(),
+        "--http",
+        "off",
+        "--set",
+        "trigger=once",
+    ];
+    s3.call_in(&arguments, &environment).expect(0, &[]);
+    assert_eq!(s3.out().len(), 10);
+    assert_eq!(s3.count("POST"), asked + 1, "the role is asked for once");
+}
