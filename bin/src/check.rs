@@ -71,11 +71,20 @@ fn goes_on(loaded: &Loaded, place: &Path) -> Result<bool, Refusal> {
             Ok(()) => writeln!(out, "  inputs and output: kept"),
             Err(why) => writeln!(out, "  inputs and output: refused: {why}"),
         };
-        for line in changes.to_string().lines() {
+        let warms_up = query.settings.warm_up.is_some() && !changes.lacking().is_empty();
+        for line in changes.shown(warms_up && changes.build().is_ok()).lines() {
             let _ = writeln!(out, "  {line}");
         }
-        good &= ends.is_ok() && changes.accept(true).is_ok();
-        if changes.accept(true).is_ok() && changes.accept(false).is_err() {
+        let goes_on = if warms_up {
+            changes.build()
+        } else {
+            changes.accept(true)
+        };
+        good &= ends.is_ok() && goes_on.is_ok();
+        if let (Err(why), true) = (&goes_on, warms_up) {
+            let _ = writeln!(out, "  refused: {why}");
+        }
+        if !warms_up && goes_on.is_ok() && changes.accept(false).is_err() {
             let _ = writeln!(out, "  what is new begins empty, with --accept-new-state");
         }
     }

@@ -200,19 +200,22 @@ impl Plan for Wired {
         let new = self.query.identity();
         plan::compare_ends(old, &new)?;
         let changes = Changes::of(old, &new);
-        changes.accept(self.accept_new_state)?;
-        let begins = changes.begins_empty();
-        if self.query.settings.warm_up.is_some() && !begins.is_empty() {
-            return Err(format!(
-                "warmUp builds the state of a whole query, and its checkpoint has no state of {} alone: what is read back \
-                 would count twice for the rest. To begin with that empty, leave warmUp out: --set {}.warmUp=none. \
-                 To build all state anew and go on with the output where it is, keep warmUp and take startingOffsets \
-                 'group', another checkpointLocation and --fresh",
-                begins.join(", "),
-                self.query.name
-            ));
+        if self.query.settings.warm_up.is_none() {
+            return changes.accept(self.accept_new_state);
         }
-        Ok(())
+        changes.build().map_err(|why| {
+            format!(
+                "{why}. To begin with it empty, leave warmUp out: --accept-new-state --set {}.warmUp=none. To build all state \
+                 anew and go on with the output where it is, keep warmUp and take startingOffsets 'group', another \
+                 checkpointLocation and --fresh",
+                self.query.name
+            )
+        })
+    }
+
+    fn lacks(&self, old: &serde_json::Value) -> Vec<SmolStr> {
+        let changes = Changes::of(old, &self.query.identity());
+        changes.lacking().into_iter().map(SmolStr::new).collect()
     }
 }
 

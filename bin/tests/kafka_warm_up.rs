@@ -147,8 +147,149 @@ fn after_a_lost_folder_the_output_goes_on_with_the_state_of_before() {
     assert_eq!(scene.topics.count(&scene.output()), 400, "each once");
 }
 
+/// What was answered in the column `name`, by payment.
+fn column(scene: &Scene, name: &str) -> BTreeMap<i64, i64> {
+    let written = scene.topics.read(&scene.output()).into_iter();
+    written
+        .filter_map(|got| Some((got.key().parse().unwrap(), got.json()[name].as_i64()?)))
+        .collect()
+}
+
+/// A job that has counted payments before, with a column more.
+fn grown(name: &str, partitioned: &str) {
+    let scene = Scene::with_topics(name, broker(), 2);
+    let slow = "startingOffsets 'earliest', maxOffsetsPerTrigger '1000'";
+    let first = "startingOffsets 'earliest'";
+    let path = job(&scene, "checkpoints", first, partitioned, "");
+    // Older than the hour, and within it.
+    scene.topics.send(&scene.input(), &payments(0..200, 90));
+    scene.topics.send(&scene.input(), &payments(200..4_000, 30));
+    let running = scene.run_with(&path, &["--set", "notification.warmUp=none"]);
+    until("all is answered", PATIENCE, || {
+        answers(&scene).len() == 4_000
+    });
+    running.finish();
+    let more = ", count(id) OVER (PARTITION BY card) AS since";
+    let path = job(&scene, "checkpoints", slow, partitioned, more);
+    let folder = scene.checkpoints();
+    let checked = scene.call(&[
+        "check",
+        path.to_str().unwrap(),
+        "--against",
+        folder.to_str().unwrap(),
+    ]);
+    checked.expect(0, &["over by card: kept", ": new, built by warmUp"]);
+    scene
+        .topics
+        .send(&scene.input(), &payments(4_000..4_050, 0));
+    let mut running = scene.run(&path);
+    until("a part is read back", PATIENCE, || {
+        let left = running.metric("thalweg_warm_up_records_left");
+        left > 0.0 && left < 2_900.0
+    });
+    let (status, body) = running.get("/ready");
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("warming up"), "{body}");
+    running.kill();
+    assert_eq!(
+        scene.topics.count(&scene.output()),
+        4_000,
+        "nothing is written for what is read back"
+    );
+    let mut running = scene.run(&path);
+    until("what came since is answered", PATIENCE, || {
+        answers(&scene).len() >= 4_050
+    });
+    running.until_ready();
+    running.kill();
+    // The epoch after it has made it permanent, or it is built once more: the answers are the same.
+    let path = job(&scene, "checkpoints", first, partitioned, more);
+    let running = scene.run(&path);
+    scene
+        .topics
+        .send(&scene.input(), &payments(4_050..4_100, 0));
+    let all = expected(0, 0..4_100);
+    until("all is answered", PATIENCE, || {
+        answers(&scene).len() >= all.len()
+    });
+    running.finish();
+    assert_eq!(
+        answers(&scene),
+        all,
+        "the kept column counts each payment once"
+    );
+    assert_eq!(column(&scene, "since"), expected(200, 4_000..4_100));
+}
+
 #[test]
-fn a_new_step_beside_kept_state_is_refused_with_two_ways_to_go_on() {
+fn a_new_column_is_built_from_the_last_hour_beside_kept_state() {
+    grown("grown", "");
+}
+
+#[test]
+fn a_new_column_is_built_partition_by_partition_where_state_lies_so() {
+    grown("grownown", "PARTITIONED BY (card)");
+}
+
+#[test]
+fn a_new_step_behind_a_kept_join_is_built_from_rows_joined_with_the_table_as_it_is() {
+    let scene = Scene::with_topics("joined", broker(), 1);
+    let cards = format!("{}-cards", scene.input());
+    scene
+        .topics
+        .make(&cards, 1, &[("cleanup.policy", "compact")]);
+    let card = |number: i64| {
+        Rec::new(
+            format!("C-{number}"),
+            format!(r#"{{"shop":"S-{}"}}"#, number % 2),
+        )
+    };
+    scene
+        .topics
+        .send(&cards, &(0..CARDS).map(card).collect::<Vec<_>>());
+    let job = |more: &str| {
+        scene.write(&format!(
+            "SET checkpointLocation = '{}';
+SET checkpointInterval = '100 ms';
+SET warmUp = '1 hour';
+CREATE TABLE payments (id STRING, card STRING) USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', format 'json', startingOffsets 'earliest');
+CREATE TABLE cards (id STRING PRIMARY KEY, shop STRING) USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{cards}', format 'json');
+CREATE TABLE notification USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', topic '{}', format 'json', key 'id');
+INSERT INTO notification
+SELECT p.id, c.shop{more} FROM payments p JOIN cards c ON p.card = c.id;
+",
+            scene.checkpoints().display(),
+            scene.input(),
+            scene.output()
+        ))
+    };
+    scene.topics.send(&scene.input(), &payments(0..100, 20));
+    let path = job("");
+    let running = scene.run(&path);
+    scene.until_out(100, PATIENCE);
+    running.finish();
+    scene.topics.send(&scene.input(), &payments(100..200, 0));
+    let path = job(", count(*) OVER (PARTITION BY c.shop) AS n");
+    let running = scene.run(&path);
+    scene.until_out(200, PATIENCE);
+    running.finish();
+    let shop = |number: i64| number % CARDS % 2;
+    let count = |number: i64| {
+        (0..=number)
+            .filter(|other| shop(*other) == shop(number))
+            .count()
+    };
+    let expected = (100..200)
+        .map(|number| (number, count(number) as i64))
+        .collect();
+    assert_eq!(column(&scene, "n"), expected);
+}
+
+#[test]
+fn a_new_column_begins_empty_without_a_warm_up_or_all_state_is_built_anew() {
     let scene = Scene::with_topics("newstep", broker(), 2);
     let first = "startingOffsets 'earliest'";
     let path = job(&scene, "checkpoints", first, "", "");
@@ -158,12 +299,12 @@ fn a_new_step_beside_kept_state_is_refused_with_two_ways_to_go_on() {
     running.finish();
     let more = ", max(id) OVER (PARTITION BY card) AS newest";
     let path = job(&scene, "checkpoints", first, "", more);
-    let said = scene.run_with(&path, &["--accept-new-state"]).end(PATIENCE);
-    said.expect(2, &["--set notification.warmUp=none", "'group'"]);
+    let cold = ["--set", "notification.warmUp=none"];
+    let said = scene.run_with(&path, &cold).end(PATIENCE);
+    said.expect(2, &["--accept-new-state", "warmUp"]);
     // The first way.
     scene.topics.send(&scene.input(), &payments(100..200, 0));
-    let cold = ["--accept-new-state", "--set", "notification.warmUp=none"];
-    let running = scene.run_with(&path, &cold);
+    let running = scene.run_with(&path, &[&cold[..], &["--accept-new-state"]].concat());
     until("all is answered", PATIENCE, || answers(&scene).len() == 200);
     running.finish();
     // The second: all state anew, and the output goes on.

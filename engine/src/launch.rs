@@ -28,6 +28,8 @@ pub(crate) struct Launching {
     pub(crate) watermarks: Places<Option<Micros>>,
     /// Where rows begin to be written, of partitions that are read from before.
     pub(crate) warm: Places<Position>,
+    /// The steps that the lanes of the beginning build from that, beside kept state.
+    pub(crate) builds: Option<Arc<BTreeSet<SmolStr>>>,
     pub(crate) writers: BTreeMap<SmolStr, Vec<u8>>,
     pub(crate) next: u32,
     /// The lanes that live, by name.
@@ -79,9 +81,11 @@ impl Launching {
                 },
             }
         }
+        // Lanes that come later have no state that others could be built beside.
+        let builds = self.builds.take();
         let new = begin.into_iter().map(|(name, readings)| {
             let more = awaited.contains(&name);
-            self.lane(name, readings, more, news)
+            self.lane(name, readings, (more, builds.clone()), news)
         });
         Launched {
             new: new.collect(),
@@ -118,7 +122,7 @@ impl Launching {
         &mut self,
         name: SmolStr,
         readings: Vec<Reading>,
-        more: bool,
+        (more, builds): (bool, Option<Arc<BTreeSet<SmolStr>>>),
         news: &Recipient<News>,
     ) -> (LaneId, LaneHandle) {
         let query = &self.query;
@@ -140,6 +144,7 @@ impl Launching {
             more,
             side,
             steps: Box::new(move || plan.steps(side, &before)),
+            builds,
             state: self.state.remove(&name).unwrap_or_default(),
             prepared: self.writers.remove(&name),
             sink: Arc::clone(sink),

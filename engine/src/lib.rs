@@ -28,4 +28,5 @@ pub mod source;
 pub mod state;
 pub mod status;
 pub mod testing;
+mod warming;
 pub mod workers;

@@ -1,7 +1,7 @@
 //! The contract of a step that transforms rows.
 //!
 //! An operator lives in one lane and is never shared, so it needs no locks. The engine calls `restore` at most once and
-//! first; then `process`, `advance`, `tick` and `clock` in any order, each followed by exactly one of `accept` or `reject`; `save` at
+//! first, and `adopt` at most once behind it; then `process`, `advance`, `tick` and `clock` in any order, each followed by exactly one of `accept` or `reject`; `save` at
 //! each epoch, always between two of them. While `advance`, `tick` or `clock` have more to emit, the engine calls `resume` and, at an
 //! epoch, `save`, but takes no record: what is emitted is one consistent picture. An epoch that ends in the middle saves
 //! what is still to be emitted as state; after a restart `advance` is called again with the watermark that was reached.
@@ -144,6 +144,17 @@ pub trait Operator {
     /// `Refuse` when the bytes are not of this operator or of an unknown version.
     fn restore(&mut self, changes: &[StateChanges]) -> Result<(), Failure> {
         let _ = changes;
+        Ok(())
+    }
+
+    /// Takes what its restored state has nothing of from `built`: all that `save` gave of another operator of this step, which
+    /// was given the newest records again. What it has stays as it is. Called at most once, before any record and only where
+    /// something was restored; the next `save` is whole.
+    ///
+    /// # Errors
+    /// When it cannot be put together.
+    fn adopt(&mut self, built: &StateChanges) -> Result<(), Failure> {
+        let _ = built;
         Ok(())
     }
 

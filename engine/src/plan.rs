@@ -49,6 +49,13 @@ pub trait Plan: Send + Sync {
     /// # Errors
     /// The reason why not, in words for the user.
     fn compare(&self, old: &serde_json::Value) -> Result<(), String>;
+
+    /// The steps of which a checkpoint of a plan with the identity `old` has no state, or not all: what a warm-up builds beside
+    /// the state that is kept.
+    fn lacks(&self, old: &serde_json::Value) -> Vec<SmolStr> {
+        let _ = old;
+        Vec::new()
+    }
 }
 
 /// Where a lane stands in its query.

@@ -25,6 +25,7 @@ use crate::restarts::{Decision, Restarts};
 use crate::source::{Resume, Start};
 use crate::state::{StateBudget, StateChanges};
 use crate::status::{Phase, QueryStatus};
+use crate::warming::Warming;
 use crate::workers::Workers;
 
 /// How a query runs.
@@ -145,6 +146,7 @@ pub(crate) struct Resolved {
     pub(crate) starts: Vec<(SmolStr, Start)>,
     pub(crate) ends: Ends,
     pub(crate) state: LaneStates,
+    pub(crate) warming: Warming,
     /// The partitions before exchanges that other processes read.
     pub(crate) before: Vec<(SmolStr, SmolStr)>,
     /// Whether its lane is alone: others come and go, with checkpoints of their own.
@@ -155,6 +157,7 @@ impl Resolved {
     /// A checkpoint from which no partition starts yet.
     pub(crate) fn none(newest: Checkpoint) -> Self {
         Self {
+            warming: Warming::under_way(&newest),
             newest,
             starts: Vec::new(),
             ends: BTreeMap::new(),
@@ -325,18 +328,18 @@ impl Query {
         let partitions = starts.iter();
         let partitions = partitions.map(|(input, start)| (input.clone(), start.partition.clone()));
         self.plan.fits(&partitions.collect::<Vec<_>>())?;
-        let (mut newest, state) = match newest {
+        let (mut newest, state, warming) = match newest {
             Some(mut checkpoint) => {
+                let warming = self.build(&checkpoint, opened, &mut starts)?;
                 self.follow(&mut checkpoint);
                 let state = self.read_state(&checkpoint)?;
-                (checkpoint, state)
+                (checkpoint, state, warming)
             }
             None => {
                 let warm = self.read_back(opened, &mut starts)?;
-                (
-                    self.epoch_zero(run, opened, &starts, &warm)?,
-                    BTreeMap::new(),
-                )
+                let zero = self.epoch_zero(run, opened, &starts, &warm)?;
+                let warming = Warming::under_way(&zero);
+                (zero, BTreeMap::new(), warming)
             }
         };
         recover(opened, &mut newest)?;
@@ -344,52 +347,9 @@ impl Query {
             starts,
             ends,
             state,
+            warming,
             ..Resolved::none(newest)
         })
-    }
-
-    /// Commits where all partitions of the inputs start, as the options say it.
-    pub(crate) fn start_all(&self, run: &Arc<str>, opened: &Opened) -> Result<Checkpoint, Failure> {
-        let mut starts = Vec::new();
-        for input in opened.all_inputs() {
-            let resolved = input.source.resolve(None)?.into_iter();
-            starts.extend(resolved.map(|start| (input.name.clone(), start)));
-        }
-        let warm = self.read_back(opened, &mut starts)?;
-        self.epoch_zero(run, opened, &starts, &warm)
-    }
-
-    /// Moves the starts of streams back by the warm-up. Gives where they were.
-    fn read_back(
-        &self,
-        opened: &Opened,
-        starts: &mut [(SmolStr, Start)],
-    ) -> Result<Places<Position>, Failure> {
-        let mut warm = Places::new();
-        let Some(by) = self.settings.warm_up else {
-            return Ok(warm);
-        };
-        for input in opened.inputs.iter().filter(|input| !input.role.table) {
-            let mut own: Vec<&mut Start> = starts
-                .iter_mut()
-                .filter(|(of, _)| *of == input.name)
-                .map(|(_, start)| start)
-                .collect();
-            let given: Vec<Start> = own.iter().map(|start| (**start).clone()).collect();
-            let back = input.source.back(&given, by)?.ok_or_else(|| {
-                Failure::refuse(format!(
-                    "warmUp reads back what stands before the start, and the input `{}` cannot be read back: leave warmUp out",
-                    input.name
-                ))
-            })?;
-            for (start, back) in own.iter_mut().zip(back) {
-                let position = std::mem::replace(&mut start.position, back);
-                if position != start.position {
-                    warm.insert((input.name.clone(), start.partition.clone()), position);
-                }
-            }
-        }
-        Ok(warm)
     }
 
     /// Whether the newest checkpoint is this query's and its plan can go on from it.
@@ -547,11 +507,9 @@ impl Query {
         let exchanges = opened.exchanges.iter().filter(|_| !alone);
         let exchanges = exchanges.map(|exchange| exchange.input.name.clone());
         let place = |cut: &PartitionCut| (cut.input.clone(), cut.partition.clone());
-        let cuts = || resolved.newest.partitions();
-        let watermarks = cuts().map(|cut| (place(cut), cut.watermark)).collect();
-        let warm = cuts()
-            .filter_map(|cut| Some((place(cut), cut.start.clone()?)))
-            .collect();
+        let cuts = resolved.newest.partitions();
+        let watermarks = cuts.map(|cut| (place(cut), cut.watermark)).collect();
+        let builds = resolved.warming.builds.is_some();
         let writers = prepared_by(&resolved.newest.lanes);
         let launching = Launching {
             query: Arc::clone(self),
@@ -560,7 +518,8 @@ impl Query {
             ends: resolved.ends,
             state: resolved.state,
             watermarks,
-            warm,
+            warm: resolved.warming.warm,
+            builds: resolved.warming.builds,
             writers,
             next: 0,
             lanes: BTreeMap::new(),
@@ -575,6 +534,7 @@ impl Query {
             exchanges: exchanges.collect(),
             starts: resolved.starts,
             launcher: launching.launcher(),
+            builds,
             checkpoint_interval: settings.checkpoint_interval,
             epoch_timeout: settings.epoch_timeout,
             open_epochs_max: settings.open_epochs_max,

@@ -184,6 +184,7 @@ impl Query {
             let newest = self.log.newest()?;
             if let Some(newest) = &newest {
                 self.accept(newest)?;
+                self.build_shared(newest)?;
             }
             let from = newest.as_ref().unwrap_or(start);
             let cut = from.partitions().find(|cut| named(cut, input, partition));

@@ -11,6 +11,8 @@ mod counting;
 mod exchange;
 #[path = "simulation/files.rs"]
 mod files;
+#[path = "simulation/growth.rs"]
+mod growth;
 #[path = "simulation/life.rs"]
 mod life;
 #[path = "simulation/numbered.rs"]

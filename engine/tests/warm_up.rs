@@ -1,6 +1,9 @@
 //! Stories of a warm-up: what stands before the start builds state, and nothing is written for it, whatever falls when.
 #![allow(clippy::unwrap_used)]
 
+#[path = "warm_up/beside.rs"]
+mod beside;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -75,10 +78,14 @@ impl Source for From {
     }
 }
 
-/// Counts rows: each is answered with the count, and at a trigger the count is written when it has changed.
+/// Counts rows, in several parts that all count the same: each is answered with the counts, and at a trigger the first is
+/// written when it has changed.
 struct Count {
-    count: i64,
+    counts: Vec<i64>,
+    /// How many parts the restored state had.
+    restored: usize,
     changed: bool,
+    tells: bool,
     /// A row that it panics at, once.
     falls_at: Arc<AtomicI64>,
 }
@@ -100,9 +107,11 @@ impl Operator for Count {
             self.falls_at
                 .compare_exchange(number, -1, Ordering::Relaxed, Ordering::Relaxed);
         assert!(planted.is_err(), "planted");
-        self.count += 1;
+        self.counts.iter_mut().for_each(|count| *count += 1);
         self.changed = true;
-        emit.emit(&[row[0].clone(), Value::BigInt(self.count)], meta)
+        let counts = self.counts.iter().map(|count| Value::BigInt(*count));
+        let row: Vec<Value> = row.iter().cloned().chain(counts).collect();
+        emit.emit(&row, meta)
     }
 
     fn tick(
@@ -111,8 +120,8 @@ impl Operator for Count {
         at: &RecordMeta,
         emit: &mut dyn Emit,
     ) -> Result<Progress, RecordError> {
-        if std::mem::take(&mut self.changed) {
-            emit.emit(&[Value::BigInt(CHANGED), Value::BigInt(self.count)], at)?;
+        if std::mem::take(&mut self.changed) && self.tells {
+            emit.emit(&[Value::BigInt(CHANGED), Value::BigInt(self.counts[0])], at)?;
         }
         Ok(Progress::Done)
     }
@@ -120,8 +129,8 @@ impl Operator for Count {
     fn save(&mut self) -> Option<StateChanges> {
         let mut entries = Entries::default();
         entries.put(b"count", |bytes| {
-            bytes.extend_from_slice(&self.count.to_le_bytes());
             bytes.push(u8::from(self.changed));
+            bytes.extend(self.counts.iter().flat_map(|count| count.to_le_bytes()));
         });
         Some(StateChanges {
             whole: true,
@@ -132,16 +141,28 @@ impl Operator for Count {
 
     fn restore(&mut self, changes: &[StateChanges]) -> Result<(), Failure> {
         for (_, value) in changes.iter().flat_map(|changes| changes.entries.iter()) {
-            let (count, changed) = value.unwrap().split_first_chunk::<8>().unwrap();
-            self.count = i64::from_le_bytes(*count);
-            self.changed = changed == [1];
+            let (changed, counts) = value.unwrap().split_first().unwrap();
+            self.changed = *changed == 1;
+            self.restored = counts.len() / 8;
+            for (count, bytes) in self.counts.iter_mut().zip(counts.chunks(8)) {
+                *count = i64::from_le_bytes(bytes.try_into().unwrap());
+            }
         }
+        Ok(())
+    }
+
+    fn adopt(&mut self, built: &StateChanges) -> Result<(), Failure> {
+        let (restored, kept) = (self.restored, self.counts.clone());
+        self.restore(std::slice::from_ref(built))?;
+        self.counts[..restored].copy_from_slice(&kept[..restored]);
         Ok(())
     }
 }
 
 #[derive(Clone)]
 struct Counting {
+    /// The steps, one behind the other, each with its number of parts.
+    steps: Vec<(&'static str, usize)>,
     log: MemoryLog,
     sink: MemorySink,
     dead: Option<MemorySink>,
@@ -177,15 +198,27 @@ impl Plan for Counting {
     }
 
     fn steps(&self, _: Side, _: &[(SmolStr, SmolStr)]) -> Vec<Step> {
-        vec![Step {
-            name: "count".into(),
+        let last = self.steps.len() - 1;
+        let steps = self.steps.iter().enumerate();
+        let step = |(place, (name, parts)): (usize, &(&'static str, usize))| Step {
+            name: SmolStr::new_static(name),
             operator: Box::new(Count {
-                count: 0,
+                counts: vec![0; *parts],
+                restored: 0,
                 changed: false,
+                tells: last == 0 && *parts == 1,
                 falls_at: Arc::clone(&self.falls_at),
             }),
-            to: Target::Writer,
-        }]
+            to: if place == last {
+                Target::Writer
+            } else {
+                Target::Step {
+                    step: place + 1,
+                    input: 0,
+                }
+            },
+        };
+        steps.map(step).collect()
     }
 
     fn gathers(&self) -> bool {
@@ -193,11 +226,18 @@ impl Plan for Counting {
     }
 
     fn identity(&self) -> serde_json::Value {
-        "counting".into()
+        self.steps.iter().copied().collect()
     }
 
     fn compare(&self, _: &serde_json::Value) -> Result<(), String> {
         Ok(())
+    }
+
+    fn lacks(&self, old: &serde_json::Value) -> Vec<SmolStr> {
+        let had = |name: &str| old.get(name).and_then(serde_json::Value::as_u64);
+        let steps = self.steps.iter();
+        let lacking = steps.filter(|(name, parts)| had(name) < Some(*parts as u64));
+        lacking.map(|(name, _)| SmolStr::new_static(name)).collect()
     }
 }
 
@@ -213,6 +253,7 @@ impl Counting {
             }
         }
         Self {
+            steps: vec![("count", 1)],
             log,
             sink: MemorySink::default(),
             dead: None,

@@ -86,6 +86,8 @@ pub struct CoordinatorSpec {
     pub starts: Vec<(SmolStr, Start)>,
     /// Starts lanes.
     pub launcher: Launcher,
+    /// Whether they build new steps beside kept state first.
+    pub builds: bool,
     /// How often epochs begin.
     pub checkpoint_interval: Duration,
     /// How long an epoch may stay open while the other sides answer.
@@ -125,6 +127,8 @@ pub struct Coordinator {
     pub(super) ledger: Ledger<Cut>,
     pub(super) lanes: BTreeMap<LaneId, LaneHandle>,
     pub(super) exhausted: BTreeSet<LaneId>,
+    /// Lanes that have not yet built what is new beside their kept state: until then no epoch begins.
+    pub(super) building: BTreeSet<LaneId>,
     /// Whether the lanes behind the exchanges are told where these end.
     finished: bool,
     /// Complete epochs whose turn has not come.
@@ -164,6 +168,7 @@ impl Coordinator {
             ending: Ending::No,
             lanes: BTreeMap::new(),
             exhausted: BTreeSet::new(),
+            building: BTreeSet::new(),
             finished: false,
             complete: VecDeque::new(),
             committing: false,
@@ -268,6 +273,9 @@ impl Coordinator {
             return;
         }
         self.spec.status.running();
+        if !self.building.is_empty() {
+            return;
+        }
         if let Some((epoch, begun, owing)) = self.ledger.oldest() {
             let open = Duration::from_millis(self.clock().saturating_sub(begun))
                 .min(self.answering_since.elapsed());
@@ -323,6 +331,10 @@ impl Coordinator {
         }
         if self.ending != Ending::No {
             return;
+        }
+        if !self.building.is_empty() {
+            // No row is written and no position has moved: the newest checkpoint is the last epoch.
+            return self.stop_lanes(|| Order::Finish, ctx);
         }
         for lane in self.lanes.values() {
             lane.orders.do_send(Order::StopReading);
@@ -411,7 +423,7 @@ impl Coordinator {
     }
 
     fn discover(&mut self, ctx: &mut Context<Self>) {
-        if self.discovering || self.ending != Ending::No {
+        if self.discovering || self.ending != Ending::No || !self.building.is_empty() {
             return;
         }
         self.discovering = true;
@@ -452,6 +464,9 @@ impl Actor for Coordinator {
     fn started(&mut self, ctx: &mut Context<Self>) {
         let starts = std::mem::take(&mut self.spec.starts);
         self.launch(starts, ctx);
+        if self.spec.builds {
+            self.building.extend(self.lanes.keys());
+        }
         self.spec.status.running();
         // The first epoch comes early: otherwise a run that is killed before its first interval is over leaves to the next
         // one all that it and the run before it have done.
@@ -478,6 +493,13 @@ impl Handler<News> for Coordinator {
                     tracing::debug!(?lane, ?epoch, "a report that nobody waits for");
                 }
                 self.commit_next(ctx);
+            }
+            News::Built(lane) => {
+                if self.building.remove(&lane) && self.building.is_empty() {
+                    for lane in self.lanes.values() {
+                        lane.orders.do_send(Order::Begin);
+                    }
+                }
             }
             News::Ended => {
                 // What comes after it may be there already.

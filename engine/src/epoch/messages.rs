@@ -5,7 +5,8 @@
 //! ```
 //!
 //! One life of a run, seen from a lane: `Cut` any number of times, each answered by one `Report` (in any order, and only
-//! after delivery); `Read` and `Await` any number of times in a gathered query; `StopReading` at most once; `Finish` or
+//! after delivery); `Read` and `Await` any number of times in a gathered query; `Begin` once where it builds steps, before any
+//! `Cut`; `StopReading` at most once; `Finish` or
 //! `Stop` last, or one after the other. A lane sends `Gone` as its very last word, however it ends. Both sides hold only the other's `Recipient`.
 
 use actix::Message;
@@ -31,6 +32,8 @@ pub enum Order {
     Read(Box<Reading>),
     /// Whether others wait for the end of partitions that it reads: then their end is not the end of its input.
     Await(bool),
+    /// All lanes have built what is new beside their kept state: go on with both.
+    Begin,
     /// The epoch is committed: make visible what the writer had prepared in it.
     Committed(Vec<u8>),
     /// Take no further record; markers are still answered.
@@ -54,6 +57,8 @@ pub enum News {
         /// What.
         cut: Cut,
     },
+    /// What is new beside its kept state is built.
+    Built(LaneId),
     /// A partition has ended.
     Ended,
     /// All partitions of the lane have ended.

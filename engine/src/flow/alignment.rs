@@ -57,6 +57,11 @@ impl Alignment {
         }
     }
 
+    /// How far ahead a partition may be.
+    pub(crate) fn max(&self) -> Micros {
+        self.max
+    }
+
     /// Adds a partition of an input, with the event time that its checkpoint holds. Gives whether to look who is paused.
     pub(crate) fn add(&mut self, input: &SmolStr, restored: Option<Micros>, timed: bool) -> bool {
         let place = timed.then(|| {

@@ -31,6 +31,15 @@ impl Lane {
         {
             reason = format!("{reason}: {content}");
         }
+        if self.building.is_some() {
+            // It had its turn in the run that has read it first.
+            tracing::warn!(
+                place,
+                reason,
+                "a record before the checkpoint failed and is left out of the new state"
+            );
+            return self.leave_out(reader, record);
+        }
         match &self.spec.on_error {
             OnError::Fail => {
                 self.refused = true;
@@ -102,6 +111,11 @@ impl Lane {
                 }
             }
         }
+        self.leave_out(reader, record);
+    }
+
+    /// The record will not come again.
+    fn leave_out(&mut self, reader: usize, record: &Record) {
         self.readers[reader].position.clone_from(&record.next);
         if let Some(pipeline) = &mut self.pipeline {
             pipeline.leave_out();

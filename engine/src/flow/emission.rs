@@ -173,6 +173,7 @@ impl Lane {
     /// Says once that everything is read and emitted.
     fn exhaust(&mut self, ctx: &mut Context<Self>) {
         if !self.exhausted
+            && self.building.is_none()
             && !self.spec.more
             && !self.readers.is_empty()
             && self.readers.iter().all(|reader| reader.ended)

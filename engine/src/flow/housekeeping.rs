@@ -5,9 +5,11 @@ use std::time::Duration;
 use actix::prelude::*;
 
 use crate::error::Failure;
+use crate::flow::building::Building;
 use crate::flow::partition::{Lane, Reader, now};
 use crate::flow::pipeline::Moment;
 use crate::plan::Side;
+use crate::state::StateSize;
 
 /// How often.
 pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -16,7 +18,8 @@ impl Lane {
     /// About once a second: what is idle, what has outlived its time, how much is kept.
     pub(super) fn housekeep(&mut self, ctx: &mut Context<Self>) {
         // Behind an exchange nothing comes also where those before it are held up: the step there says who is idle.
-        if self.spec.side != Side::Behind {
+        // While new steps are built nobody is idle: what is read back ends where the checkpoint stands.
+        if self.spec.side != Side::Behind && self.building.is_none() {
             let idle =
                 |reader: &Reader| reader.role.event_time && reader.idle_for(self.spec.idle_timeout);
             let readers = self.readers.iter().enumerate();
@@ -48,10 +51,11 @@ impl Lane {
         let Some(pipeline) = &self.pipeline else {
             return;
         };
-        let mut sizes: Vec<_> = pipeline
-            .sizes()
-            .map(|(step, size)| (step.clone(), size))
-            .collect();
+        let kept = self.building.iter().flat_map(Building::kept);
+        let kept = kept.map(|step| (&step.name, step.operator.size()));
+        let kept = kept.filter(|(_, size)| *size != StateSize::default());
+        let sizes = pipeline.sizes().chain(kept);
+        let mut sizes: Vec<_> = sizes.map(|(step, size)| (step.clone(), size)).collect();
         let now = sizes.iter().map(|(_, size)| size.bytes).sum();
         if now == 0 && self.counted == 0 {
             return;

@@ -1,6 +1,6 @@
 //! What a lane is made of, before it lives on its thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +81,9 @@ pub struct LaneSpec {
     /// Whether others wait for the end of some of them, and will be read here too.
     pub more: bool,
     /// Makes its operators, on its own thread.
-    pub steps: Box<dyn FnOnce() -> Vec<Step> + Send>,
+    pub steps: Box<dyn Fn() -> Vec<Step> + Send>,
+    /// The steps that are built from what is read back, beside the state of the others.
+    pub builds: Option<Arc<BTreeSet<SmolStr>>>,
     /// The state of its steps.
     pub state: BTreeMap<SmolStr, Vec<StateChanges>>,
     /// What its writer had prepared in the newest checkpoint.
@@ -111,8 +113,8 @@ pub struct LaneSpec {
 }
 
 impl LaneSpec {
-    /// Whether it has records to read from before a starting position.
+    /// Whether it has records to read from before a starting position, or waits for lanes that have.
     pub fn warms_up(&self) -> bool {
-        self.readings.iter().any(|reading| reading.start.is_some())
+        self.builds.is_some() || self.readings.iter().any(|reading| reading.start.is_some())
     }
 }

@@ -2,6 +2,7 @@
 
 mod alignment;
 mod bad_record;
+mod building;
 pub(crate) mod cut;
 mod emission;
 mod exchange;

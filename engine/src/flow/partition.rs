@@ -14,6 +14,7 @@ use actix::prelude::*;
 use crate::epoch::messages::{News, Order};
 use crate::error::Failure;
 use crate::flow::alignment::Alignment;
+use crate::flow::building::Building;
 use crate::flow::emission::{Emission, Resume};
 use crate::flow::exchange::{PROMISE, unobserved};
 use crate::flow::gate::{Gate, Gated, Pause};
@@ -73,6 +74,8 @@ pub struct Lane {
     pub(super) watermarks: Watermarks,
     pub(super) alignment: Alignment,
     pub(super) warm_up: WarmUp,
+    /// What stands aside while new steps are built.
+    pub(super) building: Option<Building>,
     /// Records that were left of it when that was last shown.
     pub(super) warm_up_left: i64,
     pub(super) gate: Rc<Gate>,
@@ -110,6 +113,7 @@ impl Lane {
             readers: Vec::new(),
             watermarks: Watermarks::default(),
             warm_up: WarmUp::default(),
+            building: None,
             // The launcher has counted it, so that no probe finds it ready before it has begun.
             warm_up_left: i64::from(warms_up),
             gate: Rc::default(),
@@ -144,11 +148,11 @@ impl Lane {
         if let OnError::DeadLetter(dead) = &self.spec.on_error {
             self.dead = Some(dead.sink.open(context())?);
         }
-        let steps = std::mem::replace(&mut self.spec.steps, Box::new(Vec::new))();
-        let mut pipeline = Pipeline::new(steps, writer)?;
+        let mut pipeline = Pipeline::new((self.spec.steps)(), writer)?;
         let state = std::mem::take(&mut self.spec.state);
         pipeline.restore(&state)?;
         self.pipeline = Some(pipeline);
+        self.set_aside(&state)?;
         for reading in std::mem::take(&mut self.spec.readings) {
             if let Some(changes) = state.get(&reading.partition.name) {
                 reading.source.restore(&reading.partition, changes)?;
@@ -157,7 +161,9 @@ impl Lane {
         }
         self.begin_warm_up();
         // What had not been emitted when the checkpoint was made.
-        if let Some(watermark) = self.watermarks.reached() {
+        if let Some(watermark) = self.watermarks.reached()
+            && self.building.is_none()
+        {
             self.begin(Moment::Watermark(watermark), None, ctx);
         }
         self.end_warm_up(ctx);
@@ -173,17 +179,15 @@ impl Lane {
         // New partitions after the end of all: there will be something to emit again.
         self.exhausted = false;
         let role = reading.role;
-        let reader = if reading.new {
-            self.watermarks.join(role.event_time)
-        } else {
-            self.watermarks.add(reading.watermark, role.event_time)
-        };
+        let reader = self.track(&reading);
         let input = &reading.partition.input;
-        let look = self
-            .alignment
-            .add(input, reading.watermark, role.event_time);
+        let known = match &self.building {
+            Some(_) => self.watermarks.of(reader),
+            None => reading.watermark,
+        };
+        let look = self.alignment.add(input, known, role.event_time);
         let pause = Rc::new(Pause::default());
-        if role.table {
+        if role.table && self.building.is_none() {
             self.gate.tables.set(self.gate.tables.get() + 1);
             self.spec.metrics.tables_awaited.inc();
         }
@@ -373,7 +377,7 @@ impl Lane {
         self.hand_over();
         if let Some(reader) = self.readers.get_mut(index) {
             reader.caught_up.get_or_insert_with(Instant::now);
-            if std::mem::take(&mut reader.awaited) {
+            if self.building.is_none() && std::mem::take(&mut reader.awaited) {
                 self.gate.tables.set(self.gate.tables.get() - 1);
                 self.spec.metrics.tables_awaited.dec();
                 self.gate.wake();
@@ -488,6 +492,7 @@ impl Handler<Order> for Lane {
                 }
             }
             Order::Await(more) => self.spec.more = more,
+            Order::Begin => self.go_on(ctx),
             Order::Committed(prepared) => self.committed(&prepared, ctx),
             Order::StopReading => {
                 self.gate.ended.set(true);

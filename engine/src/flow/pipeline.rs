@@ -347,12 +347,46 @@ impl Pipeline {
     /// # Errors
     /// When a step does not understand it.
     pub fn restore(&mut self, state: &BTreeMap<SmolStr, Vec<StateChanges>>) -> Result<(), Failure> {
-        for step in &mut self.steps {
+        self.restore_some(state, |_| true)
+    }
+
+    /// As [`Pipeline::restore`], of some steps.
+    ///
+    /// # Errors
+    /// When a step does not understand it.
+    pub(crate) fn restore_some(
+        &mut self,
+        state: &BTreeMap<SmolStr, Vec<StateChanges>>,
+        wanted: impl Fn(&SmolStr) -> bool,
+    ) -> Result<(), Failure> {
+        for step in self.steps.iter_mut().filter(|step| wanted(&step.name)) {
             if let Some(changes) = state.get(&step.name) {
                 step.operator.restore(changes)?;
             }
         }
         Ok(())
+    }
+
+    /// Puts other steps of the same plan in the place of these, and gives these.
+    pub(crate) fn replace(&mut self, steps: Vec<Step>) -> Vec<Step> {
+        std::mem::replace(&mut self.steps, steps)
+    }
+
+    /// The first step on the way from an entry that this is true of.
+    pub(crate) fn first_behind(
+        &self,
+        entry: Target,
+        wanted: impl Fn(&SmolStr) -> bool,
+    ) -> Option<SmolStr> {
+        let mut to = entry;
+        while let Target::Step { step, .. } = to {
+            let step = self.steps.get(step)?;
+            if wanted(&step.name) {
+                return Some(step.name.clone());
+            }
+            to = step.to;
+        }
+        None
     }
 
     /// The writer behind the last step.

@@ -11,8 +11,7 @@
 
 use actix::prelude::*;
 
-use crate::flow::partition::{Lane, now};
-use crate::flow::pipeline::Moment;
+use crate::flow::partition::Lane;
 use crate::record::Position;
 
 /// How far a lane's warm-up is.
@@ -22,6 +21,8 @@ pub(super) enum WarmUp {
     Under,
     /// All have arrived; the steps emit in silence.
     Last,
+    /// New steps are built, and other lanes build theirs.
+    Built,
     /// There is none, or it is over: the lane speaks.
     #[default]
     Over,
@@ -44,7 +45,8 @@ impl Lane {
 
     /// Begins the warm-up where a partition of the lane has one.
     pub(super) fn begin_warm_up(&mut self) {
-        if !self.readers.iter().any(|reader| reader.start.is_some()) {
+        let back = self.readers.iter().any(|reader| reader.start.is_some());
+        if !back && self.building.is_none() {
             return;
         }
         self.warm_up = WarmUp::Under;
@@ -78,10 +80,11 @@ impl Lane {
         }
     }
 
-    /// A partition waits for the others of its lane. (Tables do not: they are not streams.)
+    /// A partition waits for the others of its lane. (Tables do not, they are not streams; but where new steps are built, nothing
+    /// of them is taken meanwhile.)
     pub(super) fn wait_at_start(&mut self, index: usize) {
         let reader = &self.readers[index];
-        if !reader.role.table {
+        if !reader.role.table || self.building.is_some() {
             reader.pause.at_start.set(true);
             // Who waits here holds nobody back that is still on the way.
             let look = self.alignment.release(index);
@@ -94,7 +97,8 @@ impl Lane {
         let mut streams = self.readers.iter().filter(|reader| !reader.role.table);
         if self.warm_up == WarmUp::Under && streams.all(|reader| reader.pause.at_start.get()) {
             self.warm_up = WarmUp::Last;
-            self.begin(Moment::Trigger(now()), None, ctx);
+            let moments = self.last_silent();
+            self.begin_all(moments, ctx);
         }
     }
 
@@ -102,6 +106,9 @@ impl Lane {
     pub(super) fn speak(&mut self) {
         if self.warm_up != WarmUp::Last {
             return;
+        }
+        if self.building.is_some() {
+            return self.built();
         }
         self.warm_up = WarmUp::Over;
         self.stirred = false;

@@ -47,6 +47,8 @@ impl World {
                 checkpoints_kept: 3,
                 checkpoint_history: false,
                 bounded,
+                // Over everything; a query that has all its state already reads nothing back.
+                warm_up: Some(Duration::from_secs(1)),
                 ..Settings::default()
             },
             log: Arc::new(CheckpointLog::new(Arc::new(self.clone()), 3, false)),

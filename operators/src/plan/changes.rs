@@ -28,6 +28,16 @@ pub struct StepChange {
     pub change: Change,
     /// What becomes of its aggregates, where the step itself is kept.
     pub parts: Vec<(String, Change)>,
+    /// Whether it keeps a table, of which only what comes behind the checkpoint's position is read.
+    table: bool,
+}
+
+impl StepChange {
+    /// Whether the checkpoint has no state of it, or not all.
+    fn lacks(&self) -> bool {
+        let new = |change: &Change| *change == Change::New;
+        new(&self.change) || self.parts.iter().any(|(_, change)| new(change))
+    }
 }
 
 /// What becomes of all state of a query.
@@ -44,7 +54,10 @@ impl Changes {
         let mut changes = Vec::new();
         for (name, now) in &is {
             changes.push(match was.get(name) {
-                None => one(name, Change::New),
+                None => StepChange {
+                    table: now.get("of").and_then(Value::as_str) == Some("table"),
+                    ..one(name, Change::New)
+                },
                 Some(before) => compared(name, before, now),
             });
         }
@@ -69,9 +82,31 @@ impl Changes {
             return Ok(());
         }
         Err(format!(
-            "its checkpoint has no state of {}, which would begin empty: accept that with --accept-new-state",
+            "its checkpoint has no state of {}, which would begin empty: accept that with --accept-new-state, or let warmUp build it",
             begins.join(", ")
         ))
+    }
+
+    /// The steps of which the checkpoint has no state, or not all: what `warmUp` builds.
+    pub fn lacking(&self) -> Vec<&str> {
+        let lacking = self.steps.iter().filter(|step| step.lacks());
+        lacking.map(|step| step.name.as_str()).collect()
+    }
+
+    /// Whether `warmUp` can build what is new, with nothing refused.
+    ///
+    /// # Errors
+    /// The reason why not, as a sentence.
+    pub fn build(&self) -> Result<(), String> {
+        self.accept(true)?;
+        match self.steps.iter().find(|step| step.table && step.lacks()) {
+            None => Ok(()),
+            Some(step) => Err(format!(
+                "warmUp cannot build its new step `{}`: the rows of that table stand before the checkpoint's position, and a \
+                 table is not read back",
+                step.name
+            )),
+        }
     }
 
     /// The steps and parts of steps of which the checkpoint has no state.
@@ -88,6 +123,15 @@ impl Changes {
             begins.extend(parts.map(|(part, _)| format!("`{part}` of `{}`", step.name)));
         }
         begins
+    }
+
+    /// A line for each step and each changed part of it; `built` says whether `warmUp` builds what is new.
+    pub fn shown(&self, built: bool) -> String {
+        let (mut text, new) = (self.to_string(), ": new\n");
+        if built {
+            text = text.replace(new, ": new, built by warmUp\n");
+        }
+        text
     }
 }
 
@@ -115,6 +159,7 @@ fn one(name: &str, change: Change) -> StepChange {
         name: name.to_owned(),
         change,
         parts: Vec::new(),
+        table: false,
     }
 }
 
@@ -158,6 +203,7 @@ fn compared(name: &str, before: &Value, now: &Value) -> StepChange {
         name: name.to_owned(),
         change: Change::Kept,
         parts: changes,
+        table: false,
     }
 }
 
@@ -197,7 +243,7 @@ mod tests {
         assert_eq!(changes.accept(true), Ok(()));
         assert_eq!(
             changes.accept(false).unwrap_err(),
-            "its checkpoint has no state of `max(total)` of `aggregate by store`, which would begin empty: accept that with --accept-new-state"
+            "its checkpoint has no state of `max(total)` of `aggregate by store`, which would begin empty: accept that with --accept-new-state, or let warmUp build it"
         );
         let fewer = query(&["store STRING"], &["count(*)"]);
         assert_eq!(Changes::of(&old, &fewer).accept(false), Ok(()));
@@ -226,6 +272,26 @@ mod tests {
         );
         assert!(changes.accept(false).is_err());
         assert_eq!(changes.accept(true), Ok(()));
+    }
+
+    #[test]
+    fn what_is_new_is_built_where_it_can_be_read_back() {
+        let old = query(&["store STRING"], &["count(*)"]);
+        let changes = Changes::of(&old, &query(&["store STRING"], &["count(*)", "max(total)"]));
+        assert_eq!(changes.lacking(), ["aggregate by store"]);
+        assert_eq!(changes.build(), Ok(()));
+        assert_eq!(
+            changes.shown(true),
+            "aggregate by store: kept\n  count(*): kept\n  max(total): new, built by warmUp\n"
+        );
+        let join =
+            |of: &str| json!({ "steps": { "join": { "kind": "join", "of": of, "keys": [] } } });
+        let none = json!({});
+        assert_eq!(Changes::of(&none, &join("streams")).build(), Ok(()));
+        let refused = Changes::of(&none, &join("table")).build().unwrap_err();
+        assert!(refused.contains("`join`"), "{refused}");
+        let kept = Changes::of(&join("table"), &join("table"));
+        assert_eq!((kept.build(), kept.lacking()), (Ok(()), Vec::new()));
     }
 
     #[test]

@@ -384,6 +384,11 @@ impl Operator for Single {
         Ok(())
     }
 
+    fn adopt(&mut self, built: &StateChanges) -> Result<(), Failure> {
+        self.groups
+            .adopt(built, |groups, key, _| groups.state.find(key))
+    }
+
     fn size(&self) -> StateSize {
         self.groups.size()
     }

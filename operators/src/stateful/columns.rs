@@ -166,6 +166,30 @@ impl Columns {
         Some(())
     }
 
+    /// Adds the aggregates of a saved cell that `places` names to those of this one. None when the bytes are not such a cell.
+    ///
+    /// # Errors
+    /// When an aggregate overflows.
+    pub fn merge_saved(
+        &mut self,
+        into: &mut [u64],
+        places: &[Option<usize>],
+        bytes: &mut &[u8],
+    ) -> Result<Option<()>, RecordError> {
+        let mut cell = vec![0; self.words];
+        if self.read(&mut cell, places, bytes).is_none() {
+            return Ok(None);
+        }
+        for place in places.iter().flatten() {
+            let column = &mut self.columns[*place];
+            let words = column.begin..column.end;
+            let accumulator = &mut column.accumulator;
+            accumulator.merge(&mut into[words.clone()], &cell[words.clone()])?;
+            accumulator.free(&cell[words]);
+        }
+        Ok(Some(()))
+    }
+
     /// The cell's group is gone; it may come back by [`Columns::reject`].
     #[inline]
     pub fn free(&mut self, cell: &[u64]) {

@@ -62,6 +62,8 @@ pub(super) struct Groups {
     own_changed: bool,
     /// What was last saved was of another layout.
     whole: bool,
+    /// Which aggregates the restored state had.
+    restored: Vec<bool>,
     layout: String,
     out: Vec<Value>,
     expired_to: Slot,
@@ -103,6 +105,7 @@ impl Groups {
             own: Vec::new(),
             own_changed: false,
             whole: false,
+            restored: Vec::new(),
             layout: serde_json::to_string(&layout).unwrap_or_default(),
             out: Vec::new(),
             expired_to: 0,
@@ -353,6 +356,10 @@ impl Groups {
             }
             let places = self.places(&change.layout)?;
             self.whole = change.layout != self.layout;
+            self.restored = vec![false; self.columns.len()];
+            for place in places.iter().flatten() {
+                self.restored[*place] = true;
+            }
             for (key, value) in &change.entries {
                 self.restore_entry(key, value, &places, &mut waits)
                     .ok_or_else(|| {
@@ -369,6 +376,52 @@ impl Groups {
             }
         }
         Ok(())
+    }
+
+    /// Takes the aggregates that the restored state had nothing of from all that other groups have saved. `find` says which group
+    /// here a saved one belongs to, by its key and the operator's words; one that is here no more stays away.
+    pub(super) fn adopt(
+        &mut self,
+        built: &StateChanges,
+        find: impl Fn(&Self, &[u8], &[u64]) -> Option<Slot>,
+    ) -> Result<(), Failure> {
+        let mut places = self.places(&built.layout)?;
+        let known = |place: &usize| self.restored.get(*place) == Some(&true);
+        places
+            .iter_mut()
+            .for_each(|place| *place = place.filter(|place| !known(place)));
+        for (key, value) in &built.entries {
+            if let Some(bytes) = value.filter(|_| key != OWN) {
+                self.adopt_entry(key, bytes, &places, &find)?;
+            }
+        }
+        self.accept();
+        self.whole = true;
+        Ok(())
+    }
+
+    fn adopt_entry(
+        &mut self,
+        key: &[u8],
+        mut bytes: &[u8],
+        places: &[Option<usize>],
+        find: &impl Fn(&Self, &[u8], &[u64]) -> Option<Slot>,
+    ) -> Result<(), Failure> {
+        let broken = || Failure::restart("what was built for a GROUP BY cannot be read: a bug");
+        // When it waits, came and changed is as the group here says.
+        for _ in 0..3 {
+            read_varint(&mut bytes).ok_or_else(broken)?;
+        }
+        let words = (0..self.saved_words).map(|_| Some(unzigzag(read_varint(&mut bytes)?)));
+        let words: Option<Vec<u64>> = words.map(|word| Some(word?.cast_unsigned())).collect();
+        let Some(slot) = find(self, key, &words.ok_or_else(broken)?) else {
+            return Ok(());
+        };
+        let cell = &mut self.state.cell_mut(slot)[self.own_words..];
+        self.columns
+            .merge_saved(cell, places, &mut bytes)
+            .map_err(|error| Failure::end(format!("new aggregates of a GROUP BY: {error}")))?
+            .ok_or_else(broken)
     }
 
     fn restore_entry(

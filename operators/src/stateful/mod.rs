@@ -1,6 +1,8 @@
 //! Steps that keep state: each in memory in compact form, saved by what changed since the last epoch.
 
 pub mod accumulators;
+#[cfg(test)]
+mod adopt_tests;
 pub mod aggregate;
 pub mod bytes;
 pub mod columns;

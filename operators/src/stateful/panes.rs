@@ -334,6 +334,17 @@ impl Operator for Panes {
         })
     }
 
+    fn adopt(&mut self, built: &StateChanges) -> Result<(), Failure> {
+        // A row that came too late for some windows may have come in time when it was read back.
+        self.table.groups.adopt(built, |groups, key, _| {
+            groups.state.find(key).or_else(|| {
+                let (_, tail) = groups.decode_key(key)?;
+                let pane = key.len() - tail.len() + 8;
+                groups.state.find(key.get(..pane)?)
+            })
+        })
+    }
+
     fn size(&self) -> StateSize {
         let mut size = self.table.groups.size();
         let lists: usize = self.table.panes.values().map(|p| p.slots.capacity()).sum();

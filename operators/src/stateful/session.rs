@@ -380,6 +380,23 @@ impl Operator for Sessions {
         Ok(())
     }
 
+    fn adopt(&mut self, built: &StateChanges) -> Result<(), Failure> {
+        let families = &self.families;
+        self.groups.adopt(built, |groups, key, words| {
+            let family = families.find(&key[..key.len().checked_sub(8)?])?;
+            let mut next = next_of(families.cell(family)[0]);
+            while let Some(slot) = next {
+                let own = groups.words(slot);
+                let (start, end) = (own[START].cast_signed(), own[END].cast_signed());
+                if start <= words[END].cast_signed() && words[START].cast_signed() <= end {
+                    return Some(slot);
+                }
+                next = next_of(own[NEXT]);
+            }
+            None
+        })
+    }
+
     fn size(&self) -> StateSize {
         let mut size = self.groups.size();
         size.bytes += self.families.size().bytes + self.closing.len() as u64 * 32;

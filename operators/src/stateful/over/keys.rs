@@ -90,14 +90,21 @@ impl Keys {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
+    /// The slot of a key that is there.
+    pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
+        let (table, half) = self.hash(key);
+        let same =
+            |(slot, kept): &(u32, u32)| *kept == half && *self.slots[*slot as usize].key == *key;
+        let found = self.tables[table].find(spread(half), same)?;
+        Some(found.0)
+    }
+
     /// The slot of a key, and whether it is new.
     pub(super) fn slot(&mut self, key: &[u8]) -> (u32, bool) {
-        let (table, half) = self.hash(key);
-        let slots = &self.slots;
-        let same = |(slot, kept): &(u32, u32)| *kept == half && *slots[*slot as usize].key == *key;
-        if let Some((slot, _)) = self.tables[table].find(spread(half), same) {
-            return (*slot, false);
+        if let Some(slot) = self.find(key) {
+            return (slot, false);
         }
+        let (table, half) = self.hash(key);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.accumulators.resize(self.slots.len() * self.words, 0);

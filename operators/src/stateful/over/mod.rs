@@ -25,6 +25,7 @@
 //! **State.** One entry for the aggregates of a key and one for each leaf of its tree (up to 32 rows): an epoch writes the
 //! leaves that changed.
 
+mod adopt;
 mod answer;
 mod cell;
 mod contents;
@@ -45,6 +46,8 @@ mod save;
 mod tree;
 mod wheel;
 
+#[cfg(test)]
+mod adopt_tests;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

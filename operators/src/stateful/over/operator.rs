@@ -7,6 +7,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::state::{Entries, StateChanges, StateSize};
 
 use crate::stateful::bytes::encode_key;
+use crate::stateful::over::adopt::{New, adopt};
 use crate::stateful::over::cell::Cell;
 use crate::stateful::over::distinct::Distinct;
 use crate::stateful::over::forget::SLICE;
@@ -37,6 +38,8 @@ pub struct Window {
     pub(super) removed: Entries,
     /// Whether the next save is of everything, because another layout was restored.
     pub(super) whole: bool,
+    /// What the restored state had nothing of.
+    pub(super) new: New,
     /// What the saved bytes mean, as text.
     pub(super) layout: String,
     pub(super) saved_watermark: Option<Micros>,
@@ -69,7 +72,11 @@ pub(super) struct Scratch {
 impl Window {
     /// A step without any key.
     pub fn new(over: &Over) -> Self {
-        let program = Program::new(over);
+        Self::of(Program::new(over))
+    }
+
+    /// The same, ready to run.
+    pub(super) fn of(program: Program) -> Self {
         let longest = match program.range {
             Some(Distance::Whole(distance)) => distance,
             _ => 0,
@@ -86,6 +93,7 @@ impl Window {
             dirty: Vec::new(),
             removed: Entries::default(),
             whole: false,
+            new: New::default(),
             layout: Layout::of(&program).text(),
             saved_watermark: None,
             expired: 0,
@@ -297,6 +305,10 @@ impl Operator for Window {
 
     fn restore(&mut self, changes: &[StateChanges]) -> Result<(), Failure> {
         restore(self, changes)
+    }
+
+    fn adopt(&mut self, built: &StateChanges) -> Result<(), Failure> {
+        adopt(self, built)
     }
 
     fn size(&self) -> StateSize {

@@ -13,7 +13,7 @@ use crate::stateful::over::tests::{
 use crate::stateful::over::{Function, Kind, Over, Window};
 
 /// Frames that move in steps of 4.
-fn stepped(event_time: bool) -> Over {
+pub(super) fn stepped(event_time: bool) -> Over {
     let frames = vec![range(10, 0), range(25, 0)];
     let adds_up =
         |function: &Function| !matches!(function.kind, Kind::CountDistinct | Kind::Collect { .. });

@@ -7,6 +7,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 use thalweg_engine::state::StateChanges;
 
+use crate::stateful::over::adopt::New;
 use crate::stateful::over::cell::Stored;
 use crate::stateful::over::keys::flag;
 use crate::stateful::over::leaf::Leaf;
@@ -102,6 +103,15 @@ impl Reading {
     }
 }
 
+/// The places that a layout has nothing for.
+fn lacking(places: &[Option<usize>]) -> Vec<usize> {
+    let places = places.iter().enumerate();
+    places
+        .filter(|(_, from)| from.is_none())
+        .map(|(place, _)| place)
+        .collect()
+}
+
 /// Where each aggregate stands among others.
 fn places(own: &[Running], others: &[Running]) -> Vec<Option<usize>> {
     let place = |one: &Running| {
@@ -180,6 +190,13 @@ pub(super) fn restore(window: &mut Window, changes: &[StateChanges]) -> Result<(
         }
     }
     window.whole = readings.iter().any(|(_, reading)| !reading.same);
+    if let Some((_, reading)) = readings.last() {
+        window.new = New {
+            running: lacking(&reading.running),
+            kept: lacking(&reading.kept),
+            panes: lacking(&reading.panes),
+        };
+    }
     for (slot, saved) in leaves.into_iter().enumerate() {
         let slot = u32::try_from(slot).map_err(|_| damaged())?;
         tree(window, slot, saved, &readings).ok_or_else(damaged)?;

@@ -117,7 +117,7 @@ fn lag(offset: u64, place: usize, default: Option<usize>) -> Function {
 }
 
 /// Several frames of one PARTITION BY and ORDER BY at once.
-fn everything(event_time: bool) -> Over {
+pub(super) fn everything(event_time: bool) -> Over {
     let frames = vec![
         Frame::Unbounded { current: true },
         Frame::Unbounded { current: false },
@@ -137,7 +137,7 @@ fn everything(event_time: bool) -> Over {
 }
 
 /// Frames by RANGE alone: keys end.
-fn ranges() -> Over {
+pub(super) fn ranges() -> Over {
     let frames = vec![range(10, 0), range(20, 0)];
     let functions = [all(0, false), all(1, false)].concat();
     over(true, frames, functions)
@@ -470,7 +470,7 @@ fn an_epoch_writes_the_leaf_that_changed_and_not_the_rows_of_the_key() {
     assert_eq!(window.save(), None);
 }
 
-fn restored(over: &Over, saved: &[StateChanges]) -> Window {
+pub(super) fn restored(over: &Over, saved: &[StateChanges]) -> Window {
     let mut window = Window::new(over);
     window.restore(saved).unwrap();
     window
