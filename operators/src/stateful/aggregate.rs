@@ -16,6 +16,7 @@ use super::bytes::encode_key;
 use super::grid::Grid;
 use super::grouping::{Emits, Grouping, Over, Shape};
 use super::groups::{Groups, SLICE};
+use super::in_order::InOrder;
 use super::keyed_state::Slot;
 use super::{panes, session};
 
@@ -60,6 +61,8 @@ enum Task {
     Close,
     /// These groups, from this place on.
     Table(Vec<Slot>, usize),
+    /// All groups.
+    Whole(InOrder),
 }
 
 struct Single {
@@ -220,6 +223,25 @@ impl Single {
         Ok(Progress::More)
     }
 
+    /// The whole table of complete mode.
+    fn whole(&mut self, at: &RecordMeta, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
+        let Task::Whole(all) = &mut self.task else {
+            return Ok(Progress::Done);
+        };
+        let slots = all.slice(&self.groups.state).unwrap_or_default();
+        let done = all.is_done(&self.groups.state);
+        let mut meta = at.clone();
+        for slot in slots {
+            self.emit(slot, &mut meta, emit)?;
+            meta.event_time = at.event_time;
+        }
+        if done {
+            self.task = Task::Nothing;
+            return Ok(Progress::Done);
+        }
+        Ok(Progress::More)
+    }
+
     fn table(&mut self, at: &RecordMeta, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
         let Task::Table(slots, place) = std::mem::replace(&mut self.task, Task::Nothing) else {
             return Ok(Progress::Done);
@@ -317,22 +339,24 @@ impl Operator for Single {
         let slots = match self.groups.grouping.emits {
             Emits::Append | Emits::UpdateAtOnce => return Ok(Progress::Done),
             Emits::UpdateAtTrigger => self.groups.take_pending(),
-            Emits::Complete => self.groups.state.in_order(),
-        };
-        if slots.is_empty() {
-            if self.groups.grouping.emits == Emits::UpdateAtTrigger {
-                self.task = Task::Close;
+            Emits::Complete if !self.groups.state.is_empty() => {
+                self.task = Task::Whole(InOrder::default());
                 return self.resume(at, emit);
             }
-            let grouping = &self.groups.grouping;
-            let whole = grouping.keys.is_empty() && grouping.window.is_none();
-            if whole && grouping.emits == Emits::Complete {
-                // An aggregate over everything has a result even when there is nothing.
-                self.groups.emit_empty(at, emit)?;
+            Emits::Complete => {
+                let grouping = &self.groups.grouping;
+                if grouping.keys.is_empty() && grouping.window.is_none() {
+                    // An aggregate over everything has a result even when there is nothing.
+                    self.groups.emit_empty(at, emit)?;
+                }
+                return Ok(Progress::Done);
             }
-            return Ok(Progress::Done);
-        }
-        self.task = Task::Table(slots, 0);
+        };
+        self.task = if slots.is_empty() {
+            Task::Close
+        } else {
+            Task::Table(slots, 0)
+        };
         self.resume(at, emit)
     }
 
@@ -340,6 +364,7 @@ impl Operator for Single {
         match self.task {
             Task::Nothing => Ok(Progress::Done),
             Task::Table(..) => self.table(at, emit),
+            Task::Whole(_) => self.whole(at, emit),
             Task::Close => {
                 let progress = self.close(at, emit)?;
                 if progress == Progress::Done {

@@ -1,6 +1,7 @@
 //! ORDER BY and LIMIT of what comes between two triggers: the whole table in complete mode.
 //!
-//! Nothing of it is saved: after a restart the steps before it send the whole table again.
+//! Nothing of it is saved: after a restart the steps before it send the whole table again. Rows are sorted a run at a time as
+//! they come, and the runs are merged as they are emitted, so that no slice takes longer because there are many rows.
 
 use std::cmp::Ordering;
 
@@ -11,6 +12,7 @@ use thalweg_engine::row::{Row, Value};
 use thalweg_engine::state::StateSize;
 
 use super::groups::SLICE;
+use super::runs::Runs;
 use crate::expr::Eval;
 use crate::expr::compare::compare;
 
@@ -24,6 +26,9 @@ pub struct Order {
     pub nulls_first: bool,
 }
 
+/// A limit up to which rows behind it are dropped as they come; a greater one keeps all until they are emitted.
+const CUT_MAX: usize = 32_768;
+
 struct Entry {
     keys: Vec<Value>,
     row: Row,
@@ -36,12 +41,15 @@ struct Entry {
 pub struct Sort {
     orders: Vec<Order>,
     limit: Option<usize>,
+    /// Those that came last, in no order; where a limit drops rows, all.
     entries: Vec<Entry>,
+    /// The others.
+    runs: Runs<Entry>,
     /// Of the record in hand.
     fresh: Vec<Entry>,
     sequence: u64,
-    /// Sorted, and how far they are emitted.
-    emitting: Option<(Vec<Entry>, usize)>,
+    /// How many are still to be emitted, while that is under way.
+    emitting: Option<usize>,
     bytes: usize,
 }
 
@@ -53,6 +61,7 @@ impl Sort {
             orders,
             limit: limit.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX)),
             entries: Vec::new(),
+            runs: Runs::default(),
             fresh: Vec::new(),
             sequence: 0,
             emitting: None,
@@ -60,9 +69,12 @@ impl Sort {
         })
     }
 
-    /// Drops what the limit cuts off, when that is much.
+    /// Drops what the limit cuts off, when that is much; without one, sorts what has come when it is enough for a run.
     fn cut(&mut self) {
-        let Some(limit) = self.limit else {
+        let Some(limit) = self.limit.filter(|limit| *limit <= CUT_MAX) else {
+            if self.entries.len() >= SLICE {
+                self.sort_run();
+            }
             return;
         };
         if self.entries.len() < limit.saturating_mul(2).saturating_add(SLICE) {
@@ -75,6 +87,14 @@ impl Sort {
         }
         self.entries.truncate(limit);
         self.bytes = self.entries.iter().map(bytes_of).sum();
+    }
+
+    /// Sorts the last rows that came.
+    fn sort_run(&mut self) {
+        let rest = self.entries.len().saturating_sub(2 * SLICE);
+        let run = self.entries.split_off(rest);
+        let orders = &self.orders;
+        self.runs.add(run, |a, b| order(orders, a, b));
     }
 }
 
@@ -148,37 +168,47 @@ impl Operator for Sort {
     ) -> Result<Progress, RecordError> {
         // The last rows of the step before came in this very slice.
         self.accept();
-        let mut entries = std::mem::take(&mut self.entries);
-        self.bytes = 0;
         self.sequence = 0;
-        let orders = &self.orders;
-        entries.sort_unstable_by(|a, b| order(orders, a, b));
-        entries.truncate(self.limit.unwrap_or(usize::MAX));
-        self.emitting = Some((entries, 0));
+        self.emitting = Some(self.limit.unwrap_or(usize::MAX));
         self.resume(at, emit)
     }
 
     fn resume(&mut self, at: &RecordMeta, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
-        let Some((entries, place)) = &mut self.emitting else {
+        let Some(left) = self.emitting else {
             return Ok(Progress::Done);
         };
-        let end = entries.len().min(*place + SLICE);
+        self.sort_run();
+        if !self.entries.is_empty() {
+            return Ok(Progress::More);
+        }
         let mut meta = at.clone();
-        for entry in &entries[*place..end] {
+        for _ in 0..left.min(SLICE) {
+            let orders = &self.orders;
+            let Some(entry) = self.runs.pop(|a, b| order(orders, a, b)) else {
+                break;
+            };
+            self.bytes -= bytes_of(&entry).min(self.bytes);
             meta.event_time = entry.event_time;
             emit.emit(&entry.row, &meta)?;
         }
-        if end < entries.len() {
-            *place = end;
+        let left = left.saturating_sub(SLICE);
+        let done = match left {
+            0 => self.runs.shed(),
+            _ => self.runs.len() == 0,
+        };
+        if !done {
+            self.emitting = Some(left);
             return Ok(Progress::More);
         }
         self.emitting = None;
+        self.runs = Runs::default();
+        self.bytes = 0;
         Ok(Progress::Done)
     }
 
     fn size(&self) -> StateSize {
         StateSize {
-            keys: self.entries.len() as u64,
+            keys: (self.entries.len() + self.runs.len()) as u64,
             bytes: self.bytes as u64,
         }
     }
