@@ -176,10 +176,13 @@ pub(super) fn merged(
 }
 
 /// From which object on a chain of these sizes should be merged into one: the longest end of it whose first object is not
-/// larger than all behind it together. None while it is short, or well shaped.
+/// larger than all behind it together. All of it where what came since the first object is twice as large, because each
+/// kept epoch would hold that much. None while it is short, or well shaped.
 pub fn merge_from(sizes: &[u64]) -> Option<usize> {
     if sizes.len() < CHAIN {
-        return None;
+        let (first, rest) = sizes.split_first()?;
+        return (rest.iter().sum::<u64>() >= first.saturating_mul(2) && rest.len() > 1)
+            .then_some(0);
     }
     let mut behind = 0;
     let mut from = None;
@@ -486,6 +489,20 @@ pub(super) mod tests {
             assert!(chain.len() <= 24, "{chain:?}");
         }
         assert!(written <= 1_000_000 * 16, "{written}");
+    }
+
+    #[test]
+    fn a_chain_whose_objects_are_as_large_as_the_state_is_merged_at_once() {
+        let mut chain: Vec<u64> = Vec::new();
+        for _ in 0..100 {
+            // All keys change each time: what is merged is as large as each of them.
+            chain.push(100);
+            if let Some(from) = merge_from(&chain) {
+                chain.truncate(from);
+                chain.push(100);
+            }
+            assert!(chain.iter().sum::<u64>() <= 300, "{chain:?}");
+        }
     }
 
     proptest! {

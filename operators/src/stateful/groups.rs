@@ -306,7 +306,7 @@ impl Groups {
 
     /// What changed since the last call.
     pub(super) fn save(&mut self) -> Option<StateChanges> {
-        let whole = std::mem::take(&mut self.whole);
+        let whole = std::mem::take(&mut self.whole) || self.state.is_mostly_dirty();
         if whole {
             self.state.mark_all_dirty();
             self.own_changed = true;

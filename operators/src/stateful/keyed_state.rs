@@ -88,6 +88,12 @@ fn table_of(hash: u64) -> usize {
     hash as usize % TABLES
 }
 
+/// Whether a save of all keys takes hardly more than one of those that changed. A state that is saved whole is one object,
+/// and kept epochs hold it once. A small one is not looked at: its objects are small.
+pub(super) fn mostly(changed: usize, all: usize) -> bool {
+    all >= 1_000 && changed >= all / 4 * 3
+}
+
 /// What the tables hash by: the half of the hash that is kept beside the slot, spread over 64 bits.
 #[inline]
 fn spread(short: u32) -> u64 {
@@ -482,9 +488,14 @@ impl KeyedState {
     /// Everything is to be saved next.
     pub fn mark_all_dirty(&mut self) {
         self.removed.clear();
-        for slot in self.in_order() {
+        for slot in 0..self.slots() {
             self.mark_dirty(slot);
         }
+    }
+
+    /// Whether so much has changed since the last save that all of it takes hardly more.
+    pub fn is_mostly_dirty(&self) -> bool {
+        mostly(self.dirty.len(), self.live)
     }
 
     /// A key as it was saved, with its order of arrival; an old cell of it is cleared, after `free` has seen it. Nothing is

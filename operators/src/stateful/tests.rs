@@ -470,6 +470,36 @@ fn only_what_changed_is_saved() {
 }
 
 #[test]
+fn a_state_of_which_nearly_all_has_changed_is_saved_whole() {
+    let mut operator = Aggregate::new(counts(None, Emits::UpdateAtOnce, Over::Never));
+    let meta = testing::meta(0, 0, None);
+    let mut out = Collected::default();
+    let mut change = |operator: &mut Box<dyn Operator>, keys: std::ops::Range<i64>| {
+        for key in keys {
+            operator
+                .process(0, &row(key, 1, 0), &meta, &mut out)
+                .unwrap();
+            operator.accept();
+        }
+        operator.save().unwrap()
+    };
+    let first = change(&mut operator, 0..2_000);
+    let few = change(&mut operator, 0..1_000);
+    assert_eq!((few.whole, few.entries.len()), (false, 1_000));
+    let most = change(&mut operator, 0..1_900);
+    // And one entry of the step's own.
+    assert_eq!((most.whole, most.entries.len()), (true, 2_001));
+    let mut restored = Aggregate::new(counts(None, Emits::UpdateAtOnce, Over::Never));
+    restored.restore(&[first, few, most]).unwrap();
+    change(&mut restored, 0..1);
+    change(&mut restored, 1_950..1_951);
+    assert_eq!(
+        out.rows[out.rows.len() - 2..],
+        [output(0, None, 4, 4), output(1_950, None, 2, 2)]
+    );
+}
+
+#[test]
 fn results_carry_the_end_of_their_window() {
     for shape in [TUMBLING, SLIDING, Shape::Session { gap: 3 }] {
         let mut operator = Aggregate::new(counts(Some(shape), Emits::Append, Over::Window));

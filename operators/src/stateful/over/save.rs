@@ -14,6 +14,7 @@ use thalweg_engine::schema::DataType;
 use thalweg_engine::state::{Entries, StateChanges};
 
 use crate::stateful::bytes::{decode_value, encode_value, read_varint, take, write_varint};
+use crate::stateful::keyed_state::mostly;
 use crate::stateful::over::cell::Columns;
 use crate::stateful::over::keys::flag;
 use crate::stateful::over::leaf::Leaf;
@@ -149,7 +150,9 @@ pub(super) fn take_value(bytes: &mut &[u8], data_type: Option<&DataType>) -> Opt
 
 /// What changed since the last time; everything after another layout was restored.
 pub(super) fn save(window: &mut Window) -> Option<StateChanges> {
-    let whole = std::mem::take(&mut window.whole);
+    // Of rows only the leaves that changed are written, however many keys have one.
+    let mostly = !window.program.keeps_rows && mostly(window.dirty.len(), window.keys.len());
+    let whole = std::mem::take(&mut window.whole) || mostly;
     if whole {
         window.removed = Entries::default();
         for slot in 0..window.keys.slots() {
