@@ -537,3 +537,40 @@ fn counted(scene: &Scene) -> Vec<u64> {
     };
     (0..CARDS).map(|card| last(card).unwrap_or(0)).collect()
 }
+
+#[test]
+fn a_job_of_the_same_name_that_reads_another_topic_is_told_whose_exchange_it_meets() {
+    let scene = Scene::with_topics("exagain", broker(), 2);
+    let first = counting(&scene, "SET trigger = 'available now';");
+    scene.topics.send(&scene.input(), &transactions(0..200));
+    scene.run(&first).end(PATIENCE).expect(0, &[]);
+    // The same job over another topic, with another folder.
+    let other = format!("{}-more", scene.input());
+    scene.topics.make(&other, 2, &[]);
+    scene.topics.send(&other, &transactions(0..300));
+    let text = std::fs::read_to_string(&first).unwrap();
+    let text = text
+        .replace(&format!("'{}'", scene.input()), &format!("'{other}'"))
+        .replace("checkpoints'", "others'");
+    let second = scene.write(&text);
+    let exchange = exchange(&scene);
+    scene.run(&second).end(PATIENCE).expect(
+        2,
+        &[
+            "--fresh",
+            &exchange,
+            "whatever topic the query reads",
+            "another jobName or queryName",
+        ],
+    );
+    scene
+        .run_with(&second, &["--fresh"])
+        .end(PATIENCE)
+        .expect(0, &[]);
+    let all: Vec<u64> = (0..CARDS).map(|card| expected(300, card)).collect();
+    assert_eq!(
+        counted(&scene),
+        all,
+        "nothing of the earlier job's rows is counted"
+    );
+}

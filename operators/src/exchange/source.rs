@@ -160,6 +160,20 @@ fn of_exchange(topic: &str, failure: Failure) -> Failure {
     ))
 }
 
+/// A failure of the topic at a first start: it says that there was an earlier life of the query, which may have read something
+/// else.
+fn of_earlier(topic: &str, failure: Failure) -> Failure {
+    if failure.remedy != Remedy::Refuse {
+        return failure;
+    }
+    Failure::refuse(format!(
+        "{}. That stands beside the exchange topic `{topic}`, which belongs to the jobName and queryName, whatever topic the \
+         query reads: a start with --fresh passes over the rows in it. If the earlier query is another one that is to go on, give \
+         this one another jobName or queryName",
+        failure.message
+    ))
+}
+
 /// 16 random hexadecimal digits. The hasher's keys come from the system's random numbers.
 fn new_id() -> SmolStr {
     use std::hash::{BuildHasher, RandomState};
@@ -174,7 +188,8 @@ impl Source for ExchangeSource {
     fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure> {
         let Some(resume) = resume else {
             let _ = self.exchange.id.set(new_id());
-            return self.topic.resolve(None);
+            let resolved = self.topic.resolve(None);
+            return resolved.map_err(|failure| of_earlier(&self.exchange.topic, failure));
         };
         let state = self.resume(resume.state)?;
         self.compare(resume)?;

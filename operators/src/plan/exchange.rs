@@ -280,7 +280,8 @@ impl Cutting<'_> {
         if !input.table.primary_key.is_empty() {
             self.refuse(
                 "a table with a PRIMARY KEY must be read to its end before the first row of a stream, and behind a topic nobody \
-                 knows when that is; say PARTITIONED BY of both inputs, where they are",
+                 knows when that is; beside it every lane would need all of the table, and a partition belongs to one lane. Say \
+                 PARTITIONED BY of both inputs, where they are, or leave exchange out",
             );
         }
         let timed = self.timed.iter();
