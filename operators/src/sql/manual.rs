@@ -269,7 +269,7 @@ pub const SETTINGS: &[SettingSpec] = &[
         SettingKind::DurationOrNone,
         "none",
         Reach::Query,
-        "How far a query with state that has no checkpoint reads back before its starting position, by the records' timestamps, to build the state. Nothing is written for these records, and `/ready` says no until they are read.",
+        "How far a query with state reads back, by the records' timestamps, to build state that no checkpoint has: before its starting position at a first start, before the checkpoint for what is new in a changed job. Nothing is written for these records, and `/ready` says no until they are read.",
     ),
     spec(
         "stopTimeout",
