@@ -12,6 +12,7 @@ use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
 
 use crate::job_error::{JobError, Location};
+use crate::sql::spark_words;
 use crate::table::{OpenContext, OptionSpec, Options, Table};
 use crate::{files, formats, sinks, sources};
 
@@ -286,6 +287,7 @@ pub fn find<'c>(
                     table.connector, table.name
                 ),
             )
+            .or_help(spark_words::connector(&table.connector))
             .nearest(&table.connector, connectors.iter().map(|c| c.name));
             if error.help.is_some() {
                 return error;
@@ -362,7 +364,8 @@ impl Connector {
                         "option `{}` is for a table that is {role}; no query of this job does that",
                         entry.name
                     ),
-                ));
+                )
+                .or_help(spark_words::role(&entry.name)));
             }
         }
         Ok(())

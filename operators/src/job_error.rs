@@ -39,13 +39,19 @@ impl JobError {
         self
     }
 
-    /// The same error with the nearest of the known names as advice, if one is near enough.
+    /// The same error with the nearest of the known names as advice, if one is near enough and it has no advice yet.
     #[must_use]
     pub fn nearest<'a>(self, given: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
-        match nearest(given, known) {
-            Some(name) => self.help(format!("did you mean `{name}`?")),
-            None => self,
+        self.or_help(nearest(given, known).map(|name| format!("did you mean `{name}`?")))
+    }
+
+    /// The same error with this advice, where it has none yet.
+    #[must_use]
+    pub(crate) fn or_help(mut self, help: Option<impl Into<String>>) -> Self {
+        if self.help.is_none() {
+            self.help = help.map(Into::into);
         }
+        self
     }
 
     /// The error as it is shown: `file:line:column: message`, the line with a caret, the advice.

@@ -3,6 +3,7 @@
 use thalweg_engine::schema::Field;
 
 use crate::job_error::{JobError, Location};
+use crate::sql::spark_words;
 
 /// What a `CREATE TABLE` says. The connector decides what it means.
 #[derive(Clone, Debug)]
@@ -272,11 +273,18 @@ impl Options {
                 .find(|spec| spec.name.eq_ignore_ascii_case(&entry.name))
                 .or_else(|| specs.iter().find(|spec| spec.covers(&entry.name)));
             let Some(spec) = spec else {
+                let prefixed = || {
+                    let clients =
+                        entry.name.contains('.') && specs.iter().any(|s| s.name == "kafka.*");
+                    clients.then_some("properties of the Kafka client begin with `kafka.`")
+                };
                 return Err(JobError::new(
                     entry.at,
                     format!("unknown option `{}` of {owner}", entry.name),
                 )
-                .nearest(&entry.name, specs.iter().map(|spec| spec.name)));
+                .or_help(spark_words::option(&entry.name, &Options::shown(entry)))
+                .nearest(&entry.name, specs.iter().map(|spec| spec.name))
+                .or_help(prefixed()));
             };
             spec.accept(entry)?;
         }
@@ -359,10 +367,16 @@ impl OptionSpec {
         } else {
             format!(", not `{}`", entry.value)
         };
-        Err(JobError::new(
+        let error = JobError::new(
             entry.at,
             format!("option `{}` takes {expected}{shown}", entry.name),
-        ))
+        );
+        Err(match self.kind {
+            OptionKind::OneOf(words) if !entry.substituted => {
+                error.nearest(value, words.iter().copied())
+            }
+            _ => error,
+        })
     }
 }
 

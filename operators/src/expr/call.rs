@@ -1,8 +1,10 @@
 //! Calls: functions by name, macros, lambdas, and types used as functions.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
+use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
     self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, LambdaFunction, ObjectNamePart,
     OneOrManyWithParens,
@@ -18,6 +20,8 @@ use crate::expr::scope::{Bound, Macro, Scope};
 use crate::expr::typed::{Kind, Mode, Typed};
 use crate::job_error::{JobError, Location};
 use crate::plan::over_call::only_with_over;
+use crate::plan::select;
+use crate::sql::spark_calls;
 
 /// Functions whose first argument may be a bare unit: `timestampdiff(HOUR, a, b)`.
 const WITH_UNIT: [&str; 7] = [
@@ -114,7 +118,16 @@ pub(crate) fn function(
             list.args
                 .iter()
                 .map(|arg| match arg {
-                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(Cow::Borrowed(expr)),
+                    FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {
+                        Ok(Cow::Owned(Expr::Wildcard(AttachedToken::empty())))
+                    }
+                    FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(table)) => {
+                        Ok(Cow::Owned(Expr::QualifiedWildcard(
+                            table.clone(),
+                            AttachedToken::empty(),
+                        )))
+                    }
                     other => Err(aggregate(checker.scope, name, at).unwrap_or_else(|| {
                         JobError::new(at, format!("{name}: expected an expression, got `{other}`"))
                     })),
@@ -122,7 +135,8 @@ pub(crate) fn function(
                 .collect::<Result<Vec<_>, _>>()?
         }
     };
-    named(checker, name, args, at)
+    let args = checker.without_stars(args.iter().map(Cow::as_ref), at)?;
+    named(checker, name, args.iter().map(Cow::as_ref).collect(), at)
 }
 
 /// Why an aggregate has no meaning here, where the name is that of one.
@@ -225,6 +239,11 @@ fn unknown(scope: &Scope, name: &str, at: Location) -> JobError {
     if let Some(error) = aggregate(scope, name, at) {
         return error;
     }
+    if select::is_generator(name) {
+        let message = format!("{name} stands alone as an item of the SELECT, or in a LATERAL VIEW");
+        return JobError::new(at, message)
+            .help(format!("write it in a subquery, and use its column: SELECT ... FROM (SELECT {name}(...) AS x FROM t)"));
+    }
     if ["window", "session_window"].contains(&name.to_lowercase().as_str()) {
         let (stands, why) = match name.to_lowercase().as_str() {
             "window" => (
@@ -248,12 +267,10 @@ fn unknown(scope: &Scope, name: &str, at: Location) -> JobError {
         .flat_map(|function| std::iter::once(function.name).chain(function.aliases.iter().copied()))
         .chain(scope.extensions.scalar_names())
         .chain(scope.macros.values().map(|found| found.name.as_str()));
-    let error = JobError::new(at, format!("unknown function `{name}`")).nearest(name, known);
-    if error.help.is_some() {
-        error
-    } else {
-        error.help("`thalweg functions` lists them all")
-    }
+    JobError::new(at, format!("unknown function `{name}`"))
+        .or_help(spark_calls::function(name))
+        .nearest(name, known)
+        .or_help(Some("`thalweg functions` lists them all"))
 }
 
 /// Checks a lambda; its parameters' types come from the arguments before it.

@@ -27,6 +27,7 @@ pub fn parse_prefix(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>
         Token::Word(word) if word.value.eq_ignore_ascii_case("TIMESTAMP_LTZ") => zoned(parser),
         Token::Word(word) if word.keyword == Keyword::EXISTS => exists(parser, &first),
         Token::Word(word) if word.keyword == Keyword::INTERVAL => interval(parser),
+        Token::Word(word) if word.keyword == Keyword::STRUCT => structure(parser),
         _ => None,
     }
 }
@@ -187,6 +188,31 @@ fn exists(parser: &mut Parser<'_>, name: &TokenWithSpan) -> Option<Result<Expr, 
         .parse_comma_separated(Parser::parse_expr)
         .and_then(|args| parser.expect_token(&Token::RParen).map(|_| args));
     Some(args.map(|args| call(Ident::with_span(name.span, "exists"), args)))
+}
+
+/// `struct(*)`, `struct(t.*, x AS name)`: the parser takes no stars there.
+fn structure(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    if parser.peek_nth_token(1).token != Token::LParen {
+        return None;
+    }
+    parser.next_token();
+    parser.next_token();
+    let values = parser
+        .parse_comma_separated(|parser| {
+            let expr = parser.parse_wildcard_expr()?;
+            if !parser.parse_keyword(Keyword::AS) {
+                return Ok(expr);
+            }
+            Ok(Expr::Named {
+                expr: Box::new(expr),
+                name: parser.parse_identifier()?,
+            })
+        })
+        .and_then(|values| parser.expect_token(&Token::RParen).map(|_| values));
+    Some(values.map(|values| Expr::Struct {
+        values,
+        fields: Vec::new(),
+    }))
 }
 
 fn call(name: Ident, args: Vec<Expr>) -> Expr {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use smol_str::SmolStr;
-use sqlparser::ast::Expr;
+use sqlparser::ast::{Expr, Ident, ObjectName};
 use thalweg_engine::schema::{DataType, Field, Schema};
 
 use crate::expr::grouped::SharedGrouped;
@@ -113,6 +113,63 @@ impl Scope {
                 field: field.clone(),
                 metadata: false,
             }));
+    }
+
+    /// The columns that `*` means, or `table.*`, or the fields that `column.*` does: their names.
+    pub(crate) fn star(&self, of: Option<&ObjectName>) -> Vec<Expr> {
+        let Some(of) = of else {
+            return self.columns_of(None);
+        };
+        let parts: Vec<&Ident> = of.0.iter().filter_map(|part| part.as_ident()).collect();
+        if let [table] = parts[..] {
+            let columns = self.columns_of(Some(&table.value));
+            if !columns.is_empty() {
+                return columns;
+            }
+        }
+        let names: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
+        let Ok(found) = self.resolve(&names, Location::default()) else {
+            return Vec::new();
+        };
+        let mut inner = &found.typed.data_type;
+        for name in &names[found.parts..] {
+            let DataType::Struct(fields) = inner else {
+                return Vec::new();
+            };
+            let mut same = fields.iter().filter(|f| f.name.eq_ignore_ascii_case(name));
+            let Some(field) = same.next() else {
+                return Vec::new();
+            };
+            inner = &field.data_type;
+        }
+        let DataType::Struct(fields) = inner else {
+            return Vec::new();
+        };
+        let path = |field: &Field| {
+            let own = Ident::new(field.name.as_str());
+            parts.iter().copied().cloned().chain([own]).collect()
+        };
+        let fields = fields.iter();
+        fields
+            .map(|field| Expr::CompoundIdentifier(path(field)))
+            .collect()
+    }
+
+    fn columns_of(&self, table: Option<&str>) -> Vec<Expr> {
+        let all = match &self.grouped {
+            Some(grouped) => grouped.borrow().input.columns.clone(),
+            None => self.columns.clone(),
+        };
+        let same = |own: Option<&str>| {
+            table.is_none_or(|table| own.is_some_and(|own| own.eq_ignore_ascii_case(table)))
+        };
+        all.iter()
+            .filter(|column| !column.metadata && same(column.qualifier.as_deref()))
+            .map(|column| {
+                let names = column.qualifier.iter().chain([&column.field.name]);
+                Expr::CompoundIdentifier(names.map(|name| Ident::new(name.as_str())).collect())
+            })
+            .collect()
     }
 
     /// Adds a hidden column, reached as `_metadata.name`, at the end of the row.
@@ -243,7 +300,14 @@ impl Scope {
         // Those that begin so are no names of the author's.
         known.extend(aliases.filter(|name| !name.starts_with('\u{1}')));
         known.extend(self.bound.iter().map(|bound| bound.name.to_string()));
+        let mut seen = std::collections::HashSet::new();
+        known.retain(|name| seen.insert(name.clone()));
+        let made = parts.len() == 2 && parts[0].eq_ignore_ascii_case("window");
         let error = JobError::new(at, format!("unknown column `{given}`"))
+            .or_help((made && !known.iter().any(|name| name == "window")).then_some(
+                "GROUP BY window(ts, '10 minutes') makes the column `window`; elsewhere name it in a subquery: \
+                 FROM (SELECT *, window(ts, '10 minutes') AS w FROM t)",
+            ))
             .nearest(&given, known.iter().map(String::as_str));
         if error.help.is_some() {
             return error;

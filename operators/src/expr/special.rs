@@ -1,11 +1,13 @@
 //! Expressions with a syntax of their own: CASE, LIKE, structs, and functions such as EXTRACT and TRIM.
 
+use std::borrow::Cow;
+
 use smol_str::SmolStr;
 use sqlparser::ast::{self, AccessExpr, CeilFloorKind, Expr, TrimWhereField};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
-use crate::expr::check::Checker;
+use crate::expr::check::{Checker, place};
 use crate::expr::typed::{Comparison, Typed};
 use crate::expr::{call, literal};
 use crate::expr::{choice, operators};
@@ -182,23 +184,63 @@ impl Checker<'_> {
 
     /// `struct(a, b AS name)` and `(a, b)`: a field is named by its alias, its column, or `col` and its number.
     pub(crate) fn structure(&mut self, values: &[Expr], at: Location) -> Result<Typed, JobError> {
+        let values = self.without_stars(values.iter(), at)?;
         let mut names = Vec::with_capacity(values.len());
         let mut args = Vec::with_capacity(values.len());
         for (i, value) in values.iter().enumerate() {
-            let (name, value) = match value {
+            let (name, value) = match value.as_ref() {
                 Expr::Named { expr, name } => (Some(&name.value), expr.as_ref()),
-                Expr::Identifier(name) => (Some(&name.value), value),
-                Expr::CompoundIdentifier(parts) => (parts.last().map(|part| &part.value), value),
-                Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
-                    Some(AccessExpr::Dot(Expr::Identifier(name))) => (Some(&name.value), value),
-                    _ => (None, value),
-                },
+                value @ Expr::Identifier(name) => (Some(&name.value), value),
+                value @ Expr::CompoundIdentifier(parts) => {
+                    (parts.last().map(|part| &part.value), value)
+                }
+                value @ Expr::CompoundFieldAccess { access_chain, .. } => {
+                    match access_chain.last() {
+                        Some(AccessExpr::Dot(Expr::Identifier(name))) => (Some(&name.value), value),
+                        _ => (None, value),
+                    }
+                }
                 other => (None, other),
             };
             names.push(name.map_or_else(|| SmolStr::new(format!("col{}", i + 1)), SmolStr::new));
             args.push(self.expr(value, at)?);
         }
         Ok(operators::structure(names, args, at))
+    }
+
+    /// The same expressions with the columns that they mean in place of `*` and `t.*`.
+    pub(crate) fn without_stars<'e>(
+        &self,
+        exprs: impl Iterator<Item = &'e Expr>,
+        at: Location,
+    ) -> Result<Vec<Cow<'e, Expr>>, JobError> {
+        let mut out = Vec::new();
+        for expr in exprs {
+            let table = match expr {
+                Expr::Wildcard(_) => None,
+                Expr::QualifiedWildcard(table, _) => Some(table),
+                other => {
+                    out.push(Cow::Borrowed(other));
+                    continue;
+                }
+            };
+            let columns = self.scope.star(table);
+            if columns.is_empty() {
+                let shown = table.map_or_else(String::new, ToString::to_string);
+                let columns = self.scope.columns.iter();
+                let known: Vec<&str> = columns
+                    .flat_map(|column| column.qualifier.iter().chain([&column.field.name]))
+                    .map(SmolStr::as_str)
+                    .collect();
+                let error = JobError::new(
+                    place(expr, at),
+                    format!("`{shown}.*`: there is no table and no STRUCT `{shown}`"),
+                );
+                return Err(error.nearest(&shown, known));
+            }
+            out.extend(columns.into_iter().map(Cow::Owned));
+        }
+        Ok(out)
     }
 
     fn rounded(

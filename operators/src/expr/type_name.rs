@@ -7,6 +7,7 @@ use sqlparser::ast::{self, ArrayElemTypeDef, ExactNumberInfo, IntervalFields, Ti
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::job_error::{JobError, Location};
+use crate::sql::spark_calls;
 
 const KNOWN: [&str; 19] = [
     "BOOLEAN",
@@ -94,7 +95,9 @@ pub fn data_type(ast: &ast::DataType, at: Location) -> Result<DataType, JobError
 }
 
 fn unknown(given: &str, at: Location) -> JobError {
-    let error = JobError::new(at, format!("unknown type {given}")).nearest(given, KNOWN);
+    let error = JobError::new(at, format!("unknown type {given}"))
+        .or_help(spark_calls::data_type(given))
+        .nearest(given, KNOWN);
     if error.help.is_some() {
         error
     } else {

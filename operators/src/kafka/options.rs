@@ -11,7 +11,7 @@ use super::manual::{SINK_OPTIONS, SOURCE_OPTIONS};
 use super::partitioner::Partitioner;
 use super::starting::{Starting, Subscription};
 use super::trust::trust;
-use crate::job_error::JobError;
+use crate::job_error::{JobError, nearest};
 use crate::table::{OptionSpec, OptionValue, Options, Table};
 
 /// Checks all options of a table, which may be an input, an output or both.
@@ -32,13 +32,20 @@ impl Connection {
     /// Reads and checks the client properties of a table.
     pub(crate) fn of(table: &Table) -> Result<Self, JobError> {
         let Some(servers) = table.options.entry("kafka.bootstrap.servers") else {
-            return Err(JobError::new(
-                table.at,
-                format!(
-                    "table `{}` needs the option `kafka.bootstrap.servers`",
-                    table.name
-                ),
-            ));
+            let message = format!(
+                "table `{}` needs the option `kafka.bootstrap.servers`",
+                table.name
+            );
+            let is_near = |name: &str| nearest(name, ["kafka.bootstrap.servers"]).is_some();
+            let mut all = table.options.iter();
+            let misspelt = all.find(|entry| is_near(&entry.name));
+            return Err(match misspelt {
+                Some(entry) => JobError::new(entry.at, message).help(format!(
+                    "did you mean `kafka.bootstrap.servers` instead of `{}`?",
+                    entry.name
+                )),
+                None => JobError::new(table.at, message),
+            });
         };
         addresses::check(servers)?;
         let client = java_names::translate(&table.options)?;
@@ -114,7 +121,7 @@ fn accept(scratch: &mut Configuration, entry: &OptionValue, name: &str) -> Resul
             for java in java_names::known() {
                 known.push(java);
             }
-            let nearest = crate::job_error::nearest(name, known).map(str::to_owned);
+            let nearest = nearest(name, known).map(str::to_owned);
             Err(match nearest {
                 Some(nearest) => error.help(format!("did you mean `kafka.{nearest}`?")),
                 None => error,

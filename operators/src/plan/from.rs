@@ -16,6 +16,7 @@ use crate::plan::lower::{Ctes, Lowering, Relation, View, named};
 use crate::plan::node::{Declared, Node};
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
+use crate::sql::spark_calls;
 use crate::sql::watermark::{self, Watermark};
 
 impl Lowering<'_> {
@@ -56,12 +57,14 @@ impl Lowering<'_> {
                 index_hints,
             } => {
                 if args.is_some() {
+                    let last = name.0.last().and_then(|part| part.as_ident());
                     return Err(JobError::new(
                         at,
                         format!(
                             "`{name}(...)` in FROM is not supported: FROM takes a table, a view or a subquery"
                         ),
-                    ));
+                    )
+                    .or_help(last.and_then(|last| spark_calls::function(&last.value))));
                 }
                 if version.is_some()
                     || *with_ordinality
@@ -124,10 +127,13 @@ impl Lowering<'_> {
         at: Location,
     ) -> Result<Relation, JobError> {
         let [part] = name.0.as_slice() else {
+            let first = name.0.first().and_then(|part| part.as_ident());
             return Err(
-                JobError::new(at, format!("`{name}`: a table's name has one part")).help(
-                    "there are no catalogs and schemas: all names of a job stand in its file",
-                ),
+                JobError::new(at, format!("`{name}`: a table's name has one part"))
+                    .or_help(first.and_then(|first| spark_calls::qualifier(&first.value)))
+                    .or_help(Some(
+                        "there are no catalogs and schemas: all names of a job stand in its file",
+                    )),
             );
         };
         let given = part
@@ -161,10 +167,11 @@ impl Lowering<'_> {
             .views
             .iter()
             .map(|view| view.name.text.as_str());
-        Err(
-            JobError::new(at, format!("unknown table or view `{given}`"))
-                .nearest(&given, known.chain(views)),
-        )
+        Err(unknown_table(
+            JobError::new(at, format!("unknown table or view `{given}`")),
+            &given,
+            &known.chain(views).collect::<Vec<_>>(),
+        ))
     }
 
     /// The rows of a view.
@@ -314,6 +321,16 @@ impl Lowering<'_> {
         Ok(relation)
     }
 }
+
+/// An error about an unknown table, with the nearest of the declared names, or all of them.
+pub(crate) fn unknown_table(error: JobError, given: &str, declared: &[&str]) -> JobError {
+    let all = (!declared.is_empty()).then(|| format!("declared are {}", declared.join(", ")));
+    error
+        .or_help(spark_calls::table(given))
+        .nearest(given, declared.iter().copied())
+        .or_help(all)
+}
+
 fn last(name: &ObjectName) -> String {
     name.0
         .last()

@@ -15,7 +15,7 @@ mod exchange_keys;
 mod exchange_tests;
 pub(crate) mod files;
 mod footprint;
-mod from;
+pub(crate) mod from;
 pub(crate) mod group;
 mod group_by;
 mod identity;

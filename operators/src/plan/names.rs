@@ -171,7 +171,7 @@ fn call(function: &Function, scope: &Scope) -> String {
         .iter()
         .map(|argument| match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => of(expr, scope),
-            FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => "1".to_owned(),
+            FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if name == "count" => "1".to_owned(),
             other => other.to_string(),
         })
         .collect();
@@ -192,6 +192,19 @@ pub(crate) fn identity(expr: &Expr, scope: &Scope) -> String {
     while let Expr::Nested(inner) = expr {
         expr = *inner;
     }
+    let _: ControlFlow<()> = visit_expressions_mut(&mut expr, |part| {
+        if let Expr::Struct { values, .. } = part {
+            *values = values
+                .drain(..)
+                .flat_map(|value| match &value {
+                    Expr::Wildcard(_) => scope.star(None),
+                    Expr::QualifiedWildcard(table, _) => scope.star(Some(table)),
+                    _ => vec![value],
+                })
+                .collect();
+        }
+        ControlFlow::Continue(())
+    });
     let _: ControlFlow<()> = visit_expressions_mut(&mut expr, |part| {
         match part {
             Expr::Function(function) => {

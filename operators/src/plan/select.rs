@@ -28,6 +28,13 @@ const GENERATORS: [(&str, bool, bool, bool); 6] = [
     ("inline_outer", false, true, true),
 ];
 
+/// Whether a function of this name gives rows.
+pub(crate) fn is_generator(name: &str) -> bool {
+    GENERATORS
+        .iter()
+        .any(|(known, ..)| known.eq_ignore_ascii_case(name))
+}
+
 /// Lowers a SELECT without groups, from its list on.
 pub(super) fn items(
     lowering: &Lowering<'_>,
@@ -125,7 +132,7 @@ fn one(
 }
 
 fn checked(expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
-    let typed = check(expr, scope).map_err(alone)?;
+    let typed = check(expr, scope)?;
     if typed.data_type == DataType::Void {
         // A bare NULL has no type that an output could have.
         return Ok(Typed::literal(
@@ -135,20 +142,6 @@ fn checked(expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
         ));
     }
     Ok(typed)
-}
-
-/// The better sentence for explode inside an expression.
-fn alone(error: JobError) -> JobError {
-    let inside = GENERATORS
-        .iter()
-        .find(|(name, ..)| error.message.to_lowercase() == format!("unknown function `{name}`"));
-    match inside {
-        Some((name, ..)) => JobError::new(
-            error.at,
-            format!("{name} stands alone as an item of the SELECT, or in a LATERAL VIEW"),
-        ),
-        None => error,
-    }
 }
 
 fn field(name: SmolStr, typed: &Typed) -> Field {
@@ -443,10 +436,12 @@ impl Call<'_> {
                 } else {
                     "an ARRAY or MAP"
                 };
-                return Err(JobError::new(
-                    self.at,
-                    format!("{} takes {takes}, not {other}", self.name),
-                ));
+                let error =
+                    JobError::new(self.at, format!("{} takes {takes}, not {other}", self.name));
+                let text = *other == DataType::String && !self.generator.fields;
+                return Err(error.or_help(text.then_some(
+                    "split(text, ' ') makes an ARRAY of a text, from_json(text, 'ARRAY<INT>') of JSON",
+                )));
             }
         }
         self.generator.width = generated.len() - usize::from(self.generator.position);
@@ -462,7 +457,8 @@ impl Call<'_> {
                         generated.len(),
                         names.len()
                     ),
-                ));
+                )
+                .help(named_as(&generated)));
             }
             for (field, name) in generated.iter_mut().zip(names) {
                 field.name = SmolStr::new(&name.value);
@@ -479,6 +475,16 @@ impl Call<'_> {
             generated: generated.clone(),
         };
         Ok((Relation { node, columns }, generated))
+    }
+}
+
+/// How the columns of a generator are named.
+fn named_as(generated: &[Field]) -> String {
+    let names: Vec<&str> = generated.iter().map(|field| field.name.as_str()).collect();
+    let names = names.join(", ");
+    match generated.len() {
+        1 => format!("write AS {names}"),
+        _ => format!("write AS ({names}) in a SELECT, AS {names} in a LATERAL VIEW"),
     }
 }
 

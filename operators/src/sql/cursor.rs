@@ -304,12 +304,27 @@ fn job_error(
             }
             _ => None,
         });
-    let error = JobError::new(at, text);
-    match near {
-        Some((given, known)) => error.help(format!("did you mean `{known}` instead of `{given}`?")),
-        None => error,
+    JobError::new(at, text)
+        .or_help(near.map(|(given, known)| format!("did you mean `{known}` instead of `{given}`?")))
+        .or_help(after_a_call(tokens, found))
+}
+
+/// What to write where something follows a call or a column that has no meaning there.
+fn after_a_call(tokens: &[TokenWithSpan], found: usize) -> Option<&'static str> {
+    let token = |index: usize| tokens.get(index).map(|token| &token.token);
+    match (token(found)?, token(found + 1)) {
+        (Token::Period, Some(Token::Mul)) => Some(
+            "name the struct in a subquery, and take its fields there: SELECT d.* FROM (SELECT from_json(...) AS d FROM t)",
+        ),
+        (Token::Word(word), _) if word.keyword == Keyword::INTO => Some(SEMICOLON),
+        (Token::Word(_), Some(Token::Word(next))) if next.keyword == Keyword::INTO => {
+            Some(SEMICOLON)
+        }
+        _ => None,
     }
 }
+
+const SEMICOLON: &str = "a statement ends with `;`";
 
 /// The message with the token that was found in quotes.
 fn quoted(text: String) -> String {

@@ -7,6 +7,7 @@ use thalweg_engine::schema::{DataType, Field};
 
 use crate::job_error::{JobError, Location};
 use crate::sql::cursor::{Cursor, parse, replaced};
+use crate::sql::spark_calls;
 use crate::sql::tokens::{Tokens, is_word, place};
 use crate::sql::watermark::{self, Watermark};
 
@@ -96,13 +97,15 @@ pub(crate) fn statement(tokens: &Tokens, replace: Replace<'_>) -> Result<Stateme
         Ok(Statement::Select(front.query()?))
     } else {
         let shown = first.token.to_string();
-        let error = JobError::new(tokens.start(), format!("unknown statement `{shown}`"))
-            .nearest(&shown, STATEMENTS);
-        Err(if error.help.is_some() {
-            error
-        } else {
-            error.help("statements are SET, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY FUNCTION, INSERT INTO and SELECT")
-        })
+        let next = tokens.tokens.get(1).map(|next| &next.token);
+        let assigned = matches!(
+            next,
+            Some(Token::Eq | Token::Period | Token::LParen | Token::Colon)
+        );
+        Err(JobError::new(tokens.start(), format!("unknown statement `{shown}`"))
+            .or_help(spark_calls::statement(&shown, assigned))
+            .nearest(&shown, STATEMENTS)
+            .or_help(Some("statements are SET, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY FUNCTION, INSERT INTO and SELECT")))
     }
 }
 
@@ -175,7 +178,15 @@ impl Cursor<'_> {
     fn create(&mut self) -> Result<Statement, JobError> {
         let start = self.at();
         self.next();
-        if self.accept_word("OR") {
+        let replace = self.accept_word("OR") && self.accept_word("REPLACE");
+        if let Some(Token::Word(word)) = self.peek()
+            && let Some(help) = spark_calls::created(&word.value)
+        {
+            return self
+                .expected("TABLE, VIEW, TEMPORARY FUNCTION or MODEL")
+                .map_err(|error| error.help(help));
+        }
+        if replace {
             return Err(JobError::new(
                 start,
                 "CREATE OR REPLACE is not needed: a job file declares each name once",
@@ -232,6 +243,13 @@ impl Cursor<'_> {
         } else {
             Vec::new()
         };
+        if self.peek().is_some_and(|token| is_word(token, "USING")) {
+            return self.expected("AS and a SELECT").map_err(|error| {
+                error.help(
+                    "a table is declared with CREATE TABLE name USING connector OPTIONS (...)",
+                )
+            });
+        }
         self.expect_word("AS")?;
         let query = self.query()?;
         Ok(Statement::View {
@@ -352,7 +370,10 @@ impl Cursor<'_> {
         let Some(clause) = CLAUSES.into_iter().find(|word| self.accept_word(word)) else {
             let error = self.expected::<()>("OPTIONS, PARTITIONED BY, WATERMARK or `;`");
             return match self.peek() {
-                Some(Token::Word(given)) => error.map_err(|e| e.nearest(&given.value, CLAUSES)),
+                Some(Token::Word(given)) => error.map_err(|e| {
+                    e.or_help(spark_calls::clause(&given.value))
+                        .nearest(&given.value, CLAUSES)
+                }),
                 _ => error,
             };
         };
@@ -474,9 +495,15 @@ impl Cursor<'_> {
                 {
                     (word.value.to_lowercase(), false)
                 }
-                _ => {
+                found => {
+                    let comma = found == Some(&Token::Comma);
                     return self
-                        .expected(&format!("the value of option `{}` in quotes", name.text));
+                        .expected(&format!("the value of option `{}` in quotes", name.text))
+                        .map_err(|error: JobError| {
+                            error.or_help(comma.then_some(
+                                "between a name and its value stands nothing, or `=`: OPTIONS (name 'value', name 'value')",
+                            ))
+                        });
                 }
             };
             self.next();

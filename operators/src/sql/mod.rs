@@ -10,6 +10,8 @@ mod job;
 pub mod manual;
 mod queries;
 pub mod settings;
+pub(crate) mod spark_calls;
+pub(crate) mod spark_words;
 mod substitute;
 pub(crate) mod tokens;
 pub(crate) mod watermark;

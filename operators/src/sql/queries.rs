@@ -6,6 +6,7 @@ use sqlparser::ast::{Query as Ast, SetExpr, TableFactor, TableWithJoins};
 
 use crate::connectors::{Use, find};
 use crate::job_error::{JobError, Location};
+use crate::plan::from::unknown_table;
 use crate::plan::lower::Lowering;
 use crate::plan::node::{Declared, Node};
 use crate::plan::optimize::optimize;
@@ -393,10 +394,11 @@ impl Reader<'_> {
             .tables
             .iter()
             .map(|declared| declared.table.name.as_str());
-        Err(
-            JobError::new(name.at, format!("unknown table `{}`", name.text))
-                .nearest(&name.text, known),
-        )
+        Err(unknown_table(
+            JobError::new(name.at, format!("unknown table `{}`", name.text)),
+            &name.text,
+            &known.collect::<Vec<_>>(),
+        ))
     }
 
     fn dead_letters(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 
 use crate::job_error::{JobError, Location};
+use crate::sql::spark_words;
 use crate::table::{parse_duration, parse_size};
 
 pub use crate::sql::manual::{Reach, SETTINGS, SettingKind, SettingSpec};
@@ -142,14 +143,20 @@ pub(crate) fn given(
 ) -> Result<Given, JobError> {
     let Some(spec) = SETTINGS.iter().find(|spec| spec.name == name) else {
         return Err(JobError::new(name_at, format!("unknown setting `{name}`"))
+            .or_help(spark_words::setting(name, value.trim()))
             .nearest(name, SETTINGS.iter().map(|spec| spec.name)));
     };
     let value = canonical(spec.kind, value.trim());
     if let Some(expected) = unfit(spec.kind, value) {
-        return Err(JobError::new(
+        let error = JobError::new(
             at,
             format!("setting `{name}` takes {expected}, not `{value}`"),
-        ));
+        );
+        return Err(match spec.kind {
+            SettingKind::OneOf(words) => error.nearest(value, words.iter().copied()),
+            SettingKind::Trigger => error.or_help(spark_words::trigger(value)),
+            _ => error,
+        });
     }
     if let Some(why) = spec.refused
         && !same(spec, value)

@@ -103,7 +103,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         |args, cx| {
             let args = cx.take(args, &[Text], 1)?;
             let Some(sample) = args[0].constant_text() else {
-                return Err(cx.error("the text must be a constant"));
+                return Err(cx.error("the text must be a constant").help(
+                    "a stream's columns are known before its records: give an example, schema_of_json('{\"a\": 1}'), or write the schema itself, 'a INT, b STRING'",
+                ));
             };
             let sample = serde_json::from_str(sample)
                 .map_err(|error| cx.error(format!("the text is not JSON: {error}")))?;

@@ -1,0 +1,3 @@
+SET trigger = 'availableNow';
+CREATE TABLE r USING rate;
+SELECT * FROM r;

@@ -1,0 +1,2 @@
+CREATE TABLE r USING rate;
+SELECT col('value') FROM r;

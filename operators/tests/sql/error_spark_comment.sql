@@ -1,0 +1,3 @@
+# the invoices
+CREATE TABLE r USING rate;
+SELECT * FROM r;

@@ -1,0 +1,2 @@
+CREATE TABLE r USING rate;
+INSERT INTO console SELECT * FROM r;

@@ -1,0 +1,2 @@
+CREATE TABLE r USING rate;
+SELECT dropDuplicates(value) FROM r;

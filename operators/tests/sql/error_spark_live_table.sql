@@ -1,0 +1,1 @@
+CREATE OR REFRESH STREAMING LIVE TABLE invoices AS SELECT * FROM cloud_files('/data', 'json');

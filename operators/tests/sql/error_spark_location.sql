@@ -1,0 +1,2 @@
+CREATE TABLE invoices (id STRING) USING json LOCATION '/data';
+SELECT * FROM invoices;

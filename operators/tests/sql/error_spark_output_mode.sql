@@ -1,0 +1,3 @@
+SET outputMode = 'Apend';
+CREATE TABLE r USING rate;
+SELECT * FROM r;

@@ -1,0 +1,2 @@
+CREATE TABLE invoices USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices');
+SELECT value:store.name FROM invoices;

@@ -1,0 +1,1 @@
+df = spark.readStream.format("kafka").option("subscribe", "invoices").load()

@@ -1,0 +1,2 @@
+CREATE TABLE invoices (id STRING) USING kafka TBLPROPERTIES ('subscribe' = 'invoices');
+SELECT * FROM invoices;
