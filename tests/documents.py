@@ -5,6 +5,7 @@
 - every relative link and anchor leads somewhere;
 - every `sql` block is a job that `thalweg check` takes (as it is, or with the README's tables in front), or that needs a
   feature which the given build lacks;
+- the scripts of tests/spark/scripts and the jobs beside them are blocks of docs/spark.md;
 - every command of `thalweg` in a shell block is one that the program's help knows, with all its flags;
 - the metrics of docs/metrics.md are those of a running job: names, types and labels, both ways;
 - with promtool: the running job's metrics and the alert rules of docs/metrics.md are well formed.
@@ -105,6 +106,14 @@ def shipped():
     file = (ROOT / "bin/jobs/loyalty.sql").read_text()
     if not any(bare(block) == bare(file) for block in jobs):
         yield "README.md: the loyalty job is not bin/jobs/loyalty.sql"
+
+
+def scripts():
+    """Each script that Spark has run, and its job, stand whole in docs/spark.md."""
+    shown = [block for _, block in blocks((ROOT / "docs/spark.md").read_text(), "python", "sql")]
+    for path in sorted(ROOT.glob("tests/spark/scripts/*.*")):
+        if path.read_text() not in shown:
+            yield f"docs/spark.md: {path.relative_to(ROOT)} is not a block of it"
 
 
 def flags(binary, path):
@@ -244,6 +253,7 @@ def main():
         "links": links(),
         "jobs": jobs(binary),
         "the loyalty job": shipped(),
+        "the scripts": scripts(),
         "commands": commands(binary),
         "metrics": metrics(scraped),
     }

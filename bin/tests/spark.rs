@@ -192,3 +192,33 @@ fn the_answers_are_sparks_also_with_a_restart_after_each_record() {
         wrong.join("\n")
     );
 }
+
+/// The scripts of `tests/spark/scripts`, as job files. What they must write is what the PySpark script wrote.
+#[test]
+fn a_job_writes_what_the_script_wrote_that_it_was_translated_from() {
+    let mut wrong = Vec::new();
+    let mut tried = 0;
+    for entry in fs::read_dir(goldens().join("scripts")).unwrap() {
+        let job = entry.unwrap().path();
+        if job.extension().is_none_or(|kind| kind != "sql") {
+            continue;
+        }
+        tried += 1;
+        let files = job.with_extension("");
+        for more in [&[][..], &["--restarts"][..]] {
+            let mut arguments = vec!["test", job.to_str().unwrap(), files.to_str().unwrap()];
+            arguments.extend_from_slice(more);
+            let said = run(&arguments);
+            if said.code != 0 {
+                wrong.push(format!(
+                    "{} {more:?}: {}{}",
+                    job.display(),
+                    said.out,
+                    said.err
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(tried, 5);
+}

@@ -2,8 +2,10 @@
 //!
 //! `THALWEG_BLESS=1 cargo test -p thalweg-operators --test docs` writes them.
 
+#![allow(clippy::unwrap_used)] // In helpers of tests, not only in tests.
+
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thalweg_operators::connectors::CONNECTORS;
 use thalweg_operators::sql::settings::{Reach, SETTINGS, describe};
@@ -92,6 +94,44 @@ fn connectors() -> String {
     out
 }
 
+/// The options that are refused, those of one reason together.
+fn refused() -> String {
+    let mut reasons: Vec<(&str, Vec<&str>, Vec<String>)> = Vec::new();
+    for connector in CONNECTORS {
+        let input = connector.input.map_or(&[][..], |input| input.options);
+        let output = connector.output.map_or(&[][..], |output| output.options);
+        for (options, role) in [(input, "read"), (output, "written")] {
+            for spec in options {
+                if !matches!(spec.kind, OptionKind::Refused) {
+                    continue;
+                }
+                let of = format!("{} {role}", connector.name);
+                let known = reasons.iter_mut().find(|(why, ..)| *why == spec.about);
+                let (_, names, places) = match known {
+                    Some(known) => known,
+                    None => {
+                        reasons.push((spec.about, Vec::new(), Vec::new()));
+                        reasons.last_mut().unwrap()
+                    }
+                };
+                if !names.contains(&spec.name) {
+                    names.push(spec.name);
+                }
+                if !places.contains(&of) {
+                    places.push(of);
+                }
+            }
+        }
+    }
+    let mut out = String::from("| options | of a table that is | why |\n| --- | --- | --- |\n");
+    for (why, names, places) in reasons {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        let (names, places) = (names.join(", "), places.join(", "));
+        let _ = writeln!(out, "| {names} | {places} | {} |", cell(why));
+    }
+    out
+}
+
 fn put(text: &str, name: &str, table: &str) -> String {
     let (begin, end) = (
         format!("<!-- {name}: begin -->\n"),
@@ -102,6 +142,22 @@ fn put(text: &str, name: &str, table: &str) -> String {
     format!("{}{table}{}", &text[..from], &text[to..])
 }
 
+/// Whether a document is as the code wants it; with THALWEG_BLESS it is made so.
+fn up_to_date(document: &Path, text: &str, fresh: &str) {
+    if std::env::var_os("THALWEG_BLESS").is_some() {
+        // Whole or not at all: the other test reads it meanwhile.
+        let beside = document.with_extension("new");
+        std::fs::write(&beside, fresh).unwrap();
+        std::fs::rename(beside, document).unwrap();
+        return;
+    }
+    assert!(
+        text == fresh,
+        "{} is not up to date: run this test with THALWEG_BLESS=1",
+        document.display()
+    );
+}
+
 #[test]
 fn the_tables_of_the_manual_are_those_of_the_code() {
     let text = std::fs::read_to_string(manual()).unwrap();
@@ -110,17 +166,14 @@ fn the_tables_of_the_manual_are_those_of_the_code() {
         "connectors",
         &connectors(),
     );
-    if std::env::var_os("THALWEG_BLESS").is_some() {
-        // Whole or not at all: the other test reads it meanwhile.
-        let beside = manual().with_extension("new");
-        std::fs::write(&beside, fresh).unwrap();
-        std::fs::rename(beside, manual()).unwrap();
-        return;
-    }
-    assert!(
-        text == fresh,
-        "docs/language.md is not up to date: run this test with THALWEG_BLESS=1"
-    );
+    up_to_date(&manual(), &text, &fresh);
+}
+
+#[test]
+fn those_who_come_from_spark_are_told_all_options_that_are_refused() {
+    let document = manual().with_file_name("spark.md");
+    let text = std::fs::read_to_string(&document).unwrap();
+    up_to_date(&document, &text, &put(&text, "refused", &refused()));
 }
 
 #[test]
@@ -134,7 +187,7 @@ fn the_example_of_the_manual_is_the_loyalty_job() {
     let job = load(example, &Overrides::default(), &|_| None)
         .map_err(|error| error.render("language.md", example));
     assert_eq!(job.map(|job| job.queries.len()), Ok(1));
-    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../bin/jobs/loyalty.sql");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bin/jobs/loyalty.sql");
     let shipped = std::fs::read_to_string(shipped).unwrap();
     let body = |text: &str| {
         text.lines()
