@@ -2,9 +2,13 @@
 //
 //   POST /faults   a JSON list of {"action": "GetRecords", "code": "ExpiredIteratorException", "status": 400, "times": 3}:
 //                  the next so many requests of the action are answered so
+//                  instead of a code: "retention": 0 says so many hours of a stream, "without": "shardId-000000000000" leaves a
+//                  shard out of a list
 //   GET /counts    how often each action was asked for
 //
 // A request of the access key `wrong` is answered with UnrecognizedClientException, one of `denied` with AccessDeniedException.
+// It is an STS too: AssumeRole gives the key `assumed`, which is taken with its session token alone; a role whose name is
+// `forbidden` is refused.
 'use strict'
 const http = require('http')
 const db = require('kinesalite/db')
@@ -50,7 +54,48 @@ function refuse (res, status, code) {
   res.end(body)
 }
 
-const server = http.createServer((req, res) => {
+// Lets a planted fault change what kinesalite answers.
+function changed (res, fault) {
+  const { writeHead, end } = res
+  let head = []
+  res.writeHead = (...all) => { head = all; return res }
+  res.end = body => {
+    const answer = JSON.parse(String(body || '{}'))
+    if (fault.retention !== undefined) answer.StreamDescriptionSummary.RetentionPeriodHours = fault.retention
+    if (fault.without) answer.Shards = answer.Shards.filter(shard => shard.ShardId !== fault.without)
+    const text = JSON.stringify(answer)
+    res.removeHeader('x-amz-crc32')
+    res.setHeader('Content-Length', Buffer.byteLength(text))
+    const [status, headers] = head.length ? head : [res.statusCode]
+    writeHead.call(res, status, { ...headers, 'Content-Length': Buffer.byteLength(text) })
+    end.call(res, text)
+  }
+}
+
+function role (req, res, key) {
+  let body = ''
+  req.on('data', part => { body += part })
+  req.on('end', () => {
+    const asked = new URLSearchParams(body)
+    const arn = asked.get('RoleArn') || ''
+    counts.AssumeRole = (counts.AssumeRole || 0) + 1
+    let refusal = null
+    if (key === 'wrong') refusal = 'InvalidClientTokenId'
+    if (arn.endsWith('/forbidden')) refusal = 'AccessDenied'
+    const expires = new Date(Date.now() + 3600000).toISOString()
+    const text = refusal
+      ? `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>${refusal}</Code>` +
+        `<Message>planted: ${refusal}</Message></Error><RequestId>r</RequestId></ErrorResponse>`
+      : '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>' +
+        `<AccessKeyId>assumed</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>token of ${asked.get('RoleSessionName')}</SessionToken>` +
+        `<Expiration>${expires}</Expiration></Credentials><AssumedRoleUser><AssumedRoleId>a:b</AssumedRoleId><Arn>${arn}</Arn></AssumedRoleUser>` +
+        '</AssumeRoleResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></AssumeRoleResponse>'
+    res.writeHead(refusal ? 403 : 200, { 'Content-Type': 'text/xml', 'Content-Length': Buffer.byteLength(text) })
+    res.end(text)
+  })
+}
+
+function answer (req, res) {
   if (req.method === 'GET' && req.url === '/counts') {
     const body = JSON.stringify(counts)
     res.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': body.length })
@@ -66,21 +111,28 @@ const server = http.createServer((req, res) => {
     })
     return
   }
+  const key = /Credential=([^/]*)/.exec(req.headers.authorization || '')
+  if (!req.headers['x-amz-target']) return role(req, res, key && key[1])
   const action = String(req.headers['x-amz-target']).split('.')[1]
   counts[action] = (counts[action] || 0) + 1
-  const key = /Credential=([^/]*)/.exec(req.headers.authorization || '')
   const fault = faults.find(fault => fault.action === action && fault.times > 0)
   let refusal = null
   if (key && key[1] === 'wrong') refusal = [400, 'UnrecognizedClientException']
   if (key && key[1] === 'denied') refusal = [400, 'AccessDeniedException']
+  if (key && key[1] === 'assumed' && !String(req.headers['x-amz-security-token']).startsWith('token of ')) {
+    refusal = [400, 'UnrecognizedClientException']
+  }
   if (fault) {
     fault.times -= 1
-    refusal = [fault.status || 400, fault.code]
+    if (fault.code) refusal = [fault.status || 400, fault.code]
+    else changed(res, fault)
   }
   if (!refusal) return serve(req, res)
   req.resume()
   req.on('end', () => refuse(res, ...refusal))
-})
+}
+
+const server = http.createServer(answer)
 server.keepAliveTimeout = 60000
 server.listen(Number(process.argv[2]), '127.0.0.1', () => {
   console.log(`http://127.0.0.1:${server.address().port}`)

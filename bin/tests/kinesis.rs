@@ -187,6 +187,75 @@ fn a_run_once_reads_parents_and_then_their_children_and_emits_once() {
     assert_eq!(said.out.matches("Batch: ").count(), 1, "{}", said.out);
 }
 
+/// The newest checkpoint as it stands in its file.
+fn newest_checkpoint(kinesis: &Kinesis) -> String {
+    let folder = kinesis.dir().join("checkpoints/out/epochs");
+    let files = std::fs::read_dir(folder).unwrap();
+    let newest = files.map(|entry| entry.unwrap().path()).max().unwrap();
+    std::fs::read_to_string(newest).unwrap_or_default()
+}
+
+#[test]
+fn a_shard_that_has_ended_is_let_go_once_the_stream_does_not_list_it_any_more() {
+    const PARENT: &str = "shardId-000000000000";
+    let kinesis = Kinesis::start();
+    kinesis.make("s", 1);
+    let job = kinesis.job("SET checkpointInterval = '100 ms';", OLDEST, NUMBERS);
+    let running = kinesis.run(&job, &[]);
+    kinesis.send("s", numbers(0, 50));
+    kinesis.split("s", PARENT);
+    kinesis.send("s", numbers(50, 100));
+    kinesis.until_out(100, PATIENCE);
+    stage::until("the children are in a checkpoint", PATIENCE, || {
+        newest_checkpoint(&kinesis).contains("s/shardId-000000000002")
+    });
+    assert!(newest_checkpoint(&kinesis).contains(PARENT));
+    kinesis.plant_without(PARENT);
+    stage::until("the parent is let go", PATIENCE, || {
+        let newest = newest_checkpoint(&kinesis);
+        !newest.is_empty() && !newest.contains(PARENT)
+    });
+    kinesis.send("s", numbers(100, 150));
+    kinesis.until_out(150, PATIENCE);
+    running.finish();
+    let running = kinesis.run(&job, &[]);
+    kinesis.send("s", numbers(150, 200));
+    kinesis.until_out(200, PATIENCE);
+    running.finish();
+    assert_eq!(audit(&kinesis, 200), 0);
+}
+
+#[test]
+fn records_that_retention_has_removed_before_they_were_read_are_noticed() {
+    let kinesis = Kinesis::start();
+    kinesis.make("s", 1);
+    kinesis.send("s", numbers(0, 10));
+    let job = kinesis.job("", OLDEST, NUMBERS);
+    let running = kinesis.run(&job, &[]);
+    kinesis.until_out(10, PATIENCE);
+    running.finish();
+    // Whatever came since the stop is older than a stream keeps that keeps nothing.
+    kinesis.plant_retention(0, 1);
+    let said = kinesis.call(&["run", job.to_str().unwrap(), "--http", "off"]);
+    said.expect(
+        1,
+        &[
+            "s/shardId-000000000000 was read up to what arrived until",
+            "the stream keeps records for 0 hours",
+            "Set failOnDataLoss to false",
+        ],
+    );
+    let loose = format!("{OLDEST}, failOnDataLoss 'false'");
+    let job = kinesis.job("", &loose, NUMBERS);
+    kinesis.send("s", numbers(10, 20));
+    kinesis.plant_retention(0, 1);
+    let mut running = kinesis.run(&job, &[]);
+    running.until_said("because failOnDataLoss is false", PATIENCE);
+    kinesis.until_out(20, PATIENCE);
+    running.finish();
+    assert_eq!(audit(&kinesis, 20), 0);
+}
+
 #[test]
 fn throttling_expired_iterators_and_server_errors_are_survived() {
     let kinesis = Kinesis::start();
@@ -346,7 +415,7 @@ fn a_shard_is_read_five_times_a_second_and_not_more() {
     let job = kinesis.job("", OLDEST, NUMBERS);
     let mut running = kinesis.run(&job, &[]);
     running.until_ready();
-    let (before, began) = (kinesis.count("GetRecords"), Instant::now());
+    let (began, before) = (Instant::now(), kinesis.count("GetRecords"));
     stage::until("ten reads", PATIENCE, || {
         kinesis.count("GetRecords") >= before + 10
     });

@@ -1,6 +1,6 @@
 //! The life of a query: run after run from its newest checkpoint, until it ends, is stopped or cannot go on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -291,11 +291,7 @@ impl Query {
                         .filter(|cut| cut.input == input.name)
                         .map(|cut| (cut.partition.clone(), cut.position.clone()))
                         .collect();
-                    let ended: BTreeSet<SmolStr> = checkpoint
-                        .partitions()
-                        .filter(|cut| cut.input == input.name && cut.ended)
-                        .map(|cut| cut.partition.clone())
-                        .collect();
+                    let ended = checkpoint.ended(&input.name);
                     let state = checkpoint
                         .sources
                         .get(&input.name)

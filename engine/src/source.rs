@@ -160,6 +160,13 @@ pub trait Source: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Of these partitions, which have ended for good and are committed so, those that can never be found again (a shard that
+    /// its stream does not list any more): the checkpoint need not name them. Asked in each epoch, so it asks nobody.
+    fn gone(&self, ended: &BTreeSet<SmolStr>) -> BTreeSet<SmolStr> {
+        let _ = ended;
+        BTreeSet::new()
+    }
+
     /// How often [`Source::discover`] is called, where the source has its own mind.
     fn discover_interval(&self) -> Option<Duration> {
         None

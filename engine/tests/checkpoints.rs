@@ -226,3 +226,42 @@ proptest! {
         let _ = Checkpoint::decode(&bytes);
     }
 }
+
+#[test]
+fn partitions_that_have_ended_are_let_go_but_not_with_what_their_lane_remembers() {
+    let part = |name: &str, ended: bool| PartitionCut {
+        input: "invoices".into(),
+        partition: name.into(),
+        position: Position::Number(1),
+        watermark: None,
+        ended,
+        start: None,
+    };
+    let lane = |name: &str, parts: Vec<PartitionCut>, writer: Option<&str>| LaneCut {
+        lane: name.into(),
+        partitions: parts,
+        writer: writer.map(str::to_owned),
+        state: Default::default(),
+    };
+    let mut whole = checkpoint(1, &["count"]);
+    whole.lanes[0].partitions = vec![part("counted", true)];
+    whole.lanes.extend([
+        lane("alone", vec![part("a", true)], None),
+        lane("reads on", vec![part("b", false)], None),
+        lane("gathers", vec![part("c", true), part("d", false)], Some("")),
+        lane("writes", vec![part("e", true)], Some("open")),
+        lane("asked later", vec![part("f", true)], None),
+    ]);
+    let ended = whole.ended("invoices");
+    assert_eq!(ended.len(), 5);
+    let gone = ["counted", "a", "b", "c", "e"].map(Into::into).into();
+    whole.let_go("orders", &gone);
+    assert_eq!(whole.ended("invoices"), ended, "they are of another input");
+    whole.let_go("invoices", &gone);
+    let left: Vec<&str> = whole
+        .partitions()
+        .map(|part| part.partition.as_str())
+        .collect();
+    assert_eq!(left, ["counted", "b", "d", "e", "f"]);
+    assert_eq!(whole.lanes.len(), 5);
+}

@@ -42,6 +42,11 @@ impl Kinesis {
         }
     }
 
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Its address as an `endpointUrl`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -144,7 +149,23 @@ impl Kinesis {
                 json!({ "action": action, "code": code, "status": status, "times": times })
             })
             .collect();
-        let (status, _) = self.request("POST /faults HTTP/1.1", &json!(faults).to_string());
+        self.plant_as(&json!(faults));
+    }
+
+    /// Says of the stream the next so many times that it keeps records for so many hours.
+    pub fn plant_retention(&self, hours: i32, times: u32) {
+        self.plant_as(&json!([
+            { "action": "DescribeStreamSummary", "retention": hours, "times": times }
+        ]));
+    }
+
+    /// Leaves a shard out of each list from now on.
+    pub fn plant_without(&self, shard: &str) {
+        self.plant_as(&json!([{ "action": "ListShards", "without": shard, "times": 100_000 }]));
+    }
+
+    fn plant_as(&self, faults: &Value) {
+        let (status, _) = self.request("POST /faults HTTP/1.1", &faults.to_string());
         assert_eq!(status, 200);
     }
 
@@ -174,7 +195,8 @@ impl Kinesis {
         path
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A command in the story's folder, with credentials in its environment.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = thalweg(arguments);
         command
             .current_dir(self.dir())

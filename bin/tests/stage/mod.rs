@@ -14,6 +14,7 @@ mod command;
 mod kinesis;
 mod loyalty;
 mod s3;
+mod tls;
 mod tokens;
 mod topics;
 
@@ -27,6 +28,7 @@ pub use command::{Running, Said, thalweg};
 pub use kinesis::Kinesis;
 pub use loyalty::{Account, Load, Loyalty, invoice, invoices};
 pub use s3::S3;
+pub use tls::Terminator;
 pub use tokens::Tokens;
 pub use topics::{Got, Rec, Topics};
 

@@ -8,7 +8,7 @@
 //! | `format` other than [`FORMAT`] | of another version |
 //! | a field that this version does not know, or one missing | damaged |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use base64::Engine as _;
@@ -189,6 +189,29 @@ impl Checkpoint {
         };
         chain.splice(begin..begin + merged.covers.len(), [merged.object.clone()]);
         true
+    }
+
+    /// The partitions of an input that have ended for good.
+    pub fn ended(&self, input: &str) -> BTreeSet<SmolStr> {
+        self.partitions()
+            .filter(|cut| cut.input == input && cut.ended)
+            .map(|cut| cut.partition.clone())
+            .collect()
+    }
+
+    /// Names these partitions of an input no more. The last of a lane stay where the lane has state or its writer something to
+    /// go on with.
+    pub fn let_go(&mut self, input: &str, gone: &BTreeSet<SmolStr>) {
+        let is_gone = |part: &PartitionCut| {
+            part.input == input && part.ended && gone.contains(&part.partition)
+        };
+        self.lanes.retain_mut(|lane| {
+            if lane.partitions.iter().any(|part| !is_gone(part)) {
+                lane.partitions.retain(|part| !is_gone(part));
+                return true;
+            }
+            lane.partitions.is_empty() || lane.writer.is_some() || !lane.state.is_empty()
+        });
     }
 
     /// Puts what a lane hands over into the checkpoint. The lane's partitions and state objects that the cut does not name

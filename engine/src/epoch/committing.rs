@@ -176,10 +176,26 @@ impl Coordinator {
             };
             checkpoint.take(name, cut);
         }
+        self.let_go(&mut checkpoint);
         for name in self.merging.apply(&mut checkpoint) {
             self.spec.log.forget(&format!("state/{name}"));
         }
         checkpoint
+    }
+
+    /// Leaves out partitions that have ended, can never be found again, and are waited for by nobody.
+    fn let_go(&self, checkpoint: &mut Checkpoint) {
+        for (input, source) in &self.spec.sources {
+            let ended = self.spec.newest.ended(input);
+            if ended.is_empty() {
+                continue;
+            }
+            let mut gone = source.gone(&ended);
+            for (_, waiting) in self.waiting.iter().filter(|(of, _)| of == input) {
+                gone.retain(|partition| !waiting.after.contains(partition));
+            }
+            checkpoint.let_go(input, &gone);
+        }
     }
 
     /// Merges state objects of the newest checkpoint, where that is worth it.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_sdk_kinesis::types::Record;
@@ -31,6 +31,20 @@ const RECORD_FRAME: usize = 200;
 /// The clocks of the two sides may differ so far.
 const SKEW_MAX: i64 = 5 * 60 * 1000;
 
+/// The wall clock in milliseconds.
+pub(super) fn wall_millis() -> i64 {
+    crate::sources::wall_clock() / 1000
+}
+
+/// A time as messages show it.
+fn clock(millis: i64) -> String {
+    let time = chrono::DateTime::from_timestamp_millis(millis);
+    time.map_or_else(
+        || format!("{millis} ms"),
+        |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
+}
+
 /// What the tasks of a query share.
 pub(super) struct Shared {
     pub(super) client: Client,
@@ -41,6 +55,10 @@ pub(super) struct Shared {
     pub(super) reading: AtomicUsize,
     /// Milliseconds behind the end, by partition.
     pub(super) behind: Mutex<BTreeMap<SmolStr, i64>>,
+    /// How long the stream keeps records, in milliseconds.
+    pub(super) retention: AtomicI64,
+    /// Up to which arrival each partition was read, in milliseconds of this machine's clock.
+    pub(super) read_to: Arc<Mutex<BTreeMap<SmolStr, i64>>>,
     /// Why a partition gets no answer.
     pub(super) away: Mutex<BTreeMap<SmolStr, String>>,
     /// When the run began: a bounded one ends where the stream ended then.
@@ -131,6 +149,10 @@ impl Fetcher {
                 () = sleep_until(self.next) => {}
                 () = into.closed() => return,
             }
+            if let Some(failure) = self.trimmed() {
+                room.send(Fetched::Failed(failure));
+                return;
+            }
             match self.read().await {
                 Ok(read) => {
                     self.answered();
@@ -217,6 +239,11 @@ impl Fetcher {
             .behind
             .lock()
             .insert(self.partition.clone(), behind);
+        if self.iterator.is_some() {
+            self.read_up_to(wall_millis() - behind);
+        } else {
+            self.shared.read_to.lock().remove(&self.partition);
+        }
         if self.iterator.is_none() || (self.bounded && !full && self.passed(begun, behind)) {
             return Ok(Read::Last(records));
         }
@@ -226,6 +253,41 @@ impl Fetcher {
         }
         self.told = caught_up;
         Ok(Read::Some(Fetched::Batch { records, caught_up }))
+    }
+
+    fn read_up_to(&self, time: i64) {
+        let mut read_to = self.shared.read_to.lock();
+        read_to.insert(self.partition.clone(), time);
+    }
+
+    /// Kinesis goes on with the oldest record without a word, when the stream does not keep any more what comes next. So it is
+    /// asked when the shard was last read, and up to which arrival: what came after that and is older than the stream keeps
+    /// it is gone.
+    fn trimmed(&self) -> Option<Failure> {
+        let kept = self.shared.retention.load(Ordering::Relaxed);
+        let oldest = wall_millis() - kept;
+        let read_to = self.shared.read_to.lock().get(&self.partition).copied()?;
+        if read_to >= oldest {
+            return None;
+        }
+        let sentence = format!(
+            "{} was read up to what arrived until {}, and the stream keeps records for {} hours: what arrived between {} and {} \
+             is gone, if anything did",
+            self.partition,
+            clock(read_to),
+            kept / 3_600_000,
+            clock(read_to),
+            clock(oldest),
+        );
+        if self.shared.settings.fail_on_data_loss {
+            return Some(Failure::end(format!(
+                "{sentence}. Set failOnDataLoss to false to go on with the oldest record that is there"
+            )));
+        }
+        tracing::warn!(target: "kinesis", "{sentence}; going on with the oldest record because failOnDataLoss is false");
+        // Said once.
+        self.read_up_to(oldest);
+        None
     }
 
     /// Whether what was read reaches to the moment in which the run began. Compares times that have passed, so the clocks of
@@ -274,9 +336,7 @@ impl Fetcher {
     }
 
     fn is_ahead(&self) -> bool {
-        let now = std::time::SystemTime::UNIX_EPOCH
-            .elapsed()
-            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(0));
+        let now = wall_millis();
         matches!(self.place, Place::Time(time) if (now - SKEW_MAX..=now).contains(&time))
     }
 

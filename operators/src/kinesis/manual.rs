@@ -4,17 +4,22 @@ use crate::codecs::{csv, json};
 use crate::table::OptionKind::{Boolean, Duration, OneOf, Text, Whole};
 use crate::table::{OptionSpec, joined, option, refused};
 
+/// The names of the options that say what is read.
+pub(super) const STREAM: &[&str] = &["streamName", "kinesis.streamName"];
+pub(super) const ENDPOINT: &[&str] = &["endpointUrl", "kinesis.endpointUrl", "endpoint"];
+pub(super) const REGION: &[&str] = &[
+    "region",
+    "kinesis.region",
+    "kinesis.kinesisRegion",
+    "regionName",
+];
+
 /// Names that mean the same, each list with the name of the manual first.
 #[cfg(feature = "kinesis")]
 pub(super) const ALIASES: &[&[&str]] = &[
-    &["streamName", "kinesis.streamName"],
-    &["endpointUrl", "kinesis.endpointUrl", "endpoint"],
-    &[
-        "region",
-        "kinesis.region",
-        "kinesis.kinesisRegion",
-        "regionName",
-    ],
+    STREAM,
+    ENDPOINT,
+    REGION,
     &["awsAccessKeyId", "kinesis.awsAccessKeyId", "awsAccessKey"],
     &["awsSecretKey", "kinesis.awsSecretKey"],
     &["awsSTSRoleARN", "kinesis.stsRoleArn", "roleArn"],
@@ -129,7 +134,7 @@ const OWN: &[OptionSpec] = &[
         "failOnDataLoss",
         Boolean,
         "true",
-        "Whether a shard that is gone before it was read to its end, or a stream that was made again, refuses the start; otherwise a warning is logged and it goes on with what is there.",
+        "Whether a shard that is gone before it was read to its end, a stream that was made again, or records that the stream did not keep until they were read, end the query; otherwise a warning is logged and it goes on with what is there.",
     ),
     option(
         "kinesis.executor.maxRecordPerRead",

@@ -33,12 +33,31 @@ pub(crate) use manual::OPTIONS;
 
 use thalweg_engine::record::Position;
 
+use crate::table::Table;
+
 /// The position behind a record's own: see `place`.
 pub(crate) fn behind(record: &Position) -> Option<Position> {
     match record {
         Position::Token(token) => after(token).map(|token| Position::Token(token.into())),
         Position::Number(_) => None,
     }
+}
+
+
+/// The stream that a table reads, and where that is, as far as the table says it.
+pub(crate) fn read_by(table: &Table) -> Option<String> {
+    let option = |names: &[&str]| {
+        let mut given = names.iter().filter_map(|name| table.options.get(name));
+        given.next().map(|value| value.trim().to_owned())
+    };
+    let stream = option(manual::STREAM)?;
+    let places = [option(manual::ENDPOINT), option(manual::REGION)];
+    let places: Vec<String> = places.into_iter().flatten().collect();
+    Some(if places.is_empty() {
+        stream
+    } else {
+        format!("{stream}` at `{}", places.join("` in `"))
+    })
 }
 
 fn after(token: &str) -> Option<String> {

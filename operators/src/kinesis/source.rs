@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use thalweg_engine::error::Failure;
 use thalweg_engine::record::{Partition, Position};
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::client::{Client, Stream};
-use super::fetch::{Fetcher, Shared};
+use super::fetch::{Fetcher, Shared, wall_millis};
 use super::place::Place;
 use super::reader::{Reader, Shape};
 use super::settings::Settings;
@@ -45,6 +45,25 @@ struct Known {
     closed: BTreeSet<SmolStr>,
     /// All that there were at the start.
     all: Vec<SmolStr>,
+    /// All that the stream listed when it was asked last.
+    listed: BTreeSet<SmolStr>,
+}
+
+/// What a checkpoint holds of the stream beside its positions.
+#[derive(Default, Serialize, Deserialize)]
+struct Saved {
+    /// When it was made, in milliseconds.
+    created: Option<i64>,
+    /// Up to which arrival each shard was read, in milliseconds of this machine's clock.
+    #[serde(default)]
+    read_to: BTreeMap<SmolStr, i64>,
+}
+
+impl Saved {
+    fn of(state: Option<&[u8]>) -> Self {
+        let read = state.and_then(|state| serde_json::from_slice(state).ok());
+        read.unwrap_or_default()
+    }
 }
 
 /// The source.
@@ -55,6 +74,8 @@ pub(crate) struct KinesisSource {
     shape: Arc<Shape>,
     link: Mutex<Option<Arc<Link>>>,
     known: Mutex<Known>,
+    /// Up to which arrival each partition was read.
+    read_to: Arc<Mutex<BTreeMap<SmolStr, i64>>>,
 }
 
 impl KinesisSource {
@@ -72,6 +93,7 @@ impl KinesisSource {
             shape: Arc::new(shape),
             link: Mutex::default(),
             known: Mutex::default(),
+            read_to: Arc::default(),
         }
     }
 
@@ -92,6 +114,8 @@ impl KinesisSource {
             reading: AtomicUsize::new(0),
             behind: Mutex::default(),
             away: Mutex::default(),
+            retention: AtomicI64::new(0),
+            read_to: Arc::clone(&self.read_to),
             began,
         });
         let link = Arc::new(Link { aside, shared });
@@ -100,11 +124,8 @@ impl KinesisSource {
     }
 
     /// Whether the stream of a checkpoint is another one; then its positions mean nothing.
-    fn made_again(&self, stream: &Stream, resume: &Resume<'_>) -> Result<bool, Failure> {
-        let saved: Option<serde_json::Value> = resume
-            .state
-            .and_then(|state| serde_json::from_slice(state).ok());
-        let before = saved.and_then(|saved| saved.get("created")?.as_i64());
+    fn made_again(&self, stream: &Stream, saved: &Saved) -> Result<bool, Failure> {
+        let before = saved.created;
         if before.is_none_or(|before| before == stream.created) {
             return Ok(false);
         }
@@ -160,7 +181,8 @@ impl KinesisSource {
     ) -> Result<Vec<Start>, Failure> {
         let name = &self.settings.stream;
         if let Some(resume) = resume {
-            if self.made_again(stream, resume)? {
+            let saved = Saved::of(resume.state);
+            if self.made_again(stream, &saved)? {
                 self.known.lock().ended.clear();
                 return Ok(shards::resumed(
                     name,
@@ -170,6 +192,7 @@ impl KinesisSource {
                 ));
             }
             self.lost(shards, resume, stream)?;
+            *self.read_to.lock() = saved.read_to;
             let ended = self.known.lock().ended.clone();
             return Ok(shards::resumed(name, shards, resume.positions, &ended));
         }
@@ -184,11 +207,6 @@ impl KinesisSource {
         }
         Ok(shards::first(name, shards, starting, now))
     }
-}
-
-/// The wall clock in milliseconds.
-fn wall_millis() -> i64 {
-    crate::sources::wall_clock() / 1000
 }
 
 impl Source for KinesisSource {
@@ -218,6 +236,8 @@ impl Source for KinesisSource {
         if stream.status == "DELETING" {
             return Err(Trouble::Missing.failure(name, &place));
         }
+        let kept = i64::from(stream.retention_hours) * 3_600_000;
+        link.shared.retention.store(kept, Ordering::Relaxed);
         let starts = self.starts(&stream, &shards, resume, now)?;
         let mut known = self.known.lock();
         known.created = stream.created;
@@ -227,6 +247,7 @@ impl Source for KinesisSource {
                 .collect::<Vec<_>>()
         };
         known.all = names(&mut shards.iter());
+        known.listed = known.all.iter().cloned().collect();
         let closed = names(&mut shards.iter().filter(|shard| shard.closed));
         known.closed = closed.into_iter().collect();
         Ok(starts)
@@ -238,8 +259,10 @@ impl Source for KinesisSource {
         let (name, place) = (&self.settings.stream, client.place.clone());
         match link.aside.ask(async move { client.shards().await })? {
             Ok(shards) => {
-                let ended = self.known.lock().ended.clone();
-                Ok(shards::found(name, &shards, known, &ended))
+                let mut mine = self.known.lock();
+                let listed = shards.iter().map(|shard| shards::name(name, &shard.id));
+                mine.listed = listed.collect();
+                Ok(shards::found(name, &shards, known, &mine.ended))
             }
             Err(Trouble::Missing) => Err(Failure::end(format!(
                 "the stream `{name}` does not exist any more at {place}: was it deleted?"
@@ -250,6 +273,11 @@ impl Source for KinesisSource {
                 Ok(Vec::new())
             }
         }
+    }
+
+    fn gone(&self, ended: &BTreeSet<SmolStr>) -> BTreeSet<SmolStr> {
+        let known = self.known.lock();
+        ended.difference(&known.listed).cloned().collect()
     }
 
     fn discover_interval(&self) -> Option<Duration> {
@@ -298,7 +326,11 @@ impl Source for KinesisSource {
 
     fn save(&self) -> Option<Vec<u8>> {
         let created = self.known.lock().created;
-        serde_json::to_vec(&json!({ "created": created })).ok()
+        let saved = Saved {
+            created: Some(created),
+            read_to: self.read_to.lock().clone(),
+        };
+        serde_json::to_vec(&saved).ok()
     }
 
     /// Nobody else is told: positions stand in the checkpoint.

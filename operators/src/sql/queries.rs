@@ -487,6 +487,11 @@ fn replaced(output: &Declared, node: &Node) -> bool {
 /// Refuses two tables of one query that read the same thing: there is one position of it for a query.
 fn distinct_inputs(inputs: &[&Declared], at: Location) -> Result<(), JobError> {
     let reads = |declared: &Declared| -> Vec<String> {
+        if declared.connector.name == "kinesis" {
+            return crate::kinesis::read_by(&declared.table)
+                .into_iter()
+                .collect();
+        }
         let what = declared
             .connector
             .input
@@ -497,7 +502,12 @@ fn distinct_inputs(inputs: &[&Declared], at: Location) -> Result<(), JobError> {
         })
     };
     for (index, second) in inputs.iter().enumerate() {
-        if second.connector.name != "kafka" || second.read_from.is_some() {
+        let what = match second.connector.name {
+            "kafka" => "topic",
+            "kinesis" => "stream",
+            _ => continue,
+        };
+        if second.read_from.is_some() {
             continue;
         }
         let theirs = reads(second);
@@ -507,7 +517,7 @@ fn distinct_inputs(inputs: &[&Declared], at: Location) -> Result<(), JobError> {
             if let Some(shared) = reads(first).iter().find(|one| theirs.contains(one)) {
                 let (a, b) = (&first.table.name, &second.table.name);
                 let message =
-                    format!("tables `{a}` and `{b}` of one query read the same topic `{shared}`");
+                    format!("tables `{a}` and `{b}` of one query read the same {what} `{shared}`");
                 return Err(JobError::new(at, message)
                     .help("read it once, or write two queries: each has its own positions"));
             }
