@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use command::until;
 use server::{Answer, Request, Server, TAKEN};
-use stage::{PATIENCE, Running, kills};
+use stage::{PATIENCE, Running, Terminator, kills};
 
 /// A job that posts numbers of two partitions, even and odd.
 fn job(url: &str, options: &str) -> tempfile::TempDir {
@@ -131,6 +131,34 @@ fn a_server_that_is_away_is_waited_for_and_shown_and_a_stop_does_not_wait() {
     running.finish();
     all.extend(server.requests());
     assert!(expect_all_in_order(&all) > 40);
+}
+
+#[test]
+fn a_server_is_reached_by_https_when_the_job_names_who_has_signed_its_certificate() {
+    let server = Server::start(|_, _| TAKEN);
+    let front = Terminator::start(&server.address.to_string());
+    let url = format!("{}/rows", front.url());
+    // Nobody whom this machine trusts: nothing is posted, and the job says why.
+    let folder = job(&url, "");
+    let mut running = start(&folder);
+    until("the job says why it is not ready", || {
+        let (status, why) = running.get("/ready");
+        status == 503 && why.contains(&url) && why.to_lowercase().contains("certificate")
+    });
+    running.kill();
+    assert!(server.requests().is_empty());
+    let authority = front.authority();
+    let option = format!("caFile '{}', batchSize '100',", authority.display());
+    let folder = job(&url, &option);
+    let mut running = start(&folder);
+    running.until_ready();
+    until("numbers come", || server.requests().len() > 20);
+    running.finish();
+    assert!(expect_all_in_order(&server.requests()) > 20);
+
+    fs::write(&authority, "no certificate").unwrap();
+    let said = start(&folder).end(PATIENCE);
+    said.expect(2, &["caFile", "holds no certificate in PEM"]);
 }
 
 #[test]

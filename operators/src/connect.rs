@@ -3,6 +3,7 @@
 use thalweg_engine::error::Failure;
 
 use crate::exchange;
+use crate::formats;
 use crate::kafka::check_connect;
 use crate::table::{OpenContext, Table};
 
@@ -49,6 +50,7 @@ fn kinesis(table: &Table) -> Result<Reach, Failure> {
 fn kafka(table: &Table, as_input: bool, context: &OpenContext) -> Result<Reach, Failure> {
     let report = check_connect(table, as_input, context)?;
     let mut reach = Reach::default();
+    reach.found.extend(formats::ask_registry(table)?);
     if report.topics.is_empty() {
         let which = if as_input {
             "no topic fits the pattern yet"

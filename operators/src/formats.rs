@@ -23,6 +23,17 @@ use crate::table::{OpenContext, OptionSpec, Table};
 #[cfg_attr(feature = "avro", path = "formats_registered.rs")]
 mod registered;
 
+/// What the schema registry of a table says to this user, where the table has one. Blocks.
+///
+/// # Errors
+/// When it does not answer, or does not let the user in.
+pub(crate) fn ask_registry(table: &Table) -> Result<Option<String>, Failure> {
+    match Format::of(table) {
+        Some(Format::Avro) => registered::check_connect(table).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// How values are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {

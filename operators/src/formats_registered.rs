@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thalweg_engine::error::Failure;
 use thalweg_engine::schema::{Field, Schema};
 
-use crate::avro::{self, AvroDecoder, Questions, Settings};
+use crate::avro::{self, AvroDecoder, Questions, Registry, Settings};
 use crate::codecs::{Adviser, Mode};
 use crate::job_error::JobError;
 use crate::sinks::kafka::MakeEncoder;
@@ -46,6 +46,11 @@ pub(super) fn decoder(
     let make: MakeDecoder =
         Box::new(move || Box::new(AvroDecoder::new(Arc::clone(&asked), wanted.clone(), mode)));
     Ok((make, questions))
+}
+
+/// Asks the registry of a table whether it lets this user in. Blocks.
+pub(super) fn check_connect(table: &Table) -> Result<String, Failure> {
+    Registry::new(&Settings::of(table).map_err(refused)?).check()
 }
 
 /// What encodes rows of these columns. Blocks until the registry has told the id of their schema.

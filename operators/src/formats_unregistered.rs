@@ -32,6 +32,11 @@ pub(super) fn decoder(
 }
 
 /// Refuses.
+pub(super) fn check_connect(_: &Table) -> Result<String, Failure> {
+    Err(Failure::refuse(LACKING))
+}
+
+/// Refuses.
 pub(super) fn encoder(_: &Table, _: &Schema) -> Result<MakeEncoder, Failure> {
     Err(Failure::refuse(LACKING))
 }

@@ -7,6 +7,7 @@ mod cells;
 mod decode;
 mod encode;
 mod questions;
+mod references;
 mod registry;
 #[cfg(test)]
 mod tests;

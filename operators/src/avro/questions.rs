@@ -30,6 +30,7 @@ struct State {
     unusable: HashMap<u32, (Instant, String)>,
     asked: HashMap<u32, Vec<Waker>>,
     away: Option<String>,
+    denied: Option<String>,
     over: bool,
 }
 
@@ -112,6 +113,10 @@ impl Adviser for Questions {
         }
     }
 
+    fn failure(&self) -> Option<Failure> {
+        self.shared.state.lock().denied.clone().map(Failure::end)
+    }
+
     fn close(&self) {
         self.shared.state.lock().over = true;
         self.shared.news.notify_all();
@@ -135,7 +140,19 @@ impl Shared {
             let explained = self.registry.explain(id);
             let mut state = self.state.lock();
             match explained {
+                Explained::Denied(reason) => {
+                    state.denied = Some(reason);
+                    // Whoever waits looks again, and ends the run.
+                    let waiting: Vec<Waker> =
+                        state.asked.values_mut().flat_map(std::mem::take).collect();
+                    drop(state);
+                    waiting.into_iter().for_each(Waker::wake);
+                    return;
+                }
                 Explained::Away(reason) => {
+                    if state.away.as_ref() != Some(&reason) {
+                        tracing::warn!(target: "avro", "{reason}; trying again");
+                    }
                     state.away = Some(reason);
                     let until = Instant::now() + pause;
                     while !state.over && !self.news.wait_until(&mut state, until).timed_out() {}

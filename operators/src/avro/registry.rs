@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use thalweg_engine::error::Failure;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
+use super::references;
 use crate::job_error::JobError;
 use crate::sinks::http::shown_url;
 use crate::table::Table;
@@ -99,6 +100,60 @@ pub(crate) enum Explained {
     Unusable(String),
     /// It does not answer, or not now: why.
     Away(String),
+    /// It does not let this user in: why.
+    Denied(String),
+}
+
+/// Why a registry has not answered a question.
+enum Trouble {
+    /// It does not answer, or not now.
+    Away(String),
+    /// It knows the user, and does not let it.
+    Denied(String),
+}
+
+/// How many schemas a schema may refer to, those of those too.
+const REFERENCES_MAX: usize = 1_000;
+
+impl From<Trouble> for Explained {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Away(reason) => Self::Away(reason),
+            Trouble::Denied(reason) => Self::Denied(reason),
+        }
+    }
+}
+
+/// Why a schema that is referred to is not there.
+enum Reference {
+    Trouble(Trouble),
+    Unusable(String),
+}
+
+/// Subjects and versions that an answer refers to.
+fn references_of(body: &Json) -> Vec<(String, i64)> {
+    let listed = body["references"].as_array();
+    let listed = listed.into_iter().flatten();
+    listed
+        .filter_map(|one| {
+            Some((
+                one["subject"].as_str()?.to_owned(),
+                one["version"].as_i64()?,
+            ))
+        })
+        .collect()
+}
+
+/// A subject as a part of a path.
+fn escaped(subject: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    subject
+        .bytes()
+        .map(|byte| match plain(&byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 /// The client of a registry.
@@ -137,7 +192,7 @@ impl Registry {
     pub(crate) fn explain(&self, id: u32) -> Explained {
         let (status, body) = match self.ask(&format!("/schemas/ids/{id}"), None) {
             Ok(answer) => answer,
-            Err(reason) => return Explained::Away(reason),
+            Err(trouble) => return trouble.into(),
         };
         if status == 404 {
             return Explained::Unusable(format!("the registry has no schema of the id {id}"));
@@ -147,22 +202,54 @@ impl Registry {
         if kind != "AVRO" {
             return unusable(&format!("is of the kind {kind}, not AVRO"));
         }
-        if body["references"]
-            .as_array()
-            .is_some_and(|references| !references.is_empty())
-        {
-            return unusable("refers to schemas of other subjects, which is not supported");
-        }
         let Some(text) = body["schema"].as_str() else {
-            return Explained::Away(format!(
-                "{} does not answer as a schema registry does",
-                self.shown()
-            ));
+            return Explained::Away(self.foreign());
         };
-        match Schema::parse_str(text) {
+        let parsed = match self.referred(&body) {
+            Ok(elsewhere) if elsewhere.is_empty() => Schema::parse_str(text),
+            Ok(elsewhere) => match serde_json::from_str(text) {
+                Ok(schema) => Schema::parse_str(&references::whole(schema, &elsewhere).to_string()),
+                Err(error) => return unusable(&format!("is no schema of Avro: {error}")),
+            },
+            Err(Reference::Trouble(trouble)) => return trouble.into(),
+            Err(Reference::Unusable(why)) => return unusable(&why),
+        };
+        match parsed {
             Ok(schema) => Explained::Known(Box::new(schema)),
             Err(error) => unusable(&format!("is no schema of Avro: {error}")),
         }
+    }
+
+    /// The schemas of other subjects that an answer refers to, and those that these refer to.
+    fn referred(&self, body: &Json) -> Result<Vec<Json>, Reference> {
+        let mut open = references_of(body);
+        let mut seen = Vec::new();
+        let mut schemas = Vec::new();
+        while let Some(reference) = open.pop() {
+            if seen.contains(&reference) {
+                continue;
+            }
+            let (subject, version) = &reference;
+            let refers = format!("refers to version {version} of the subject `{subject}`");
+            if seen.len() >= REFERENCES_MAX {
+                let why = format!("refers to more than {REFERENCES_MAX} schemas");
+                return Err(Reference::Unusable(why));
+            }
+            let path = format!("/subjects/{}/versions/{version}", escaped(subject));
+            let (status, body) = self.ask(&path, None).map_err(Reference::Trouble)?;
+            let Some(text) = body["schema"].as_str().filter(|_| status == 200) else {
+                return Err(Reference::Unusable(format!(
+                    "{refers}, which the registry has not"
+                )));
+            };
+            let schema = serde_json::from_str(text).map_err(|error| {
+                Reference::Unusable(format!("{refers}, which is no schema of Avro: {error}"))
+            })?;
+            schemas.push(schema);
+            open.extend(references_of(&body));
+            seen.push(reference);
+        }
+        Ok(schemas)
     }
 
     /// The id of a schema under a subject; registers it where the settings allow it. Blocks.
@@ -176,7 +263,10 @@ impl Registry {
         };
         let (status, body) = self
             .ask(&path, Some(&json!({ "schema": schema })))
-            .map_err(Failure::restart)?;
+            .map_err(|trouble| match trouble {
+                Trouble::Away(reason) => Failure::restart(reason),
+                Trouble::Denied(reason) => Failure::end(reason),
+            })?;
         let said = body["message"].as_str().unwrap_or("no reason is given");
         let (shown, id) = (self.shown(), body["id"].as_u64());
         match (status, id.and_then(|id| u32::try_from(id).ok())) {
@@ -188,10 +278,26 @@ impl Registry {
             (409 | 422, _) => Err(Failure::end(format!(
                 "the registry {shown} does not take the schema of the output under the subject `{subject}`: {said}; it is {schema}"
             ))),
-            _ => Err(Failure::restart(format!(
-                "{shown} does not answer as a schema registry does"
-            ))),
+            _ => Err(Failure::restart(self.foreign())),
         }
+    }
+
+    /// Asks whether it lets this user in. Blocks.
+    ///
+    /// # Errors
+    /// When it does not, or does not answer.
+    pub(crate) fn check(&self) -> Result<String, Failure> {
+        match self.ask("/subjects", None) {
+            Ok((200, _)) => Ok(format!("schema registry {}", self.shown())),
+            Ok(_) => Err(Failure::restart(self.foreign())),
+            Err(Trouble::Away(reason)) => Err(Failure::restart(reason)),
+            Err(Trouble::Denied(reason)) => Err(Failure::end(reason)),
+        }
+    }
+
+    fn foreign(&self) -> String {
+        let shown = self.shown();
+        format!("{shown} does not answer as a schema registry does")
     }
 
     fn shown(&self) -> String {
@@ -205,20 +311,20 @@ impl Registry {
     }
 
     /// Puts a question to the first address that answers. Gives status and answer, or why none answers.
-    fn ask(&self, path: &str, body: Option<&Json>) -> Result<(u16, Json), String> {
+    fn ask(&self, path: &str, body: Option<&Json>) -> Result<(u16, Json), Trouble> {
         let mut reasons = Vec::new();
         for url in &self.settings.urls {
+            let of = |reason: String| format!("the schema registry {} {reason}", shown_url(url));
             match self.ask_one(&format!("{url}{path}"), body) {
                 Ok(answer) => return Ok(answer),
-                Err(reason) => {
-                    reasons.push(format!("the schema registry {} {reason}", shown_url(url)));
-                }
+                Err(Trouble::Denied(reason)) => return Err(Trouble::Denied(of(reason))),
+                Err(Trouble::Away(reason)) => reasons.push(of(reason)),
             }
         }
-        Err(reasons.join("; "))
+        Err(Trouble::Away(reasons.join("; ")))
     }
 
-    fn ask_one(&self, url: &str, body: Option<&Json>) -> Result<(u16, Json), String> {
+    fn ask_one(&self, url: &str, body: Option<&Json>) -> Result<(u16, Json), Trouble> {
         let authorization = self.settings.authorization.as_ref();
         let answer = match body {
             None => {
@@ -237,19 +343,38 @@ impl Registry {
                 request.send(body.to_string())
             }
         };
-        let mut answer = answer.map_err(|error| format!("does not answer: {error}"))?;
+        let away = |reason: String| Trouble::Away(reason);
+        let mut answer = answer.map_err(|error| away(format!("does not answer: {error}")))?;
         let status = answer.status();
-        if !matches!(status.as_u16(), 200 | 404 | 409 | 422) {
-            return Err(format!("answers {status}"));
+        match status.as_u16() {
+            200 | 404 | 409 | 422 => {}
+            401 => return Err(away(self.unknown_user(&status.to_string()))),
+            403 => {
+                return Err(Trouble::Denied(format!(
+                    "answers {status}: this user lacks the right to read or register schemas there"
+                )));
+            }
+            _ => return Err(away(format!("answers {status}"))),
         }
         let text = answer
             .body_mut()
             .read_to_string()
-            .map_err(|error| format!("does not answer to the end: {error}"))?;
+            .map_err(|error| away(format!("does not answer to the end: {error}")))?;
         match serde_json::from_str(&text) {
             Ok(body) => Ok((status.as_u16(), body)),
             // A 404 of something that is no registry has no JSON; it must not pass for an unknown id.
-            Err(_) => Err(format!("answers {status}, but not as a registry does")),
+            Err(_) => Err(away(format!(
+                "answers {status}, but not as a registry does"
+            ))),
         }
+    }
+
+    /// A login may be mended on the other side, as a broker's may: it is tried again.
+    fn unknown_user(&self, status: &str) -> String {
+        let what = match self.settings.authorization {
+            Some(_) => "user and password of `schema.registry.basic.auth.user.info` are not taken",
+            None => "it wants a login, and there is no `schema.registry.basic.auth.user.info`",
+        };
+        format!("answers {status}: {what}")
     }
 }

@@ -221,6 +221,120 @@ fn a_registry_that_is_away_is_waited_for_and_one_that_knows_nothing_is_believed_
 }
 
 #[test]
+fn who_may_not_read_schemas_is_told_and_who_is_not_known_is_asked_for_a_login() {
+    let server = Server::start(|number, _| match number {
+        0 => Answer::Status(401, "", ""),
+        _ => Answer::Status(403, "", ""),
+    });
+    let questions = Questions::open(&settings(&address(&server), &[])).unwrap();
+    let column = vec![Field::nullable("a", DataType::Int)];
+    let mut decoder = AvroDecoder::new(Arc::clone(&questions), column.clone(), Mode::FailFast);
+    let bytes = [0, 0, 0, 0, 3, 2];
+    assert!(decoder.undecided(&bytes, Waker::noop()));
+    let began = Instant::now();
+    let failure = loop {
+        if let Health::Down(why) = questions.health() {
+            assert!(
+                why.contains("401") && why.contains("it wants a login"),
+                "{why}"
+            );
+        }
+        if let Some(failure) = questions.failure() {
+            break failure;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "never told");
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    assert_eq!(failure.remedy, Remedy::End);
+    assert!(failure.message.contains("lacks the right"), "{failure}");
+    // The record waits: that it cannot be read is not its fault.
+    assert!(decoder.undecided(&bytes, Waker::noop()));
+    let user = [("schema.registry.basic.auth.user.info", "me:hush")];
+    let failure = encoder(&settings(&address(&server), &user), "out", &column).unwrap_err();
+    assert_eq!(failure.remedy, Remedy::End);
+    drop(server);
+    let server = Server::start(|_, _| Answer::Status(401, "", ""));
+    let failure = encoder(&settings(&address(&server), &user), "out", &column).unwrap_err();
+    assert_eq!(failure.remedy, Remedy::Restart);
+    assert!(
+        failure.message.contains("are not taken") && !failure.message.contains("hush"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_schema_may_refer_to_schemas_of_other_subjects_and_these_to_others() {
+    let order = serde_json::json!({"type": "record", "name": "Order", "fields": [
+        {"name": "id", "type": "int"}, {"name": "from", "type": "geo.Place"}, {"name": "to", "type": "geo.Place"}]});
+    let place = serde_json::json!({"type": "record", "name": "Place", "namespace": "geo", "fields": [
+        {"name": "city", "type": "string"}, {"name": "zone", "type": "Zone"}]});
+    let zone = serde_json::json!({"type": "enum", "name": "Zone", "namespace": "geo", "symbols": ["A", "B"]});
+    let answer = |schema: &serde_json::Value, references: serde_json::Value| -> &'static str {
+        let body = serde_json::json!({"schema": schema.to_string(), "references": references});
+        Box::leak(body.to_string().into_boxed_str())
+    };
+    let refers = |name: &str, subject: &str, version: i32| serde_json::json!([{"name": name, "subject": subject, "version": version}]);
+    let order = answer(&order, refers("geo.Place", "places/a", 2));
+    let place = answer(&place, refers("geo.Zone", "zones", 1));
+    let zone = answer(&zone, serde_json::json!([]));
+    let server = Server::start(move |_, request: &Request| {
+        let path = request.head.split(' ').nth(1).unwrap();
+        match path {
+            "/schemas/ids/5" => Answer::Status(200, "", order),
+            "/subjects/places%2fa/versions/2" => Answer::Status(200, "", place),
+            "/subjects/zones/versions/1" => Answer::Status(200, "", zone),
+            _ => Answer::Status(404, "", r#"{"error_code":40401,"message":"no"}"#),
+        }
+    });
+    let place = DataType::Struct(Arc::from([
+        Field::nullable("zone", DataType::String),
+        Field::nullable("city", DataType::String),
+    ]));
+    let columns = vec![
+        Field::nullable("to", place),
+        Field::nullable("id", DataType::Int),
+    ];
+    let questions = Questions::open(&settings(&address(&server), &[])).unwrap();
+    let mut decoder = AvroDecoder::new(questions, columns, Mode::FailFast);
+    // 42, (x, B), (y, A)
+    let bytes = [0, 0, 0, 0, 5, 84, 2, b'x', 2, 2, b'y', 0];
+    until_decided(&mut decoder, &bytes);
+    assert_eq!(
+        decoded(&mut decoder, &bytes).unwrap(),
+        [
+            Value::Struct(Arc::from([Value::from("A"), Value::from("y")])),
+            Value::Int(42),
+        ]
+    );
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
+fn a_schema_that_refers_to_what_the_registry_has_not_says_so() {
+    let body = serde_json::json!({"schema": "{\"type\":\"record\",\"name\":\"A\",\"fields\":[{\"name\":\"b\",\"type\":\"B\"}]}",
+        "references": [{"name": "B", "subject": "bs", "version": 7}]});
+    let body: &'static str = Box::leak(body.to_string().into_boxed_str());
+    let server = Server::start(move |_, request: &Request| {
+        match request.head.starts_with("get /schemas/") {
+            true => Answer::Status(200, "", body),
+            false => Answer::Status(404, "", r#"{"error_code":40401,"message":"no"}"#),
+        }
+    });
+    let questions = Questions::open(&settings(&address(&server), &[])).unwrap();
+    let columns = vec![Field::nullable("b", DataType::String)];
+    let mut decoder = AvroDecoder::new(questions, columns, Mode::FailFast);
+    let bytes = [0, 0, 0, 0, 5, 0];
+    until_decided(&mut decoder, &bytes);
+    let error = decoded(&mut decoder, &bytes).unwrap_err();
+    assert!(
+        error
+            .reason
+            .contains("refers to version 7 of the subject `bs`, which the registry has not"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_schema_that_the_registry_does_not_take_ends_the_query() {
     let server = Server::start(|_, request: &Request| {
         match request

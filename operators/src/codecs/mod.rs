@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use thalweg_engine::error::RecordError;
+use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::source::Health;
 
@@ -72,6 +72,11 @@ pub trait Decoder: Send {
 pub trait Adviser: Send + Sync {
     /// Whether it answers.
     fn health(&self) -> Health;
+
+    /// Why records that wait for it wait in vain, so that the run must end.
+    fn failure(&self) -> Option<Failure> {
+        None
+    }
 
     /// Asks nothing more. Blocks until a question that is under way has ended.
     fn close(&self);

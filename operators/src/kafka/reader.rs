@@ -463,6 +463,9 @@ impl Stream for Reader {
                 }
             }
             if this.undecided(cx.waker()) {
+                if let Some(failure) = this.shape.adviser.as_ref().and_then(|one| one.failure()) {
+                    return this.end_with(SourceEvent::Failed(failure));
+                }
                 this.burst = 0;
                 this.lane.waker.register(cx.waker());
                 return Poll::Pending;

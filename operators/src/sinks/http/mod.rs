@@ -45,7 +45,7 @@ pub fn open(
     check(table, input).map_err(|error| Failure::refuse(error.message))?;
     let settings = Settings::of(table).map_err(|error| Failure::refuse(error.message))?;
     Ok(Arc::new(HttpSink {
-        agent: settings.agent(),
+        agent: settings.agent()?,
         settings: Arc::new(settings),
         trouble: Arc::default(),
         posters: Mutex::default(),

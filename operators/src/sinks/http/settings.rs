@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use thalweg_engine::error::Failure;
 use thalweg_engine::schema::Schema;
 use ureq::http::{HeaderName, HeaderValue, Uri};
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 use crate::codecs::json;
 use crate::job_error::JobError;
@@ -24,6 +25,12 @@ pub const OPTIONS: &[OptionSpec] = &[
         kind: OptionKind::Text,
         default: "",
         about: "Headers of each request, `Name: value`, a line for each. Never shown.",
+    },
+    OptionSpec {
+        name: "caFile",
+        kind: OptionKind::Text,
+        default: "",
+        about: "A file with the certificates (PEM) of the authorities that a server's certificate may be signed by, instead of those that the machine trusts.",
     },
     OptionSpec {
         name: "format",
@@ -69,6 +76,8 @@ pub(super) struct Settings {
     /// The URL for messages.
     pub(super) shown: String,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Where the trusted authorities stand, where they are not the machine's.
+    ca_file: Option<String>,
     pub(super) batch_size: usize,
     pub(super) timeout: Duration,
     pub(super) retry_interval: Duration,
@@ -142,6 +151,7 @@ impl Settings {
             shown: shown_url(url),
             url: url.to_owned(),
             headers: headers(table)?,
+            ca_file: ca_file(table, url)?,
             batch_size: usize::try_from(batch_size).unwrap_or(1),
             timeout: duration("timeout", 30_000)?,
             retry_interval: duration("retryInterval", 200)?,
@@ -150,12 +160,19 @@ impl Settings {
     }
 
     /// The client that all lanes share.
-    pub(super) fn agent(&self) -> ureq::Agent {
+    ///
+    /// # Errors
+    /// Where the file of authorities cannot be read.
+    pub(super) fn agent(&self) -> Result<ureq::Agent, Failure> {
+        let trusted = match &self.ca_file {
+            Some(path) => authorities(path)?,
+            None => RootCerts::PlatformVerifier,
+        };
         let tls = TlsConfig::builder()
             .provider(TlsProvider::NativeTls)
-            .root_certs(RootCerts::PlatformVerifier)
+            .root_certs(trusted)
             .build();
-        ureq::Agent::config_builder()
+        Ok(ureq::Agent::config_builder()
             .tls_config(tls)
             .http_status_as_error(false)
             // A redirected POST would become a GET without its rows.
@@ -168,8 +185,44 @@ impl Settings {
             .max_idle_connections_per_host(KEPT_MAX)
             .user_agent(concat!("thalweg/", env!("CARGO_PKG_VERSION")))
             .build()
-            .into()
+            .into())
     }
+}
+
+/// The file of `caFile`, which is of use with https alone.
+fn ca_file(table: &Table, url: &str) -> Result<Option<String>, JobError> {
+    let Some(entry) = table.options.entry("caFile") else {
+        return Ok(None);
+    };
+    let path = entry.value.trim();
+    let wrong = |what: &str| JobError::new(entry.at, format!("option `caFile` {what}"));
+    if path.is_empty() {
+        return Err(wrong("takes the path of a file"));
+    }
+    if !url.to_ascii_lowercase().starts_with("https:") {
+        return Err(wrong(
+            "is of a server that is reached by https, and `url` says http",
+        ));
+    }
+    Ok(Some(path.to_owned()))
+}
+
+/// The certificates of a file. Read at each start of a run, so that a new file counts from then on.
+fn authorities(path: &str) -> Result<RootCerts, Failure> {
+    let refuse = |what: String| Failure::refuse(format!("caFile {path}: {what}"));
+    let bytes = std::fs::read(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&bytes) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
+            Ok(_) => {}
+            Err(error) => return Err(refuse(format!("is no PEM: {error}"))),
+        }
+    }
+    if certificates.is_empty() {
+        return Err(refuse("holds no certificate in PEM".to_owned()));
+    }
+    Ok(RootCerts::from(certificates))
 }
 
 /// The headers of each request. No message shows a value: it may be a secret.

@@ -315,3 +315,19 @@ fn what_a_table_lacks_is_said_without_its_secrets() {
     assert_eq!(shown[0], "https://host:1/a");
     assert!(!shown.concat().contains("hush"));
 }
+
+#[test]
+fn a_file_of_authorities_is_for_https() {
+    let refused = |url: &str, path: &str| {
+        let table = Table::using("hook", "http")
+            .option("url", url)
+            .option("caFile", path);
+        match Settings::of(&table) {
+            Ok(settings) => settings.agent().map(|_| ()).unwrap_err().message,
+            Err(error) => error.message,
+        }
+    };
+    assert!(refused("http://h/rows", "ca.pem").contains("reached by https"));
+    assert!(refused("https://h/rows", " ").contains("takes the path of a file"));
+    assert!(refused("https://h/rows", "/no/such/ca.pem").contains("cannot be read"));
+}
