@@ -222,3 +222,78 @@ fn a_job_writes_what_the_script_wrote_that_it_was_translated_from() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(tried, 5);
 }
+
+/// The folders of `tests/spark/outputs`: format, options of a reader, folders `key=value`.
+#[cfg(feature = "parquet")]
+const FOLDERS: [(&str, &str, &str); 9] = [
+    ("parquet_all", "", ""),
+    ("parquet_zstd", "", ""),
+    ("parquet_by", "", "PARTITIONED BY (day, kind)"),
+    ("json_all", "", ""),
+    ("json_gzip", "", ""),
+    ("json_by", "", "PARTITIONED BY (kind)"),
+    (
+        "csv_header",
+        ", header 'true', nullValue '-', multiLine 'true'",
+        "",
+    ),
+    (
+        "csv_by",
+        ", sep ';', nullValue '-', multiLine 'true'",
+        "PARTITIONED BY (day, kind)",
+    ),
+    ("text_by", "", "PARTITIONED BY (kind)"),
+];
+
+#[cfg(feature = "parquet")]
+#[test]
+fn what_spark_has_read_in_the_folders_that_a_job_writes_is_read_here_too() {
+    let cases = goldens().join("outputs");
+    let out = tempfile::tempdir().unwrap();
+    let run = |job: &Path| {
+        let mut command = command::thalweg(&["run", job.to_str().unwrap(), "--http", "off"]);
+        command
+            .env("ROWS", cases.join("rows.jsonl"))
+            .env("OUT", out.path());
+        let said = command::ended(command.spawn().unwrap());
+        assert_eq!(said.code, 0, "{said:?}");
+    };
+    run(&cases.join("job.sql"));
+    let job = fs::read_to_string(cases.join("job.sql")).unwrap();
+    let columns = job.split("CREATE TABLE rows (").nth(1).unwrap();
+    let columns = columns.split(") USING").next().unwrap();
+    for (name, options, partitions) in FOLDERS {
+        let format = name.split('_').next().unwrap();
+        let columns = match format {
+            "csv" => columns
+                .replace("bytes BINARY,", "")
+                .replace("list ARRAY<INT>, tags MAP<STRING, INT>, ", "")
+                .replace(
+                    "place STRUCT<city: STRING, zones: ARRAY<STRUCT<z: INT>>>,",
+                    "",
+                ),
+            "text" => "value STRING, kind STRING".to_owned(),
+            _ => columns.to_owned(),
+        };
+        let text = format!(
+            "SET trigger = 'available now';
+             SET checkpointLocation = '${{OUT}}/read/{name}';
+             CREATE TABLE folder ({columns}) USING {format} OPTIONS (path '${{OUT}}/{name}'{options}) {partitions};
+             CREATE TABLE out USING file OPTIONS (path '${{OUT}}/{name}.jsonl');
+             INSERT INTO out SELECT to_json(struct(*), map('ignoreNullFields', 'false',
+               'timestampFormat', 'yyyy-MM-dd\\'T\\'HH:mm:ss.SSSSSSXXX', 'timestampNTZFormat', 'yyyy-MM-dd\\'T\\'HH:mm:ss.SSSSSS')) AS line FROM folder;"
+        );
+        let file = out.path().join("read.sql");
+        fs::write(&file, text).unwrap();
+        run(&file);
+        let came = fs::read_to_string(out.path().join(format!("{name}.jsonl"))).unwrap();
+        let lines = came.lines().map(|line| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            format!("{}\n", row["line"].as_str().unwrap())
+        });
+        let lines: String = lines.collect();
+        let expected = fs::read_to_string(cases.join(format!("{name}.jsonl"))).unwrap();
+        let differs = compare(&expected, &lines, false);
+        assert!(differs.is_none(), "{name}: {}", differs.unwrap_or_default());
+    }
+}
