@@ -325,6 +325,19 @@ const COUNTER: Connector = Connector {
     output: None,
 };
 
+/// What the command shows of the state in a folder, which knows nothing of the program that wrote it.
+fn dumped(folder: &Path) -> Vec<serde_json::Value> {
+    let said = std::process::Command::new(env!("CARGO_BIN_EXE_thalweg"))
+        .args(["inspect", folder.to_str().unwrap(), "--dump"])
+        .output()
+        .unwrap();
+    assert!(said.status.success(), "{said:?}");
+    let lines = String::from_utf8(said.stdout).unwrap();
+    let rows = lines.lines();
+    rows.map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
 #[test]
 fn state_of_an_own_aggregate_over_an_own_source_goes_on_in_the_next_run() {
     let folder = tempfile::tempdir().unwrap();
@@ -335,7 +348,7 @@ fn state_of_an_own_aggregate_over_an_own_source_goes_on_in_the_next_run() {
             "SET checkpointLocation = '{}'; SET outputMode = 'update'; SET trigger = 'available now';
              CREATE TABLE counter USING counter;
              CREATE TABLE list USING markdown OPTIONS (path '{}');
-             INSERT INTO list SELECT 'mean ' || round(geo_mean(n), 1) AS line FROM counter;",
+             INSERT INTO list SELECT 'mean ' || round(geo_mean(n), 1) || ' of ' || count(*) AS line FROM counter;",
             folder.path().display(),
             list.display()
         );
@@ -349,7 +362,15 @@ fn state_of_an_own_aggregate_over_an_own_source_goes_on_in_the_next_run() {
     assert_eq!(run(4).queries[0].records_in, 2);
     let text = std::fs::read_to_string(&list).unwrap();
     // Of 1 to 4: the fourth root of 24.
-    assert_eq!(text.lines().next_back(), Some("- mean 2.2"));
+    assert_eq!(text.lines().next_back(), Some("- mean 2.2 of 4"));
+    let rows = dumped(folder.path());
+    let group = rows.iter().find(|row| row["what"] == "group").unwrap();
+    assert_eq!(group["value"]["count(*)"], 4, "{group}");
+    assert_eq!(group["value"]["geo_mean(n)"]["version"], 1, "{group}");
+    assert!(
+        group["value"]["geo_mean(n)"]["bytes"].is_string(),
+        "{group}"
+    );
 }
 
 fn heartbeat(log: &MemoryLog, device: &str, second: i64) {
@@ -385,6 +406,15 @@ fn values_and_timers_of_a_processor_go_on_in_the_next_run() {
         run(),
         (vec![vec![Value::from("door"), Value::BigInt(2)]], 1)
     );
+    let rows = dumped(folder.path());
+    let [roof] = &rows[..] else {
+        panic!("{rows:?}");
+    };
+    assert_eq!(roof["what"], "key", "{roof}");
+    assert_eq!(roof["key"], serde_json::json!({"device": "roof"}));
+    assert_eq!(roof["value"]["heartbeats"], 2, "{roof}");
+    let timers = serde_json::json!(["1970-01-01T00:02:30.000Z"]);
+    assert_eq!(roof["event_timers"], timers, "{roof}");
     // Another meaning of the values is refused, not misread.
     let pipeline = Pipeline::new("silent")
         .set("checkpointLocation", folder.path().to_str().unwrap())

@@ -1,11 +1,11 @@
 //! An own function over groups of rows, and how the state of its groups is kept.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
-use thalweg_engine::schema::DataType;
+use thalweg_engine::schema::{DataType, Field};
 
 use super::scalar::fits;
 use super::{Signature, Types, fixed};
@@ -167,7 +167,60 @@ impl fmt::Debug for Own {
     }
 }
 
+/// What is shown of the state of a group that only the program can read.
+pub(crate) fn unread_type() -> DataType {
+    DataType::Struct(Arc::new([
+        Field::required("version", DataType::Int),
+        Field::required("bytes", DataType::Binary),
+    ]))
+}
+
+/// The state of a group as bytes: what they mean is known to the program that wrote them.
+#[derive(Clone, Default)]
+struct Unread(Option<(u8, Arc<[u8]>)>);
+
+impl GroupState for Unread {
+    fn update(&mut self, _: &[Value]) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn merge(&mut self, _: &Self) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn result(&self) -> Result<Value, RecordError> {
+        Ok(match &self.0 {
+            Some((version, bytes)) => Value::Struct(Arc::new([
+                Value::Int(i32::from(*version)),
+                Value::Binary(Arc::clone(bytes)),
+            ])),
+            None => Value::Null,
+        })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.0.iter().flat_map(|(_, bytes)| bytes.iter()));
+    }
+
+    fn read(self, version: u8, bytes: &[u8]) -> Option<Self> {
+        Some(Self(Some((version, bytes.into()))))
+    }
+}
+
 impl Own {
+    /// An aggregate of a program that is not here: it keeps what was saved and shows it as it is.
+    pub(crate) fn unread() -> Self {
+        static UNREAD: LazyLock<OwnAggregate> = LazyLock::new(|| OwnAggregate {
+            types: fixed(Vec::new(), DataType::Void),
+            make: Arc::new(|places: &[usize], _: &[DataType], nulls: bool| {
+                Box::new(Groups::new(places.to_vec(), Unread::default(), nulls))
+                    as Box<dyn Accumulator>
+            }),
+            nulls: true,
+        });
+        Self(&UNREAD)
+    }
+
     /// What the function takes and gives.
     pub(crate) fn types(
         self,

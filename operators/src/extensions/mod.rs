@@ -19,6 +19,7 @@ use crate::plan::over_call::only_with_over;
 use crate::sql::dialect::JobDialect;
 use crate::stateful::accumulators;
 
+pub(crate) use aggregate::unread_type;
 pub use aggregate::{AggregateFunction, GroupState, Own};
 pub use scalar::ScalarFunction;
 

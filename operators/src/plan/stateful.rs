@@ -114,6 +114,13 @@ impl Step {
                 over: windows.over.clone(),
             },
             StepKind::Join(joining) => joining.contents(),
+            StepKind::Own(own) => {
+                let keeps = own.keeps.as_ref()?;
+                Contents::Processor {
+                    keys: keeps.keys.clone(),
+                    value: keeps.value.fields.to_vec(),
+                }
+            }
             StepKind::Limit(_) => Contents::Limit,
             _ => return None,
         })
@@ -142,7 +149,8 @@ const CONTENTS: &str = "contents";
 /// What lies in the state of a step, as a checkpoint says; None where it does not, or not so that this version knows it.
 pub fn contents_of(noted: &Value, step: &str) -> Option<Contents> {
     let contents = noted.get("steps")?.get(step)?.get(CONTENTS)?;
-    serde_json::from_value(contents.clone()).ok()
+    let contents: Contents = serde_json::from_value(contents.clone()).ok()?;
+    contents.is_known().then_some(contents)
 }
 
 /// A window in words.

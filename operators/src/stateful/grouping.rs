@@ -71,8 +71,12 @@ pub struct Aggregate {
     /// Lower-case name as Spark has it: `count`, `sum`, `avg`, `approx_count_distinct`...
     #[serde(deserialize_with = "types_as_json::function")]
     pub function: FunctionName,
-    /// What makes it one that a program has added; a checkpoint does not hold it.
-    #[serde(skip)]
+    /// What makes it one that a program has added; a checkpoint holds that it is one.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "types_as_json::own"
+    )]
     pub own: Option<Own>,
     /// The places of its arguments in the incoming row; empty for `count(*)`.
     pub arguments: Vec<usize>,

@@ -8,6 +8,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
 use super::{Form, Reader, Show, Shown, seconds};
+use crate::extensions::unread_type;
 use crate::stateful::bytes::{read_varint, unzigzag};
 use crate::stateful::grid::Grid;
 use crate::stateful::grouping::{Aggregate, Emits, Grouping, Over, Shape};
@@ -91,7 +92,10 @@ impl GroupsReader {
         }
         let aggregates = grouping.aggregates.iter();
         let value = aggregates
-            .map(|one| Field::nullable(called(one), one.result.clone()))
+            .map(|one| {
+                let own = one.own.map(|_| unread_type());
+                Field::nullable(called(one), own.unwrap_or_else(|| one.result.clone()))
+            })
             .collect();
         let time = |name| Field::nullable(name, DataType::Timestamp);
         Self {

@@ -5,6 +5,7 @@
 
 mod distinct;
 mod groups;
+mod processor;
 pub(crate) mod types_as_json;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use smol_str::SmolStr;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
+use crate::stateful::accumulators;
 use crate::stateful::bytes::read_varint;
 use crate::stateful::grouping::Grouping;
 use crate::stateful::join::{Kind, Side, StreamsReader, TableReader};
@@ -58,6 +60,15 @@ pub enum Contents {
         /// The place of the mark that a key is gone.
         deleted: usize,
     },
+    /// A step that a program writes.
+    Processor {
+        /// The columns of the key.
+        #[serde(with = "types_as_json::columns")]
+        keys: Vec<Field>,
+        /// The columns of a key's value.
+        #[serde(with = "types_as_json::columns")]
+        value: Vec<Field>,
+    },
     /// LIMIT.
     Limit,
 }
@@ -100,6 +111,17 @@ pub trait Reader {
 }
 
 impl Contents {
+    /// Whether this version knows all that it names.
+    pub(crate) fn is_known(&self) -> bool {
+        match self {
+            Self::Groups { group, .. } => group
+                .aggregates
+                .iter()
+                .all(|one| one.own.is_some() || accumulators::find(one.function).is_some()),
+            _ => true,
+        }
+    }
+
     /// What reads such state.
     pub fn reader(self) -> Box<dyn Reader> {
         match self {
@@ -108,6 +130,9 @@ impl Contents {
             Self::Over { keys, order, over } => Box::new(OverReader::new(keys, order, &over)),
             Self::Streams { kind, sides } => Box::new(StreamsReader::new(kind, sides)),
             Self::Table { table, deleted } => Box::new(TableReader::new(table, deleted)),
+            Self::Processor { keys, value } => {
+                Box::new(processor::ProcessorReader::new(keys, value))
+            }
             Self::Limit => Box::new(LimitReader([Form {
                 what: "count",
                 key: Vec::new(),

@@ -94,16 +94,31 @@ pub(in crate::stateful) fn deserialize<'de, D: Deserializer<'de>>(
     of_json(&json).ok_or_else(|| unknown(&json))
 }
 
-/// Reads the name of an aggregate function.
+/// The name of an aggregate, also of one that a program has added, or a later version.
 pub(in crate::stateful) fn function<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<&'static str, D::Error> {
     let name = String::deserialize(from)?;
-    match accumulators::find(&name) {
-        Some(function) => Ok(function.name),
-        None => Err(D::Error::custom(format!(
-            "`{name}` is no aggregate that this version knows"
-        ))),
+    // Names are named by reference: one that is not in the table lives as long as the command that shows it.
+    Ok(accumulators::find(&name).map_or_else(|| name.leak() as &str, |function| function.name))
+}
+
+/// That an aggregate is one of a program.
+pub(in crate::stateful) mod own {
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+    use crate::extensions::Own;
+
+    pub(in crate::stateful) fn serialize<S: Serializer>(
+        own: &Option<Own>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        own.is_some().serialize(to)
+    }
+
+    pub(in crate::stateful) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Own>, D::Error> {
+        Ok(bool::deserialize(from)?.then(Own::unread))
     }
 }
 

@@ -20,6 +20,15 @@ use thalweg_engine::schema::{DataType, Schema};
 use cell::Cell;
 pub use operator::Processing;
 
+/// Takes the value and the timers of a saved key from the front of the bytes; None when they are not such.
+pub(in crate::stateful) fn read_cell(
+    bytes: &mut &[u8],
+    types: &[DataType],
+) -> Option<(Option<Row>, Vec<Timer>)> {
+    let cell = Cell::read(bytes, types)?;
+    Some((cell.value, cell.timers))
+}
+
 /// A time at which a key wants to be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
