@@ -271,12 +271,33 @@ fn an_own_aggregate_stands_wherever_one_of_the_language_does() {
 }
 
 #[test]
+fn an_own_aggregate_with_over_is_computed_of_the_rows_of_each_frame() {
+    let answers = [
+        r#"{"fund":"a","m":2,"d":2,"f":null,"n":1}"#,
+        r#"{"fund":"a","m":4,"d":4,"f":8,"n":2}"#,
+        r#"{"fund":"a","m":4,"d":4,"f":8,"n":2}"#,
+        r#"{"fund":"b","m":4,"d":4,"f":null,"n":1}"#,
+        r#"{"fund":"b","m":4,"d":4,"f":null,"n":1}"#,
+    ];
+    let query = "INSERT INTO out SELECT fund, CAST(round(geo_mean(factor) OVER w) AS INT) AS m,
+          CAST(round(geo_mean(DISTINCT factor) OVER w) AS INT) AS d,
+          CAST(round(geo_mean(factor) FILTER (WHERE factor > 4) OVER w) AS INT) AS f,
+          count(factor) OVER w AS n
+        FROM funds
+        WINDOW w AS (PARTITION BY fund ORDER BY at RANGE BETWEEN INTERVAL 10 SECONDS PRECEDING AND CURRENT ROW);";
+    tested(query, &FUNDS, &answers);
+}
+
+#[test]
 fn an_own_aggregate_is_refused_where_it_cannot_stand() {
     let with = |query: &str| job(query).aggregate(geo_mean());
     let why = refused(with(
         "INSERT INTO out SELECT geo_mean(n) OVER (PARTITION BY name ORDER BY n) AS m FROM numbers;",
     ));
-    assert!(why.contains("geo_mean"), "{why}");
+    assert!(
+        why.contains("geo_mean from UNBOUNDED PRECEDING would keep every value for ever"),
+        "{why}"
+    );
     let why = refused(with(
         "INSERT INTO out SELECT n FROM numbers WHERE geo_mean(n) > 1;",
     ));

@@ -36,6 +36,7 @@ pub(crate) mod output;
 mod over;
 pub(crate) mod over_call;
 mod over_frame;
+mod over_own;
 pub(crate) mod partitions;
 mod prune;
 pub(crate) mod read_back;

@@ -21,7 +21,7 @@ use crate::plan::over_call::{self, Call};
 use crate::plan::over_frame;
 use crate::plan::stateful::length;
 use crate::plan::tail::{List, Tail};
-use crate::plan::{names, select};
+use crate::plan::{names, over_own, select};
 use crate::sql::cursor::{ident_at, start_of};
 use crate::stateful::over::{Distance, Frame, Function, Kind, Order, Over};
 
@@ -304,9 +304,9 @@ pub(super) fn select(
     scope.aliases = calls
         .iter()
         .enumerate()
-        .map(|(number, (step, place, field))| {
+        .map(|(number, (step, place, field, own))| {
             let place = begins.get(*step).copied().unwrap_or(width) + place;
-            let typed = Typed::column(place, field, at);
+            let typed = over_own::answer(Typed::column(place, field, at), own.as_ref());
             (SmolStr::new(format!("{HIDDEN}{number}")), typed)
         })
         .collect();
@@ -352,7 +352,7 @@ pub(super) struct Gathered<'a> {
     extra: Vec<Item>,
     steps: Vec<Windows>,
     /// For each call its step, its place among the results there, and its column.
-    calls: Vec<(usize, usize, Field)>,
+    calls: Vec<(usize, usize, Field, Option<over_own::Answer>)>,
 }
 
 /// A PARTITION BY and ORDER BY.
@@ -428,8 +428,9 @@ impl Gathered<'_> {
         if let Some(frame) = over_frame::shown(&spec) {
             call.function.identity.push_str(&frame);
         }
+        let own = call.own.take();
         let (place, field) = self.function(step, frame, call);
-        self.calls.push((step, place, field));
+        self.calls.push((step, place, field, own));
         Ok(format!("{HIDDEN}{}", self.calls.len() - 1))
     }
 

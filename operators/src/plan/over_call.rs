@@ -14,7 +14,7 @@ use crate::expr::coerce::{cast_implicitly, wider};
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 use crate::plan::over::Gathered;
-use crate::plan::{names, over_frame};
+use crate::plan::{names, over_frame, over_own};
 use crate::sql::cursor::start_of;
 use crate::stateful::accumulators;
 use crate::stateful::over::{Argument, Frame, Function, Kind};
@@ -23,6 +23,8 @@ use crate::stateful::over::{Argument, Frame, Function, Kind};
 pub(super) struct Call {
     pub(super) function: Function,
     pub(super) field: Field,
+    /// Of an own aggregate: what is computed of the column.
+    pub(super) own: Option<over_own::Answer>,
 }
 
 /// Functions that a stream cannot answer, and why.
@@ -152,6 +154,14 @@ pub(super) fn call(
                 "{name}: IGNORE NULLS is for first_value and last_value; others ignore NULLs anyway"
             ),
         ));
+    }
+    if let Some(own) = known.own {
+        let kind = Kind::Collect {
+            distinct: parts.distinct,
+        };
+        refuse_unbounded(kind, frame, &name, at)?;
+        let arguments = (&parts.arguments[..], parts.distinct);
+        return over_own::call(gathered, written, arguments, (known, own), at);
     }
     let kind = kind(known.name, &parts, at)?;
     refuse_unbounded(kind, frame, &name, at)?;
@@ -399,11 +409,11 @@ fn lag(
     Ok(made(written, gathered, kind, Some(argument), field))
 }
 
-fn column(written: &Written, gathered: &Gathered<'_>) -> SmolStr {
+pub(super) fn column(written: &Written, gathered: &Gathered<'_>) -> SmolStr {
     SmolStr::new(names::of(&Expr::Function(written.clone()), &gathered.scope))
 }
 
-fn made(
+pub(super) fn made(
     written: &Written,
     gathered: &Gathered<'_>,
     kind: Kind,
@@ -423,5 +433,9 @@ fn made(
         result: field.data_type.clone(),
         ansi: gathered.lowering.ansi,
     };
-    Call { function, field }
+    Call {
+        function,
+        field,
+        own: None,
+    }
 }
