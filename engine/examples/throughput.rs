@@ -230,6 +230,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             budget: Arc::default(),
         },
         status: Arc::new(QueryStatus::new("throughput", Arc::clone(&metrics))),
+        group: None,
     };
     let (tell, told) = watch::channel(false);
     System::new().block_on(async {

@@ -119,10 +119,13 @@ pub struct Query {
     pub group: Option<Group>,
 }
 
+/// Opens the checkpoints of a lane by its name.
+pub type OpenChain = Box<dyn Fn(&str) -> Result<CheckpointLog, Failure> + Send + Sync>;
+
 /// How processes share the partitions of a query's inputs.
 pub struct Group {
     /// The checkpoints of the lane of this name, which may be the name of a folder: all processes write them to one place.
-    pub chain: Box<dyn Fn(&str) -> Result<CheckpointLog, Failure> + Send + Sync>,
+    pub chain: OpenChain,
 }
 
 /// What closing the clients may take at least when a stop has used up its time.
