@@ -43,7 +43,6 @@ pub(crate) fn behind(record: &Position) -> Option<Position> {
     }
 }
 
-
 /// The stream that a table reads, and where that is, as far as the table says it.
 pub(crate) fn read_by(table: &Table) -> Option<String> {
     let option = |names: &[&str]| {
