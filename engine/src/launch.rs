@@ -7,7 +7,7 @@ use actix::prelude::*;
 use smol_str::SmolStr;
 
 use crate::epoch::coordinator::{LaneHandle, Launched, Launcher};
-use crate::epoch::ledger::LaneId;
+use crate::epoch::ledger::{Epoch, LaneId};
 use crate::epoch::messages::{News, Order};
 use crate::flow::lane::{LaneSpec, Reading};
 use crate::flow::partition::Lane;
@@ -41,13 +41,14 @@ pub(crate) struct Launching {
 impl Launching {
     /// As the coordinator calls it.
     pub(crate) fn launcher(mut self) -> Launcher {
-        Box::new(move |starts, waiting, news| self.launch(starts, waiting, news))
+        Box::new(move |starts, waiting, epoch, news| self.launch(starts, waiting, epoch, news))
     }
 
     fn launch(
         &mut self,
         starts: &[(SmolStr, Start)],
         waiting: &[(SmolStr, Start)],
+        epoch: Epoch,
         news: &Recipient<News>,
     ) -> Launched {
         let opened = Arc::clone(&self.opened);
@@ -85,7 +86,7 @@ impl Launching {
         let builds = self.builds.take();
         let new = begin.into_iter().map(|(name, readings)| {
             let more = awaited.contains(&name);
-            self.lane(name, readings, (more, builds.clone()), news)
+            self.lane(name, readings, (more, builds.clone()), epoch, news)
         });
         Launched {
             new: new.collect(),
@@ -123,6 +124,7 @@ impl Launching {
         name: SmolStr,
         readings: Vec<Reading>,
         (more, builds): (bool, Option<Arc<BTreeSet<SmolStr>>>),
+        epoch: Epoch,
         news: &Recipient<News>,
     ) -> (LaneId, LaneHandle) {
         let query = &self.query;
@@ -146,6 +148,7 @@ impl Launching {
             steps: Box::new(move || plan.steps(side, &before)),
             builds,
             state: self.state.remove(&name).unwrap_or_default(),
+            epoch: epoch.0,
             prepared: self.writers.remove(&name),
             sink: Arc::clone(sink),
             on_error: self.opened.on_error.clone(),

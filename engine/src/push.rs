@@ -159,6 +159,7 @@ mod tests {
         let origin = Origin {
             meta: &meta,
             index: 0,
+            moment: false,
         };
         writer.write(&[Value::Int(1)], origin).unwrap();
         assert!(writer.write(&[Value::Null], origin).is_err());

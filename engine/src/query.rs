@@ -415,13 +415,20 @@ impl Query {
             ended: false,
             start: warm.get(&(input.clone(), start.partition.clone())).cloned(),
         };
+        let written = opened.sink.begin()?.map(|bytes| BASE64.encode(bytes));
         let mut begun: Vec<LaneCut> = Vec::new();
         for (input, start) in starts {
             let lane = lanes::name(&*self.plan, input, &start.partition);
             let cut = cut(input, start);
             match begun.iter_mut().find(|known| known.lane == lane) {
                 Some(lane) => lane.partitions.push(cut),
-                None => begun.push(lanes::beginning(&*self.plan, vec![cut])),
+                None => begun.push(LaneCut {
+                    // What stands before an exchange writes that.
+                    writer: written
+                        .clone()
+                        .filter(|_| opened.side(input) != Side::Before),
+                    ..lanes::beginning(&*self.plan, vec![cut])
+                }),
             }
         }
         let sources = opened

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 use crate::epoch::checkpoint::{Checkpoint, LaneCut};
 use crate::error::Failure;
 use crate::plan::{Opened, Side};
+use crate::record::{Partition, Position};
 use crate::sink::{Recovered, Recovery};
 
 /// What the writers of these lanes had prepared.
@@ -36,11 +37,23 @@ pub(crate) fn recover(opened: &Opened, checkpoint: &mut Checkpoint) -> Result<()
         first.is_none_or(|cut| opened.side(&cut.input) != Side::Before)
     };
     let prepared = prepared_by(checkpoint.lanes.iter().filter(|lane| writes(lane)));
+    let cuts = checkpoint.lanes.iter().filter(|lane| writes(lane));
+    let cuts = cuts.flat_map(|lane| &lane.partitions);
+    let partitions: Vec<(Partition, Position)> = cuts
+        .map(|cut| {
+            let partition = Partition {
+                input: cut.input.clone(),
+                name: cut.partition.clone(),
+            };
+            (partition, cut.position.clone())
+        })
+        .collect();
     let recovered = opened.sink.recover(&Recovery {
         checkpoint: &checkpoint.checkpoint,
         epoch: checkpoint.epoch,
         rewound: checkpoint.rewound,
         prepared: &prepared,
+        partitions: &partitions,
     })?;
     if recovered == Recovered::Done {
         for lane in checkpoint.lanes.iter_mut().filter(|lane| writes(lane)) {

@@ -17,7 +17,7 @@ use std::pin::Pin;
 use smol_str::SmolStr;
 
 use crate::error::{Failure, RecordError};
-use crate::record::{Micros, RecordMeta};
+use crate::record::{Micros, Partition, Position, RecordMeta};
 use crate::row::Value;
 use crate::source::Health;
 
@@ -31,6 +31,9 @@ pub struct Origin<'a> {
     pub meta: &'a RecordMeta,
     /// The number of this row among the outputs of that record, from 0.
     pub index: u32,
+    /// No record alone has made it: it came with a moment, when a window closed or at a trigger. The record is then only
+    /// what the moment came with, and record and index together are no name of the row.
+    pub moment: bool,
 }
 
 /// Whether a writer likes to take more.
@@ -69,6 +72,8 @@ pub struct Recovery<'a> {
     pub rewound: bool,
     /// What the writers had prepared in it, by lane; also of lanes that this run will not have.
     pub prepared: &'a BTreeMap<SmolStr, Vec<u8>>,
+    /// The partitions that its lanes read, and where each goes on.
+    pub partitions: &'a [(Partition, Position)],
 }
 
 /// What a sink has made of the bytes that its writers had prepared.
@@ -91,6 +96,15 @@ pub trait Sink: Send + Sync {
     fn recover(&self, recovery: &Recovery<'_>) -> Result<Recovered, Failure> {
         let _ = recovery;
         Ok(Recovered::Kept)
+    }
+
+    /// Called before epoch 0 is written: the bytes that it holds for the writer of each lane, as [`Writer::prepare`] would give
+    /// them before the first row. Blocks.
+    ///
+    /// # Errors
+    /// When the output cannot be asked.
+    fn begin(&self) -> Result<Option<Vec<u8>>, Failure> {
+        Ok(None)
     }
 
     /// Opens the writer of one lane, on that lane's thread.
@@ -184,6 +198,12 @@ pub trait Writer {
     fn resume(&mut self, prepared: &[u8]) -> Result<(), Failure> {
         let _ = prepared;
         Ok(())
+    }
+
+    /// Rows that are written from now on will be committed with this epoch. Called before the first row, and behind each
+    /// `prepare`.
+    fn epoch(&mut self, epoch: u64) {
+        let _ = epoch;
     }
 
     /// Bytes that the cut carries. What they are of is taken before this returns; the future resolves when what they name

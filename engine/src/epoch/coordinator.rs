@@ -51,9 +51,9 @@ pub struct Launched {
 }
 
 /// Begins to read partitions that appeared: starts lanes, or tells those that read several. The second list are partitions
-/// that wait for others to end.
+/// that wait for others to end; the epoch is the one that new lanes join first.
 pub type Launcher =
-    Box<dyn FnMut(&[(SmolStr, Start)], &[(SmolStr, Start)], &Recipient<News>) -> Launched>;
+    Box<dyn FnMut(&[(SmolStr, Start)], &[(SmolStr, Start)], Epoch, &Recipient<News>) -> Launched>;
 
 /// How a run ended.
 #[derive(Debug, Default)]
@@ -202,7 +202,7 @@ impl Coordinator {
             return;
         }
         let news = ctx.address().recipient();
-        let launched = (self.spec.launcher)(&ready, &self.waiting, &news);
+        let launched = (self.spec.launcher)(&ready, &self.waiting, self.ledger.next(), &news);
         // A lane that reads several partitions has more to read than it has said to have read.
         for (lane, handle) in &self.lanes {
             if launched.again.contains(&handle.name) {

@@ -57,6 +57,11 @@ impl<R> Ledger<R> {
         }
     }
 
+    /// The epoch that will begin next.
+    pub fn next(&self) -> Epoch {
+        self.next
+    }
+
     /// Begins an epoch with these members at the time `now` (any unit; kept and given back). None when the limit of open
     /// epochs is reached.
     pub fn begin(&mut self, members: impl IntoIterator<Item = LaneId>, now: u64) -> Option<Epoch> {

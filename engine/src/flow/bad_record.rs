@@ -87,6 +87,7 @@ impl Lane {
                 let origin = Origin {
                     meta: &record.meta,
                     index: 0,
+                    moment: false,
                 };
                 if let Err(error) = writer.write(&row, origin) {
                     writer.reject();

@@ -39,6 +39,7 @@ impl Lane {
             Some((reader.partition.name.clone(), changes))
         }));
         let prepared = pipeline.writer().prepare(last);
+        pipeline.writer().epoch(epoch.0 + 1);
         let delivered = pipeline.writer().delivered();
         let dead = self.dead.as_mut().map(|writer| writer.delivered());
         self.spec.metrics.cut.observe_duration(begun.elapsed());

@@ -86,6 +86,8 @@ pub struct LaneSpec {
     pub builds: Option<Arc<BTreeSet<SmolStr>>>,
     /// The state of its steps.
     pub state: BTreeMap<SmolStr, Vec<StateChanges>>,
+    /// The epoch that its first rows will be committed with.
+    pub epoch: u64,
     /// What its writer had prepared in the newest checkpoint.
     pub prepared: Option<Vec<u8>>,
     /// The output.

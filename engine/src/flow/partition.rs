@@ -145,6 +145,7 @@ impl Lane {
         if let Some(prepared) = self.spec.prepared.take() {
             writer.resume(&prepared)?;
         }
+        writer.epoch(self.spec.epoch);
         if let OnError::DeadLetter(dead) = &self.spec.on_error {
             self.dead = Some(dead.sink.open(context())?);
         }

@@ -86,6 +86,8 @@ struct Onward<'a> {
     idle: &'a mut bool,
     late: &'a mut u64,
     silent: bool,
+    /// Whether a moment brings the rows, and no record.
+    moment: bool,
 }
 
 impl Emit for Onward<'_> {
@@ -95,7 +97,12 @@ impl Emit for Onward<'_> {
             Target::Writer if self.silent => Ok(()),
             Target::Writer => {
                 let index = *self.outputs;
-                self.writer.write(row, Origin { meta, index })?;
+                let origin = Origin {
+                    meta,
+                    index,
+                    moment: self.moment,
+                };
+                self.writer.write(row, origin)?;
                 *self.outputs = index + 1;
                 Ok(())
             }
@@ -116,6 +123,7 @@ impl Emit for Onward<'_> {
                         idle: self.idle,
                         late: self.late,
                         silent: self.silent,
+                        moment: self.moment,
                     },
                 )
             }
@@ -198,6 +206,7 @@ impl Pipeline {
             idle: &mut self.idle,
             late: &mut self.late,
             silent: self.silent,
+            moment: false,
         }
     }
 
@@ -284,6 +293,7 @@ impl Pipeline {
                 idle: &mut self.idle,
                 late: &mut self.late,
                 silent: self.silent,
+                moment: true,
             };
             let operator = &mut step.operator;
             let progress = match (emission.begun, emission.moment) {

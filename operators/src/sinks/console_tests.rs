@@ -85,6 +85,7 @@ fn write(writer: &mut Box<dyn Writer>, id: i32, name: &str) {
     let origin = Origin {
         meta: &meta,
         index: 0,
+        moment: false,
     };
     writer
         .write(&[Value::Int(id), Value::from(name)], origin)

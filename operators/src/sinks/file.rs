@@ -219,6 +219,7 @@ mod tests {
         let origin = Origin {
             meta: &meta(),
             index: 0,
+            moment: false,
         };
         writer
             .write(&[Value::Int(1), Value::from("a")], origin)

@@ -427,6 +427,7 @@ mod tests {
         inlet.row(Origin {
             meta: &meta(),
             index: 0,
+            moment: false,
         });
         inlet.accept()
     }

@@ -97,7 +97,11 @@ mod tests {
         let mut writer = Noop.open(context(&observed)).unwrap();
         let meta = meta();
         for (index, accepted) in [(0, true), (1, false), (2, true)] {
-            let origin = Origin { meta: &meta, index };
+            let origin = Origin {
+                meta: &meta,
+                index,
+                moment: false,
+            };
             writer.write(&[], origin).unwrap();
             writer.write(&[], origin).unwrap();
             if accepted {

@@ -90,6 +90,7 @@ fn a_record_that_is_too_large_is_its_own_error_and_nobody_elses() {
     let origin = Origin {
         meta: &meta,
         index: 0,
+        moment: false,
     };
     let text = |length: usize| vec![Value::from("x".repeat(length).as_str())];
     // The largest that fits is taken by the broker, one byte more is refused here.
@@ -160,6 +161,7 @@ fn partition_and_headers_of_a_row_are_kept() {
             Origin {
                 meta: &meta,
                 index: 0,
+                moment: false,
             },
         )
         .unwrap_err();
@@ -202,6 +204,7 @@ fn write_when_decided(
         let origin = Origin {
             meta: &meta,
             index: 0,
+            moment: false,
         };
         let written = writer.write(row, origin);
         longest = longest.max(began.elapsed());
@@ -485,6 +488,7 @@ fn partitions_that_are_added_are_written_to() {
                 Origin {
                     meta: &meta,
                     index: 0,
+                    moment: false,
                 },
             )
             .is_ok();

@@ -100,6 +100,7 @@ impl Scene {
             epoch: 7,
             rewound,
             prepared: &prepared.into_iter().collect(),
+            partitions: &[],
         });
         if let Err(failure) = recovered {
             sink.close();
@@ -162,6 +163,7 @@ impl Run {
                 Origin {
                     meta: &meta(),
                     index: 0,
+                    moment: false,
                 },
             )
             .unwrap();
@@ -410,6 +412,7 @@ fn what_is_rejected_is_not_written() {
     let origin = Origin {
         meta: &at,
         index: 0,
+        moment: false,
     };
     run.writer
         .write(&[Value::from("rejected")], origin)

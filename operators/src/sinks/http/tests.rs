@@ -57,6 +57,7 @@ impl Output {
         let origin = Origin {
             meta: &meta(),
             index: 0,
+            moment: false,
         };
         self.writer.write(&row, origin).unwrap();
         self.writer.accept()
@@ -253,6 +254,7 @@ fn closing_waits_neither_for_an_answer_nor_for_a_server_that_is_away() {
         let origin = Origin {
             meta: &meta(),
             index: 0,
+            moment: false,
         };
         writer.write(&row, origin).unwrap();
         writer.accept().unwrap();
