@@ -7,6 +7,7 @@ use std::thread;
 
 use thalweg_engine::error::Failure;
 use thalweg_operators::connect::{self, Reach};
+use thalweg_operators::coordinates::Coordinates;
 use thalweg_operators::extensions::Extensions;
 use thalweg_operators::plan::{self, Changes, Load, Query};
 use thalweg_operators::table::{OpenContext, Options, Table};
@@ -176,7 +177,15 @@ fn questions(loaded: &Loaded) -> Vec<Question<'_>> {
                 questions.push(Question {
                     table,
                     does,
-                    context: context.clone(),
+                    context: OpenContext {
+                        // Dead letters are not read at a start.
+                        coordinates: if table.name == query.output().name {
+                            context.coordinates
+                        } else {
+                            Coordinates::Off
+                        },
+                        ..context.clone()
+                    },
                 });
             }
         }
@@ -297,6 +306,18 @@ fn describe(job: &str, query: &Query, out: &mut String) {
         [] => "one lane for each partition".to_owned(),
     };
     let _ = writeln!(out, "  lanes\n    {lanes}");
+    let skips = match (query.coordinates(), query.repeats_because()) {
+        (Coordinates::Off, _) => None,
+        (_, None) => {
+            Some("a start does not write again what stands in the output already".to_owned())
+        }
+        (_, Some(why)) => Some(format!(
+            "a start writes again what came after the newest checkpoint, because {why}"
+        )),
+    };
+    if let Some(skips) = skips {
+        let _ = writeln!(out, "  coordinates\n    written; {skips}");
+    }
     let checkpoints = match &query.settings.checkpoint_location {
         Some(location) if !query.temporary => format!("{location}/{}", query.name),
         _ => "a temporary folder".to_owned(),

@@ -12,6 +12,7 @@ use thalweg_engine::record::Record;
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
+use thalweg_operators::coordinates::{self, Coordinates};
 use thalweg_operators::plan::{self, Changes, Query, StepKind};
 use thalweg_operators::sql::settings::{OnError as Policy, OutputMode};
 use thalweg_operators::table::OpenContext;
@@ -67,6 +68,11 @@ impl Wired {
             Policy::Fail => OnError::Fail,
             Policy::Skip => OnError::Skip,
             Policy::DeadLetter => {
+                // A dead letter has a coordinate of its own.
+                let context = &OpenContext {
+                    coordinates: Coordinates::Off,
+                    ..context.clone()
+                };
                 let sink = self.query.dead_letters(context)?.ok_or_else(|| {
                     Failure::refuse("onError is 'deadLetter', and there is no deadLetterTable")
                 })?;
@@ -317,6 +323,7 @@ pub(crate) fn context(job: &str, query: &Query, fresh: bool, checkpoint: String)
         bounded: query.bounded(),
         complete: query.settings.output_mode == OutputMode::Complete,
         partitioned: query.keeps_state_by_partition(),
+        coordinates: query.coordinates(),
         time_zone: query.settings.time_zone,
     }
 }
@@ -328,12 +335,8 @@ fn dead_letter(job: &str, query: &str, show: bool, record: &Record, error: &Reco
     let bytes =
         |bytes: Option<&[u8]>| bytes.map_or(Value::Null, |bytes| Value::Binary(bytes.into()));
     let meta = &record.meta;
-    let (topic, partition) = meta
-        .partition
-        .name
-        .rsplit_once('/')
-        .unwrap_or((&meta.partition.input, &meta.partition.name));
-    let origin = format!("v1;{job};{query};{topic};{partition};{};0", meta.position);
+    let way = coordinates::way(&format!("{job};{query}"), &meta.partition);
+    let origin = format!("{way}{};0", meta.position);
     let reason = match &error.content {
         Some(content) if show => format!("{}: {content}", error.reason),
         _ => error.reason.to_string(),
@@ -349,7 +352,7 @@ fn dead_letter(job: &str, query: &str, show: bool, record: &Record, error: &Reco
         .collect();
     let mut add =
         |name, value: &str| headers.push(header(SmolStr::new_static(name), Some(value.as_bytes())));
-    add("thalweg-origin", &origin);
+    add(coordinates::ORIGIN, &origin);
     if let Some(time) = meta.record_time {
         add("thalweg-timestamp", &(time / 1_000).to_string());
     }

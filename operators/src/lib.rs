@@ -12,6 +12,7 @@ pub mod codecs;
 mod columnar;
 pub mod connect;
 pub mod connectors;
+pub mod coordinates;
 mod exchange;
 pub mod expr;
 pub mod extensions;

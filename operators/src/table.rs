@@ -2,6 +2,7 @@
 
 use thalweg_engine::schema::Field;
 
+use crate::coordinates::Coordinates;
 use crate::job_error::{JobError, Location};
 use crate::sql::spark_words;
 
@@ -86,6 +87,8 @@ pub struct OpenContext {
     pub complete: bool,
     /// Whether each partition of the input keeps state of its own, because PARTITIONED BY says that keys do not move.
     pub partitioned: bool,
+    /// What an output does with coordinates.
+    pub coordinates: Coordinates,
     /// The session's time zone: for times that are read or shown as text.
     pub time_zone: chrono_tz::Tz,
 }

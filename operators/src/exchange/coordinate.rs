@@ -8,14 +8,8 @@
 
 use thalweg_engine::error::RecordError;
 
+pub(crate) use crate::coordinates::Coordinate;
 use crate::stateful::bytes::{read_varint, unzigzag, write_varint, zigzag};
-
-/// The offset of a record of the input, and the number of the row among those that the record gave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Coordinate {
-    pub(crate) offset: i64,
-    pub(crate) index: u32,
-}
 
 /// What a record is to a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

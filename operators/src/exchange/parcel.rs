@@ -16,10 +16,10 @@ use thalweg_engine::schema::{DataType, Field};
 
 use super::coordinate::Coordinate;
 use super::{Exchange, partition_name};
+use crate::coordinates::{self, ORIGIN, ORIGIN_C};
 use crate::kafka::{Facts, Header, ReadWhole};
 use crate::stateful::bytes::{decode_row, encode_row, read_varint, unzigzag, write_varint, zigzag};
 
-pub(super) const ORIGIN: &str = "thalweg-origin";
 pub(super) const PREV: &str = "thalweg-prev";
 
 const ROW: u8 = 1;
@@ -91,17 +91,11 @@ pub(super) fn headers(
     before: Option<Coordinate>,
 ) -> Box<[Header]> {
     let text = |start: &str, separator: &str, at: Option<Coordinate>| -> Arc<[u8]> {
-        let mut text = String::with_capacity(start.len() + 32);
-        text.push_str(start);
-        text.push_str(separator);
-        if let Some(at) = at {
-            text.push_str(itoa::Buffer::new().format(at.offset));
-            text.push(';');
-            text.push_str(itoa::Buffer::new().format(at.index));
-        } else {
-            text.push(';');
-        }
-        Arc::from(text.into_bytes())
+        let mut text = Vec::with_capacity(start.len() + 32);
+        text.extend_from_slice(start.as_bytes());
+        text.extend_from_slice(separator.as_bytes());
+        coordinates::append(at, &mut text);
+        Arc::from(text)
     };
     let mut start = String::with_capacity(id.len() + 3);
     start.push_str("v1;");
@@ -186,7 +180,7 @@ impl ReadWhole for Reading {
                 .header(name)
                 .and_then(|text| std::str::from_utf8(text).ok())
         };
-        let ours = text(c"thalweg-origin")
+        let ours = text(ORIGIN_C)
             .and_then(|text| self.origin(text))
             .zip(text(c"thalweg-prev").and_then(|text| self.before(text)));
         let Some(((way, at), before)) = ours else {

@@ -21,6 +21,7 @@ impl Code {
     pub(crate) const UNKNOWN_TOPIC: Self = Self(-188);
     pub(crate) const ALL_BROKERS_DOWN: Self = Self(-187);
     pub(crate) const TIMED_OUT: Self = Self(-185);
+    pub(crate) const QUEUE_FULL: Self = Self(-184);
     pub(crate) const SSL: Self = Self(-181);
     pub(crate) const AUTHENTICATION: Self = Self(-169);
     pub(crate) const UNSUPPORTED_FEATURE: Self = Self(-165);
@@ -43,6 +44,7 @@ impl Code {
     pub(crate) const CLUSTER_AUTHORIZATION_FAILED: Self = Self(31);
     pub(crate) const TOPIC_ALREADY_EXISTS: Self = Self(36);
     pub(crate) const UNSUPPORTED_VERSION: Self = Self(35);
+    pub(crate) const TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Self = Self(53);
     pub(crate) const UNKNOWN_TOPIC_ID: Self = Self(100);
 
     fn native(self) -> Option<sys::rd_kafka_resp_err_t> {
@@ -112,6 +114,11 @@ mod tests {
             (
                 Code::UNKNOWN_TOPIC,
                 Native::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+            ),
+            (Code::QUEUE_FULL, Native::RD_KAFKA_RESP_ERR__QUEUE_FULL),
+            (
+                Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                Native::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
             ),
             (
                 Code::ALL_BROKERS_DOWN,

@@ -7,6 +7,7 @@ use super::options::{Connection, SourceSettings};
 use super::questions::Right;
 use super::scout::Scout;
 use super::witness::group_id;
+use crate::coordinates::Coordinates;
 use crate::table::{OpenContext, Table};
 
 /// What a broker says of one topic of a table.
@@ -72,13 +73,18 @@ pub fn check_connect(
                 .map(|topic| topic.name),
         );
     }
+    let needed = match (as_input, context.coordinates) {
+        (true, _) => INPUT,
+        (false, Coordinates::Skipping) => READ_AGAIN,
+        (false, _) => OUTPUT,
+    };
     let mut topics = Vec::new();
     for name in &names {
         let topic = scout.existing_topic(name)?;
         topics.push(TopicReport {
             topic: topic.name,
             partitions: topic.partitions,
-            missing: missing_rights(&scout, name, if as_input { INPUT } else { OUTPUT })?,
+            missing: missing_rights(&scout, name, needed)?,
         });
     }
     Ok(ConnectReport {
@@ -95,6 +101,14 @@ const OUTPUT: Needed = &[
     (Right::Describe, "DESCRIBE"),
     (Right::Write, "WRITE"),
     (Right::DescribeConfigs, "DESCRIBE_CONFIGS"),
+];
+
+/// What an output needs whose end is read at a start.
+const READ_AGAIN: Needed = &[
+    (Right::Describe, "DESCRIBE"),
+    (Right::Write, "WRITE"),
+    (Right::DescribeConfigs, "DESCRIBE_CONFIGS"),
+    (Right::Read, "READ"),
 ];
 
 /// What a query needs on its exchange topic.

@@ -9,6 +9,7 @@ use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field, Schema};
 
+use super::stamp::Stamp;
 use super::starting::legal_topic;
 use crate::codecs::Encoder;
 use crate::job_error::JobError;
@@ -27,6 +28,8 @@ pub(crate) struct Staged {
     pub(crate) key: Option<Range<usize>>,
     pub(crate) value: Option<Range<usize>>,
     pub(crate) headers: Option<Box<[Header]>>,
+    /// Its coordinate, which becomes headers too.
+    pub(crate) stamp: Option<Stamp>,
     /// The topic of the column `topic`.
     pub(crate) topic: Option<SmolStr>,
     /// The partition of the column `partition`.
@@ -49,10 +52,18 @@ impl Staged {
             value,
             headers_size: headers_size(&headers),
             headers: Some(headers),
+            stamp: None,
             topic: None,
             partition: None,
             taken,
         }
+    }
+
+    /// With its coordinate.
+    pub(crate) fn stamped(mut self, stamp: Stamp) -> Self {
+        self.headers_size += stamp.size() + Stamp::HEADERS * HEADER_OVERHEAD;
+        self.stamp = Some(stamp);
+        self
     }
 
     /// Bytes of key, value and headers, with what headers cost in the log.
@@ -304,6 +315,7 @@ impl Layout {
             key,
             value,
             headers,
+            stamp: None,
             topic,
             partition,
             taken,

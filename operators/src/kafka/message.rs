@@ -64,35 +64,66 @@ impl Message {
     }
 
     pub(super) fn headers(&self) -> Vec<(SmolStr, Option<&[u8]>)> {
-        let mut found = Vec::new();
-        let mut headers = ptr::null_mut();
-        // SAFETY: headers live as long as their message; the client writes a pair for each index until it says no.
-        unsafe {
-            if Code::from(sys::rd_kafka_message_headers(
-                self.message,
-                &raw mut headers,
-            )) != Code::OK
-            {
+        // SAFETY: a live message.
+        unsafe { headers_of(self.message) }
+    }
+}
+
+/// The headers of a message, in order.
+///
+/// # Safety
+/// `message` points to a message that lives for `'a`.
+pub(super) unsafe fn headers_of<'a>(
+    message: *const sys::rd_kafka_message_t,
+) -> Vec<(SmolStr, Option<&'a [u8]>)> {
+    let mut found = Vec::new();
+    let mut headers = ptr::null_mut();
+    // SAFETY: headers live as long as their message; the client writes a pair for each index until it says no.
+    unsafe {
+        if Code::from(sys::rd_kafka_message_headers(message, &raw mut headers)) != Code::OK {
+            return found;
+        }
+        loop {
+            let mut name: *const c_char = ptr::null();
+            let mut value: *const c_void = ptr::null();
+            let mut size = 0;
+            let more = sys::rd_kafka_header_get_all(
+                headers,
+                found.len(),
+                &raw mut name,
+                &raw mut value,
+                &raw mut size,
+            );
+            if Code::from(more) != Code::OK {
                 return found;
             }
-            loop {
-                let mut name: *const c_char = ptr::null();
-                let mut value: *const c_void = ptr::null();
-                let mut size = 0;
-                let more = sys::rd_kafka_header_get_all(
-                    headers,
-                    found.len(),
-                    &raw mut name,
-                    &raw mut value,
-                    &raw mut size,
-                );
-                if Code::from(more) != Code::OK {
-                    return found;
-                }
-                let name = CStr::from_ptr(name).to_string_lossy();
-                found.push((SmolStr::new(name), bytes(value, size)));
-            }
+            let name = CStr::from_ptr(name).to_string_lossy();
+            found.push((SmolStr::new(name), bytes(value, size)));
         }
+    }
+}
+
+/// The last header of this name.
+///
+/// # Safety
+/// `message` points to a message that lives for `'a`.
+pub(super) unsafe fn header_of<'a>(
+    message: *const sys::rd_kafka_message_t,
+    name: &CStr,
+) -> Option<&'a [u8]> {
+    let mut headers = ptr::null_mut();
+    let (mut value, mut size) = (ptr::null(), 0);
+    // SAFETY: headers live as long as their message; the client writes value and size where it finds the name.
+    unsafe {
+        let found = Code::from(sys::rd_kafka_message_headers(message, &raw mut headers))
+            == Code::OK
+            && Code::from(sys::rd_kafka_header_get_last(
+                headers,
+                name.as_ptr(),
+                &raw mut value,
+                &raw mut size,
+            )) == Code::OK;
+        if found { bytes(value, size) } else { None }
     }
 }
 
@@ -100,7 +131,7 @@ impl Message {
 ///
 /// # Safety
 /// `pointer` is null or points to `size` bytes that live for `'a`.
-unsafe fn bytes<'a>(pointer: *const c_void, size: usize) -> Option<&'a [u8]> {
+pub(super) unsafe fn bytes<'a>(pointer: *const c_void, size: usize) -> Option<&'a [u8]> {
     (!pointer.is_null()).then(|| {
         // SAFETY: as the caller promises.
         unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) }
@@ -113,22 +144,8 @@ impl Facts for Message {
     }
 
     fn header(&self, name: &CStr) -> Option<&[u8]> {
-        let mut headers = ptr::null_mut();
-        let (mut value, mut size) = (ptr::null(), 0);
-        // SAFETY: headers live as long as their message; the client writes value and size where it finds the name.
-        unsafe {
-            let found = Code::from(sys::rd_kafka_message_headers(
-                self.message,
-                &raw mut headers,
-            )) == Code::OK
-                && Code::from(sys::rd_kafka_header_get_last(
-                    headers,
-                    name.as_ptr(),
-                    &raw mut value,
-                    &raw mut size,
-                )) == Code::OK;
-            if found { bytes(value, size) } else { None }
-        }
+        // SAFETY: a live message.
+        unsafe { header_of(self.message, name) }
     }
 }
 

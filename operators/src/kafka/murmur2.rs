@@ -24,7 +24,7 @@ pub(crate) fn murmur2(bytes: &[u8]) -> u32 {
 }
 
 /// The partition of a keyed record among `partitions` (at least 1).
-pub(crate) fn partition_of(key: &[u8], partitions: usize) -> usize {
+pub fn partition_of(key: &[u8], partitions: usize) -> usize {
     (murmur2(key) & 0x7fff_ffff) as usize % partitions.max(1)
 }
 

@@ -456,6 +456,10 @@ impl Shared {
             }
             return;
         }
+        if let Some(last) = run.last() {
+            // SAFETY: a live message.
+            window.ends_at(unsafe { (**last).offset } + 1);
+        }
         let changed = window.land(run.len(), self.failing.load(Ordering::Acquire), landed);
         if changed.idle {
             self.busy.fetch_sub(1, Ordering::Relaxed);

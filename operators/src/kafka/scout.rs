@@ -87,7 +87,11 @@ impl Scout {
         }
     }
 
-    fn wait_for_broker(&self) -> Result<(), Failure> {
+    /// Waits until a broker answers.
+    ///
+    /// # Errors
+    /// As [`Scout::connect`].
+    pub(super) fn wait_for_broker(&self) -> Result<(), Failure> {
         let began = Instant::now();
         let events = Queue::main(&self.client);
         let mut reason: Option<(Code, String)> = None;

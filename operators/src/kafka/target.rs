@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
@@ -11,10 +11,12 @@ use parking_lot::{Mutex, RwLock};
 use rdkafka_sys as sys;
 use thalweg_engine::error::Failure;
 
-use super::client::{Client, code_of, take_error};
+use super::client::{Client, code_of};
 use super::codes::Code;
+use super::hand_over;
 use super::layout::{Header, Staged};
 use super::questions::Topic;
+use super::stamp::Stamp;
 use super::window::{After, Gate, SLOTS_NEAR, Slots, Step};
 
 /// What a batch and a record take in the log beyond key, value and headers, at most.
@@ -64,6 +66,7 @@ struct Held {
     key: Option<usize>,
     value: Option<usize>,
     headers: Option<Box<[Header]>>,
+    stamp: Option<Stamp>,
 }
 
 #[derive(Default)]
@@ -78,6 +81,8 @@ struct Inner {
     waiters: Vec<(u64, Waker)>,
     /// The broker whose slot it holds or stands in line for.
     broker: i32,
+    /// The texts of coordinates.
+    text: Vec<u8>,
 }
 
 /// The way to one output partition.
@@ -89,6 +94,9 @@ pub(crate) struct Window {
     silent_at: AtomicU64,
     /// The number of its broker; below zero where not known.
     leader: AtomicI32,
+    /// The offset behind the last record that was acknowledged, or where the partition ended at the start; below zero where
+    /// neither is known.
+    end: AtomicI64,
     brokers: Arc<Brokers>,
     /// Itself, to stand in line with.
     me: Weak<Self>,
@@ -192,6 +200,7 @@ impl Target {
                 inner: Mutex::default(),
                 silent_at: AtomicU64::new(0),
                 leader: AtomicI32::new(-1),
+                end: AtomicI64::new(-1),
                 brokers: Arc::clone(&self.brokers),
                 me: Weak::clone(me),
             }));
@@ -234,6 +243,7 @@ impl Inner {
             key: key.map(|range| range.len()),
             value: value.map(|range| range.len()),
             headers: row.headers.take(),
+            stamp: row.stamp.take(),
         });
     }
 }
@@ -269,6 +279,8 @@ impl Window {
                     row.key.clone().map(|range| &bytes[range]),
                     row.value.clone().map(|range| &bytes[range]),
                     row.headers.as_deref(),
+                    row.stamp.as_ref(),
+                    &mut inner.text,
                 )
             }
             Step::Queue => {
@@ -387,6 +399,17 @@ impl Window {
         self.leader.store(broker, Ordering::Relaxed);
     }
 
+    /// Notes that everything before this offset stands in the partition.
+    pub(crate) fn ends_at(&self, offset: i64) {
+        self.end.fetch_max(offset, Ordering::Relaxed);
+    }
+
+    /// An offset that the partition reached before now: what is handed over later stands behind it. Below zero where none is
+    /// known.
+    pub(crate) fn end(&self) -> i64 {
+        self.end.load(Ordering::Relaxed)
+    }
+
     /// Whether anything is on its way.
     pub(crate) fn busy(&self) -> bool {
         self.inner.lock().gate.busy()
@@ -400,9 +423,12 @@ impl Window {
     /// Hands over everything that is held.
     fn release(&self, inner: &mut Inner) -> Result<(), Code> {
         inner.gate.release();
-        let mut rest = inner.bytes.as_slice();
-        let mut batch: Vec<sys::rd_kafka_message_t> = Vec::with_capacity(inner.held.len());
-        for row in &inner.held {
+        let Inner {
+            bytes, held, text, ..
+        } = inner;
+        let mut rest = bytes.as_slice();
+        let mut batch: Vec<sys::rd_kafka_message_t> = Vec::with_capacity(held.len());
+        for row in &*held {
             let mut part = |length: Option<usize>| {
                 length.map(|length| {
                     let (part, later) = rest.split_at(length);
@@ -411,18 +437,19 @@ impl Window {
                 })
             };
             let (key, value) = (part(row.key), part(row.value));
-            if let Some(headers) = &row.headers {
+            if row.headers.is_some() || row.stamp.is_some() {
                 self.send_batch(&mut batch)?;
-                self.send(key, value, Some(headers))?;
+                let (headers, stamp) = (row.headers.as_deref(), row.stamp.as_ref());
+                self.send(key, value, headers, stamp, text)?;
             } else {
                 batch.push(self.message(key, value));
             }
         }
         self.send_batch(&mut batch)?;
-        inner.held.clear();
-        inner.bytes.clear();
-        inner.bytes.shrink_to(KEEP_CAPACITY);
-        inner.held.shrink_to(KEEP_CAPACITY / 64);
+        held.clear();
+        bytes.clear();
+        bytes.shrink_to(KEEP_CAPACITY);
+        held.shrink_to(KEEP_CAPACITY / 64);
         Ok(())
     }
 
@@ -476,11 +503,14 @@ impl Window {
         key: Option<&[u8]>,
         value: Option<&[u8]>,
         headers: Option<&[Header]>,
+        stamp: Option<&Stamp>,
+        text: &mut Vec<u8>,
     ) -> Result<(), Code> {
-        let message = self.message(key, value);
-        if let Some(headers) = headers {
-            return self.send_with_headers(&message, headers);
+        if headers.is_some() || stamp.is_some() {
+            let headers = headers.unwrap_or_default();
+            return self.send_with_headers(key, value, headers, stamp, text);
         }
+        let message = self.message(key, value);
         // SAFETY: key and value live for the call, which copies the value and the key.
         unsafe {
             let failed = sys::rd_kafka_produce(
@@ -503,61 +533,31 @@ impl Window {
 
     fn send_with_headers(
         &self,
-        message: &sys::rd_kafka_message_t,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
         headers: &[Header],
+        stamp: Option<&Stamp>,
+        text: &mut Vec<u8>,
     ) -> Result<(), Code> {
-        use sys::rd_kafka_vtype_t as Kind;
-        let empty = || {
-            // SAFETY: the union is plain data.
-            unsafe { std::mem::zeroed::<sys::rd_kafka_vu_s__bindgen_ty_1>() }
+        let way = hand_over::Way {
+            client: self.route.topic.client(),
+            topic: self.route.topic.native(),
+            partition: self.partition,
+            opaque: self.opaque(),
         };
-        let argument = |vtype, set: &dyn Fn(&mut sys::rd_kafka_vu_s__bindgen_ty_1)| {
-            let mut u = empty();
-            set(&mut u);
-            sys::rd_kafka_vu_t { vtype, u }
-        };
-        let memory =
-            |pointer, size| sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr: pointer, size };
-        // SAFETY: all memory lives for the call, which copies it; the headers go to the client when it succeeds.
+        // SAFETY: the route holds the topic, and the topic its client.
         unsafe {
-            let list = sys::rd_kafka_headers_new(headers.len());
-            for header in headers {
-                let (value, size) = header.value.as_ref().map_or((ptr::null(), 0), |value| {
-                    (value.as_ptr().cast::<c_void>(), value.len() as isize)
-                });
-                let _ = sys::rd_kafka_header_add(
-                    list,
-                    header.name.as_ptr().cast(),
-                    header.name.len() as isize,
-                    value,
-                    size,
-                );
-            }
-            let arguments = [
-                argument(Kind::RD_KAFKA_VTYPE_RKT, &|u| {
-                    u.rkt = self.route.topic.native();
-                }),
-                argument(Kind::RD_KAFKA_VTYPE_PARTITION, &|u| u.i32_ = self.partition),
-                argument(Kind::RD_KAFKA_VTYPE_MSGFLAGS, &|u| {
-                    u.i = sys::RD_KAFKA_MSG_F_COPY;
-                }),
-                argument(Kind::RD_KAFKA_VTYPE_VALUE, &|u| {
-                    u.mem = memory(message.payload, message.len);
-                }),
-                argument(Kind::RD_KAFKA_VTYPE_KEY, &|u| {
-                    u.mem = memory(message.key, message.key_len);
-                }),
-                argument(Kind::RD_KAFKA_VTYPE_OPAQUE, &|u| u.ptr = self.opaque()),
-                argument(Kind::RD_KAFKA_VTYPE_HEADERS, &|u| u.headers = list),
-            ];
-            let done = take_error(sys::rd_kafka_produceva(
-                self.route.topic.client(),
-                arguments.as_ptr(),
-                arguments.len(),
-            ));
-            done.map_err(|(code, _)| {
-                sys::rd_kafka_headers_destroy(list);
-                code
+            hand_over::with_headers(&way, key, value, |add| {
+                for header in headers {
+                    if stamp.is_none() || !Stamp::names(&header.name) {
+                        add(&header.name, header.value.as_deref());
+                    }
+                }
+                if let Some(stamp) = stamp {
+                    for (name, at) in stamp.write(text) {
+                        add(name, Some(&text[at]));
+                    }
+                }
             })
         }
     }

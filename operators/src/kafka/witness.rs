@@ -122,6 +122,7 @@ mod tests {
             bounded: false,
             complete: false,
             partitioned: false,
+            coordinates: crate::coordinates::Coordinates::Off,
             time_zone: chrono_tz::Tz::UTC,
         }
     }

@@ -7,6 +7,7 @@
 mod built;
 mod built_query;
 mod changes;
+mod coordinates;
 #[cfg(test)]
 mod equivalence;
 pub(crate) mod exchange;
@@ -45,6 +46,7 @@ pub(crate) mod select;
 mod share;
 mod show;
 mod stateful;
+mod stateless;
 pub(crate) mod steps;
 mod tail;
 pub(crate) mod times;
@@ -81,6 +83,7 @@ pub use crate::plan::output::dead_letter_schema;
 pub use crate::plan::over::Windows;
 use crate::plan::partitions::Lanes;
 pub use crate::plan::stateful::contents_of;
+pub use crate::plan::stateless::Stateless;
 use crate::sql::settings::{OutputMode, Settings, Trigger};
 use crate::stateful::aggregate::Aggregate;
 use crate::stateful::join::Behind;

@@ -9,18 +9,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::Schema;
-use thalweg_engine::sink::{LocalFuture, Origin, Readiness, Sink, Writer, WriterContext};
+use thalweg_engine::sink::{
+    LocalFuture, Origin, Readiness, Recovered, Recovery, Sink, Writer, WriterContext,
+};
 use thalweg_engine::source::Health;
 
 use crate::codecs::Encoder;
+use crate::coordinates::{Marks, Stamper, Stamping};
 use crate::job_error::JobError;
 use crate::kafka::{
     Answered, Connection, Delivered, Drained, Encoders, Layout, LookUp, Outlet, OutletShared,
-    SINK_OPTIONS, Staged, Target, Window, partition_of, verify,
+    SINK_OPTIONS, Staged, Survey, Target, Window, partition_of, verify,
 };
 use crate::table::{OpenContext, OptionSpec, Table};
 
@@ -102,6 +106,9 @@ pub fn open(
     let outlet = Outlet::open(&connection, topic.as_deref(), context.delivery_timeout)?;
     Ok(Arc::new(KafkaSink {
         outlet,
+        connection,
+        stamping: Stamping::of(context),
+        survey: Mutex::default(),
         layout: Arc::new(layout),
         topic,
         encoder,
@@ -111,13 +118,68 @@ pub fn open(
 
 struct KafkaSink {
     outlet: Outlet,
+    connection: Connection,
+    /// Where the job wants coordinates.
+    stamping: Option<Stamping>,
+    /// What asks and reads the topic at a start.
+    survey: Mutex<Option<Survey>>,
     layout: Arc<Layout>,
     topic: Option<String>,
     encoder: Option<MakeEncoder>,
     key_encoder: Option<MakeEncoder>,
 }
 
+impl KafkaSink {
+    /// The topic of the option, where a start leaves out what stands in it.
+    fn skips(&self) -> Option<&str> {
+        let skips = self.stamping.as_ref().is_some_and(Stamping::skips);
+        self.topic.as_deref().filter(|_| skips)
+    }
+
+    /// Asks where the partitions end now. Where nobody says, what is written at first is repeated by a crash.
+    fn ends(&self, survey: &mut Option<Survey>, topic: &str) -> Option<Marks> {
+        let told = match survey {
+            Some(survey) => survey.ends(topic),
+            // What others have in open transactions must not hide what stands behind it.
+            None => Survey::connect(&self.connection, false)
+                .and_then(|connected| survey.insert(connected).ends(topic)),
+        };
+        told.map(Marks)
+            .inspect_err(|failure| {
+                tracing::warn!(
+                    topic,
+                    "the end of the output is not known, so a crash may repeat what is written at first: {failure}"
+                );
+            })
+            .ok()
+    }
+}
+
 impl Sink for KafkaSink {
+    fn begin(&self) -> Result<Option<Vec<u8>>, Failure> {
+        let mut survey = self.survey.lock();
+        let marks = self.skips().and_then(|topic| self.ends(&mut survey, topic));
+        Ok(marks.map(|marks| marks.write()))
+    }
+
+    fn recover(&self, recovery: &Recovery<'_>) -> Result<Recovered, Failure> {
+        let Some(stamping) = &self.stamping else {
+            return Ok(Recovered::Kept);
+        };
+        let topic = self.skips();
+        let mut survey = self.survey.lock().take();
+        if let Some(topic) = topic
+            && let Some(target) = self.outlet.shared().known(topic)
+            && let Some(ends) = self.ends(&mut survey, topic)
+        {
+            for (window, end) in target.windows().into_iter().zip(ends.0) {
+                window.ends_at(end);
+            }
+        }
+        stamping.recover(recovery, survey.as_ref().zip(topic));
+        Ok(Recovered::Kept)
+    }
+
     fn open(&self, context: WriterContext) -> Result<Box<dyn Writer>, Failure> {
         let shared = Arc::clone(self.outlet.shared());
         shared.failure()?;
@@ -129,6 +191,7 @@ impl Sink for KafkaSink {
         };
         Ok(Box::new(KafkaWriter {
             lane: shared.observe(context.observer),
+            stamper: self.stamping.as_ref().map(Stamping::stamper),
             shared,
             layout: Arc::clone(&self.layout),
             encoders: Encoders {
@@ -242,6 +305,8 @@ impl Route {
 struct KafkaWriter {
     shared: Arc<OutletShared>,
     lane: u32,
+    /// Gives rows their coordinates.
+    stamper: Option<Stamper>,
     layout: Arc<Layout>,
     encoders: Encoders,
     /// The encoded bytes of `staged`.
@@ -291,9 +356,12 @@ fn route<'a>(
 impl Writer for KafkaWriter {
     fn write(&mut self, row: &[Value], origin: Origin<'_>) -> Result<(), RecordError> {
         self.asked = None;
-        let staged =
-            self.layout
-                .stage(row, origin.meta.taken, &mut self.encoders, &mut self.buffer)?;
+        let taken = origin.meta.taken;
+        let (encoders, buffer) = (&mut self.encoders, &mut self.buffer);
+        let mut staged = self.layout.stage(row, taken, encoders, buffer)?;
+        if let Some(stamper) = &mut self.stamper {
+            staged = staged.stamped(stamper.stamp(origin));
+        }
         route(
             &mut self.default,
             &mut self.routes,
@@ -310,6 +378,13 @@ impl Writer for KafkaWriter {
         self.shared.failure()?;
         let written = Instant::now();
         for mut row in self.staged.drain(..) {
+            if let (Some(stamper), Some(stamp)) = (&mut self.stamper, &mut row.stamp) {
+                if stamper.stands(stamp) {
+                    continue;
+                }
+                let waited = written.saturating_duration_since(row.taken).as_micros();
+                stamp.micros = u64::try_from(waited).unwrap_or(u64::MAX);
+            }
             let route = route(
                 &mut self.default,
                 &mut self.routes,
@@ -368,5 +443,21 @@ impl Writer for KafkaWriter {
             shared: Arc::clone(&self.shared),
             marks,
         })
+    }
+
+    fn epoch(&mut self, epoch: u64) {
+        if let Some(stamper) = &mut self.stamper {
+            stamper.epoch(epoch);
+        }
+    }
+
+    /// With coordinates: behind which offsets later rows stand.
+    fn prepare(&mut self, _last: bool) -> LocalFuture<Result<Option<Vec<u8>>, Failure>> {
+        let mut marks = None;
+        if let (Some(stamper), Some(route)) = (&self.stamper, &self.default) {
+            let windows = route.target.windows();
+            marks = stamper.marks(windows.iter().map(|window| window.end()));
+        }
+        Box::pin(std::future::ready(Ok(marks)))
     }
 }

@@ -390,6 +390,7 @@ pub(crate) fn test_context() -> OpenContext {
         bounded: false,
         complete: false,
         partitioned: false,
+        coordinates: crate::coordinates::Coordinates::Off,
         time_zone: chrono_tz::Tz::UTC,
     }
 }

@@ -9,6 +9,7 @@ pub mod kinesis;
 pub mod rate;
 pub mod socket;
 mod socket_lines;
+pub mod stretch;
 
 #[cfg(feature = "kinesis")]
 pub(crate) use file_lines::wall_clock;

@@ -301,13 +301,12 @@ pub const SETTINGS: &[SettingSpec] = &[
         "Copies of state on other processes.",
         ONE_PROCESS,
     ),
-    later(
+    spec(
         "coordinates",
         SWITCH,
         "off",
         Reach::Query,
-        "Headers with epoch and time on every output record.",
-        SCORING,
+        "Headers on every record of a Kafka output that say which record made it, in which epoch and how long it took; and a start reads the end of the output and does not write again what already stands there.",
     ),
     later(
         "deadline",

@@ -103,6 +103,8 @@ pub struct Settings {
     pub alignment_max: Duration,
     /// `warmUp`; None where it is `none`.
     pub warm_up: Option<Duration>,
+    /// `coordinates`.
+    pub coordinates: bool,
     /// `stateMemoryMax`.
     pub state_memory_max: Memory,
     /// `stateTtl`.
@@ -356,6 +358,7 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
         idle_timeout: duration("idleTimeout"),
         alignment_max: duration("alignmentMax"),
         warm_up: parse_duration(text("warmUp")),
+        coordinates: text("coordinates") == "on",
         state_memory_max: memory(text("stateMemoryMax")).unwrap_or(Memory::Share(0.7)),
         state_ttl: parse_duration(text("stateTtl")),
         frame_rows_max: text("frameRowsMax").parse().unwrap_or(u64::MAX),

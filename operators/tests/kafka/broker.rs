@@ -394,6 +394,7 @@ pub(crate) fn context(query: &str) -> OpenContext {
         bounded: false,
         complete: false,
         partitioned: false,
+        coordinates: thalweg_operators::coordinates::Coordinates::Off,
         time_zone: chrono_tz::Tz::UTC,
     }
 }
@@ -549,6 +550,7 @@ pub(crate) fn write(writer: &mut Box<dyn Writer>, row: &[Value]) -> Readiness {
             Origin {
                 meta: &meta,
                 index: 0,
+                moment: false,
             },
         )
         .unwrap();
