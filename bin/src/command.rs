@@ -7,9 +7,11 @@ use std::time::Instant;
 use clap::Parser;
 use thalweg_operators::extensions::Extensions;
 
-use crate::cli::{CheckpointCommand, Cli, Command};
+use crate::cli::{CheckpointCommand, Cli, Command, DlqCommand};
 use crate::refusal::{End, Refusal};
-use crate::{check, checkpoint, console, demo, functions, inspect, run, telemetry, test_job};
+use crate::{
+    check, checkpoint, console, demo, dlq, functions, inspect, run, telemetry, test_job, verify,
+};
 
 /// The whole command line of `thalweg` (`run`, `check`, `test`, `inspect` and the rest), for jobs that may also use these
 /// extensions. A program's `main` returns what it gives.
@@ -37,6 +39,10 @@ pub fn command_line(extensions: Extensions) -> ExitCode {
             Command::Inspect(args) => inspect::inspect(args),
             Command::Checkpoint(CheckpointCommand::Set(args)) => checkpoint::set(args, &extensions),
             Command::Checkpoint(CheckpointCommand::Rollback(args)) => checkpoint::rollback(args),
+            Command::Verify(args) => verify::verify(args, &extensions),
+            Command::Dlq(DlqCommand::List(args)) => dlq::list(args, &extensions),
+            Command::Dlq(DlqCommand::Show(args)) => dlq::show(args, &extensions),
+            Command::Dlq(DlqCommand::Replay(args)) => dlq::replay(args, &extensions),
             Command::Functions(args) => functions::functions(args, &extensions),
             Command::Version => {
                 console::line(concat!("thalweg ", env!("CARGO_PKG_VERSION")));

@@ -59,6 +59,7 @@ mod command;
 mod console;
 mod demo;
 mod difference;
+mod dlq;
 mod dump;
 mod duration;
 mod folder;
@@ -79,6 +80,8 @@ mod static_tables;
 mod stop;
 mod telemetry;
 mod test_job;
+mod topics;
+mod verify;
 mod wiring;
 
 pub use smol_str::SmolStr;

@@ -1,0 +1,181 @@
+//! `thalweg verify` on a real broker: it finds what was planted, and nothing where nothing was.
+
+#![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
+
+mod stage;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use stage::{Broker, Got, Loyalty, PATIENCE, Rec, Said, Scene, invoice, invoices};
+
+fn broker() -> &'static Broker {
+    static BROKER: OnceLock<Broker> = OnceLock::new();
+    BROKER.get_or_init(|| Broker::start(&[]))
+}
+
+/// A job with a filter and dead letters that has read 100 invoices and two bad records: numbers whose last digit is below
+/// five are filtered.
+fn done(name: &str) -> (Scene, PathBuf) {
+    let scene = Scene::with_topics(name, broker(), 1);
+    let letters = format!("{name}-dead");
+    scene.topics.make(&letters, 1, &[]);
+    let dead = format!(
+        "CREATE TABLE dead USING kafka OPTIONS (kafka.bootstrap.servers '${{KAFKA}}', topic '{letters}');"
+    );
+    let job = Loyalty::default()
+        .set("coordinates = on")
+        .set("onError = 'deadLetter'")
+        .set("deadLetterTable = 'dead'")
+        .with_tables(&dead)
+        .filtered("WHERE CAST(right(BillNo, 1) AS INT) >= 5")
+        .write(&scene);
+    let mut records = invoices(0..100);
+    records.insert(10, Rec::new("bad-1", "not JSON"));
+    records.push(Rec::new("bad-2", ""));
+    scene.topics.send(&scene.input(), &records);
+    let running = scene.run(&job);
+    scene.until_out(50, PATIENCE);
+    stage::until("the dead letters are there", PATIENCE, || {
+        scene.topics.count(&letters) == 2
+    });
+    running.finish();
+    (scene, job)
+}
+
+fn verify(scene: &Scene, more: &[&str]) -> Said {
+    let mut words = vec!["verify"];
+    words.extend_from_slice(more);
+    scene.call(&words)
+}
+
+/// A record as it would be sent again, with its headers.
+fn again(got: &Got) -> Rec {
+    Rec {
+        partition: Some(got.partition),
+        key: got.key.clone(),
+        value: got.value.clone(),
+        headers: got
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().unwrap_or_default()))
+            .collect(),
+        millis: None,
+    }
+}
+
+#[test]
+fn a_job_that_did_its_work_is_accounted_for_with_its_own_filters() {
+    let (scene, job) = done("verifywell");
+    let job = job.to_str().unwrap();
+    let said = verify(&scene, &["--job", job]);
+    said.expect(
+        0,
+        &[
+            "102  records of the input",
+            "50  with all their outputs",
+            "50  filtered",
+            "2  dead letters",
+            "0  missing",
+            "every record is accounted for",
+        ],
+    );
+    // Without the job's filters what they left out is missing.
+    let (input, output) = (scene.input(), scene.output());
+    let brokers = scene.broker.bootstrap();
+    let bare = ["--input", &input, "--output", &output, "--brokers", brokers];
+    let said = verify(&scene, &bare);
+    said.expect(
+        1,
+        &[
+            "52  missing",
+            "verifywell-in/0@0 to @4: no outputs and no dead letters",
+        ],
+    );
+    let letters = format!("{}-dead", scene.name);
+    let more = [
+        "--dead-letters",
+        &letters,
+        "--from",
+        "0=16",
+        "--until",
+        "0=21",
+    ];
+    let said = verify(&scene, &[&bare[..], &more].concat());
+    said.expect(0, &["offsets 16 to 21", "5  records of the input"]);
+    let said = verify(&scene, &["--input", "nowhere", "--job", job]);
+    said.expect(2, &["reads no topic `nowhere`"]);
+}
+
+#[test]
+fn a_lost_a_doubled_and_a_misplaced_output_are_found() {
+    let (scene, job) = done("verifyplanted");
+    let planted = "verifyplanted-planted";
+    scene.topics.make(planted, 1, &[]);
+    let rows = scene.topics.read(&scene.output());
+    let place = |at: usize| {
+        let origin = rows[at].header("thalweg-origin").unwrap();
+        let parts: Vec<&str> = origin.split(';').collect();
+        format!("{}/{}@{}", parts[3], parts[4], parts[5])
+    };
+    // The tenth is lost, the twentieth stands again behind all, the thirtieth stands behind the fortieth.
+    let mut records: Vec<Rec> = Vec::new();
+    for (at, got) in rows.iter().enumerate() {
+        if at != 10 && at != 30 {
+            records.push(again(got));
+        }
+        if at == 40 {
+            records.push(again(&rows[30]));
+        }
+    }
+    records.push(again(&rows[20]));
+    // Of an offset that the input has not, and one that the job has filtered.
+    let origin =
+        |offset: u32| format!("v1;verifyplanted;notification;verifyplanted-in;0;{offset};0");
+    records.push(Rec::new("filtered", "{}").header("thalweg-origin", origin(0)));
+    records
+        .push(Rec::new("another", "{}").header("thalweg-origin", "v1;x;y;verifyplanted-in;0;0;0"));
+    records.push(Rec::new("bare", "{}"));
+    scene.topics.send(planted, &records);
+    let job = job.to_str().unwrap();
+    let said = verify(&scene, &["--job", job, "--output", planted]);
+    said.expect(
+        1,
+        &[
+            &format!("missing       {}: no output and no dead letter", place(10)),
+            &format!("doubled       {};0: again at {planted}/0@49", place(20)),
+            &format!("out of place  {};0: at {planted}/0@", place(30)),
+            "unexpected    verifyplanted-in/0@0;0: its record is filtered",
+            "1  missing",
+            "1  outputs that stand twice",
+            "1  records of the output without thalweg-origin",
+            "not every record is accounted for",
+        ],
+    );
+    // Who wrote it must be said where several did.
+    let (input, brokers) = (scene.input(), scene.broker.bootstrap());
+    let bare = ["--input", &input, "--output", planted, "--brokers", brokers];
+    verify(&scene, &bare).expect(2, &["verifyplanted/notification", "x/y", "--query"]);
+    let mine = ["--query", "verifyplanted/notification", "--show", "2"];
+    let said = verify(&scene, &[&bare[..], &mine].concat());
+    said.expect(1, &["... and "]);
+}
+
+#[test]
+fn steps_with_state_say_what_is_filtered_and_not_how_many_outputs_there_are() {
+    let scene = Scene::with_topics("verifystate", broker(), 2);
+    let job = Loyalty::default()
+        .set("coordinates = on")
+        .selecting("DISTINCT BillNo, StoreID")
+        .filtered("WHERE TotalValue > 50")
+        .write(&scene);
+    let mut records = invoices(0..200);
+    records.push(invoice(150));
+    scene.topics.send(&scene.input(), &records);
+    let running = scene.run(&job);
+    scene.until_out(150, PATIENCE);
+    running.finish();
+    let said = verify(&scene, &["--job", job.to_str().unwrap()]);
+    // The repeated invoice passes the filter and gives no row.
+    said.expect(1, &["50  filtered", "1  missing", "the query keeps rows"]);
+}
