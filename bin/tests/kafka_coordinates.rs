@@ -113,6 +113,10 @@ fn kills_repeat_nothing_but_what_was_in_flight() {
         "{}",
         account.repeated()
     );
+    let said = scene.call(&["verify", "--job", job.to_str().unwrap()]);
+    let twice = account.repeated();
+    let told = format!("{twice}  outputs that stand twice");
+    said.expect(i32::from(twice > 0), &["0  missing", &told]);
 }
 
 /// Sends transactions of cards; the key is the card, so that a card stays in one partition.
@@ -173,6 +177,55 @@ fn no_transaction_has_two_verdicts_after_kills() {
         .filter(|times| **times > 1)
         .count();
     println!("{twice} of {count} have two verdicts after {kills} kills");
+    assert!(twice <= kills as usize, "{twice}");
+}
+
+/// Counts per card, one answer for each transaction.
+#[test]
+fn each_count_of_a_partition_is_told_once_after_kills() {
+    let kills = kills(5);
+    let count = 4_000 * u64::from(kills);
+    let scene = Scene::with_topics("coordcounts", broker(), 3);
+    let job = scene.write(&format!(
+        "SET checkpointLocation = '{}';
+SET checkpointInterval = '2 seconds';
+SET coordinates = on;
+SET outputMode = 'update';
+CREATE TABLE transactions (id STRING NOT NULL, card STRING NOT NULL, ms BIGINT) USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', startingOffsets 'earliest', format 'json')
+  PARTITIONED BY (card);
+CREATE TABLE notification USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', topic '{}', format 'json', key 'card');
+INSERT INTO notification SELECT card, count(*) AS n FROM transactions GROUP BY card;
+",
+        scene.checkpoints().display(),
+        scene.input(),
+        scene.output()
+    ));
+    let said = scene.call(&["check", job.to_str().unwrap()]);
+    said.expect(0, &["written; a start does not write again"]);
+    scene.topics.send(&scene.input(), &transactions(0..count));
+    scene.kill_again_and_again(&job, count, kills);
+    let running = scene.run(&job);
+    let answers = |scene: &Scene| {
+        let mut answers: BTreeMap<(String, u64), u64> = BTreeMap::new();
+        for got in scene.topics.read(&scene.output()) {
+            let n = got.json()["n"].as_u64().unwrap();
+            *answers.entry((got.key(), n)).or_default() += 1;
+        }
+        answers
+    };
+    stage::until("all are counted", PATIENCE, || {
+        answers(&scene).len() as u64 == count
+    });
+    running.finish();
+    let answers = answers(&scene);
+    for card in 0..97 {
+        let expected = (count - card).div_ceil(97);
+        assert!(answers.contains_key(&(format!("C-{card}"), expected)));
+    }
+    let twice = answers.values().filter(|times| **times > 1).count();
+    println!("{twice} of {count} answers stand twice after {kills} kills");
     assert!(twice <= kills as usize, "{twice}");
 }
 
@@ -319,4 +372,6 @@ fn a_job_whose_rows_depend_on_the_order_of_partitions_says_that_it_repeats() {
         0,
         &["a start writes again what came after the newest checkpoint, because"],
     );
+    let said = scene.call(&["check", job.to_str().unwrap(), "--set", "exchange=topic"]);
+    said.expect(0, &["because its rows go through an exchange topic"]);
 }

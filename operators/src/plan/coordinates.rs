@@ -36,11 +36,12 @@ impl Query {
         if let Some(why) = self.shares_topics() {
             return Some(why);
         }
+        // The rows of one record come from several lanes, each with numbers of its own.
+        if self.rekeys().count() > 0 {
+            return Some("its rows go through an exchange topic".to_owned());
+        }
         // One log that a lane reads from its position on gives the same state again.
-        let one_log = match self.rekeys().count() {
-            0 => self.lanes == Lanes::Each && !self.gather(),
-            rekeys => rekeys == 1,
-        };
+        let one_log = self.lanes == Lanes::Each && !self.gather();
         let by_order = |kind: &StepKind| match kind {
             StepKind::Aggregate(_) => !one_log,
             StepKind::Join(_) | StepKind::Sort(_) | StepKind::Limit(_) | StepKind::Own(_) => true,
