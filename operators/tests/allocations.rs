@@ -58,6 +58,7 @@ fn context(coordinates: Coordinates) -> OpenContext {
         temporary: false,
         fresh: false,
         checkpoint: "./checkpoints/verdicts".into(),
+        member: None,
         delivery_timeout: Duration::from_secs(120),
         trigger_interval: None,
         bounded: false,

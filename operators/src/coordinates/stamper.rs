@@ -80,7 +80,11 @@ impl Stamping {
 
     /// The coordinates of one writer.
     pub(crate) fn stamper(&self) -> Stamper {
-        let begun = self.begun.lock().clone();
+        let mut begun = self.begun.lock().clone();
+        if begun.history.is_empty() {
+            // Of processes that share a query each partition has a history of its own.
+            begun.history = SmolStr::new_static("v1;;");
+        }
         Stamper {
             moment: Arc::new(Way {
                 origin: format_smolstr!("v1;{};;;", self.names),

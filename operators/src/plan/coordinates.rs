@@ -27,6 +27,9 @@ impl Query {
         if self.temporary {
             return Some("it keeps no checkpoint".to_owned());
         }
+        if self.settings.shared {
+            return Some("several processes share its partitions".to_owned());
+        }
         if self.output().connector != "kafka" {
             return Some("its output is not Kafka".to_owned());
         }
