@@ -19,7 +19,7 @@ use crate::job_error::{JobError, Location};
 use crate::plan::node::{Declared, Item, Node};
 use crate::plan::refuse::{needs_state, over_rows, refuse_clauses, refuse_select, start_of_select};
 use crate::plan::tail::{self, Tail};
-use crate::plan::{group_by, over, select, window_rows};
+use crate::plan::{group_by, over_select, select, window_rows};
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
 use crate::sql::watermark;
@@ -430,17 +430,17 @@ impl<'c> Lowering<'c> {
                 conditions: vec![typed],
             };
         }
-        let over = over::has_over(select);
+        let over = over_select::has_over(select);
         if group_by::groups(select, tail, &self.scope(Vec::new())) {
             if over {
-                return Err(over::above_groups(at));
+                return Err(over_select::above_groups(at));
             }
             return group_by::select(self, relation, select, tail, at);
         }
         let (relation, select) = window_rows::taken(self, relation, select, at)?;
         let select = &*select;
         if over {
-            return over::select(self, relation, select, tail, at);
+            return over_select::select(self, relation, select, tail, at);
         }
         select::items(self, relation, select, tail, at)
     }

@@ -13,11 +13,11 @@ use crate::expr::choice::case;
 use crate::expr::coerce::{cast_implicitly, wider};
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
-use crate::plan::over::Gathered;
-use crate::plan::{names, over_frame, over_own};
+use crate::plan::over_select::Gathered;
+use crate::plan::{names, over_decayed, over_frame, over_own};
 use crate::sql::cursor::start_of;
 use crate::stateful::accumulators;
-use crate::stateful::over::{Argument, Frame, Function, Kind};
+use crate::stateful::over::{Argument, Frame, Function, Kind, Order};
 
 /// A function with its column; its frame is filled in by whoever knows it.
 pub(super) struct Call {
@@ -25,6 +25,13 @@ pub(super) struct Call {
     pub(super) field: Field,
     /// Of an own aggregate: what is computed of the column.
     pub(super) own: Option<over_own::Answer>,
+}
+
+/// The window of a call.
+pub(super) struct Window<'a> {
+    pub(super) spec: &'a WindowSpec,
+    pub(super) order: Option<&'a Order>,
+    pub(super) frame: Frame,
 }
 
 /// Functions that a stream cannot answer, and why.
@@ -47,14 +54,14 @@ const REFUSED: [(&str, &str); 7] = [
 /// Names of functions that have a meaning only with OVER.
 pub(crate) fn only_with_over(name: &str) -> bool {
     let refused = REFUSED.iter().any(|(known, _)| *known == name);
-    refused || name == "lag" || name == "row_number"
+    refused || name == "lag" || name == "row_number" || over_decayed::is_one(name)
 }
 
 /// What stands between the brackets.
-struct Parts<'e> {
-    arguments: Vec<&'e Expr>,
-    distinct: bool,
-    ignore_nulls: bool,
+pub(super) struct Parts<'e> {
+    pub(super) arguments: Vec<&'e Expr>,
+    pub(super) distinct: bool,
+    pub(super) ignore_nulls: bool,
 }
 
 fn parts<'e>(written: &'e Written, name: &str, at: Location) -> Result<Parts<'e>, JobError> {
@@ -98,8 +105,7 @@ fn parts<'e>(written: &'e Written, name: &str, at: Location) -> Result<Parts<'e>
 pub(super) fn call(
     gathered: &mut Gathered<'_>,
     written: &Written,
-    spec: &WindowSpec,
-    frame: Frame,
+    window: &Window<'_>,
     at: Location,
 ) -> Result<Call, JobError> {
     let name = written.name.to_string().to_lowercase();
@@ -108,7 +114,7 @@ pub(super) fn call(
     }
     let mut parts = parts(written, &name, at)?;
     if name == "lag" || name == "row_number" {
-        if spec.window_frame.is_some() {
+        if window.spec.window_frame.is_some() {
             return Err(JobError::new(
                 at,
                 format!("cannot specify window frame for {name} function"),
@@ -129,13 +135,18 @@ pub(super) fn call(
             Err(JobError::new(at, "row_number takes no arguments"))
         };
     }
+    if over_decayed::is_one(&name) {
+        return over_decayed::call(gathered, written, &parts, window, at);
+    }
     let extensions = &gathered.lowering.catalog.extensions;
     let Some(known) = extensions.aggregate(&name) else {
         let all = accumulators::all().map(|function| function.name);
         let all = all.chain(extensions.aggregate_names());
         return Err(
-            JobError::new(at, format!("`{name}` is no function over rows"))
-                .nearest(&name, all.chain(["lag", "row_number"])),
+            JobError::new(at, format!("`{name}` is no function over rows")).nearest(
+                &name,
+                all.chain(["lag", "row_number", "decayed_count", "decayed_sum"]),
+            ),
         );
     };
     // first(x, true) is first(x) IGNORE NULLS.
@@ -159,12 +170,12 @@ pub(super) fn call(
         let kind = Kind::Collect {
             distinct: parts.distinct,
         };
-        refuse_unbounded(kind, frame, &name, at)?;
+        refuse_unbounded(kind, window.frame, &name, at)?;
         let arguments = (&parts.arguments[..], parts.distinct);
         return over_own::call(gathered, written, arguments, (known, own), at);
     }
     let kind = kind(known.name, &parts, at)?;
-    refuse_unbounded(kind, frame, &name, at)?;
+    refuse_unbounded(kind, window.frame, &name, at)?;
     aggregate(gathered, written, &parts, known, kind, at)
 }
 
@@ -191,7 +202,7 @@ fn kind(name: &str, parts: &Parts<'_>, at: Location) -> Result<Kind, JobError> {
                 at,
                 format!("{other} has no form with OVER: its parts do not add up when rows leave the frame"),
             )
-            .help("with OVER there are count, count_if, sum, avg, min, max, stddev, variance and their _pop forms, count(DISTINCT), first_value, last_value, collect_list, collect_set, lag and row_number"));
+            .help("with OVER there are count, count_if, sum, avg, min, max, stddev, variance and their _pop forms, count(DISTINCT), first_value, last_value, collect_list, collect_set, decayed_count, decayed_sum, lag and row_number"));
         }
     };
     if parts.distinct && kind != Kind::CountDistinct {
@@ -305,27 +316,18 @@ fn aggregate(
                 format!("{}: FILTER needs IGNORE NULLS here", known.name),
             ));
         }
-        text.push(format!(
-            "FILTER {}",
-            names::identity(&expr, &gathered.scope)
-        ));
-        let value = argument
-            .take()
-            .unwrap_or_else(|| Typed::literal(Value::Int(1), DataType::Int, at));
-        argument = Some(case(vec![(condition, value)], None, settings, at)?);
+        argument = Some(filtered(
+            gathered,
+            (condition, &expr),
+            argument.take(),
+            &mut text,
+            at,
+        )?);
         if kind == Kind::CountRows {
             kind = Kind::Count;
         }
     }
-    let argument = argument.map(|typed| {
-        let identity = text.join(", ");
-        let data_type = typed.data_type.clone();
-        Argument {
-            place: gathered.place(typed, &identity),
-            identity,
-            data_type,
-        }
-    });
+    let argument = argument.map(|typed| computed(gathered, typed, &text));
     let field = Field {
         name: column(written, gathered),
         data_type: result,
@@ -335,6 +337,31 @@ fn aggregate(
         ),
     };
     Ok(made(written, gathered, kind, argument, field))
+}
+
+/// The argument where the condition of FILTER holds (1 where there is none), else NULL; `text` says so from then on.
+pub(super) fn filtered(
+    gathered: &Gathered<'_>,
+    (condition, expr): (Typed, &Expr),
+    argument: Option<Typed>,
+    text: &mut Vec<String>,
+    at: Location,
+) -> Result<Typed, JobError> {
+    text.push(format!("FILTER {}", names::identity(expr, &gathered.scope)));
+    let value = argument.unwrap_or_else(|| Typed::literal(Value::Int(1), DataType::Int, at));
+    let settings = gathered.lowering.settings();
+    case(vec![(condition, value)], None, settings, at)
+}
+
+/// The column that a function is computed over.
+pub(super) fn computed(gathered: &mut Gathered<'_>, typed: Typed, text: &[String]) -> Argument {
+    let identity = text.join(", ");
+    let data_type = typed.data_type.clone();
+    Argument {
+        place: gathered.place(typed, &identity),
+        identity,
+        data_type,
+    }
 }
 
 /// `lag(x[, offset[, default]])`.

@@ -16,7 +16,7 @@ use crate::expr::operators;
 use crate::expr::typed::{Form, Typed};
 use crate::extensions::Own;
 use crate::job_error::{JobError, Location};
-use crate::plan::over::Gathered;
+use crate::plan::over_select::Gathered;
 use crate::plan::over_call::{Call, column, made};
 use crate::plan::{names, over_frame};
 use crate::sql::cursor::start_of;

@@ -67,7 +67,23 @@ const WINDOWS: [Entry; 2] = [
 ];
 
 /// Functions that have a meaning only with OVER. An example shows x of the rows in order of ts, and what each is answered.
-const OVER_ROWS: [Entry; 2] = [
+const OVER_ROWS: [Entry; 4] = [
+    Entry {
+        name: "decayed_count",
+        aliases: &[],
+        signature: "decayed_count(half_life) OVER (... ORDER BY ts)",
+        about: "How many rows of the key have come, each half as much with every half-life that has passed since its time. A late one adds what is left of it.",
+        example: "decayed_count(INTERVAL 1 MINUTE) OVER (ORDER BY ts) [5, 7, 6]",
+        result: "[1.0,1.5,1.75]",
+    },
+    Entry {
+        name: "decayed_sum",
+        aliases: &[],
+        signature: "decayed_sum(x, half_life) OVER (... ORDER BY ts)",
+        about: "The sum of x over all rows of the key, each half as much with every half-life that has passed since its time. A late one adds what is left of it.",
+        example: "decayed_sum(x, INTERVAL 1 MINUTE) OVER (ORDER BY ts) [4, 6, 8]",
+        result: "[4.0,8.0,12.0]",
+    },
     Entry {
         name: "lag",
         aliases: &[],

@@ -42,6 +42,7 @@ mod dates_made;
 mod dates_text;
 mod digit_pattern;
 mod forms;
+mod geography;
 mod hash;
 pub(in crate::expr) mod java_regex;
 mod json;
@@ -156,7 +157,7 @@ impl Function {
 }
 
 /// The families and their functions, for the manual.
-pub fn families() -> [(&'static str, &'static [Function]); 30] {
+pub fn families() -> [(&'static str, &'static [Function]); 31] {
     [
         ("conditional", conditional::FUNCTIONS),
         ("numbers", numbers::FUNCTIONS),
@@ -190,6 +191,7 @@ pub fn families() -> [(&'static str, &'static [Function]); 30] {
         ("maps and structs", maps::FUNCTIONS),
         ("JSON", json::FUNCTIONS),
         ("CSV", csv::FUNCTIONS),
+        ("places on Earth", geography::FUNCTIONS),
         ("hashes and identifiers", hash::FUNCTIONS),
     ]
 }

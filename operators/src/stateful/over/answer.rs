@@ -44,7 +44,7 @@ impl Window {
     pub(super) fn finish(
         &mut self,
         slot: u32,
-        rank: usize,
+        (time, rank): (i64, usize),
         row: &[Value],
     ) -> Result<(), RecordError> {
         let program = &self.program;
@@ -58,7 +58,7 @@ impl Window {
                 Finish::Running { current: false, .. } => continue,
                 Finish::Running { answer, .. } => {
                     let (words, values) = self.keys.accumulators(slot);
-                    answer.value(words, values)?
+                    answer.value_at(time, words, values)?
                 }
                 Finish::Framed { frame, answer } => {
                     if made != Some(*frame) {
@@ -96,7 +96,12 @@ impl Window {
     }
 
     /// The answers that the row itself is not in.
-    pub(super) fn finish_before(&mut self, slot: u32, row: &[Value]) -> Result<(), RecordError> {
+    pub(super) fn finish_before(
+        &mut self,
+        slot: u32,
+        time: i64,
+        row: &[Value],
+    ) -> Result<(), RecordError> {
         let out = &mut self.scratch.out;
         out.clear();
         out.extend_from_slice(row);
@@ -107,7 +112,7 @@ impl Window {
                     answer,
                 } => {
                     let (words, values) = self.keys.accumulators(slot);
-                    answer.value(words, values)?
+                    answer.value_at(time, words, values)?
                 }
                 _ => Value::Null,
             };

@@ -5,8 +5,10 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use crate::expr::decimal;
+use crate::stateful::over::decay::Decay;
 use crate::stateful::over::distinct::Counted;
-use crate::stateful::over::fold::Fold;
+use crate::stateful::over::fold::{Fold, Rule};
+use crate::stateful::over::order::NULL_TIME;
 use crate::stateful::over::{Function, Kind};
 
 /// How the result of a function comes about.
@@ -62,11 +64,15 @@ pub(super) enum Answer {
         sample: bool,
         root: bool,
     },
+    Decayed(Fold, Decay),
 }
 
 impl Answer {
     pub(super) fn new(function: &Function, fold: Fold) -> Self {
         let (result, ansi) = (function.result.clone(), function.ansi);
+        if let Rule::Decayed(decay) = fold.rule {
+            return Self::Decayed(fold, decay);
+        }
         match function.kind {
             Kind::Sum => Self::Sum { fold, result, ansi },
             Kind::Avg => Self::Avg {
@@ -84,7 +90,21 @@ impl Answer {
         }
     }
 
-    /// The result.
+    /// The result at this time; only what fades asks for it.
+    #[inline]
+    pub(super) fn value_at(
+        &self,
+        time: i64,
+        words: &[u64],
+        values: &[Value],
+    ) -> Result<Value, RecordError> {
+        match self {
+            Self::Decayed(fold, decay) => Ok(decay.value(&words[fold.at..], time)),
+            _ => self.value(words, values),
+        }
+    }
+
+    /// The result; of what fades the one at its newest time.
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn value(&self, words: &[u64], values: &[Value]) -> Result<Value, RecordError> {
         match self {
@@ -94,6 +114,7 @@ impl Answer {
                 Err(_) => Err(overflow("row_number", &DataType::Int)),
             },
             Self::Held(fold) => Ok(fold.held(words, values)),
+            Self::Decayed(fold, decay) => Ok(decay.value(&words[fold.at..], NULL_TIME)),
             Self::Sum { fold, .. } | Self::Avg { fold, .. } | Self::Deviation { fold, .. }
                 if fold.count(words) == 0 =>
             {

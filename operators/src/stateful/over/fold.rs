@@ -1,12 +1,14 @@
 //! Aggregates that are made of parts: values are added one by one, and the aggregates of two stretches of rows make that of
 //! both.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use thalweg_engine::row::Value;
 
 use crate::expr::compare::{compare, compare_double};
 use crate::stateful::over::cell::{Cell, Packed};
+use crate::stateful::over::decay::{self, Decay};
 use crate::stateful::over::precise::Precise;
 
 /// What is computed.
@@ -32,6 +34,8 @@ pub(super) enum Rule {
         nulls: bool,
         packed: Option<Packed>,
     },
+    /// A count or a sum that fades. Three words.
+    Decayed(Decay),
 }
 
 /// In the count of a sum: it left 128 bits.
@@ -54,8 +58,9 @@ pub(super) struct Fold {
 
 impl Rule {
     /// What its state is called.
-    pub(super) fn name(self) -> &'static str {
-        match self {
+    pub(super) fn name(self) -> Cow<'static, str> {
+        let name = match self {
+            Self::Decayed(decay) => return decay.name().into(),
             Self::Rows => "rows",
             Self::Count => "count",
             Self::Whole => "sum",
@@ -70,7 +75,8 @@ impl Rule {
             Self::Edge {
                 last: true, nulls, ..
             } => ["last not null", "last"][usize::from(nulls)],
-        }
+        };
+        name.into()
     }
 
     /// How many words and values its accumulator has.
@@ -80,6 +86,7 @@ impl Rule {
             Self::InOrder => (2, 0),
             Self::Whole | Self::Real => (3, 0),
             Self::Moments => (5, 0),
+            Self::Decayed(_) => (decay::WORDS, 0),
             Self::Extreme { packed, .. } | Self::Edge { packed, .. } => match packed {
                 Some(_) => (2, 0),
                 None => (1, 1),
@@ -124,6 +131,20 @@ fn order(packed: Packed, a: u64, b: u64) -> Ordering {
 }
 
 impl Fold {
+    /// Adds one value of a row that came at this time.
+    #[inline]
+    pub(super) fn add_at(
+        &self,
+        words: &mut [u64],
+        values: &mut [Value],
+        (time, cell): (i64, Cell<'_>),
+    ) {
+        match self.rule {
+            Rule::Decayed(decay) => decay.add(&mut words[self.at..], time, cell),
+            _ => self.add(words, values, cell),
+        }
+    }
+
     /// Adds one value.
     #[inline]
     pub(super) fn add(&self, words: &mut [u64], values: &mut [Value], cell: Cell<'_>) {
@@ -145,6 +166,8 @@ impl Fold {
                 }
             }
             Rule::Count => acc[0] += u64::from(!matches!(cell, Cell::Null)),
+            // It is kept from UNBOUNDED PRECEDING alone, where rows come with their times.
+            Rule::Decayed(_) => {}
             Rule::InOrder => {
                 if let Cell::Word(word) = cell {
                     acc[0] += 1;
@@ -214,6 +237,7 @@ impl Fold {
         let acc = &mut words[self.at..];
         match self.rule {
             Rule::Rows | Rule::Count => acc[0] += next[0],
+            Rule::Decayed(_) => {}
             Rule::Whole => add_whole(acc, next[0], whole(&next[1..])),
             Rule::InOrder => {
                 acc[0] += next[0];

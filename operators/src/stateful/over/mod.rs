@@ -6,6 +6,7 @@
 //! | frame | is kept for each key | work for each record |
 //! | --- | --- | --- |
 //! | from UNBOUNDED PRECEDING | the aggregates alone, in order of arrival | O(1) |
+//! | `decayed_count`, `decayed_sum` | a count, the newest time and the sum at that time | O(1) |
 //! | RANGE or ROWS n PRECEDING, `lag` | the rows in order of time, in a tree with partial aggregates | O(log n); no rescan |
 //! | RANGE in steps (`frameStep`) | a pane of aggregates for each step, and the rows that are not behind the watermark | O(log n) |
 //! | count(DISTINCT) of these | also how often each value stands in the frame, from 64 rows on | O(1) in order; a late record: the rows that it is late by |
@@ -17,7 +18,7 @@
 //! UNBOUNDED PRECEDING is forgotten too; other keys stay until `stateTtl`.
 //!
 //! **Memory.** About 60 bytes a key and the key itself; 8 bytes for each number of an aggregate from UNBOUNDED PRECEDING (a
-//! count has one, a sum or an average three); with kept rows 80 bytes a key more, and for each row 8 bytes for its time and 8
+//! count has one, a sum, an average or what fades three); with kept rows 80 bytes a key more, and for each row 8 bytes for its time and 8
 //! for each number, date or time that a function uses (8 more where one of them is a BIGINT or a TIMESTAMP), 24 and the
 //! content for a text longer than 23 bytes. With `step` a pane takes what a row would whose columns are the numbers of the
 //! aggregates. `frameRowsMax` limits the rows and panes of one key.
@@ -29,6 +30,7 @@ mod adopt;
 mod answer;
 mod cell;
 mod contents;
+mod decay;
 mod distinct;
 mod finish;
 mod fold;
@@ -48,6 +50,8 @@ mod wheel;
 
 #[cfg(test)]
 mod adopt_tests;
+#[cfg(test)]
+mod decay_tests;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
@@ -204,6 +208,14 @@ pub enum Kind {
     },
     /// `row_number()`.
     RowNumber,
+    /// `decayed_count(half_life)`, or `decayed_sum(x, half_life)` where `sum`; x is a DOUBLE, the frame from UNBOUNDED PRECEDING,
+    /// the order a time.
+    Decayed {
+        /// What a row adds is half after so long.
+        half_life: Micros,
+        /// Values are added, not ones.
+        sum: bool,
+    },
     /// `collect_list(x)`, or `collect_set(x)` where `distinct`.
     Collect {
         /// Each value once.

@@ -117,6 +117,12 @@ impl Model {
         if function.kind == Kind::RowNumber {
             return Value::Int(i32::try_from(arrived.len()).unwrap());
         }
+        if let (Kind::Decayed { half_life, sum }, Frame::Unbounded { current }) =
+            (function.kind, self.over.frames[function.frame])
+        {
+            let before = &arrived[..arrived.len() - usize::from(!current)];
+            return self.decayed(function, before, time, (half_life, sum));
+        }
         let frame: Vec<&Row> = match self.over.frames[function.frame] {
             Frame::Unbounded { current } => {
                 let end = arrived.len() - usize::from(!current);
@@ -144,6 +150,37 @@ impl Model {
                 .collect(),
         };
         result(function, &frame)
+    }
+}
+
+impl Model {
+    /// Each row's share at the newest time, from that row alone.
+    fn decayed(
+        &self,
+        function: &Function,
+        rows: &[Row],
+        time: i64,
+        (half_life, sum): (i64, bool),
+    ) -> Value {
+        let timed = || rows.iter().filter(|row| self.time(row) != i64::MIN);
+        let newest = timed().map(|row| self.time(row)).max();
+        let at = newest.max(Some(time)).unwrap_or(time);
+        let shares: Vec<f64> = timed()
+            .filter_map(|row| {
+                let value = function.argument.as_ref().map(|one| &row[one.place]);
+                let amount = match value {
+                    Some(Value::Null) => return None,
+                    Some(value) if sum => number(value),
+                    _ => 1.0,
+                };
+                let after = at - self.time(row);
+                Some(amount * 0.5_f64.powf(after as f64 / half_life as f64))
+            })
+            .collect();
+        if sum && shares.is_empty() {
+            return Value::Null;
+        }
+        Value::Double(shares.iter().sum())
     }
 }
 
@@ -269,6 +306,8 @@ fn result(function: &Function, frame: &[&Row]) -> Value {
         Kind::Last { .. } => or_null(all.last()),
         Kind::Collect { distinct: true } => Value::Array(distinct.into()),
         Kind::Collect { .. } => Value::Array(values.into()),
-        Kind::CountRows | Kind::RowNumber | Kind::Lag { .. } => unreachable!("answered before"),
+        Kind::CountRows | Kind::RowNumber | Kind::Lag { .. } | Kind::Decayed { .. } => {
+            unreachable!("answered before")
+        }
     }
 }

@@ -136,7 +136,7 @@ impl Window {
     }
 
     /// Adds the row to the aggregates from UNBOUNDED PRECEDING.
-    fn run(&mut self, slot: u32, row: &[Value]) {
+    fn run(&mut self, slot: u32, time: i64, row: &[Value]) {
         let (words, values) = self.keys.both_mut(slot);
         for fold in &self.program.running {
             let cell = match self.program.inputs.get(fold.column) {
@@ -147,7 +147,7 @@ impl Window {
                     (value, None) => Cell::Value(value),
                 },
             };
-            fold.add(words, values, cell);
+            fold.add_at(words, values, (time, cell));
         }
     }
 
@@ -209,14 +209,14 @@ impl Operator for Window {
         emit: &mut dyn Emit,
     ) -> Result<(), RecordError> {
         let (slot, time) = self.begin(row, meta);
-        self.finish_before(slot, row)?;
-        self.run(slot, row);
+        self.finish_before(slot, time, row)?;
+        self.run(slot, time, row);
         let mut rank = 0;
         if self.program.keeps_rows {
             rank = self.keep(slot, time, row)?;
             self.ranges(slot, time, rank);
         }
-        self.finish(slot, rank, row)?;
+        self.finish(slot, (time, rank), row)?;
         emit.emit(&self.scratch.out, meta)
     }
 

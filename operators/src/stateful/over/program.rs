@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use thalweg_engine::schema::DataType;
 
 use crate::stateful::over::cell::{Columns, Packed};
+use crate::stateful::over::decay::{Adds, Decay};
 use crate::stateful::over::distinct::Counted;
 use crate::stateful::over::finish::{Answer, Finish};
 use crate::stateful::over::fold::{Fold, Rule};
@@ -272,7 +273,7 @@ impl Program {
         self.running_identities.push(match argument {
             Some(argument) => identity(argument, &format!("{} of ", rule.name())),
             None => Identity {
-                text: rule.name().to_owned(),
+                text: rule.name().into_owned(),
                 data_type: String::new(),
             },
         });
@@ -318,7 +319,7 @@ impl Program {
                 data_type: column.data_type.clone(),
             },
             _ => Identity {
-                text: name.to_owned(),
+                text: name.into_owned(),
                 data_type: String::new(),
             },
         }
@@ -360,6 +361,14 @@ fn rule(kind: Kind, argument: Option<&Argument>, running: bool) -> Rule {
             nulls: !ignore_nulls,
             packed,
         },
+        Kind::Decayed { half_life, sum } => Rule::Decayed(Decay {
+            half_life,
+            adds: match (sum, argument) {
+                (true, _) => Adds::Value,
+                (false, Some(_)) => Adds::Present,
+                (false, None) => Adds::Row,
+            },
+        }),
         // What keeps single values is not asked from UNBOUNDED PRECEDING: the plan refuses it.
         Kind::Count | Kind::CountDistinct | Kind::Collect { .. } | Kind::Lag { .. } => Rule::Count,
     }
