@@ -24,6 +24,7 @@ mod require;
 mod schedule;
 mod target;
 mod topics;
+mod transactions;
 mod verdict;
 
 use std::process::ExitCode;

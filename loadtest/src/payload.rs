@@ -1,10 +1,12 @@
 //! The records that are sent, each made from a number that can be read back out of any output record: invoices of about
-//! 227 bytes of JSON, keyed by their number or by their card, or lines of ten words.
+//! 227 bytes of JSON, keyed by their number or by their card, card transactions with planted fraud, or lines of ten words.
 
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
+
+use crate::transactions::Transactions;
 
 /// Digits of the sequence number in a `BillNo`.
 const DIGITS: usize = 10;
@@ -19,6 +21,8 @@ pub(crate) enum Kind {
     Invoices,
     /// The same invoices, the key is `CustomerCardNo`: all of a card are in one partition
     Cards,
+    /// Card transactions of about 250 bytes with planted fraud, the key is `card`
+    Transactions,
     /// Lines of ten words out of 10,000, without a key
     Lines,
 }
@@ -29,9 +33,12 @@ pub(crate) struct PayloadArgs {
     /// What the records are
     #[arg(long, value_enum, default_value = "invoices")]
     pub(crate) payload: Kind,
-    /// How many different cards the invoices have
+    /// How many different cards the invoices or transactions have
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub(crate) cards: u64,
+    /// What transactions are drawn from: the same number, the same transactions
+    #[arg(long, default_value_t = 1)]
+    pub(crate) payload_seed: u64,
 }
 
 impl PayloadArgs {
@@ -40,6 +47,7 @@ impl PayloadArgs {
         Payload {
             kind: self.payload,
             cards: self.cards,
+            transactions: Transactions::new(self.payload_seed, self.cards),
             ..Payload::new()
         }
     }
@@ -49,6 +57,7 @@ impl PayloadArgs {
         let mut words = match self.payload {
             Kind::Invoices => String::new(),
             Kind::Cards => " keyed by card".to_owned(),
+            Kind::Transactions => " (card transactions)".to_owned(),
             Kind::Lines => return " (lines of words)".to_owned(),
         };
         if self.cards != 100_000 {
@@ -66,6 +75,7 @@ pub(crate) struct Payload {
     mark: [u8; 7],
     kind: Kind,
     cards: u64,
+    transactions: Transactions,
 }
 
 impl Payload {
@@ -87,6 +97,7 @@ impl Payload {
             mark,
             kind: Kind::Invoices,
             cards: 100_000,
+            transactions: Transactions::new(1, 100_000),
         }
     }
 
@@ -104,7 +115,19 @@ impl Payload {
         match self.kind {
             Kind::Lines => line(sequence, value),
             Kind::Invoices | Kind::Cards => self.invoice(sequence, created_ms, key, value),
+            Kind::Transactions => {
+                let id = self.id(sequence);
+                self.transactions.write(sequence, &id, key, value);
+            }
         }
+    }
+
+    /// The mark and the number.
+    fn id(&self, sequence: u64) -> [u8; 17] {
+        let mut id = [0; 17];
+        id[..7].copy_from_slice(&self.mark);
+        let _ = write!(&mut id[7..], "{sequence:0DIGITS$}");
+        id
     }
 
     // Writing to a Vec cannot fail.
@@ -216,6 +239,20 @@ mod tests {
             assert!(
                 ["CC00000000", "CC00000001", "CC00000002"].contains(&str::from_utf8(&key).unwrap())
             );
+            assert_eq!(payload.sequence(&key, &value), Some(sequence));
+        }
+    }
+
+    #[test]
+    fn transactions_of_a_card_have_one_key_and_their_number_in_the_value() {
+        let payload = Payload {
+            kind: Kind::Transactions,
+            ..Payload::marked(7)
+        };
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        for sequence in 0..50 {
+            payload.write(sequence, 0, &mut key, &mut value);
+            assert!(key.starts_with(b"4000-"));
             assert_eq!(payload.sequence(&key, &value), Some(sequence));
         }
     }
