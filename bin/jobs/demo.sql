@@ -1,36 +1,104 @@
--- demo.sql: card transactions made up from a counter and scored by a rule; the suspicious ones come to the console.
--- Needs no server: thalweg run bin/jobs/demo.sql
+-- demo.sql: card transactions with planted fraud, made up from a counter; for each at once features of its card, a verdict by
+-- rules, and the reasons. The suspicious ones come to the console.
+-- Needs no server: thalweg run bin/jobs/demo.sql; thalweg demo counts as well how many of the planted ones were found.
 SET jobName = 'demo';
 
-CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '2000', numPartitions '2');
+-- Each tick is a second of the cards' time: of 1,000 cards each pays every 1,000 seconds.
+CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '2000', numPartitions '1')
+  WATERMARK timestamp_seconds(1767225600 + value) AS ts DELAY OF INTERVAL 10 SECONDS;
+CREATE TABLE judged USING noop;
 
--- A number from 0 to below n that is always the same for a tick and a purpose.
-CREATE TEMPORARY FUNCTION draw(tick BIGINT, purpose STRING, n INT) RETURNS BIGINT RETURN abs(xxhash64(tick, purpose) % n);
+-- A number from 0 to below n that is always the same for a number and a purpose.
+CREATE TEMPORARY FUNCTION draw(number BIGINT, purpose STRING, n INT) RETURNS BIGINT RETURN abs(xxhash64(number, purpose) % n);
+CREATE TEMPORARY FUNCTION part(number BIGINT, purpose STRING) RETURNS DOUBLE RETURN draw(number, purpose, 65536) / 65536D;
+
+-- Ticks are dealt to eight slots in turn, each every eight seconds. Half of all stretches of 64 ticks of a slot begin with a
+-- pattern of fraud on one card.
+CREATE VIEW planned AS
+SELECT
+  value, ts,
+  value DIV 512 * 8 + value % 8 AS stretch,
+  value DIV 8 % 64 AS step,
+  if(draw(stretch, 'planted', 2) = 0, CAST(draw(stretch, 'pattern', 4) AS INT), NULL) AS pattern,
+  coalesce(step < element_at(array(8, 2, 6, 1), pattern + 1), false) AS theirs,
+  if(theirs, draw(stretch, 'victim', 1000), draw(value, 'card', 1000)) AS number,
+  -- The first of an impossible travel is an honest one at home.
+  if(theirs AND NOT (pattern = 1 AND step = 0),
+    element_at(array('card testing', 'impossible travel', 'burst of declines', 'new device'), pattern + 1), NULL) AS planted
+FROM ticks;
 
 CREATE VIEW transactions AS
 SELECT
-  timestamp AS ts,
   value AS id,
-  concat('4000-', lpad(CAST(draw(value, 'card', 5000) AS STRING), 4, '0')) AS card,
-  draw(value, 'kind', 100) AS kind,
-  CASE
-    WHEN kind < 45 THEN 'groceries'
-    WHEN kind < 70 THEN 'fuel'
-    WHEN kind < 85 THEN 'restaurant'
-    WHEN kind < 95 THEN 'electronics'
-    ELSE 'gift cards'
-  END AS merchant,
-  -- Small amounts are common, large ones rare.
-  round(3 * exp(draw(value, 'amount', 1000) / 1000D * 6), 2) AS amount,
-  element_at(array('DE', 'DE', 'DE', 'DE', 'FR', 'NL', 'US', 'BR'), CAST(draw(value, 'country', 8) + 1 AS INT)) AS country,
-  CAST(draw(value, 'hour', 24) AS INT) AS hour
-FROM ticks;
+  concat('4000-', lpad(CAST(number AS STRING), 4, '0')) AS card,
+  ts,
+  -- Around the card's own level: a third of it to three times as much.
+  8 * exp(2 * part(number, 'level')) AS level,
+  exp(0.75 * (part(value, 'a') + part(value, 'b') + part(value, 'c') - 1.5)) AS share,
+  CASE planted
+    WHEN 'card testing' THEN round(0.5 + 2 * part(value, 'small'), 2)
+    WHEN 'burst of declines' THEN round(3 * level * share, 2)
+    WHEN 'new device' THEN round(12 * level * share, 2)
+    ELSE round(level * share, 2)
+  END AS amount,
+  concat('M', lpad(CAST(draw(value, 'merchant', 5000) AS STRING), 4, '0')) AS merchant,
+  element_at(array('groceries', 'fuel', 'restaurant', 'clothes', 'electronics', 'travel', 'gift cards', 'games'),
+    CAST(draw(value, 'merchant', 5000) % 8 + 1 AS INT)) AS category,
+  -- Four towns further is another continent.
+  element_at(array(
+    named_struct('country', 'DE', 'currency', 'EUR', 'lat', 52.52D, 'lon', 13.405D),
+    named_struct('country', 'FR', 'currency', 'EUR', 'lat', 48.8566D, 'lon', 2.3522D),
+    named_struct('country', 'ES', 'currency', 'EUR', 'lat', 40.4168D, 'lon', -3.7038D),
+    named_struct('country', 'PL', 'currency', 'PLN', 'lat', 52.2297D, 'lon', 21.0122D),
+    named_struct('country', 'US', 'currency', 'USD', 'lat', 40.7128D, 'lon', -74.006D),
+    named_struct('country', 'BR', 'currency', 'BRL', 'lat', -23.5505D, 'lon', -46.6333D),
+    named_struct('country', 'JP', 'currency', 'JPY', 'lat', 35.6762D, 'lon', 139.6503D),
+    named_struct('country', 'AU', 'currency', 'AUD', 'lat', -33.8688D, 'lon', 151.2093D)),
+    CAST((draw(number, 'town', 8) + if(planted = 'impossible travel', 4, 0)) % 8 + 1 AS INT)) AS town,
+  town.country,
+  town.currency,
+  town.lat + 0.04 * (part(value, 'north') - 0.5) AS lat,
+  town.lon + 0.04 * (part(value, 'east') - 0.5) AS lon,
+  if(planted IN ('card testing', 'new device'), concat('X', stretch), concat('D', number, '-', if(draw(value, 'device', 5) = 0, 1, 0))) AS device,
+  if(planted IN ('card testing', 'new device') OR draw(value, 'channel', 10) < 3, 'online', 'shop') AS channel,
+  if(theirs, coalesce(planted = 'burst of declines' AND step < 5, false), draw(value, 'declined', 50) = 0) AS declined,
+  planted
+FROM planned;
 
-CREATE VIEW scored AS
+-- All features of a card come from one look at its rows.
+CREATE VIEW features AS
+SELECT
+  id, card, ts, amount, merchant, category, country, channel, planted,
+  count(*) OVER of_card AS nth,
+  amount / avg(amount) OVER of_card AS ratio,
+  count(DISTINCT merchant) OVER minutes AS merchants,
+  count_if(declined) OVER minutes AS declines,
+  decayed_sum(amount, INTERVAL 1 HOUR) OVER of_card AS lately,
+  timestampdiff(SECOND, lag(ts) OVER of_card, ts) AS since,
+  -- Away from the last place and from the one before: a card that comes home has been there.
+  least(geo_distance_km(lag(lat) OVER of_card, lag(lon) OVER of_card, lat, lon),
+    geo_distance_km(lag(lat, 2) OVER of_card, lag(lon, 2) OVER of_card, lat, lon)) AS km,
+  least(speed_kmh(lag(lat) OVER of_card, lag(lon) OVER of_card, lag(ts) OVER of_card, lat, lon, ts),
+    speed_kmh(lag(lat, 2) OVER of_card, lag(lon, 2) OVER of_card, lag(ts, 2) OVER of_card, lat, lon, ts)) AS kmh,
+  count(*) OVER (PARTITION BY card, device) = 1 AS new_device
+FROM transactions
+WINDOW of_card AS (PARTITION BY card ORDER BY ts),
+  minutes AS (PARTITION BY card ORDER BY ts RANGE BETWEEN INTERVAL 2 MINUTES PRECEDING AND CURRENT ROW);
+
+CREATE VIEW verdicts AS
 SELECT
   *,
-  if(amount > 500, 40, 0) + if(merchant = 'gift cards', 25, 0) + if(country NOT IN ('DE', 'FR', 'NL'), 20, 0) + if(hour < 5, 15, 0) AS score
-FROM transactions;
+  array_compact(array(
+    if(merchants >= 4 AND amount < 5, 'small amounts at many merchants', NULL),
+    if(km > 100 AND kmh > 900, 'nothing travels so fast', NULL),
+    if(declines >= 3, 'declined again and again', NULL),
+    if(new_device AND nth > 3 AND ratio > 3, 'much more than usual from a new device', NULL)
+  )) AS reasons,
+  CASE WHEN size(reasons) = 0 THEN 'approve' WHEN size(reasons) = 1 THEN 'review' ELSE 'decline' END AS verdict
+FROM features;
 
 SET queryName = 'suspicious';
-SELECT ts, card, amount, merchant, country, hour, score FROM scored WHERE score >= 80;
+SELECT ts, card, amount, merchant, country, verdict, reasons, planted FROM verdicts WHERE verdict <> 'approve';
+
+SET queryName = 'score';
+INSERT INTO judged SELECT planted, verdict FROM verdicts;

@@ -76,6 +76,7 @@ mod progress;
 mod refusal;
 mod rehearsal;
 mod run;
+mod scoreboard;
 mod static_tables;
 mod stop;
 mod telemetry;
