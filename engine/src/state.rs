@@ -35,6 +35,11 @@ impl Entries {
         self.count += 1;
     }
 
+    /// Makes room for so many bytes, so that it does not grow step by step.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.count

@@ -78,7 +78,7 @@ impl Window {
                 Finish::Distinct { frame, which } => {
                     let count = self.distinct.count(
                         (slot, *which),
-                        program.counted[*which],
+                        &program.counted,
                         self.keys.tree_ref(slot),
                         scratch.ranges[*frame],
                         shape,

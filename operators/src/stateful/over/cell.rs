@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
+use crate::stateful::over::order::NULL_TIME;
+
 /// NULL among values of at most 32 bits, which are kept sign-extended.
 const NULL_NARROW: u64 = 1 << 63;
 /// NULL among doubles: a NaN that no value has, because NaN is kept as one bit pattern.
@@ -139,6 +141,8 @@ pub(super) enum Stored {
     Masked(Packed, usize, u8),
     /// Among the values of a row.
     Value(usize),
+    /// The time of the row itself, by which rows are ordered.
+    Time(Packed),
 }
 
 /// The columns of kept rows. A row is `words` 64-bit words (its time, the mask where there is one, packed columns) and
@@ -167,18 +171,25 @@ impl Columns {
         }
     }
 
-    /// Columns of these types.
-    pub(super) fn new<'t>(types: impl Iterator<Item = &'t DataType> + Clone) -> Self {
-        let full = |data_type| Packed::of(data_type).is_some_and(Packed::full);
-        let mut words = if types.clone().any(full) {
+    /// Columns of these types; the one at the place `time` is the TIMESTAMP by which rows are ordered.
+    pub(super) fn new<'t>(
+        types: impl Iterator<Item = &'t DataType> + Clone,
+        time: Option<usize>,
+    ) -> Self {
+        let full = |(column, data_type): (usize, &DataType)| {
+            Some(column) != time && Packed::of(data_type).is_some_and(Packed::full)
+        };
+        let mut words = if types.clone().enumerate().any(full) {
             MASK + 1
         } else {
             MASK
         };
         let (mut values, mut bits) = (0, 0);
         let stored = types
-            .map(|data_type| {
+            .enumerate()
+            .map(|(column, data_type)| {
                 let packed = match Packed::of(data_type) {
+                    Some(packed) if Some(column) == time => return Stored::Time(packed),
                     // The mask has 64 bits.
                     Some(packed) if !packed.full() || bits < 64 => packed,
                     _ => {
@@ -226,6 +237,7 @@ impl Columns {
                     None => words[begin + MASK] |= 1 << bit,
                 },
                 Stored::Value(_) => values.push(value.clone()),
+                Stored::Time(_) => {}
             }
         }
     }
@@ -237,6 +249,8 @@ impl Columns {
             Stored::Word(packed, at) if words[at] == packed.null() => Cell::Null,
             Stored::Masked(_, _, bit) if words[MASK] >> bit & 1 == 1 => Cell::Null,
             Stored::Word(_, at) | Stored::Masked(_, at, _) => Cell::Word(words[at]),
+            Stored::Time(_) if words[0].cast_signed() == NULL_TIME => Cell::Null,
+            Stored::Time(_) => Cell::Word(words[0]),
             Stored::Value(at) => match &values[at] {
                 Value::Null => Cell::Null,
                 value => Cell::Value(value),
@@ -249,9 +263,10 @@ impl Columns {
         match (self.cell(column, words, values), self.stored[column]) {
             (Cell::Null, _) => Value::Null,
             (Cell::Value(value), _) => value.clone(),
-            (Cell::Word(word), Stored::Word(packed, _) | Stored::Masked(packed, ..)) => {
-                packed.unpack(word)
-            }
+            (
+                Cell::Word(word),
+                Stored::Word(packed, _) | Stored::Masked(packed, ..) | Stored::Time(packed),
+            ) => packed.unpack(word),
             (Cell::Word(_), Stored::Value(_)) => Value::Null,
         }
     }
@@ -274,7 +289,7 @@ mod tests {
             },
             DataType::Timestamp,
         ];
-        let columns = Columns::new(types.iter());
+        let columns = Columns::new(types.iter(), None);
         assert_eq!((columns.words, columns.values), (6, 2));
         let rows = [
             vec![
@@ -300,6 +315,20 @@ mod tests {
 
     #[test]
     fn a_double_alone_takes_two_words_with_its_time() {
-        assert_eq!(Columns::new([DataType::Double].iter()).words, 2);
+        assert_eq!(Columns::new([DataType::Double].iter(), None).words, 2);
+    }
+
+    #[test]
+    fn the_time_that_rows_are_ordered_by_is_kept_once() {
+        let types = [DataType::Timestamp, DataType::Double];
+        let columns = Columns::new(types.iter(), Some(0));
+        assert_eq!((columns.words, columns.values), (2, 0));
+        for (time, value) in [(7, Value::Timestamp(7)), (NULL_TIME, Value::Null)] {
+            let row = [value, Value::Double(1.5)];
+            let (mut words, mut values) = (Vec::new(), Vec::new());
+            columns.write(time, |column| &row[column], &mut words, &mut values);
+            let back = [0, 1].map(|column| columns.value(column, &words, &values));
+            assert_eq!(back, row);
+        }
     }
 }

@@ -24,9 +24,55 @@ pub(super) mod flag {
     pub(in crate::stateful::over) const TOUCHED: u8 = 8;
 }
 
+/// A key; short ones beside the flags, so that a look-up has one place less to go to.
+#[derive(Debug)]
+enum Key {
+    Short(u8, [u8; SHORT]),
+    Long(Box<[u8]>),
+}
+
+/// Bytes of a short key.
+const SHORT: usize = 22;
+
+impl Default for Key {
+    fn default() -> Self {
+        Self::Short(0, [0; SHORT])
+    }
+}
+
+impl Key {
+    fn new(key: &[u8]) -> Self {
+        let mut short = [0; SHORT];
+        match (short.get_mut(..key.len()), u8::try_from(key.len())) {
+            (Some(bytes), Ok(length)) => {
+                bytes.copy_from_slice(key);
+                Self::Short(length, short)
+            }
+            _ => Self::Long(key.into()),
+        }
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(length, short) => &short[..usize::from(*length).min(SHORT)],
+            Self::Long(long) => long,
+        }
+    }
+
+    /// Bytes beside the slot.
+    fn room(&self) -> usize {
+        match self {
+            Self::Short(..) => 0,
+            // Allocators round up small pieces.
+            Self::Long(long) => long.len() + 8,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Slot {
-    key: Box<[u8]>,
+    key: Key,
     flags: u8,
 }
 
@@ -94,7 +140,7 @@ impl Keys {
     pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
         let (table, half) = self.hash(key);
         let same =
-            |(slot, kept): &(u32, u32)| *kept == half && *self.slots[*slot as usize].key == *key;
+            |(slot, kept): &(u32, u32)| *kept == half && self.slots[*slot as usize].key.bytes() == key;
         let found = self.tables[table].find(spread(half), same)?;
         Some(found.0)
     }
@@ -122,9 +168,9 @@ impl Keys {
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
         let entry = &mut self.slots[slot as usize];
-        entry.key = key.into();
+        entry.key = Key::new(key);
         entry.flags |= flag::LIVE;
-        self.key_bytes += key.len();
+        self.key_bytes += entry.key.room();
         self.len += 1;
         self.tables[table].insert_unique(spread(half), (slot, half), |(_, half)| spread(*half));
         (slot, true)
@@ -135,8 +181,8 @@ impl Keys {
         let entry = &mut self.slots[slot as usize];
         let key = std::mem::take(&mut entry.key);
         entry.flags &= flag::WAITS;
-        self.key_bytes -= key.len();
-        let (table, half) = self.hash(&key);
+        self.key_bytes -= key.room();
+        let (table, half) = self.hash(key.bytes());
         if let Ok(found) = self.tables[table].find_entry(spread(half), |(other, _)| *other == slot)
         {
             found.remove();
@@ -179,7 +225,7 @@ impl Keys {
 
     #[inline]
     pub(super) fn key(&self, slot: u32) -> &[u8] {
-        &self.slots[slot as usize].key
+        self.slots[slot as usize].key.bytes()
     }
 
     #[inline]
@@ -224,7 +270,7 @@ impl Keys {
     /// The key with its rows, to be changed.
     pub(super) fn key_and_tree(&mut self, slot: u32) -> (&[u8], &mut Tree) {
         let slot = slot as usize;
-        (&self.slots[slot].key, &mut self.trees[slot])
+        (self.slots[slot].key.bytes(), &mut self.trees[slot])
     }
 
     /// When its last record came.
@@ -253,9 +299,7 @@ impl Keys {
 
     /// Bytes of memory without the rows in trees, about.
     pub(super) fn bytes(&self) -> usize {
-        // Allocators round up small pieces.
         self.key_bytes
-            + self.len() * 8
             + self.tables.iter().map(|t| t.capacity() * 9).sum::<usize>()
             + self.slots.capacity() * size_of::<Slot>()
             + self.accumulators.capacity() * 8

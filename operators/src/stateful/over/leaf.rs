@@ -1,12 +1,13 @@
-//! A leaf of the tree: up to 32 rows in order of time.
+//! A leaf of the tree: up to 12 rows in order of time.
 
 use thalweg_engine::row::Value;
 
 use crate::stateful::over::cell::Columns;
 use crate::stateful::over::fold::{Fold, Rule};
 
-/// How many rows a leaf has at most. Tests want trees of many leaves.
-pub(super) const ROWS_MAX: usize = if cfg!(test) { 4 } else { 32 };
+/// How many rows a leaf gets at most (one of an older version may have 32). An epoch writes the leaves that changed, and what it
+/// writes delays records: few rows. Tests want trees of many leaves.
+pub(super) const ROWS_MAX: usize = if cfg!(test) { 4 } else { 12 };
 
 /// Some rows, in order.
 #[derive(Debug)]

@@ -19,11 +19,11 @@
 //!
 //! **Memory.** About 60 bytes a key and the key itself; 8 bytes for each number of an aggregate from UNBOUNDED PRECEDING (a
 //! count has one, a sum, an average or what fades three); with kept rows 80 bytes a key more, and for each row 8 bytes for its time and 8
-//! for each number, date or time that a function uses (8 more where one of them is a BIGINT or a TIMESTAMP), 24 and the
+//! for each number, date or time that a function uses (8 more where one of them is a BIGINT or a TIMESTAMP; the time that rows are ordered by is kept once), 24 and the
 //! content for a text longer than 23 bytes. With `step` a pane takes what a row would whose columns are the numbers of the
 //! aggregates. `frameRowsMax` limits the rows and panes of one key.
 //!
-//! **State.** One entry for the aggregates of a key and one for each leaf of its tree (up to 32 rows): an epoch writes the
+//! **State.** One entry for the aggregates of a key and one for each leaf of its tree (up to 12 rows): an epoch writes the
 //! leaves that changed.
 
 mod adopt;

@@ -111,7 +111,10 @@ impl Node {
         };
         let (mut at, mut rank) = place(children, rank, |rank, rows| rank > rows);
         // Between a full leaf and the next: into the next.
-        if at + 1 < children.len() && rank == ROWS_MAX && matches!(children[at].node, Self::Leaf(_))
+        if at + 1 < children.len()
+            && rank >= ROWS_MAX
+            && rank == children[at].rows
+            && matches!(children[at].node, Self::Leaf(_))
         {
             (at, rank) = (at + 1, 0);
         }
@@ -244,11 +247,11 @@ impl Node {
         }
     }
 
-    pub(super) fn visit(
-        &self,
+    pub(super) fn visit<'t>(
+        &'t self,
         (from, to): (usize, usize),
         columns: &Columns,
-        visit: &mut impl FnMut(Parts<'_>),
+        visit: &mut impl FnMut(Parts<'t>),
     ) {
         match self {
             Self::Leaf(leaf) => (from..to).for_each(|row| visit(leaf.row(row, columns))),

@@ -12,6 +12,7 @@ use crate::stateful::over::cell::Cell;
 use crate::stateful::over::distinct::Distinct;
 use crate::stateful::over::forget::SLICE;
 use crate::stateful::over::keys::{Keys, flag};
+use crate::stateful::over::node::Child;
 use crate::stateful::over::panes::floor;
 use crate::stateful::over::program::Program;
 use crate::stateful::over::restore::restore;
@@ -43,6 +44,8 @@ pub struct Window {
     /// What the saved bytes mean, as text.
     pub(super) layout: String,
     pub(super) saved_watermark: Option<Micros>,
+    /// Bytes of the last save.
+    pub(super) saved_bytes: usize,
     /// Where `expire` goes on.
     expired: u32,
     pub(super) scratch: Scratch,
@@ -96,6 +99,7 @@ impl Window {
             new: New::default(),
             layout: Layout::of(&program).text(),
             saved_watermark: None,
+            saved_bytes: 0,
             expired: 0,
             scratch: Scratch {
                 folded: vec![0; program.shape.words],
@@ -315,7 +319,8 @@ impl Operator for Window {
         let columns = &self.program.shape.columns;
         let row = columns.words * 8 + columns.values * size_of::<Value>();
         // Leaves are not full, and have their own cost where there are several.
-        let rows = self.rows * (row + row / 4);
+        let leaves = (self.rows / 10).saturating_sub(self.keys.len()) * size_of::<Child>();
+        let rows = self.rows * (row + row / 4) + leaves;
         StateSize {
             keys: self.keys.len() as u64,
             bytes: (self.keys.bytes() + rows + self.distinct.bytes()) as u64,

@@ -146,7 +146,13 @@ impl Program {
                 self.kept_types.push(argument.data_type.clone());
             }
         }
-        self.shape.columns = Columns::new(self.kept_types.iter());
+        let times = [DataType::Timestamp, DataType::TimestampNtz];
+        let time = self.order.and_then(|order| {
+            let same = |place: &usize| *place == order.place;
+            let column = self.kept.iter().position(same)?;
+            times.contains(&self.kept_types[column]).then_some(column)
+        });
+        self.shape.columns = Columns::new(self.kept_types.iter(), time);
         self.kept_packed = self.kept_types.iter().map(Packed::of).collect();
     }
 

@@ -128,12 +128,19 @@ fn put_words(words: &[u64], out: &mut Vec<u8>) {
 }
 
 fn put_values(values: &[Value], out: &mut Vec<u8>) {
-    let mut bytes = Vec::new();
     for value in values {
-        bytes.clear();
-        encode_value(value, &mut bytes);
-        write_varint(bytes.len() as u64, out);
-        out.extend_from_slice(&bytes);
+        let begin = out.len();
+        out.push(0);
+        encode_value(value, out);
+        let length = out.len() - begin - 1;
+        match u8::try_from(length) {
+            Ok(short) if short < 0x80 => out[begin] = short,
+            _ => {
+                let mut bytes = Vec::new();
+                write_varint(length as u64, &mut bytes);
+                out.splice(begin..=begin, bytes);
+            }
+        }
     }
 }
 
@@ -169,6 +176,7 @@ pub(super) fn save(window: &mut Window) -> Option<StateChanges> {
     }
     // Leaves and keys that are gone come first: one that is there again stands behind.
     let mut entries = std::mem::take(&mut window.removed);
+    entries.reserve(window.saved_bytes.min(1 << 24));
     let mut name = Vec::new();
     let head = window.has_head();
     let keeps_rows = window.program.keeps_rows;
@@ -217,6 +225,8 @@ pub(super) fn save(window: &mut Window) -> Option<StateChanges> {
             out.extend_from_slice(&watermark.to_le_bytes());
         });
     }
+    // The next epoch is about as large, but for one that saves all.
+    window.saved_bytes = if whole { 0 } else { entries.bytes().len() };
     Some(StateChanges {
         whole,
         layout: window.layout.clone(),

@@ -153,11 +153,11 @@ impl Tree {
     }
 
     /// Shows the rows from rank `from` to before `to`.
-    pub(super) fn visit(
-        &self,
+    pub(super) fn visit<'t>(
+        &'t self,
         (from, to): (usize, usize),
         shape: &Shape,
-        mut visit: impl FnMut(Parts<'_>),
+        mut visit: impl FnMut(Parts<'t>),
     ) {
         if let Some(root) = &self.root {
             let to = to.min(root.rows(&shape.columns));
