@@ -23,14 +23,17 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
-    /// One of this row.
-    pub(super) fn new(label: u64, words: &[u64], values: &[Value]) -> Self {
-        Self {
+    /// One of this row, with room for so many.
+    pub(super) fn new(label: u64, (words, values): (&[u64], &[Value]), rows: usize) -> Self {
+        let mut leaf = Self {
             label,
-            words: words.to_vec(),
-            values: values.to_vec(),
+            words: Vec::with_capacity(rows * words.len()),
+            values: Vec::with_capacity(rows * values.len()),
             dirty: true,
-        }
+        };
+        leaf.words.extend_from_slice(words);
+        leaf.values.extend_from_slice(values);
+        leaf
     }
 
     pub(super) fn rows(&self, columns: &Columns) -> usize {
@@ -108,7 +111,7 @@ impl Leaf {
     pub(super) fn evict(&mut self, rows: usize, columns: &Columns) {
         self.words.drain(..rows * columns.words);
         self.values.drain(..rows * columns.values);
-        if self.words.capacity() > 2 * self.words.len() + 4 * columns.words {
+        if self.words.capacity() > 4 * (self.words.len() + columns.words) {
             let rows = self.rows(columns) + 2;
             self.words.shrink_to(rows * columns.words);
             self.values.shrink_to(rows * columns.values);

@@ -371,7 +371,8 @@ fn insert_into_leaf(
     };
     if rank == rows {
         insertion.clash |= behind == leaf.label;
-        return Some(Leaf::new(behind, words, values));
+        // It will be as full as the one before it.
+        return Some(Leaf::new(behind, (words, values), ROWS_MAX));
     }
     let mut sibling = leaf.split(columns);
     let half = leaf.rows(columns);

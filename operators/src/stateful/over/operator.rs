@@ -33,6 +33,8 @@ pub struct Window {
     undo: Vec<Undo>,
     undo_words: Vec<u64>,
     undo_values: Vec<Value>,
+    /// Whether a row of the current record is behind the watermark.
+    late: bool,
     /// Slots that differ from what was saved.
     pub(super) dirty: Vec<u32>,
     /// What was removed since the last save.
@@ -93,6 +95,7 @@ impl Window {
             undo: Vec::new(),
             undo_words: Vec::new(),
             undo_values: Vec::new(),
+            late: false,
             dirty: Vec::new(),
             removed: Entries::default(),
             whole: false,
@@ -136,6 +139,7 @@ impl Window {
             Some(order) => order.time(&row[order.place]),
             None => 0,
         };
+        self.late |= self.watermark.is_some_and(|watermark| time < watermark);
         (slot, time)
     }
 
@@ -225,6 +229,9 @@ impl Operator for Window {
     }
 
     fn accept(&mut self) {
+        // What the watermark lets go was forgotten before the row came, and one that is not behind it takes nothing out of
+        // reach.
+        let forgets = !self.program.event_time || self.late;
         for index in 0..self.undo.len() {
             let slot = self.undo[index].slot;
             if !self.keys.set(slot, flag::TOUCHED, false) {
@@ -232,19 +239,21 @@ impl Operator for Window {
             }
             self.mark(slot);
             if self.program.keeps_rows {
-                if !self.program.event_time || self.watermark.is_some() {
+                if forgets {
                     self.forget(slot);
                 }
                 self.wait(slot);
                 self.remove_if_empty(slot);
             }
         }
+        self.late = false;
         self.undo.clear();
         self.undo_words.clear();
         self.undo_values.clear();
     }
 
     fn reject(&mut self) {
+        self.late = false;
         while let Some(undo) = self.undo.pop() {
             let slot = undo.slot;
             self.keys.set(slot, flag::TOUCHED, false);

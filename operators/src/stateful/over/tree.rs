@@ -67,7 +67,7 @@ impl Tree {
         gone: &mut Vec<u64>,
     ) {
         let Some(root) = &mut self.root else {
-            self.root = Some(Node::Leaf(Leaf::new(FIRST, row.0, row.1)));
+            self.root = Some(Node::Leaf(Leaf::new(FIRST, row, 1)));
             return;
         };
         let columns = &shape.columns;

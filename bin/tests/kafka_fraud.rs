@@ -1,0 +1,92 @@
+//! The job `fraud` on a real broker: features outlive a kill, and a merchant that is blocked while the job runs is declined from
+//! then on.
+
+#![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
+
+mod stage;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use stage::{Broker, PATIENCE, Rec, Scene, until};
+
+fn broker() -> &'static Broker {
+    static BROKER: OnceLock<Broker> = OnceLock::new();
+    BROKER.get_or_init(|| Broker::start(&[]))
+}
+
+/// The job with topics and a list of the scene's own.
+fn job(scene: &Scene) -> PathBuf {
+    let text = include_str!("../jobs/fraud.sql").replace(
+        "SET checkpointLocation",
+        "SET checkpointInterval = '200 ms';\nSET checkpointLocation",
+    );
+    let text = text.replace("${INPUT:-transactions}", &scene.input());
+    let text = text.replace("${OUTPUT:-verdicts}", &scene.output());
+    let list = scene.dir().join("blocked.csv").display().to_string();
+    scene.write(&text.replace("${BLOCKED:-./blocked_merchants.csv}", &list))
+}
+
+/// Puts a list in the place of the one before, whole.
+fn block(scene: &Scene, merchants: &[&str]) {
+    let aside = scene.dir().join("blocked.new");
+    fs::write(&aside, format!("merchant\n{}\n", merchants.join("\n"))).unwrap();
+    fs::rename(aside, scene.dir().join("blocked.csv")).unwrap();
+}
+
+/// Sends a payment of 20 in each of these minutes.
+fn pay(scene: &Scene, minutes: std::ops::Range<u32>) {
+    let payment = |minute| {
+        let value = format!(
+            r#"{{"id":"{minute}","card":"C","ts":"2026-01-01T10:{minute:02}:00Z","amount":20,"merchant":"M1","lat":52.5,"lon":13.4,"device":"D","declined":false}}"#
+        );
+        Rec::new("C".to_owned(), value)
+    };
+    let records: Vec<Rec> = minutes.map(payment).collect();
+    scene.topics.send(&scene.input(), &records);
+}
+
+/// By minute the verdict, once so many have come out.
+fn verdicts(scene: &Scene, count: usize) -> BTreeMap<u32, Value> {
+    let all = || -> BTreeMap<u32, Value> {
+        let rows = scene.topics.read(&scene.output());
+        let rows = rows.iter().map(|got| got.json());
+        rows.map(|row| (row["id"].as_str().unwrap().parse().unwrap(), row))
+            .collect()
+    };
+    until("all are judged", PATIENCE, || all().len() >= count);
+    all()
+}
+
+#[test]
+fn a_merchant_is_blocked_while_the_job_runs_and_features_outlive_a_kill() {
+    let scene = Scene::with_topics("fraud", broker(), 2);
+    let job = job(&scene);
+    block(&scene, &["M9"]);
+    let mut running = scene.started(&job);
+    pay(&scene, 0..4);
+    for verdict in verdicts(&scene, 4).values() {
+        assert_eq!(verdict["verdict"], "approve", "{verdict}");
+        assert_eq!(verdict["reasons"], serde_json::json!([]), "{verdict}");
+    }
+    block(&scene, &["M9", "M1"]);
+    running.until_said("is read: 2 rows of 1 file", PATIENCE);
+    pay(&scene, 4..5);
+    let verdict = &verdicts(&scene, 5)[&4];
+    assert_eq!(verdict["verdict"], "decline", "{verdict}");
+    assert_eq!(verdict["reasons"][0], "blocked merchant", "{verdict}");
+    running.kill();
+    let running = scene.started(&job);
+    pay(&scene, 5..6);
+    let verdict = &verdicts(&scene, 6)[&5];
+    assert_eq!(verdict["verdict"], "decline", "{verdict}");
+    let features = &verdict["features"];
+    assert_eq!(features["payments"], 6, "{verdict}");
+    assert_eq!(features["in_an_hour"], 6, "{verdict}");
+    assert_eq!(features["seconds_since"], 60.0, "{verdict}");
+    assert_eq!(features["ratio"], 1.0, "{verdict}");
+    running.finish();
+}
