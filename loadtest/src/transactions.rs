@@ -170,9 +170,12 @@ impl Transactions {
             merchant: self.draw(number, Purpose::Merchant) % MERCHANTS,
             town: self.draw(card, Purpose::Town) as usize % TOWNS.len(),
             off: (off(place), off(place >> 32)),
-            device: Device::Of(card, u64::from(self.draw(number, Purpose::Device) % 5 == 0)),
+            device: Device::Of(
+                card,
+                u64::from(self.draw(number, Purpose::Device).is_multiple_of(5)),
+            ),
             online: self.draw(number, Purpose::Channel) % 10 < 3,
-            declined: self.draw(number, Purpose::Declined) % 50 == 0,
+            declined: self.draw(number, Purpose::Declined).is_multiple_of(50),
             planted: None,
         }
     }

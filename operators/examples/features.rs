@@ -211,7 +211,7 @@ fn main() {
         if measured {
             spent += begun.elapsed();
         }
-        if (batch + 1) * 1000 % CUT == 0 {
+        if ((batch + 1) * 1000).is_multiple_of(CUT) {
             let begun = Instant::now();
             let saved = pipeline.save();
             let took = begun.elapsed();
