@@ -278,6 +278,11 @@ impl MemorySink {
     pub fn rows(&self) -> Vec<Row> {
         self.rows.lock().clone()
     }
+
+    /// Gives the rows out; those that come later are the first again.
+    pub fn take(&self) -> Vec<Row> {
+        std::mem::take(&mut *self.rows.lock())
+    }
 }
 
 impl Sink for MemorySink {

@@ -13,6 +13,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registr
 use smol_str::SmolStr;
 
 use crate::histogram::{BOUNDS, Histogram};
+use crate::recorder::QueryRecorder;
 use crate::sink::DeliveryObserver;
 use crate::state::StateSize;
 
@@ -44,6 +45,14 @@ pub struct QueryMetrics {
     pub acknowledged: Histogram,
     /// From taken to acknowledged.
     pub total: Histogram,
+    /// From bytes in hand to a row. Of the records whose steps are timed, as the next two.
+    pub decode: Histogram,
+    /// In the steps, without the encoding.
+    pub steps: Histogram,
+    /// In the encoding.
+    pub write: Histogram,
+    /// Which records were slow, and why.
+    pub recorder: QueryRecorder,
     /// The time of the cut: what an epoch delays a record.
     pub cut: Histogram,
     /// From marker to committed.
@@ -374,6 +383,10 @@ impl Metrics {
             processed: Histogram::default(),
             acknowledged: Histogram::default(),
             total: Histogram::default(),
+            decode: Histogram::default(),
+            steps: Histogram::default(),
+            write: Histogram::default(),
+            recorder: QueryRecorder::default(),
             cut: Histogram::default(),
             epoch_duration: Histogram::default(),
             handover: Histogram::default(),
@@ -406,7 +419,7 @@ struct Latencies {
 
 const LATENCY: (&str, &str) = (
     "thalweg_latency_seconds",
-    "Latency of records by stage: received (record timestamp to taken), processed (taken to written), acknowledged (written to acknowledged), total (taken to acknowledged).",
+    "Latency of records by stage: received (record timestamp to taken), processed (taken to written), acknowledged (written to acknowledged), total (taken to acknowledged); of a sample decode (bytes to row), steps, write (row to bytes).",
 );
 const CUT: (&str, &str) = (
     "thalweg_cut_seconds",
@@ -497,6 +510,9 @@ impl Collector for Latencies {
                 ("processed", &metrics.processed),
                 ("acknowledged", &metrics.acknowledged),
                 ("total", &metrics.total),
+                ("decode", &metrics.decode),
+                ("steps", &metrics.steps),
+                ("write", &metrics.write),
             ] {
                 latency.push(histogram(&[query, ("stage", stage)], of));
             }

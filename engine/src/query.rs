@@ -20,8 +20,10 @@ use crate::lanes;
 use crate::launch::Launching;
 use crate::plan::{Opened, Plan, Side};
 use crate::record::Position;
+use crate::recorder::Doing;
 use crate::recovery::{prepared_by, recover};
 use crate::restarts::{Decision, Restarts};
+use crate::restoring::accept;
 use crate::source::{Resume, Start};
 use crate::state::{StateBudget, StateChanges};
 use crate::status::{Phase, QueryStatus};
@@ -225,6 +227,7 @@ impl Query {
                 Decision::Restart(pause) => {
                     self.status.set(Phase::Restarting(failure.message));
                     self.status.metrics().restarts.inc();
+                    self.status.metrics().recorder.begin(Doing::Restart, 0);
                     tokio::select! {
                         biased;
                         () = actix::clock::sleep(pause) => {}
@@ -353,29 +356,7 @@ impl Query {
 
     /// Whether the newest checkpoint is this query's and its plan can go on from it.
     pub(crate) fn accept(&self, checkpoint: &Checkpoint) -> Result<(), Failure> {
-        let location = self.log.location();
-        if checkpoint.job != self.job || checkpoint.query != self.name {
-            return Err(Failure::refuse(format!(
-                "the checkpoints in {location} are of the query `{}` of the job `{}`, and this is the query `{}` of \
-                 the job `{}`. Set another checkpointLocation, or the jobName or queryName they were written with.",
-                checkpoint.query, checkpoint.job, self.name, self.job
-            )));
-        }
-        self.plan.compare(&checkpoint.plan).map_err(|why| {
-            Failure::refuse(format!(
-                "the query `{}` has changed in a way that its checkpoints in {location} cannot follow: {why}. Give it \
-                 another queryName or checkpointLocation to begin anew, or take the change back.",
-                self.name
-            ))
-        })?;
-        if let Some((was, is)) = lanes::moved(&*self.plan, checkpoint) {
-            return Err(Failure::refuse(format!(
-                "the checkpoints in {location} hold the state of the query `{}` {was}, and it is kept {is} now. Give it \
-                 another queryName or checkpointLocation to begin anew, or take the change of PARTITIONED BY back.",
-                self.name
-            )));
-        }
-        Ok(())
+        accept(&self.log, &*self.plan, &self.job, &self.name, checkpoint)
     }
 
     /// Makes an accepted checkpoint that of the plan as it is now: steps that the plan no longer has are dropped with their
@@ -573,6 +554,7 @@ impl Query {
                 }
             }
         };
+        self.status.metrics().recorder.over();
         let end = end.unwrap_or_else(|_| RunEnd {
             failure: Some(Failure::restart(
                 "the coordinator ended without a word: a bug",

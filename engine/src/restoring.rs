@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use smol_str::SmolStr;
 
 use crate::epoch::checkpoint::{Checkpoint, LaneCut};
+use crate::epoch::checkpoint_log::CheckpointLog;
 use crate::epoch::state_store;
 use crate::error::Failure;
+use crate::lanes;
+use crate::plan::Plan;
 use crate::query::{LaneStates, Query};
 use crate::state::StateChanges;
 
@@ -18,7 +21,12 @@ impl Query {
         let read = |lanes: &[LaneCut]| -> Result<Vec<_>, Failure> {
             let lanes = lanes.iter().filter(|lane| !lane.state.is_empty());
             lanes
-                .map(|lane| Ok((lane.lane.clone(), self.read_lane(checkpoint.epoch, lane)?)))
+                .map(|lane| {
+                    Ok((
+                        lane.lane.clone(),
+                        read_lane(&self.log, checkpoint.epoch, lane)?,
+                    ))
+                })
                 .collect()
         };
         let read = &read;
@@ -40,23 +48,55 @@ impl Query {
         }
         Ok(states)
     }
+}
 
-    fn read_lane(
-        &self,
-        epoch: u64,
-        lane: &LaneCut,
-    ) -> Result<BTreeMap<SmolStr, Vec<StateChanges>>, Failure> {
-        let mut steps = BTreeMap::new();
-        for (step, objects) in &lane.state {
-            let mut chain = Vec::with_capacity(objects.len());
-            for object in objects {
-                let name = format!("state/{}", object.name);
-                let changes = state_store::read(&**self.log.store(), &name)
-                    .map_err(|error| self.log.unusable_state(epoch, &name, &error))?;
-                chain.push(changes);
-            }
-            steps.insert(step.clone(), chain);
+/// The state of one lane, by step.
+pub(crate) fn read_lane(
+    log: &CheckpointLog,
+    epoch: u64,
+    lane: &LaneCut,
+) -> Result<BTreeMap<SmolStr, Vec<StateChanges>>, Failure> {
+    let mut steps = BTreeMap::new();
+    for (step, objects) in &lane.state {
+        let mut chain = Vec::with_capacity(objects.len());
+        for object in objects {
+            let name = format!("state/{}", object.name);
+            let changes = state_store::read(&**log.store(), &name)
+                .map_err(|error| log.unusable_state(epoch, &name, &error))?;
+            chain.push(changes);
         }
-        Ok(steps)
+        steps.insert(step.clone(), chain);
     }
+    Ok(steps)
+}
+
+/// Whether a checkpoint is of this query, and its plan can go on from it.
+pub(crate) fn accept(
+    log: &CheckpointLog,
+    plan: &dyn Plan,
+    job: &str,
+    name: &str,
+    checkpoint: &Checkpoint,
+) -> Result<(), Failure> {
+    let location = log.location();
+    if checkpoint.job != job || checkpoint.query != name {
+        return Err(Failure::refuse(format!(
+            "the checkpoints in {location} are of the query `{}` of the job `{}`, and this is the query `{name}` of \
+             the job `{job}`. Set another checkpointLocation, or the jobName or queryName they were written with.",
+            checkpoint.query, checkpoint.job
+        )));
+    }
+    plan.compare(&checkpoint.plan).map_err(|why| {
+        Failure::refuse(format!(
+            "the query `{name}` has changed in a way that its checkpoints in {location} cannot follow: {why}. Give it \
+             another queryName or checkpointLocation to begin anew, or take the change back."
+        ))
+    })?;
+    if let Some((was, is)) = lanes::moved(plan, checkpoint) {
+        return Err(Failure::refuse(format!(
+            "the checkpoints in {location} hold the state of the query `{name}` {was}, and it is kept {is} now. Give it \
+             another queryName or checkpointLocation to begin anew, or take the change of PARTITIONED BY back."
+        )));
+    }
+    Ok(())
 }

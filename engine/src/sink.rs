@@ -18,6 +18,7 @@ use smol_str::SmolStr;
 
 use crate::error::{Failure, RecordError};
 use crate::record::{Micros, Partition, Position, RecordMeta};
+use crate::recorder::Trace;
 use crate::row::Value;
 use crate::source::Health;
 
@@ -51,6 +52,16 @@ pub trait DeliveryObserver: Send + Sync {
     fn acknowledged(&self, rows: u64, bytes: u64);
     /// One row was acknowledged this many microseconds after it was written and this many after it was taken.
     fn latency(&self, written_to_acknowledged: u64, taken_to_acknowledged: u64);
+    /// What goes with each row of the record in hand until it is acknowledged. Asked within [`Writer::accept`]; a writer
+    /// that asks calls [`DeliveryObserver::delivered`] in the place of `latency`, so that it is known which record was slow.
+    fn trace(&self) -> Trace {
+        Trace::default()
+    }
+    /// As `latency`, of one row of the record with this trace.
+    fn delivered(&self, trace: &Trace, written_to_acknowledged: u64, taken_to_acknowledged: u64) {
+        let _ = trace;
+        self.latency(written_to_acknowledged, taken_to_acknowledged);
+    }
 }
 
 /// What a writer is opened with.

@@ -18,6 +18,7 @@ use crate::error::Failure;
 use crate::flow::cut::state_name;
 use crate::flow::partition::{STORE_RETRY, now};
 use crate::record::Position;
+use crate::recorder::Doing;
 use crate::source::Committed;
 
 impl Coordinator {
@@ -95,6 +96,7 @@ impl Coordinator {
         self.end.committed += 1;
         let metrics = &self.spec.metrics;
         metrics.epochs_committed.inc();
+        metrics.recorder.end(Doing::Epoch, checkpoint.epoch);
         metrics
             .epoch_duration
             .observe(self.clock().saturating_sub(begun).saturating_mul(1000));
@@ -205,6 +207,7 @@ impl Coordinator {
         };
         let (lane, step) = (stretch.lane.clone(), stretch.step.clone());
         let epoch = self.spec.newest.epoch;
+        self.spec.metrics.recorder.begin(Doing::Merging, epoch);
         let name = format!("{}.merged", state_name(&self.spec.run, epoch, &lane, &step));
         let (log, into) = (Arc::clone(&self.spec.log), format!("state/{name}"));
         let work = self.spec.workers.run(move || {
@@ -216,24 +219,24 @@ impl Coordinator {
             let merged = state_store::merge(&**log.store(), &names, &into, stretch.first);
             (stretch, merged)
         });
-        ctx.spawn(
-            work.into_actor(self)
-                .map(move |merged, this, _| match merged {
-                    Some((stretch, Ok(Some(bytes)))) => this.merging.finished(Some(Merged {
-                        lane,
-                        step,
-                        covers: stretch.names,
-                        object: ObjectRef { name, bytes },
-                    })),
-                    Some((stretch, Ok(None))) => this.merging.apart(&stretch),
-                    // The chain stays as it is; the next committed epoch tries again.
-                    Some((_, Err(error))) => {
-                        tracing::warn!(%error, %step, "state objects could not be merged");
-                        this.merging.finished(None);
-                    }
-                    None => this.merging.finished(None),
-                }),
-        );
+        ctx.spawn(work.into_actor(self).map(move |merged, this, _| {
+            this.spec.metrics.recorder.end(Doing::Merging, epoch);
+            match merged {
+                Some((stretch, Ok(Some(bytes)))) => this.merging.finished(Some(Merged {
+                    lane,
+                    step,
+                    covers: stretch.names,
+                    object: ObjectRef { name, bytes },
+                })),
+                Some((stretch, Ok(None))) => this.merging.apart(&stretch),
+                // The chain stays as it is; the next committed epoch tries again.
+                Some((_, Err(error))) => {
+                    tracing::warn!(%error, %step, "state objects could not be merged");
+                    this.merging.finished(None);
+                }
+                None => this.merging.finished(None),
+            }
+        }));
     }
 
     fn lane_name(&self, id: LaneId) -> Option<&SmolStr> {

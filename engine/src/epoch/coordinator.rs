@@ -24,6 +24,7 @@ use crate::error::Failure;
 
 use crate::metrics::QueryMetrics;
 use crate::plan::Side;
+use crate::recorder::Doing;
 use crate::sink::Sink;
 use crate::source::{Health, Source, Start};
 use crate::status::QueryStatus;
@@ -269,10 +270,12 @@ impl Coordinator {
         if let Some(away) = self.away() {
             self.answering_since = Instant::now();
             self.spec.status.waiting(&away);
+            metrics.recorder.begin(Doing::Away, 0);
             metrics.epochs_refused.inc();
             return;
         }
         self.spec.status.running();
+        metrics.recorder.end(Doing::Away, 0);
         if !self.building.is_empty() {
             return;
         }
@@ -315,6 +318,7 @@ impl Coordinator {
         for lane in self.lanes.values() {
             lane.orders.do_send(Order::Cut { epoch, last });
         }
+        self.spec.metrics.recorder.begin(Doing::Epoch, epoch.0);
         self.show_open();
     }
 
@@ -467,6 +471,7 @@ impl Actor for Coordinator {
         if self.spec.builds {
             self.building.extend(self.lanes.keys());
         }
+        self.spec.metrics.recorder.end(Doing::Restart, 0);
         self.spec.status.running();
         // The first epoch comes early: otherwise a run that is killed before its first interval is over leaves to the next
         // one all that it and the run before it have done.

@@ -11,6 +11,7 @@ use crate::epoch::messages::{Cut, News, StateObject};
 use crate::epoch::state_store;
 use crate::error::Failure;
 use crate::flow::partition::{Lane, STORE_RETRY};
+use crate::recorder::Doing;
 use crate::state::StateChanges;
 
 impl Lane {
@@ -44,6 +45,8 @@ impl Lane {
         let dead = self.dead.as_mut().map(|writer| writer.delivered());
         self.spec.metrics.cut.observe_duration(begun.elapsed());
         self.hand_over();
+        self.recording.worked(Doing::Cut, begun, epoch.0);
+        self.recording.recorder.begin(Doing::Saving, epoch.0);
 
         let (lane, coordinator) = (self.spec.id, self.spec.coordinator.clone());
         let saved = self.save_aside(epoch, state);
@@ -68,7 +71,8 @@ impl Lane {
                 Ok(())
             }
             .into_actor(self)
-            .map(|reported: Result<(), Failure>, lane, ctx| {
+            .map(move |reported: Result<(), Failure>, lane, ctx| {
+                lane.recording.recorder.end(Doing::Saving, epoch.0);
                 if let Err(failure) = reported {
                     lane.fail(failure, ctx);
                 }

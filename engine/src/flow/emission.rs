@@ -15,6 +15,7 @@ use crate::flow::warm_up::WarmUp;
 use crate::operator::Progress;
 use crate::plan::Side;
 use crate::record::{Partition, Position, RecordMeta};
+use crate::recorder::Doing;
 use crate::sink::Readiness;
 
 /// A moment that the steps are emitting for.
@@ -23,6 +24,7 @@ pub(super) struct Emission {
     at: RecordMeta,
     /// Whether it holds the gate closed.
     holds: bool,
+    begun: std::time::Instant,
 }
 
 /// To itself: emit the next slice.
@@ -54,11 +56,15 @@ impl Lane {
         let Some(pipeline) = &mut self.pipeline else {
             return;
         };
+        // What is emitted comes from no record alone.
+        self.recording.recorder.put_down();
+        let begun = self.recording.before(at.taken);
         let progress = pipeline.begin(moment, &at);
         self.emission = Some(Emission {
             moment,
             at,
             holds: false,
+            begun,
         });
         self.emitted(progress, ctx);
     }
@@ -126,6 +132,10 @@ impl Lane {
             return;
         }
         let (moment, holds) = (emission.moment, emission.holds);
+        // Most records that move a watermark move it past nothing: no clock is read for them.
+        if holds || outputs > 0 {
+            self.recording.worked(Doing::Emitting, emission.begun, 0);
+        }
         self.emission = None;
         if holds {
             self.open_gate();

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as Poller, Poll, Waker};
+use std::time::Instant;
 
 use futures_util::Stream;
 
@@ -22,7 +23,24 @@ pub(crate) struct Gate {
     waiting: RefCell<Vec<Waker>>,
     /// Records that were let in and must come again, each with its stream.
     back: RefCell<Vec<(usize, Record)>>,
+    /// When a stream was asked for the next record, where that was not right after the one before.
+    pub(crate) hand: Cell<Option<Asked>>,
 }
+
+/// A stream was asked for a record.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    /// When.
+    pub(crate) at: Instant,
+    /// Whether it had had none before, so that the lane was idle.
+    pub(crate) idle: bool,
+}
+
+/// So many items of a stream the actor takes before it looks at its mail.
+const TURN: u32 = 16;
+
+/// So many records a source yields before it gives the thread back although it has more.
+const BURST: u32 = 64;
 
 impl Gate {
     /// All streams of a lane are polled by one task, so one waker nearly always serves them all.
@@ -79,6 +97,30 @@ pub(crate) struct Gated {
     pub(crate) inner: RecordStream,
     /// The gate.
     pub(crate) gate: Rc<Gate>,
+    /// Items since it had none.
+    pub(crate) items: u32,
+    /// Whether it had none when it was asked last, rather than giving the thread back.
+    pub(crate) dry: bool,
+}
+
+impl Gated {
+    /// Reads the clock where something may have come between the last item and this question.
+    fn asked(&mut self) {
+        if self.items.is_multiple_of(TURN) {
+            self.gate.hand.set(Some(Asked {
+                at: Instant::now(),
+                idle: self.items == 0 && self.dry,
+            }));
+        }
+        self.items += 1;
+    }
+
+    /// It has none for now.
+    fn none(&mut self, of_its_own: bool) {
+        // The question that was in vain counts.
+        self.dry = of_its_own && self.items <= BURST;
+        self.items = 0;
+    }
 }
 
 impl Stream for Gated {
@@ -89,12 +131,14 @@ impl Stream for Gated {
             return Poll::Ready(None);
         }
         if self.gate.closed.get() > 0 || (self.gate.tables.get() > 0 && !self.table) {
+            self.none(false);
             self.gate.register(poller.waker());
             return Poll::Pending;
         }
         let reader = self.reader;
         let paused = self.pause.ahead.get() || self.pause.at_start.get();
         if paused && (self.held.is_some() || self.gate.has_back(reader)) {
+            self.none(false);
             self.gate.register(poller.waker());
             return Poll::Pending;
         }
@@ -102,15 +146,18 @@ impl Stream for Gated {
         if let Some(record) = kept {
             return Poll::Ready(Some((reader, SourceEvent::Record(record))));
         }
+        self.asked();
         let polled = self.inner.as_mut().poll_next(poller);
         match polled {
             Poll::Ready(Some(SourceEvent::Record(record))) if paused => {
                 self.held = Some(record);
+                self.none(false);
                 self.gate.register(poller.waker());
                 Poll::Pending
             }
             Poll::Ready(event) => Poll::Ready(event.map(|event| (reader, event))),
             Poll::Pending => {
+                self.none(true);
                 // StopReading must end the stream even if nothing ever comes.
                 self.gate.register(poller.waker());
                 Poll::Pending

@@ -10,6 +10,7 @@ use crate::flow::partition::{Lane, Reader, now};
 use crate::flow::pipeline::Moment;
 use crate::plan::Side;
 use crate::state::StateSize;
+use crate::recorder::Doing;
 
 /// How often.
 pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -31,7 +32,9 @@ impl Lane {
         if self.emission.is_none()
             && let Some(pipeline) = &mut self.pipeline
         {
+            let begun = std::time::Instant::now();
             pipeline.expire(now());
+            self.recording.worked(Doing::Housekeeping, begun, 0);
         }
         self.ring(ctx);
         self.show_warm_up();

@@ -11,5 +11,6 @@ mod housekeeping;
 pub mod lane;
 pub mod partition;
 pub mod pipeline;
+mod recording;
 mod warm_up;
 pub mod watermark;

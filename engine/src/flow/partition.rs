@@ -21,11 +21,13 @@ use crate::flow::gate::{Gate, Gated, Pause};
 use crate::flow::housekeeping::HOUSEKEEPING;
 use crate::flow::lane::{LaneSpec, OnError, Reading};
 use crate::flow::pipeline::{Moment, Pipeline, Target};
+use crate::flow::recording::Recording;
 use crate::flow::warm_up::WarmUp;
 use crate::flow::watermark::Watermarks;
 use crate::histogram::Run;
 use crate::plan::{Role, Side};
 use crate::record::{Body, Micros, Partition, Position, Record, Skip};
+use crate::recorder::Doing;
 use crate::sink::{LocalFuture, Readiness, Writer, WriterContext};
 use crate::source::{Source, SourceEvent};
 
@@ -80,6 +82,7 @@ pub struct Lane {
     pub(super) warm_up_left: i64,
     pub(super) gate: Rc<Gate>,
     pub(super) tally: Tally,
+    pub(super) recording: Recording,
     /// The reader whose record is being processed: what a panic was at.
     pub(super) at: Option<usize>,
     /// What is being emitted in slices; no record is taken meanwhile.
@@ -107,6 +110,7 @@ impl Lane {
         let warms_up = spec.warms_up();
         Self {
             alignment: Alignment::new(Micros::try_from(max).unwrap_or(Micros::MAX)),
+            recording: Recording::of(&spec.name, &spec.metrics),
             spec,
             pipeline: None,
             dead: None,
@@ -136,7 +140,7 @@ impl Lane {
     fn open(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
         let context = || WriterContext {
             lane: self.spec.name.to_string(),
-            observer: Arc::clone(&self.spec.metrics) as _,
+            observer: self.recording.observer(),
         };
         let mut writer = self.spec.sink.open(match self.spec.side {
             Side::Before => unobserved(&self.spec.name),
@@ -152,6 +156,7 @@ impl Lane {
         let mut pipeline = Pipeline::new((self.spec.steps)(), writer)?;
         let state = std::mem::take(&mut self.spec.state);
         pipeline.restore(&state)?;
+        self.recording.steps(&pipeline);
         self.pipeline = Some(pipeline);
         self.set_aside(&state)?;
         for reading in std::mem::take(&mut self.spec.readings) {
@@ -188,7 +193,9 @@ impl Lane {
         };
         let look = self.alignment.add(input, known, role.event_time);
         let pause = Rc::new(Pause::default());
+        self.recording.reads(&reading.partition);
         if role.table && self.building.is_none() {
+            self.recording.recorder.begin(Doing::Tables, 0);
             self.gate.tables.set(self.gate.tables.get() + 1);
             self.spec.metrics.tables_awaited.inc();
         }
@@ -216,6 +223,8 @@ impl Lane {
             held: None,
             inner,
             gate: Rc::clone(&self.gate),
+            items: 0,
+            dry: false,
         });
         Ok(())
     }
@@ -268,10 +277,13 @@ impl Lane {
                 .received
                 .observe(u64::try_from(record.meta.taken_at - time).unwrap_or(0));
         }
+        let timed = self.recording.take(reader, &record.meta, &self.gate);
+        pipeline.time(timed, record.meta.taken);
         let outcome = match &record.body {
             Body::Row(row) => match pipeline.process(&from.entries, row, &record.meta) {
                 Ok(rows) => {
                     self.tally.rows += u64::from(rows);
+                    self.recording.stepped(pipeline.watch());
                     Ok(pipeline.accept())
                 }
                 Err(error) => {
@@ -291,8 +303,7 @@ impl Lane {
         };
         match outcome {
             Ok(Ok(readiness)) => {
-                let micros = record.meta.taken.elapsed().as_micros();
-                let micros = u64::try_from(micros).unwrap_or(u64::MAX);
+                let micros = self.recording.done(&record.meta);
                 self.tally.processed.observe(&metrics.processed, micros);
                 from.position.clone_from(&record.next);
                 let late = pipeline.take_late();
@@ -318,12 +329,16 @@ impl Lane {
             Ok(Err(failure)) => self.fail(failure, ctx),
             Err(error) => match pipeline.writer().undecided() {
                 Some(decided) => {
+                    self.recording.put_down();
                     self.tally.records -= 1;
                     self.tally.bytes -= u64::from(record.size);
                     self.gate.give_back(reader, record);
                     self.pause(decided, ctx);
                 }
-                None => self.bad(reader, &record, &error, ctx),
+                None => {
+                    self.bad(reader, &record, &error, ctx);
+                    self.recording.put_down();
+                }
             },
         }
         self.at = None;
@@ -339,6 +354,7 @@ impl Lane {
         ctx: &mut Context<Self>,
     ) {
         self.gate.closed.set(self.gate.closed.get() + 1);
+        self.recording.recorder.begin(Doing::SinkFull, 0);
         self.full += 1;
         ctx.spawn(
             drained
@@ -346,6 +362,9 @@ impl Lane {
                 .map(|drained, lane, ctx| match drained {
                     Ok(()) => {
                         lane.full -= 1;
+                        if lane.full == 0 {
+                            lane.recording.recorder.end(Doing::SinkFull, 0);
+                        }
                         lane.open_gate();
                         if lane.full == 0 && lane.emission.is_some() {
                             ctx.notify(Resume);
@@ -380,6 +399,9 @@ impl Lane {
             reader.caught_up.get_or_insert_with(Instant::now);
             if self.building.is_none() && std::mem::take(&mut reader.awaited) {
                 self.gate.tables.set(self.gate.tables.get() - 1);
+                if self.gate.tables.get() == 0 {
+                    self.recording.recorder.end(Doing::Tables, 0);
+                }
                 self.spec.metrics.tables_awaited.dec();
                 self.gate.wake();
             }
@@ -434,6 +456,7 @@ impl Actor for Lane {
 
     fn stopped(&mut self, _: &mut Context<Self>) {
         self.hand_over();
+        self.recording.recorder.over();
         let awaited = i64::from(self.gate.tables.get());
         self.spec.metrics.tables_awaited.sub(awaited);
         let paused = self.alignment.paused();
@@ -486,11 +509,13 @@ impl Handler<Order> for Lane {
         match order {
             Order::Cut { epoch, last } => self.cut(epoch, last, ctx),
             Order::Read(reading) => {
+                let begun = std::time::Instant::now();
                 if !self.gate.ended.get()
                     && let Err(failure) = self.read(*reading, ctx)
                 {
                     self.fail(failure, ctx);
                 }
+                self.recording.worked(Doing::NewPartition, begun, 0);
             }
             Order::Await(more) => self.spec.more = more,
             Order::Begin => self.go_on(ctx),

@@ -4,12 +4,14 @@
 //! in topological order, so a step and everything behind it can be borrowed apart, without locks or reference counts.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use smol_str::SmolStr;
 
 use crate::error::{Failure, RecordError};
 use crate::operator::{Emit, Operator, Progress};
 use crate::record::{Micros, RecordMeta};
+use crate::recorder::Watch;
 use crate::row::Value;
 use crate::sink::{Origin, Readiness, Writer};
 use crate::state::{StateChanges, StateSize};
@@ -61,6 +63,13 @@ struct Emission {
 pub struct Pipeline {
     steps: Vec<Step>,
     writer: Box<dyn Writer>,
+    passing: Passing,
+    emission: Option<Emission>,
+}
+
+/// What is noted of rows on their way.
+#[derive(Default)]
+struct Passing {
     /// Rows that the current record has put out so far: the index of the next.
     outputs: u32,
     /// The highest watermark that a step has seen since the last look.
@@ -69,9 +78,12 @@ pub struct Pipeline {
     idle: bool,
     /// Rows that came too late since the last look.
     late: u64,
-    emission: Option<Emission>,
     /// Whether rows go nowhere at the end.
     silent: bool,
+    /// Whether a moment brings the rows, and no record.
+    moment: bool,
+    /// Times the steps of some records.
+    watch: Watch,
 }
 
 /// The way on from one step: the steps behind it and the writer.
@@ -81,29 +93,23 @@ struct Onward<'a> {
     first: usize,
     to: Target,
     writer: &'a mut dyn Writer,
-    outputs: &'a mut u32,
-    watermark: &'a mut Option<Micros>,
-    idle: &'a mut bool,
-    late: &'a mut u64,
-    silent: bool,
-    /// Whether a moment brings the rows, and no record.
-    moment: bool,
+    passing: &'a mut Passing,
 }
 
-impl Emit for Onward<'_> {
+impl Onward<'_> {
     #[inline]
-    fn emit(&mut self, row: &[Value], meta: &RecordMeta) -> Result<(), RecordError> {
+    fn pass(&mut self, row: &[Value], meta: &RecordMeta) -> Result<(), RecordError> {
         match self.to {
-            Target::Writer if self.silent => Ok(()),
+            Target::Writer if self.passing.silent => Ok(()),
             Target::Writer => {
-                let index = *self.outputs;
+                let index = self.passing.outputs;
                 let origin = Origin {
                     meta,
                     index,
-                    moment: self.moment,
+                    moment: self.passing.moment,
                 };
                 self.writer.write(row, origin)?;
-                *self.outputs = index + 1;
+                self.passing.outputs = index + 1;
                 Ok(())
             }
             Target::Step { step, input } => {
@@ -118,28 +124,46 @@ impl Emit for Onward<'_> {
                         first: step + 1,
                         to: taker.to,
                         writer: self.writer,
-                        outputs: self.outputs,
-                        watermark: self.watermark,
-                        idle: self.idle,
-                        late: self.late,
-                        silent: self.silent,
-                        moment: self.moment,
+                        passing: self.passing,
                     },
                 )
             }
         }
     }
 
+    /// As [`Onward::pass`], with the clock read before and after.
+    #[cold]
+    fn timed(&mut self, row: &[Value], meta: &RecordMeta) -> Result<(), RecordError> {
+        let to = match self.to {
+            Target::Writer => None,
+            Target::Step { step, .. } => Some(step),
+        };
+        let before = self.passing.watch.enter(to);
+        let passed = self.pass(row, meta);
+        self.passing.watch.back(before);
+        passed
+    }
+}
+
+impl Emit for Onward<'_> {
+    #[inline]
+    fn emit(&mut self, row: &[Value], meta: &RecordMeta) -> Result<(), RecordError> {
+        if self.passing.watch.on {
+            return self.timed(row, meta);
+        }
+        self.pass(row, meta)
+    }
+
     fn watermark(&mut self, watermark: Micros) {
-        *self.watermark = (*self.watermark).max(Some(watermark));
+        self.passing.watermark = self.passing.watermark.max(Some(watermark));
     }
 
     fn idle(&mut self) {
-        *self.idle = true;
+        self.passing.idle = true;
     }
 
     fn late(&mut self, rows: u64) {
-        *self.late += rows;
+        self.passing.late += rows;
     }
 }
 
@@ -162,18 +186,30 @@ impl Pipeline {
         Ok(Self {
             steps,
             writer,
-            outputs: 0,
-            watermark: None,
-            idle: false,
-            late: 0,
+            passing: Passing::default(),
             emission: None,
-            silent: false,
         })
     }
 
     /// While silent, rows change the state of the steps and are not written.
     pub fn silence(&mut self, silent: bool) {
-        self.silent = silent;
+        self.passing.silent = silent;
+    }
+
+    /// Times the steps of the next record, or does not.
+    #[inline]
+    pub(crate) fn time(&mut self, timed: bool, now: Instant) {
+        self.passing.watch.set(timed, now);
+    }
+
+    /// What the steps of the last record took, where they were timed.
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.passing.watch
+    }
+
+    /// The names of the steps, by place.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &SmolStr> {
+        self.steps.iter().map(|step| &step.name)
     }
 
     /// Pushes the row of a record through all steps, from each entry in turn; the outputs are written, but neither handed over nor in state for
@@ -188,11 +224,12 @@ impl Pipeline {
         row: &[Value],
         meta: &RecordMeta,
     ) -> Result<u32, RecordError> {
-        self.outputs = 0;
+        self.passing.outputs = 0;
+        self.passing.moment = false;
         for entry in entries {
             self.onward(0, *entry).emit(row, meta)?;
         }
-        Ok(self.outputs)
+        Ok(self.passing.outputs)
     }
 
     fn onward(&mut self, first: usize, to: Target) -> Onward<'_> {
@@ -201,12 +238,7 @@ impl Pipeline {
             first,
             to,
             writer: &mut *self.writer,
-            outputs: &mut self.outputs,
-            watermark: &mut self.watermark,
-            idle: &mut self.idle,
-            late: &mut self.late,
-            silent: self.silent,
-            moment: false,
+            passing: &mut self.passing,
         }
     }
 
@@ -228,9 +260,9 @@ impl Pipeline {
             step.operator.reject();
         }
         self.writer.reject();
-        self.watermark = None;
-        self.idle = false;
-        self.late = 0;
+        self.passing.watermark = None;
+        self.passing.idle = false;
+        self.passing.late = 0;
     }
 
     /// The record that was rejected last will not come again.
@@ -243,19 +275,19 @@ impl Pipeline {
     /// The highest watermark that a step has seen since the last call.
     #[inline]
     pub fn take_watermark(&mut self) -> Option<Micros> {
-        self.watermark.take()
+        self.passing.watermark.take()
     }
 
     /// Whether a step has said since the last call that its input is idle.
     #[inline]
     pub fn take_idle(&mut self) -> bool {
-        std::mem::take(&mut self.idle)
+        std::mem::take(&mut self.passing.idle)
     }
 
     /// How many rows came too late since the last call.
     #[inline]
     pub fn take_late(&mut self) -> u64 {
-        std::mem::take(&mut self.late)
+        std::mem::take(&mut self.passing.late)
     }
 
     /// Makes the steps emit what waits for this moment. While there is more, no record may be processed.
@@ -279,7 +311,9 @@ impl Pipeline {
         let Some(mut emission) = self.emission.take() else {
             return Ok(Progress::Done);
         };
-        self.outputs = 0;
+        self.passing.outputs = 0;
+        self.passing.moment = true;
+        self.passing.watch.on = false;
         while emission.step < self.steps.len() {
             let (head, behind) = self.steps.split_at_mut(emission.step + 1);
             let step = &mut head[emission.step];
@@ -288,12 +322,7 @@ impl Pipeline {
                 first: emission.step + 1,
                 to: step.to,
                 writer: &mut *self.writer,
-                outputs: &mut self.outputs,
-                watermark: &mut self.watermark,
-                idle: &mut self.idle,
-                late: &mut self.late,
-                silent: self.silent,
-                moment: true,
+                passing: &mut self.passing,
             };
             let operator = &mut step.operator;
             let progress = match (emission.begun, emission.moment) {
@@ -310,13 +339,13 @@ impl Pipeline {
             emission.step += 1;
         }
         // What the steps emit has no event time of its own that a source could have promised.
-        self.watermark = None;
+        self.passing.watermark = None;
         Ok(Progress::Done)
     }
 
     /// Rows that the last [`Pipeline::begin`] or [`Pipeline::resume`] has put out.
     pub fn outputs(&self) -> u32 {
-        self.outputs
+        self.passing.outputs
     }
 
     /// The earliest time that a step wants to be called at by the wall clock.

@@ -13,6 +13,7 @@ use actix::prelude::*;
 
 use crate::flow::partition::Lane;
 use crate::record::Position;
+use crate::recorder::Doing;
 
 /// How far a lane's warm-up is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +51,7 @@ impl Lane {
             return;
         }
         self.warm_up = WarmUp::Under;
+        self.recording.recorder.begin(Doing::WarmUp, 0);
         if let Some(pipeline) = &mut self.pipeline {
             pipeline.silence(true);
         }
@@ -111,6 +113,7 @@ impl Lane {
             return self.built();
         }
         self.warm_up = WarmUp::Over;
+        self.recording.recorder.end(Doing::WarmUp, 0);
         self.stirred = false;
         if let Some(pipeline) = &mut self.pipeline {
             pipeline.silence(false);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::record::Position;
+use thalweg_engine::recorder::Trace;
 use thalweg_engine::row::Value;
 use thalweg_engine::sink::{LocalFuture, Origin, Promise, Readiness, Sink, Writer, WriterContext};
 use thalweg_engine::source::Health;
@@ -155,9 +156,15 @@ impl ExchangeWriter {
         let headers = parcel::headers(&self.way, &self.id, at, out.last);
         let mut row = Staged::new(key, Some(value), headers, taken);
         let (bytes, lane) = (&self.buffer, self.lane);
-        out.tail = self
-            .shared
-            .push(&out.window, &mut row, bytes, lane, Instant::now())?;
+        out.tail = self.shared.push(
+            &out.window,
+            &mut row,
+            bytes,
+            lane,
+            Instant::now(),
+            // What is in an exchange is not delivered yet.
+            Trace::default(),
+        )?;
         Ok(())
     }
 

@@ -23,6 +23,7 @@ mod java_names;
 mod known_topics;
 mod lane;
 mod layout;
+pub mod look;
 mod manual;
 mod membership;
 mod message;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use rdkafka_sys as sys;
 use thalweg_engine::error::{Failure, RecordError};
+use thalweg_engine::recorder::Trace;
 use thalweg_engine::sink::{DeliveryObserver, Readiness};
 use thalweg_engine::source::Health;
 
@@ -349,6 +350,7 @@ impl Shared {
         bytes: &[u8],
         lane: u32,
         written: Instant,
+        trace: Trace,
     ) -> Result<u64, Failure> {
         let waited = written.saturating_duration_since(row.taken).as_micros();
         let flight = Flight {
@@ -356,6 +358,7 @@ impl Shared {
             waited: u32::try_from(waited).unwrap_or(u32::MAX),
             size: u32::try_from(row.size()).unwrap_or(u32::MAX),
             lane,
+            trace,
         };
         self.brokers
             .bytes
@@ -499,7 +502,8 @@ impl Shared {
             observer.acknowledged(run.len() as u64, bytes);
             for flight in run {
                 let since_written = now.saturating_sub(flight.written);
-                observer.latency(since_written, since_written + u64::from(flight.waited));
+                let since_taken = since_written + u64::from(flight.waited);
+                observer.delivered(&flight.trace, since_written, since_taken);
             }
         }
     }

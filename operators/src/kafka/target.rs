@@ -10,6 +10,7 @@ use std::task::Waker;
 use parking_lot::{Mutex, RwLock};
 use rdkafka_sys as sys;
 use thalweg_engine::error::Failure;
+use thalweg_engine::recorder::Trace;
 
 use super::client::{Client, code_of};
 use super::codes::Code;
@@ -39,6 +40,8 @@ pub(crate) struct Flight {
     pub(crate) size: u32,
     /// The number of its writer.
     pub(crate) lane: u32,
+    /// The record it comes from, for who looks for slow ones.
+    pub(crate) trace: Trace,
 }
 
 /// What became of a row that was given to a window.

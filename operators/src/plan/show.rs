@@ -105,6 +105,11 @@ impl Query {
         }
     }
 
+    /// What the step at this place does, as in the tree.
+    pub fn shown_step(&self, place: usize) -> String {
+        self.hide(&self.step(place))
+    }
+
     fn step(&self, place: usize) -> String {
         self.one(&self.steps[place])
     }

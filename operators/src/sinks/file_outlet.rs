@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 use thalweg_engine::error::Failure;
+use thalweg_engine::recorder::Trace;
 use thalweg_engine::sink::{DeliveryObserver, LocalFuture, Origin, Readiness};
 use tokio::sync::oneshot;
 
@@ -113,6 +114,7 @@ struct Note {
     bytes: u64,
     written: Instant,
     taken: Instant,
+    trace: Trace,
 }
 
 #[derive(Default)]
@@ -247,7 +249,7 @@ impl Note {
             |since: Instant| u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.observer.acknowledged(self.rows, self.bytes);
         self.observer
-            .latency(micros(self.written), micros(self.taken));
+            .delivered(&self.trace, micros(self.written), micros(self.taken));
     }
 }
 
@@ -294,6 +296,7 @@ impl Inlet {
                 bytes: self.staged.len() as u64,
                 written: now,
                 taken: self.taken.unwrap_or(now),
+                trace: self.observer.trace(),
             });
             self.outlet.shared.wake.notify_one();
         }

@@ -15,7 +15,8 @@ use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::Schema;
 use thalweg_engine::sink::{
-    LocalFuture, Origin, Readiness, Recovered, Recovery, Sink, Writer, WriterContext,
+    DeliveryObserver, LocalFuture, Origin, Readiness, Recovered, Recovery, Sink, Writer,
+    WriterContext,
 };
 use thalweg_engine::source::Health;
 
@@ -190,7 +191,8 @@ impl Sink for KafkaSink {
             })?)),
         };
         Ok(Box::new(KafkaWriter {
-            lane: shared.observe(context.observer),
+            lane: shared.observe(Arc::clone(&context.observer)),
+            observer: context.observer,
             stamper: self.stamping.as_ref().map(Stamping::stamper),
             shared,
             layout: Arc::clone(&self.layout),
@@ -305,6 +307,7 @@ impl Route {
 struct KafkaWriter {
     shared: Arc<OutletShared>,
     lane: u32,
+    observer: Arc<dyn DeliveryObserver>,
     /// Gives rows their coordinates.
     stamper: Option<Stamper>,
     layout: Arc<Layout>,
@@ -376,7 +379,10 @@ impl Writer for KafkaWriter {
 
     fn accept(&mut self) -> Result<Readiness, Failure> {
         self.shared.failure()?;
-        let written = Instant::now();
+        if self.staged.is_empty() {
+            return Ok(self.shared.readiness());
+        }
+        let (written, trace) = (Instant::now(), self.observer.trace());
         for mut row in self.staged.drain(..) {
             if let (Some(stamper), Some(stamp)) = (&mut self.stamper, &mut row.stamp) {
                 if stamper.stands(stamp) {
@@ -402,7 +408,7 @@ impl Writer for KafkaWriter {
             };
             *tail = self
                 .shared
-                .push(window, &mut row, &self.buffer, self.lane, written)?;
+                .push(window, &mut row, &self.buffer, self.lane, written, trace)?;
         }
         self.reject();
         Ok(self.shared.readiness())

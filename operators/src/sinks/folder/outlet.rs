@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 use thalweg_engine::error::Failure;
+use thalweg_engine::recorder::Trace;
 use thalweg_engine::sink::DeliveryObserver;
 use tokio::sync::oneshot;
 
@@ -29,6 +30,8 @@ pub(super) struct Rows {
     /// When the oldest was taken from the input, and when it was written.
     pub(super) taken: Instant,
     pub(super) written: Instant,
+    /// The record that it comes from.
+    pub(super) trace: Trace,
     pub(super) observer: Arc<dyn DeliveryObserver>,
 }
 
@@ -273,7 +276,7 @@ impl Hands {
             |since: Instant| u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         let observer = &rows.observer;
         observer.acknowledged(rows.count, rows.bytes.len() as u64);
-        observer.latency(micros(rows.written), micros(rows.taken));
+        observer.delivered(&rows.trace, micros(rows.written), micros(rows.taken));
         Ok(())
     }
 

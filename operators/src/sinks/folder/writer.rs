@@ -8,6 +8,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
+use thalweg_engine::recorder::Trace;
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::sink::{DeliveryObserver, LocalFuture, Origin, Readiness, Writer};
 
@@ -65,6 +66,7 @@ struct Open {
     count: u64,
     taken: Instant,
     written: Instant,
+    trace: Trace,
 }
 
 impl FolderWriter {
@@ -137,6 +139,7 @@ impl FolderWriter {
             count: 0,
             taken: now,
             written: now,
+            trace: Trace::default(),
         };
         self.collected += open.bytes.len();
         self.open.insert(folder.clone(), open);
@@ -163,6 +166,7 @@ impl FolderWriter {
         if open.count == 0 {
             open.written = Instant::now();
             open.taken = self.taken.unwrap_or(open.written);
+            open.trace = self.observer.trace();
         }
         open.used = self.records;
         open.count += 1;
@@ -192,6 +196,7 @@ fn hand_over(open: &mut Open, outlet: &Outlet, observer: &Arc<dyn DeliveryObserv
         count: std::mem::take(&mut open.count),
         taken: open.taken,
         written: open.written,
+        trace: open.trace,
         observer: Arc::clone(observer),
     };
     outlet.write(open.id, rows);

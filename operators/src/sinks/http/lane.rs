@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use thalweg_engine::error::Failure;
+use thalweg_engine::recorder::Trace;
 use thalweg_engine::sink::{DeliveryObserver, LocalFuture, Readiness};
 use tokio::sync::oneshot;
 
@@ -25,6 +26,7 @@ pub(super) struct Waiting {
     pub(super) body: Vec<u8>,
     taken: Instant,
     written: Instant,
+    trace: Trace,
 }
 
 type Waiter = oneshot::Sender<Result<(), Failure>>;
@@ -78,7 +80,7 @@ impl Lane {
         if let Some(failure) = &state.failed {
             return Err(failure.clone());
         }
-        let written = Instant::now();
+        let (written, trace) = (Instant::now(), self.observer.trace());
         for row in rows.drain(..) {
             state.bytes += row.body.len();
             state.handed += 1;
@@ -86,6 +88,7 @@ impl Lane {
                 body: row.body,
                 taken: row.taken,
                 written,
+                trace,
             });
         }
         self.wake.notify_one();
@@ -178,7 +181,7 @@ impl Lane {
         self.observer.acknowledged(batch.len() as u64, bytes as u64);
         for row in batch {
             self.observer
-                .latency(micros(row.written), micros(row.taken));
+                .delivered(&row.trace, micros(row.written), micros(row.taken));
         }
         for waiter in told {
             // It may have lost interest.

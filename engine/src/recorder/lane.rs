@@ -1,0 +1,282 @@
+//! The recorder of one lane: the lane writes the trace of the record in hand, the output gives it back with each
+//! acknowledgement, on whatever thread.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+use smol_str::SmolStr;
+
+use super::doings::{Doing, Doings, Span};
+use super::slowest::{Floors, Slow, Slowest};
+use super::trace::Trace;
+use super::watch::Times;
+use crate::flow::partition::now;
+use crate::metrics::QueryMetrics;
+use crate::record::{Micros, Partition, Position, RecordMeta};
+use crate::sink::DeliveryObserver;
+
+/// Records whose steps were timed, until they are delivered.
+const TIMED_KEPT: usize = 128;
+
+/// Tokens of records on their way, where positions are tokens.
+const TOKENS_KEPT: usize = 128;
+
+/// How far back a wait is explained.
+const EXPLAINED: Micros = 600_000_000;
+
+/// What is known of the records on their way beside their traces.
+#[derive(Default)]
+struct OnTheWay {
+    /// By number, in order.
+    timed: VecDeque<(u32, Times)>,
+    tokens: VecDeque<(u32, Position)>,
+}
+
+/// The names that numbers in traces and times stand for.
+#[derive(Default)]
+pub(super) struct Names {
+    pub(super) partitions: Vec<Arc<Partition>>,
+    pub(super) steps: Vec<SmolStr>,
+}
+
+/// The recorder of one lane. Lives as long as its query: a new run goes on with it.
+pub struct LaneRecorder {
+    /// The trace of the record in hand, as words.
+    hand: [AtomicU64; 5],
+    /// Whether the writer has asked for it: then the output says when the record is delivered.
+    asked: AtomicBool,
+    floor_total: AtomicU64,
+    floor_whole: AtomicU64,
+    floors_until: AtomicI64,
+    on_the_way: Mutex<OnTheWay>,
+    pub(super) doings: Mutex<Doings>,
+    /// Those of the whole query.
+    query: Arc<Mutex<Doings>>,
+    pub(super) slowest: Mutex<Slowest>,
+    pub(super) names: Mutex<Names>,
+}
+
+impl LaneRecorder {
+    pub(super) fn new(query: &Arc<Mutex<Doings>>) -> Self {
+        Self {
+            hand: Default::default(),
+            asked: AtomicBool::new(false),
+            floor_total: AtomicU64::new(0),
+            floor_whole: AtomicU64::new(0),
+            floors_until: AtomicI64::new(0),
+            on_the_way: Mutex::default(),
+            doings: Mutex::default(),
+            query: Arc::clone(query),
+            slowest: Mutex::default(),
+            names: Mutex::default(),
+        }
+    }
+
+    /// A new run begins; its records are numbered anew.
+    pub(crate) fn anew(&self) {
+        *self.on_the_way.lock() = OnTheWay::default();
+    }
+
+    /// A partition that the lane reads from now on; its number in traces. The same one has the same number in every run.
+    pub(crate) fn reads(&self, partition: &Arc<Partition>) -> usize {
+        let known = &mut self.names.lock().partitions;
+        let place = known.iter().position(|other| other == partition);
+        place.unwrap_or_else(|| {
+            known.push(Arc::clone(partition));
+            known.len() - 1
+        })
+    }
+
+    /// The names of the lane's steps.
+    pub(crate) fn steps(&self, steps: Vec<SmolStr>) {
+        self.names.lock().steps = steps;
+    }
+
+    /// A record is in hand.
+    #[inline]
+    pub(crate) fn take(&self, meta: &RecordMeta, trace: &Trace) {
+        for (word, value) in self.hand.iter().zip(trace.words()) {
+            word.store(value, Relaxed);
+        }
+        self.asked.store(false, Relaxed);
+        if trace.is_token() {
+            let tokens = &mut self.on_the_way.lock().tokens;
+            if tokens.len() == TOKENS_KEPT {
+                tokens.pop_front();
+            }
+            tokens.push_back((trace.number, meta.position.clone()));
+        }
+    }
+
+    /// Nothing is in hand: what is emitted now comes from no record.
+    pub(crate) fn put_down(&self) {
+        self.hand[4].store(0, Relaxed);
+    }
+
+    /// The steps of the record in hand were timed.
+    pub(crate) fn timed(&self, number: u32, times: Times) {
+        let timed = &mut self.on_the_way.lock().timed;
+        if timed.len() == TIMED_KEPT {
+            timed.pop_front();
+        }
+        timed.push_back((number, times));
+    }
+
+    /// The record in hand is done, so long after it was taken. Where the output will say when it is delivered, that counts.
+    #[inline]
+    pub(crate) fn done(&self, trace: &Trace, micros: u64) {
+        if !self.asked.load(Relaxed) {
+            self.look(trace, micros, None);
+        }
+    }
+
+    /// A row with this trace was delivered.
+    #[inline]
+    fn delivered(&self, trace: &Trace, since_written: u64, since_taken: u64) {
+        if trace.number != 0 {
+            self.look(
+                trace,
+                since_taken.saturating_sub(since_written),
+                Some(since_written),
+            );
+        }
+    }
+
+    #[inline]
+    fn look(&self, trace: &Trace, written: u64, delivered: Option<u64>) {
+        let total = written + delivered.unwrap_or(0);
+        let at = trace.taken_at.saturating_add_unsigned(total);
+        if total >= self.floor_total.load(Relaxed)
+            || trace.before() + total >= self.floor_whole.load(Relaxed)
+            || at >= self.floors_until.load(Relaxed)
+        {
+            self.keep(trace, at, written, delivered);
+        }
+    }
+
+    /// It may be one of the slowest.
+    #[cold]
+    fn keep(&self, trace: &Trace, at: Micros, written: u64, delivered: Option<u64>) {
+        let total = written + delivered.unwrap_or(0);
+        let mut make = || {
+            let doings = self.during(trace, at);
+            let on_the_way = self.on_the_way.lock();
+            let timed = on_the_way.timed.iter();
+            let times = timed.rev().find(|(number, _)| *number == trace.number);
+            let token = || {
+                let mut tokens = on_the_way.tokens.iter().rev();
+                let (_, token) = tokens.find(|(number, _)| *number == trace.number)?;
+                Some(token.clone())
+            };
+            Slow {
+                reader: u32::try_from(trace.reader()).unwrap_or(u32::MAX),
+                position: if trace.is_token() {
+                    token()
+                } else {
+                    Some(Position::Number(trace.position))
+                },
+                taken_at: trace.taken_at,
+                record_time: trace.record_time(),
+                delivered_at: at,
+                decode: trace.decode,
+                written,
+                delivered,
+                times: times.map(|(_, times)| *times),
+                doings,
+                alike: 0,
+            }
+        };
+        let whole = trace.before() + total;
+        let Floors {
+            total,
+            whole,
+            until,
+        } = self.slowest.lock().offer(at, total, whole, &mut make);
+        self.floor_total.store(total, Relaxed);
+        self.floor_whole.store(whole, Relaxed);
+        self.floors_until.store(until, Relaxed);
+    }
+
+    /// What the engine was doing from the record's timestamp to its delivery.
+    fn during(&self, trace: &Trace, to: Micros) -> [Option<super::Overlap>; super::OVERLAPS_MAX] {
+        let taken = trace.taken_at - Micros::from(trace.decode);
+        let from = trace.record_time().unwrap_or(taken).min(taken);
+        let span = Span {
+            from: from.max(to - EXPLAINED),
+            taken: trace.taken_at,
+            to,
+        };
+        let mut found = Vec::new();
+        self.doings.lock().during(span, &mut found);
+        self.query.lock().during(span, &mut found);
+        let mut found = found.into_iter();
+        std::array::from_fn(|_| found.next())
+    }
+
+    /// Something was done that began at `begin` and is over now.
+    pub(crate) fn note(&self, doing: Doing, begin: Micros, end: Micros, about: u64) {
+        self.doings.lock().note(doing, begin, end, about);
+    }
+
+    /// Something begins.
+    pub(crate) fn begin(&self, doing: Doing, about: u64) {
+        self.doings.lock().begin(doing, now(), about);
+    }
+
+    /// It is over.
+    pub(crate) fn end(&self, doing: Doing, about: u64) {
+        self.doings.lock().end(doing, now(), about);
+    }
+
+    /// The lane is no more.
+    pub(crate) fn over(&self) {
+        self.doings.lock().end_all(now());
+    }
+}
+
+/// What a lane's writer tells of delivery: the query's metrics hear it, and the lane's recorder.
+pub(crate) struct Observed {
+    pub(crate) metrics: Arc<QueryMetrics>,
+    pub(crate) recorder: Arc<LaneRecorder>,
+}
+
+impl DeliveryObserver for Observed {
+    fn acknowledged(&self, rows: u64, bytes: u64) {
+        self.metrics.acknowledged(rows, bytes);
+    }
+
+    fn latency(&self, written_to_acknowledged: u64, taken_to_acknowledged: u64) {
+        self.metrics
+            .latency(written_to_acknowledged, taken_to_acknowledged);
+    }
+
+    fn trace(&self) -> Trace {
+        let recorder = &self.recorder;
+        recorder.asked.store(true, Relaxed);
+        let word = |place: usize| recorder.hand[place].load(Relaxed);
+        Trace::of_words([word(0), word(1), word(2), word(3), word(4)])
+    }
+
+    fn delivered(&self, trace: &Trace, written_to_acknowledged: u64, taken_to_acknowledged: u64) {
+        self.latency(written_to_acknowledged, taken_to_acknowledged);
+        self.recorder
+            .delivered(trace, written_to_acknowledged, taken_to_acknowledged);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::LANE_BYTES;
+    use super::super::slowest::Slowest;
+    use super::*;
+
+    #[test]
+    fn a_lane_takes_no_more_than_the_documents_say() {
+        let rings =
+            TIMED_KEPT * size_of::<(u32, Times)>() + TOKENS_KEPT * size_of::<(u32, Position)>();
+        let bytes = size_of::<LaneRecorder>() + rings + Slowest::BYTES + Doings::BYTES;
+        assert!(bytes <= LANE_BYTES, "{bytes}");
+    }
+}
