@@ -18,6 +18,11 @@ read, or something is wrong in the job or the command line.";
 const TEST_EXIT_CODES: &str = "\
 Exit codes: 0 all as expected; 1 something differs, or a query failed; 2 something is wrong in the job or the files.";
 
+/// The exit codes of an explanation.
+const EXPLAIN_EXIT_CODES: &str = "\
+Exit codes: 0 explained; 1 no checkpoint is kept from before the record, so that only what the output holds is shown; 2 it \
+cannot be explained (no such record, another job's checkpoints, no broker).";
+
 const EXAMPLES: &str = "\
 Try it without any server:
   thalweg demo --seconds 5
@@ -90,6 +95,12 @@ pub(crate) enum Command {
     /// Look at the dead letters of a job, and send them again after a fix.
     #[command(subcommand, arg_required_else_help = true)]
     Dlq(DlqCommand),
+    /// Show the slowest records of the last minutes of a running job: where they are, where their time went, and what the
+    /// engine was doing meanwhile.
+    WhySlow(WhySlowArgs),
+    /// Explain one record of a Kafka topic: the values of every step, from the newest kept checkpoint before it.
+    #[command(after_help = EXPLAIN_EXIT_CODES)]
+    ExplainRecord(ExplainArgs),
     /// List the SQL functions, each with an example; with a name, all about one.
     Functions(FunctionsArgs),
     /// Show the version.
@@ -388,6 +399,41 @@ pub(crate) struct DlqReplayArgs {
     /// Do not ask for confirmation.
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WhySlowArgs {
+    /// Where the job serves HTTP.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9464")]
+    pub(crate) url: String,
+    /// How many minutes to look back; ten are kept.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub(crate) minutes: u32,
+    /// How many records to show of each query.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) limit: u32,
+    /// Write the job's answer as it is, in JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArgs {
+    /// The record: `invoices/3/4711` is offset 4711 of partition 3 of the topic `invoices`.
+    #[arg(value_name = "TOPIC/PARTITION/OFFSET")]
+    pub(crate) record: String,
+    /// The job file.
+    #[arg(long, value_name = "JOB.sql")]
+    pub(crate) job: PathBuf,
+    /// The query, where several read the topic.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) query: Option<String>,
+    /// Give a setting a value, over every SET of that name; `query.name=value` for one query only.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -11,6 +11,8 @@ use crate::cli::{CheckpointCommand, Cli, Command, DlqCommand};
 use crate::refusal::{End, Refusal};
 use crate::{
     check, checkpoint, console, demo, dlq, functions, inspect, run, telemetry, test_job, verify,
+    check, checkpoint, console, demo, explain, functions, inspect, run, telemetry, test_job,
+    why_slow,
 };
 
 /// The whole command line of `thalweg` (`run`, `check`, `test`, `inspect` and the rest), for jobs that may also use these
@@ -43,6 +45,8 @@ pub fn command_line(extensions: Extensions) -> ExitCode {
             Command::Dlq(DlqCommand::List(args)) => dlq::list(args, &extensions),
             Command::Dlq(DlqCommand::Show(args)) => dlq::show(args, &extensions),
             Command::Dlq(DlqCommand::Replay(args)) => dlq::replay(args, &extensions),
+            Command::WhySlow(args) => why_slow::why_slow(args),
+            Command::ExplainRecord(args) => explain::explain(args, &extensions),
             Command::Functions(args) => functions::functions(args, &extensions),
             Command::Version => {
                 console::line(concat!("thalweg ", env!("CARGO_PKG_VERSION")));

@@ -1,4 +1,5 @@
-//! `/metrics` for Prometheus, `/live` and `/ready` for probes, `/api/v1/queries` for the progress of each query.
+//! `/metrics` for Prometheus, `/live` and `/ready` for probes, `/api/v1/queries` for the progress of each query,
+//! `/api/v1/slow` for its slowest records.
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use thalweg_engine::status::{Phase, QueryStatus};
 
 use crate::progress::Progress;
 use crate::refusal::Refusal;
+use crate::slow;
 
 /// A thread whose pulse is older is stuck.
 const PULSE_MAX: Duration = Duration::from_secs(30);
@@ -93,6 +95,7 @@ impl Http {
                 .route("/live", web::get().to(live))
                 .route("/ready", web::get().to(ready))
                 .route("/api/v1/queries", web::get().to(progress_now))
+                .route("/api/v1/slow", web::get().to(slow_records))
         })
         .workers(1)
         .max_connections(CONNECTIONS_MAX)
@@ -129,7 +132,8 @@ fn build_info(registry: &Registry) {
 async fn index() -> HttpResponse {
     HttpResponse::Ok()
         .content_type(ContentType::plaintext())
-        .body("thalweg: /metrics for Prometheus, /live and /ready for probes, /api/v1/queries for progress\n")
+        .body("thalweg: /metrics for Prometheus, /live and /ready for probes, /api/v1/queries for progress, /api/v1/slow for \
+               slow records\n")
 }
 
 async fn metrics_text(shared: web::Data<Shared>) -> HttpResponse {
@@ -242,6 +246,13 @@ fn look(query: &QueryStatus) -> QueryReady<'_> {
 
 async fn progress_now(shared: web::Data<Shared>) -> HttpResponse {
     HttpResponse::Ok().json(shared.progress.now())
+}
+
+async fn slow_records(shared: web::Data<Shared>, asked: web::Query<slow::Asked>) -> HttpResponse {
+    match slow::answer(&shared.queries, &asked) {
+        Ok(answer) => HttpResponse::Ok().json(answer),
+        Err(why) => HttpResponse::BadRequest().body(why),
+    }
 }
 
 /// When each thread of the job last had its turn.

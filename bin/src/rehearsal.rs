@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
-use thalweg_engine::flow::pipeline::{Moment, Pipeline, Target};
+use thalweg_engine::flow::pipeline::{Moment, Pipeline, Step, Target};
 use thalweg_engine::flow::watermark::Watermarks;
 use thalweg_engine::memory::MemorySink;
 use thalweg_engine::operator::Progress;
@@ -68,6 +68,8 @@ pub(crate) struct Outcome {
     pub(crate) skipped: u64,
     /// Rows that came too late.
     pub(crate) late: u64,
+    /// Why the last bad record is one, with its content.
+    pub(crate) error: Option<String>,
 }
 
 /// Rehearses a query.
@@ -80,19 +82,8 @@ pub(crate) fn rehearse(
     parts: Vec<Part>,
 ) -> Result<Outcome, Failure> {
     let sink = MemorySink::default();
-    let mut stage = Stage {
-        pipeline: pipeline(wired, &sink)?,
-        sink,
-        watermarks: Watermarks::default(),
-        readers: Vec::new(),
-        clock: script.start,
-        next: script.interval.map(|interval| script.start + interval),
-        stirred: true,
-        saved: BTreeMap::new(),
-        outcome: Outcome::default(),
-        script,
-        wired,
-    };
+    let pipeline = pipeline(wired.steps(Side::Whole, &[]), &sink)?;
+    let mut stage = Stage::new(wired, script, pipeline, sink);
     let mut all: Vec<(Arc<[Target]>, Role, Record)> = Vec::new();
     for part in parts {
         for record in &part.records {
@@ -119,8 +110,52 @@ pub(crate) fn rehearse(
     Ok(stage.outcome)
 }
 
-/// New operators before a writer that keeps what it is given.
-fn pipeline(wired: &Wired, sink: &MemorySink) -> Result<Pipeline, Failure> {
+/// A query that goes on from a checkpoint, one record after the other.
+pub(crate) struct Resumed<'w>(Stage<'w>);
+
+impl<'w> Resumed<'w> {
+    /// A lane of these steps with this state, whose partitions stand at these watermarks.
+    ///
+    /// # Errors
+    /// When the state is not of these steps.
+    pub(crate) fn new(
+        wired: &'w Wired,
+        script: Script,
+        steps: Vec<Step>,
+        state: &BTreeMap<SmolStr, Vec<StateChanges>>,
+        partitions: &[(Arc<Partition>, Role, Option<Micros>)],
+    ) -> Result<Self, Failure> {
+        let sink = MemorySink::default();
+        let mut pipeline = pipeline(steps, &sink)?;
+        pipeline.restore(state)?;
+        let mut stage = Stage::new(wired, script, pipeline, sink);
+        for (partition, role, watermark) in partitions {
+            stage.add(partition, *role, *watermark);
+        }
+        if let Some(reached) = stage.watermarks.reached() {
+            stage.emit(Moment::Watermark(reached), None);
+        }
+        stage.sink.take();
+        Ok(Self(stage))
+    }
+
+    /// Takes the next record, and gives what is written for it.
+    pub(crate) fn take(&mut self, entries: &[Target], record: Record) -> Vec<Row> {
+        self.0.until(record.meta.taken_at);
+        self.0.sink.take();
+        self.0.outcome.error = None;
+        self.0.take(entries, record);
+        self.0.sink.take()
+    }
+
+    /// What came of it until now.
+    pub(crate) fn outcome(&self) -> &Outcome {
+        &self.0.outcome
+    }
+}
+
+/// These steps before a writer that keeps what it is given.
+fn pipeline(steps: Vec<Step>, sink: &MemorySink) -> Result<Pipeline, Failure> {
     struct Nobody;
     impl DeliveryObserver for Nobody {
         fn acknowledged(&self, _rows: u64, _bytes: u64) {}
@@ -130,7 +165,7 @@ fn pipeline(wired: &Wired, sink: &MemorySink) -> Result<Pipeline, Failure> {
         lane: "rehearsal".to_owned(),
         observer: Arc::new(Nobody),
     })?;
-    Pipeline::new(wired.steps(Side::Whole, &[]), writer)
+    Pipeline::new(steps, writer)
 }
 
 struct Reader {
@@ -155,7 +190,32 @@ struct Stage<'w> {
     outcome: Outcome,
 }
 
-impl Stage<'_> {
+impl<'w> Stage<'w> {
+    fn new(wired: &'w Wired, script: Script, pipeline: Pipeline, sink: MemorySink) -> Self {
+        Self {
+            pipeline,
+            sink,
+            watermarks: Watermarks::default(),
+            readers: Vec::new(),
+            clock: script.start,
+            next: script.interval.map(|interval| script.start + interval),
+            stirred: true,
+            saved: BTreeMap::new(),
+            outcome: Outcome::default(),
+            script,
+            wired,
+        }
+    }
+
+    fn add(&mut self, partition: &Arc<Partition>, role: Role, watermark: Option<Micros>) -> usize {
+        self.readers.push(Reader {
+            partition: Arc::clone(partition),
+            event_time: role.event_time,
+            last: self.clock,
+        });
+        self.watermarks.add(watermark, role.event_time)
+    }
+
     fn over(&self) -> bool {
         self.outcome.failure.is_some()
     }
@@ -165,14 +225,7 @@ impl Stage<'_> {
             .readers
             .iter()
             .position(|reader| reader.partition == *partition);
-        known.unwrap_or_else(|| {
-            self.readers.push(Reader {
-                partition: Arc::clone(partition),
-                event_time: role.event_time,
-                last: self.clock,
-            });
-            self.watermarks.add(None, role.event_time)
-        })
+        known.unwrap_or_else(|| self.add(partition, role, None))
     }
 
     /// Moves the clock on, through all that happens on the way.
@@ -240,6 +293,10 @@ impl Stage<'_> {
     }
 
     fn bad(&mut self, record: &Record, error: &RecordError) {
+        let content = error.content.as_deref();
+        let content = content.map_or_else(String::new, |content| format!(": {content}"));
+        let class = error.class.name();
+        self.outcome.error = Some(format!("{class}: {}{content}", error.reason));
         match &self.script.policy {
             Policy::Fail => {
                 self.outcome.failure = Some(format!(
@@ -305,7 +362,7 @@ impl Stage<'_> {
             }
             chain.push(changes);
         }
-        self.pipeline = pipeline(self.wired, &self.sink)?;
+        self.pipeline = pipeline(self.wired.steps(Side::Whole, &[]), &self.sink)?;
         self.pipeline.restore(&self.saved)?;
         if let Some(reached) = self.watermarks.current() {
             self.emit(Moment::Watermark(reached), None);

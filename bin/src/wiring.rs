@@ -41,6 +41,11 @@ impl Wired {
         }
     }
 
+    /// The query.
+    pub(crate) fn query(&self) -> &Query {
+        &self.query
+    }
+
     /// Where the rows of the input at this place of the plan enter the pipeline.
     pub(crate) fn entries(&self, place: usize) -> Vec<Target> {
         let places = Places::of(&self.query);

@@ -1,0 +1,388 @@
+//! `thalweg explain-record`: what a job made of one record of Kafka, step by step.
+//!
+//! The steps are replayed from the newest kept checkpoint at or before the record. Only files are read and the broker, with
+//! the rights of whoever calls: nothing is locked, no consumer group is touched, and the state of a running job is not asked.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use thalweg_engine::record::Micros;
+use thalweg_engine::replay::{KeptLane, kept_lane};
+use thalweg_operators::extensions::Extensions;
+use thalweg_operators::kafka::look;
+use thalweg_operators::plan::{Query, StepKind};
+use thalweg_operators::table::OpenContext;
+
+use crate::cli::{ExplainArgs, JobArgs};
+use crate::console;
+use crate::duration;
+use crate::explained::{Explained, Explanation, From, rows};
+use crate::folder;
+use crate::job_file;
+use crate::output_record::{self, ORIGIN};
+use crate::refusal::{End, Refusal};
+use crate::replay::{self, Replayed, Request};
+use crate::wiring::{self, Wired};
+
+/// A record's place.
+struct Place<'p> {
+    topic: &'p str,
+    number: i32,
+    offset: i64,
+}
+
+impl<'p> Place<'p> {
+    fn read(text: &'p str) -> Result<Self, Refusal> {
+        let parsed = || {
+            let (rest, offset) = text.rsplit_once(['/', '@'])?;
+            let (topic, number) = rest.rsplit_once('/')?;
+            let number = number.parse().ok().filter(|number| *number >= 0)?;
+            let offset = offset.parse().ok().filter(|offset| *offset >= 0)?;
+            (!topic.is_empty()).then_some(Self {
+                topic,
+                number,
+                offset,
+            })
+        };
+        parsed().ok_or_else(|| {
+            Refusal::new(format!(
+                "`{text}` is no record: write TOPIC/PARTITION/OFFSET, such as invoices/3/4711"
+            ))
+        })
+    }
+
+    fn partition(&self) -> String {
+        format!("{}/{}", self.topic, self.number)
+    }
+}
+
+/// `thalweg explain-record`. Ends with 1 when a query could only be explained by what its output holds.
+///
+/// # Errors
+/// When the record cannot be explained: no query reads it, it is not there, the checkpoints are another job's, no broker.
+pub(crate) fn explain(args: &ExplainArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
+    let place = Place::read(&args.record)?;
+    let job = JobArgs {
+        job: args.job.clone(),
+        set: args.set.clone(),
+        ..JobArgs::default()
+    };
+    let loaded = job_file::load(&job, false, extensions)?;
+    let mut explained = Vec::new();
+    let mut known = Vec::new();
+    for query in loaded.job.queries {
+        known.push(query.name.clone());
+        if args.query.as_ref().is_some_and(|name| *name != query.name) {
+            continue;
+        }
+        if let Some(input) = input_of(&query, &place) {
+            explained.push(one(&loaded.name, query, input, &place)?);
+        }
+    }
+    if explained.is_empty() {
+        return Err(Refusal::new(match &args.query {
+            Some(name) if !known.contains(name) => format!(
+                "{} has no query `{name}`; it has {}",
+                loaded.file,
+                known.join(", ")
+            ),
+            Some(name) => format!("the query `{name}` does not read {}", place.partition()),
+            None => format!("no query of {} reads {}", loaded.file, place.partition()),
+        }));
+    }
+    if args.json {
+        let text = serde_json::to_string_pretty(&explained)
+            .map_err(|error| Refusal::new(format!("it has no JSON form: {error}")))?;
+        console::line(&text);
+    } else {
+        let texts: Vec<String> = explained.iter().map(Explained::text).collect();
+        console::text(&texts.join("\n"));
+    }
+    Ok(if explained.iter().all(|explained| explained.replayed) {
+        End::Clean
+    } else {
+        End::Failed
+    })
+}
+
+/// The place in the plan of the input that reads the record.
+fn input_of(query: &Query, place: &Place<'_>) -> Option<usize> {
+    let mut inputs = query.inputs();
+    inputs
+        .find(|(_, input)| {
+            let table = input.table();
+            table.connector == "kafka"
+                && input.replaced().is_none()
+                && !input.is_own()
+                && look::reads(table, place.topic, place.number)
+        })
+        .map(|(at, _)| at)
+}
+
+fn one(job: &str, query: Query, input: usize, place: &Place<'_>) -> Result<Explained, Refusal> {
+    there(&query, input, place)?;
+    if query.exchanges() {
+        return Err(Refusal::new(format!(
+            "the query `{}` sends its rows through a topic of its own (SET exchange = 'topic'): what became of them there \
+             cannot be replayed. With --set exchange=gather and the checkpoints of such a run it can",
+            query.name
+        )));
+    }
+    let location = query.settings.checkpoint_location.clone();
+    let folder = location
+        .filter(|_| !query.temporary)
+        .map(|location| Path::new(&location).join(&query.name));
+    let shown = folder
+        .as_ref()
+        .map_or_else(String::new, |folder| folder.display().to_string());
+    let mut context = wiring::context(job, &query, false, shown);
+    // Neither reads nor writes anything beside the topics.
+    context.temporary = true;
+    let keeps = query.keeps_state();
+    let wired = Wired::new(query, context.clone(), false);
+    let query = wired.query();
+    let name = query.steps[input].name.to_string();
+    let kept = match &folder {
+        Some(folder) if keeps && folder.join("epochs").is_dir() => kept_lane(
+            &folder::look(folder),
+            &wired,
+            (job, &query.name),
+            (&name, &place.partition()),
+            place.offset,
+        )?,
+        _ => None,
+    };
+    let replayable = !keeps || kept.is_some();
+    let request = Request {
+        wired: &wired,
+        context: &context,
+        input: &name,
+        partition: &place.partition(),
+        offset: place.offset,
+        kept: kept.as_ref(),
+    };
+    let explained = if replayable {
+        let replayed = replay::replay(&request)?;
+        tell(query, input, place, kept.as_ref(), replayed)
+    } else {
+        by_output(job, &request, input, place)?
+    };
+    Ok(explained)
+}
+
+/// Whether the partition holds the record.
+fn there(query: &Query, input: usize, place: &Place<'_>) -> Result<(), Refusal> {
+    let StepKind::Source(source) = &query.steps[input].kind else {
+        return Ok(());
+    };
+    let (begin, end) = look::extent(source.table(), place.topic, place.number)?;
+    let partition = place.partition();
+    if place.offset < begin {
+        return Err(Refusal::new(format!(
+            "{partition} begins at offset {begin}: the record at {} is gone, retention or a deletion removed it",
+            place.offset
+        )));
+    }
+    if place.offset >= end {
+        return Err(Refusal::new(format!(
+            "{partition} ends before offset {end}: there is no record at {} yet",
+            place.offset
+        )));
+    }
+    Ok(())
+}
+
+fn text(bytes: Option<Vec<u8>>) -> Option<String> {
+    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Puts the rows of a replay beside the steps that put them out.
+fn tell(
+    query: &Query,
+    input: usize,
+    place: &Place<'_>,
+    kept: Option<&KeptLane>,
+    mut replayed: Replayed,
+) -> Explained {
+    let mut steps = vec![Explanation {
+        step: query.shown_step(input),
+        rows: rows(&query.steps[input].schema.fields, replayed.row.as_slice()),
+    }];
+    let others = query.steps.iter().enumerate();
+    let others = others.filter(|(_, step)| !matches!(step.kind, StepKind::Source(_)));
+    for (number, (at, step)) in others.enumerate() {
+        let seen = replayed.steps.remove(&number).unwrap_or_default();
+        steps.push(Explanation {
+            step: query.shown_step(at),
+            rows: rows(&step.schema.fields, &seen),
+        });
+    }
+    if replayed.row.is_none() {
+        steps.truncate(1);
+    }
+    let notes = notes(query, &replayed);
+    Explained {
+        query: query.name.clone(),
+        record: format!("{}/{}", place.partition(), place.offset),
+        timestamp: replayed.time.map(duration::time),
+        key: text(replayed.key),
+        value: text(replayed.value),
+        replayed: true,
+        from: kept.map(|kept| From {
+            epoch: kept.epoch,
+            committed_at: duration::time(kept.committed_at),
+            records_replayed: replayed.before,
+        }),
+        skipped: replayed.skipped.map(str::to_owned),
+        error: replayed.error,
+        steps,
+        outputs: rows(&query.schema().fields, &replayed.outputs),
+        output_records: Vec::new(),
+        notes,
+    }
+}
+
+/// What is not as it was in the job.
+fn notes(query: &Query, replayed: &Replayed) -> Vec<String> {
+    let mut notes = Vec::new();
+    if replayed.beside > 0 {
+        notes.push(format!(
+            "one lane reads {} more partitions; nobody has noted in which order the job had their records, so they come by \
+             their timestamps here. What depends on records of this partition alone is exact",
+            replayed.beside
+        ));
+    }
+    for input in &replayed.left_out {
+        notes.push(format!(
+            "the input `{input}` is no Kafka topic and was not replayed: its rows since the checkpoint are missing here"
+        ));
+    }
+    for looking in query.statics() {
+        let table = &looking.input().table().name;
+        notes.push(format!("the static table `{table}` was read as it is now"));
+    }
+    if replayed.late > 0 {
+        notes.push(
+            "it came too late for a step, behind the watermark, and was dropped there".to_owned(),
+        );
+    }
+    if query.interval().is_some() {
+        notes.push(
+            "what is written at the trigger's interval is not shown: no record alone leads to it"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// Where no checkpoint is kept from before the record: what the output says.
+fn by_output(
+    job: &str,
+    request: &Request<'_>,
+    input: usize,
+    place: &Place<'_>,
+) -> Result<Explained, Refusal> {
+    let query = request.wired.query();
+    let alone = decoded(request)?;
+    let mut notes = vec![format!(
+        "no checkpoint of the query `{}` is kept from before this record, so its steps cannot be replayed: shown is what the \
+         output holds. `checkpointsKept` and `checkpointHistory` say how far back checkpoints are kept",
+        query.name
+    )];
+    let output = query.output();
+    let topic = output
+        .options
+        .get("topic")
+        .filter(|_| output.connector == "kafka" && query.output_replaced().is_none());
+    let mut output_records = Vec::new();
+    match topic {
+        Some(topic) => {
+            output_records = in_topic(
+                job,
+                query,
+                topic.trim(),
+                place,
+                alone.time,
+                request.context,
+                &mut notes,
+            )?;
+        }
+        None => notes.push(format!(
+            "the output `{}` is no topic of Kafka that could be looked at",
+            output.name
+        )),
+    }
+    Ok(Explained {
+        query: query.name.clone(),
+        record: format!("{}/{}", place.partition(), place.offset),
+        timestamp: alone.time.map(duration::time),
+        steps: vec![Explanation {
+            step: query.shown_step(input),
+            rows: rows(&query.steps[input].schema.fields, alone.row.as_slice()),
+        }],
+        key: text(alone.key),
+        value: text(alone.value),
+        replayed: false,
+        from: None,
+        skipped: alone.skipped.map(str::to_owned),
+        error: alone.error,
+        outputs: Vec::new(),
+        output_records,
+        notes,
+    })
+}
+
+/// The record alone, without the steps.
+fn decoded(request: &Request<'_>) -> Result<Replayed, Refusal> {
+    Ok(replay::decode(&Request {
+        kept: None,
+        ..*request
+    })?)
+}
+
+fn in_topic(
+    job: &str,
+    query: &Query,
+    topic: &str,
+    place: &Place<'_>,
+    since: Option<Micros>,
+    context: &OpenContext,
+    notes: &mut Vec<String>,
+) -> Result<Vec<output_record::Written>, Refusal> {
+    let origin = format!(
+        "v1;{job};{};{};{};{};",
+        query.name, place.topic, place.number, place.offset
+    );
+    let found = output_record::find(query.output(), topic, &origin, since, context)?;
+    if found.records.is_empty() {
+        notes.push(match (found.looked_at, found.says_origin) {
+            (0, _) => format!("the topic `{topic}` holds nothing from that time on"),
+            (looked_at, false) => format!(
+                "none of the {} records of `{topic}` from that time on says where it comes from (the header {ORIGIN}; SET \
+                 coordinates = on writes it)",
+                duration::grouped(looked_at)
+            ),
+            (looked_at, true) => format!(
+                "none of the {} records of `{topic}` from that time on comes from this record: it was filtered, went to the \
+                 dead letters, or is not written yet",
+                duration::grouped(looked_at)
+            ),
+        });
+    }
+    Ok(found.records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_named_by_topic_partition_and_offset() {
+        let place = Place::read("a/b/3/4711").unwrap();
+        assert_eq!((place.topic, place.number, place.offset), ("a/b", 3, 4711));
+        assert_eq!(Place::read("t/0@5").unwrap().offset, 5);
+        for text in ["t", "t/1", "t/-1/2", "t/1/x", "/1/2", "t/1/-2"] {
+            assert!(Place::read(text).is_err(), "{text}");
+        }
+    }
+}

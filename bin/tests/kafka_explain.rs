@@ -1,0 +1,290 @@
+//! One record explained: every step's values, from a kept checkpoint, as the job had them.
+
+#![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
+
+mod stage;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use stage::{Broker, Got, Loyalty, PATIENCE, Rec, Said, Scene, invoices, until};
+
+fn broker() -> &'static Broker {
+    static BROKER: OnceLock<Broker> = OnceLock::new();
+    BROKER.get_or_init(|| Broker::start(&[]))
+}
+
+fn explain(scene: &Scene, job: &Path, record: &str, more: &[&str]) -> Said {
+    let mut arguments = vec!["explain-record", record, "--job", job.to_str().unwrap()];
+    arguments.extend_from_slice(more);
+    scene.call(&arguments)
+}
+
+#[track_caller]
+fn explained(scene: &Scene, job: &Path, record: &str) -> Value {
+    let said = explain(scene, job, record, &["--json"]);
+    said.expect(0, &[]);
+    let mut all: Value = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));
+    all[0].take()
+}
+
+/// A value without its members that are null: the output leaves them out.
+fn known(mut value: Value) -> Value {
+    if let Value::Object(members) = &mut value {
+        members.retain(|_, member| !member.is_null());
+    }
+    value
+}
+
+/// Each record of the input by the `id` in it.
+fn places(scene: &Scene, id: &str) -> BTreeMap<String, Got> {
+    let read = scene.topics.read(&scene.input()).into_iter();
+    read.map(|got| (got.json()[id].as_str().unwrap().to_owned(), got))
+        .collect()
+}
+
+#[test]
+fn an_invoice_is_explained_without_any_checkpoint_because_its_job_keeps_nothing() {
+    let scene = Scene::with_topics("explain", broker(), 3);
+    let job = Loyalty::default()
+        .filtered("WHERE TotalValue > 50")
+        .write(&scene);
+    scene.topics.send(&scene.input(), &invoices(0..60));
+    let running = scene.started(&job);
+    scene.until_out(1, PATIENCE);
+    let places = places(&scene, "BillNo");
+    until("all are out", PATIENCE, || {
+        let due = places
+            .values()
+            .filter(|got| got.json()["TotalValue"].as_f64().unwrap() > 50.0);
+        scene.topics.count(&scene.output()) == i64::try_from(due.count()).unwrap()
+    });
+    let written: BTreeMap<String, Value> = scene
+        .topics
+        .read(&scene.output())
+        .into_iter()
+        .map(|got| (got.key(), got.json()))
+        .collect();
+    // Beside the running job: its folder is locked, and nothing of it is asked.
+    for (bill, got) in places.iter().step_by(7) {
+        let record = format!("{}/{}/{}", scene.input(), got.partition, got.offset);
+        let told = explained(&scene, &job, &record);
+        assert_eq!(told["record"], record);
+        assert_eq!(told["from"], Value::Null);
+        let steps = told["steps"].as_array().unwrap();
+        assert_eq!(steps[0]["rows"][0]["BillNo"], bill.as_str(), "{told:#}");
+        match written.get(bill) {
+            Some(row) => assert_eq!(known(told["outputs"][0].clone()), *row, "{told:#}"),
+            None => assert_eq!(told["outputs"], Value::Array(Vec::new()), "{told:#}"),
+        }
+    }
+    let (bill, got) = places
+        .iter()
+        .find(|(bill, _)| written.contains_key(*bill))
+        .unwrap();
+    let record = format!("{}/{}/{}", scene.input(), got.partition, got.offset);
+    explain(&scene, &job, &record, &[]).expect(
+        0,
+        &[
+            "read kafka invoices",
+            "filter",
+            "project",
+            "written",
+            bill,
+            "EarnedLoyaltyPoints",
+            "keep nothing",
+        ],
+    );
+    running.finish();
+}
+
+fn transactions(numbers: std::ops::Range<u64>) -> Vec<Rec> {
+    numbers
+        .map(|number| {
+            let card = format!("C-{}", number % 7);
+            let value = format!(
+                r#"{{"id":"{number}","card":"{card}","amount":{}.25}}"#,
+                number % 100
+            );
+            Rec::new(card, value)
+        })
+        .collect()
+}
+
+/// The job card_totals as it ships, with topics and settings of the story.
+fn totals(scene: &Scene, settings: &str, partitioned: &str) -> PathBuf {
+    scene.write(&format!(
+        "SET checkpointLocation = '{}';
+{settings}
+CREATE TABLE transactions (id STRING NOT NULL, card STRING NOT NULL, amount DOUBLE) USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', startingOffsets 'earliest', format 'json') {partitioned};
+CREATE TABLE notification USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', topic '{}', format 'json', key 'id');
+INSERT INTO notification
+SELECT id, card, amount, count(*) OVER of_card AS transactions, sum(amount) OVER of_card AS total
+FROM transactions
+WINDOW of_card AS (PARTITION BY card);
+",
+        scene.checkpoints().display(),
+        scene.input(),
+        scene.output()
+    ))
+}
+
+/// What the output holds, by id.
+fn answers(scene: &Scene) -> BTreeMap<String, Value> {
+    let read = scene.topics.read(&scene.output()).into_iter();
+    read.map(|got| (got.key(), got.json())).collect()
+}
+
+fn totals_are_explained(name: &str, partitioned: &str) {
+    let scene = Scene::with_topics(name, broker(), 4);
+    let job = totals(&scene, "SET checkpointInterval = '50 ms';", partitioned);
+    let mut running = scene.started(&job);
+    for stretch in 0..5_u64 {
+        scene.topics.send(
+            &scene.input(),
+            &transactions(stretch * 60..stretch * 60 + 60),
+        );
+        scene.until_out(i64::try_from(stretch).unwrap() * 60 + 60, PATIENCE);
+        let before = running.metric("thalweg_epochs_committed_total");
+        until("an epoch is kept", PATIENCE, || {
+            running.metric("thalweg_epochs_committed_total") >= before + 2.0
+        });
+    }
+    let (answers, places) = (answers(&scene), places(&scene, "id"));
+    let mut replayed = 0;
+    for id in (0..300).step_by(29) {
+        let got = &places[&id.to_string()];
+        let record = format!("{}/{}/{}", scene.input(), got.partition, got.offset);
+        let told = explained(&scene, &job, &record);
+        assert_eq!(told["outputs"][0], answers[&id.to_string()], "{told:#}");
+        assert_eq!(told["outputs"].as_array().unwrap().len(), 1);
+        let over = told["steps"].as_array().unwrap().iter();
+        let over = over.filter(|step| step["step"].as_str().unwrap().starts_with("over"));
+        assert_eq!(over.count(), 1, "{told:#}");
+        replayed += told["from"]["recordsReplayed"].as_u64().unwrap();
+        let ordered = told["notes"]
+            .to_string()
+            .contains("come by their timestamps");
+        assert_eq!(ordered, partitioned.is_empty(), "{told:#}");
+    }
+    assert!(
+        replayed > 0,
+        "every record was the first behind a checkpoint"
+    );
+    // A stopped job is explained the same way.
+    running.finish();
+    let got = &places["299"];
+    let record = format!("{}/{}/{}", scene.input(), got.partition, got.offset);
+    assert_eq!(
+        explained(&scene, &job, &record)["outputs"][0],
+        answers["299"]
+    );
+}
+
+#[test]
+fn running_totals_of_one_gathered_lane_are_explained_as_the_job_wrote_them() {
+    totals_are_explained("explainall", "");
+}
+
+#[test]
+fn running_totals_of_partitions_of_their_own_are_explained_as_the_job_wrote_them() {
+    totals_are_explained("explainown", "PARTITIONED BY (card)");
+}
+
+#[test]
+fn where_no_checkpoint_is_kept_the_output_says_what_it_holds() {
+    let scene = Scene::with_topics("explainlate", broker(), 1);
+    let job = totals(
+        &scene,
+        "SET checkpointInterval = '50 ms'; SET checkpointsKept = 1; SET checkpointHistory = off;",
+        "",
+    );
+    let mut running = scene.started(&job);
+    scene.topics.send(&scene.input(), &transactions(0..20));
+    scene.until_out(20, PATIENCE);
+    let before = running.metric("thalweg_epochs_committed_total");
+    until("older epochs are forgotten", PATIENCE, || {
+        running.metric("thalweg_epochs_committed_total") >= before + 3.0
+    });
+    running.finish();
+    let record = format!("{}/0/3", scene.input());
+    let said = explain(&scene, &job, &record, &[]);
+    said.expect(
+        1,
+        &[
+            "no checkpoint of the query `notification` is kept from before this record",
+            r#""id":"3""#,
+        ],
+    );
+    // What another job, or this one with coordinates, has written with its origin.
+    let origin = format!("v1;explainlate;notification;{};0;3;0", scene.input());
+    let written = Rec::new("3", r#"{"id":"3","transactions":41}"#).header("thalweg-origin", origin);
+    scene.topics.send(&scene.output(), &[written]);
+    explain(&scene, &job, &record, &[]).expect(
+        1,
+        &[
+            "the output holds explainlate-out/0/20",
+            r#""transactions":41"#,
+        ],
+    );
+    explain(&scene, &job, &format!("{}/0/4", scene.input()), &[]).expect(
+        1,
+        &[
+            "of the 21 records of `explainlate-out`",
+            "comes from this record",
+        ],
+    );
+}
+
+#[test]
+fn what_cannot_be_explained_is_said_with_its_reason() {
+    let scene = Scene::with_topics("explainnot", broker(), 2);
+    let job = totals(&scene, "", "");
+    let records: Vec<Rec> = transactions(0..10)
+        .into_iter()
+        .map(|rec| rec.to(1))
+        .collect();
+    scene.topics.send(&scene.input(), &records);
+    let running = scene.started(&job);
+    scene.until_out(10, PATIENCE);
+    running.finish();
+    let input = scene.input();
+    let said = |record: &str, more: &[&str]| explain(&scene, &job, record, more);
+    said(&format!("{input}/1/10"), &[])
+        .expect(2, &["ends before offset 10", "no record at 10 yet"]);
+    said(&format!("{input}/7/0"), &[]).expect(2, &["has 2 partitions (0 to 1)"]);
+    said("elsewhere/0/0", &[]).expect(2, &["no query of", "reads elsewhere/0"]);
+    said("nonsense", &[]).expect(2, &["write TOPIC/PARTITION/OFFSET"]);
+    said(&format!("{input}/1/3"), &["--query", "other"]).expect(2, &["has no query `other`"]);
+    said(&format!("{input}/1/3"), &["--set", "jobName=other"]).expect(
+        2,
+        &["are of the query `notification` of the job `explainnot`"],
+    );
+    scene.topics.delete_records(&input, 1, 5);
+    said(&format!("{input}/1/4"), &[]).expect(2, &["begins at offset 5", "is gone"]);
+    let nowhere = scene.dir().join("nowhere.sql");
+    let text = std::fs::read_to_string(&job)
+        .unwrap()
+        .replace("${KAFKA}", "127.0.0.1:1");
+    std::fs::write(&nowhere, text).unwrap();
+    explain(&scene, &nowhere, &format!("{input}/1/3"), &[]).expect(2, &["127.0.0.1:1"]);
+}
+
+#[test]
+fn a_record_that_failed_is_explained_with_its_error() {
+    let scene = Scene::with_topics("explainbad", broker(), 1);
+    let job = Loyalty::default().set("onError = 'skip'").write(&scene);
+    let mut records = invoices(0..2);
+    records.push(Rec::new("bill", "{broken"));
+    scene.topics.send(&scene.input(), &records);
+    scene.topics.send(&scene.input(), &[Rec::tombstone("gone")]);
+    let record = |offset: u32| format!("{}/0/{offset}", scene.input());
+    // Even before the job has ever run: it keeps nothing.
+    explain(&scene, &job, &record(1), &[]).expect(0, &["EarnedLoyaltyPoints"]);
+    explain(&scene, &job, &record(2), &[]).expect(0, &["it failed: decode", "{broken"]);
+    explain(&scene, &job, &record(3), &[]).expect(0, &["no row: its value is null"]);
+}

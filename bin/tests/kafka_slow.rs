@@ -1,0 +1,137 @@
+//! Which records were slow and why, asked of a job on a real broker.
+
+#![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
+
+mod stage;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use stage::{Broker, Loyalty, PATIENCE, Running, Said, Scene, invoices, until};
+
+/// A broker of its own: it is paused.
+fn broker() -> &'static Broker {
+    Box::leak(Box::new(Broker::start(&[])))
+}
+
+fn url(running: &mut Running) -> String {
+    let line = running.until_said("metrics and probes at http://", PATIENCE);
+    format!("http://{}", line.rsplit("http://").next().unwrap().trim())
+}
+
+fn why_slow(scene: &Scene, url: &str, more: &[&str]) -> Said {
+    let mut arguments = vec!["why-slow", "--url", url];
+    arguments.extend_from_slice(more);
+    scene.call(&arguments)
+}
+
+fn slowest(running: &mut Running) -> Value {
+    let (status, body) = running.get("/api/v1/slow?minutes=10&limit=50");
+    assert_eq!(status, 200, "{body}");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    answer["queries"][0].clone()
+}
+
+#[test]
+fn a_broker_that_stalls_is_why_records_are_slow_and_their_places_are_told() {
+    let scene = Scene::with_topics("slow", broker(), 2);
+    let job = Loyalty::default().write(&scene);
+    let mut running = scene.started(&job);
+    let url = url(&mut running);
+    why_slow(&scene, &url, &[]).expect(0, &["notification: no record was delivered in"]);
+
+    let load = scene.load(200);
+    scene.until_out(300, PATIENCE);
+    scene.broker.pause();
+    std::thread::sleep(Duration::from_millis(700));
+    scene.broker.resume();
+    let held = scene.topics.count(&scene.output());
+    scene.until_out(held + 200, PATIENCE);
+    let sent = load.stop();
+    scene.until_out(i64::try_from(sent).unwrap(), PATIENCE);
+
+    // Some were written when the broker stopped, and were acknowledged when it went on.
+    let mut record = Value::Null;
+    until("a slow record is told", PATIENCE, || {
+        record = slowest(&mut running)["slowest"][0].clone();
+        record["micros"]
+            .as_u64()
+            .is_some_and(|micros| micros > 300_000)
+    });
+    assert_eq!(record["most"]["stage"], "deliver", "{record:#}");
+    assert_eq!(record["input"], "invoices");
+    let partition = record["partition"].as_str().unwrap();
+    assert!(partition.starts_with("slow-in/"), "{record:#}");
+    let offset = record["position"].as_i64().unwrap();
+    let number: i32 = partition.rsplit('/').next().unwrap().parse().unwrap();
+    assert!((0..scene.topics.ends(&scene.input(), number).1).contains(&offset));
+    let stages = record["stages"].as_array().unwrap();
+    let after_taken = stages
+        .iter()
+        .filter(|stage| !["before", "decode"].contains(&stage["stage"].as_str().unwrap()));
+    let sum: u64 = after_taken
+        .map(|stage| stage["micros"].as_u64().unwrap())
+        .sum();
+    assert_eq!(record["micros"].as_u64().unwrap(), sum, "{record:#}");
+    let meanwhile = record["meanwhile"].as_array().unwrap();
+    assert!(
+        meanwhile
+            .iter()
+            .any(|doing| ["epoch", "saving"].contains(&doing["doing"].as_str().unwrap())),
+        "{record:#}"
+    );
+
+    // Records that came while nothing could be written waited before they were taken, or for their delivery.
+    let longest = &slowest(&mut running)["longestSinceTimestamp"][0];
+    assert!(
+        longest["microsSinceTimestamp"].as_u64().unwrap() > 300_000,
+        "{longest:#}"
+    );
+
+    let said = why_slow(&scene, &url, &["--limit", "3"]);
+    said.expect(
+        0,
+        &[
+            "notification: the slowest records of the last 10 minutes",
+            "slow-in/",
+            "most of it until the output had acknowledged it",
+            "meanwhile",
+        ],
+    );
+    // Places, and nothing of what a record holds.
+    assert!(!said.out.contains("bill"), "{}", said.out);
+    let json = why_slow(&scene, &url, &["--json", "--minutes", "1"]);
+    json.expect(0, &["\"minutes\":1", "\"slowest\""]);
+    for stage in ["decode", "steps", "write", "acknowledged"] {
+        let name =
+            format!("thalweg_latency_seconds_count{{query=\"notification\",stage=\"{stage}\"}}");
+        assert!(running.metric(&name) > 0.0, "{stage}");
+    }
+    let (status, body) = running.get("/api/v1/slow?minutes=11");
+    assert_eq!((status, body.contains("minutes is 1 to 10")), (400, true));
+    running.finish();
+    why_slow(&scene, &url, &[]).expect(2, &["no job answers at", "Is it running"]);
+}
+
+#[test]
+fn a_new_run_and_what_was_read_after_it_are_told_together() {
+    let scene = Scene::with_topics("slowrun", broker(), 1);
+    let job = Loyalty::default().write(&scene);
+    let mut running = scene.started(&job);
+    scene.topics.send(&scene.input(), &invoices(0..50));
+    scene.until_out(50, PATIENCE);
+    scene.broker.kill();
+    running.until_said("waiting", PATIENCE);
+    scene.broker.up();
+    scene.topics.send(&scene.input(), &invoices(50..100));
+    scene.until_out(100, PATIENCE);
+    until("records of before and after are told", PATIENCE, || {
+        let slow = slowest(&mut running);
+        let offsets = slow["slowest"].as_array().unwrap().iter();
+        let offsets: Vec<i64> = offsets
+            .map(|slow| slow["position"].as_i64().unwrap())
+            .collect();
+        offsets.iter().any(|offset| *offset < 50) && offsets.iter().any(|offset| *offset >= 50)
+    });
+    running.finish();
+}
