@@ -10,9 +10,8 @@ use thalweg_operators::extensions::Extensions;
 use crate::cli::{CheckpointCommand, Cli, Command, DlqCommand};
 use crate::refusal::{End, Refusal};
 use crate::{
-    check, checkpoint, console, demo, dlq, functions, inspect, run, telemetry, test_job, verify,
-    check, checkpoint, console, demo, explain, functions, inspect, run, telemetry, test_job,
-    why_slow,
+    check, checkpoint, console, demo, dlq, explain, functions, inspect, run, telemetry, test_job,
+    verify, why_slow,
 };
 
 /// The whole command line of `thalweg` (`run`, `check`, `test`, `inspect` and the rest), for jobs that may also use these

@@ -143,13 +143,7 @@ fn one(job: &str, query: Query, input: usize, place: &Place<'_>) -> Result<Expla
     let query = wired.query();
     let name = query.steps[input].name.to_string();
     let kept = match &folder {
-        Some(folder) if keeps && folder.join("epochs").is_dir() => kept_lane(
-            &folder::look(folder),
-            &wired,
-            (job, &query.name),
-            (&name, &place.partition()),
-            place.offset,
-        )?,
+        Some(folder) if keeps => kept(folder, &wired, job, &name, place)?,
         _ => None,
     };
     let replayable = !keeps || kept.is_some();
@@ -168,6 +162,27 @@ fn one(job: &str, query: Query, input: usize, place: &Place<'_>) -> Result<Expla
         by_output(job, &request, input, place)?
     };
     Ok(explained)
+}
+
+/// The lane of the record in the newest checkpoint before it, among those in the folder of a query: processes that share a
+/// job keep them apart for each partition.
+fn kept(
+    folder: &Path,
+    wired: &Wired,
+    job: &str,
+    input: &str,
+    place: &Place<'_>,
+) -> Result<Option<KeptLane>, Refusal> {
+    let names = (job, wired.query().name.as_str());
+    let partition = place.partition();
+    for chain in folder::queries(folder).unwrap_or_default() {
+        let log = folder::look(&chain);
+        let found = kept_lane(&log, wired, names, (input, &partition), place.offset)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the partition holds the record.

@@ -235,7 +235,6 @@ fn doing(meanwhile: &Meanwhile) -> String {
         "warmUp" => format!("state was built from older records for {time}"),
         "tables" => format!("joined tables were being read for {time}; rows wait for them"),
         "newPartition" => format!("a new partition was opened for {time}"),
-        "modelLoad" => format!("a model was loaded for {time}; rows go on"),
         other => format!("{other} for {time}"),
     }
 }

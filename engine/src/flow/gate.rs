@@ -23,8 +23,9 @@ pub(crate) struct Gate {
     waiting: RefCell<Vec<Waker>>,
     /// Records that were let in and must come again, each with its stream.
     back: RefCell<Vec<(usize, Record)>>,
-    /// When a stream was asked for the next record, where that was not right after the one before.
-    pub(crate) hand: Cell<Option<Asked>>,
+    /// Whether a stream was asked for the next record later than right after the one before: then `asked` says when.
+    pub(crate) later: Cell<bool>,
+    pub(crate) asked: Cell<Option<Asked>>,
 }
 
 /// A stream was asked for a record.
@@ -107,10 +108,11 @@ impl Gated {
     /// Reads the clock where something may have come between the last item and this question.
     fn asked(&mut self) {
         if self.items.is_multiple_of(TURN) {
-            self.gate.hand.set(Some(Asked {
+            self.gate.asked.set(Some(Asked {
                 at: Instant::now(),
                 idle: self.items == 0 && self.dry,
             }));
+            self.gate.later.set(true);
         }
         self.items += 1;
     }

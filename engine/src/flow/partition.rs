@@ -303,7 +303,7 @@ impl Lane {
         };
         match outcome {
             Ok(Ok(readiness)) => {
-                let micros = self.recording.done(&record.meta);
+                let micros = self.recording.done();
                 self.tally.processed.observe(&metrics.processed, micros);
                 from.position.clone_from(&record.next);
                 let late = pipeline.take_late();

@@ -16,51 +16,63 @@ use crate::metrics::QueryMetrics;
 use crate::record::{Micros, Partition, RecordMeta};
 use crate::recorder::{Doing, LaneRecorder, Observed, TIMED_EVERY, Trace, Watch};
 
-/// Shorter waits for the next record are not noted.
-const GAP_MIN: Duration = Duration::from_millis(1);
+/// How many nanoseconds lie between two records whose steps are timed.
+#[allow(clippy::cast_possible_truncation, reason = "microseconds")]
+const TIMED_NANOS: u64 = TIMED_EVERY.as_nanos() as u64;
 
-/// Shorter work between records is not noted.
-const WORK_MIN: Duration = Duration::from_micros(100);
+/// Nanoseconds. Shorter waits for the next record are not noted.
+const GAP_MIN: u64 = 1_000_000;
 
-/// The record in hand as the recorder sees it, and the clock as it was read last.
+/// Nanoseconds. Shorter work between records is not noted.
+const WORK_MIN: u64 = 100_000;
+
+/// The record in hand as the recorder sees it, and the clock as it was read last. Times are nanoseconds since `origin`: one
+/// subtraction of the clock's own kind for each reading, whole numbers from there on.
 pub(super) struct Recording {
     pub(super) recorder: Arc<LaneRecorder>,
     metrics: Arc<QueryMetrics>,
     /// By reader of the lane, the number of its partition.
     readers: Vec<usize>,
+    origin: Instant,
     trace: Trace,
     number: u32,
+    /// When the record in hand was taken.
+    taken: u64,
     /// When the last record was done.
-    done: Instant,
+    done: u64,
     /// When the last record was taken whose steps were timed.
-    timed_at: Instant,
+    timed_at: u64,
     timed: bool,
 }
 
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn wall(duration: Duration) -> Micros {
-    Micros::try_from(duration.as_micros()).unwrap_or(0)
+/// Nanoseconds as microseconds of the wall clock.
+fn wall(nanos: u64) -> Micros {
+    Micros::try_from(nanos / 1_000).unwrap_or(0)
 }
 
 impl Recording {
     /// The recording of the lane with this name.
     pub(super) fn of(lane: &SmolStr, metrics: &Arc<QueryMetrics>) -> Self {
-        let now = Instant::now();
         let recorder = metrics.recorder.lane(lane);
         recorder.anew();
         Self {
             recorder,
             metrics: Arc::clone(metrics),
             readers: Vec::new(),
+            origin: Instant::now(),
             trace: Trace::default(),
             number: 0,
-            done: now,
-            timed_at: now,
+            taken: 0,
+            done: 0,
+            timed_at: 0,
             timed: false,
         }
+    }
+
+    #[inline]
+    fn nanos(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.origin);
+        since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos())
     }
 
     /// What the lane's writers tell of delivery to.
@@ -79,32 +91,35 @@ impl Recording {
     /// A record is in hand. Whether its steps are to be timed.
     #[inline]
     pub(super) fn take(&mut self, reader: usize, meta: &RecordMeta, gate: &Gate) -> bool {
-        let hand = match gate.hand.take() {
-            Some(asked) => {
-                if asked.idle {
-                    self.gap(meta, asked.at);
-                }
-                asked.at
-            }
-            None => self.done,
+        self.taken = self.nanos(meta.taken);
+        let hand = if gate.later.replace(false) {
+            self.asked(meta, gate)
+        } else {
+            self.done
         };
-        let decode = micros(meta.taken.saturating_duration_since(hand));
+        let decode = self.taken.saturating_sub(hand) / 1_000;
         self.number = self.number.wrapping_add(1).max(1);
         let partition = self.readers.get(reader).copied().unwrap_or(0);
         let decode = u32::try_from(decode).unwrap_or(u32::MAX);
         self.trace = Trace::of(meta, partition, decode, self.number);
         self.recorder.take(meta, &self.trace);
-        self.timed = meta.taken.saturating_duration_since(self.timed_at) >= TIMED_EVERY;
+        self.timed = self.taken.saturating_sub(self.timed_at) >= TIMED_NANOS;
         self.timed
     }
 
-    /// The lane had nothing to do from the end of the last record until now.
-    fn gap(&self, meta: &RecordMeta, until: Instant) {
-        let gap = until.saturating_duration_since(self.done);
-        if gap >= GAP_MIN {
-            let end = meta.taken_at - wall(meta.taken.saturating_duration_since(until));
+    /// When the record's stream was asked for it. Where the lane had nothing to do until then, that is noted.
+    #[cold]
+    fn asked(&self, meta: &RecordMeta, gate: &Gate) -> u64 {
+        let Some(asked) = gate.asked.take() else {
+            return self.done;
+        };
+        let at = self.nanos(asked.at);
+        let gap = at.saturating_sub(self.done);
+        if asked.idle && gap >= GAP_MIN {
+            let end = meta.taken_at - wall(self.taken.saturating_sub(at));
             self.recorder.note(Doing::FetchGap, end - wall(gap), end, 0);
         }
+        at
     }
 
     /// The steps are behind the record in hand; it is handed over next.
@@ -117,7 +132,7 @@ impl Recording {
 
     #[cold]
     fn note_times(&mut self, watch: &Watch) {
-        self.timed_at = watch.begun();
+        self.timed_at = self.taken;
         let times = watch.times();
         self.recorder.timed(self.number, times);
         self.metrics.decode.observe(u64::from(self.trace.decode));
@@ -127,9 +142,9 @@ impl Recording {
 
     /// The record in hand is done. Microseconds since it was taken.
     #[inline]
-    pub(super) fn done(&mut self, meta: &RecordMeta) -> u64 {
-        self.done = Instant::now();
-        let since = micros(self.done.saturating_duration_since(meta.taken));
+    pub(super) fn done(&mut self) -> u64 {
+        self.done = self.nanos(Instant::now());
+        let since = self.done.saturating_sub(self.taken) / 1_000;
         self.recorder.done(&self.trace, since);
         since
     }
@@ -137,13 +152,13 @@ impl Recording {
     /// Other work than records is done, or the record in hand has failed: what comes next is not measured from before it.
     pub(super) fn put_down(&mut self) {
         self.recorder.put_down();
-        self.done = Instant::now();
+        self.done = self.nanos(Instant::now());
     }
 
     /// Other work that began then is over.
     pub(super) fn worked(&mut self, doing: Doing, begun: Instant, about: u64) {
         self.put_down();
-        let took = self.done.saturating_duration_since(begun);
+        let took = self.done.saturating_sub(self.nanos(begun));
         if took >= WORK_MIN {
             let end = now();
             self.recorder.note(doing, end - wall(took), end, about);
@@ -152,8 +167,8 @@ impl Recording {
 
     /// When what a record has brought begins that was taken then: when that was done, or now for what no record has brought.
     pub(super) fn before(&self, taken: Instant) -> Instant {
-        if taken <= self.done {
-            self.done
+        if self.nanos(taken) <= self.done {
+            self.origin + Duration::from_nanos(self.done)
         } else {
             Instant::now()
         }

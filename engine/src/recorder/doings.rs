@@ -33,12 +33,10 @@ pub enum Doing {
     Tables,
     /// A partition more is read.
     NewPartition,
-    /// A model is loaded.
-    ModelLoad,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 14;
+const KINDS: usize = 13;
 
 /// How many of a kind are kept.
 const KEPT: usize = 24;
@@ -61,7 +59,6 @@ impl Doing {
         Self::WarmUp,
         Self::Tables,
         Self::NewPartition,
-        Self::ModelLoad,
     ];
 
     /// One word for programs.
@@ -80,16 +77,12 @@ impl Doing {
             Self::WarmUp => "warmUp",
             Self::Tables => "tables",
             Self::NewPartition => "newPartition",
-            Self::ModelLoad => "modelLoad",
         }
     }
 
     /// Whether rows stand still meanwhile, so that it alone explains a wait.
     pub fn holds_rows(self) -> bool {
-        !matches!(
-            self,
-            Self::Saving | Self::Epoch | Self::Merging | Self::ModelLoad
-        )
+        !matches!(self, Self::Saving | Self::Epoch | Self::Merging)
     }
 
     /// Whether it is between rows of a lane, so that it holds up none that is taken already.

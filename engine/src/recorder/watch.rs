@@ -16,7 +16,6 @@ const NOWHERE: usize = STEPS_MAX + 1;
 pub(crate) struct Watch {
     /// Whether the record in hand is timed.
     pub(crate) on: bool,
-    begun: Instant,
     mark: Instant,
     at: usize,
     nanos: [u64; STEPS_MAX + 2],
@@ -27,7 +26,6 @@ impl Default for Watch {
         let now = Instant::now();
         Self {
             on: false,
-            begun: now,
             mark: now,
             at: NOWHERE,
             nanos: [0; STEPS_MAX + 2],
@@ -41,7 +39,6 @@ impl Watch {
     pub(crate) fn set(&mut self, on: bool, now: Instant) {
         self.on = on;
         if on {
-            self.begun = now;
             self.mark = now;
             self.at = NOWHERE;
             self.nanos = [0; STEPS_MAX + 2];
@@ -65,11 +62,6 @@ impl Watch {
         self.nanos[self.at] += u64::try_from(past).unwrap_or(u64::MAX);
         self.mark = now;
         std::mem::replace(&mut self.at, to)
-    }
-
-    /// When the timed record was taken.
-    pub(crate) fn begun(&self) -> Instant {
-        self.begun
     }
 
     /// What each step took, then the writer.
