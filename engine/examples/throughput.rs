@@ -84,7 +84,8 @@ impl Stream for Rows {
                 record_time: None,
                 event_time: None,
                 watermark: None,
-                taken_at: 0,
+                // A clock that costs nothing: some rows a microsecond.
+                taken_at: number / 8,
                 taken: Instant::now(),
             },
             next: Position::Number(number + 1),
