@@ -148,8 +148,10 @@ impl LaneRecorder {
     fn look(&self, trace: &Trace, written: u64, delivered: Option<u64>) {
         let total = written + delivered.unwrap_or(0);
         let at = trace.taken_at.saturating_add_unsigned(total);
+        let before = trace.before();
         if total >= self.floor_total.load(Relaxed)
-            || trace.before() + total >= self.floor_whole.load(Relaxed)
+            // Without a timestamp both are the same.
+            || before > 0 && before + total >= self.floor_whole.load(Relaxed)
             || at >= self.floors_until.load(Relaxed)
         {
             self.keep(trace, at, written, delivered);
