@@ -9,8 +9,8 @@ use crate::flow::building::Building;
 use crate::flow::partition::{Lane, Reader, now};
 use crate::flow::pipeline::Moment;
 use crate::plan::Side;
-use crate::state::StateSize;
 use crate::recorder::Doing;
+use crate::state::StateSize;
 
 /// How often.
 pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(1);
