@@ -21,6 +21,24 @@ pub type LambdaFn = Arc<dyn Fn(&[Value], &mut [Lambda], &RecordMeta) -> Outcome 
 /// A function that decides itself which arguments are evaluated.
 pub type LazyFn = Arc<dyn Fn(Vec<Box<dyn Eval>>) -> Box<dyn Eval> + Send + Sync>;
 
+/// Makes a value of a text.
+pub type ParseFn = Box<dyn FnMut(&str) -> Outcome + Send>;
+/// Makes some fields of a STRUCT of a text; whether the STRUCT is there, or NULL.
+pub type FieldsFn = Box<dyn FnMut(&str, &mut [Value]) -> Result<bool, RecordError> + Send>;
+
+/// A function that takes a text apart, and can do so for some fields of its STRUCT alone.
+pub trait Parse: Send + Sync {
+    /// What makes two of them the same function: its type and options.
+    fn key(&self) -> &str;
+
+    /// Makes the function, with its own scratch space.
+    fn whole(&self) -> ParseFn;
+
+    /// Makes the function of the fields at these places; None where their values, or whether there is an error, would not
+    /// be those of the whole.
+    fn some(&self, places: &[usize]) -> Option<FieldsFn>;
+}
+
 /// How a function is evaluated.
 #[derive(Clone)]
 pub enum Body {
@@ -42,6 +60,25 @@ pub enum Body {
     HigherOrder(LambdaFn),
     /// With its arguments unevaluated.
     Lazy(LazyFn),
+    /// The field of a STRUCT at this place.
+    Field(usize),
+    /// What a text says, of which some fields may do.
+    Parse(Arc<dyn Parse>),
+}
+
+impl Body {
+    /// Whether it certainly does the same with equal arguments as another one.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Pure { call: a, .. }, Self::Pure { call: b, .. }) => Arc::ptr_eq(a, b),
+            (Self::Scratch { make: a, .. }, Self::Scratch { make: b, .. }) => Arc::ptr_eq(a, b),
+            (Self::HigherOrder(a), Self::HigherOrder(b)) => Arc::ptr_eq(a, b),
+            (Self::Lazy(a), Self::Lazy(b)) => Arc::ptr_eq(a, b),
+            (Self::Field(a), Self::Field(b)) => a == b,
+            (Self::Parse(a), Self::Parse(b)) => a.key() == b.key(),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Debug for Body {
@@ -51,6 +88,8 @@ impl fmt::Debug for Body {
             Self::Scratch { .. } => "Scratch",
             Self::HigherOrder(_) => "HigherOrder",
             Self::Lazy(_) => "Lazy",
+            Self::Field(_) => "Field",
+            Self::Parse(_) => "Parse",
         })
     }
 }

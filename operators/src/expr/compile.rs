@@ -15,7 +15,7 @@ use thalweg_engine::schema::DataType;
 use crate::expr::Eval;
 use crate::expr::body::{Body, Lambda, LambdaFn, Outcome, PureFn, ScratchFn, locate};
 use crate::expr::typed::{Call, Kind, Op, Typed};
-use crate::expr::{arithmetic, cast, compare_eval, operand, text};
+use crate::expr::{access, arithmetic, cast, compare_eval, operand, parsed, text};
 use crate::job_error::Location;
 
 /// Makes a typed expression evaluable.
@@ -136,7 +136,31 @@ fn call_node(call: &Call, args: &[Typed], at: Location) -> Box<dyn Eval> {
             })
         }
         Body::Lazy(make) => make(compiled(args)),
+        Body::Field(place) => match args {
+            [arg] => field(arg, *place, at),
+            _ => malformed(),
+        },
+        Body::Parse(parse) => match args {
+            [text] => parsed::value(&**parse, text, at),
+            _ => malformed(),
+        },
     }
+}
+
+/// The field of a STRUCT; of one that a text is taken apart into, that field alone.
+fn field(arg: &Typed, place: usize, at: Location) -> Box<dyn Eval> {
+    if let Some(one) = parsed::field(arg, place) {
+        return one;
+    }
+    operand::unary(arg, at, move |value| {
+        Ok(match value {
+            Value::Null => Value::Null,
+            value => {
+                let fields = access::fields(value);
+                fields.get(place).cloned().unwrap_or_default()
+            }
+        })
+    })
 }
 
 /// Compiles a lambda: what it uses of the row around it and its parameters become the columns of a row of its own.

@@ -29,6 +29,7 @@ mod matching;
 pub mod number;
 mod operand;
 pub mod operators;
+pub(crate) mod parsed;
 mod path;
 pub mod prefix;
 pub mod scope;

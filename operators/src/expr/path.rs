@@ -22,14 +22,26 @@ fn node(
     nullable: bool,
     call: impl Fn(&[Value]) -> Outcome + Send + Sync + 'static,
 ) -> Typed {
+    let body = Body::Pure {
+        call: Arc::new(call),
+        nulls: false,
+    };
+    made(name, form, args, data_type, nullable, body)
+}
+
+fn made(
+    name: &str,
+    form: Form,
+    args: Vec<Typed>,
+    data_type: DataType,
+    nullable: bool,
+    body: Body,
+) -> Typed {
     let at = args.first().map_or(Location::default(), |arg| arg.at);
     let call = Call {
         name: SmolStr::new(name),
         form,
-        body: Body::Pure {
-            call: Arc::new(call),
-            nulls: false,
-        },
+        body,
         deterministic: true,
     };
     Typed::node(Op::Call(call), args, data_type, nullable, at)
@@ -73,18 +85,15 @@ pub(crate) fn field(
             let field = &fields[index];
             let nullable = base.nullable || field.nullable;
             let data_type = field.data_type.clone();
-            Ok(node(
-                &field.name,
+            let name = field.name.clone();
+            let body = Body::Field(index);
+            Ok(made(
+                &name,
                 Form::Field,
                 vec![base],
                 data_type,
                 nullable,
-                move |v| {
-                    Ok(access::fields(&v[0])
-                        .get(index)
-                        .cloned()
-                        .unwrap_or_default())
-                },
+                body,
             ))
         }
         DataType::Array(element) => {

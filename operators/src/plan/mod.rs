@@ -41,7 +41,9 @@ mod over_frame;
 mod over_own;
 mod over_select;
 pub(crate) mod partitions;
+mod projection;
 mod prune;
+mod reach;
 pub(crate) mod read_back;
 pub(crate) mod refuse;
 pub(crate) mod select;
@@ -79,11 +81,12 @@ pub use crate::plan::group::Group;
 pub use crate::plan::identity::{compare, compare_ends, keeps_marks};
 pub use crate::plan::join::Joining;
 pub use crate::plan::lookup::Looking;
-use crate::plan::node::{Declared, Item};
+use crate::plan::node::Declared;
 pub use crate::plan::order::{Dedup, Limit, Sort};
 pub use crate::plan::output::dead_letter_schema;
 pub use crate::plan::over::Windows;
 use crate::plan::partitions::Lanes;
+pub use crate::plan::projection::Projection;
 pub use crate::plan::stateful::contents_of;
 pub use crate::plan::stateless::Stateless;
 use crate::sql::settings::{OutputMode, Settings, Trigger};
@@ -93,7 +96,7 @@ use crate::stateful::over::Window;
 use crate::stateful::sort::Order;
 use crate::stateful::{dedup, limit, sort};
 use crate::table::{OpenContext, Table};
-use crate::transforms::{Cell, EventTime, Explode, Filter, Fork, Generator, Project};
+use crate::transforms::{EventTime, Explode, Filter, Fork, Generator};
 use crate::{sinks, sources};
 
 /// One query of a job, checked and typed.
@@ -242,13 +245,6 @@ impl Input {
         let columns = schema.fields.iter().cloned();
         Ok(columns.chain((connector.metadata)(table)).collect())
     }
-}
-
-/// A projection.
-pub struct Projection {
-    pub(crate) items: Vec<Item>,
-    /// How many columns the row below has.
-    pub(crate) width: usize,
 }
 
 /// A step of the explode family.
@@ -511,18 +507,7 @@ impl StepKind {
             Self::Filter(conditions) => {
                 Box::new(Filter::new(conditions.iter().map(Typed::compile).collect()))
             }
-            Self::Project(projection) => {
-                let cells = projection
-                    .items
-                    .iter()
-                    .map(|item| cell(item, output))
-                    .collect();
-                if projection.lateral() {
-                    Box::new(Project::lateral(cells))
-                } else {
-                    Box::new(Project::new(cells))
-                }
-            }
+            Self::Project(projection) => Box::new(projection.operator(output)),
             Self::Explode(explosion) => Box::new(Explode::new(
                 explosion.value.compile(),
                 explosion.generator,
@@ -566,31 +551,5 @@ impl StepKind {
                 time.delay,
             )),
         })
-    }
-}
-
-impl Projection {
-    /// Whether an item uses one before it.
-    fn lateral(&self) -> bool {
-        self.items.iter().any(|item| {
-            item.typed
-                .columns()
-                .iter()
-                .any(|place| *place >= self.width)
-        })
-    }
-}
-
-fn cell(item: &Item, output: &str) -> Cell {
-    if item.required {
-        let reason = format!(
-            "column {} is NULL, but NOT NULL in table {output}",
-            item.field.name
-        );
-        return Cell::Required(item.typed.compile(), reason.into());
-    }
-    match item.column() {
-        Some(place) => Cell::Column(place),
-        None => Cell::Computed(item.typed.compile()),
     }
 }

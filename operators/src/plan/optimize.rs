@@ -6,11 +6,12 @@ use crate::expr::typed::{Kind, Op, Typed};
 use crate::plan::join;
 use crate::plan::node::{Item, Node};
 use crate::plan::prune::{exactly, prune};
+use crate::plan::reach::reach;
 use crate::plan::share::share;
 
 /// The same rows with fewer and earlier steps. The root's columns stay as they are.
 pub(crate) fn optimize(node: Node) -> Node {
-    let node = share(simplify(node));
+    let node = share(simplify(reach(simplify(node))));
     let all: Vec<usize> = (0..node.width()).collect();
     let pruned = exactly(prune(node, &all), &all);
     tidy(pruned)

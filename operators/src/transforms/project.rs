@@ -6,6 +6,7 @@ use thalweg_engine::record::RecordMeta;
 use thalweg_engine::row::Value;
 
 use crate::expr::Eval;
+use crate::expr::parsed::Texts;
 
 /// How one column of the new row comes about.
 pub enum Cell {
@@ -15,6 +16,9 @@ pub enum Cell {
     Computed(Box<dyn Eval>),
     /// A computed value that must not be NULL; the reason if it is.
     Required(Box<dyn Eval>, Box<str>),
+    /// A part of a text: the place of its value among those of the projection's texts, and whether no cell behind it
+    /// takes the same.
+    Part(usize, bool),
 }
 
 /// Computes a new row for each row.
@@ -23,6 +27,8 @@ pub struct Project {
     /// Whether a cell may use the cells before it, at the places behind those of the row (lateral column aliases).
     lateral: bool,
     scratch: Vec<Value>,
+    /// What the cells that are parts of texts take them from.
+    texts: Texts,
 }
 
 impl Project {
@@ -32,7 +38,13 @@ impl Project {
             scratch: Vec::with_capacity(cells.len()),
             cells,
             lateral: false,
+            texts: Texts::default(),
         }
+    }
+
+    /// With the texts that cells are parts of.
+    pub(crate) fn with_texts(self, texts: Texts) -> Self {
+        Self { texts, ..self }
     }
 
     /// A projection whose cells also see the cells before them: the first at the place behind the row's last.
@@ -46,7 +58,12 @@ impl Project {
 
 impl Cell {
     #[inline]
-    fn value(&mut self, row: &[Value], meta: &RecordMeta) -> Result<Value, RecordError> {
+    fn value(
+        &mut self,
+        row: &[Value],
+        texts: &mut Texts,
+        meta: &RecordMeta,
+    ) -> Result<Value, RecordError> {
         match self {
             // A place that the row lacks is a mistake of the plan; NULL would hide it less than a panic harms.
             Self::Column(place) => Ok(row.get(*place).cloned().unwrap_or(Value::Null)),
@@ -58,6 +75,7 @@ impl Cell {
                 }
                 Ok(value)
             }
+            Self::Part(place, last) => Ok(texts.value(*place, *last)),
         }
     }
 }
@@ -71,16 +89,19 @@ impl Operator for Project {
         emit: &mut dyn Emit,
     ) -> Result<(), RecordError> {
         self.scratch.clear();
+        if !self.texts.is_empty() {
+            self.texts.take_apart(row, meta)?;
+        }
         if !self.lateral {
             for cell in &mut self.cells {
-                let value = cell.value(row, meta)?;
+                let value = cell.value(row, &mut self.texts, meta)?;
                 self.scratch.push(value);
             }
             return emit.emit(&self.scratch, meta);
         }
         self.scratch.extend_from_slice(row);
         for cell in &mut self.cells {
-            let value = cell.value(&self.scratch, meta)?;
+            let value = cell.value(&self.scratch, &mut self.texts, meta)?;
             self.scratch.push(value);
         }
         emit.emit(self.scratch.get(row.len()..).unwrap_or_default(), meta)

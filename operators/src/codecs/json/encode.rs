@@ -7,7 +7,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
 use super::JsonOptions;
-use super::scan::plain_end;
+use super::plain::plain_end;
 use crate::codecs::Encoder;
 use crate::codecs::times::Times;
 use crate::expr::{calendar, text};

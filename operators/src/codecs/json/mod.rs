@@ -9,10 +9,13 @@ mod decode;
 mod encode;
 #[cfg(test)]
 mod encode_stories;
+#[cfg(test)]
+mod field_stories;
 mod number;
 mod object;
 mod options;
 mod parser;
+mod plain;
 mod scan;
 mod split;
 #[cfg(test)]

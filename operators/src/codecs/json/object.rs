@@ -105,7 +105,7 @@ impl Node {
     #[inline]
     pub(super) fn value(&mut self, s: &mut Scanner<'_>, cx: &mut Context) -> Result<Value, Fault> {
         let kind = s.kind()?;
-        let at = s.at();
+        let (at, depth) = (s.at(), s.depth());
         let value = match (self, kind) {
             (_, Kind::Null) => {
                 s.word(kind)?;
@@ -131,7 +131,7 @@ impl Node {
         };
         match value {
             Some(value) => Ok(value),
-            None => Err(misfit(s, at, kind)),
+            None => Err(misfit(s, (at, depth), kind)),
         }
     }
 
@@ -197,8 +197,8 @@ impl Node {
 }
 
 #[cold]
-fn misfit(s: &mut Scanner<'_>, at: usize, kind: Kind) -> Fault {
-    s.back_to(at);
+fn misfit(s: &mut Scanner<'_>, (at, depth): (usize, usize), kind: Kind) -> Fault {
+    s.back_to(at, depth);
     if let Err(fault) = s.skip() {
         return fault;
     }
@@ -211,7 +211,7 @@ fn misfit(s: &mut Scanner<'_>, at: usize, kind: Kind) -> Fault {
 
 fn array(element: &mut Node, s: &mut Scanner<'_>, cx: &mut Context) -> Result<Value, Fault> {
     let mut values = Vec::new();
-    s.advance(1);
+    s.enter()?;
     if !s.take(b']') {
         loop {
             values.push(element.value(s, cx)?);
@@ -220,6 +220,7 @@ fn array(element: &mut Node, s: &mut Scanner<'_>, cx: &mut Context) -> Result<Va
             }
         }
     }
+    s.leave();
     Ok(Value::Array(values.into()))
 }
 
@@ -229,7 +230,7 @@ fn map(element: &mut Node, s: &mut Scanner<'_>, cx: &mut Context) -> Result<Valu
     const FEW: usize = 16;
     let mut pairs: Vec<(Value, Value)> = Vec::new();
     let mut places: HashMap<SmolStr, usize> = HashMap::new();
-    s.advance(1);
+    s.enter()?;
     if !s.take(b'}') {
         loop {
             let name = SmolStr::new(match s.bare_name() {
@@ -268,6 +269,7 @@ fn map(element: &mut Node, s: &mut Scanner<'_>, cx: &mut Context) -> Result<Valu
             }
         }
     }
+    s.leave();
     Ok(Value::Map(pairs.into()))
 }
 
@@ -362,10 +364,12 @@ impl Object {
         values: &mut [Value],
         mut seen: impl FnMut(usize),
     ) -> Result<(), Fault> {
+        s.space();
         let at = s.at();
-        if !s.take(b'{') {
+        if s.rest().first() != Some(&b'{') {
             return Err(s.syntax("expected an object"));
         }
+        s.enter()?;
         if !s.take(b'}') {
             let mut next = 0;
             loop {
@@ -382,6 +386,7 @@ impl Object {
                 }
             }
         }
+        s.leave();
         if self.required {
             self.check_required(values, at..s.at())?;
         }
@@ -397,9 +402,9 @@ impl Object {
         cx: &mut Context,
     ) -> Result<Value, Fault> {
         let field = &mut self.fields[slot];
-        let at = s.at();
+        let here = (s.at(), s.depth());
         match field.node.value(s, cx) {
-            Err(Fault::Misfit(misfit)) => field.misfit(misfit, at, s, cx),
+            Err(Fault::Misfit(misfit)) => field.misfit(misfit, here, s, cx),
             other => other,
         }
     }
@@ -480,13 +485,13 @@ impl Wanted {
     fn misfit(
         &self,
         mut misfit: Box<Misfit>,
-        at: usize,
+        (at, depth): (usize, usize),
         s: &mut Scanner<'_>,
         cx: &mut Context,
     ) -> Result<Value, Fault> {
         if cx.permissive && self.nullable {
             cx.misfits = true;
-            s.back_to(at);
+            s.back_to(at, depth);
             s.skip()?;
             return Ok(Value::Null);
         }

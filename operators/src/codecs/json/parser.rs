@@ -74,15 +74,42 @@ impl JsonParser {
                 Root::Object(object) => Value::Struct(vec![Value::Null; object.len()].into()),
                 _ => Value::Null,
             }),
-            Err(fault) => {
-                let error = decode::error(&fault, text.as_bytes());
-                Err(RecordError {
-                    class: thalweg_engine::error::ErrorClass::Expression,
-                    reason: format!("from_json: {}", error.reason).into(),
-                    content: error.content,
-                })
-            }
+            Err(fault) => Err(failed(&fault, text)),
         }
+    }
+
+    /// The fields of the STRUCT that a text is, into `values`; whether it is there. A STRUCT that does not parse has NULLs.
+    ///
+    /// # Errors
+    /// As [`JsonParser::parse`]; also of a parser of another type.
+    pub fn fields(&mut self, text: &str, values: &mut [Value]) -> Result<bool, RecordError> {
+        values.fill(Value::Null);
+        if text.trim_ascii().is_empty() {
+            return Ok(false);
+        }
+        match self.read_fields(text, values) {
+            Ok(there) => Ok(there),
+            Err(_) if self.permissive => {
+                values.fill(Value::Null);
+                Ok(true)
+            }
+            Err(fault) => Err(failed(&fault, text)),
+        }
+    }
+
+    #[inline]
+    fn read_fields(&mut self, text: &str, values: &mut [Value]) -> Result<bool, Fault> {
+        let mut scanner = decode::begin(text, self.syntax)?;
+        let s = &mut scanner;
+        let Root::Object(object) = &mut self.root else {
+            return Err(s.syntax("expected a type that is a STRUCT"));
+        };
+        let cx = &mut self.context;
+        if s.kind()? == Kind::Array {
+            return first_of_many(object, values, s, cx);
+        }
+        object.read(s, cx, values, |_| {})?;
+        Ok(true)
     }
 
     /// What follows the value is not looked at, as in Spark.
@@ -92,14 +119,20 @@ impl JsonParser {
         let cx = &mut self.context;
         let kind = s.kind()?;
         match (&mut self.root, kind) {
-            (Root::Object(object), Kind::Array) => first_of_many(object, s, cx),
+            (Root::Object(object), Kind::Array) => {
+                let mut values = vec![Value::Null; object.len()];
+                Ok(match first_of_many(object, &mut values, s, cx)? {
+                    true => Value::Struct(values.into()),
+                    false => Value::Null,
+                })
+            }
             (Root::Object(object), _) => object.value(s, cx),
             (Root::Objects(node), Kind::Object) => {
                 Ok(Value::Array(Arc::from([node.value(s, cx)?])))
             }
             (Root::Objects(node), Kind::Array) => {
                 let mut values = Vec::new();
-                s.advance(1);
+                s.enter()?;
                 if !s.take(b']') {
                     loop {
                         values.push(node.value(s, cx)?);
@@ -116,22 +149,33 @@ impl JsonParser {
     }
 }
 
-/// A struct from an array of objects: the first one, as Spark does.
+/// A struct from an array of objects: the first one, as Spark does; whether there is one.
 fn first_of_many(
     object: &mut Object,
+    values: &mut [Value],
     s: &mut Scanner<'_>,
     cx: &mut Context,
-) -> Result<Value, Fault> {
-    s.advance(1);
+) -> Result<bool, Fault> {
+    s.enter()?;
     if s.take(b']') {
-        return Ok(Value::Null);
+        return Ok(false);
     }
-    s.space();
-    let first = object.value(s, cx)?;
+    object.read(s, cx, values, |_| {})?;
     while s.more(b']')? {
         s.skip()?;
     }
-    Ok(first)
+    Ok(true)
+}
+
+/// The error of a text that does not parse.
+#[cold]
+fn failed(fault: &Fault, text: &str) -> RecordError {
+    let error = decode::error(fault, text.as_bytes());
+    RecordError {
+        class: thalweg_engine::error::ErrorClass::Expression,
+        reason: format!("from_json: {}", error.reason).into(),
+        content: error.content,
+    }
 }
 
 /// The type with every field nullable: what a text lacks is NULL, whatever the type says.

@@ -6,10 +6,12 @@
 use std::ops::Range;
 
 use super::number::Number;
+use super::plain::plain_end;
 use super::syntax::Syntax;
 
-/// How deep arrays and objects may lie in each other.
-pub(super) const DEPTH_MAX: usize = 256;
+/// How deep arrays and objects may lie in each other: a record's own object, and 256 in it. It counts alike for values that
+/// are read and for those that are stepped over, so that the columns which are used make no difference.
+pub(super) const DEPTH_MAX: usize = 257;
 
 /// Why the scanner stopped.
 #[derive(Debug)]
@@ -66,6 +68,8 @@ pub(super) struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// In how many arrays and objects it stands, of those that are being read.
+    depth: usize,
     allowed: Syntax,
 }
 
@@ -75,6 +79,7 @@ impl<'a> Scanner<'a> {
             text,
             bytes: text.as_bytes(),
             at: 0,
+            depth: 0,
             allowed,
         }
     }
@@ -85,9 +90,38 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
-    /// Goes back to a place where a value begins.
-    pub(super) fn back_to(&mut self, at: usize) {
+    /// Goes back to a place where a value begins, so deep.
+    pub(super) fn back_to(&mut self, at: usize, depth: usize) {
         self.at = at;
+        self.depth = depth;
+    }
+
+    /// In how many arrays and objects it stands.
+    #[inline]
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Steps into the array or object that begins here.
+    #[inline]
+    pub(super) fn enter(&mut self) -> Result<(), Fault> {
+        if self.depth == DEPTH_MAX {
+            return Err(self.too_deep());
+        }
+        self.depth += 1;
+        self.at += 1;
+        Ok(())
+    }
+
+    /// The array or object that was entered last is over.
+    #[inline]
+    pub(super) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    #[cold]
+    fn too_deep(&self) -> Fault {
+        self.syntax("arrays and objects lie too deep in each other")
     }
 
     /// What was read from a place up to here.
@@ -436,15 +470,15 @@ impl<'a> Scanner<'a> {
 
     fn skip_nested(&mut self) -> Result<(), Fault> {
         // One bit for each open level: 1 for an object.
-        let mut objects = [0_u64; DEPTH_MAX / 64];
+        let mut objects = [0_u64; DEPTH_MAX.div_ceil(64)];
         let mut depth = 0;
         loop {
             match self.kind()? {
                 Kind::String => self.skip_string()?,
                 Kind::Number => self.number().map(drop)?,
                 open @ (Kind::Array | Kind::Object) => {
-                    if depth == DEPTH_MAX {
-                        return Err(self.syntax("arrays and objects lie too deep in each other"));
+                    if self.depth + depth == DEPTH_MAX {
+                        return Err(self.too_deep());
                     }
                     let (word, bit) = (depth / 64, depth % 64);
                     let object = open == Kind::Object;
@@ -539,30 +573,4 @@ impl<'a> Scanner<'a> {
         }
         Err(self.syntax("something follows the value"))
     }
-}
-
-/// The first quote, backslash or control character from `at` on, eight bytes at a time.
-#[inline]
-pub(super) fn plain_end(bytes: &[u8], mut at: usize, quote: u8) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // Sets the high bit of each zero byte; what stands above the lowest one may be wrong, so only that one is used.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let quotes = ONES * u64::from(quote);
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let hits = zeros(word ^ quotes) | zeros(word ^ (ONES * u64::from(b'\\'))) | control;
-        if hits != 0 {
-            return at + hits.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while let Some(byte) = bytes.get(at) {
-        if *byte == quote || *byte == b'\\' || *byte < 0x20 {
-            break;
-        }
-        at += 1;
-    }
-    at
 }

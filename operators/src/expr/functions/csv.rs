@@ -1,6 +1,7 @@
 //! Functions of texts that are CSV or JSON with options: what `map('name', 'value', ...)` says.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use smol_str::format_smolstr;
 use thalweg_engine::error::{ErrorClass, RecordError};
@@ -8,11 +9,12 @@ use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field, Schema};
 
 use super::Param::{Any, Text};
-use super::forms::{failed, strict_scratch, string};
+use super::forms::{failed, node, strict_scratch, string};
 use super::{BindContext, Function, function, json};
 use crate::codecs::csv::{self, CsvOptions};
 use crate::codecs::{Decoded, Mode};
-use crate::expr::access::{fields, map, text};
+use crate::expr::access::{fields, map};
+use crate::expr::body::{Body, FieldsFn, Parse, ParseFn};
 use crate::expr::typed::Typed;
 use crate::job_error::JobError;
 use crate::table::OptionSpec;
@@ -125,22 +127,78 @@ fn from_csv(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
         .map(|column| Field::nullable(column.name.clone(), column.data_type.clone()))
         .collect();
     let data_type = DataType::Struct(columns.clone().into());
-    cx.scratch(data_type, args, move || {
-        let places: Vec<usize> = (0..columns.len()).collect();
-        let mut decoder = csv::decoder(&columns, &places, &options);
-        Box::new(move |v| {
+    let parse = FromCsv {
+        key: format!("from_csv {data_type} {options:?}"),
+        columns,
+        options,
+    };
+    let body = Body::Parse(Arc::new(parse));
+    Ok(node(cx, body, args, data_type, true))
+}
+
+/// `from_csv` of some columns, with its options.
+struct FromCsv {
+    key: String,
+    columns: Vec<Field>,
+    options: CsvOptions,
+}
+
+impl FromCsv {
+    /// Makes a row of the columns at these places.
+    fn rows(
+        &self,
+        places: &[usize],
+    ) -> impl FnMut(&str, &mut Row) -> Result<bool, RecordError> + use<> {
+        let mut decoder = csv::decoder(&self.columns, places, &self.options);
+        move |text, row| match decoder.decode(text.as_bytes(), row) {
+            Ok(decoded) => Ok(decoded == Decoded::Row),
+            Err(error) => Err(RecordError {
+                class: ErrorClass::Expression,
+                reason: format!("from_csv: {}", error.reason).into(),
+                content: error.content,
+            }),
+        }
+    }
+}
+
+impl Parse for FromCsv {
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn whole(&self) -> ParseFn {
+        let places: Vec<usize> = (0..self.columns.len()).collect();
+        let mut read = self.rows(&places);
+        Box::new(move |text| {
             let mut row = Row::with_capacity(places.len());
-            match decoder.decode(text(&v[0]).as_bytes(), &mut row) {
-                Ok(Decoded::Row) => Ok(Value::Struct(row.into())),
-                Ok(Decoded::Dropped) => Ok(Value::Null),
-                Err(error) => Err(RecordError {
-                    class: ErrorClass::Expression,
-                    reason: format!("from_csv: {}", error.reason).into(),
-                    content: error.content,
-                }),
-            }
+            Ok(match read(text, &mut row)? {
+                true => Value::Struct(row.into()),
+                false => Value::Null,
+            })
         })
-    })
+    }
+
+    /// The column that takes broken records depends on all columns, and so does FAILFAST mode.
+    fn some(&self, places: &[usize]) -> Option<FieldsFn> {
+        let corrupt = self.options.corrupt_column.as_str();
+        let mut columns = self.columns.iter();
+        if places.is_empty()
+            || self.options.mode != Mode::Permissive
+            || columns.any(|column| column.name == corrupt)
+        {
+            return None;
+        }
+        let mut read = self.rows(places);
+        let mut row = Row::with_capacity(places.len());
+        Some(Box::new(move |text, values| {
+            row.clear();
+            let there = read(text, &mut row)?;
+            for (value, read) in values.iter_mut().zip(row.drain(..)) {
+                *value = read;
+            }
+            Ok(there)
+        }))
+    }
 }
 
 fn to_csv(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {

@@ -11,12 +11,13 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 
 use super::Param::{Any, Text};
 use super::arrays::array_of;
-use super::forms::{failed, int, strict_scratch, string, written_or_null};
+use super::forms::{failed, int, node, strict_scratch, string, written_or_null};
 use super::json_path::{self, Step, each_element, each_field};
 use super::{BindContext, Function, csv, function};
 use crate::codecs::Mode;
 use crate::codecs::json::{self, JsonOptions, JsonParser};
 use crate::expr::access::{fields, text};
+use crate::expr::body::{Body, FieldsFn, Parse, ParseFn};
 use crate::expr::type_name;
 use crate::expr::typed::Typed;
 use crate::job_error::JobError;
@@ -148,14 +149,55 @@ fn from_json(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     let options = json_options(&found, true, cx)?;
     args.truncate(1);
     JsonParser::new(&data_type, mode, &options).map_err(|reason| cx.error(reason))?;
-    let made = data_type.clone();
-    cx.scratch(data_type, args, move || {
-        let mut parser = JsonParser::new(&made, mode, &options);
-        Box::new(move |v| match &mut parser {
-            Ok(parser) => parser.parse(text(&v[0])),
-            Err(reason) => Err(failed(reason.as_str())),
-        })
-    })
+    let parse = FromJson {
+        key: format!("from_json {data_type} {mode:?} {options:?}"),
+        data_type: data_type.clone(),
+        mode,
+        options,
+    };
+    let body = Body::Parse(Arc::new(parse));
+    Ok(node(cx, body, args, data_type, true))
+}
+
+/// `from_json` of one type, with its options.
+struct FromJson {
+    key: String,
+    data_type: DataType,
+    mode: Mode,
+    options: JsonOptions,
+}
+
+impl Parse for FromJson {
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn whole(&self) -> ParseFn {
+        match JsonParser::new(&self.data_type, self.mode, &self.options) {
+            Ok(mut parser) => Box::new(move |text| parser.parse(text)),
+            Err(reason) => Box::new(move |_| Err(failed(reason.as_str()))),
+        }
+    }
+
+    /// A field that does not fit says nothing about the others, but in FAILFAST mode.
+    fn some(&self, places: &[usize]) -> Option<FieldsFn> {
+        let DataType::Struct(fields) = &self.data_type else {
+            return None;
+        };
+        // Of two fields of one name the last takes the value.
+        let mut names: Vec<&SmolStr> = fields.iter().map(|field| &field.name).collect();
+        names.sort_unstable();
+        if self.mode != Mode::Permissive || names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return None;
+        }
+        let fields: Option<Vec<Field>> = places
+            .iter()
+            .map(|place| fields.get(*place).cloned())
+            .collect();
+        let data_type = DataType::Struct(fields?.into());
+        let mut parser = JsonParser::new(&data_type, self.mode, &self.options).ok()?;
+        Some(Box::new(move |text, values| parser.fields(text, values)))
+    }
 }
 
 fn json_options(
