@@ -36,9 +36,41 @@ pub fn parse_integer(text: &str, lenient: bool) -> Option<i64> {
     text.parse().ok()
 }
 
+/// A DOUBLE that is some digits, with a minus before them and a point among them where there are; None for what is written
+/// in another way, or has so many digits that it must be rounded with care.
+#[inline]
+pub fn plain_double(text: &str) -> Option<f64> {
+    const POWERS: [f64; 16] = [
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+    ];
+    let (negative, unsigned) = match text.as_bytes() {
+        [b'-', rest @ ..] => (true, rest),
+        all => (false, all),
+    };
+    // So many digits are an exact number, and so is the power of ten: the one division rounds as it must.
+    if unsigned.len() > 16 || !unsigned.first().is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
+    let (mut digits, mut point) = (0_u64, None);
+    for (place, byte) in unsigned.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => digits = digits * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() => point = Some(place),
+            _ => return None,
+        }
+    }
+    if point.is_none() && unsigned.len() > 15 {
+        return None;
+    }
+    let after = point.map_or(0, |place| unsigned.len() - place - 1);
+    #[allow(clippy::cast_precision_loss)]
+    let number = digits as f64 / POWERS.get(after)?;
+    Some(if negative { -number } else { number })
+}
+
 /// A DOUBLE as Java reads it: with exponent, `Infinity`, `NaN`, or a `d` or `f` at the end.
 pub fn parse_double(text: &str) -> Option<f64> {
-    java_float(text)?.parse().ok()
+    plain_double(text).or_else(|| java_float(text)?.parse().ok())
 }
 
 /// A FLOAT as Java reads it.
@@ -250,6 +282,27 @@ mod tests {
     #[test]
     fn doubles_are_read_as_java_reads_them() {
         assert_eq!(parse_double("1.5d"), Some(1.5));
+        for plain in [
+            "0",
+            "-0",
+            "-0.0",
+            "7",
+            "007.50",
+            "1.",
+            "123456789012345",
+            "0.000000000000001",
+            "-1234567.890123",
+            "99999999999999.9",
+            "0.1",
+            "2.675",
+            "1234567890123456789",
+            "0.30000000000000004",
+            "9007199254740993",
+        ] {
+            let exact: f64 = plain.parse().unwrap();
+            let read = parse_double(plain).map(f64::to_bits);
+            assert_eq!(read, Some(exact.to_bits()), "{plain}");
+        }
         assert_eq!(parse_double("-Infinity"), Some(f64::NEG_INFINITY));
         assert!(parse_double("NaN").unwrap().is_nan());
         assert_eq!(parse_double("1e400"), Some(f64::INFINITY));

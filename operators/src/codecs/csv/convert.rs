@@ -19,7 +19,10 @@ pub(super) fn value(content: &str, to: &DataType, options: &CsvOptions) -> Optio
         T::BigInt => Value::BigInt(content.parse().ok()?),
         T::Double => Value::Double(match special(content, options) {
             Some(special) => special,
-            None => number::parse_double(java_number(content)?)?,
+            None => match number::plain_double(content) {
+                Some(number) => number,
+                None => number::parse_double(java_number(content)?)?,
+            },
         }),
         #[allow(clippy::cast_possible_truncation)]
         T::Float => Value::Float(match special(content, options) {
@@ -51,11 +54,13 @@ pub(super) fn value(content: &str, to: &DataType, options: &CsvOptions) -> Optio
 /// The words of the options for numbers that are none.
 #[inline]
 fn special(content: &str, options: &CsvOptions) -> Option<f64> {
-    if content == options.nan {
+    // The first byte decides nearly always; comparing the whole costs a call.
+    let is = |word: &str| content.as_bytes().first() == word.as_bytes().first() && content == word;
+    if is(&options.nan) {
         Some(f64::NAN)
-    } else if content == options.negative_inf {
+    } else if is(&options.negative_inf) {
         Some(f64::NEG_INFINITY)
-    } else if content == options.positive_inf {
+    } else if is(&options.positive_inf) {
         Some(f64::INFINITY)
     } else {
         None

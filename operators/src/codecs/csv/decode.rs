@@ -110,6 +110,7 @@ impl CsvDecoder {
             _ => None,
         };
         let counted = self.count.is_some();
+        row.reserve(wanted.len());
         for (column, wanted) in wanted.iter().enumerate() {
             let Some(place) = wanted.place else {
                 row.push(Value::Null);

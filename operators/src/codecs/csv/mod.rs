@@ -10,6 +10,7 @@ mod dialect;
 mod encode;
 mod infer;
 mod options;
+mod plain;
 mod quoted;
 pub mod split;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! [`super::quoted`] has the rules for those in quotes.
 
 use super::dialect::{CsvOptions, UnescapedQuote};
+use super::plain::Plain;
 
 /// A value of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,8 @@ pub(super) struct Tokens {
     pub(super) line_end: LineEnd,
     /// Whether line ends in quotes become `\n`.
     normalize_in_quotes: bool,
+    /// How plain records are taken apart, where they may be.
+    pub(super) plain: Option<Plain>,
     /// Quote, escape and the first of a line's end, where all are ASCII.
     plain_quotes: Option<(u8, u8, u8)>,
     /// The values found so far.
@@ -140,6 +143,7 @@ impl Tokens {
             })
             .flatten();
         Self {
+            plain: Plain::new(options),
             plain_quotes,
             quote: options.quote.into(),
             escape: options.escape.into(),
@@ -193,6 +197,14 @@ impl Tokens {
     /// When it cannot be taken apart.
     pub(super) fn record(&mut self, text: &str, from: usize) -> Result<usize, Malformed> {
         self.found.clear();
+        if let (Some(plain), false, 0) = (&self.plain, self.partial, from)
+            && line_end_is_control(self.line_end)
+        {
+            if plain.find(text, &mut self.found) {
+                return Ok(text.len());
+            }
+            self.found.clear();
+        }
         self.built.clear();
         self.begin = 0;
         self.record_end = None;
@@ -453,6 +465,11 @@ impl Tokens {
         }
         Ok(())
     }
+}
+
+/// Whether what ends lines is none of a plain record's characters.
+fn line_end_is_control(line_end: LineEnd) -> bool {
+    line_end.first < ' '
 }
 
 fn char_len(ch: Char) -> usize {
