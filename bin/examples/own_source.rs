@@ -65,7 +65,7 @@ fn sensors(count: i64) -> PullSource {
                 next: Position::Number(number + 1),
                 time: None,
             }),
-            Position::Token(_) => Ok(Pulled::Wait(Duration::from_secs(1))),
+            _ => Ok(Pulled::Wait(Duration::from_secs(1))),
         }
     })
 }

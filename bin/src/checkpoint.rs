@@ -133,7 +133,7 @@ fn move_to(checkpoint: &mut Checkpoint, partition: &str, offset: i64) -> Result<
             cut.ended = false;
             Ok(())
         }
-        Position::Token(_) => Err(Refusal::new(format!(
+        Position::Token(_) | Position::Row(..) => Err(Refusal::new(format!(
             "`{partition}` does not count its positions with numbers, so it cannot be moved to one"
         ))),
     }

@@ -214,7 +214,7 @@ fn sources(
                 Position::Number(at) => {
                     Position::Number(at + status.metrics().lag_of(&cut.partition).unwrap_or(0))
                 }
-                token @ Position::Token(_) => token.clone(),
+                token => token.clone(),
             };
             json!({
                 "description": input,

@@ -336,7 +336,7 @@ pub(crate) fn context(job: &str, query: &Query, fresh: bool, checkpoint: String)
 /// A failed record as a row of the dead-letter table: key, value and headers as they were, and headers that say where
 /// it came from and why it failed.
 fn dead_letter(job: &str, query: &str, show: bool, record: &Record, error: &RecordError) -> Row {
-    let raw = record.raw.as_deref();
+    let raw = record.raw.as_ref();
     let bytes =
         |bytes: Option<&[u8]>| bytes.map_or(Value::Null, |bytes| Value::Binary(bytes.into()));
     let meta = &record.meta;
@@ -350,7 +350,7 @@ fn dead_letter(job: &str, query: &str, show: bool, record: &Record, error: &Reco
         Value::Struct(Arc::from([Value::String(name), bytes(value)]))
     };
     let mut headers: Vec<Value> = raw
-        .map(thalweg_engine::record::Raw::headers)
+        .map(thalweg_engine::record::Original::headers)
         .unwrap_or_default()
         .into_iter()
         .map(|(name, value)| header(name, value.as_deref()))
@@ -376,7 +376,7 @@ fn dead_letter(job: &str, query: &str, show: bool, record: &Record, error: &Reco
 mod tests {
     use std::time::Instant;
 
-    use thalweg_engine::record::{Body, Partition, Position, Raw, RecordMeta};
+    use thalweg_engine::record::{Body, Original, Partition, Position, Raw, RecordMeta};
 
     use super::*;
 
@@ -411,7 +411,7 @@ mod tests {
             next: Position::Number(311),
             body: Body::Row(Row::default()),
             size: 0,
-            raw: Some(Box::new(Invoice)),
+            raw: Some(Original::own(Invoice)),
         };
         let error = RecordError::decode("not JSON").with_content("{secret");
         dead_letter("loyalty", "notification", show, &record, &error)

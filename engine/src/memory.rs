@@ -198,7 +198,7 @@ impl Source for MemorySource {
 fn number(position: &Position) -> Option<usize> {
     match position {
         Position::Number(number) => usize::try_from(*number).ok(),
-        Position::Token(_) => None,
+        Position::Token(_) | Position::Row(..) => None,
     }
 }
 

@@ -1,10 +1,11 @@
 //! Records: a row with its place and time. One that cannot be decoded still has a place.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
 use crate::error::RecordError;
@@ -29,13 +30,14 @@ impl fmt::Display for Partition {
 }
 
 /// Where to read *next*: a number or a source's own token. The engine keeps it and never calculates with it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub enum Position {
     /// A number, such as a Kafka offset.
     Number(i64),
     /// A token that only the source understands.
     Token(Arc<str>),
+    /// The token `row:file`, which is put together only where it is looked at: each record has another one.
+    Row(u64, Arc<str>),
 }
 
 impl Position {
@@ -53,7 +55,58 @@ impl fmt::Display for Position {
         match self {
             Self::Number(number) => write!(f, "{number}"),
             Self::Token(token) => f.write_str(token),
+            Self::Row(row, file) => write!(f, "{row}:{file}"),
         }
+    }
+}
+
+impl PartialEq for Position {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(a), Self::Number(b)) => a == b,
+            (Self::Token(a), Self::Token(b)) => a == b,
+            (Self::Row(a, file), Self::Row(b, other)) => a == b && file == other,
+            (Self::Row(..), Self::Token(token)) => self.to_string() == **token,
+            (Self::Token(_), Self::Row(..)) => other == self,
+            (Self::Number(_), _) | (_, Self::Number(_)) => false,
+        }
+    }
+}
+
+impl Eq for Position {}
+
+impl Hash for Position {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Number(number) => number.hash(state),
+            Self::Token(token) => token.hash(state),
+            Self::Row(..) => self.to_string().hash(state),
+        }
+    }
+}
+
+impl Serialize for Position {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => serializer.serialize_i64(*number),
+            Self::Token(token) => serializer.serialize_str(token),
+            Self::Row(..) => serializer.collect_str(self),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(i64),
+            Token(Arc<str>),
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Number(number) => Self::Number(number),
+            Written::Token(token) => Self::Token(token),
+        })
     }
 }
 
@@ -118,5 +171,77 @@ pub struct Record {
     /// Bytes that it took in its source's system (key and value), for the counters.
     pub size: u32,
     /// A cheap handle to the original, alive until the record's last step has returned.
-    pub raw: Option<Box<dyn Raw>>,
+    pub raw: Option<Original>,
+}
+
+/// The original of a record, in whatever its source has it.
+pub enum Original {
+    /// By itself.
+    Own(Box<dyn Raw>),
+    /// A stretch of bytes that the records around it share: a value without key and headers.
+    Part {
+        /// The bytes of all.
+        of: Arc<Vec<u8>>,
+        /// Where the record's begin.
+        from: u32,
+        /// Where they end.
+        to: u32,
+    },
+}
+
+impl Original {
+    /// An original by itself.
+    pub fn own(raw: impl Raw + 'static) -> Self {
+        Self::Own(Box::new(raw))
+    }
+
+    /// The key's bytes.
+    pub fn key(&self) -> Option<&[u8]> {
+        match self {
+            Self::Own(raw) => raw.key(),
+            Self::Part { .. } => None,
+        }
+    }
+
+    /// The value's bytes.
+    pub fn value(&self) -> Option<&[u8]> {
+        match self {
+            Self::Own(raw) => raw.value(),
+            Self::Part { of, from, to } => of.get(*from as usize..*to as usize),
+        }
+    }
+
+    /// The headers, in order.
+    pub fn headers(&self) -> Vec<(SmolStr, Option<Vec<u8>>)> {
+        match self {
+            Self::Own(raw) => raw.headers(),
+            Self::Part { .. } => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_a_file_is_the_token_that_says_so() {
+        let row = Position::Row(17, "in/a.json".into());
+        let token = Position::Token("17:in/a.json".into());
+        let hash = |position: &Position| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            position.hash(&mut hasher);
+            hasher.finish()
+        };
+        assert_eq!(row, token);
+        assert_eq!(token, row);
+        assert_eq!(hash(&row), hash(&token));
+        assert_ne!(row, Position::Row(18, "in/a.json".into()));
+        assert_ne!(row, Position::Number(17));
+        let written = serde_json::to_string(&row).unwrap();
+        assert_eq!(written, "\"17:in/a.json\"");
+        assert_eq!(serde_json::from_str::<Position>(&written).unwrap(), row);
+        let number: Position = serde_json::from_str("17").unwrap();
+        assert_eq!(number, Position::Number(17));
+    }
 }

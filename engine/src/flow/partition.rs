@@ -64,6 +64,7 @@ pub(super) struct Tally {
     records: u64,
     bytes: u64,
     rows: u64,
+    received: Run,
     processed: Run,
 }
 
@@ -273,9 +274,8 @@ impl Lane {
         if let Some(time) = record.meta.record_time
             && self.spec.side != Side::Behind
         {
-            metrics
-                .received
-                .observe(u64::try_from(record.meta.taken_at - time).unwrap_or(0));
+            let late = u64::try_from(record.meta.taken_at - time).unwrap_or(0);
+            self.tally.received.observe(&metrics.received, late);
         }
         let timed = self.recording.take(reader, &record.meta, &self.gate);
         pipeline.time(timed, record.meta.taken);
@@ -378,6 +378,7 @@ impl Lane {
     /// Hands the counts over to the metrics.
     pub(super) fn hand_over(&mut self) {
         let mut tally = std::mem::take(&mut self.tally);
+        tally.received.hand_over(&self.spec.metrics.received);
         tally.processed.hand_over(&self.spec.metrics.processed);
         // What goes into the exchange and comes out of it is neither input nor output.
         let (reads, writes) = (

@@ -115,7 +115,7 @@ impl Counts {
 fn place(meta: &RecordMeta) -> i64 {
     match meta.position {
         Position::Number(number) => number,
-        Position::Token(_) => -1,
+        Position::Token(_) | Position::Row(..) => -1,
     }
 }
 

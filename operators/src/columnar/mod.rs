@@ -15,7 +15,7 @@ use arrow::datatypes::{
     DataType as Arrow, Field as ArrowField, Fields, Int64Type, TimestampMicrosecondType,
 };
 use thalweg_engine::error::RecordError;
-use thalweg_engine::row::{Row, Value};
+use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::files::format::{Batch, Item};
@@ -83,16 +83,13 @@ impl Projection {
     /// When a column's type is none that the declared one can be read from.
     pub(crate) fn rows(&self, batch: &RecordBatch) -> Result<Batch, RecordError> {
         let count = batch.num_rows();
-        let mut rows: Vec<Row> = (0..count)
-            .map(|_| Row::with_capacity(self.wanted.len()))
-            .collect();
+        let width = self.wanted.len();
+        let mut values = vec![Value::Null; count * width];
+        let mut cells = Cells::with_capacity(count);
         let mut bad: Vec<(usize, RecordError)> = Vec::new();
-        for wanted in &self.wanted {
+        for (column, wanted) in self.wanted.iter().enumerate() {
             let field = &wanted.field;
             let Some(place) = wanted.place else {
-                for row in &mut rows {
-                    row.push(Value::Null);
-                }
                 if !field.nullable {
                     bad.extend((0..count).map(|row| (row, without_value(field))));
                 }
@@ -104,7 +101,6 @@ impl Projection {
                 let times = array.as_primitive::<Int64Type>();
                 array = Arc::new(times.reinterpret_cast::<TimestampMicrosecondType>());
             }
-            let mut cells = Cells::with_capacity(count);
             if !cells.read(&array, &field.data_type) {
                 return Err(RecordError::decode(format!(
                     "column `{}` is {} in the file, which cannot be read as {}",
@@ -113,23 +109,34 @@ impl Projection {
                     field.data_type
                 )));
             }
-            for place in &cells.bad {
-                bad.push((*place, misfit(field)));
+            for place in cells.bad.drain(..) {
+                bad.push((place, misfit(field)));
             }
             if !field.nullable && array.null_count() > 0 {
                 let nulls = (0..count).filter(|row| array.is_null(*row));
                 bad.extend(nulls.map(|row| (row, without_value(field))));
             }
-            for (row, value) in rows.iter_mut().zip(cells.values) {
-                row.push(value);
+            let places = values.iter_mut().skip(column).step_by(width);
+            for (place, value) in places.zip(cells.values.drain(..)) {
+                *place = value;
             }
         }
-        let mut items: Vec<Item> = rows.into_iter().map(Item::Row).collect();
-        for (row, error) in bad {
-            items[row] = Item::Bad(Box::new(error));
+        let mut items: Vec<Item> = (0..count).map(|_| Item::Row(())).collect();
+        if !bad.is_empty() {
+            for (row, error) in bad {
+                items[row] = Item::Bad(Box::new(error));
+            }
+            // Only rows have values.
+            let mut place = 0..;
+            values.retain(|_| {
+                let row = place.next().unwrap_or(0) / width;
+                matches!(items[row], Item::Row(()))
+            });
         }
         Ok(Batch {
             items,
+            values,
+            width,
             ..Batch::default()
         })
     }

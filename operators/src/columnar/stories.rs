@@ -25,10 +25,9 @@ fn rows(columns: &[Field], batch: &RecordBatch) -> Result<Vec<Option<Row>>, Stri
     let wanted: Vec<usize> = (0..columns.len()).collect();
     let projection = Projection::new(columns, &wanted, batch.schema().fields());
     let read = batch.project(&projection.roots).unwrap();
-    let found = projection.rows(&read).map_err(|error| error.to_string())?;
+    let mut found = projection.rows(&read).map_err(|error| error.to_string())?;
     Ok(found
-        .items
-        .into_iter()
+        .take_rows()
         .map(|item| match item {
             Item::Row(row) => Some(row),
             _ => None,

@@ -78,9 +78,9 @@ fn read_as(
     };
     let mut rows = format.open(open, from).map_err(reason)?;
     let mut found = Vec::new();
-    while let Some(batch) = rows.next().map_err(reason)? {
+    while let Some(mut batch) = rows.next().map_err(reason)? {
         assert!(batch.items.len() <= BATCH_ROWS);
-        found.extend(batch.items.into_iter().map(|item| match item {
+        found.extend(batch.take_rows().map(|item| match item {
             Item::Row(row) => row,
             _ => panic!("a bad record"),
         }));

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use thalweg_engine::error::RecordError;
-use thalweg_engine::row::{Row, Value};
+use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field, Schema};
 
-use super::format::{FormatSpec, Item};
+use super::format::{Batch, FormatSpec, Item};
 use super::listing::Found;
 use super::options::{OPTIONS, Settings};
 use super::{FORMATS, uri};
@@ -252,29 +252,27 @@ pub(crate) struct Fills {
 
 impl Fills {
     /// Completes rows of which the first has this number.
-    pub(crate) fn apply(&mut self, first: u64, items: &mut [Item]) {
+    pub(crate) fn apply(&mut self, first: u64, batch: &mut Batch) {
         if self.plain {
             return;
         }
-        for (number, item) in (first..).zip(items) {
-            let Item::Row(row) = item else {
+        let mut inside = std::mem::take(&mut batch.values).into_iter();
+        batch.width = self.fills.len();
+        batch.values.reserve_exact(batch.items.len() * batch.width);
+        for (number, item) in (first..).zip(&batch.items) {
+            if !matches!(item, Item::Row(())) {
                 continue;
-            };
-            let mut inside = std::mem::take(row).into_iter();
-            let whole: Row = self
-                .fills
-                .iter()
-                .map(|fill| match fill {
-                    Fill::Inside => inside.next().unwrap_or_default(),
-                    Fill::Instead(value) => {
-                        inside.next();
-                        value.clone()
-                    }
-                    Fill::Same(value) => value.clone(),
-                    Fill::Row => Value::BigInt(i64::try_from(number).unwrap_or(i64::MAX)),
-                })
-                .collect();
-            *row = whole;
+            }
+            let whole = self.fills.iter().map(|fill| match fill {
+                Fill::Inside => inside.next().unwrap_or_default(),
+                Fill::Instead(value) => {
+                    inside.next();
+                    value.clone()
+                }
+                Fill::Same(value) => value.clone(),
+                Fill::Row => Value::BigInt(i64::try_from(number).unwrap_or(i64::MAX)),
+            });
+            batch.values.extend(whole);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use thalweg_engine::error::{Failure, RecordError};
-use thalweg_engine::row::Row;
+use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::Field;
 
 use super::content::Content;
@@ -27,9 +27,9 @@ pub struct OpenFile<'f> {
 
 /// What one record of a file came to.
 #[derive(Debug)]
-pub enum Item {
+pub enum Item<R = ()> {
     /// The wanted columns of the format, in their order.
-    Row(Row),
+    Row(R),
     /// Malformed, and the mode is DROPMALFORMED.
     Dropped,
     /// It could not be decoded.
@@ -41,11 +41,53 @@ pub enum Item {
 pub struct Batch {
     /// One for each record, in order. Its place is the row's number: a bad record has one too.
     pub items: Vec<Item>,
+    /// The values of the items that are rows, one row behind the other: what one thread allocates for each row and another
+    /// gives back would be dear.
+    pub values: Vec<Value>,
+    /// How many values a row has.
+    pub width: usize,
     /// Where each record stands in `bytes`; empty where the format cannot say.
     pub spans: Vec<(u32, u32)>,
     /// The original bytes, for dead letters.
     pub bytes: Arc<Vec<u8>>,
 }
+
+impl Batch {
+    /// The items, with the values of those that are rows.
+    pub fn take_rows(&mut self) -> Rows {
+        Rows {
+            items: std::mem::take(&mut self.items).into_iter(),
+            values: std::mem::take(&mut self.values).into_iter(),
+            width: self.width,
+        }
+    }
+}
+
+/// The items of a batch, each row by itself.
+pub struct Rows {
+    items: std::vec::IntoIter<Item>,
+    values: std::vec::IntoIter<Value>,
+    width: usize,
+}
+
+impl Iterator for Rows {
+    type Item = Item<Row>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Item<Row>> {
+        Some(match self.items.next()? {
+            Item::Row(()) => Item::Row(self.values.by_ref().take(self.width).collect()),
+            Item::Dropped => Item::Dropped,
+            Item::Bad(error) => Item::Bad(error),
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.items.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Rows {}
 
 /// Why no more rows come from a file.
 #[derive(Debug)]

@@ -6,19 +6,23 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::Stream;
-use smol_str::SmolStr;
 use thalweg_engine::error::Failure;
-use thalweg_engine::record::{Body, Partition, Position, Raw, Record, RecordMeta, Skip};
+use thalweg_engine::record::{
+    Body, Micros, Original, Partition, Position, Record, RecordMeta, Skip,
+};
 use thalweg_engine::source::SourceEvent;
 use tokio::sync::mpsc::Receiver;
 
-use super::format::Item;
-use super::token::{Place, at_row, at_row_in};
+use super::format::{Item, Rows};
+use super::token::Place;
 use super::walker::{Message, Part, Shared};
 use crate::sources::file_lines::wall_clock;
 
 /// So many records in a row, then the others on the thread have their turn.
 const TURN: u32 = 64;
+
+/// So many records in a row are taken at one moment: the clocks are as dear as a small record.
+const MOMENT: u32 = 8;
 
 /// The records of a folder.
 pub(crate) struct Records {
@@ -26,16 +30,16 @@ pub(crate) struct Records {
     pub(crate) messages: Receiver<Message>,
     pub(crate) shared: Arc<Shared>,
     current: Option<Current>,
-    /// Where tokens are put together.
-    token: String,
     turn: u32,
+    /// When the records at hand were taken, by both clocks.
+    taken: (Micros, Instant),
     ended: bool,
 }
 
 /// Rows that are being handed over.
 struct Current {
     part: Part,
-    items: std::vec::IntoIter<Item>,
+    items: Rows,
     /// How many are done.
     done: usize,
     /// The place of the next.
@@ -53,15 +57,15 @@ impl Records {
             messages,
             shared,
             current: None,
-            token: String::new(),
             turn: 0,
+            taken: (0, Instant::now()),
             ended: false,
         }
     }
 
     fn begin(&mut self, mut part: Part) {
-        let items = std::mem::take(&mut part.batch.items).into_iter();
-        let position = Position::Token(at_row(part.first, &part.path));
+        let items = part.batch.take_rows();
+        let position = Position::Row(part.first, Arc::clone(&part.path));
         self.current = Some(Current {
             part,
             items,
@@ -84,7 +88,7 @@ impl Records {
         let next = if part.last && current.items.len() == 0 {
             Place::End(Arc::clone(&part.path)).position()
         } else {
-            Position::Token(at_row_in(&mut self.token, number + 1, &part.path))
+            Position::Row(number + 1, Arc::clone(&part.path))
         };
         let body = match item {
             Item::Row(row) => Body::Row(row),
@@ -96,6 +100,10 @@ impl Records {
             }
         };
         let position = std::mem::replace(&mut current.position, next.clone());
+        if self.turn.is_multiple_of(MOMENT) {
+            self.taken = (wall_clock(), Instant::now());
+        }
+        let (taken_at, taken) = self.taken;
         Some(Record {
             meta: RecordMeta {
                 partition: Arc::clone(&self.partition),
@@ -103,18 +111,16 @@ impl Records {
                 record_time: Some(part.time),
                 event_time: None,
                 watermark: None,
-                taken_at: wall_clock(),
-                taken: Instant::now(),
+                taken_at,
+                taken,
             },
             next,
             body,
             size: span.map_or(0, |(from, to)| to - from),
-            raw: span.map(|span| {
-                let original: Box<dyn Raw> = Box::new(Original {
-                    bytes: Arc::clone(&part.batch.bytes),
-                    span,
-                });
-                original
+            raw: span.map(|(from, to)| Original::Part {
+                of: Arc::clone(&part.batch.bytes),
+                from,
+                to,
             }),
         })
     }
@@ -164,25 +170,5 @@ impl Stream for Records {
 impl Drop for Records {
     fn drop(&mut self) {
         self.shared.post.stop();
-    }
-}
-
-/// The original of a record.
-struct Original {
-    bytes: Arc<Vec<u8>>,
-    span: (u32, u32),
-}
-
-impl Raw for Original {
-    fn key(&self) -> Option<&[u8]> {
-        None
-    }
-
-    fn value(&self) -> Option<&[u8]> {
-        self.bytes.get(self.span.0 as usize..self.span.1 as usize)
-    }
-
-    fn headers(&self) -> Vec<(SmolStr, Option<Vec<u8>>)> {
-        Vec::new()
     }
 }

@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use thalweg_engine::error::{Failure, RecordError};
-use thalweg_engine::row::Row;
 
 use super::format::{BATCH_ROWS, Batch, FileFault, FileFormat, FileRows, Item, OpenFile};
 use super::lines::{Cut, Splitter};
@@ -175,12 +174,27 @@ impl TextRows {
             self.skip -= 1;
             return Ok(());
         }
-        let mut row = Row::new();
-        batch.items.push(match decoder.decode(bytes, &mut row) {
-            Ok(Decoded::Row) => Item::Row(row),
-            Ok(Decoded::Dropped) => Item::Dropped,
-            Err(error) => Item::Bad(Box::new(error)),
-        });
+        let begin = batch.values.len();
+        batch
+            .items
+            .push(match decoder.decode(bytes, &mut batch.values) {
+                Ok(Decoded::Row) => {
+                    batch.width = batch.values.len() - begin;
+                    if begin == 0 {
+                        // The other rows are as wide, and about as many as this one's length says.
+                        let left = (text.len() - span.end) / span.len().max(1);
+                        batch.values.reserve(batch.width * left.min(BATCH_ROWS - 1));
+                    }
+                    Item::Row(())
+                }
+                other => {
+                    batch.values.truncate(begin);
+                    match other {
+                        Err(error) => Item::Bad(Box::new(error)),
+                        Ok(_) => Item::Dropped,
+                    }
+                }
+            });
         let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         batch.spans.push((number(span.start), number(span.end)));
         Ok(())

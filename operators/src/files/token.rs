@@ -42,6 +42,7 @@ impl Place {
                 }
                 row => Some(Self::Row(row.parse().ok()?, Arc::from(path))),
             }),
+            Position::Row(row, path) => Some(Self::Row(*row, Arc::clone(path))),
             Position::Number(_) => None,
         };
         parsed.ok_or_else(|| {
@@ -53,27 +54,15 @@ impl Place {
 
     /// The position that names the place.
     pub(crate) fn position(&self) -> Position {
-        Position::Token(match self {
-            Self::Begin => Arc::from("begin"),
-            Self::Row(row, path) => at_row(*row, path),
-            Self::Behind(row, path) => Arc::from(format!("behind:{row}:{path}")),
-            Self::End(path) => Arc::from(format!("end:{path}")),
-        })
+        match self {
+            Self::Begin => Position::Token(Arc::from("begin")),
+            Self::Row(row, path) => Position::Row(*row, Arc::clone(path)),
+            Self::Behind(row, path) => {
+                Position::Token(Arc::from(format!("behind:{row}:{path}")))
+            }
+            Self::End(path) => Position::Token(Arc::from(format!("end:{path}"))),
+        }
     }
-}
-
-/// The token of a row.
-pub(crate) fn at_row(row: u64, path: &str) -> Arc<str> {
-    at_row_in(&mut String::new(), row, path)
-}
-
-/// The same with a buffer that is used again, because it is made for each record.
-pub(crate) fn at_row_in(buffer: &mut String, row: u64, path: &str) -> Arc<str> {
-    buffer.clear();
-    buffer.push_str(itoa::Buffer::new().format(row));
-    buffer.push(':');
-    buffer.push_str(path);
-    Arc::from(buffer.as_str())
 }
 
 /// The end of a bounded run.
@@ -88,7 +77,7 @@ pub(crate) fn until(time: Micros) -> Position {
 pub(crate) fn until_time(position: &Position) -> Result<Micros, Failure> {
     let time = match position {
         Position::Token(token) => token.strip_prefix("until:").and_then(|t| t.parse().ok()),
-        Position::Number(_) => None,
+        Position::Number(_) | Position::Row(..) => None,
     };
     time.ok_or_else(|| Failure::refuse(format!("`{position}` is no end of a folder")))
 }
@@ -107,6 +96,9 @@ mod tests {
             Place::End("in/day=1/a.json".into()),
         ] {
             assert_eq!(Place::parse(&place.position()).unwrap(), place);
+            // As it comes back from a checkpoint.
+            let written = Position::Token(place.position().to_string().into());
+            assert_eq!(Place::parse(&written).unwrap(), place);
         }
     }
 

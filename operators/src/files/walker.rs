@@ -325,7 +325,7 @@ impl Walker {
                     Ok(Some(batch)) => {
                         self.hand_over(&mut part, false)?;
                         part.batch = batch;
-                        fills.apply(part.first, &mut part.batch.items);
+                        fills.apply(part.first, &mut part.batch);
                     }
                     Ok(None) => {
                         self.hand_over(&mut part, true)?;

@@ -239,8 +239,8 @@ impl Reader {
         let mut rows = self.format.open(open, 0).map_err(lost)?;
         let mut number = 0;
         while let Some(mut batch) = rows.next().map_err(lost)? {
-            fills.apply(number, &mut batch.items);
-            for item in batch.items {
+            fills.apply(number, &mut batch);
+            for item in batch.take_rows() {
                 number += 1;
                 let taken = match item {
                     Item::Row(row) => filling.add(row),

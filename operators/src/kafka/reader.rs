@@ -16,7 +16,9 @@ use futures_util::Stream;
 use rdkafka_sys as sys;
 use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
-use thalweg_engine::record::{Body, Micros, Partition, Position, Raw, Record, RecordMeta, Skip};
+use thalweg_engine::record::{
+    Body, Micros, Original, Partition, Position, Raw, Record, RecordMeta, Skip,
+};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::source::SourceEvent;
 
@@ -322,7 +324,7 @@ impl Reader {
             next: Position::Number(native.offset + 1),
             body,
             size: u32::try_from(native.len + native.key_len).unwrap_or(u32::MAX),
-            raw: Some(Box::new(message)),
+            raw: Some(Original::own(message)),
         }
     }
 

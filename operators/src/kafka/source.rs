@@ -280,7 +280,7 @@ impl KafkaSource {
                 let (topic, partition) = place_of(name)?;
                 match position {
                     Position::Number(offset) => Some(((topic.to_owned(), partition), *offset)),
-                    Position::Token(_) => None,
+                    Position::Token(_) | Position::Row(..) => None,
                 }
             })
             .collect();
@@ -446,7 +446,7 @@ impl Source for KafkaSource {
     ) -> Result<RecordStream, Failure> {
         let offset = |position: &Position| match position {
             Position::Number(offset) => Ok(*offset),
-            Position::Token(_) => Err(Failure::refuse(format!(
+            Position::Token(_) | Position::Row(..) => Err(Failure::refuse(format!(
                 "the position of {partition} is not a Kafka offset"
             ))),
         };
@@ -483,7 +483,7 @@ impl Source for KafkaSource {
             .into_iter()
             .filter_map(|(name, position)| match position {
                 Position::Number(offset) => Some((name, offset)),
-                Position::Token(_) => None,
+                Position::Token(_) | Position::Row(..) => None,
             });
         self.consumer()?.shared.end_at(offsets.collect());
         Ok(())

@@ -305,7 +305,7 @@ pub(crate) fn resumed(
                     instead
                 }
             },
-            Some(Position::Token(_)) => {
+            Some(Position::Token(_) | Position::Row(..)) => {
                 return Err(Failure::refuse(format!(
                     "the checkpoint's position of {name} is not a Kafka offset"
                 )));

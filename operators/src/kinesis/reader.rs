@@ -9,7 +9,7 @@ use aws_sdk_kinesis::types::Record as Given;
 use futures_util::Stream;
 use smol_str::SmolStr;
 use thalweg_engine::error::Failure;
-use thalweg_engine::record::{Body, Micros, Partition, Raw, Record, RecordMeta, Skip};
+use thalweg_engine::record::{self, Body, Micros, Partition, Raw, Record, RecordMeta, Skip};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::source::SourceEvent;
 use tokio::sync::mpsc::Receiver;
@@ -179,7 +179,7 @@ impl Reader {
             next: next.position(),
             body,
             size: u32::try_from(original.size()).unwrap_or(u32::MAX),
-            raw: Some(Box::new(original)),
+            raw: Some(record::Original::own(original)),
         }
     }
 

@@ -44,6 +44,7 @@ impl Sink for Noop {
             observer: context.observer,
             rows: 0,
             taken: None,
+            last: None,
         }))
     }
 }
@@ -53,6 +54,8 @@ struct NoopWriter {
     /// Rows since the last `accept` or `reject`, and when their record was taken.
     rows: u64,
     taken: Option<Instant>,
+    /// When the record before was taken, and how long it took.
+    last: Option<(Instant, u64)>,
 }
 
 impl Writer for NoopWriter {
@@ -64,7 +67,12 @@ impl Writer for NoopWriter {
 
     fn accept(&mut self) -> Result<Readiness, Failure> {
         if let Some(taken) = self.taken.take() {
-            let since = u64::try_from(taken.elapsed().as_micros()).unwrap_or(u64::MAX);
+            // Records that were taken at one moment are measured once.
+            let since = match self.last {
+                Some((moment, since)) if moment == taken => since,
+                _ => u64::try_from(taken.elapsed().as_micros()).unwrap_or(u64::MAX),
+            };
+            self.last = Some((taken, since));
             self.observer.acknowledged(self.rows, 0);
             self.observer.delivered(&self.observer.trace(), 0, since);
         }

@@ -275,7 +275,7 @@ impl File {
 fn number(position: &Position) -> Result<u64, Failure> {
     match position {
         Position::Number(at) => u64::try_from(*at).ok(),
-        Position::Token(_) => None,
+        Position::Token(_) | Position::Row(..) => None,
     }
     .ok_or_else(|| {
         Failure::refuse(format!(

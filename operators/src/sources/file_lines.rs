@@ -12,7 +12,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use futures_util::Stream;
 use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
-use thalweg_engine::record::{Body, Micros, Partition, Position, Raw, Record, RecordMeta, Skip};
+use thalweg_engine::record::{
+    Body, Micros, Original, Partition, Position, Raw, Record, RecordMeta, Skip,
+};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field};
 use thalweg_engine::source::SourceEvent;
@@ -202,7 +204,7 @@ impl Lines {
             next: position(self.at()),
             body,
             size: u32::try_from(span.len()).unwrap_or(u32::MAX),
-            raw: Some(Box::new(Line { bytes, span })),
+            raw: Some(Original::own(Line { bytes, span })),
         }
     }
 

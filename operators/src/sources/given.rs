@@ -16,7 +16,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value as Json};
 use smol_str::{SmolStr, format_smolstr};
 use thalweg_engine::error::{Failure, RecordError};
-use thalweg_engine::record::{Body, Micros, Partition, Position, Raw, Record, RecordMeta, Skip};
+use thalweg_engine::record::{
+    Body, Micros, Original, Partition, Position, Raw, Record, RecordMeta, Skip,
+};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field, Schema};
 
@@ -293,7 +295,7 @@ impl Lines {
             next: Position::Number(number + 1),
             body,
             size: u32::try_from(line.len()).unwrap_or(u32::MAX),
-            raw: Some(Box::new(Line(line.to_vec()))),
+            raw: Some(Original::own(Line(line.to_vec()))),
         }
     }
 

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use smol_str::SmolStr;
 use socket2::{SockRef, TcpKeepalive};
 use thalweg_engine::error::RecordError;
-use thalweg_engine::record::{Body, Partition, Position, Raw, Record, RecordMeta, Skip};
+use thalweg_engine::record::{Body, Original, Partition, Position, Raw, Record, RecordMeta, Skip};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::source::SourceEvent;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -212,7 +212,7 @@ impl Lines {
             next: Position::Number(position + 1),
             body,
             size: u32::try_from(raw.len()).unwrap_or(u32::MAX),
-            raw: Some(Box::new(Line(raw))),
+            raw: Some(Original::own(Line(raw))),
         }
     }
 
