@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Measures folders of files as an input, in a folder of its own that is removed at the end.
+#
+#   files.sh csv        lines of 64 bytes, seven columns, to noop: megabytes for each second of processor time, and by the clock
+#   files.sh bills      the same of invoices in CSV, ten columns
+#   files.sh json       the same of invoices in JSON, ten columns
+#   files.sh waiting    100,000 files of one row that wait: when the first row is out, and the memory then and at the end
+#
+# Environment: THALWEG (default thalweg), the program; MB (default 200), how much is read.
+set -euo pipefail
+
+thalweg="${THALWEG:-thalweg}"
+fail() { echo "files.sh: $*" >&2; exit 1; }
+[ $# = 1 ] || fail "say what: csv, bills, json or waiting"
+folder="$(mktemp -d)"
+trap 'rm -rf "$folder"' EXIT
+mkdir "$folder/in"
+
+bills="BillNo STRING, CreatedTime BIGINT, StoreID STRING, PaymentMode STRING, CustomerCardNo STRING,
+  TotalValue DOUBLE, NumberOfItems INT, TaxableAmount DOUBLE, DeliveryType STRING, Note STRING"
+
+# made FORMAT: a file of so many megabytes, of lines that awk makes of their number by this format.
+made() {
+    local piece="$folder/piece" bytes
+    seq 100000 | awk "{ n = \$1; printf $1 }" > "$piece"
+    bytes="$(stat -c %s "$piece")"
+    for _ in $(seq $(( (${MB:-200} * 1000000 + bytes - 1) / bytes ))); do cat "$piece"; done > "$folder/in/all.$2"
+}
+
+# to_noop CONNECTOR COLUMNS: three runs, the best of which counts.
+to_noop() {
+    cat > "$folder/job.sql" <<SQL
+SET trigger = 'available now';
+CREATE TABLE rows ($2) USING $1 OPTIONS (path '$folder/in');
+CREATE TABLE nowhere USING noop;
+INSERT INTO nowhere SELECT * FROM rows;
+SQL
+    local bytes
+    bytes="$(cat "$folder"/in/* | wc -c)"
+    for _ in 1 2 3; do
+        TIMEFORMAT='%R %U %S'
+        { time "$thalweg" run "$folder/job.sql" --http off 2>/dev/null; } 2>&1
+    done | awk -v bytes="$bytes" '
+        { cpu = $2 + $3; if (!best || cpu < best) best = cpu; if (!wall || $1 < wall) wall = $1 }
+        END { printf "%.0f MB: %.0f MB for each second of processor time, %.0f MB a second by the clock\n",
+              bytes / 1e6, bytes / best / 1e6, bytes / wall / 1e6 }'
+}
+
+waiting() {
+    (cd "$folder/in" && seq 100000 | split -l 1 -a 5 -d --additional-suffix=.csv - row)
+    cat > "$folder/job.sql" <<SQL
+CREATE TABLE rows (n INT) USING csv OPTIONS (path '$folder/in');
+SELECT n FROM rows;
+SQL
+    local begun rows=0 line memory
+    begun="$(date +%s%N)"
+    coproc job { exec "$thalweg" run "$folder/job.sql" --http off 2>/dev/null; }
+    # shellcheck disable=SC2154
+    local process="$job_PID"
+    memory() { awk -v of="$1" '$1 == of ":" { printf "%.1f MB", $2 / 1024 }' "/proc/$process/status"; }
+    since() { echo $(( ($(date +%s%N) - begun) / 1000000 )); }
+    while read -r line <&"${job[0]}"; do
+        [[ "$line" =~ [0-9] ]] || continue
+        rows=$((rows + 1))
+        case "$rows" in
+            1) echo "first row after $(since) ms, $(memory VmRSS)" ;;
+            50000) echo "half of them after $(since) ms, $(memory VmRSS)" ;;
+            100000) echo "all of them after $(since) ms, $(memory VmRSS), at most $(memory VmHWM)"; break ;;
+        esac
+    done
+    kill "$process"
+    wait "$process" 2>/dev/null || true
+}
+
+case "$1" in
+    csv)
+        made '"%08d,user%06d,%d.%02d,2024-01-%02d,%s,%d,%s\n", n, n % 99991, n % 1000, n % 100, 1 + n % 28, n % 2 ? "clicked" : "bought ", 100000000 + n * 9, "xxxxxxx"' csv
+        to_noop csv "id BIGINT, user STRING, amount DOUBLE, day DATE, action STRING, n BIGINT, pad STRING" ;;
+    bills)
+        made '"BILL%08d,17000%08d,STORE%04d,CARD,55%010d,%d.25,%d,%d.75,TAKEAWAY,nothing to say about %d\n", n, n, n % 977, n, n % 5000, n % 40, n % 4000, n' csv
+        to_noop csv "$bills" ;;
+    json)
+        made '"{\"BillNo\":\"BILL%08d\",\"CreatedTime\":17000%08d,\"StoreID\":\"STORE%04d\",\"PaymentMode\":\"CARD\",\"CustomerCardNo\":\"55%010d\",\"TotalValue\":%d.25,\"NumberOfItems\":%d,\"TaxableAmount\":%d.75,\"DeliveryType\":\"TAKEAWAY\",\"Note\":\"nothing to say about %d\"}\n", n, n, n % 977, n, n % 5000, n % 40, n % 4000, n' json
+        to_noop json "$bills" ;;
+    waiting) waiting ;;
+    *) fail "say what: csv, bills, json or waiting" ;;
+esac
