@@ -154,7 +154,7 @@ fn skip(
     let cut = cut(checkpoint, partition)?;
     let (stands, input) = (cut.position.clone(), cut.input.clone());
     let record = match &stands {
-        Position::Token(_) => Position::Token(at.into()),
+        Position::Token(_) | Position::Row(..) => Position::Token(at.into()),
         Position::Number(_) => Position::Number(number(at, &format!("--skip {place}"))?),
     };
     let connectors = extensions.all_connectors();

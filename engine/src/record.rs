@@ -45,7 +45,7 @@ impl Position {
     pub fn next_number(&self) -> Option<Self> {
         match self {
             Self::Number(number) => Some(Self::Number(number.saturating_add(1))),
-            Self::Token(_) => None,
+            Self::Token(_) | Self::Row(..) => None,
         }
     }
 }

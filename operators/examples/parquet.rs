@@ -33,6 +33,7 @@ mod measured {
     use smol_str::SmolStr;
     use thalweg_engine::row::Value;
     use thalweg_operators::files::FORMATS;
+    use thalweg_operators::files::content::Content;
     use thalweg_operators::files::format::OpenFile;
     use thalweg_operators::sql::{Overrides, load};
     use thalweg_operators::table::OpenContext;
@@ -174,7 +175,14 @@ mod measured {
         let file = File::open(path).expect("it was written");
         let size = file.metadata().map_or(0, |facts| facts.len());
         let mut rows = format
-            .open(OpenFile { file, path, size }, 0)
+            .open(
+                OpenFile {
+                    content: Content::File(file),
+                    path,
+                    size,
+                },
+                0,
+            )
             .unwrap_or_else(|fault| panic!("{fault:?}"));
         while let Some(batch) = rows.next().unwrap_or_else(|fault| panic!("{fault:?}")) {
             black_box(&batch.items);

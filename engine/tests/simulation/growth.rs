@@ -145,7 +145,7 @@ impl Growing {
         let newest = log.newest().ok()??;
         let number = |position: &Position| match position {
             Position::Number(number) => *number,
-            Position::Token(_) => 0,
+            Position::Token(_) | Position::Row(..) => 0,
         };
         let read = newest.partitions().map(|cut| number(&cut.position)).max();
         (newest.plan == serde_json::json!(false)).then(|| read.unwrap_or(0))

@@ -57,9 +57,7 @@ impl Place {
         match self {
             Self::Begin => Position::Token(Arc::from("begin")),
             Self::Row(row, path) => Position::Row(*row, Arc::clone(path)),
-            Self::Behind(row, path) => {
-                Position::Token(Arc::from(format!("behind:{row}:{path}")))
-            }
+            Self::Behind(row, path) => Position::Token(Arc::from(format!("behind:{row}:{path}"))),
             Self::End(path) => Position::Token(Arc::from(format!("end:{path}"))),
         }
     }

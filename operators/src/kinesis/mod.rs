@@ -39,7 +39,7 @@ use crate::table::Table;
 pub(crate) fn behind(record: &Position) -> Option<Position> {
     match record {
         Position::Token(token) => after(token).map(|token| Position::Token(token.into())),
-        Position::Number(_) => None,
+        Position::Number(_) | Position::Row(..) => None,
     }
 }
 
