@@ -42,6 +42,7 @@ fn epoch(number: u64, first: i64, second: i64) -> Checkpoint {
         rewound: false,
         plan: json!({"inputs": {"invoices": {"connector": "kafka", "options": {}}}, "output": "kafka"}),
         sources: BTreeMap::new(),
+        beside: BTreeMap::new(),
         lanes: vec![lane("invoices/0", first), lane("invoices/10", second)],
     }
 }

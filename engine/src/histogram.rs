@@ -101,7 +101,7 @@ impl Histogram {
     }
 
     /// As a Prometheus histogram in seconds with the given upper bounds in microseconds, ascending.
-    pub(crate) fn export(&self, bounds: &[u64]) -> proto::Histogram {
+    pub fn export(&self, bounds: &[u64]) -> proto::Histogram {
         let mut buckets = Vec::with_capacity(bounds.len());
         let mut slots = self.slots.iter().enumerate().peekable();
         let mut cumulative = 0;
@@ -164,7 +164,7 @@ fn seconds(micros: u64) -> f64 {
 }
 
 /// Upper bounds in microseconds: 10 us to 10 s.
-pub(crate) const BOUNDS: [u64; 19] = [
+pub const BOUNDS: [u64; 19] = [
     10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000,
     500_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000,
 ];

@@ -1,5 +1,6 @@
 //! What the author of a query provides: its steps, and clients for each run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
@@ -39,6 +40,11 @@ pub trait Plan: Send + Sync {
     fn fits(&self, partitions: &[(SmolStr, SmolStr)]) -> Result<(), Failure> {
         let _ = partitions;
         Ok(())
+    }
+
+    /// What it keeps beside its rows that each checkpoint must name, by name. Asked at every commit.
+    fn beside(&self) -> BTreeMap<SmolStr, serde_json::Value> {
+        BTreeMap::new()
     }
 
     /// What must stay as it is from run to run.

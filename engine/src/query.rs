@@ -427,6 +427,7 @@ impl Query {
             rewound: false,
             plan: self.plan.identity(),
             sources,
+            beside: self.plan.beside(),
             lanes: begun,
         };
         self.log.commit(&checkpoint).map_err(|error| {
@@ -516,6 +517,7 @@ impl Query {
             newest: resolved.newest,
             run,
             log: Arc::clone(&self.log),
+            plan: Arc::clone(&self.plan),
             sources,
             sinks: opened.sinks(),
             exchanges: exchanges.collect(),

@@ -26,6 +26,7 @@ fn checkpoint(epoch: u64, objects: &[&str]) -> Checkpoint {
         rewound: false,
         plan: serde_json::json!({"inputs": ["invoices"]}),
         sources: Default::default(),
+        beside: Default::default(),
         lanes: vec![LaneCut {
             lane: "invoices:invoices/0".into(),
             partitions: vec![PartitionCut {

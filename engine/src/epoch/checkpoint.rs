@@ -46,6 +46,9 @@ pub struct Checkpoint {
     pub plan: serde_json::Value,
     /// Each source's own bytes in base64, by input.
     pub sources: BTreeMap<SmolStr, String>,
+    /// What the plan keeps beside its rows, by name: which version of a model is in force.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<SmolStr, serde_json::Value>,
     /// What each lane handed over.
     pub lanes: Vec<LaneCut>,
 }

@@ -165,6 +165,7 @@ impl Coordinator {
         checkpoint.epoch = complete.epoch.0;
         checkpoint.committed_at = now();
         checkpoint.rewound = false;
+        checkpoint.beside = self.spec.plan.beside();
         for (input, source) in &self.spec.sources {
             if let Some(bytes) = source.save() {
                 checkpoint

@@ -23,7 +23,7 @@ use crate::epoch::messages::{Cut, News, Order};
 use crate::error::Failure;
 
 use crate::metrics::QueryMetrics;
-use crate::plan::Side;
+use crate::plan::{Plan, Side};
 use crate::recorder::Doing;
 use crate::sink::Sink;
 use crate::source::{Health, Source, Start};
@@ -77,6 +77,8 @@ pub struct CoordinatorSpec {
     pub run: Arc<str>,
     /// The log.
     pub log: Arc<CheckpointLog>,
+    /// The plan: what it keeps beside its rows is part of each checkpoint.
+    pub plan: Arc<dyn Plan>,
     /// The inputs by name.
     pub sources: Vec<(SmolStr, Arc<dyn Source>)>,
     /// The output, then all others: dead letters, exchanges.

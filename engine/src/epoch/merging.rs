@@ -116,6 +116,7 @@ mod tests {
             rewound: false,
             plan: serde_json::Value::Null,
             sources: BTreeMap::new(),
+            beside: BTreeMap::new(),
             lanes: vec![LaneCut {
                 lane: "gather".into(),
                 partitions: Vec::new(),
