@@ -17,6 +17,7 @@ use crate::console;
 use crate::duration::{bytes, grouped};
 use crate::folder;
 use crate::job_file::{self, Loaded};
+use crate::models;
 use crate::refusal::{End, Refusal};
 use crate::telemetry;
 use crate::wiring;
@@ -28,6 +29,9 @@ use crate::wiring;
 pub(crate) fn check(args: &CheckArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
     let loaded = job_file::load(&args.job, !args.connect, extensions)?;
     console::text(&report(&loaded));
+    if !models::try_out(&loaded) {
+        return Ok(End::Refused);
+    }
     if let (Some(keys), Some(rate)) = (args.keys, args.rate) {
         console::text(&memory(&loaded, Load { keys, rate })?);
     }
@@ -245,6 +249,12 @@ pub(crate) fn report(loaded: &Loaded) -> String {
         loaded.file,
         if count == 1 { "query" } else { "queries" }
     );
+    for model in &loaded.job.models {
+        let _ = writeln!(out, "\nmodel {} (line {})", model.name(), model.at().line);
+        for line in model.described() {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
     for query in queries {
         describe(&loaded.name, query, &mut out);
     }

@@ -1,5 +1,5 @@
 //! `/metrics` for Prometheus, `/live` and `/ready` for probes, `/api/v1/queries` for the progress of each query,
-//! `/api/v1/slow` for its slowest records.
+//! `/api/v1/slow` for its slowest records, `/api/v1/models` for models.
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use serde::Serialize;
 use thalweg_engine::metrics::Metrics;
 use thalweg_engine::status::{Phase, QueryStatus};
 
+use crate::models::{self, Served};
 use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::slow;
@@ -70,6 +71,9 @@ struct Shared {
     progress: Progress,
 }
 
+/// Largest body of a request: a model that is posted.
+const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 impl Http {
     /// Serves from now on, on one thread of its own. Must be called within the actix system.
     pub(crate) fn serve(
@@ -78,6 +82,7 @@ impl Http {
         queries: Vec<Arc<QueryStatus>>,
         pulses: Pulses,
         progress: Progress,
+        models: Served,
     ) {
         let registry = metrics.registry().clone();
         build_info(&registry);
@@ -87,9 +92,13 @@ impl Http {
             pulses,
             progress,
         });
+        let models = web::Data::new(models);
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(shared.clone())
+                .app_data(models.clone())
+                .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
+                .configure(models::routes)
                 .route("/", web::get().to(index))
                 .route("/metrics", web::get().to(metrics_text))
                 .route("/live", web::get().to(live))
@@ -133,7 +142,7 @@ async fn index() -> HttpResponse {
     HttpResponse::Ok()
         .content_type(ContentType::plaintext())
         .body("thalweg: /metrics for Prometheus, /live and /ready for probes, /api/v1/queries for progress, /api/v1/slow for \
-               slow records\n")
+               slow records, /api/v1/models for models\n")
 }
 
 async fn metrics_text(shared: web::Data<Shared>) -> HttpResponse {

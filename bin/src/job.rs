@@ -335,6 +335,7 @@ impl Job {
                 job: sql::Job {
                     name: None,
                     tables: Vec::new(),
+                    models: Vec::new(),
                     queries: Vec::new(),
                 },
             },

@@ -73,6 +73,8 @@ mod job_error;
 mod job_file;
 mod member;
 mod memory_limit;
+mod model_metrics;
+mod models;
 mod numbers;
 mod output_record;
 mod progress;

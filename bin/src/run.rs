@@ -30,6 +30,7 @@ use crate::http::{self, Http, Pulses};
 use crate::job_file;
 use crate::member;
 use crate::memory_limit;
+use crate::models::{Rooms, Served};
 use crate::progress::Progress;
 use crate::refusal::{End, Refusal};
 use crate::static_tables::StaticTables;
@@ -132,8 +133,15 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         .map(|query| query.settings.state_memory_max);
     let budget = max.map(memory_limit::budget).unwrap_or_default();
     StaticTables::show(&launch.job.queries, metrics.registry());
+    let from_files_only = launch
+        .job
+        .queries
+        .first()
+        .is_some_and(|query| query.settings.models_from_files_only);
+    let mut rooms = Rooms::default();
     for query in launch.job.queries {
-        ready.push(open(
+        let (used, temporary_only) = (query.models.clone(), query.temporary);
+        let opened = open(
             &launch.name,
             query,
             Starting {
@@ -144,8 +152,11 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
             &metrics,
             &mut temporary,
             &budget,
-        )?);
+        )?;
+        rooms.add(&used, &opened.query.log, temporary_only);
+        ready.push(opened);
     }
+    let models = rooms.open(lane_threads().max(1), metrics.registry())?;
     let statuses: Vec<Arc<QueryStatus>> = ready
         .iter()
         .map(|ready| Arc::clone(&ready.query.status))
@@ -188,7 +199,8 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         let pulses = Pulses::start(&handles);
         let progress = Progress::follow(&seen);
         if let Some(http) = launch.http {
-            http.serve(&metrics, seen.clone(), pulses, progress);
+            let models = Served::new(models, from_files_only, &seen);
+            http.serve(&metrics, seen.clone(), pulses, progress, models);
         }
         let watched = Watched {
             stop,
@@ -215,15 +227,16 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
     })
 }
 
-/// Threads for lanes. On a single core the main thread does it all.
-fn arbiters() -> Vec<Arbiter> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if cores == 1 {
-        return Vec::new();
+/// How many threads lanes have. On a single core the main thread does it all.
+fn lane_threads() -> usize {
+    match std::thread::available_parallelism().map_or(1, std::num::NonZero::get) {
+        1 => 0,
+        cores => cores.min(ARBITERS_MAX),
     }
-    (0..cores.min(ARBITERS_MAX))
-        .map(|_| Arbiter::new())
-        .collect()
+}
+
+fn arbiters() -> Vec<Arbiter> {
+    (0..lane_threads()).map(|_| Arbiter::new()).collect()
 }
 
 /// Opens the checkpoint folder of one query and wires it.

@@ -17,6 +17,7 @@ use crate::cli::{JobArgs, TestArgs};
 use crate::console;
 use crate::difference::{Difference, Line};
 use crate::job_file::{self, Loaded};
+use crate::models;
 use crate::refusal::{End, Refusal};
 use crate::rehearsal::{self, Outcome, Part, Policy, Script};
 use crate::wiring::{self, Wired};
@@ -69,6 +70,7 @@ impl Trial<'_> {
     /// For what is wrong in the job or the files.
     pub(crate) fn run(&self, loaded: Loaded, said: &mut String) -> Result<bool, Refusal> {
         known_files(self.folder, &loaded)?;
+        models::open_still(&loaded.job)?;
         let mut tables = BTreeMap::new();
         let mut well = true;
         for query in loaded.job.queries {

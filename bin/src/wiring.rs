@@ -1,5 +1,6 @@
 //! From the plan of a query to what the engine runs: places of steps, clients of a run, dead letters, settings.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
@@ -201,6 +202,15 @@ impl Plan for Wired {
                 .iter()
                 .map(|(input, name)| (input.as_str(), name.as_str())),
         )
+    }
+
+    fn beside(&self) -> BTreeMap<SmolStr, serde_json::Value> {
+        let models = self.query.models.iter();
+        let standing = models.filter_map(|model| {
+            let standing = serde_json::to_value(model.standing()?).ok()?;
+            Some((SmolStr::new(model.name()), standing))
+        });
+        standing.collect()
     }
 
     fn identity(&self) -> serde_json::Value {

@@ -21,6 +21,7 @@ mod formats;
 pub mod job_error;
 pub mod kafka;
 mod kinesis;
+pub mod models;
 mod objects;
 pub mod plan;
 pub mod sinks;

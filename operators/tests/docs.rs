@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use thalweg_operators::connectors::CONNECTORS;
+use thalweg_operators::models::OPTIONS;
 use thalweg_operators::sql::settings::{Reach, SETTINGS, describe};
 use thalweg_operators::sql::{Overrides, load};
 use thalweg_operators::table::{OptionKind, OptionSpec};
@@ -174,6 +175,16 @@ fn those_who_come_from_spark_are_told_all_options_that_are_refused() {
     let document = manual().with_file_name("spark.md");
     let text = std::fs::read_to_string(&document).unwrap();
     up_to_date(&document, &text, &put(&text, "refused", &refused()));
+}
+
+#[test]
+fn the_options_of_models_are_those_of_the_code() {
+    let document = manual().with_file_name("models.md");
+    let text = std::fs::read_to_string(&document).unwrap();
+    let mut table = String::new();
+    options(&mut table, "", OPTIONS);
+    let fresh = put(&text, "options", table.trim_start_matches('\n'));
+    up_to_date(&document, &text, &fresh);
 }
 
 #[test]

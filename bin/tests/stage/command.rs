@@ -118,15 +118,29 @@ impl Running {
     /// Asks its HTTP side: status and body.
     #[track_caller]
     pub fn get(&mut self, path: &str) -> (u16, String) {
+        self.ask(&format!("GET {path} HTTP/1.1\r\n"), &[])
+    }
+
+    /// Posts bytes to its HTTP side: status and body of the answer.
+    #[track_caller]
+    pub fn post(&mut self, path: &str, kind: &str, body: &[u8]) -> (u16, String) {
+        let length = body.len();
+        self.ask(
+            &format!(
+                "POST {path} HTTP/1.1\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n"
+            ),
+            body,
+        )
+    }
+
+    #[track_caller]
+    fn ask(&mut self, head: &str, body: &[u8]) -> (u16, String) {
         let line = self.until_said("metrics and probes at http://", PATIENCE);
         let address = line.rsplit("http://").next().unwrap();
         let mut stream = TcpStream::connect(address.trim()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: thalweg\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
+        write!(stream, "{head}Host: thalweg\r\nConnection: close\r\n\r\n").unwrap();
+        stream.write_all(body).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();

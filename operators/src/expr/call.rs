@@ -19,6 +19,7 @@ use crate::expr::grouped::aggregate_of;
 use crate::expr::scope::{Bound, Macro, Scope};
 use crate::expr::typed::{Kind, Mode, Typed};
 use crate::job_error::{JobError, Location};
+use crate::models;
 use crate::plan::over_call::only_with_over;
 use crate::plan::select;
 use crate::sql::spark_calls;
@@ -85,6 +86,9 @@ pub(crate) fn function(
                 "write {lower}(...) OVER (PARTITION BY key ORDER BY time)"
             )),
         );
+    }
+    if models::is_model_call(&lower) && !checker.scope.macros.contains_key(&lower) {
+        return models::bind(checker, &lower, function, at);
     }
     if let Some(known) = aggregate_of(function, checker.scope)
         && let Some(error) = aggregate(checker.scope, known.name, at)
@@ -388,6 +392,7 @@ fn expand(
         aliases: Vec::new(),
         macros: checker.scope.macros.clone(),
         extensions: Arc::clone(&checker.scope.extensions),
+        models: checker.scope.models.clone(),
         ansi: checker.scope.ansi,
         time_zone: checker.scope.time_zone,
         bound,

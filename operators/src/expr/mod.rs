@@ -30,7 +30,7 @@ pub mod number;
 mod operand;
 pub mod operators;
 pub(crate) mod parsed;
-mod path;
+pub(crate) mod path;
 pub mod prefix;
 pub mod scope;
 mod special;

@@ -6,11 +6,14 @@ use sqlparser::ast::{
     TrimWhereField, TypedString, UnaryOperator, Value,
 };
 use sqlparser::ast::{
-    Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentList,
+    FunctionArguments,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use crate::models;
 
 /// Parses an expression that begins here, if it is one of the forms that the parser does not know; for
 /// `Dialect::parse_prefix`.
@@ -28,6 +31,7 @@ pub fn parse_prefix(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>
         Token::Word(word) if word.keyword == Keyword::EXISTS => exists(parser, &first),
         Token::Word(word) if word.keyword == Keyword::INTERVAL => interval(parser),
         Token::Word(word) if word.keyword == Keyword::STRUCT => structure(parser),
+        Token::Word(word) if is_scoring(&word.value) => scoring(parser, &first),
         _ => None,
     }
 }
@@ -213,6 +217,62 @@ fn structure(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
         values,
         fields: Vec::new(),
     }))
+}
+
+fn is_scoring(name: &str) -> bool {
+    models::is_model_call(&name.to_ascii_lowercase())
+}
+
+/// `predict(...) FALLBACK value`: the fallback becomes an argument of that name.
+fn scoring(parser: &mut Parser<'_>, name: &TokenWithSpan) -> Option<Result<Expr, ParserError>> {
+    let Token::Word(word) = &name.token else {
+        return None;
+    };
+    if parser.peek_nth_token(1).token != Token::LParen {
+        return None;
+    }
+    parser.next_token();
+    let ident = Ident::with_span(name.span, word.value.clone());
+    let called = parser.parse_function(ObjectName::from(vec![ident]));
+    Some(called.and_then(|called| fallback(parser, called)))
+}
+
+/// Binds tighter than every operator: what may follow a value.
+const VALUE: u8 = 45;
+
+fn fallback(parser: &mut Parser<'_>, mut called: Expr) -> Result<Expr, ParserError> {
+    let next = parser.peek_token();
+    let follows = matches!(&next.token, Token::Word(word)
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(models::FALLBACK));
+    let Expr::Function(Function {
+        args: FunctionArguments::List(list),
+        ..
+    }) = &mut called
+    else {
+        return Ok(called);
+    };
+    if !follows {
+        return Ok(called);
+    }
+    parser.next_token();
+    let value = parser.parse_subexpr(VALUE)?;
+    let operator = parser.peek_token();
+    let calculates = matches!(
+        operator.token,
+        Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat
+    );
+    if calculates {
+        return parser.expected_ref(
+            "the FALLBACK in parentheses, if it is more than one value",
+            parser.peek_token_ref(),
+        );
+    }
+    list.args.push(FunctionArg::Named {
+        name: Ident::with_span(next.span, models::FALLBACK),
+        arg: FunctionArgExpr::Expr(value),
+        operator: FunctionArgOperator::RightArrow,
+    });
+    Ok(called)
 }
 
 fn call(name: Ident, args: Vec<Expr>) -> Expr {

@@ -12,6 +12,7 @@ use crate::expr::grouped::SharedGrouped;
 use crate::expr::typed::Typed;
 use crate::extensions::Extensions;
 use crate::job_error::{JobError, Location};
+use crate::models::Models;
 
 /// The qualifier of the columns that say where a record came from.
 pub const METADATA: &str = "_metadata";
@@ -58,6 +59,8 @@ pub struct Scope {
     pub macros: HashMap<String, Arc<Macro>>,
     /// What the program adds to the language.
     pub extensions: Arc<Extensions>,
+    /// The models of the job.
+    pub(crate) models: Models,
     /// `SET ansi`.
     pub ansi: bool,
     /// `SET timeZone`.
@@ -80,6 +83,7 @@ impl Default for Scope {
             aliases: Vec::new(),
             macros: HashMap::new(),
             extensions: Arc::default(),
+            models: Models::default(),
             ansi: true,
             time_zone: Tz::UTC,
             bound: Vec::new(),

@@ -26,7 +26,7 @@ pub use scalar::ScalarFunction;
 use thalweg_engine::schema::DataType;
 
 /// Names that stand for more than a function.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 14] = [
     "window",
     "session_window",
     "explode",
@@ -37,6 +37,10 @@ const RESERVED: [&str; 10] = [
     "inline_outer",
     "stack",
     "json_tuple",
+    "predict",
+    "predict_all",
+    "predict_detail",
+    "model_info",
 ];
 
 /// What a function takes and gives, for arguments of certain types.

@@ -99,6 +99,7 @@ fn query(pipeline: Pipeline, connectors: &[Connector]) -> Result<Query, JobError
         dead_letters: None,
         hidden: Vec::new(),
         lanes: behind.lanes,
+        models: Vec::new(),
         timed,
         steps,
     };

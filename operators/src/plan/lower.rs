@@ -16,12 +16,14 @@ use crate::expr::scope::{Macro, Scope, ScopeColumn};
 use crate::expr::typed::Typed;
 use crate::extensions::Extensions;
 use crate::job_error::{JobError, Location};
+use crate::models::{Deadline, Model, Models};
 use crate::plan::node::{Declared, Item, Node};
 use crate::plan::refuse::{needs_state, over_rows, refuse_clauses, refuse_select, start_of_select};
 use crate::plan::tail::{self, Tail};
 use crate::plan::{group_by, over_select, select, window_rows};
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
+use crate::sql::settings::Settings;
 use crate::sql::watermark;
 
 /// How deep views and subqueries may stand in each other.
@@ -47,6 +49,7 @@ pub(crate) struct Catalog {
     pub(crate) views: Vec<View>,
     pub(crate) macros: HashMap<String, Arc<Macro>>,
     pub(crate) extensions: Arc<Extensions>,
+    pub(crate) models: Vec<Arc<Model>>,
 }
 
 impl Catalog {
@@ -83,6 +86,8 @@ pub(crate) struct Lowering<'c> {
     pub(crate) zone: Tz,
     /// `frameStep` in microseconds.
     pub(crate) frame_step: Option<i64>,
+    /// The models of the job, and which of them the query has named.
+    pub(crate) models: Models,
     depth: Cell<usize>,
     scans: Cell<usize>,
 }
@@ -94,6 +99,10 @@ impl<'c> Lowering<'c> {
             ansi,
             zone,
             frame_step: None,
+            models: Models {
+                all: catalog.models.as_slice().into(),
+                ..Models::default()
+            },
             depth: Cell::new(0),
             scans: Cell::new(0),
         }
@@ -106,6 +115,15 @@ impl<'c> Lowering<'c> {
             frame_step: micros.filter(|step| *step > 0),
             ..self
         }
+    }
+
+    /// With a deadline for what scores.
+    pub(crate) fn with_deadline(mut self, settings: &Settings) -> Self {
+        self.models.deadline = settings.deadline.map(|within| Deadline {
+            within: i64::try_from(within.as_micros()).unwrap_or(i64::MAX),
+            from_record: settings.deadline_from_record,
+        });
+        self
     }
 
     /// Lowers a whole query.
@@ -144,6 +162,7 @@ impl<'c> Lowering<'c> {
             columns,
             macros: self.catalog.macros.clone(),
             extensions: Arc::clone(&self.catalog.extensions),
+            models: self.models.clone(),
             ansi: self.ansi,
             time_zone: self.zone,
             ..Scope::default()

@@ -72,6 +72,7 @@ use thalweg_engine::source::Source;
 
 use crate::expr::typed::Typed;
 use crate::job_error::Location;
+use crate::models::Model;
 pub use crate::plan::built::{Keyed, OwnStep, Pipeline};
 use crate::plan::built::{OpenSink, OpenSource};
 pub use crate::plan::changes::{Change, Changes, StepChange};
@@ -121,6 +122,8 @@ pub struct Query {
     pub(crate) hidden: Vec<(String, String)>,
     /// Which partitions its lanes read.
     pub(crate) lanes: Lanes,
+    /// The models that it asks.
+    pub models: Vec<Arc<Model>>,
     /// The tables whose rows have an event time.
     pub(crate) timed: Vec<String>,
 }

@@ -14,15 +14,9 @@ pub(crate) fn needs_state(at: Location, what: &str) -> JobError {
     )
 }
 
-/// A function over several rows, or one of a model.
+/// A function over several rows.
 pub(crate) fn over_rows(name: &str, at: Location) -> JobError {
-    match name {
-        "predict" | "predict_all" => JobError::new(
-            at,
-            format!("`{name}` needs scoring, which this version does not have yet"),
-        ),
-        _ => needs_state(at, &format!("`{name}` over several rows")),
-    }
+    needs_state(at, &format!("`{name}` over several rows"))
 }
 
 pub(super) fn start_of_select(select: &Select, otherwise: Location) -> Location {

@@ -8,7 +8,6 @@ use thalweg_engine::schema::DataType;
 
 use crate::expr::type_name;
 use crate::job_error::{JobError, Location};
-use crate::plan::refuse;
 use crate::sql::dialect::JobDialect;
 use crate::sql::front::{Name, ParsedQuery, Replace};
 use crate::sql::tokens::{is_word, lower_first, over_rows, place};
@@ -200,13 +199,7 @@ impl<'t> Cursor<'t> {
                 over_rows: over_rows(&tokens),
                 at,
             }),
-            Err(error) => match over_rows(&tokens) {
-                // `predict(...) FALLBACK ...`
-                Some((name, at)) if name.starts_with("predict") => {
-                    Err(refuse::over_rows(&name, at))
-                }
-                _ => Err(inner_error(&tokens, self.end).unwrap_or(error)),
-            },
+            Err(error) => Err(inner_error(&tokens, self.end).unwrap_or(error)),
         }
     }
 }

@@ -68,6 +68,11 @@ pub(crate) enum Statement {
         returns: DataType,
         body: Box<Expr>,
     },
+    Model {
+        name: Name,
+        kind: Name,
+        options: Vec<(Name, Written)>,
+    },
     Insert {
         table: Name,
         query: ParsedQuery,
@@ -105,7 +110,7 @@ pub(crate) fn statement(tokens: &Tokens, replace: Replace<'_>) -> Result<Stateme
         Err(JobError::new(tokens.start(), format!("unknown statement `{shown}`"))
             .or_help(spark_calls::statement(&shown, assigned))
             .nearest(&shown, STATEMENTS)
-            .or_help(Some("statements are SET, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY FUNCTION, INSERT INTO and SELECT")))
+            .or_help(Some("statements are SET, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY FUNCTION, CREATE MODEL, INSERT INTO and SELECT")))
     }
 }
 
@@ -208,7 +213,7 @@ impl Cursor<'_> {
         } else if self.accept_word("TABLE") {
             self.table()
         } else if self.accept_word("MODEL") {
-            self.model(start)
+            self.model()
         } else {
             let error = self.expected("TABLE, VIEW, TEMPORARY FUNCTION or MODEL");
             match self.peek() {
@@ -293,18 +298,17 @@ impl Cursor<'_> {
         })
     }
 
-    fn model(&mut self, start: Location) -> Result<Statement, JobError> {
-        self.own_name("the model's name")?;
+    fn model(&mut self) -> Result<Statement, JobError> {
+        let name = self.declared("the model's name")?;
         self.expect_word("USING")?;
-        self.name("the kind of model")?;
+        let kind = self.name("the kind of model")?;
         self.expect_word("OPTIONS")?;
-        self.options()?;
-        self.end()?;
-        Err(JobError::new(
-            start,
-            "models need scoring, which this version does not have yet",
-        )
-        .help("remove CREATE MODEL, and write the rule as an expression"))
+        let options = self.options()?;
+        Ok(Statement::Model {
+            name,
+            kind,
+            options,
+        })
     }
 
     fn insert(&mut self) -> Result<Statement, JobError> {

@@ -9,6 +9,7 @@ use crate::expr::scope::{Macro, Scope, ScopeColumn};
 use crate::extensions::Extensions;
 use crate::files;
 use crate::job_error::{JobError, Location};
+use crate::models::{Model, Models};
 use crate::plan::lower::{Catalog, View};
 use crate::plan::node::Declared;
 use crate::sql::front::{self, Name, ParsedQuery, Statement, TableParts, Written};
@@ -113,6 +114,11 @@ impl Reader<'_> {
                 }
                 Ok(())
             }
+            Statement::Model {
+                name,
+                kind,
+                options,
+            } => self.model(&name, &kind, &options),
             Statement::Insert { table, query } => {
                 self.draft(at, Some(table), query);
                 Ok(())
@@ -187,6 +193,44 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Options as they were written, with `${...}` replaced.
+    fn options(&self, written: &[(Name, Written)], missing: Missing) -> Result<Options, JobError> {
+        let mut options = Vec::new();
+        for (name, value) in written {
+            let (text, substituted) = if value.quoted {
+                let done = self.substituter.apply(&value.text, value.at, missing)?;
+                (done.text, done.changed)
+            } else {
+                (value.text.clone(), false)
+            };
+            options.push(OptionValue {
+                name: name.text.clone(),
+                value: text,
+                substituted,
+                at: name.at,
+            });
+        }
+        Ok(Options::new(options))
+    }
+
+    fn model(
+        &mut self,
+        name: &Name,
+        kind: &Name,
+        options: &[(Name, Written)],
+    ) -> Result<(), JobError> {
+        let mut known = self.catalog.models.iter();
+        if let Some(first) = known.find(|model| model.name().eq_ignore_ascii_case(&name.text)) {
+            let line = first.at().line;
+            let message = format!("model `{}` is declared already in line {line}", name.text);
+            return Err(JobError::new(name.at, message));
+        }
+        let options = self.options(options, Missing::Refuse)?;
+        let model = Model::declare(&name.text, (&kind.text, kind.at), &options, name.at)?;
+        self.catalog.models.push(Arc::new(model));
+        Ok(())
+    }
+
     fn table(&mut self, parts: TableParts) -> Result<(), JobError> {
         self.declare(&parts.name, "table")?;
         let file = |list: &[(String, String)]| {
@@ -202,21 +246,7 @@ impl Reader<'_> {
         } else {
             Missing::Refuse
         };
-        let mut options = Vec::new();
-        for (name, value) in &parts.options {
-            let (text, substituted) = if value.quoted {
-                let done = self.substituter.apply(&value.text, value.at, missing)?;
-                (done.text, done.changed)
-            } else {
-                (value.text.clone(), false)
-            };
-            options.push(OptionValue {
-                name: name.text.clone(),
-                value: text,
-                substituted,
-                at: name.at,
-            });
-        }
+        let options = self.options(&parts.options, missing)?;
         let columns = parts.columns;
         let writes_files = self.connectors.iter().any(|connector| {
             let named = connector.name.eq_ignore_ascii_case(&parts.connector.text);
@@ -284,7 +314,7 @@ impl Reader<'_> {
             primary_key: texts(&parts.primary_key),
             partitioned_by: texts(&parts.partitioned_by),
             columns: columns.map(|columns| columns.into_iter().map(|(field, _)| field).collect()),
-            options: Options::new(options),
+            options,
         };
         let connector = find(self.connectors, &table, parts.connector.at)?;
         self.catalog.tables.push(Arc::new(Declared {
@@ -328,6 +358,10 @@ fn check_macro(
         columns,
         macros: catalog.macros.clone(),
         extensions: Arc::clone(&catalog.extensions),
+        models: Models {
+            all: catalog.models.as_slice().into(),
+            ..Models::default()
+        },
         ..Scope::default()
     };
     let typed = check(&made.body, &scope)?;

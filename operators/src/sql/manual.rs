@@ -308,28 +308,25 @@ pub const SETTINGS: &[SettingSpec] = &[
         Reach::Query,
         "Headers on every record of a Kafka output that say which record made it, in which epoch and how long it took; and a start reads the end of the output and does not write again what already stands there.",
     ),
-    later(
+    spec(
         "deadline",
         SettingKind::Duration,
         "",
         Reach::Query,
-        "How long an answer may take.",
-        SCORING,
+        "How long an answer may take: where less is left of it than `predict` takes in 99 of 100 calls, its FALLBACK answers. Each `predict` of the query then needs one.",
     ),
-    later(
+    spec(
         "deadlineFrom",
         SettingKind::OneOf(&["taken", "record"]),
         "taken",
         Reach::Query,
-        "What a deadline is measured from.",
-        SCORING,
+        "What the deadline is measured from: when the record was taken, or its own timestamp. Records with a timestamp from before the start of the job have all the time.",
     ),
-    later(
+    spec(
         "modelSource",
         SettingKind::OneOf(&["any", "file"]),
         "any",
         Reach::Job,
-        "Where models may come from.",
-        SCORING,
+        "Where versions of models may come from: with `file` only from files, and what is posted over HTTP is refused.",
     ),
 ];

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use crate::extensions::Extensions;
 use crate::job_error::JobError;
+use crate::models::Model;
 use crate::plan::Query;
 use crate::table::Table;
 
@@ -45,6 +46,8 @@ pub struct Job {
     pub name: Option<String>,
     /// Its tables, in the order of the file.
     pub tables: Vec<Table>,
+    /// Its models, in the order of the file.
+    pub models: Vec<Arc<Model>>,
     /// Its queries, in the order of the file. At least one.
     pub queries: Vec<Query>,
 }

@@ -97,6 +97,7 @@ impl Reader<'_> {
         Ok(Job {
             name,
             tables,
+            models: self.catalog.models,
             queries,
         })
     }
@@ -273,7 +274,8 @@ impl Reader<'_> {
             ));
         };
         let lowering = Lowering::new(&self.catalog, settings.ansi, settings.time_zone)
-            .with_frame_step(settings.frame_step);
+            .with_frame_step(settings.frame_step)
+            .with_deadline(&settings);
         let relation = lowering.query(&draft.query)?;
         let at = draft.query.at;
         let (node, schema) = output::assign(&lowering, relation, &output, at)?;
@@ -348,6 +350,7 @@ impl Reader<'_> {
             dead_letters,
             hidden: Vec::new(),
             lanes,
+            models: lowering.models.used.lock().clone(),
             timed: timed
                 .into_iter()
                 .filter(|(_, timed)| *timed)

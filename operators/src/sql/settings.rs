@@ -113,6 +113,12 @@ pub struct Settings {
     pub frame_rows_max: u64,
     /// `frameStep`.
     pub frame_step: Option<Duration>,
+    /// `deadline`.
+    pub deadline: Option<Duration>,
+    /// Whether `deadlineFrom` says `record`.
+    pub deadline_from_record: bool,
+    /// Whether `modelSource` says `file`.
+    pub models_from_files_only: bool,
     /// Every setting that is in force: its manual, its value, where it was given. In the order of the manual.
     pub in_force: Vec<InForce>,
 }
@@ -363,6 +369,9 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
         state_ttl: parse_duration(text("stateTtl")),
         frame_rows_max: text("frameRowsMax").parse().unwrap_or(u64::MAX),
         frame_step: parse_duration(text("frameStep")),
+        deadline: parse_duration(text("deadline")),
+        deadline_from_record: text("deadlineFrom") == "record",
+        models_from_files_only: text("modelSource") == "file",
         in_force,
     }
 }

@@ -392,8 +392,6 @@ const AGGREGATES: &[&str] = &[
     "mode",
     "percentile",
     "percentile_approx",
-    "predict",
-    "predict_all",
     "regr_avgx",
     "regr_avgy",
     "regr_count",

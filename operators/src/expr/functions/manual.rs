@@ -102,6 +102,42 @@ const OVER_ROWS: [Entry; 4] = [
     },
 ];
 
+/// What asks a model of the job.
+const MODELS: [Entry; 4] = [
+    Entry {
+        name: "predict",
+        aliases: &[],
+        signature: "predict('name', named_struct('feature', value, ...)) [FALLBACK value]",
+        about: "The score of a model of the job, a DOUBLE; the FALLBACK where it fails or has no time left.",
+        example: "predict('fraud', named_struct('amount', amount)) FALLBACK 0.5",
+        result: "",
+    },
+    Entry {
+        name: "predict_all",
+        aliases: &[],
+        signature: "predict_all('name', named_struct('feature', value, ...))",
+        about: "All outputs of a model of the job, a STRUCT by their names.",
+        example: "predict_all('fraud', named_struct('amount', amount)).label",
+        result: "",
+    },
+    Entry {
+        name: "predict_detail",
+        aliases: &[],
+        signature: "predict_detail('name', named_struct('feature', value, ...)) [FALLBACK value]",
+        about: "The score, why the FALLBACK answered if it did, and the version that was asked: STRUCT<score, fallback, model>.",
+        example: "predict_detail('fraud', named_struct('amount', amount)) FALLBACK 0.5",
+        result: "",
+    },
+    Entry {
+        name: "model_info",
+        aliases: &[],
+        signature: "model_info('name')",
+        about: "The version of a model that scores this record: STRUCT<name, version, hash>.",
+        example: "model_info('fraud').version",
+        result: "",
+    },
+];
+
 /// Everything, by family.
 pub fn manual() -> Vec<(&'static str, Vec<Entry>)> {
     let mut all: Vec<(&'static str, Vec<Entry>)> = families()
@@ -110,6 +146,7 @@ pub fn manual() -> Vec<(&'static str, Vec<Entry>)> {
         .collect();
     all.push(("aggregates", accumulators::all().map(Entry::from).collect()));
     all.push(("over rows", OVER_ROWS.to_vec()));
+    all.push(("models", MODELS.to_vec()));
     for (family, entries) in &mut all {
         if *family == "windows of time" {
             entries.splice(0..0, WINDOWS);

@@ -1,0 +1,309 @@
+//! Models of a job: opened before its queries, tried out by `check`, shown and changed over HTTP.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, HttpResponse, web};
+use prometheus::Registry;
+use serde::Deserialize;
+use serde_json::json;
+use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
+use thalweg_engine::status::QueryStatus;
+use thalweg_operators::models::{Answer, Model, Opening, Standing, TryOut};
+use thalweg_operators::sql::Job;
+
+use crate::console;
+use crate::job_file::Loaded;
+use crate::model_metrics::ModelMetrics;
+use crate::refusal::Refusal;
+use crate::telemetry;
+
+/// How long an answer waits until a checkpoint names the version.
+const COMMIT_MAX: Duration = Duration::from_secs(10);
+/// How often it looks.
+const COMMIT_LOOK: Duration = Duration::from_millis(20);
+
+/// What is known of the models that queries use, before they are opened.
+#[derive(Default)]
+pub(crate) struct Rooms {
+    rooms: BTreeMap<String, Room>,
+}
+
+struct Room {
+    model: Arc<Model>,
+    /// As the newest checkpoint of each query names it.
+    standing: Vec<Standing>,
+    homes: Vec<PathBuf>,
+}
+
+impl Rooms {
+    /// A query uses these models, and its checkpoints lie here.
+    pub(crate) fn add(&mut self, used: &[Arc<Model>], log: &CheckpointLog, temporary: bool) {
+        for model in used {
+            let room = self
+                .rooms
+                .entry(model.name().to_owned())
+                .or_insert_with(|| Room {
+                    model: Arc::clone(model),
+                    standing: Vec::new(),
+                    homes: Vec::new(),
+                });
+            if temporary {
+                continue;
+            }
+            room.homes.push(
+                PathBuf::from(log.location())
+                    .join("models")
+                    .join(model.name()),
+            );
+            // A checkpoint that cannot be read is reported by the query itself.
+            let newest = log.newest().ok().flatten();
+            let named = newest.and_then(|newest| newest.beside.get(model.name()).cloned());
+            room.standing
+                .extend(named.and_then(|named| serde_json::from_value(named).ok()));
+        }
+    }
+
+    /// Opens them all, for so many threads that score.
+    ///
+    /// # Errors
+    /// For the first that cannot be used.
+    pub(crate) fn open(
+        self,
+        threads: usize,
+        registry: &Registry,
+    ) -> Result<Vec<Arc<Model>>, Refusal> {
+        let mut models = Vec::new();
+        for room in self.rooms.into_values() {
+            room.model
+                .open(Opening {
+                    threads,
+                    standing: Standing::newest(room.standing),
+                    homes: room.homes,
+                    watched: true,
+                })
+                .map_err(|failure| Refusal::new(failure.message))?;
+            models.push(room.model);
+        }
+        ModelMetrics::show(&models, registry);
+        Ok(models)
+    }
+}
+
+/// The clock of a rehearsal: it stands at the first call, so that nothing takes time.
+fn still() -> Instant {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    *FIRST
+}
+
+/// Opens the models of a job that is rehearsed: nothing is watched, and no deadline passes.
+///
+/// # Errors
+/// For the first that cannot be used.
+pub(crate) fn open_still(job: &Job) -> Result<(), Refusal> {
+    let mut used: Vec<&Arc<Model>> = Vec::new();
+    for model in job.queries.iter().flat_map(|query| &query.models) {
+        if !used.iter().any(|known| known.name() == model.name()) {
+            used.push(model);
+        }
+    }
+    let mut used = used.into_iter();
+    let _ = still();
+    used.try_for_each(|model| model.open_with(Opening::default(), still))
+        .map_err(|failure| Refusal::new(failure.message))
+}
+
+/// Tries the models of a job out, and says so where that cannot be done here. Whether all can be used.
+pub(crate) fn try_out(loaded: &Loaded) -> bool {
+    let mut well = true;
+    for model in &loaded.job.models {
+        let name = model.name();
+        match model.try_out() {
+            Ok(()) => console::line(&format!("\nmodel {name}: runs")),
+            Err(TryOut::NoRuntime(why)) => {
+                console::line(&format!(
+                    "\nmodel {name}: not run, its names and types alone are checked: {why}"
+                ));
+            }
+            Err(TryOut::Refused(why)) => {
+                well = false;
+                telemetry::fatal(&format!("model {name}: {why}"));
+            }
+        }
+    }
+    well
+}
+
+/// The models that HTTP shows and changes.
+pub(crate) struct Served {
+    models: Vec<Arc<Model>>,
+    from_files_only: bool,
+    queries: Vec<Arc<QueryStatus>>,
+}
+
+impl Served {
+    /// These models; what is posted is refused where versions come `from_files_only`.
+    pub(crate) fn new(
+        models: Vec<Arc<Model>>,
+        from_files_only: bool,
+        queries: &[Arc<QueryStatus>],
+    ) -> Self {
+        Self {
+            models,
+            from_files_only,
+            queries: queries.to_vec(),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<Model>> {
+        let mut models = self.models.iter();
+        let found = models.find(|model| model.name().eq_ignore_ascii_case(name));
+        found.cloned()
+    }
+
+    fn unknown(&self, name: &str) -> HttpResponse {
+        let names: Vec<&str> = self.models.iter().map(|model| model.name()).collect();
+        let known = names.join(", ");
+        refused(404, &format!("no model `{name}`; the job has {known}"))
+    }
+
+    /// Whether the newest checkpoint of each query that uses the model names this version.
+    fn committed(&self, model: &Model, standing: &Standing) -> bool {
+        let hash = &standing.active.hash;
+        let newest = self.queries.iter().filter_map(|query| query.newest());
+        let mut named = newest.filter_map(|newest| newest.beside.get(model.name()).cloned());
+        named.all(|named| named["active"]["hash"] == hash.as_str())
+    }
+
+    async fn answer(&self, model: &Model, answer: Answer) -> HttpResponse {
+        let standing = match answer {
+            Ok(standing) => standing,
+            Err(why) => return refused(422, &why),
+        };
+        let until = Instant::now() + COMMIT_MAX;
+        while !self.committed(model, &standing) && Instant::now() < until {
+            actix::clock::sleep(COMMIT_LOOK).await;
+        }
+        let committed = self.committed(model, &standing);
+        HttpResponse::Ok().json(json!({
+            "model": model.name(), "active": standing.active, "previous": standing.previous, "committed": committed,
+        }))
+    }
+}
+
+fn refused(status: u16, why: &str) -> HttpResponse {
+    let status = actix_web::http::StatusCode::from_u16(status).unwrap_or_default();
+    HttpResponse::build(status).json(json!({ "error": why }))
+}
+
+/// The paths of models.
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/api/v1/models", web::get().to(list))
+        .route("/api/v1/models/{name}", web::get().to(one))
+        .route("/api/v1/models/{name}", web::post().to(post))
+        .route("/api/v1/models/{name}/rollback", web::post().to(rollback));
+}
+
+async fn list(served: web::Data<Served>) -> HttpResponse {
+    let models: Vec<_> = served.models.iter().map(|model| model.report()).collect();
+    HttpResponse::Ok().json(models)
+}
+
+async fn one(served: web::Data<Served>, name: web::Path<String>) -> HttpResponse {
+    match served.find(&name) {
+        Some(model) => HttpResponse::Ok().json(model.report()),
+        None => served.unknown(&name),
+    }
+}
+
+/// A file on the machine of the job.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileOf {
+    path: PathBuf,
+    version: Option<String>,
+}
+
+/// What may stand behind `?`.
+#[derive(Deserialize)]
+struct Named {
+    version: Option<String>,
+}
+
+async fn post(
+    served: web::Data<Served>,
+    name: web::Path<String>,
+    named: web::Query<Named>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    let Some(model) = served.find(&name) else {
+        return served.unknown(&name);
+    };
+    if served.from_files_only {
+        return refused(
+            403,
+            "the job says modelSource = 'file': put the file in place",
+        );
+    }
+    let kind = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim().to_owned());
+    let (bytes, version) = match kind.as_deref() {
+        Some("application/octet-stream") => (Ok(body.to_vec()), named.into_inner().version),
+        Some("application/json") => match serde_json::from_slice::<FileOf>(&body) {
+            Ok(file) => {
+                let stem = file
+                    .path
+                    .file_stem()
+                    .map(|stem| stem.to_string_lossy().into_owned());
+                let read = web::block(move || std::fs::read(file.path)).await;
+                let read = read.map_err(|error| error.to_string());
+                (
+                    read.and_then(|read| read.map_err(|error| error.to_string())),
+                    file.version.or(stem),
+                )
+            }
+            Err(error) => return refused(400, &format!("expected {{\"path\": \"...\"}}: {error}")),
+        },
+        // A page in a browser cannot send these without being asked for leave, so it cannot change a model here.
+        _ => {
+            return refused(
+                415,
+                "send the bytes of the model as Content-Type: application/octet-stream, or {\"path\": \"...\"} as \
+                 application/json",
+            );
+        }
+    };
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(why) => return refused(422, &format!("the file cannot be read: {why}")),
+    };
+    let asked = Arc::clone(&model);
+    let answer = web::block(move || asked.post(version, bytes)).await;
+    let answer = answer.unwrap_or_else(|error| Err(error.to_string()));
+    served.answer(&model, answer).await
+}
+
+async fn rollback(
+    served: web::Data<Served>,
+    name: web::Path<String>,
+    request: HttpRequest,
+) -> HttpResponse {
+    let Some(model) = served.find(&name) else {
+        return served.unknown(&name);
+    };
+    if request.headers().contains_key("origin") {
+        return refused(403, "a page in a browser may not do that");
+    }
+    let asked = Arc::clone(&model);
+    let answer = web::block(move || asked.roll_back()).await;
+    let answer = answer.unwrap_or_else(|error| Err(error.to_string()));
+    served.answer(&model, answer).await
+}

@@ -1,0 +1,159 @@
+//! Which file a path means: itself, or the newest version in a folder.
+
+use std::cmp::Ordering;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Largest model, in bytes.
+pub const MODEL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// A file as it is now: while nothing of this changes its content is taken to be the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) path: PathBuf,
+    len: u64,
+    changed: (i64, i64),
+    inode: u64,
+}
+
+/// The file that a path means.
+///
+/// # Errors
+/// When there is none, in words for the user.
+pub(super) fn look(path: &Path) -> Result<Seen, String> {
+    let shown = path.display();
+    let about = fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            format!("there is no {shown} (relative paths begin at the working directory)")
+        }
+        _ => format!("{shown} cannot be read: {error}"),
+    })?;
+    let (path, about) = if about.is_dir() {
+        let file = newest(path)?;
+        let about = fs::metadata(&file)
+            .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+        (file, about)
+    } else {
+        (path.to_owned(), about)
+    };
+    if about.len() > MODEL_BYTES_MAX {
+        return Err(format!(
+            "{} has {} bytes; a model has at most {MODEL_BYTES_MAX}",
+            path.display(),
+            about.len()
+        ));
+    }
+    Ok(Seen {
+        len: about.len(),
+        changed: (about.mtime(), about.mtime_nsec()),
+        inode: about.ino(),
+        path,
+    })
+}
+
+/// The file in a folder whose name is the newest version.
+fn newest(folder: &Path) -> Result<PathBuf, String> {
+    let shown = folder.display();
+    let entries =
+        fs::read_dir(folder).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    let files = entries.flatten().map(|entry| entry.path());
+    let models = files.filter(|path| {
+        let model = path
+            .extension()
+            .is_some_and(|extension| extension == "onnx");
+        let hidden = name(path).starts_with('.');
+        model && !hidden && path.is_file()
+    });
+    models
+        .max_by(|a, b| by_version(&name(a), &name(b)))
+        .ok_or_else(|| format!("the folder {shown} holds no file that ends with .onnx"))
+}
+
+/// The version that a file is: its name without `.onnx`.
+pub(super) fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.strip_suffix(".onnx").unwrap_or(&name).to_owned()
+}
+
+/// The order of versions: numbers in names by their value, all else by its letters.
+fn by_version(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.chars().peekable(), b.chars().peekable());
+    loop {
+        match (a.peek().copied(), b.peek().copied()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+            (Some(x), Some(y)) if x.is_ascii_digit() && y.is_ascii_digit() => {
+                let number = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| {
+                    let mut digits = String::new();
+                    while let Some(digit) = chars.next_if(char::is_ascii_digit) {
+                        digits.push(digit);
+                    }
+                    let digits = digits.trim_start_matches('0').to_owned();
+                    (digits.len(), digits)
+                };
+                let order = number(&mut a).cmp(&number(&mut b));
+                if order != Ordering::Equal {
+                    return order;
+                }
+            }
+            (Some(x), Some(y)) => {
+                if x != y {
+                    return x.cmp(&y);
+                }
+                a.next();
+                b.next();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_names_count_by_their_value() {
+        let mut names = [
+            "fraud-10",
+            "fraud-9",
+            "fraud-9.1",
+            "fraud-010b",
+            "fraud-2026-11-02",
+            "fraud-2026-9-30",
+        ];
+        names.sort_by(|a, b| by_version(a, b));
+        assert_eq!(
+            names,
+            [
+                "fraud-9",
+                "fraud-9.1",
+                "fraud-10",
+                "fraud-010b",
+                "fraud-2026-9-30",
+                "fraud-2026-11-02"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_folder_is_its_newest_version() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(
+            look(folder.path())
+                .unwrap_err()
+                .contains("no file that ends")
+        );
+        for name in ["m-2.onnx", "m-10.onnx", "m-11.txt", ".m-12.onnx"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        assert_eq!(name(&look(folder.path()).unwrap().path), "m-10");
+        assert!(
+            look(&folder.path().join("none"))
+                .unwrap_err()
+                .contains("there is no")
+        );
+    }
+}

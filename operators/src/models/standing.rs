@@ -1,0 +1,132 @@
+//! Which versions of a model are in force: what every checkpoint names, and what a start goes on from.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use thalweg_engine::record::Micros;
+
+use super::Model;
+use super::edition::Tag;
+
+/// How a model stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The version in force.
+    pub active: Tag,
+    /// The one before it: what a rollback goes back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Tag>,
+    /// The hash of the file at `path` that was looked at last, whether it came into force or not: only another one is
+    /// loaded.
+    pub file: SmolStr,
+    /// Since when the version is in force.
+    pub since: Micros,
+}
+
+impl Standing {
+    /// The newest of several: queries of a job keep one each.
+    pub fn newest(all: impl IntoIterator<Item = Self>) -> Option<Self> {
+        all.into_iter().max_by_key(|standing| standing.since)
+    }
+}
+
+/// What `/api/v1/models` says of a model.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The model.
+    pub model: SmolStr,
+    /// The version in force.
+    pub active: Option<Tag>,
+    /// The one before it.
+    pub previous: Option<Tag>,
+    /// Since when, in milliseconds since 1970.
+    pub since: i64,
+    /// Why the newest file, or what was posted last, is not in force.
+    pub fault: Option<String>,
+    /// The canary, and the share of keys that it scores.
+    pub canary: Option<Second>,
+    /// The shadow, and how it differs.
+    pub shadow: Option<Second>,
+    /// Records that the version in force and those before it have scored.
+    pub scored: u64,
+    /// Runs that failed.
+    pub errors: u64,
+    /// Fallbacks for want of time.
+    pub late: u64,
+    /// Fallbacks because the model failed.
+    pub failed: u64,
+    /// The time that 99 of 100 scores stay below, in microseconds.
+    pub p99_micros: u64,
+}
+
+/// A version beside the one that scores.
+#[derive(Clone, Debug, Serialize)]
+pub struct Second {
+    /// Which.
+    pub tag: Option<Tag>,
+    /// The canary's share of the keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// Records that it has scored.
+    pub scored: u64,
+    /// Records that the shadow left out.
+    pub skipped: u64,
+    /// Runs of the shadow that failed.
+    pub errors: u64,
+    /// The mean difference of the shadow's score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_difference: Option<f64>,
+    /// The largest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_difference: Option<f64>,
+}
+
+impl Model {
+    /// How it stands and what it has counted.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn report(&self) -> Report {
+        let standing = self.standing();
+        let counters = &self.counters;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let lineup = self.shelf.take().map(|(lineup, _)| lineup);
+        let canary = lineup.and_then(|lineup| Some(lineup.canary.as_ref()?.tag.clone()));
+        let canary = self.options.canary.as_ref().map(|option| Second {
+            tag: canary,
+            share: Some(option.share as f64 / 10_000.0),
+            scored: count(&counters.canary),
+            skipped: 0,
+            errors: 0,
+            mean_difference: None,
+            max_difference: None,
+        });
+        let scored = count(&counters.shadowed);
+        let shadow = self.options.shadow.as_ref().map(|_| Second {
+            tag: self.shadow.lock().clone(),
+            share: None,
+            scored,
+            skipped: count(&counters.skipped),
+            errors: count(&counters.shadow_errors),
+            mean_difference: Some(counters.difference.sum() as f64 / 1e6 / scored.max(1) as f64),
+            max_difference: Some(counters.difference.max() as f64 / 1e6),
+        });
+        Report {
+            model: self.name.clone(),
+            since: standing
+                .as_ref()
+                .map_or(0, |standing| standing.since / 1_000),
+            previous: standing
+                .as_ref()
+                .and_then(|standing| standing.previous.clone()),
+            active: standing.map(|standing| standing.active),
+            fault: self.fault(),
+            canary,
+            shadow,
+            scored: count(&counters.active),
+            errors: count(&counters.errors),
+            late: count(&counters.late),
+            failed: count(&counters.failed),
+            p99_micros: counters.time.quantile(0.99),
+        }
+    }
+}

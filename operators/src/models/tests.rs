@@ -1,0 +1,236 @@
+//! Models against what Python's onnxruntime scored, and what becomes of rows that a model does not take.
+
+#![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+
+use smol_str::SmolStr;
+use thalweg_engine::row::Value;
+
+use super::edition::{Edition, bytes_of};
+use super::options::ModelOptions;
+use super::runtime::{self, Scorer};
+use super::signature::Element;
+
+/// The folder with the models.
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/models")
+}
+
+/// Loads the runtime: what ORT_DYLIB_PATH says, else the one that `tests/models/make runtime` installs.
+fn with_runtime() {
+    static FOUND: OnceLock<()> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        if std::env::var_os("ORT_DYLIB_PATH").is_none() {
+            let made = Command::new(folder().join("make"))
+                .arg("runtime")
+                .output()
+                .unwrap();
+            let path = String::from_utf8(made.stdout).unwrap();
+            // SAFETY: tests of this process that read the environment wait for this one.
+            unsafe { std::env::set_var("ORT_DYLIB_PATH", path.trim()) };
+        }
+        runtime::ready().unwrap();
+    });
+}
+
+fn edition(name: &str) -> Edition {
+    with_runtime();
+    let bytes = bytes_of(&folder().join(format!("{name}.onnx"))).unwrap();
+    Edition::read("m", name, bytes, &ModelOptions::default()).unwrap()
+}
+
+/// The lines of a file of rows: names and values, as the model takes them.
+fn rows(file: &str, edition: &Edition) -> Vec<(Vec<(usize, Value)>, Option<f64>)> {
+    let text = std::fs::read_to_string(folder().join(file)).unwrap();
+    let row = |line: &str| {
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(line).unwrap();
+        let expected = object.get("expected").and_then(serde_json::Value::as_f64);
+        let features = object.iter().filter(|(name, _)| *name != "expected");
+        let names: Vec<SmolStr> = features
+            .clone()
+            .map(|(name, _)| SmolStr::new(name))
+            .collect();
+        let places = edition.signature.places(&names, false).unwrap();
+        let values = features.zip(places).map(|((_, value), place)| {
+            let value = match (edition.signature.features[place].element, value) {
+                (_, serde_json::Value::Null) => Value::Null,
+                #[allow(clippy::cast_possible_truncation)]
+                (Element::Float, value) => Value::Float(value.as_f64().unwrap() as f32),
+                (Element::Long, value) => Value::BigInt(value.as_i64().unwrap()),
+                (_, value) => Value::from(value.as_str().unwrap()),
+            };
+            (place, value)
+        });
+        (values.collect(), expected)
+    };
+    text.lines().map(row).collect()
+}
+
+fn score(scorer: &mut Scorer, row: &[(usize, Value)]) -> f64 {
+    for (place, value) in row {
+        scorer.set(*place, value).unwrap();
+    }
+    scorer.score().unwrap()
+}
+
+#[test]
+fn a_thousand_transactions_score_as_in_python_with_every_kind_of_model() {
+    let scores = std::fs::read_to_string(folder().join("scores.csv")).unwrap();
+    let mut lines = scores.lines();
+    let names: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let expected: Vec<Vec<f64>> = lines
+        .map(|line| {
+            line.split(',')
+                .map(|score| score.parse().unwrap())
+                .collect()
+        })
+        .collect();
+    assert_eq!((names.len(), expected.len()), (6, 1_000));
+    for (column, name) in names.iter().enumerate() {
+        let edition = edition(name);
+        let mut scorer = edition.scorer().unwrap();
+        let mut largest = 0_f64;
+        for ((row, _), expected) in rows("rows.jsonl", &edition).iter().zip(&expected) {
+            let apart = (score(&mut scorer, row) - expected[column]).abs();
+            largest = largest.max(apart);
+        }
+        assert!(largest < 1e-6, "{name} differs by {largest}");
+    }
+}
+
+#[test]
+fn a_model_with_inputs_of_several_types_scores_as_in_python() {
+    let edition = edition("mixed");
+    let mut scorer = edition.scorer().unwrap();
+    let rows = rows("mixed.jsonl", &edition);
+    assert_eq!(rows.len(), 200);
+    for (row, expected) in rows {
+        let scored = score(&mut scorer, &row);
+        assert!(
+            (scored - expected.unwrap()).abs() < 1e-6,
+            "{row:?} {scored}"
+        );
+    }
+}
+
+#[test]
+fn all_outputs_of_a_classifier_are_its_label_and_its_probabilities() {
+    let edition = edition("logistic");
+    let mut scorer = edition.scorer().unwrap();
+    let row = &rows("rows.jsonl", &edition)[0].0;
+    let scored = score(&mut scorer, row);
+    let all = scorer.all(&edition.lists).unwrap();
+    let [Value::BigInt(label), Value::Array(probabilities)] = all.as_slice() else {
+        panic!("{all:?}");
+    };
+    let [Value::Float(no), Value::Float(yes)] = **probabilities else {
+        panic!("{probabilities:?}");
+    };
+    assert_eq!(f64::from(yes), scored);
+    assert!((no + yes - 1.0).abs() < 1e-6);
+    assert_eq!(*label, i64::from(yes > no));
+}
+
+#[test]
+fn a_null_is_no_number_for_a_float_and_refused_for_anything_else() {
+    let edition = edition("mixed");
+    let mut scorer = edition.scorer().unwrap();
+    let place = |name: &str| {
+        let mut features = edition.signature.features.iter();
+        features.position(|feature| feature.name == name).unwrap()
+    };
+    scorer.set(place("amount"), &Value::Null).unwrap();
+    for name in ["visits", "channel"] {
+        let refused = scorer.set(place(name), &Value::Null).unwrap_err();
+        assert!(refused.contains("is NULL"), "{refused}");
+    }
+}
+
+#[test]
+fn a_run_that_fails_says_why_and_the_next_one_runs() {
+    let edition = edition("fragile");
+    let mut scorer = edition.scorer().unwrap();
+    scorer.set(0, &Value::Float(640.0)).unwrap();
+    let error = scorer.score().unwrap_err();
+    assert!(
+        error.contains("Gather") || error.contains("out of"),
+        "{error}"
+    );
+    scorer.set(0, &Value::Float(64.0)).unwrap();
+    assert!((scorer.score().unwrap() - 0.64).abs() < 1e-6);
+}
+
+#[test]
+fn golden_rows_must_come_out_as_they_say() {
+    let edition = edition("steady-1");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let prove = |text: &str| {
+        std::fs::write(file.path(), text).unwrap();
+        edition.prove(&ModelOptions {
+            golden: Some(file.path().to_owned()),
+            tolerance: 1e-6,
+            ..ModelOptions::default()
+        })
+    };
+    let good = r#"{"features": {"amount": 7}, "score": 0.25}
+{"features": {"amount": null}, "score": 0.25}"#;
+    // What is no number scores none.
+    assert!(prove(good).unwrap_err().contains("golden row 2"));
+    prove(good.lines().next().unwrap()).unwrap();
+    prove(r#"{"features": {"amount": 7}, "min": 0.2, "max": 0.3}"#).unwrap();
+    let low = prove(r#"{"features": {"amount": 7}, "min": 0.5}"#).unwrap_err();
+    assert!(low.contains("must score at least 0.5"), "{low}");
+    assert!(
+        prove(r#"{"features": {"total": 7}}"#)
+            .unwrap_err()
+            .contains("total")
+    );
+    assert!(prove("amount=7").is_err());
+}
+
+#[test]
+fn bytes_that_are_no_model_are_refused_by_the_reader_or_by_the_runtime() {
+    with_runtime();
+    let read = |bytes: &[u8]| Edition::read("m", "v", Arc::from(bytes), &ModelOptions::default());
+    assert!(read(b"hello").err().unwrap().contains("no ONNX model"));
+    let whole = bytes_of(&folder().join("logistic.onnx")).unwrap();
+    let mut damaged = whole.to_vec();
+    // An operator of another name.
+    let named = |damaged: &[u8]| damaged.windows(6).position(|name| name == b"Scaler");
+    while let Some(place) = named(&damaged) {
+        damaged[place] = b'X';
+    }
+    let error = read(&damaged).unwrap().prepare(1).unwrap_err();
+    assert!(error.contains("refuses"), "{error}");
+}
+
+/// How long a score takes: run it alone, in release, with `--ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn the_cost_of_a_score() {
+    for name in [
+        "gradient_boosting",
+        "lightgbm",
+        "xgboost",
+        "logistic",
+        "perceptron",
+    ] {
+        let edition = edition(name);
+        let mut scorer = edition.scorer().unwrap();
+        let rows = rows("rows.jsonl", &edition);
+        let begun = std::time::Instant::now();
+        let mut sum = 0.0;
+        for _ in 0..50 {
+            sum += rows
+                .iter()
+                .map(|(row, _)| score(&mut scorer, row))
+                .sum::<f64>();
+        }
+        let each = begun.elapsed().as_nanos() / 50_000;
+        println!("{name}: {each} ns a score ({sum:.3})");
+    }
+}
