@@ -119,7 +119,7 @@ fn newest_before(
             .filter_map(|lane| cut(lane, input, partition))
             .find_map(|cut| match cut.position {
                 Position::Number(number) => Some(number),
-                Position::Token(_) => None,
+                Position::Token(_) | Position::Row(..) => None,
             });
         match stood {
             Some(stood) if stood <= position => return Ok(Some((checkpoint, behind))),

@@ -32,6 +32,7 @@ mod measured {
     use parquet::file::properties::WriterProperties;
     use smol_str::SmolStr;
     use thalweg_engine::row::Value;
+    use thalweg_operators::coordinates::Coordinates;
     use thalweg_operators::files::FORMATS;
     use thalweg_operators::files::content::Content;
     use thalweg_operators::files::format::OpenFile;
@@ -169,6 +170,7 @@ mod measured {
             complete: false,
             partitioned: false,
             member: None,
+            coordinates: Coordinates::default(),
             time_zone: chrono_tz::Tz::UTC,
         };
         let format = (format.open)(table, &columns, wanted, &context).expect("columns it can read");

@@ -45,7 +45,7 @@ impl Trace {
         let reader = u32::try_from(reader).unwrap_or(0) & !TOKEN;
         let (position, place) = match &meta.position {
             Position::Number(position) => (*position, reader),
-            Position::Token(_) => (i64::from(number), reader | TOKEN),
+            Position::Token(_) | Position::Row(..) => (i64::from(number), reader | TOKEN),
         };
         Self {
             position,

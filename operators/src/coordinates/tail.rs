@@ -115,7 +115,7 @@ impl Tail<'_> {
         let numbers = self.goes_on.iter().map(|(partition, position)| {
             let offset = match position {
                 Position::Number(offset) => *offset,
-                Position::Token(_) => 0,
+                Position::Token(_) | Position::Row(..) => 0,
             };
             (way(self.names, partition), offset)
         });

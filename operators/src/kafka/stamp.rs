@@ -36,7 +36,7 @@ impl Stamp {
     /// Bytes of names and texts, at most.
     pub(crate) fn size(&self) -> usize {
         let numbers = match &self.at {
-            Some((Position::Token(token), _)) => token.len() + 50,
+            Some((Position::Token(token) | Position::Row(_, token), _)) => token.len() + 50,
             _ => 70,
         };
         let names = ORIGIN.len() + EPOCH.len() + MICROS.len();
@@ -59,6 +59,11 @@ impl Stamp {
                         out.extend_from_slice(number.format(*offset).as_bytes());
                     }
                     Position::Token(token) => out.extend_from_slice(token.as_bytes()),
+                    Position::Row(row, file) => {
+                        out.extend_from_slice(number.format(*row).as_bytes());
+                        out.push(b':');
+                        out.extend_from_slice(file.as_bytes());
+                    }
                 }
                 out.push(b';');
                 out.extend_from_slice(number.format(*index).as_bytes());

@@ -92,7 +92,6 @@ const fn later(
 
 const SWITCH: SettingKind = SettingKind::OneOf(&["on", "off"]);
 const ONE_PROCESS: &str = "one process runs all partitions of a job in this version";
-const SCORING: &str = "this version has no scoring yet";
 
 /// All settings, in the order of the manual.
 pub const SETTINGS: &[SettingSpec] = &[

@@ -139,8 +139,9 @@ impl Keys {
     /// The slot of a key that is there.
     pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
         let (table, half) = self.hash(key);
-        let same =
-            |(slot, kept): &(u32, u32)| *kept == half && self.slots[*slot as usize].key.bytes() == key;
+        let same = |(slot, kept): &(u32, u32)| {
+            *kept == half && self.slots[*slot as usize].key.bytes() == key
+        };
         let found = self.tables[table].find(spread(half), same)?;
         Some(found.0)
     }
