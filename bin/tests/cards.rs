@@ -128,7 +128,7 @@ fn frames_in_steps_are_exact_but_for_their_far_edge() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/over.md");
     let text = fs::read_to_string(path).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("job.sql"), block(&text, "sql", 1)).unwrap();
+    fs::write(folder.path().join("job.sql"), block(&text, "sql", 3)).unwrap();
     let lines: String = (0..100)
         .map(|n| {
             let (hour, minute) = (10 + n / 60, n % 60);

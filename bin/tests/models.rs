@@ -352,7 +352,11 @@ fn killed_around_swaps_no_number_is_lost_and_the_newest_model_scores_in_the_end(
         );
     }
     let last = scores.values().last().unwrap();
-    let expected = if stage::kills(4) % 2 == 0 { 0.25 } else { 0.75 };
+    let expected = if stage::kills(4).is_multiple_of(2) {
+        0.25
+    } else {
+        0.75
+    };
     assert_eq!(last["score"], expected);
 }
 
@@ -442,7 +446,7 @@ fn under_a_deadline_the_fallback_answers_while_the_step_is_slow_and_no_record_is
         400,
         "SET deadline = '5 ms';",
         "",
-        "SELECT value, predict_detail('fraud', named_struct('amount', 0.5, 'work', if(value < 400, 0, 700))) FALLBACK 2.0 AS d
+        "SELECT value, predict_detail('fraud', named_struct('amount', 0.5, 'work', if(value < 400, 0, 4000))) FALLBACK 2.0 AS d
 FROM ticks",
     );
     job.put("slow", "fraud.onnx");

@@ -2,19 +2,19 @@
 //! choice made by a seed. Whatever happens, no row is lost and every count is right.
 #![allow(clippy::unwrap_used)]
 
+#[path = "sharing/shelf.rs"]
+mod shelf;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use actix::System;
 use actix::clock::sleep;
 use parking_lot::Mutex;
 use smol_str::{SmolStr, format_smolstr};
-use thalweg_engine::epoch::checkpoint::{Checkpoint, ObjectRef};
+use thalweg_engine::epoch::checkpoint::ObjectRef;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
-use thalweg_engine::epoch::state_store;
-use thalweg_engine::epoch::store::{Entry, Store};
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::flow::lane::OnError;
 use thalweg_engine::flow::pipeline::{Step, Target};
@@ -31,6 +31,8 @@ use thalweg_engine::state::{Entries, StateChanges};
 use thalweg_engine::status::QueryStatus;
 use thalweg_engine::workers::Workers;
 use tokio::sync::watch;
+
+use shelf::{Rival, Shelf};
 
 const PARTITIONS: usize = 4;
 const MEMBERS: usize = 3;
@@ -56,107 +58,6 @@ impl Dice {
 
     fn millis(&self, max: usize) -> Duration {
         Duration::from_millis(self.below(max + 1) as u64)
-    }
-}
-
-/// What another process is about to commit.
-struct Rival {
-    /// Until it is written.
-    state: Option<StateChanges>,
-    checkpoint: Checkpoint,
-}
-
-/// Objects that all processes see; whoever puts one first has put it.
-#[derive(Clone, Default)]
-struct Shelf {
-    objects: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
-    folder: String,
-    rival: Arc<Mutex<Option<Rival>>>,
-}
-
-impl Shelf {
-    fn within(&self, folder: &str) -> Self {
-        Self {
-            objects: Arc::clone(&self.objects),
-            folder: format!("{}{folder}/", self.folder),
-            rival: Arc::clone(&self.rival),
-        }
-    }
-
-    /// The rival writes its state.
-    fn rival_writes(&self, rival: &mut Rival) {
-        if let Some(state) = rival.state.take() {
-            let name = rival.checkpoint.objects().last().unwrap();
-            state_store::write(self, &format!("state/{name}"), &state).unwrap();
-        }
-    }
-
-    fn path(&self, name: &str) -> String {
-        format!("{}{name}", self.folder)
-    }
-}
-
-impl Store for Shelf {
-    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let epoch =
-            |rival: &mut Rival| name == format!("epochs/{:020}.json", rival.checkpoint.epoch);
-        let rival = self.rival.lock().take_if(epoch);
-        if let Some(mut rival) = rival {
-            self.rival_writes(&mut rival);
-            self.put(name, &rival.checkpoint.encode())?;
-        }
-        match self.objects.lock().entry(self.path(name)) {
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(bytes.to_vec());
-                Ok(())
-            }
-            std::collections::btree_map::Entry::Occupied(_) => {
-                Err(io::ErrorKind::AlreadyExists.into())
-            }
-        }
-    }
-
-    fn get(&self, name: &str) -> io::Result<Vec<u8>> {
-        let objects = self.objects.lock();
-        let object = objects.get(&self.path(name)).cloned();
-        object.ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
-        let rival = self.rival.lock().take();
-        if let Some(mut rival) = rival {
-            if folder == "state" {
-                self.rival_writes(&mut rival);
-            }
-            *self.rival.lock() = Some(rival);
-        }
-        let prefix = format!("{}/", self.path(folder));
-        let objects = self.objects.lock();
-        let found = objects.iter().filter_map(|(name, bytes)| {
-            Some(Entry {
-                name: name.strip_prefix(&prefix)?.to_owned(),
-                size: bytes.len() as u64,
-                modified: SystemTime::UNIX_EPOCH,
-            })
-        });
-        Ok(found.collect())
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.objects.lock().remove(&self.path(name));
-        Ok(())
-    }
-
-    fn location(&self) -> String {
-        format!("shelf/{}", self.folder)
-    }
-
-    fn note(&self, _: u64) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn noted(&self) -> Option<u64> {
-        None
     }
 }
 
@@ -567,7 +468,6 @@ fn a_member_that_is_left_behind_commits_nothing_and_lives_on_with_the_rest() {
                 .map(|cut| cut.partition.clone())
                 .collect()
         };
-        // It claims it back after a while, as it was not told: in between the other one has had it.
         assert!(held(&members[1]).contains("in/0") || held(&members[0]).contains("in/0"));
         assert!(
             held(&members[0]).contains("in/1"),

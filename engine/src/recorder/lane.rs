@@ -21,7 +21,7 @@ use crate::sink::DeliveryObserver;
 const TIMED_KEPT: usize = 128;
 
 /// Tokens of records on their way, where positions are tokens.
-const TOKENS_KEPT: usize = 128;
+const TOKENS_KEPT: usize = 64;
 
 /// How far back a wait is explained.
 const EXPLAINED: Micros = 600_000_000;

@@ -42,8 +42,11 @@ fn edition(name: &str) -> Edition {
     Edition::read("m", name, bytes, &ModelOptions::default()).unwrap()
 }
 
+/// A row of features by their places, and the score that Python gave it.
+type Scored = (Vec<(usize, Value)>, Option<f64>);
+
 /// The lines of a file of rows: names and values, as the model takes them.
-fn rows(file: &str, edition: &Edition) -> Vec<(Vec<(usize, Value)>, Option<f64>)> {
+fn rows(file: &str, edition: &Edition) -> Vec<Scored> {
     let text = std::fs::read_to_string(folder().join(file)).unwrap();
     let row = |line: &str| {
         let object: serde_json::Map<String, serde_json::Value> =

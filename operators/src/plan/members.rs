@@ -1,7 +1,23 @@
 //! Whether several processes can share a query, as `assignment = 'group'` wants.
 
-use crate::job_error::JobError;
+use crate::job_error::{JobError, Location};
 use crate::plan::Query;
+use crate::sql::settings::Settings;
+
+/// Refuses to share a job that has no name but its file's.
+pub(crate) fn named<'s>(
+    name: Option<&str>,
+    mut queries: impl Iterator<Item = &'s Settings>,
+) -> Result<(), JobError> {
+    match queries.find(|settings| settings.shared) {
+        Some(settings) if name.is_none() => Err(JobError::new(
+            settings.at("assignment", Location::default()),
+            "assignment = 'group' needs a jobName: processes that share a job know it by that",
+        )
+        .help("write SET jobName = '...' before the first query")),
+        _ => Ok(()),
+    }
+}
 
 /// Refuses what needs all partitions in one process, or an output that one process must own.
 pub(crate) fn check(query: &Query) -> Result<(), JobError> {

@@ -91,7 +91,7 @@ const fn later(
 }
 
 const SWITCH: SettingKind = SettingKind::OneOf(&["on", "off"]);
-const ONE_PROCESS: &str = "one process runs all partitions of a job in this version";
+const NO_COPIES: &str = "no process keeps a copy of another's state in this version";
 
 /// All settings, in the order of the manual.
 pub const SETTINGS: &[SettingSpec] = &[
@@ -298,7 +298,7 @@ pub const SETTINGS: &[SettingSpec] = &[
         "0",
         Reach::Job,
         "Copies of state on other processes.",
-        ONE_PROCESS,
+        NO_COPIES,
     ),
     spec(
         "coordinates",

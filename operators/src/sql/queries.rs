@@ -68,15 +68,10 @@ impl Reader<'_> {
         for view in &self.catalog.views {
             Lowering::new(&self.catalog, true, chrono_tz::Tz::UTC).view(view, view.name.at)?;
         }
-        if let Some((_, settings)) = settled.iter().find(|(_, settings)| settings.shared)
-            && name.is_none()
-        {
-            return Err(JobError::new(
-                settings.at("assignment", Location::default()),
-                "assignment = 'group' needs a jobName: processes that share a job know it by that",
-            )
-            .help("write SET jobName = '...' before the first query"));
-        }
+        members::named(
+            name.as_deref(),
+            settled.iter().map(|(_, settings)| settings),
+        )?;
         let queries = drafts
             .iter()
             .zip(settled)

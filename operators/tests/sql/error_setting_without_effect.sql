@@ -3,5 +3,5 @@ CREATE TABLE invoices (
   Address STRUCT<city: STRING, zip: STRING>, Tags MAP<STRING, STRING>, CreatedTime BIGINT
 ) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices', format 'json');
 CREATE TABLE out USING noop;
-SET coordinates = 'on';
+SET standbyReplicas = '1';
 SELECT 1 FROM invoices;
