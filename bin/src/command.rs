@@ -1,6 +1,5 @@
 //! The command line as a function, so that a program with functions and connectors of its own has it too.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,15 +9,16 @@ use thalweg_operators::extensions::Extensions;
 use crate::cli::{CheckpointCommand, Cli, Command, DlqCommand};
 use crate::refusal::{End, Refusal};
 use crate::{
-    check, checkpoint, console, demo, dlq, explain, functions, inspect, run, telemetry, test_job,
-    verify, why_slow,
+    check, checkpoint, console, demo, dlq, explain, functions, inspect, run, stop, telemetry,
+    test_job, verify, why_slow,
 };
 
 /// The whole command line of `thalweg` (`run`, `check`, `test`, `inspect` and the rest), for jobs that may also use these
-/// extensions. A program's `main` returns what it gives.
+/// extensions. A program's `main` ends with it.
 ///
-/// It sets the signals and the log of the process, and `run` ends the process by itself.
-pub fn command_line(extensions: Extensions) -> ExitCode {
+/// It sets the signals and the log of the process, and ends the process by itself: threads of client libraries may still run,
+/// and exit handlers would take from them what they use.
+pub fn command_line(extensions: Extensions) -> ! {
     let started = Instant::now();
     let extensions = Arc::new(extensions);
     // A file that reaches the limit of sizes (`ulimit -f`) is then an error like a full disk, and kills no job.
@@ -52,11 +52,8 @@ pub fn command_line(extensions: Extensions) -> ExitCode {
                 Ok(End::Clean)
             }
         });
-    match done {
-        Ok(end) => end.into(),
-        Err(refusal) => {
-            telemetry::fatal(refusal.message());
-            End::Refused.into()
-        }
-    }
+    stop::leave(done.unwrap_or_else(|refusal| {
+        telemetry::fatal(refusal.message());
+        End::Refused
+    }))
 }

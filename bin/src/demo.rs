@@ -18,7 +18,7 @@ use crate::job_file;
 use crate::refusal::{End, Refusal};
 use crate::run::{self, Launch};
 use crate::scoreboard::{self, SCOREBOARD};
-use crate::stop::{self, Stop};
+use crate::stop::Stop;
 
 /// Card transactions from the `rate` source with planted fraud, judged by rules, the suspicious ones to the console.
 const JOB: &str = include_str!("../jobs/demo.sql");
@@ -66,7 +66,7 @@ pub(crate) fn demo(args: &DemoArgs, started: Instant) -> Result<End, Refusal> {
     }
     console::line(&scoreboard::summary());
     drop(folder);
-    stop::leave(finished.end)
+    Ok(finished.end)
 }
 
 fn summary(query: &QueryStatus, ran: Duration) -> String {

@@ -1,7 +1,5 @@
 //! The `thalweg` command: the command line of the library, with allocators that suit it.
 
-use std::process::ExitCode;
-
 use thalweg::Extensions;
 
 /// Small allocations of many lengths on few threads are what a job does all day.
@@ -28,6 +26,6 @@ static SPARE_MEMORY: extern "C" fn() = {
     spare_memory
 };
 
-fn main() -> ExitCode {
+fn main() {
     thalweg::command_line(Extensions::default())
 }

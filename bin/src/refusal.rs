@@ -1,7 +1,5 @@
 //! How a command ends, and the exit codes that say so.
 
-use std::process::ExitCode;
-
 use thalweg_engine::error::Failure;
 
 /// How a command ended.
@@ -13,16 +11,6 @@ pub(crate) enum End {
     Failed,
     /// Refused before the first record was read; it was said already: 2.
     Refused,
-}
-
-impl From<End> for ExitCode {
-    fn from(end: End) -> Self {
-        match end {
-            End::Clean => Self::SUCCESS,
-            End::Failed => Self::from(1),
-            End::Refused => Self::from(2),
-        }
-    }
 }
 
 /// Something that the user must mend before anything can begin. Holds no secret.

@@ -99,7 +99,7 @@ pub(crate) fn run(args: &RunArgs, extensions: &Arc<Extensions>) -> Result<End, R
         signals: true,
         stop: Stop::new(),
     })?;
-    stop::leave(finished.end)
+    Ok(finished.end)
 }
 
 /// What a start may do that is refused otherwise.

@@ -93,6 +93,7 @@ fn kills_repeat_nothing_but_what_was_in_flight() {
     let job = Loyalty::default()
         .set("coordinates = on")
         .set("checkpointInterval = '5 seconds'")
+        .reading(&["startingOffsets 'earliest'", "maxOffsetsPerTrigger '4000'"])
         .write(&scene);
     scene.topics.send(&scene.input(), &invoices(0..count));
     scene.kill_again_and_again(&job, count, kills);
@@ -139,8 +140,8 @@ fn verdicts(scene: &Scene) -> PathBuf {
 SET checkpointInterval = '5 seconds';
 SET coordinates = on;
 CREATE TABLE transactions (id STRING NOT NULL, card STRING NOT NULL, ms BIGINT) USING kafka OPTIONS (
-  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', startingOffsets 'earliest', format 'json')
-  WATERMARK timestamp_millis(ms) AS ts DELAY OF INTERVAL 1 HOUR;
+  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', startingOffsets 'earliest', format 'json',
+  maxOffsetsPerTrigger '4000') WATERMARK timestamp_millis(ms) AS ts DELAY OF INTERVAL 1 HOUR;
 CREATE TABLE notification USING kafka OPTIONS (kafka.bootstrap.servers '${{KAFKA}}', topic '{}', format 'json');
 INSERT INTO notification
 SELECT id, count(*) OVER (PARTITION BY card ORDER BY ts) > 5 AS suspicious, uuid() AS answer FROM transactions;
@@ -192,8 +193,8 @@ SET checkpointInterval = '2 seconds';
 SET coordinates = on;
 SET outputMode = 'update';
 CREATE TABLE transactions (id STRING NOT NULL, card STRING NOT NULL, ms BIGINT) USING kafka OPTIONS (
-  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', startingOffsets 'earliest', format 'json')
-  PARTITIONED BY (card);
+  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{}', startingOffsets 'earliest', format 'json',
+  maxOffsetsPerTrigger '4000') PARTITIONED BY (card);
 CREATE TABLE notification USING kafka OPTIONS (
   kafka.bootstrap.servers '${{KAFKA}}', topic '{}', format 'json', key 'card');
 INSERT INTO notification SELECT card, count(*) AS n FROM transactions GROUP BY card;

@@ -109,7 +109,7 @@ impl Connection {
 
 /// A broker that stops cleanly may answer last that there are no brokers. The client then forgets the one it had, and begins
 /// with those of `bootstrap.servers` again only after this time.
-const RECOVERY: [(&str, &str); 1] = [("metadata.recovery.rebootstrap.trigger.ms", "1000")];
+const RECOVERY: [(&str, &str); 1] = [("metadata.recovery.rebootstrap.trigger.ms", "10000")];
 
 /// Tries a property on a configuration that is thrown away.
 fn accept(scratch: &mut Configuration, entry: &OptionValue, name: &str) -> Result<(), JobError> {
