@@ -233,6 +233,16 @@ impl Client {
         self.rk.as_ptr()
     }
 
+    /// Begins with these servers again, where none that the client knows answers. A broker that stops cleanly may say last that
+    /// there are no brokers: the client then forgets the one it had, and has nobody left to ask. Servers that it knows
+    /// stay as they are.
+    pub(crate) fn begin_again(&self, servers: &str) {
+        if let Ok(servers) = c_name(servers) {
+            // SAFETY: a live handle and a terminated string, which the client copies.
+            unsafe { sys::rd_kafka_brokers_add(self.native(), servers.as_ptr()) };
+        }
+    }
+
     /// The text of the error that has made this client unusable, if any.
     pub(crate) fn fatal(&self) -> Option<(Code, String)> {
         let mut reason = [0 as c_char; 512];

@@ -518,6 +518,10 @@ impl Shared {
         self.set_health(if statistics.any_answers() {
             Health::Up
         } else {
+            self.client.begin_again(&self.servers);
+            if let Some(member) = self.member.get() {
+                member.parts().0.begin_again(&self.servers);
+            }
             self.down()
         });
         let lanes = self.lanes.lock();

@@ -90,9 +90,8 @@ impl Connection {
             .properties
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in RECOVERY
+        for (name, value) in defaults
             .iter()
-            .chain(defaults)
             .copied()
             .chain(users)
             .chain(fixed.iter().copied())
@@ -106,10 +105,6 @@ impl Connection {
         Ok(configuration)
     }
 }
-
-/// A broker that stops cleanly may answer last that there are no brokers. The client then forgets the one it had, and begins
-/// with those of `bootstrap.servers` again only after this time.
-const RECOVERY: [(&str, &str); 1] = [("metadata.recovery.rebootstrap.trigger.ms", "10000")];
 
 /// Tries a property on a configuration that is thrown away.
 fn accept(scratch: &mut Configuration, entry: &OptionValue, name: &str) -> Result<(), JobError> {

@@ -538,6 +538,9 @@ impl Shared {
         *self.health.lock() = if statistics.any_answers() {
             Health::Up
         } else {
+            if let Some(client) = &*self.client.lock() {
+                client.begin_again(&self.servers);
+            }
             self.down()
         };
         for broker in statistics.brokers.values() {
