@@ -1,6 +1,5 @@
 //! Runs a job: opens the checkpoint folders, starts the queries, waits for their end or for a signal.
 
-use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use tempfile::TempDir;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::error::{Failure, Remedy};
 use thalweg_engine::metrics::Metrics;
-use thalweg_engine::query::{Group, Host, Query};
+use thalweg_engine::query::{Group, Host, Query, new_id};
 use thalweg_engine::state::StateBudget;
 use thalweg_engine::status::QueryStatus;
 use thalweg_engine::workers::Workers;
@@ -311,7 +310,7 @@ fn open(
 fn shared(root: &Path, given: &Settings) -> Result<(Arc<CheckpointLog>, Option<Group>), Refusal> {
     let (kept, history) = (given.checkpoints_kept, given.checkpoint_history);
     // No two processes have one, on one machine or on two.
-    let token = format!("{:016x}-", RandomState::new().hash_one(std::process::id()));
+    let token = format!("{}-", new_id());
     let log = folder::share(root, &token, kept, history)
         .map_err(|failure| Refusal::new(failure.message))?;
     let lanes = root.join(folder::LANES);

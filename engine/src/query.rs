@@ -580,7 +580,7 @@ pub(crate) fn panicked() -> Failure {
 }
 
 /// 16 random hexadecimal digits. The hasher's keys come from the system's random numbers.
-pub(crate) fn new_id() -> String {
+pub fn new_id() -> String {
     use std::hash::{BuildHasher, RandomState};
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }

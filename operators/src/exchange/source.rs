@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, Remedy};
+use thalweg_engine::query::new_id;
 use thalweg_engine::record::{Partition, Position};
 use thalweg_engine::schema::{Field, Schema};
 use thalweg_engine::source::{
@@ -174,12 +175,6 @@ fn of_earlier(topic: &str, failure: Failure) -> Failure {
     ))
 }
 
-/// 16 random hexadecimal digits. The hasher's keys come from the system's random numbers.
-fn new_id() -> SmolStr {
-    use std::hash::{BuildHasher, RandomState};
-    format_smolstr!("{:016x}", RandomState::new().hash_one(std::process::id()))
-}
-
 impl Source for ExchangeSource {
     fn schema(&self) -> &Schema {
         self.topic.schema()
@@ -187,7 +182,7 @@ impl Source for ExchangeSource {
 
     fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure> {
         let Some(resume) = resume else {
-            let _ = self.exchange.id.set(new_id());
+            let _ = self.exchange.id.set(SmolStr::new(new_id()));
             let resolved = self.topic.resolve(None);
             return resolved.map_err(|failure| of_earlier(&self.exchange.topic, failure));
         };

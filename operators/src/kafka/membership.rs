@@ -105,20 +105,8 @@ impl Member {
                 "the input has joined its group twice: a bug",
             ));
         }
-        let mut list = PartitionList::new();
         let topics: BTreeSet<&str> = member.all.iter().map(|(topic, _)| topic.as_str()).collect();
-        for topic in topics {
-            list.add(topic, ANY_PARTITION, 0, None)?;
-        }
-        // SAFETY: a live handle and list; the client copies the list.
-        let code =
-            Code::from(unsafe { sys::rd_kafka_subscribe(member.client.native(), list.native()) });
-        if code != Code::OK {
-            return Err(Failure::restart(format!(
-                "the Kafka client cannot join the group: {}",
-                code.describe()
-            )));
-        }
+        subscribe(&member.client, topics)?;
         let (own, of) = (Arc::clone(&member), Arc::downgrade(shared));
         let thread = std::thread::Builder::new()
             .name("kafka-member".to_owned())
@@ -230,7 +218,7 @@ impl Member {
         };
         match event.error() {
             Code::ASSIGN_PARTITIONS => {
-                self.answer(true)?;
+                answer(&self.client, true)?;
                 self.look_at
                     .lock()
                     .get_or_insert(Instant::now() + LOOK_AFTER);
@@ -246,24 +234,43 @@ impl Member {
         }
         Ok(())
     }
+}
 
-    /// Tells the group that what it said is done. The client itself is given nothing to read.
-    fn answer(&self, given: bool) -> Result<(), Failure> {
-        let nothing = PartitionList::new();
-        // SAFETY: a live handle and list; the returned error is consumed.
-        let done = unsafe {
-            take_error(if given {
-                sys::rd_kafka_incremental_assign(self.client.native(), nothing.native())
-            } else {
-                sys::rd_kafka_incremental_unassign(self.client.native(), nothing.native())
-            })
-        };
-        done.map_err(|(_, reason)| {
-            Failure::restart(format!(
-                "the Kafka client cannot answer the group: {reason}"
-            ))
-        })
+/// Joins the group of a client for these topics.
+pub(super) fn subscribe<'t>(
+    client: &Client,
+    topics: impl IntoIterator<Item = &'t str>,
+) -> Result<(), Failure> {
+    let mut list = PartitionList::new();
+    for topic in topics {
+        list.add(topic, ANY_PARTITION, 0, None)?;
     }
+    // SAFETY: a live handle and list; the client copies the list.
+    match Code::from(unsafe { sys::rd_kafka_subscribe(client.native(), list.native()) }) {
+        Code::OK => Ok(()),
+        code => Err(Failure::restart(format!(
+            "the Kafka client cannot join the group: {}",
+            code.describe()
+        ))),
+    }
+}
+
+/// Tells the group that what it said is done. The client itself is given nothing to read.
+pub(super) fn answer(client: &Client, given: bool) -> Result<(), Failure> {
+    let nothing = PartitionList::new();
+    // SAFETY: a live handle and list; the returned error is consumed.
+    let done = unsafe {
+        take_error(if given {
+            sys::rd_kafka_incremental_assign(client.native(), nothing.native())
+        } else {
+            sys::rd_kafka_incremental_unassign(client.native(), nothing.native())
+        })
+    };
+    done.map_err(|(_, reason)| {
+        Failure::restart(format!(
+            "the Kafka client cannot answer the group: {reason}"
+        ))
+    })
 }
 
 impl KafkaSource {
@@ -334,7 +341,7 @@ impl KafkaSource {
             .shared
             .member
             .get()
-            .map(|member| member.answer(false));
+            .map(|member| answer(&member.client, false));
         if let Some(Err(failure)) = answered {
             consumer.shared.fail(failure);
         }

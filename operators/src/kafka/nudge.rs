@@ -15,8 +15,9 @@ use thalweg_engine::error::Failure;
 
 use super::client::{Client, Queue, Role, c_name, take_error};
 use super::codes::Code;
+use super::membership::{answer as group_answer, subscribe};
 use super::options::Connection;
-use super::partition_list::{PartitionList, entry_of};
+use super::partition_list::entry_of;
 use super::questions::{AdminOptions, answer};
 use super::starting::Place;
 
@@ -85,13 +86,7 @@ pub(super) fn come_and_go(connection: &Connection, group: &str) -> Result<(), Fa
     )?;
     let client = Client::new(Role::Member, configuration)?;
     let queue = Queue::consumer(&client);
-    let mut topics = PartitionList::new();
-    topics.add(&format!("{group}-no-topic"), -1, 0, None)?;
-    // SAFETY: a live handle and list; the client copies the list.
-    let code = Code::from(unsafe { sys::rd_kafka_subscribe(client.native(), topics.native()) });
-    if code != Code::OK {
-        return Err(Failure::restart(code.describe()));
-    }
+    subscribe(&client, [format!("{group}-no-topic").as_str()])?;
     let mut until = Instant::now() + ROUND;
     let mut leaving = false;
     while Instant::now() < until {
@@ -106,17 +101,13 @@ pub(super) fn come_and_go(connection: &Connection, group: &str) -> Result<(), Fa
             continue;
         }
         let given = event.error() == Code::ASSIGN_PARTITIONS;
-        let nothing = PartitionList::new();
-        // SAFETY: live objects; the returned errors are consumed. What is done here fails at worst, and is tried again.
-        unsafe {
-            let _ = take_error(if given {
-                sys::rd_kafka_incremental_assign(client.native(), nothing.native())
-            } else {
-                sys::rd_kafka_incremental_unassign(client.native(), nothing.native())
-            });
-            if given && !leaving {
-                leaving = true;
-                until = Instant::now() + LEAVE;
+        // What is done here fails at worst, and is tried again.
+        let _ = group_answer(&client, given);
+        if given && !leaving {
+            leaving = true;
+            until = Instant::now() + LEAVE;
+            // SAFETY: live objects; the returned error is consumed.
+            unsafe {
                 let _ = take_error(sys::rd_kafka_consumer_close_queue(
                     client.native(),
                     queue.native(),
