@@ -19,6 +19,7 @@ use crate::duration;
 use crate::explained::{Explained, Explanation, From, rows};
 use crate::folder;
 use crate::job_file;
+use crate::models;
 use crate::output_record::{self, ORIGIN};
 use crate::refusal::{End, Refusal};
 use crate::replay::{self, Replayed, Request};
@@ -147,6 +148,13 @@ fn one(job: &str, query: Query, input: usize, place: &Place<'_>) -> Result<Expla
         _ => None,
     };
     let replayable = !keeps || kept.is_some();
+    let mut as_they_stood = Vec::new();
+    if replayable {
+        let beside = kept.as_ref().map(|kept| kept.beside.clone());
+        let folder = folder.as_deref();
+        as_they_stood =
+            models::open_as_they_stood(&query.models, &beside.unwrap_or_default(), folder)?;
+    }
     let request = Request {
         wired: &wired,
         context: &context,
@@ -155,12 +163,13 @@ fn one(job: &str, query: Query, input: usize, place: &Place<'_>) -> Result<Expla
         offset: place.offset,
         kept: kept.as_ref(),
     };
-    let explained = if replayable {
+    let mut explained = if replayable {
         let replayed = replay::replay(&request)?;
         tell(query, input, place, kept.as_ref(), replayed)
     } else {
         by_output(job, &request, input, place)?
     };
+    explained.notes.extend(as_they_stood);
     Ok(explained)
 }
 

@@ -71,6 +71,7 @@ mod inspect;
 mod job;
 mod job_error;
 mod job_file;
+mod loading;
 mod member;
 mod memory_limit;
 mod model_metrics;

@@ -1,7 +1,7 @@
 //! Models of a job: opened before its queries, tried out by `check`, shown and changed over HTTP.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use prometheus::Registry;
 use serde::Deserialize;
 use serde_json::json;
+use smol_str::SmolStr;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::status::QueryStatus;
-use thalweg_operators::models::{Answer, Model, Opening, Standing, TryOut};
+use thalweg_operators::models::{Answer, Model, Opening, Standing, TryOut, version_of};
 use thalweg_operators::sql::Job;
 
 use crate::console;
@@ -84,6 +85,7 @@ impl Rooms {
                     standing: Standing::newest(room.standing),
                     homes: room.homes,
                     watched: true,
+                    as_it_stood: false,
                 })
                 .map_err(|failure| Refusal::new(failure.message))?;
             models.push(room.model);
@@ -116,6 +118,50 @@ pub(crate) fn open_still(job: &Job) -> Result<(), Refusal> {
         .map_err(|failure| Refusal::new(failure.message))
 }
 
+/// Opens the models of a query that is replayed, as the checkpoint that it is replayed from names them: nothing is watched, and
+/// no deadline passes. Gives what is not as it was, for the reader.
+///
+/// # Errors
+/// For the first that cannot be used.
+pub(crate) fn open_as_they_stood(
+    used: &[Arc<Model>],
+    beside: &BTreeMap<SmolStr, serde_json::Value>,
+    folder: Option<&Path>,
+) -> Result<Vec<String>, Refusal> {
+    let _ = still();
+    let mut notes = Vec::new();
+    for model in used {
+        let name = model.name();
+        let named = beside.get(name).cloned();
+        let standing: Option<Standing> = named.and_then(|named| serde_json::from_value(named).ok());
+        let wanted = standing.as_ref().map(|standing| standing.active.clone());
+        let homes = folder.map(|folder| folder.join("models").join(name));
+        let opening = Opening {
+            standing,
+            homes: homes.into_iter().collect(),
+            as_it_stood: true,
+            ..Opening::default()
+        };
+        model
+            .open_with(opening, still)
+            .map_err(|failure| Refusal::new(failure.message))?;
+        let found = model.standing().map(|standing| standing.active);
+        notes.extend(match (found, wanted) {
+            (Some(found), Some(wanted)) if found.hash == wanted.hash => Some(format!(
+                "the model `{name}` scored here with the version {}, which the checkpoint names",
+                found.version
+            )),
+            (Some(found), _) => Some(format!(
+                "the model `{name}` scored here with the version {} of the file that lies there now: the one of that time is \
+                 not known or not kept",
+                found.version
+            )),
+            (None, _) => None,
+        });
+    }
+    Ok(notes)
+}
+
 /// Tries the models of a job out, and says so where that cannot be done here. Whether all can be used.
 pub(crate) fn try_out(loaded: &Loaded) -> bool {
     let mut well = true;
@@ -141,20 +187,35 @@ pub(crate) fn try_out(loaded: &Loaded) -> bool {
 pub(crate) struct Served {
     models: Vec<Arc<Model>>,
     from_files_only: bool,
-    queries: Vec<Arc<QueryStatus>>,
+    users: Vec<User>,
+}
+
+/// A query with the models that it uses.
+#[derive(Clone)]
+pub(crate) struct User {
+    /// The query.
+    pub(crate) query: Arc<QueryStatus>,
+    /// Its models.
+    pub(crate) models: Vec<Arc<Model>>,
+}
+
+impl User {
+    /// Whether a checkpoint names this version, and was made since it came into force: an older one may name it too.
+    fn names(&self, standing: &Standing, model: &str) -> bool {
+        let newest = self.query.newest();
+        let named = newest.and_then(|newest| newest.beside.get(model).cloned());
+        let named: Option<Standing> = named.and_then(|named| serde_json::from_value(named).ok());
+        named.is_some_and(|named| named.active == standing.active && named.since >= standing.since)
+    }
 }
 
 impl Served {
     /// These models; what is posted is refused where versions come `from_files_only`.
-    pub(crate) fn new(
-        models: Vec<Arc<Model>>,
-        from_files_only: bool,
-        queries: &[Arc<QueryStatus>],
-    ) -> Self {
+    pub(crate) fn new(models: Vec<Arc<Model>>, from_files_only: bool, users: Vec<User>) -> Self {
         Self {
             models,
             from_files_only,
-            queries: queries.to_vec(),
+            users,
         }
     }
 
@@ -172,10 +233,9 @@ impl Served {
 
     /// Whether the newest checkpoint of each query that uses the model names this version.
     fn committed(&self, model: &Model, standing: &Standing) -> bool {
-        let hash = &standing.active.hash;
-        let newest = self.queries.iter().filter_map(|query| query.newest());
-        let mut named = newest.filter_map(|newest| newest.beside.get(model.name()).cloned());
-        named.all(|named| named["active"]["hash"] == hash.as_str())
+        let uses = |user: &&User| user.models.iter().any(|one| one.name() == model.name());
+        let mut users = self.users.iter().filter(uses);
+        users.all(|user| user.names(standing, model.name()))
     }
 
     async fn answer(&self, model: &Model, answer: Answer) -> HttpResponse {
@@ -265,10 +325,9 @@ async fn post(
                     .map(|stem| stem.to_string_lossy().into_owned());
                 let read = web::block(move || std::fs::read(file.path)).await;
                 let read = read.map_err(|error| error.to_string());
-                (
-                    read.and_then(|read| read.map_err(|error| error.to_string())),
-                    file.version.or(stem),
-                )
+                let read = read.and_then(|read| read.map_err(|error| error.to_string()));
+                let said = read.as_ref().ok().and_then(|bytes| version_of(bytes));
+                (read, file.version.or(said).or(stem))
             }
             Err(error) => return refused(400, &format!("expected {{\"path\": \"...\"}}: {error}")),
         },

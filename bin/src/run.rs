@@ -27,9 +27,10 @@ use crate::console;
 use crate::folder;
 use crate::http::{self, Http, Pulses};
 use crate::job_file;
+use crate::loading;
 use crate::member;
 use crate::memory_limit;
-use crate::models::{Rooms, Served};
+use crate::models::{Rooms, Served, User};
 use crate::progress::Progress;
 use crate::refusal::{End, Refusal};
 use crate::static_tables::StaticTables;
@@ -138,8 +139,11 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         .first()
         .is_some_and(|query| query.settings.models_from_files_only);
     let mut rooms = Rooms::default();
+    let mut users = Vec::new();
     for query in launch.job.queries {
         let (used, temporary_only) = (query.models.clone(), query.temporary);
+        let statics = query.statics().into_iter();
+        let shelves: Vec<_> = statics.map(|looking| Arc::clone(looking.shelf())).collect();
         let opened = open(
             &launch.name,
             query,
@@ -152,6 +156,11 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
             &mut temporary,
             &budget,
         )?;
+        loading::record(&used, &shelves, &opened.query.status);
+        users.push(User {
+            query: Arc::clone(&opened.query.status),
+            models: used.clone(),
+        });
         rooms.add(&used, &opened.query.log, temporary_only);
         ready.push(opened);
     }
@@ -198,7 +207,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         let pulses = Pulses::start(&handles);
         let progress = Progress::follow(&seen);
         if let Some(http) = launch.http {
-            let models = Served::new(models, from_files_only, &seen);
+            let models = Served::new(models, from_files_only, users);
             http.serve(&metrics, seen.clone(), pulses, progress, models);
         }
         let watched = Watched {

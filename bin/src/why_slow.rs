@@ -235,6 +235,10 @@ fn doing(meanwhile: &Meanwhile) -> String {
         "warmUp" => format!("state was built from older records for {time}"),
         "tables" => format!("joined tables were being read for {time}; rows wait for them"),
         "newPartition" => format!("a new partition was opened for {time}"),
+        "modelLoad" => {
+            format!("a version of a model was loaded and proved for {time}; rows go on")
+        }
+        "tableLoad" => format!("a static table was read again for {time}; rows go on"),
         other => format!("{other} for {time}"),
     }
 }

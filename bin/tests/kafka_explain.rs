@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use stage::{Broker, Got, Loyalty, PATIENCE, Rec, Said, Scene, invoices, until};
+use stage::{Broker, Got, Loyalty, PATIENCE, Rec, Running, Said, Scene, invoices, until};
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -139,27 +139,44 @@ fn answers(scene: &Scene) -> BTreeMap<String, Value> {
     read.map(|got| (got.key(), got.json())).collect()
 }
 
+/// How many partitions a process reads now.
+fn share(running: &mut Running) -> usize {
+    let (_, text) = running.get("/metrics");
+    let lines = text.lines();
+    lines
+        .filter(|line| line.starts_with("thalweg_partition_position{"))
+        .count()
+}
+
 fn totals_are_explained(name: &str, partitioned: &str) {
     let scene = Scene::with_topics(name, broker(), 4);
     let job = totals(&scene, "SET checkpointInterval = '50 ms';", partitioned);
-    let mut running = scene.started(&job);
+    let running = scene.started(&job);
+    totals_of(&scene, &job, vec![running], partitioned.is_empty());
+}
+
+/// Transactions come in stretches with epochs between them, and some of each are explained, by processes that read so many
+/// partitions.
+fn totals_of(scene: &Scene, job: &Path, mut running: Vec<Running>, gathered: bool) {
     for stretch in 0..5_u64 {
         scene.topics.send(
             &scene.input(),
             &transactions(stretch * 60..stretch * 60 + 60),
         );
         scene.until_out(i64::try_from(stretch).unwrap() * 60 + 60, PATIENCE);
-        let before = running.metric("thalweg_epochs_committed_total");
-        until("an epoch is kept", PATIENCE, || {
-            running.metric("thalweg_epochs_committed_total") >= before + 2.0
-        });
+        for one in &mut running {
+            let before = one.metric("thalweg_epochs_committed_total");
+            until("an epoch is kept", PATIENCE, || {
+                one.metric("thalweg_epochs_committed_total") >= before + 2.0
+            });
+        }
     }
-    let (answers, places) = (answers(&scene), places(&scene, "id"));
+    let (answers, places) = (answers(scene), places(scene, "id"));
     let mut replayed = 0;
     for id in (0..300).step_by(29) {
         let got = &places[&id.to_string()];
         let record = format!("{}/{}/{}", scene.input(), got.partition, got.offset);
-        let told = explained(&scene, &job, &record);
+        let told = explained(scene, job, &record);
         assert_eq!(told["outputs"][0], answers[&id.to_string()], "{told:#}");
         assert_eq!(told["outputs"].as_array().unwrap().len(), 1);
         let over = told["steps"].as_array().unwrap().iter();
@@ -169,20 +186,19 @@ fn totals_are_explained(name: &str, partitioned: &str) {
         let ordered = told["notes"]
             .to_string()
             .contains("come by their timestamps");
-        assert_eq!(ordered, partitioned.is_empty(), "{told:#}");
+        assert_eq!(ordered, gathered, "{told:#}");
     }
     assert!(
         replayed > 0,
         "every record was the first behind a checkpoint"
     );
     // A stopped job is explained the same way.
-    running.finish();
+    for one in running {
+        one.finish();
+    }
     let got = &places["299"];
     let record = format!("{}/{}/{}", scene.input(), got.partition, got.offset);
-    assert_eq!(
-        explained(&scene, &job, &record)["outputs"][0],
-        answers["299"]
-    );
+    assert_eq!(explained(scene, job, &record)["outputs"][0], answers["299"]);
 }
 
 #[test]
@@ -193,6 +209,68 @@ fn running_totals_of_one_gathered_lane_are_explained_as_the_job_wrote_them() {
 #[test]
 fn running_totals_of_partitions_of_their_own_are_explained_as_the_job_wrote_them() {
     totals_are_explained("explainown", "PARTITIONED BY (card)");
+}
+
+#[test]
+fn running_totals_of_processes_that_share_a_job_are_explained_as_they_wrote_them() {
+    let scene = Scene::with_topics("explainshared", broker(), 4);
+    let settings = "SET checkpointInterval = '50 ms'; SET assignment = 'group'; SET jobName = 'explainshared';";
+    let job = totals(&scene, settings, "PARTITIONED BY (card)");
+    let mut members = ["a", "b"].map(|name| {
+        let mut member = scene.run_with(&job, &["--member", name]);
+        member.until_ready();
+        member
+    });
+    until("the partitions are shared out", PATIENCE, || {
+        members.each_mut().map(share) == [2, 2]
+    });
+    totals_of(&scene, &job, members.into(), false);
+}
+
+#[cfg(feature = "onnx")]
+#[test]
+fn a_score_is_explained_with_the_version_of_the_model_that_the_checkpoint_before_it_names() {
+    let scene = Scene::with_topics("explainmodel", broker(), 1).scoring();
+    let model = |name: &str| stage::models().join(format!("{name}.onnx"));
+    scene.put(&model("steady-1"), "fraud.onnx");
+    let job = totals(
+        &scene,
+        "SET checkpointInterval = '50 ms'; SET checkpointsKept = '1000'; CREATE MODEL fraud USING onnx OPTIONS (path './fraud.onnx');",
+        "",
+    );
+    let text = std::fs::read_to_string(&job).unwrap();
+    let scored = "SELECT id, predict('fraud', named_struct('amount', amount)) AS score, ";
+    scene.write(&text.replace("SELECT id, card, amount, ", scored));
+    let mut running = scene.started(&job);
+    let epochs = |running: &mut Running| {
+        let before = running.metric("thalweg_epochs_committed_total");
+        until("an epoch is kept", PATIENCE, || {
+            running.metric("thalweg_epochs_committed_total") >= before + 2.0
+        });
+    };
+    scene.topics.send(&scene.input(), &transactions(0..60));
+    scene.until_out(60, PATIENCE);
+    epochs(&mut running);
+    scene.topics.send(&scene.input(), &transactions(60..61));
+    scene.until_out(61, PATIENCE);
+    scene.put(&model("steady-2"), "fraud.onnx");
+    running.until_said("model swapped", PATIENCE);
+    epochs(&mut running);
+    scene.topics.send(&scene.input(), &transactions(61..120));
+    scene.until_out(120, PATIENCE);
+    let (answers, places) = (answers(&scene), places(&scene, "id"));
+    for (id, score) in [("30", 0.25), ("60", 0.25), ("100", 0.75)] {
+        assert_eq!(answers[id]["score"], score);
+        let record = format!("{}/0/{}", scene.input(), places[id].offset);
+        let told = explained(&scene, &job, &record);
+        assert_eq!(told["outputs"][0], answers[id], "{told:#}");
+        let notes = told["notes"].to_string();
+        assert!(
+            notes.contains("which the checkpoint names") || id == "30",
+            "{told:#}"
+        );
+    }
+    running.finish();
 }
 
 #[test]

@@ -9,29 +9,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use serde_json::Value;
-use stage::{PATIENCE, Running, Said, thalweg, until, visible_files};
-
-/// The folder with the models that tests use.
-fn models() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/models")
-}
-
-/// The runtime's library: what ORT_DYLIB_PATH says, else the one that `tests/models/make runtime` installs.
-fn runtime() -> &'static str {
-    static PATH: OnceLock<String> = OnceLock::new();
-    PATH.get_or_init(|| {
-        std::env::var("ORT_DYLIB_PATH").unwrap_or_else(|_| {
-            let made = Command::new(models().join("make"))
-                .arg("runtime")
-                .output()
-                .unwrap();
-            String::from_utf8(made.stdout).unwrap().trim().to_owned()
-        })
-    })
-}
+use stage::{PATIENCE, Running, Said, models, runtime, thalweg, until, visible_files};
 
 /// A job in a folder of its own, with a model at `fraud.onnx`.
 struct Job {
@@ -161,11 +141,7 @@ fn changes(scores: &BTreeMap<i64, Value>) -> [usize; 2] {
 const SCORE: &str = "SELECT value, predict('fraud', named_struct('amount', value)) AS score, model_info('fraud').hash AS hash FROM ticks";
 
 fn hash_of(model: &str) -> String {
-    let made = Command::new("sha256sum")
-        .arg(models().join(format!("{model}.onnx")))
-        .output()
-        .unwrap();
-    String::from_utf8(made.stdout).unwrap()[..64].to_owned()
+    stage::hash_of(&models().join(format!("{model}.onnx")))
 }
 
 #[test]

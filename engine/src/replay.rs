@@ -37,6 +37,8 @@ pub struct KeptLane {
     pub behind: Option<BTreeMap<(SmolStr, SmolStr), Position>>,
     /// Each source's own bytes, by input.
     pub sources: BTreeMap<SmolStr, Vec<u8>>,
+    /// What the plan keeps beside its steps: which versions of models were in force.
+    pub beside: BTreeMap<SmolStr, serde_json::Value>,
 }
 
 fn cut<'l>(lane: &'l LaneCut, input: &str, partition: &str) -> Option<&'l PartitionCut> {
@@ -82,6 +84,7 @@ pub fn kept_lane(
                             Some((input.clone(), BASE64.decode(text).ok()?))
                         })
                         .collect(),
+                    beside: checkpoint.beside,
                     epoch: checkpoint.epoch,
                     committed_at: checkpoint.committed_at,
                     checkpoint: checkpoint.checkpoint,

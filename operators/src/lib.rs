@@ -18,6 +18,7 @@ pub mod expr;
 pub mod extensions;
 pub mod files;
 mod formats;
+pub mod hearing;
 pub mod job_error;
 pub mod kafka;
 mod kinesis;

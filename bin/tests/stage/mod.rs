@@ -13,6 +13,7 @@ mod broker;
 mod command;
 mod kinesis;
 mod loyalty;
+mod runtime;
 mod s3;
 mod tls;
 mod tokens;
@@ -27,6 +28,7 @@ pub use broker::Broker;
 pub use command::{Running, Said, thalweg};
 pub use kinesis::Kinesis;
 pub use loyalty::{Account, Load, Loyalty, invoice, invoices};
+pub use runtime::{hash_of, models, runtime};
 pub use s3::S3;
 pub use tls::Terminator;
 pub use tokens::Tokens;
@@ -52,6 +54,8 @@ pub struct Scene {
     pub broker: &'static Broker,
     pub topics: Topics,
     dir: TempDir,
+    /// Whether its commands find the ONNX runtime.
+    scoring: bool,
 }
 
 impl Scene {
@@ -62,6 +66,7 @@ impl Scene {
             broker,
             topics: Topics::of(broker.bootstrap()),
             dir: TempDir::with_prefix("thalweg-story-").unwrap(),
+            scoring: false,
         }
     }
 
@@ -71,6 +76,19 @@ impl Scene {
         scene.topics.make(&scene.input(), partitions, &[]);
         scene.topics.make(&scene.output(), partitions, &[]);
         scene
+    }
+
+    /// Its commands find the ONNX runtime from now on.
+    pub fn scoring(mut self) -> Self {
+        self.scoring = true;
+        self
+    }
+
+    /// Puts a file in place at once, as `mv` does.
+    pub fn put(&self, file: &Path, name: &str) {
+        let aside = self.dir().join("aside.tmp");
+        std::fs::copy(file, &aside).unwrap();
+        std::fs::rename(aside, self.dir().join(name)).unwrap();
     }
 
     /// The input topic.
@@ -157,6 +175,9 @@ impl Scene {
         command
             .current_dir(self.dir())
             .env("KAFKA", self.broker.bootstrap());
+        if self.scoring {
+            command.env("ORT_DYLIB_PATH", runtime());
+        }
         command
     }
 

@@ -33,13 +33,17 @@ pub enum Doing {
     Tables,
     /// A partition more is read.
     NewPartition,
+    /// A version of a model is loaded and proved aside. About: which model of the query.
+    ModelLoad,
+    /// A static table is read again aside, because its files are others. About: which table of the query.
+    TableLoad,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 13;
+const KINDS: usize = 15;
 
 /// How many of a kind are kept.
-const KEPT: usize = 24;
+const KEPT: usize = 22;
 
 /// How many kinds are kept with a slow record: those that took most.
 pub(crate) const OVERLAPS_MAX: usize = 4;
@@ -59,6 +63,8 @@ impl Doing {
         Self::WarmUp,
         Self::Tables,
         Self::NewPartition,
+        Self::ModelLoad,
+        Self::TableLoad,
     ];
 
     /// One word for programs.
@@ -77,12 +83,17 @@ impl Doing {
             Self::WarmUp => "warmUp",
             Self::Tables => "tables",
             Self::NewPartition => "newPartition",
+            Self::ModelLoad => "modelLoad",
+            Self::TableLoad => "tableLoad",
         }
     }
 
     /// Whether rows stand still meanwhile, so that it alone explains a wait.
     pub fn holds_rows(self) -> bool {
-        !matches!(self, Self::Saving | Self::Epoch | Self::Merging)
+        !matches!(
+            self,
+            Self::Saving | Self::Epoch | Self::Merging | Self::ModelLoad | Self::TableLoad
+        )
     }
 
     /// Whether it is between rows of a lane, so that it holds up none that is taken already.
@@ -111,7 +122,7 @@ pub struct Event {
     pub begin: Micros,
     /// Until when; None while it goes on.
     pub end: Option<Micros>,
-    /// What it was about: an epoch's number.
+    /// What it was about: an epoch's number, or as its [`Doing`] says.
     pub about: u64,
 }
 
@@ -276,6 +287,6 @@ mod tests {
         for number in 0..100 {
             doings.note(Doing::Cut, 1_000 + number * 10, 1_001 + number * 10, 0);
         }
-        assert_eq!(during(&doings, 0, 5_000)[0], ("cut", 24, 0));
+        assert_eq!(during(&doings, 0, 5_000)[0], ("cut", 22, 0));
     }
 }

@@ -322,7 +322,8 @@ impl Reader {
         if self.tried.as_ref() == Some(&files) || files.iter().any(written) {
             return;
         }
-        match self.read(&files, false) {
+        let shelf = Arc::clone(&self.shelf);
+        match shelf.reading().during(|| self.read(&files, false)) {
             Ok(edition) => {
                 tracing::info!("{}", read(&self.name, &files, &edition));
                 self.shelf.put(edition);

@@ -18,7 +18,7 @@ use super::signature::Signature;
 /// What a version is called, and the SHA-256 of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Tag {
-    /// The version: the file's name without `.onnx`, or what it was posted as.
+    /// The version: what it was posted as, what its metadata says, or the file's name without `.onnx`.
     pub version: SmolStr,
     /// The hash of its bytes, in hexadecimal digits.
     pub hash: SmolStr,

@@ -176,7 +176,8 @@ impl Keeper {
             model.standing.lock().as_mut().map(note);
             return model.says(None);
         }
-        let read = Edition::read(&model.name, &place::name(path), bytes, &model.options);
+        let version = place::version(path, &bytes);
+        let read = Edition::read(&model.name, &version, bytes, &model.options);
         let swapped = read.and_then(|edition| self.swap(model, edition));
         model.standing.lock().as_mut().map(note);
         match swapped {
@@ -189,6 +190,7 @@ impl Keeper {
     }
 
     fn post(&mut self, model: &Model, version: Option<String>, bytes: Vec<u8>) -> Answer {
+        let version = version.or_else(|| super::version_of(&bytes));
         let version = version.unwrap_or_else(|| {
             let hash = hash(&bytes);
             format!("posted-{}", &hash[..8])
@@ -223,7 +225,7 @@ impl Keeper {
     /// Puts a version in the place of the one in force, once it is proved and a copy of it is kept.
     fn swap(&mut self, model: &Model, edition: Edition) -> Result<(), String> {
         let threads = model.shelf.threads.load(Ordering::Relaxed);
-        let edition = model.accepted(edition, threads)?;
+        let edition = model.loading.during(|| model.accepted(edition, threads))?;
         homes::keep(&self.homes, &edition.tag, &edition.bytes)?;
         let Some((lineup, _)) = model.shelf.take() else {
             return Err("it is not open".to_owned());
@@ -305,8 +307,10 @@ impl Model {
             return None;
         }
         let threads = self.shelf.threads.load(Ordering::Relaxed);
-        let read = Edition::read(&self.name, &place::name(path), bytes, &self.options);
-        match read.and_then(|edition| self.accepted(edition, threads)) {
+        let version = place::version(path, &bytes);
+        let read = Edition::read(&self.name, &version, bytes, &self.options);
+        let prove = |edition| self.loading.during(|| self.accepted(edition, threads));
+        match read.and_then(prove) {
             Ok(edition) => {
                 count(&self.counters.swaps);
                 tracing::info!(model = %self.name, what, version = %edition.tag.version, "model swapped");

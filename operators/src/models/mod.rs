@@ -37,6 +37,7 @@ use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 
+use crate::hearing::Hearing;
 use crate::job_error::{JobError, Location};
 use crate::table::Options;
 
@@ -51,6 +52,21 @@ pub use shelf::Counters;
 use shelf::Shelf;
 use signature::Signature;
 pub use standing::{Report, Second, Standing};
+
+/// Whether there is a runtime in this build and on this machine.
+///
+/// # Errors
+/// With the remedy, where there is none.
+pub fn ready() -> Result<(), String> {
+    runtime::ready()
+}
+
+/// What the bytes of a model call their version: `version` in the metadata.
+pub fn version_of(bytes: &[u8]) -> Option<String> {
+    let facts = proto::read(bytes)?.metadata.into_iter();
+    let mut versions = facts.filter(|(key, value)| key == "version" && !value.is_empty());
+    versions.next().map(|(_, version)| version)
+}
 
 /// What tells the time to the step that scores.
 pub type Clock = fn() -> Instant;
@@ -95,6 +111,7 @@ pub struct Model {
     /// When it was opened, in microseconds since 1970: what is older waited for a start.
     opened: std::sync::atomic::AtomicI64,
     clock: Mutex<Option<Clock>>,
+    loading: Hearing,
 }
 
 impl std::fmt::Debug for Model {
@@ -144,6 +161,7 @@ impl Model {
             keeper: Mutex::default(),
             opened: std::sync::atomic::AtomicI64::new(0),
             clock: Mutex::default(),
+            loading: Hearing::default(),
         })
     }
 
@@ -160,6 +178,16 @@ impl Model {
     /// What it counts.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Who is told when a version is loaded while rows go on.
+    pub fn loading(&self) -> &Hearing {
+        &self.loading
+    }
+
+    /// Its files are watched no longer, and no order is taken: the job is over.
+    pub fn close(&self) {
+        *self.keeper.lock() = None;
     }
 
     /// Which versions are in force; None before it is opened.

@@ -25,6 +25,8 @@ pub struct Opening {
     pub homes: Vec<PathBuf>,
     /// Whether files are watched and orders taken.
     pub watched: bool,
+    /// Whether the version of `standing` scores whatever lies at the path now, as long as a copy of it is kept.
+    pub as_it_stood: bool,
 }
 
 impl Default for Opening {
@@ -35,6 +37,7 @@ impl Default for Opening {
             standing: None,
             homes: Vec::new(),
             watched: false,
+            as_it_stood: false,
         }
     }
 }
@@ -120,7 +123,8 @@ impl Model {
         let seen = place::look(path)?;
         let bytes = bytes_of(&seen.path)?;
         let hash = hash(&bytes);
-        let edition = Edition::read(&self.name, &place::name(&seen.path), bytes, &self.options);
+        let version = place::version(&seen.path, &bytes);
+        let edition = Edition::read(&self.name, &version, bytes, &self.options);
         let edition =
             edition.map_err(|why| format!("{} cannot be used: {why}", seen.path.display()))?;
         Ok((edition, hash))
@@ -164,6 +168,11 @@ impl Model {
             });
         };
         let tag = &standing.active;
+        if opening.as_it_stood
+            && let Ok(kept) = self.kept(standing.clone(), opening)
+        {
+            return Ok(kept);
+        }
         match file {
             // It was put there while the job did not run.
             Ok((edition, hash)) if hash != standing.file => {

@@ -71,8 +71,13 @@ fn newest(folder: &Path) -> Result<PathBuf, String> {
         .ok_or_else(|| format!("the folder {shown} holds no file that ends with .onnx"))
 }
 
-/// The version that a file is: its name without `.onnx`.
-pub(super) fn name(path: &Path) -> String {
+/// The version that a file is: what its bytes say, else its name.
+pub(super) fn version(path: &Path, bytes: &[u8]) -> String {
+    super::version_of(bytes).unwrap_or_else(|| name(path))
+}
+
+/// A file's name without `.onnx`.
+fn name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.strip_suffix(".onnx").unwrap_or(&name).to_owned()
 }

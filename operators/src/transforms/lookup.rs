@@ -14,6 +14,7 @@ use thalweg_engine::record::{Micros, RecordMeta};
 use thalweg_engine::row::Value;
 use thalweg_engine::state::StateSize;
 
+use crate::hearing::Hearing;
 use crate::stateful::join::{Condition, Kind, holds, key_of};
 
 /// No row follows.
@@ -136,6 +137,7 @@ pub struct Shelf {
     lanes: AtomicUsize,
     /// Why what is in the files now is not in force, if it is not.
     fault: Mutex<Option<String>>,
+    reading: Hearing,
 }
 
 impl Shelf {
@@ -150,6 +152,11 @@ impl Shelf {
     fn take(&self) -> (Arc<Edition>, u64) {
         let place = self.edition.lock();
         (Arc::clone(&place), self.number.load(Ordering::Acquire))
+    }
+
+    /// Who is told when other files are read while rows go on.
+    pub fn reading(&self) -> &Hearing {
+        &self.reading
     }
 
     /// How many rows the newest edition has.
