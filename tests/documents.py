@@ -5,7 +5,8 @@
 - every relative link and anchor leads somewhere;
 - every `sql` block is a job that `thalweg check` takes (as it is, or with the README's tables in front), or that needs a
   feature which the given build lacks;
-- the scripts of tests/spark/scripts and the jobs beside them are blocks of docs/spark.md;
+- the scripts of tests/spark/scripts and the jobs beside them are blocks of docs/spark.md; the shipped jobs and scripts that documents
+  show whole are those that ship;
 - every command of `thalweg` in a shell block is one that the program's help knows, with all its flags;
 - the metrics of docs/metrics.md are those of a running job: names, types and labels, both ways;
 - with promtool: the running job's metrics and the alert rules of docs/metrics.md are well formed.
@@ -16,6 +17,7 @@ Exit 1 when anything is wrong, with one line per fault.
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -81,31 +83,49 @@ def refused(checked):
     return checked.returncode != 0 and "this build lacks the feature" not in checked.stderr
 
 
+def give_models(folder):
+    """The models that jobs of the documents name, in the folder `models`: the shipped one, and that of docs/models.md."""
+    models = Path(folder, "models")
+    models.mkdir()
+    for path in [*ROOT.glob("bin/jobs/models/fraud.*"), ROOT / "tests/models/payments.onnx"]:
+        shutil.copy(path, models)
+
+
 def jobs(binary):
     for document in DOCUMENTS:
         for line, block in blocks(document.read_text(), "sql"):
             with tempfile.TemporaryDirectory() as folder:
+                give_models(folder)
                 path = Path(folder, "job.sql")
                 path.write_text(block)
                 checked = run(binary, "check", str(path), cwd=folder)
             if refused(checked):
                 yield f"{document.relative_to(ROOT)}:{line}: the job is refused:\n{checked.stderr.strip()}"
     for path in [*ROOT.glob("k8s/**/*.sql"), *ROOT.glob("loadtest/*.sql"), *ROOT.glob("bin/jobs/*.sql")]:
-        checked = run(binary, "check", str(path))
+        # Models lie beside the jobs.
+        checked = run(binary, "check", str(path), cwd=path.parent)
         if refused(checked):
             yield f"{path.relative_to(ROOT)}: the job is refused:\n{checked.stderr.strip()}"
 
 
+SHOWN = {
+    "README.md": ["bin/jobs/loyalty.sql"],
+    "docs/score_transactions.md": ["bin/jobs/fraud_rules.sql", "bin/jobs/fraud.sql", "bin/jobs/models/train.py"],
+}
+
+
 def shipped():
-    """The loyalty job of the README is the one that ships."""
+    """What documents show of the shipped jobs and scripts is what ships, but for comments."""
 
     def bare(text):
         return [line for line in text.splitlines() if line.strip() and not line.startswith("--")]
 
-    jobs = [block for _, block in blocks((ROOT / "README.md").read_text(), "sql")]
-    file = (ROOT / "bin/jobs/loyalty.sql").read_text()
-    if not any(bare(block) == bare(file) for block in jobs):
-        yield "README.md: the loyalty job is not bin/jobs/loyalty.sql"
+    for document, files in SHOWN.items():
+        shown = [block for _, block in blocks((ROOT / document).read_text(), "sql", "python")]
+        for file in files:
+            text = (ROOT / file).read_text()
+            if not any(bare(block) == bare(text) for block in shown):
+                yield f"{document}: {file} is not a block of it"
 
 
 def scripts():

@@ -1,6 +1,7 @@
--- demo.sql: card transactions with planted fraud, made up from a counter; for each at once features of its card, a verdict by
--- rules, and the reasons. The suspicious ones come to the console.
--- Needs no server: thalweg run bin/jobs/demo.sql; thalweg demo counts as well how many of the planted ones were found.
+-- demo.sql: card transactions with planted fraud, made up from a counter; for each at once features of its card, a score, a verdict,
+-- and the reasons. The suspicious ones come to the console.
+-- Needs no server: thalweg run bin/jobs/demo.sql scores by rules. thalweg demo scores with a model where it finds the ONNX runtime,
+-- and counts how many of the planted ones were found.
 SET jobName = 'demo';
 
 -- Each tick is a second of the cards' time: of 1,000 cards each pays every 1,000 seconds.
@@ -68,37 +69,58 @@ FROM planned;
 -- All features of a card come from one look at its rows.
 CREATE VIEW features AS
 SELECT
-  id, card, ts, amount, merchant, category, country, channel, planted,
-  count(*) OVER of_card AS nth,
-  amount / avg(amount) OVER of_card AS ratio,
-  count(DISTINCT merchant) OVER minutes AS merchants,
-  count_if(declined) OVER minutes AS declines,
-  decayed_sum(amount, INTERVAL 1 HOUR) OVER of_card AS lately,
-  timestampdiff(SECOND, lag(ts) OVER of_card, ts) AS since,
-  -- Away from the last place and from the one before: a card that comes home has been there.
-  least(geo_distance_km(lag(lat) OVER of_card, lag(lon) OVER of_card, lat, lon),
-    geo_distance_km(lag(lat, 2) OVER of_card, lag(lon, 2) OVER of_card, lat, lon)) AS km,
-  least(speed_kmh(lag(lat) OVER of_card, lag(lon) OVER of_card, lag(ts) OVER of_card, lat, lon, ts),
-    speed_kmh(lag(lat, 2) OVER of_card, lag(lon, 2) OVER of_card, lag(ts, 2) OVER of_card, lat, lon, ts)) AS kmh,
-  count(*) OVER (PARTITION BY card, device) = 1 AS new_device
+  id, card, ts, amount, merchant, country, planted,
+  named_struct(
+    'amount', amount,
+    'ratio', amount / avg(amount) OVER of_card,
+    'payments', count(*) OVER of_card,
+    'spent_in_an_hour', sum(amount) OVER hour,
+    'merchants', count(DISTINCT merchant) OVER minutes,
+    'declines', count_if(declined) OVER minutes,
+    'seconds_since', (unix_millis(ts) - unix_millis(lag(ts) OVER of_card)) / 1000D,
+    -- Away from the last place and from the one before: a card that comes home has been there.
+    'km', least(geo_distance_km(lag(lat) OVER of_card, lag(lon) OVER of_card, lat, lon),
+      geo_distance_km(lag(lat, 2) OVER of_card, lag(lon, 2) OVER of_card, lat, lon)),
+    'kmh', least(speed_kmh(lag(lat) OVER of_card, lag(lon) OVER of_card, lag(ts) OVER of_card, lat, lon, ts),
+      speed_kmh(lag(lat, 2) OVER of_card, lag(lon, 2) OVER of_card, lag(ts, 2) OVER of_card, lat, lon, ts)),
+    'new_device', if(count(*) OVER (PARTITION BY card, device) = 1, 1, 0)
+  ) AS f
 FROM transactions
 WINDOW of_card AS (PARTITION BY card ORDER BY ts),
-  minutes AS (PARTITION BY card ORDER BY ts RANGE BETWEEN INTERVAL 2 MINUTES PRECEDING AND CURRENT ROW);
+  minutes AS (PARTITION BY card ORDER BY ts RANGE BETWEEN INTERVAL 2 MINUTES PRECEDING AND CURRENT ROW),
+  hour AS (PARTITION BY card ORDER BY ts RANGE BETWEEN INTERVAL 1 HOUR PRECEDING AND CURRENT ROW);
 
-CREATE VIEW verdicts AS
+-- Each rule is a line.
+CREATE VIEW ruled AS
 SELECT
   *,
   array_compact(array(
-    if(merchants >= 4 AND amount < 5, 'small amounts at many merchants', NULL),
-    if(km > 100 AND kmh > 900, 'nothing travels so fast', NULL),
-    if(declines >= 3, 'declined again and again', NULL),
-    if(new_device AND nth > 3 AND ratio > 3, 'much more than usual from a new device', NULL)
-  )) AS reasons,
-  CASE WHEN size(reasons) = 0 THEN 'approve' WHEN size(reasons) = 1 THEN 'review' ELSE 'decline' END AS verdict
+    if(f.merchants >= 4 AND f.amount < 5, 'small amounts at many merchants', NULL),
+    if(f.km > 100 AND f.kmh > 900, 'nothing travels so fast', NULL),
+    if(f.declines >= 3, 'declined again and again', NULL),
+    if(f.new_device = 1 AND f.payments > 3 AND f.ratio > 3, 'much more than usual from a new device', NULL)
+  )) AS ruled
 FROM features;
 
+-- The number of reasons is the score. thalweg demo puts the model of fraud.sql here where it finds the ONNX runtime.
+CREATE VIEW scored AS
+SELECT *, least(0.6D * size(ruled), 1D) AS score, CAST(NULL AS STRING) AS seen FROM ruled;
+
+CREATE VIEW verdicts AS
+SELECT
+  ts, card, amount, merchant, country,
+  round(score, 3) AS score,
+  CASE
+    WHEN score >= 0.9 OR size(ruled) > 1 THEN 'decline'
+    WHEN score >= 0.5 OR size(ruled) = 1 THEN 'review'
+    ELSE 'approve'
+  END AS verdict,
+  array_compact(array_append(ruled, seen)) AS reasons,
+  planted
+FROM scored;
+
 SET queryName = 'suspicious';
-SELECT ts, card, amount, merchant, country, verdict, reasons, planted FROM verdicts WHERE verdict <> 'approve';
+SELECT * FROM verdicts WHERE verdict <> 'approve';
 
 SET queryName = 'score';
 INSERT INTO judged SELECT planted, verdict FROM verdicts;

@@ -193,6 +193,16 @@ pub(crate) struct DemoArgs {
     /// Where /metrics, /live and /ready are served; `off` for nowhere.
     #[arg(long, value_name = "ADDRESS", default_value = "off")]
     pub(crate) http: String,
+    /// Score by rules, also where a model could be used.
+    #[arg(long)]
+    pub(crate) rules: bool,
+    /// Only write transactions to this file as JSON lines, what was planted among them: to train a model with.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seconds", "rules"])]
+    pub(crate) transactions: Option<PathBuf>,
+    /// How many of them.
+    #[arg(long, value_name = "N", default_value_t = 200_000, requires = "transactions",
+        value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) count: u64,
 }
 
 #[derive(Args, Debug)]

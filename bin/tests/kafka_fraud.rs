@@ -1,6 +1,7 @@
-//! The job `fraud` on a real broker: features outlive a kill, and a merchant that is blocked while the job runs is declined from
-//! then on.
+//! The job `fraud` on a real broker: features outlive a kill, a merchant that is blocked while the job runs is declined from then on,
+//! and each verdict says how the model has scored, which version it was, and from which record it comes.
 
+#![cfg(feature = "onnx")]
 #![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
 
 mod stage;
@@ -26,6 +27,10 @@ fn job(scene: &Scene) -> PathBuf {
     );
     let text = text.replace("${INPUT:-transactions}", &scene.input());
     let text = text.replace("${OUTPUT:-verdicts}", &scene.output());
+    let text = text.replace(
+        "${MODELS:-./models}",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/models"),
+    );
     let list = scene.dir().join("blocked.csv").display().to_string();
     scene.write(&text.replace("${BLOCKED:-./blocked_merchants.csv}", &list))
 }
@@ -63,7 +68,7 @@ fn verdicts(scene: &Scene, count: usize) -> BTreeMap<u32, Value> {
 
 #[test]
 fn a_merchant_is_blocked_while_the_job_runs_and_features_outlive_a_kill() {
-    let scene = Scene::with_topics("fraud", broker(), 2);
+    let scene = Scene::with_topics("fraud", broker(), 2).scoring();
     let job = job(&scene);
     block(&scene, &["M9"]);
     let mut running = scene.started(&job);
@@ -71,6 +76,17 @@ fn a_merchant_is_blocked_while_the_job_runs_and_features_outlive_a_kill() {
     for verdict in verdicts(&scene, 4).values() {
         assert_eq!(verdict["verdict"], "approve", "{verdict}");
         assert_eq!(verdict["reasons"], serde_json::json!([]), "{verdict}");
+        assert!(verdict["score"].as_f64().unwrap() < 0.1, "{verdict}");
+        assert_eq!(verdict["model"]["name"], "fraud", "{verdict}");
+        assert_eq!(verdict["model"]["version"], "1", "{verdict}");
+    }
+    for got in scene.topics.read(&scene.output()) {
+        let origin = got.header("thalweg-origin").unwrap();
+        assert!(
+            origin.starts_with("v1;fraud;verdicts;fraud-in;"),
+            "{origin}"
+        );
+        assert!(got.header("thalweg-micros").unwrap().parse::<u64>().is_ok());
     }
     block(&scene, &["M9", "M1"]);
     running.until_said("is read: 2 rows of 1 file", PATIENCE);
@@ -85,8 +101,20 @@ fn a_merchant_is_blocked_while_the_job_runs_and_features_outlive_a_kill() {
     assert_eq!(verdict["verdict"], "decline", "{verdict}");
     let features = &verdict["features"];
     assert_eq!(features["payments"], 6, "{verdict}");
-    assert_eq!(features["in_an_hour"], 6, "{verdict}");
+    assert_eq!(features["spent_in_an_hour"], 120.0, "{verdict}");
     assert_eq!(features["seconds_since"], 60.0, "{verdict}");
     assert_eq!(features["ratio"], 1.0, "{verdict}");
+    // Five hundred from a device that the card never had, ten minutes later: likely for the rules, certain for the model.
+    let value = r#"{"id":"16","card":"C","ts":"2026-01-01T10:16:00Z","amount":500,"merchant":"M2","lat":52.5,"lon":13.4,"device":"X","declined":false}"#;
+    scene
+        .topics
+        .send(&scene.input(), &[Rec::new("C".to_owned(), value)]);
+    let verdict = &verdicts(&scene, 7)[&16];
+    assert_eq!(verdict["verdict"], "decline", "{verdict}");
+    let reasons = [
+        "much more than usual from a new device",
+        "looks like fraud to the model",
+    ];
+    assert_eq!(verdict["reasons"], serde_json::json!(reasons), "{verdict}");
     running.finish();
 }

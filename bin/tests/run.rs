@@ -1,4 +1,4 @@
-//! `thalweg run`, `check` and `demo` as a user meets them, without any server.
+//! `thalweg run` and `check` as a user meets them, without any server.
 
 #![allow(clippy::unwrap_used)]
 
@@ -468,34 +468,6 @@ fn log_lines_are_json_when_asked_for() {
             .any(|line| line["query"] == "console" && line["message"] == "running"),
         "{done:?}"
     );
-}
-
-#[test]
-fn the_demo_shows_rows_and_ends_with_a_summary() {
-    let done = run(&["demo", "--seconds", "2"]);
-    assert_eq!(done.code, 0, "{done:?}");
-    let (rows, summary) = done.out.split_once(" ran for ").unwrap();
-    assert!(rows.lines().count() > 3, "{done:?}");
-    assert!(!summary.contains("records  0 in"), "{done:?}");
-    for part in [
-        "in, ",
-        "out",
-        "p50 ",
-        "p99 ",
-        "p99.9 ",
-        "max ",
-        "committed",
-        "transactions judged",
-        "precision  ",
-        "recall     ",
-        "card testing ",
-        "impossible travel ",
-        "burst of declines ",
-        "new device ",
-    ] {
-        assert!(summary.contains(part), "{part}: {summary}");
-    }
-    assert!(!summary.contains("epochs   0 committed"), "{summary}");
 }
 
 #[test]

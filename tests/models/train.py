@@ -116,6 +116,16 @@ def steady(score, feature="amount", output="score"):
     return graph("steady", nodes, [feature], [number("zero", 0.0), number("value", score)], output)
 
 
+def payments():
+    """The model of the example in docs/models.md: what comes from abroad scores half."""
+    nodes = [
+        helper.make_node("Mul", ["amount", "zero"], ["none"]),
+        helper.make_node("Mul", ["abroad", "half"], ["part"]),
+        helper.make_node("Add", ["none", "part"], ["score"]),
+    ]
+    return graph("payments", nodes, ["amount", "abroad"], [number("zero", 0.0), number("half", 0.5)])
+
+
 def fragile():
     """Fails where the amount is 100 or more: a table of 100 entries is looked up."""
     table = helper.make_tensor("table", TensorProto.FLOAT, [100], [i / 100 for i in range(100)])
@@ -169,6 +179,7 @@ def main():
     onnx.save(steady(0.75), "steady-2.onnx")
     onnx.save(steady(0.5, "total"), "other_input.onnx")
     onnx.save(steady(0.5, output="odds"), "other_output.onnx")
+    onnx.save(payments(), "payments.onnx")
     onnx.save(fragile(), "fragile.onnx")
     onnx.save(slow(), "slow.onnx")
 
