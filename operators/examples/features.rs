@@ -4,6 +4,9 @@
 //! `cargo run --release -p thalweg-operators --example features [RECORDS]`: payments of twelve fields, 100,000 cards by chance,
 //! a millisecond apart in event time, the watermark ten seconds behind, a cut after each 10,000 records. Decoding and
 //! writing are left out: rows go through all steps of the query, as a lane sends them.
+//!
+//! `cargo run --release -p thalweg-operators --features onnx --example features -- fraud [RECORDS]`: the same with the job
+//! `bin/jobs/fraud.sql`: ten features, rules, the look-up of a blocked merchant and the score of the shipped model.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -15,6 +18,8 @@ use thalweg_engine::operator::Progress;
 use thalweg_engine::record::{Partition, Position, RecordMeta};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::sink::{LocalFuture, Origin, Readiness, Writer};
+use thalweg_operators::models::Opening;
+use thalweg_operators::plan::Query;
 use thalweg_operators::sql::{Overrides, load};
 
 const CARDS: u64 = 100_000;
@@ -48,6 +53,9 @@ WINDOW card AS (PARTITION BY card ORDER BY ts),
   minutes AS (PARTITION BY card ORDER BY ts RANGE BETWEEN INTERVAL 10 MINUTES PRECEDING AND CURRENT ROW),
   hour AS (PARTITION BY card ORDER BY ts RANGE BETWEEN INTERVAL 1 HOUR PRECEDING AND CURRENT ROW);
 ";
+
+const FRAUD: &str = include_str!("../../bin/jobs/fraud.sql");
+const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../bin/jobs/models");
 
 /// Takes what comes out.
 struct Nowhere;
@@ -116,6 +124,7 @@ impl Payments {
             real(card as f64 % 170.0, 0.05),
             Value::from("device"),
             Value::from("online"),
+            Value::Boolean(self.number % 50 == 0),
         ];
         let merchant = random(&mut self.seed, 5000) as usize;
         row.clear();
@@ -163,12 +172,28 @@ fn at(sorted: &[Duration], quantile: f64) -> Duration {
     sorted.get(place).copied().unwrap_or_default()
 }
 
-fn main() {
-    let records = std::env::args().nth(1).and_then(|text| text.parse().ok());
-    let records: u64 = records.unwrap_or(8_000_000);
-    let job = load(JOB, &Overrides::default(), &|_| None);
-    let mut job = job.unwrap_or_else(|error| panic!("{}", error.render("job.sql", JOB)));
+/// The query, with its models opened.
+fn query(fraud: bool) -> Query {
+    let text = if fraud { FRAUD } else { JOB };
+    let job = load(text, &Overrides::default(), &|name| match name {
+        "MODELS" => Some(MODELS.to_owned()),
+        _ => None,
+    });
+    let mut job = job.unwrap_or_else(|error| panic!("{}", error.render("job.sql", text)));
     let query = job.queries.remove(0);
+    for model in &query.models {
+        let opened = model.open(Opening::default());
+        opened.unwrap_or_else(|failure| panic!("{}", failure.message));
+    }
+    query
+}
+
+fn main() {
+    let mut given = std::env::args().skip(1).peekable();
+    let fraud = given.next_if_eq("fraud").is_some();
+    let records = given.next().and_then(|text| text.parse().ok());
+    let records: u64 = records.unwrap_or(if fraud { 2_000_000 } else { 8_000_000 });
+    let query = query(fraud);
     let (_, input) = query.inputs().next().expect("one input");
     let mut payments = Payments::new(input.wanted());
     // Without the place of the source, which comes first.
