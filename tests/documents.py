@@ -273,7 +273,7 @@ def main():
     checks = {
         "links": links(),
         "jobs": jobs(binary),
-        "the loyalty job": shipped(),
+        "shipped jobs and scripts": shipped(),
         "the scripts": scripts(),
         "commands": commands(binary),
         "metrics": metrics(scraped),
