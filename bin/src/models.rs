@@ -259,21 +259,14 @@ fn refused(status: u16, why: &str) -> HttpResponse {
     HttpResponse::build(status).json(json!({ "error": why }))
 }
 
-/// The paths of models.
-pub(crate) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/api/v1/models", web::get().to(list))
-        .route("/api/v1/models/{name}", web::get().to(one))
-        .route("/api/v1/models/{name}", web::post().to(post))
-        .route("/api/v1/models/{name}/rollback", web::post().to(rollback));
-}
-
-async fn list(served: web::Data<Served>) -> HttpResponse {
+/// All models.
+pub(crate) async fn list(served: web::Data<Served>) -> HttpResponse {
     let models: Vec<_> = served.models.iter().map(|model| model.report()).collect();
     HttpResponse::Ok().json(models)
 }
 
-async fn one(served: web::Data<Served>, name: web::Path<String>) -> HttpResponse {
+/// One model.
+pub(crate) async fn one(served: web::Data<Served>, name: web::Path<String>) -> HttpResponse {
     match served.find(&name) {
         Some(model) => HttpResponse::Ok().json(model.report()),
         None => served.unknown(&name),
@@ -294,7 +287,8 @@ struct Named {
     version: Option<String>,
 }
 
-async fn post(
+/// Another version of a model: its bytes, or a file on this machine.
+pub(crate) async fn post(
     served: web::Data<Served>,
     name: web::Path<String>,
     named: web::Query<Named>,
@@ -350,7 +344,8 @@ async fn post(
     served.answer(&model, answer).await
 }
 
-async fn rollback(
+/// The version before.
+pub(crate) async fn rollback(
     served: web::Data<Served>,
     name: web::Path<String>,
     request: HttpRequest,
