@@ -98,6 +98,8 @@ pub(crate) enum Command {
     /// Show the slowest records of the last minutes of a running job: where they are, where their time went, and what the
     /// engine was doing meanwhile.
     WhySlow(WhySlowArgs),
+    /// Show what a running job does, as its page does, anew each second until Ctrl-C.
+    Top(TopArgs),
     /// Explain one record of a Kafka topic: the values of every step, from the newest kept checkpoint before it.
     #[command(after_help = EXPLAIN_EXIT_CODES)]
     ExplainRecord(ExplainArgs),
@@ -128,9 +130,13 @@ pub(crate) struct JobArgs {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) job: JobArgs,
-    /// Where /metrics, /live and /ready are served; `off` for nowhere.
+    /// Where the page, /metrics, /live, /ready and the API are served; `off` for nowhere.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     pub(crate) http: String,
+    /// Ask for a token under /api/v1: a file with one token a line, TOKEN or NAME TOKEN, read again when it changes. Without it
+    /// only this machine may change something.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Begin anew where there is no checkpoint, although the Kafka group says that this query once had one.
     #[arg(long)]
     pub(crate) fresh: bool,
@@ -190,7 +196,7 @@ pub(crate) struct DemoArgs {
     /// Stop after this many seconds; without it on Ctrl-C.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) seconds: Option<u64>,
-    /// Where /metrics, /live and /ready are served; `off` for nowhere.
+    /// Where the page, /metrics, /live, /ready and the API are served; `off` for nowhere.
     #[arg(long, value_name = "ADDRESS", default_value = "off")]
     pub(crate) http: String,
     /// Score by rules, also where a model could be used.
@@ -203,6 +209,10 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N", default_value_t = 200_000, requires = "transactions",
         value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub(crate) count: u64,
+    /// Ask for a token under /api/v1: a file with one token a line, TOKEN or NAME TOKEN, read again when it changes. Without it
+    /// only this machine may change something.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -425,6 +435,22 @@ pub(crate) struct WhySlowArgs {
     /// Write the job's answer as it is, in JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// A file that holds a token of the job, where it asks for one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TopArgs {
+    /// Where the job serves HTTP.
+    #[arg(value_name = "URL", default_value = "http://127.0.0.1:9464")]
+    pub(crate) url: String,
+    /// Show it once, and end: for a pipe or a file.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// A file that holds a token of the job, where it asks for one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

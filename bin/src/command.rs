@@ -10,7 +10,7 @@ use crate::cli::{CheckpointCommand, Cli, Command, DlqCommand};
 use crate::refusal::{End, Refusal};
 use crate::{
     check, checkpoint, console, demo, dlq, explain, functions, inspect, run, stop, telemetry,
-    test_job, verify, why_slow,
+    test_job, top, verify, why_slow,
 };
 
 /// The whole command line of `thalweg` (`run`, `check`, `test`, `inspect` and the rest), for jobs that may also use these
@@ -45,6 +45,7 @@ pub fn command_line(extensions: Extensions) -> ! {
             Command::Dlq(DlqCommand::Show(args)) => dlq::show(args, &extensions),
             Command::Dlq(DlqCommand::Replay(args)) => dlq::replay(args, &extensions),
             Command::WhySlow(args) => why_slow::why_slow(args),
+            Command::Top(args) => top::top(args),
             Command::ExplainRecord(args) => explain::explain(args, &extensions),
             Command::Functions(args) => functions::functions(args, &extensions),
             Command::Version => {

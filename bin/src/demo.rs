@@ -67,7 +67,7 @@ pub(crate) fn demo(args: &DemoArgs, started: Instant) -> Result<End, Refusal> {
     let finished = live(
         loaded,
         args.seconds.map(Duration::from_secs),
-        http::listen(&args.http)?,
+        http::listen(&args.http, args.token_file.as_deref())?,
     )?;
     for query in &finished.queries {
         console::line(&summary(query, started.elapsed()));

@@ -37,6 +37,7 @@ pub struct Job {
     inputs: Vec<(String, MemoryLog)>,
     outputs: Vec<(String, MemorySink)>,
     http: String,
+    token_file: Option<PathBuf>,
     stop: Stop,
     until: Option<Duration>,
     signals: bool,
@@ -123,6 +124,7 @@ impl Job {
             inputs: Vec::new(),
             outputs: Vec::new(),
             http: "off".to_owned(),
+            token_file: None,
             stop: Stop::new(),
             until: None,
             signals: false,
@@ -186,10 +188,17 @@ impl Job {
         self
     }
 
-    /// Serves `/metrics`, `/live`, `/ready` and `/api/v1/queries` at this address while it runs.
+    /// Serves the page, `/metrics`, `/live`, `/ready` and the API at this address while it runs.
     #[must_use]
     pub fn http(mut self, address: impl Into<String>) -> Self {
         self.http = address.into();
+        self
+    }
+
+    /// Asks for a token of this file under `/api/v1`: `--token-file`.
+    #[must_use]
+    pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.token_file = Some(path.into());
         self
     }
 
@@ -265,7 +274,7 @@ impl Job {
     /// # Errors
     /// When something must be mended before it can begin, or a query cannot go on.
     pub fn run(mut self) -> Result<Ended, Error> {
-        let http = http::listen(&self.http)?;
+        let http = http::listen(&self.http, self.token_file.as_deref())?;
         let (until, stop, signals) = (self.until, self.stop.clone(), self.signals);
         let (fresh, accept_new_state) = (self.fresh, self.accept_new_state);
         let fail_together = self.fail_together;

@@ -89,6 +89,7 @@ mod static_tables;
 mod stop;
 mod telemetry;
 mod test_job;
+mod top;
 mod topics;
 mod verify;
 mod why_slow;

@@ -13,10 +13,11 @@ use serde_json::json;
 use smol_str::SmolStr;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::status::QueryStatus;
-use thalweg_operators::models::{Answer, Model, Opening, Standing, TryOut, version_of};
+use thalweg_operators::models::{Answer, Model, Opening, Report, Standing, TryOut, version_of};
 use thalweg_operators::sql::Job;
 
 use crate::console;
+use crate::http::{Caller, audit, refused};
 use crate::job_file::Loaded;
 use crate::model_metrics::ModelMetrics;
 use crate::refusal::Refusal;
@@ -219,6 +220,11 @@ impl Served {
         }
     }
 
+    /// All of them, as they are shown.
+    pub(crate) fn reports(&self) -> Vec<Report> {
+        self.models.iter().map(|model| model.report()).collect()
+    }
+
     fn find(&self, name: &str) -> Option<Arc<Model>> {
         let mut models = self.models.iter();
         let found = models.find(|model| model.name().eq_ignore_ascii_case(name));
@@ -254,15 +260,9 @@ impl Served {
     }
 }
 
-fn refused(status: u16, why: &str) -> HttpResponse {
-    let status = actix_web::http::StatusCode::from_u16(status).unwrap_or_default();
-    HttpResponse::build(status).json(json!({ "error": why }))
-}
-
 /// All models.
 pub(crate) async fn list(served: web::Data<Served>) -> HttpResponse {
-    let models: Vec<_> = served.models.iter().map(|model| model.report()).collect();
-    HttpResponse::Ok().json(models)
+    HttpResponse::Ok().json(served.reports())
 }
 
 /// One model.
@@ -283,7 +283,7 @@ struct FileOf {
 
 /// What may stand behind `?`.
 #[derive(Deserialize)]
-struct Named {
+pub(crate) struct Named {
     version: Option<String>,
 }
 
@@ -294,6 +294,7 @@ pub(crate) async fn post(
     named: web::Query<Named>,
     request: HttpRequest,
     body: web::Bytes,
+    caller: web::ReqData<Caller>,
 ) -> HttpResponse {
     let Some(model) = served.find(&name) else {
         return served.unknown(&name);
@@ -338,26 +339,43 @@ pub(crate) async fn post(
         Ok(bytes) => bytes,
         Err(why) => return refused(422, &format!("the file cannot be read: {why}")),
     };
-    let asked = Arc::clone(&model);
+    let (asked, before) = (Arc::clone(&model), active(&model));
     let answer = web::block(move || asked.post(version, bytes)).await;
     let answer = answer.unwrap_or_else(|error| Err(error.to_string()));
+    audited(&caller, &model, &before, &answer);
     served.answer(&model, answer).await
+}
+
+/// The version in force and its hash.
+fn active(model: &Model) -> String {
+    let tag = model.standing().map(|standing| standing.active);
+    tag.map_or_else(
+        || "none".to_owned(),
+        |tag| format!("{} ({})", tag.version, tag.hash),
+    )
+}
+
+fn audited(caller: &Caller, model: &Model, before: &str, answer: &Answer) {
+    let what = format!("model {}", model.name());
+    let after = match answer {
+        Ok(_) => active(model),
+        Err(why) => format!("unchanged: {why}"),
+    };
+    audit::note(caller, &what, &before, &after);
 }
 
 /// The version before.
 pub(crate) async fn rollback(
     served: web::Data<Served>,
     name: web::Path<String>,
-    request: HttpRequest,
+    caller: web::ReqData<Caller>,
 ) -> HttpResponse {
     let Some(model) = served.find(&name) else {
         return served.unknown(&name);
     };
-    if request.headers().contains_key("origin") {
-        return refused(403, "a page in a browser may not do that");
-    }
-    let asked = Arc::clone(&model);
+    let (asked, before) = (Arc::clone(&model), active(&model));
     let answer = web::block(move || asked.roll_back()).await;
     let answer = answer.unwrap_or_else(|error| Err(error.to_string()));
+    audited(&caller, &model, &before, &answer);
     served.answer(&model, answer).await
 }

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use crate::cli::RunArgs;
 use crate::console;
 use crate::folder;
-use crate::http::{self, Http, Pulses};
+use crate::http::{self, Http, Pulses, Sheet, Shown};
 use crate::job_file;
 use crate::loading;
 use crate::member;
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &RunArgs, extensions: &Arc<Extensions>) -> Result<End, R
     let finished = live(Launch {
         name: loaded.name,
         job: loaded.job,
-        http: http::listen(&args.http)?,
+        http: http::listen(&args.http, args.token_file.as_deref())?,
         fresh: args.fresh,
         accept_new_state: args.accept_new_state,
         fail_together: args.fail_together,
@@ -138,6 +138,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         .queries
         .first()
         .is_some_and(|query| query.settings.models_from_files_only);
+    let sheet = Sheet::of(&launch.name, launch.member.as_deref(), &launch.job.queries);
     let mut rooms = Rooms::default();
     let mut users = Vec::new();
     for query in launch.job.queries {
@@ -208,7 +209,14 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         let progress = Progress::follow(&seen);
         if let Some(http) = launch.http {
             let models = Served::new(models, from_files_only, users);
-            http.serve(&metrics, seen.clone(), pulses, progress, models);
+            http.serve(Shown {
+                metrics: &metrics,
+                queries: seen.clone(),
+                pulses,
+                progress,
+                models,
+                sheet,
+            });
         }
         let watched = Watched {
             stop,

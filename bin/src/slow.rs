@@ -92,6 +92,12 @@ pub(crate) struct Meanwhile {
     pub(crate) epoch: Option<u64>,
 }
 
+/// The slowest of all minutes that are kept, as many as are shown where nothing else is asked for.
+pub(crate) fn newest(queries: &[Arc<QueryStatus>]) -> Slow {
+    let minutes = u32::try_from(MINUTES).unwrap_or(u32::MAX);
+    slowest(queries, minutes, LIMIT)
+}
+
 /// Answers. What is wrong with the question, where it is.
 pub(crate) fn answer(queries: &[Arc<QueryStatus>], asked: &Asked) -> Result<Slow, String> {
     let kept = u32::try_from(MINUTES).unwrap_or(u32::MAX);
@@ -103,6 +109,10 @@ pub(crate) fn answer(queries: &[Arc<QueryStatus>], asked: &Asked) -> Result<Slow
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(format!("limit is 1 to {LIMIT_MAX}\n"));
     }
+    Ok(slowest(queries, minutes, limit))
+}
+
+fn slowest(queries: &[Arc<QueryStatus>], minutes: u32, limit: u32) -> Slow {
     let queries = queries.iter().map(|query| {
         let recorder = &query.metrics().recorder;
         let slow = recorder.slow(minutes, limit as usize);
@@ -120,10 +130,10 @@ pub(crate) fn answer(queries: &[Arc<QueryStatus>], asked: &Asked) -> Result<Slow
                 .collect(),
         }
     });
-    Ok(Slow {
+    Slow {
         minutes,
         queries: queries.collect(),
-    })
+    }
 }
 
 fn time(micros: Micros) -> String {

@@ -1,18 +1,13 @@
 //! `thalweg why-slow`: asks a running job for its slowest records and says in plain words where their time went.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write as _};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
 
 use crate::cli::WhySlowArgs;
 use crate::console;
 use crate::duration::latency;
+use crate::http::client::Client;
 use crate::refusal::{End, Refusal};
 use crate::slow::{Meanwhile, Slow, SlowQuery, SlowRecord, SlowStage};
-
-/// How long the job may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is faster than this is not slow: a millisecond.
 const SLOW: u64 = 1_000;
@@ -23,7 +18,8 @@ const SLOW: u64 = 1_000;
 /// When no job answers there.
 pub(crate) fn why_slow(args: &WhySlowArgs) -> Result<End, Refusal> {
     let path = format!("/api/v1/slow?minutes={}&limit={}", args.minutes, args.limit);
-    let body = get(&args.url, &path)?;
+    let client = Client::new(&args.url, args.token_file.as_deref())?;
+    let body = client.get(&path)?;
     if args.json {
         console::line(body.trim_end());
         return Ok(End::Clean);
@@ -36,53 +32,6 @@ pub(crate) fn why_slow(args: &WhySlowArgs) -> Result<End, Refusal> {
     })?;
     console::text(&text(&slow));
     Ok(End::Clean)
-}
-
-/// The body of an answer with status 200.
-fn get(url: &str, path: &str) -> Result<String, Refusal> {
-    let address = url
-        .strip_prefix("http://")
-        .map(|rest| rest.trim_end_matches('/'))
-        .filter(|address| !address.is_empty() && !address.contains('/'))
-        .ok_or_else(|| {
-            Refusal::new(format!(
-                "--url {url}: write http://HOST:PORT, where the job serves HTTP (`thalweg run --http HOST:PORT`)"
-            ))
-        })?;
-    let silent = |why: String| {
-        Refusal::new(format!(
-            "no job answers at {url}: {why}. Is it running, and is that the address of its --http?"
-        ))
-    };
-    let asked = || -> std::io::Result<Vec<u8>> {
-        let known = address.to_socket_addrs()?.next();
-        let known = known.ok_or_else(|| std::io::Error::other("the name has no address"))?;
-        let mut stream = TcpStream::connect_timeout(&known, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-        )?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = asked().map_err(|error| silent(error.to_string()))?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .ok_or_else(|| silent("what is there does not speak HTTP".to_owned()))?;
-    match head.split_whitespace().nth(1) {
-        Some("200") => Ok(body.to_owned()),
-        Some("404") => Err(silent(
-            "what is there does not know /api/v1/slow; an older version?".to_owned(),
-        )),
-        status => Err(silent(format!(
-            "it answers with the status {}: {}",
-            status.unwrap_or("?"),
-            body.trim()
-        ))),
-    }
 }
 
 fn text(slow: &Slow) -> String {
@@ -234,6 +183,7 @@ fn doing(meanwhile: &Meanwhile) -> String {
         "restart" => format!("the query was between two runs for {time}"),
         "warmUp" => format!("state was built from older records for {time}"),
         "tables" => format!("joined tables were being read for {time}; rows wait for them"),
+        "paused" => format!("the query was paused by hand for {time}"),
         "newPartition" => format!("a new partition was opened for {time}"),
         "modelLoad" => {
             format!("a version of a model was loaded and proved for {time}; rows go on")
@@ -290,13 +240,5 @@ mod tests {
         assert!(text(&fast).starts_with(
             "points: nothing was slow in the last 10 minutes; the slowest record took 300 us from taken to delivered\n"
         ));
-    }
-
-    #[test]
-    fn an_address_that_is_none_is_refused() {
-        for url in ["127.0.0.1:9464", "https://a:1", "http://", "http://a:1/x"] {
-            let said = get(url, "/").unwrap_err();
-            assert!(said.message().contains("write http://HOST:PORT"));
-        }
     }
 }

@@ -123,6 +123,51 @@ impl Histogram {
     }
 }
 
+/// What a [`Histogram`] notes from one look to the next.
+pub struct Window {
+    before: Box<[u64]>,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            before: vec![0; SLOTS].into(),
+        }
+    }
+}
+
+impl Window {
+    /// How many were noted since the last look, and for each share (ascending, 0 to 1) the value below which so many of
+    /// them lie, in microseconds; None where there were none.
+    pub fn look<const N: usize>(
+        &mut self,
+        of: &Histogram,
+        shares: [f64; N],
+    ) -> (u64, Option<[u64; N]>) {
+        let mut total = 0;
+        let mut new = Vec::new();
+        for (slot, (count, before)) in of.slots.iter().zip(&mut self.before).enumerate() {
+            let count = count.load(Relaxed);
+            let more = count - std::mem::replace(before, count);
+            if more > 0 {
+                total += more;
+                new.push((slot, total));
+            }
+        }
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss,
+            clippy::cast_possible_truncation
+        )]
+        let values = shares.map(|share| {
+            let wanted = ((total as f64 * share).ceil() as u64).max(1);
+            let found = new.iter().find(|(_, seen)| *seen >= wanted);
+            found.map_or(0, |(slot, _)| top_of(*slot).min(of.max()))
+        });
+        (total, (total > 0).then_some(values))
+    }
+}
+
 /// Observations of one owner on their way to a shared [`Histogram`]. What follows each other mostly falls into the same
 /// slot, and goes there together.
 #[derive(Default)]
@@ -210,5 +255,17 @@ mod tests {
         for quantile in [0.1, 0.5, 0.8, 1.0] {
             assert_eq!(histogram.quantile(quantile), plain.quantile(quantile));
         }
+    }
+
+    #[test]
+    fn a_window_shows_what_came_since_the_last_look() {
+        let histogram = Histogram::default();
+        let mut window = Window::default();
+        assert_eq!(window.look(&histogram, [0.5]), (0, None));
+        (1..=100).for_each(|_| histogram.observe(5));
+        assert_eq!(window.look(&histogram, [0.5, 0.99]), (100, Some([5, 5])));
+        (1..=10).for_each(|micros| histogram.observe(micros));
+        assert_eq!(window.look(&histogram, [0.5, 1.0]), (10, Some([5, 10])));
+        assert_eq!(window.look(&histogram, [0.5]), (0, None));
     }
 }

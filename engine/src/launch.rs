@@ -161,6 +161,7 @@ impl Launching {
             store: Arc::clone(query.log.store()),
             workers: query.host.workers.clone(),
             metrics: Arc::clone(query.status.metrics()),
+            pauses: query.status.pauses(),
         };
         if spec.warms_up() {
             spec.metrics.warm_up_left.inc();

@@ -81,6 +81,8 @@ pub struct QueryMetrics {
     pub restarts: IntCounter,
     /// 1 while rows flow, 0 while not.
     pub ready: IntGauge,
+    /// 1 while it is paused by hand.
+    pub paused: IntGauge,
     families: Arc<Families>,
     query: String,
     /// By step and lane.
@@ -246,7 +248,7 @@ const COUNTERS: [(&str, &str); 10] = [
     ),
 ];
 
-const GAUGES: [(&str, &str); 7] = [
+const GAUGES: [(&str, &str); 8] = [
     ("thalweg_epochs_open", "Epochs begun and not yet committed."),
     (
         "thalweg_checkpoint_size_bytes",
@@ -271,6 +273,10 @@ const GAUGES: [(&str, &str); 7] = [
     (
         "thalweg_query_ready",
         "1 while the query's rows flow, else 0.",
+    ),
+    (
+        "thalweg_query_paused",
+        "1 while the query is paused by hand and takes no records, else 0.",
     ),
 ];
 
@@ -401,6 +407,7 @@ impl Metrics {
             warm_up_left: gauge("thalweg_warm_up_records_left"),
             restarts: counter("thalweg_restarts_total"),
             ready: gauge("thalweg_query_ready"),
+            paused: gauge("thalweg_query_paused"),
             families: Arc::clone(&self.families),
             query: query.to_owned(),
             state: parking_lot::Mutex::default(),

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use smol_str::SmolStr;
+use tokio::sync::watch;
 
 use crate::epoch::checkpoint::Checkpoint;
 use crate::error::Failure;
@@ -38,6 +39,8 @@ pub struct QueryStatus {
     parts: Mutex<BTreeMap<SmolStr, Arc<QueryStatus>>>,
     /// Whether it is that of a lane: it is shown as a part of its query's only.
     part: bool,
+    /// Since when it takes no records, because somebody said so. The same for its lanes.
+    paused: Arc<watch::Sender<Option<Instant>>>,
 }
 
 impl QueryStatus {
@@ -50,6 +53,7 @@ impl QueryStatus {
             newest: Mutex::default(),
             parts: Mutex::default(),
             part: false,
+            paused: Arc::new(watch::Sender::new(None)),
         }
     }
 
@@ -57,6 +61,7 @@ impl QueryStatus {
     pub(crate) fn part(&self, lane: &SmolStr) -> Arc<Self> {
         let part = Arc::new(Self {
             part: true,
+            paused: Arc::clone(&self.paused),
             ..Self::new(self.query.clone(), Arc::clone(&self.metrics))
         });
         self.parts.lock().insert(lane.clone(), Arc::clone(&part));
@@ -114,8 +119,47 @@ impl QueryStatus {
                 tracing::error!(query, why = failure.message, "the query cannot go on");
             }
         }
-        self.metrics.ready.set(i64::from(phase == Phase::Running));
         *current = (phase, Instant::now());
+        drop(current);
+        self.show_ready();
+    }
+
+    /// Has all its lanes take no further record, or go on. Epochs, timers and its place among other processes go on
+    /// meanwhile; a new run keeps it, a new process begins without. Whether that changed anything.
+    pub fn pause(&self, on: bool) -> bool {
+        let changed = self.paused.send_if_modified(|since| {
+            let changes = since.is_some() != on;
+            if changes {
+                *since = on.then(Instant::now);
+            }
+            changes
+        });
+        if changed {
+            let query = &self.query;
+            if on {
+                tracing::info!(query, "paused: no record is taken until it is resumed");
+            } else {
+                tracing::info!(query, "resumed");
+            }
+            self.show_ready();
+        }
+        changed
+    }
+
+    /// Since when it is paused.
+    pub fn paused(&self) -> Option<Instant> {
+        *self.paused.borrow()
+    }
+
+    /// Tells a lane when it is paused and when it goes on.
+    pub(crate) fn pauses(&self) -> watch::Receiver<Option<Instant>> {
+        self.paused.subscribe()
+    }
+
+    fn show_ready(&self) {
+        let flows = self.phase.lock().0 == Phase::Running && self.paused().is_none();
+        self.metrics.ready.set(i64::from(flows));
+        self.metrics.paused.set(i64::from(self.paused().is_some()));
     }
 
     /// The newest checkpoint; None before the first. Where each lane has its own, they are shown as one.

@@ -119,8 +119,8 @@ impl Halves {
         numbers(&self.sink.rows())
     }
 
-    /// Reads to the end.
-    fn run(&self, folder: &Path) -> (Result<(), Failure>, Arc<QueryMetrics>) {
+    /// Ready to read to the end.
+    fn query(&self, folder: &Path) -> (Query, Arc<QueryMetrics>) {
         let metrics = Metrics::new().query("halves");
         let store = FolderStore::lock(folder).unwrap();
         let query = Query {
@@ -141,10 +141,15 @@ impl Halves {
             status: Arc::new(QueryStatus::new("halves", Arc::clone(&metrics))),
             group: None,
         };
+        (query, metrics)
+    }
+
+    /// Reads to the end.
+    fn run(&self, folder: &Path) -> (Result<(), Failure>, Arc<QueryMetrics>) {
+        let (mut query, metrics) = self.query(folder);
         let (_tell, told) = watch::channel(false);
         let ended = System::new().block_on(async {
             let arbiter = Arbiter::new();
-            let mut query = query;
             query.host.arbiters.push(arbiter.handle());
             query.run(told).await
         });
@@ -177,6 +182,35 @@ fn a_bounded_query_reads_to_the_end_and_commits_it() {
     assert_eq!(position(folder.path()), Position::Number(3));
     assert_eq!(metrics.records_in.get(), 3);
     assert_eq!(metrics.records_out.get(), 6);
+}
+
+#[test]
+fn a_paused_query_takes_nothing_and_commits_epochs_until_it_is_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let halves = Halves::of(&[1, 2, 5]);
+    let (mut query, metrics) = halves.query(folder.path());
+    let status = Arc::clone(&query.status);
+    assert!(status.pause(true) && !status.pause(true));
+    let (_tell, told) = watch::channel(false);
+    let story = async {
+        let watching = async {
+            while metrics.epochs_committed.get() < 3 {
+                actix::clock::sleep(Duration::from_millis(5)).await;
+            }
+            assert_eq!(metrics.records_in.get(), 0);
+            assert!(halves.out().is_empty());
+            assert_eq!((metrics.ready.get(), metrics.paused.get()), (0, 1));
+            assert!(status.paused().is_some());
+            assert!(status.pause(false));
+        };
+        let arbiter = Arbiter::new();
+        query.host.arbiters.push(arbiter.handle());
+        tokio::join!(query.run(told), watching).0
+    };
+    System::new().block_on(story).unwrap();
+    assert_eq!(halves.out(), [1, 100, 2, 50, 5, 20]);
+    assert_eq!(metrics.paused.get(), 0);
+    assert_eq!(position(folder.path()), Position::Number(3));
 }
 
 #[test]

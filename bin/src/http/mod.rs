@@ -1,10 +1,17 @@
-//! `/metrics` for Prometheus, `/live` and `/ready` for probes, `/api/v1/queries` for the progress of each query,
-//! `/api/v1/slow` for its slowest records, `/api/v1/models` for models.
+//! What a job serves over HTTP: probes and metrics, the API under `/api/v1`, and the page at `/`.
+//!
+//! All paths stand in [`routes`]; who may ask for them is decided in [`access`], before a body is read.
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use actix_web::{App, HttpServer, web};
+use actix_web::ResponseError;
+use actix_web::error::{InternalError, JsonPayloadError};
+use actix_web::http::StatusCode;
+use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::{App, HttpResponse, HttpServer, web};
 use prometheus::Registry;
 use thalweg_engine::metrics::Metrics;
 use thalweg_engine::status::QueryStatus;
@@ -13,30 +20,56 @@ use crate::models::Served;
 use crate::progress::Progress;
 use crate::refusal::Refusal;
 
+mod access;
+pub(crate) mod audit;
+pub(crate) mod board;
+pub(crate) mod client;
+mod events;
+mod log;
+mod page;
 mod probes;
 mod pulses;
+mod queries;
 mod routes;
+mod sheet;
+mod token;
+pub(crate) mod tracked;
 
+use access::Access;
+pub(crate) use access::Caller;
+use board::Boards;
+use events::Viewers;
 pub(crate) use probes::seen;
 pub(crate) use pulses::Pulses;
+pub(crate) use sheet::Sheet;
+use token::Tokens;
 
-/// Connections that one probe or scraper may hold open.
-const CONNECTIONS_MAX: usize = 64;
+/// Connections that all who ask may hold open.
+const CONNECTIONS_MAX: usize = 96;
+
+/// How long a request's head may take to come.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+
+/// Largest body of a request that is no model.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// An address that is listened at, before anything is served.
 pub(crate) struct Http {
     listener: TcpListener,
     address: SocketAddr,
+    access: Access,
 }
 
-/// Listens at an address; None for `off`.
+/// Listens at an address, for those with a token of this file; None for `off`.
 ///
 /// # Errors
-/// When it is no address, or another process has it.
-pub(crate) fn listen(address: &str) -> Result<Option<Http>, Refusal> {
+/// When it is no address, or another process has it; when the file holds no token.
+pub(crate) fn listen(address: &str, tokens: Option<&Path>) -> Result<Option<Http>, Refusal> {
     if address.eq_ignore_ascii_case("off") {
         return Ok(None);
     }
+    let tokens = tokens.map(Tokens::open).transpose();
+    let access = Access::new(tokens.map_err(|why| Refusal::new(format!("--token-file: {why}")))?);
     let refused = |what: String| {
         Refusal::new(format!(
             "--http {address}: {what}. Give another address with --http, such as 127.0.0.1:9465 or 0.0.0.0:9464, or \
@@ -58,48 +91,114 @@ pub(crate) fn listen(address: &str) -> Result<Option<Http>, Refusal> {
     let address = listener
         .local_addr()
         .map_err(|error| refused(error.to_string()))?;
-    Ok(Some(Http { listener, address }))
+    Ok(Some(Http {
+        listener,
+        address,
+        access,
+    }))
 }
 
 /// What the handlers look at.
 struct Shared {
+    access: Access,
     registry: Registry,
     queries: Vec<Arc<QueryStatus>>,
     pulses: Pulses,
     progress: Progress,
+    models: web::Data<Served>,
+    sheet: Sheet,
+    boards: Boards,
+    viewers: Viewers,
 }
 
-/// Largest body of a request: a model that is posted.
-const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// What a job shows of itself.
+pub(crate) struct Shown<'j> {
+    pub(crate) metrics: &'j Metrics,
+    pub(crate) queries: Vec<Arc<QueryStatus>>,
+    pub(crate) pulses: Pulses,
+    pub(crate) progress: Progress,
+    pub(crate) models: Served,
+    pub(crate) sheet: Sheet,
+}
+
+/// An answer that says what is wrong.
+pub(crate) fn refused(status: u16, why: &str) -> HttpResponse {
+    let status = StatusCode::from_u16(status).unwrap_or_default();
+    HttpResponse::build(status).json(serde_json::json!({ "error": why }))
+}
+
+fn malformed(error: actix_web::Error, status: StatusCode) -> actix_web::Error {
+    let why = format!("the request cannot be read: {error}");
+    InternalError::from_response(error, refused(status.as_u16(), &why)).into()
+}
+
+fn malformed_json(error: JsonPayloadError) -> actix_web::Error {
+    let status = match error {
+        JsonPayloadError::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        _ => error.status_code(),
+    };
+    malformed(error.into(), status)
+}
+
+/// What keeps a browser from doing more with an answer than it should.
+fn headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add(("Content-Security-Policy", page::POLICY))
+        .add(("X-Content-Type-Options", "nosniff"))
+        .add(("X-Frame-Options", "DENY"))
+        .add(("Referrer-Policy", "no-referrer"))
+        .add(("Cache-Control", "no-store"))
+}
 
 impl Http {
     /// Serves from now on, on one thread of its own. Must be called within the actix system.
-    pub(crate) fn serve(
-        self,
-        metrics: &Metrics,
-        queries: Vec<Arc<QueryStatus>>,
-        pulses: Pulses,
-        progress: Progress,
-        models: Served,
-    ) {
-        let registry = metrics.registry().clone();
+    pub(crate) fn serve(self, job: Shown<'_>) {
+        let registry = job.metrics.registry().clone();
         probes::build_info(&registry);
+        if !self.access.by_token() && !self.address.ip().is_loopback() {
+            tracing::info!(
+                "no --token-file: whoever reaches {} may look, and only this machine may change something",
+                self.address
+            );
+        }
+        let models = web::Data::new(job.models);
         let shared = web::Data::new(Shared {
+            access: self.access,
             registry,
-            queries,
-            pulses,
-            progress,
+            boards: Boards::new(&job.queries),
+            queries: job.queries,
+            pulses: job.pulses,
+            progress: job.progress,
+            models: models.clone(),
+            sheet: job.sheet,
+            viewers: Viewers::default(),
         });
-        let models = web::Data::new(models);
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(shared.clone())
                 .app_data(models.clone())
                 .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
+                .app_data(
+                    web::JsonConfig::default()
+                        .limit(BODY_BYTES_MAX)
+                        .error_handler(|error, _| malformed_json(error)),
+                )
+                .app_data(
+                    web::QueryConfig::default()
+                        .error_handler(|error, _| malformed(error.into(), StatusCode::BAD_REQUEST)),
+                )
+                .app_data(
+                    web::PathConfig::default()
+                        .error_handler(|error, _| malformed(error.into(), StatusCode::NOT_FOUND)),
+                )
                 .configure(routes::routes)
+                .default_service(web::to(routes::nowhere))
+                .wrap(from_fn(access::guard))
+                .wrap(headers())
         })
         .workers(1)
         .max_connections(CONNECTIONS_MAX)
+        .client_request_timeout(HEAD_TIME)
         .shutdown_timeout(1)
         .disable_signals();
         match server.listen(self.listener) {

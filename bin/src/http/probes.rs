@@ -112,6 +112,16 @@ fn phase(phase: Phase) -> Seen {
 
 /// What a query shows: its phase, and what its rows wait for while they flow otherwise.
 pub(crate) fn seen(query: &QueryStatus, now: Phase) -> Seen {
+    if now == Phase::Running && query.paused().is_some() {
+        return Seen {
+            ready: false,
+            word: "paused",
+            why: Some(format!(
+                "it was paused by hand and takes no records: POST /api/v1/queries/{}/resume lets it go on",
+                query.query()
+            )),
+        };
+    }
     let awaited = query.metrics().tables_awaited.get();
     if now == Phase::Running && awaited > 0 {
         return Seen {

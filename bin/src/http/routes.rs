@@ -1,9 +1,10 @@
 //! Every path that is served, in one table: a new one is one entry here, and one in the document of the API.
 
-use actix_web::http::header::ContentType;
-use actix_web::{HttpResponse, Route, web};
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, Route, web};
 
-use crate::http::{Shared, probes};
+use crate::http::access::Needs::{self, Change, Look, Nothing};
+use crate::http::{Shared, board, events, log, page, probes, queries, refused, sheet};
 use crate::models;
 use crate::slow;
 
@@ -13,32 +14,65 @@ pub(super) struct Served {
     pub(super) method: &'static str,
     /// The path; what stands in braces is a name.
     pub(super) path: &'static str,
+    /// Who is let in.
+    pub(super) needs: Needs,
     /// Who answers.
-    pub(super) route: fn() -> Route,
+    route: fn() -> Route,
 }
 
-const fn served(method: &'static str, path: &'static str, route: fn() -> Route) -> Served {
+const fn served(
+    method: &'static str,
+    path: &'static str,
+    needs: Needs,
+    route: fn() -> Route,
+) -> Served {
     Served {
         method,
         path,
+        needs,
         route,
     }
 }
 
-/// All of them.
+/// All of them; those of one path stand together.
 #[rustfmt::skip]
 pub(super) const ROUTES: &[Served] = &[
-    served("GET", "/", || web::get().to(index)),
-    served("GET", "/metrics", || web::get().to(probes::metrics)),
-    served("GET", "/live", || web::get().to(probes::live)),
-    served("GET", "/ready", || web::get().to(probes::ready)),
-    served("GET", "/api/v1/queries", || web::get().to(progress)),
-    served("GET", "/api/v1/slow", || web::get().to(slow_records)),
-    served("GET", "/api/v1/models", || web::get().to(models::list)),
-    served("GET", "/api/v1/models/{name}", || web::get().to(models::one)),
-    served("POST", "/api/v1/models/{name}", || web::post().to(models::post)),
-    served("POST", "/api/v1/models/{name}/rollback", || web::post().to(models::rollback)),
+    served("GET", "/", Nothing, || web::get().to(page::index)),
+    served("GET", "/page/{file}", Nothing, || web::get().to(page::part)),
+    served("GET", "/metrics", Nothing, || web::get().to(probes::metrics)),
+    served("GET", "/live", Nothing, || web::get().to(probes::live)),
+    served("GET", "/ready", Nothing, || web::get().to(probes::ready)),
+    served("GET", "/api/v1/openapi.json", Nothing, || web::get().to(document)),
+    served("GET", "/api/v1/queries", Look, || web::get().to(queries::progress)),
+    served("POST", "/api/v1/queries/{name}/pause", Change, || web::post().to(queries::pause)),
+    served("POST", "/api/v1/queries/{name}/resume", Change, || web::post().to(queries::resume)),
+    served("GET", "/api/v1/slow", Look, || web::get().to(slow_records)),
+    served("GET", "/api/v1/models", Look, || web::get().to(models::list)),
+    served("GET", "/api/v1/models/{name}", Look, || web::get().to(models::one)),
+    served("POST", "/api/v1/models/{name}", Change, || web::post().to(models::post)),
+    served("POST", "/api/v1/models/{name}/rollback", Change, || web::post().to(models::rollback)),
+    served("GET", "/api/v1/log", Look, || web::get().to(log::show)),
+    served("PUT", "/api/v1/log", Change, || web::put().to(log::change)),
+    served("GET", "/api/v1/settings", Look, || web::get().to(sheet::show)),
+    served("GET", "/api/v1/board", Look, || web::get().to(board::show)),
+    served("GET", "/api/v1/events", Look, || web::get().to(events::stream)),
 ];
+
+/// The API in the words of OpenAPI.
+const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
+
+/// The one path whose body may be long: a model.
+const LONG: &str = "/api/v1/models/{name}";
+
+/// Largest body of a request: a model that is posted.
+const MODEL_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// What a request for this path needs; None where it is not served.
+pub(super) fn needs(method: &str, path: &str) -> Option<Needs> {
+    let mut all = ROUTES.iter();
+    let found = all.find(|served| served.method == method && served.path == path)?;
+    Some(found.needs)
+}
 
 /// Serves them all.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -46,26 +80,107 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     paths.dedup();
     for path in paths {
         let own = ROUTES.iter().filter(|served| served.path == path);
-        config.service(own.fold(web::resource(path), |resource, served| {
+        let methods: Vec<&str> = own.clone().map(|served| served.method).collect();
+        let allowed = methods.join(", ");
+        let mut resource = own.fold(web::resource(path), |resource, served| {
             resource.route((served.route)())
-        }));
+        });
+        if path == LONG {
+            resource = resource.app_data(web::PayloadConfig::new(MODEL_BYTES_MAX));
+        }
+        config.service(resource.default_service(web::to(move || {
+            let why = format!("this path takes {allowed}");
+            let mut answer = refused(405, &why);
+            if let Ok(allowed) = allowed.parse() {
+                answer.headers_mut().insert(header::ALLOW, allowed);
+            }
+            async move { answer }
+        })));
     }
 }
 
-async fn index() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type(ContentType::plaintext())
-        .body("thalweg: /metrics for Prometheus, /live and /ready for probes, /api/v1/queries for progress, /api/v1/slow for \
-               slow records, /api/v1/models for models\n")
+/// What is not in the table.
+pub(super) async fn nowhere(request: HttpRequest) -> HttpResponse {
+    let path: String = request.path().chars().take(100).collect();
+    refused(
+        404,
+        &format!("nothing is served at {path}; /api/v1/openapi.json says what is"),
+    )
 }
 
-async fn progress(shared: web::Data<Shared>) -> HttpResponse {
-    HttpResponse::Ok().json(shared.progress.now())
+async fn document() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(DOCUMENT)
 }
 
 async fn slow_records(shared: web::Data<Shared>, asked: web::Query<slow::Asked>) -> HttpResponse {
     match slow::answer(&shared.queries, &asked) {
         Ok(answer) => HttpResponse::Ok().json(answer),
         Err(why) => HttpResponse::BadRequest().body(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Method, path, and whether a token is asked for where there are tokens.
+    type Known = BTreeSet<(String, String, bool)>;
+
+    #[test]
+    fn the_document_names_every_path_and_no_other() {
+        let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+        let open = Value::Array(Vec::new());
+        let mut told = Known::new();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                if method == "parameters" {
+                    continue;
+                }
+                let token = operation.get("security") != Some(&open);
+                told.insert((method.to_uppercase(), path.clone(), token));
+                let change = operation["x-changes"] == true;
+                let needs = needs(&method.to_uppercase(), path);
+                assert_eq!(needs == Some(Change), change, "{method} {path}");
+                assert!(operation["summary"].is_string(), "{method} {path}");
+                let answers = operation["responses"].as_object().unwrap();
+                assert_eq!(answers.contains_key("401"), token, "{method} {path}");
+                assert_eq!(answers.contains_key("403"), change, "{method} {path}");
+            }
+        }
+        let real = ROUTES.iter().map(|served| {
+            let token = served.needs != Nothing;
+            (served.method.to_owned(), served.path.to_owned(), token)
+        });
+        assert_eq!(told, real.collect::<Known>());
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    }
+
+    #[test]
+    fn what_the_document_refers_to_is_in_it() {
+        let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+        for part in DOCUMENT
+            .split('"')
+            .filter_map(|part| part.strip_prefix("#/"))
+        {
+            assert!(document.pointer(&format!("/{part}")).is_some(), "{part}");
+        }
+    }
+
+    #[test]
+    fn every_change_is_a_method_that_a_link_cannot_be() {
+        for served in ROUTES {
+            assert_eq!(
+                served.method == "GET",
+                served.needs != Change,
+                "{}",
+                served.path
+            );
+        }
     }
 }

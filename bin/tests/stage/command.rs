@@ -133,12 +133,48 @@ impl Running {
         )
     }
 
+    /// Where it serves HTTP.
+    #[track_caller]
+    pub fn address(&mut self) -> String {
+        let line = self.until_said("metrics and probes at http://", PATIENCE);
+        line.rsplit("http://").next().unwrap().trim().to_owned()
+    }
+
+    /// A connection to its HTTP side.
+    #[track_caller]
+    pub fn connected(&mut self) -> TcpStream {
+        let stream = TcpStream::connect(self.address()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Asks its HTTP side with these header lines, each with its line end: status, head and body of the answer.
+    #[track_caller]
+    pub fn with(&mut self, request: &str, headers: &str, body: &[u8]) -> (u16, String, String) {
+        let mut stream = self.connected();
+        let length = body.len();
+        write!(
+            stream,
+            "{request} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"
+        )
+        .unwrap();
+        // A body that is refused by its length is not read to its end.
+        let _ = stream.write_all(body);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split_whitespace().nth(1).unwrap();
+        (
+            status.parse().unwrap(),
+            head.to_lowercase(),
+            body.to_owned(),
+        )
+    }
+
     #[track_caller]
     fn ask(&mut self, head: &str, body: &[u8]) -> (u16, String) {
-        let line = self.until_said("metrics and probes at http://", PATIENCE);
-        let address = line.rsplit("http://").next().unwrap();
-        let mut stream = TcpStream::connect(address.trim()).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut stream = self.connected();
         write!(stream, "{head}Host: thalweg\r\nConnection: close\r\n\r\n").unwrap();
         stream.write_all(body).unwrap();
         let mut answer = String::new();

@@ -11,6 +11,7 @@
 
 mod broker;
 mod command;
+mod counting;
 mod kinesis;
 mod loyalty;
 mod runtime;
@@ -26,6 +27,7 @@ use tempfile::TempDir;
 
 pub use broker::Broker;
 pub use command::{Running, Said, thalweg};
+pub use counting::{ANNA, Counting, bearer, json};
 pub use kinesis::Kinesis;
 pub use loyalty::{Account, Load, Loyalty, invoice, invoices};
 pub use runtime::{hash_of, models, runtime};

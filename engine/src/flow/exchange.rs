@@ -63,10 +63,11 @@ impl Lane {
         let promise = Promise {
             watermark: self.watermarks.current(),
             last: self.readers.iter().all(|reader| reader.ended),
-            idle: self
-                .readers
-                .iter()
-                .all(|reader| reader.idle_for(self.spec.idle_timeout)),
+            idle: !self.paused
+                && self
+                    .readers
+                    .iter()
+                    .all(|reader| reader.idle_for(self.spec.idle_timeout)),
         };
         if let Some(pipeline) = &mut self.pipeline
             && let Err(failure) = pipeline.writer().promise(promise)

@@ -19,8 +19,9 @@ impl Lane {
     /// About once a second: what is idle, what has outlived its time, how much is kept.
     pub(super) fn housekeep(&mut self, ctx: &mut Context<Self>) {
         // Behind an exchange nothing comes also where those before it are held up: the step there says who is idle.
-        // While new steps are built nobody is idle: what is read back ends where the checkpoint stands.
-        if self.spec.side != Side::Behind && self.building.is_none() {
+        // While new steps are built nobody is idle: what is read back ends where the checkpoint stands. While the query is
+        // paused nobody knows what has come.
+        if self.spec.side != Side::Behind && self.building.is_none() && !self.paused {
             let idle =
                 |reader: &Reader| reader.role.event_time && reader.idle_for(self.spec.idle_timeout);
             let readers = self.readers.iter().enumerate();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::Recipient;
 use smol_str::SmolStr;
+use tokio::sync::watch;
 
 use crate::epoch::ledger::LaneId;
 use crate::epoch::messages::News;
@@ -112,6 +113,8 @@ pub struct LaneSpec {
     pub workers: Workers,
     /// What it counts into.
     pub metrics: Arc<QueryMetrics>,
+    /// Since when the query is paused.
+    pub pauses: watch::Receiver<Option<std::time::Instant>>,
 }
 
 impl LaneSpec {

@@ -10,6 +10,7 @@ pub(crate) mod gate;
 mod housekeeping;
 pub mod lane;
 pub mod partition;
+mod pausing;
 pub mod pipeline;
 mod recording;
 mod warm_up;

@@ -92,6 +92,8 @@ pub struct Lane {
     pub(super) next: VecDeque<Moment>,
     /// Whether there may be something to emit at the next trigger: records came, or the watermark made rows.
     pub(super) stirred: bool,
+    /// Whether the query is paused, which holds the gate closed.
+    pub(super) paused: bool,
     /// Futures of full writers that hold the gate closed.
     pub(super) full: u32,
     /// Bytes of state as they were last counted into the budget.
@@ -128,6 +130,7 @@ impl Lane {
             next: VecDeque::new(),
             // What came before the newest checkpoint may not have been emitted.
             stirred: true,
+            paused: false,
             full: 0,
             counted: 0,
             exhausted: false,
@@ -445,6 +448,7 @@ impl Actor for Lane {
         if let Err(failure) = self.open(ctx) {
             return self.fail(failure, ctx);
         }
+        self.heed_pauses(ctx);
         ctx.run_interval(HOUSEKEEPING, |lane, ctx| lane.housekeep(ctx));
         if self.spec.side == Side::Before {
             self.promise(ctx);

@@ -37,13 +37,15 @@ pub enum Doing {
     ModelLoad,
     /// A static table is read again aside, because its files are others. About: which table of the query.
     TableLoad,
+    /// Somebody has paused the query.
+    Paused,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 15;
+const KINDS: usize = 16;
 
 /// How many of a kind are kept.
-const KEPT: usize = 22;
+const KEPT: usize = 20;
 
 /// How many kinds are kept with a slow record: those that took most.
 pub(crate) const OVERLAPS_MAX: usize = 4;
@@ -65,6 +67,7 @@ impl Doing {
         Self::NewPartition,
         Self::ModelLoad,
         Self::TableLoad,
+        Self::Paused,
     ];
 
     /// One word for programs.
@@ -85,6 +88,7 @@ impl Doing {
             Self::NewPartition => "newPartition",
             Self::ModelLoad => "modelLoad",
             Self::TableLoad => "tableLoad",
+            Self::Paused => "paused",
         }
     }
 
@@ -287,6 +291,6 @@ mod tests {
         for number in 0..100 {
             doings.note(Doing::Cut, 1_000 + number * 10, 1_001 + number * 10, 0);
         }
-        assert_eq!(during(&doings, 0, 5_000)[0], ("cut", 22, 0));
+        assert_eq!(during(&doings, 0, 5_000)[0], ("cut", 20, 0));
     }
 }

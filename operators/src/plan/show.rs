@@ -277,7 +277,8 @@ impl Query {
         typed.to_string()
     }
 
-    fn hide(&self, text: &str) -> String {
+    /// A text without the values that a `${...}` put in.
+    pub fn hide(&self, text: &str) -> String {
         let long = self
             .hidden
             .iter()

@@ -1,0 +1,167 @@
+//! What the page and `thalweg top` show of a job, computed once a second for all who look.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::web::Bytes;
+use actix_web::{HttpResponse, web};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thalweg_engine::status::QueryStatus;
+
+use crate::duration;
+use crate::http::Shared;
+use crate::http::tracked::{QueryBoard, Tracked};
+use crate::slow::{self, Slow};
+
+/// What is older is computed again.
+const FRESH: Duration = Duration::from_millis(900);
+/// The slowest records are looked for so often.
+const SLOW_FRESH: Duration = Duration::from_secs(5);
+/// Seconds of history that somebody who comes sees at once.
+const HISTORY: usize = 300;
+
+/// A job at a moment.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Board {
+    /// Milliseconds since 1970.
+    pub(crate) at: i64,
+    pub(crate) job: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) member: Option<String>,
+    pub(crate) uptime_seconds: u64,
+    pub(crate) queries: Vec<QueryBoard>,
+    /// As `/api/v1/models` shows them.
+    pub(crate) models: Value,
+    pub(crate) slow: Slow,
+}
+
+/// A moment of the past, of each query.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Moment {
+    at: i64,
+    queries: Vec<Past>,
+}
+
+/// What is drawn over time.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Past {
+    r#in: f64,
+    out: f64,
+    /// p50, p99 and p99.9 from taken to delivered, in microseconds.
+    latency: Option<[u64; 3]>,
+    lag: Option<i64>,
+}
+
+/// A snapshot as it is sent.
+#[derive(Clone)]
+pub(super) struct Snapshot {
+    /// Which.
+    pub(super) number: u64,
+    /// It as JSON.
+    pub(super) json: Bytes,
+}
+
+/// Makes them.
+pub(super) struct Boards(Mutex<Inner>);
+
+struct Inner {
+    began: Instant,
+    queries: Vec<Tracked>,
+    history: VecDeque<Moment>,
+    slow: Option<(Instant, Slow)>,
+    last: Option<(Instant, Snapshot)>,
+    number: u64,
+}
+
+impl Boards {
+    /// Of these queries.
+    pub(super) fn new(queries: &[Arc<QueryStatus>]) -> Self {
+        Self(Mutex::new(Inner {
+            began: Instant::now(),
+            queries: queries.iter().map(Tracked::new).collect(),
+            history: VecDeque::new(),
+            slow: None,
+            last: None,
+            number: 0,
+        }))
+    }
+
+    /// The newest, which is at most a second old.
+    pub(super) fn newest(&self, shared: &Shared) -> Snapshot {
+        let mut inner = self.0.lock();
+        if let Some((at, snapshot)) = &inner.last
+            && at.elapsed() < FRESH
+        {
+            return snapshot.clone();
+        }
+        inner.make(shared)
+    }
+
+    /// The last minutes, as JSON.
+    pub(super) fn history(&self) -> Bytes {
+        let inner = self.0.lock();
+        serde_json::to_vec(&inner.history)
+            .unwrap_or_default()
+            .into()
+    }
+}
+
+impl Inner {
+    fn make(&mut self, shared: &Shared) -> Snapshot {
+        let slow = match self.slow.take() {
+            Some((at, slow)) if at.elapsed() < SLOW_FRESH => (at, slow),
+            _ => (Instant::now(), slow::newest(&shared.queries)),
+        };
+        let owner = shared.sheet.member.as_deref();
+        let queries: Vec<QueryBoard> = self.queries.iter_mut().map(|q| q.now(owner)).collect();
+        let at = duration::now() / 1_000;
+        self.history.push_back(Moment {
+            at,
+            queries: queries.iter().map(past).collect(),
+        });
+        if self.history.len() > HISTORY {
+            self.history.pop_front();
+        }
+        let board = Board {
+            at,
+            job: shared.sheet.job.clone(),
+            member: shared.sheet.member.clone(),
+            uptime_seconds: self.began.elapsed().as_secs(),
+            queries,
+            models: serde_json::to_value(shared.models.reports()).unwrap_or_default(),
+            slow: slow.1,
+        };
+        self.number += 1;
+        let snapshot = Snapshot {
+            number: self.number,
+            json: serde_json::to_vec(&board).unwrap_or_default().into(),
+        };
+        self.slow = Some((slow.0, board.slow));
+        self.last = Some((Instant::now(), snapshot.clone()));
+        snapshot
+    }
+}
+
+fn past(query: &QueryBoard) -> Past {
+    let latency = query.latency.iter().find(|stage| stage.stage == "total");
+    Past {
+        r#in: query.rates.records_in,
+        out: query.rates.records_out,
+        latency: latency.and_then(|stage| stage.micros),
+        lag: query.lag,
+    }
+}
+
+/// `/api/v1/board`.
+pub(super) async fn show(shared: web::Data<Shared>) -> HttpResponse {
+    let snapshot = shared.boards.newest(&shared);
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(snapshot.json)
+}

@@ -1,0 +1,118 @@
+//! Asking a running job over HTTP, for commands that show what it does.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::http::token;
+use crate::refusal::Refusal;
+
+/// How long the job may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An answer is no longer than this.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// A job that is asked.
+pub(crate) struct Client {
+    url: String,
+    /// HOST:PORT.
+    address: String,
+    token: Option<String>,
+}
+
+impl Client {
+    /// The job at this address, asked with the first token of this file.
+    ///
+    /// # Errors
+    /// When it is no address, or the file holds no token.
+    pub(crate) fn new(url: &str, token_file: Option<&Path>) -> Result<Self, Refusal> {
+        let address = url
+            .strip_prefix("http://")
+            .map(|rest| rest.trim_end_matches('/'))
+            .filter(|address| !address.is_empty() && !address.contains('/'))
+            .ok_or_else(|| {
+                Refusal::new(format!(
+                    "{url}: write http://HOST:PORT, where the job serves HTTP (`thalweg run --http HOST:PORT`)"
+                ))
+            })?;
+        let token = token_file.map(token::first).transpose();
+        Ok(Self {
+            url: url.to_owned(),
+            address: address.to_owned(),
+            token: token.map_err(|why| Refusal::new(format!("--token-file: {why}")))?,
+        })
+    }
+
+    fn silent(&self, why: &str) -> Refusal {
+        Refusal::new(format!(
+            "no job answers at {}: {why}. Is it running, and is that the address of its --http?",
+            self.url
+        ))
+    }
+
+    /// The body of an answer with status 200.
+    ///
+    /// # Errors
+    /// When nothing answers there, or it answers otherwise.
+    pub(crate) fn get(&self, path: &str) -> Result<String, Refusal> {
+        let answer = self
+            .ask(path)
+            .map_err(|error| self.silent(&error.to_string()))?;
+        let answer = String::from_utf8_lossy(&answer);
+        let (head, body) = answer
+            .split_once("\r\n\r\n")
+            .ok_or_else(|| self.silent("what is there does not speak HTTP"))?;
+        match head.split_whitespace().nth(1) {
+            Some("200") => Ok(body.to_owned()),
+            Some("401") => Err(Refusal::new(format!(
+                "the job at {} asks for a token: give a file that holds one of its tokens with --token-file FILE",
+                self.url
+            ))),
+            Some("404") => {
+                let path = path.split('?').next().unwrap_or_default();
+                Err(self.silent(&format!(
+                    "what is there does not know {path}; an older version?"
+                )))
+            }
+            status => Err(self.silent(&format!(
+                "it answers with the status {}: {}",
+                status.unwrap_or("?"),
+                body.trim()
+            ))),
+        }
+    }
+
+    fn ask(&self, path: &str) -> std::io::Result<Vec<u8>> {
+        let known = self.address.to_socket_addrs()?.next();
+        let known = known.ok_or_else(|| std::io::Error::other("the name has no address"))?;
+        let mut stream = TcpStream::connect_timeout(&known, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let token = self.token.as_ref();
+        let token = token.map_or_else(String::new, |token| {
+            format!("Authorization: Bearer {token}\r\n")
+        });
+        write!(
+            stream,
+            "GET {path} HTTP/1.0\r\nHost: {}\r\n{token}Connection: close\r\n\r\n",
+            self.address
+        )?;
+        let mut answer = Vec::new();
+        stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_none_is_refused() {
+        for url in ["127.0.0.1:9464", "https://a:1", "http://", "http://a:1/x"] {
+            let said = Client::new(url, None).err().unwrap();
+            assert!(said.message().contains("write http://HOST:PORT"));
+        }
+    }
+}
