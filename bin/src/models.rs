@@ -357,11 +357,10 @@ fn active(model: &Model) -> String {
 
 fn audited(caller: &Caller, model: &Model, before: &str, answer: &Answer) {
     let what = format!("model {}", model.name());
-    let after = match answer {
-        Ok(_) => active(model),
-        Err(why) => format!("unchanged: {why}"),
-    };
-    audit::note(caller, &what, &before, &after);
+    match answer {
+        Ok(_) => audit::note(caller, &what, &before, &active(model)),
+        Err(why) => audit::in_vain(caller, &what, &before, why),
+    }
 }
 
 /// The version before.

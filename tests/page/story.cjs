@@ -131,9 +131,8 @@ async function story(page, url, said) {
   assert.ok(await page.evaluate(() => document.documentElement.classList.contains("dark")));
   await page.screenshot({ path: path.join(shots, "dark.png"), fullPage: true });
   await page.setViewportSize({ width: 420, height: 800 });
+  await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth);
   await page.screenshot({ path: path.join(shots, "narrow.png") });
-  const sideways = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  assert.ok(sideways <= 0, `the page is ${sideways} wider than a narrow screen`);
 
   // What is written in the job is text and nothing else; nobody else was asked; the secret is not shown.
   assert.equal(await page.evaluate(() => window.hacked), undefined);
