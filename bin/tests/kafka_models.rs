@@ -278,7 +278,7 @@ fn what_is_too_late_by_its_own_timestamp_is_answered_by_the_fallback_but_not_wha
     assert_eq!(running.metric(late), 100.0);
     running.finish();
     for got in scene.topics.read(&scene.output()) {
-        let (row, waited) = (got.json(), got.key() < "bill-0000100".to_owned());
+        let (row, waited) = (got.json(), got.key().as_str() < "bill-0000100");
         let (score, fallback) = match waited {
             true => (0.25, None),
             false => (2.0, Some("deadline")),
@@ -324,7 +324,7 @@ fn while_a_step_is_slow_the_fallback_answers_within_the_deadline_and_one_run_and
     // Until 99 of 100 recent runs are known to be slow some are tried.
     let slow = rows
         .iter()
-        .filter(|got| got.key() >= "bill-0000400".to_owned());
+        .filter(|got| got.key().as_str() >= "bill-0000400");
     let tried = slow.filter(|got| got.json()["fallback"].is_null()).count();
     assert!(
         tried < 60,

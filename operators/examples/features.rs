@@ -10,6 +10,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use thalweg_engine::error::{Failure, RecordError};
@@ -226,6 +227,8 @@ fn main() {
         let measured = batch * 1000 >= full;
         let begun = Instant::now();
         for (_, row) in &rows {
+            // A deadline begins when a record is taken.
+            meta.taken = Instant::now();
             pipeline.process(&entries, row, &meta).expect("a payment");
             let _ = pipeline.accept();
             if let Some(reached) = pipeline.take_watermark() {
@@ -252,6 +255,15 @@ fn main() {
         }
     }
     cuts.sort_unstable();
+    let models: Vec<(u64, u64)> = query
+        .models
+        .iter()
+        .map(|model| {
+            let counted = model.counters();
+            let late = counted.late.load(Ordering::Relaxed);
+            (counted.active.load(Ordering::Relaxed), late)
+        })
+        .collect();
     let size = pipeline.sizes().fold((0, 0), |(keys, bytes), (_, size)| {
         (keys + size.keys, bytes + size.bytes)
     });
@@ -264,6 +276,11 @@ fn main() {
         "| ns a record | {} |",
         spent.as_nanos() / u128::from(records)
     );
+    for (scored, late) in models {
+        println!(
+            "| scored by the model, answered by its fallback, from the first record on | {scored}, {late} |"
+        );
+    }
     println!("| cards | {} |", size.0);
     println!("| bytes a card | {} |", size.1 / size.0.max(1));
     let number = cuts.len().max(1);
