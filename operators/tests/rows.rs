@@ -11,6 +11,7 @@ use thalweg_engine::record::{Partition, Position, RecordMeta};
 use thalweg_engine::row::{Row, Value};
 use thalweg_operators::codecs::Mode;
 use thalweg_operators::codecs::json::{JsonOptions, decoder, encoder};
+use thalweg_operators::expr::functions::manual::manual;
 use thalweg_operators::plan::Query;
 use thalweg_operators::sql::{Overrides, load};
 
@@ -204,6 +205,43 @@ fn explode_gives_a_row_for_each_element() {
             r#"{"id":2}"#
         ]
     );
+}
+
+#[test]
+fn several_values_and_fields_of_a_text_become_rows_and_columns() {
+    let record = [
+        r#"{"id":1,"at":"{\"a\":{\"b\":[1]},\"c\":\"x\"}"}"#,
+        r#"{"id":2}"#,
+    ];
+    assert_eq!(
+        rows(
+            "SELECT id, json_tuple(at, 'c', 'a', 'z') AS (c, a, z) FROM a",
+            &record
+        ),
+        [r#"{"id":1,"c":"x","a":"{\"b\":[1]}"}"#, r#"{"id":2}"#]
+    );
+    assert_eq!(
+        rows(
+            "SELECT n, v FROM a LATERAL VIEW stack(3, 'id', id, 'more', id + 1, 'none') s AS n, v WHERE id = 1",
+            &record
+        ),
+        [
+            r#"{"n":"id","v":1}"#,
+            r#"{"n":"more","v":2}"#,
+            r#"{"n":"none"}"#
+        ]
+    );
+}
+
+#[test]
+fn the_examples_of_functions_that_give_rows_are_true() {
+    let manual = manual();
+    let (_, entries) = manual.iter().find(|(family, _)| *family == "rows").unwrap();
+    for entry in entries {
+        let select = format!("SELECT {} FROM a", entry.example);
+        let answer = rows(&select, &[r#"{"id":1}"#]).join(" ");
+        assert_eq!(answer, entry.result, "{}", entry.example);
+    }
 }
 
 #[test]

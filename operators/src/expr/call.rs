@@ -20,8 +20,8 @@ use crate::expr::scope::{Bound, Macro, Scope};
 use crate::expr::typed::{Kind, Mode, Typed};
 use crate::job_error::{JobError, Location};
 use crate::models;
+use crate::plan::generator;
 use crate::plan::over_call::only_with_over;
-use crate::plan::select;
 use crate::sql::spark_calls;
 
 /// Functions whose first argument may be a bare unit: `timestampdiff(HOUR, a, b)`.
@@ -243,7 +243,7 @@ fn unknown(scope: &Scope, name: &str, at: Location) -> JobError {
     if let Some(error) = aggregate(scope, name, at) {
         return error;
     }
-    if select::is_generator(name) {
+    if generator::is_generator(name) {
         let message = format!("{name} stands alone as an item of the SELECT, or in a LATERAL VIEW");
         return JobError::new(at, message)
             .help(format!("write it in a subquery, and use its column: SELECT ... FROM (SELECT {name}(...) AS x FROM t)"));

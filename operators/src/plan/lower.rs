@@ -20,7 +20,7 @@ use crate::models::{Deadline, Model, Models};
 use crate::plan::node::{Declared, Item, Node};
 use crate::plan::refuse::{needs_state, over_rows, refuse_clauses, refuse_select, start_of_select};
 use crate::plan::tail::{self, Tail};
-use crate::plan::{group_by, over_select, select, window_rows};
+use crate::plan::{generator, group_by, over_select, select, window_rows};
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
 use crate::sql::settings::Settings;
@@ -435,7 +435,7 @@ impl<'c> Lowering<'c> {
             return Err(JobError::new(at, message));
         }
         for view in &select.lateral_views {
-            relation = select::lateral_view(self, relation, view, at)?;
+            relation = generator::lateral_view(self, relation, view, at)?;
         }
         if let Some(condition) = &select.selection {
             let mut scope = self.scope(relation.columns.clone());

@@ -17,6 +17,7 @@ mod exchange_tests;
 pub(crate) mod files;
 mod footprint;
 pub(crate) mod from;
+pub(crate) mod generator;
 pub(crate) mod group;
 mod group_by;
 mod identity;

@@ -1,9 +1,8 @@
-//! The columns of a SELECT: stars, names, lateral aliases, and `explode` with its family.
+//! The columns of a SELECT: stars, names, lateral aliases.
 
 use smol_str::SmolStr;
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LateralView, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
+    Expr, Ident, Select, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
 use thalweg_engine::schema::{DataType, Field};
 
@@ -11,29 +10,12 @@ use crate::expr::check::check;
 use crate::expr::scope::Scope;
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
-use crate::plan::lower::{Lowering, Relation, named};
+use crate::plan::generator::{Generated, explode_item};
+use crate::plan::lower::{Lowering, Relation};
 use crate::plan::names;
-use crate::plan::node::{Item, Node};
+use crate::plan::node::Item;
 use crate::plan::tail::{List, Tail};
 use crate::sql::cursor::{ident_at, start_of};
-use crate::transforms::Generator;
-
-/// Functions that give rows: name, with position, of structs, with a row of NULLs for nothing.
-const GENERATORS: [(&str, bool, bool, bool); 6] = [
-    ("explode", false, false, false),
-    ("explode_outer", false, false, true),
-    ("posexplode", true, false, false),
-    ("posexplode_outer", true, false, true),
-    ("inline", false, true, false),
-    ("inline_outer", false, true, true),
-];
-
-/// Whether a function of this name gives rows.
-pub(crate) fn is_generator(name: &str) -> bool {
-    GENERATORS
-        .iter()
-        .any(|(known, ..)| known.eq_ignore_ascii_case(name))
-}
 
 /// Lowers a SELECT without groups, from its list on.
 pub(super) fn items(
@@ -343,218 +325,4 @@ fn qualified(
         });
     }
     Ok(())
-}
-
-// explode and its family.
-
-/// A generator call: which, its argument.
-struct Call<'e> {
-    name: &'static str,
-    generator: Generator,
-    argument: &'e Expr,
-    at: Location,
-}
-
-fn generator(expr: &Expr, at: Location) -> Result<Option<Call<'_>>, JobError> {
-    let Expr::Function(Function { name, args, .. }) = expr else {
-        return Ok(None);
-    };
-    let given = name.to_string();
-    let Some((name, position, fields, outer)) = GENERATORS
-        .iter()
-        .find(|(known, ..)| known.eq_ignore_ascii_case(&given))
-    else {
-        return Ok(None);
-    };
-    let at = start_of(expr, at);
-    let argument = match args {
-        FunctionArguments::List(list) => match list.args.as_slice() {
-            [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] => Some(argument),
-            _ => None,
-        },
-        _ => None,
-    };
-    let Some(argument) = argument else {
-        return Err(JobError::new(at, format!("{name} takes one argument")));
-    };
-    let generator = Generator {
-        position: *position,
-        fields: *fields,
-        width: 0,
-        outer: *outer,
-    };
-    Ok(Some(Call {
-        name,
-        generator,
-        argument,
-        at,
-    }))
-}
-
-impl Call<'_> {
-    /// The step that makes the rows; its generated columns carry the given names.
-    fn plan(
-        mut self,
-        lowering: &Lowering<'_>,
-        relation: Relation,
-        names: &[Ident],
-    ) -> Result<(Relation, Vec<Field>), JobError> {
-        let value = check(self.argument, &lowering.scope(relation.columns.clone()))?;
-        let outer = self.generator.outer;
-        let nullable = |name: &str, data_type: &DataType| Field::nullable(name, data_type.clone());
-        let mut generated: Vec<Field> = Vec::new();
-        if self.generator.position {
-            generated.push(Field {
-                nullable: outer,
-                ..Field::required("pos", DataType::Int)
-            });
-        }
-        match &value.data_type {
-            DataType::Array(element) if self.generator.fields => match element.as_ref() {
-                DataType::Struct(fields) => generated.extend(fields.iter().map(|f| Field {
-                    nullable: true,
-                    ..f.clone()
-                })),
-                other => {
-                    return Err(JobError::new(
-                        self.at,
-                        format!("{} takes an ARRAY of STRUCT, not of {other}", self.name),
-                    ));
-                }
-            },
-            DataType::Array(element) => generated.push(nullable("col", element)),
-            DataType::Map(pair) if !self.generator.fields => {
-                generated.push(Field {
-                    nullable: outer,
-                    ..Field::required("key", pair.0.clone())
-                });
-                generated.push(nullable("value", &pair.1));
-            }
-            other => {
-                let takes = if self.generator.fields {
-                    "an ARRAY of STRUCT"
-                } else {
-                    "an ARRAY or MAP"
-                };
-                let error =
-                    JobError::new(self.at, format!("{} takes {takes}, not {other}", self.name));
-                let text = *other == DataType::String && !self.generator.fields;
-                return Err(error.or_help(text.then_some(
-                    "split(text, ' ') makes an ARRAY of a text, from_json(text, 'ARRAY<INT>') of JSON",
-                )));
-            }
-        }
-        self.generator.width = generated.len() - usize::from(self.generator.position);
-        if !names.is_empty() {
-            if names.len() != generated.len() {
-                return Err(JobError::new(
-                    names
-                        .first()
-                        .map_or(self.at, |name| ident_at(name, self.at)),
-                    format!(
-                        "{} gives {} columns, named are {}",
-                        self.name,
-                        generated.len(),
-                        names.len()
-                    ),
-                )
-                .help(named_as(&generated)));
-            }
-            for (field, name) in generated.iter_mut().zip(names) {
-                field.name = SmolStr::new(&name.value);
-            }
-        }
-        let mut columns = relation.columns;
-        columns.extend(named(&generated, None));
-        let node = Node::Explode {
-            kept: (0..relation.node.width()).collect(),
-            below: Box::new(relation.node),
-            value,
-            name: self.name,
-            generator: self.generator,
-            generated: generated.clone(),
-        };
-        Ok((Relation { node, columns }, generated))
-    }
-}
-
-/// How the columns of a generator are named.
-fn named_as(generated: &[Field]) -> String {
-    let names: Vec<&str> = generated.iter().map(|field| field.name.as_str()).collect();
-    let names = names.join(", ");
-    match generated.len() {
-        1 => format!("write AS {names}"),
-        _ => format!("write AS ({names}) in a SELECT, AS {names} in a LATERAL VIEW"),
-    }
-}
-
-/// Plans the generator of a SELECT list, if it has one: its place in the list and its columns, the last of the row.
-type Generated = Option<(usize, Vec<Field>)>;
-
-fn explode_item(
-    lowering: &Lowering<'_>,
-    relation: Relation,
-    list: &[SelectItem],
-    at: Location,
-) -> Result<(Relation, Generated), JobError> {
-    let mut found: Option<(usize, Call<'_>, Vec<Ident>)> = None;
-    for (index, item) in list.iter().enumerate() {
-        let (expr, names) = match item {
-            SelectItem::UnnamedExpr(expr) => (expr, Vec::new()),
-            SelectItem::ExprWithAlias { expr, alias } => (expr, vec![alias.clone()]),
-            SelectItem::ExprWithAliases { expr, aliases } => (expr, aliases.clone()),
-            _ => continue,
-        };
-        let Some(call) = generator(expr, at)? else {
-            continue;
-        };
-        if found.is_some() {
-            return Err(JobError::new(
-                call.at,
-                format!(
-                    "only one of explode and its family stands in a SELECT; {} is the second",
-                    call.name
-                ),
-            )
-            .help("write LATERAL VIEW for one of them"));
-        }
-        found = Some((index, call, names));
-    }
-    match found {
-        None => Ok((relation, None)),
-        Some((index, call, names)) => {
-            let (relation, columns) = call.plan(lowering, relation, &names)?;
-            Ok((relation, Some((index, columns))))
-        }
-    }
-}
-
-/// `LATERAL VIEW [OUTER] explode(x) name AS a, b`.
-pub(crate) fn lateral_view(
-    lowering: &Lowering<'_>,
-    relation: Relation,
-    view: &LateralView,
-    at: Location,
-) -> Result<Relation, JobError> {
-    let at = start_of(&view.lateral_view, at);
-    let Some(mut call) = generator(&view.lateral_view, at)? else {
-        let names: Vec<&str> = GENERATORS.iter().map(|(name, ..)| *name).collect();
-        return Err(
-            JobError::new(at, "LATERAL VIEW takes explode or one of its family")
-                .help(format!("known are {}", names.join(", "))),
-        );
-    };
-    call.generator.outer |= view.outer;
-    let (mut relation, generated) = call.plan(lowering, relation, &view.lateral_col_alias)?;
-    let qualifier = view
-        .lateral_view_name
-        .0
-        .last()
-        .and_then(|part| part.as_ident())
-        .map(|ident| SmolStr::new(&ident.value));
-    let first = relation.columns.len() - generated.len();
-    for column in &mut relation.columns[first..] {
-        column.qualifier.clone_from(&qualifier);
-    }
-    Ok(relation)
 }

@@ -177,12 +177,13 @@ impl Query {
                 } else {
                     ""
                 };
-                format!(
-                    "{}{outer} {} AS {}",
-                    explosion.name,
-                    self.shown(&explosion.value),
-                    columns(generated)
-                )
+                let value = self.shown(&explosion.value);
+                // What makes its rows itself is shown as the call that it is.
+                let name = match value.strip_prefix(explosion.name) {
+                    Some(call) if call.starts_with('(') => String::new(),
+                    _ => format!("{}{outer} ", explosion.name),
+                };
+                format!("{name}{value} AS {}", columns(generated))
             }
             StepKind::Aggregate(group) => self.group(group, &step.name),
             StepKind::Dedup(dedup) => format!("{}; {}", step.name, remembered(dedup)),

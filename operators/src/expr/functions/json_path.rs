@@ -73,13 +73,22 @@ pub(super) fn find(json: &str, steps: &[Step], out: &mut String) -> bool {
     let Ok(root) = serde_json::from_str::<&RawValue>(json) else {
         return false;
     };
+    append_found(root.get(), steps, out)
+}
+
+fn append_found(json: &str, steps: &[Step], out: &mut String) -> bool {
     let mut found = Found {
         out,
         count: 0,
         style: Style::Raw,
     };
-    walk(root.get(), steps, &mut found);
+    walk(json, steps, &mut found);
     found.count > 0
+}
+
+/// Appends the text of one JSON value: a text without its quotes, anything else as JSON; false for null.
+pub(super) fn append_text(json: &str, out: &mut String) -> bool {
+    append_found(json, &[], out)
 }
 
 struct Found<'o> {
@@ -199,6 +208,8 @@ fn compact(json: &str, out: &mut String) {
                 .unwrap_or(rest.len());
             match rest[..end].parse() {
                 Ok(number) if rest[..end].contains(['.', 'e', 'E']) => append_double(out, number),
+                // Of whole numbers nought has no sign.
+                _ if &rest[..end] == "-0" => out.push('0'),
                 _ => out.push_str(&rest[..end]),
             }
             rest = &rest[end..];

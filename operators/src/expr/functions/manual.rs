@@ -1,6 +1,6 @@
 //! The manual of all functions: of one row, over groups of rows, and windows of time.
 
-use super::{Function, families};
+use super::{Function, families, generators};
 use crate::stateful::accumulators;
 
 /// One function.
@@ -63,6 +63,74 @@ const WINDOWS: [Entry; 2] = [
         about: "In GROUP BY: a group for each session, which ends when no row has come for the gap; its column is STRUCT<start, end>.",
         example: "GROUP BY session_window(ts, '5 minutes'), user",
         result: "",
+    },
+];
+
+/// Functions that give rows: alone in the list of a SELECT, or in a LATERAL VIEW. A result is a row as JSON, or several.
+const ROWS: [Entry; 8] = [
+    Entry {
+        name: "explode",
+        aliases: &[],
+        signature: "explode(array or map)",
+        about: "A row for each element, of a map with its key and value; none for NULL.",
+        example: "explode(array(10, 20))",
+        result: "{\"col\":10} {\"col\":20}",
+    },
+    Entry {
+        name: "explode_outer",
+        aliases: &[],
+        signature: "explode_outer(array or map)",
+        about: "As explode, but with a row of NULLs where there is no element.",
+        example: "explode_outer(map('a', 1))",
+        result: "{\"key\":\"a\",\"value\":1}",
+    },
+    Entry {
+        name: "posexplode",
+        aliases: &[],
+        signature: "posexplode(array or map)",
+        about: "As explode, with the element's place, from 0, before it.",
+        example: "posexplode(array(10, 20))",
+        result: "{\"pos\":0,\"col\":10} {\"pos\":1,\"col\":20}",
+    },
+    Entry {
+        name: "posexplode_outer",
+        aliases: &[],
+        signature: "posexplode_outer(array or map)",
+        about: "As posexplode, but with a row of NULLs where there is no element.",
+        example: "posexplode_outer(array('x'))",
+        result: "{\"pos\":0,\"col\":\"x\"}",
+    },
+    Entry {
+        name: "inline",
+        aliases: &[],
+        signature: "inline(array of structs)",
+        about: "A row for each struct, whose fields are its columns.",
+        example: "inline(array(struct(1, 'a'), struct(2, 'b')))",
+        result: "{\"col1\":1,\"col2\":\"a\"} {\"col1\":2,\"col2\":\"b\"}",
+    },
+    Entry {
+        name: "inline_outer",
+        aliases: &[],
+        signature: "inline_outer(array of structs)",
+        about: "As inline, but with a row of NULLs where there is no struct.",
+        example: "inline_outer(array(struct(1, 'a')))",
+        result: "{\"col1\":1,\"col2\":\"a\"}",
+    },
+    Entry {
+        name: "stack",
+        aliases: &[],
+        signature: generators::STACK,
+        about: "So many rows (a constant) of the values, in their order; the last is filled up with NULLs. The values of a column are of one type.",
+        example: "stack(2, 'a', 1, 'b', 2)",
+        result: "{\"col0\":\"a\",\"col1\":1} {\"col0\":\"b\",\"col1\":2}",
+    },
+    Entry {
+        name: "json_tuple",
+        aliases: &[],
+        signature: generators::JSON_TUPLE,
+        about: "One row of fields of a JSON object, as texts; NULL for those that it has not, and for what is no JSON.",
+        example: "json_tuple('{\"a\":1,\"b\":\"x\"}', 'a', 'b')",
+        result: "{\"c0\":\"1\",\"c1\":\"x\"}",
     },
 ];
 
@@ -144,6 +212,7 @@ pub fn manual() -> Vec<(&'static str, Vec<Entry>)> {
         .into_iter()
         .map(|(family, functions)| (family, functions.iter().map(Entry::from).collect()))
         .collect();
+    all.push(("rows", ROWS.to_vec()));
     all.push(("aggregates", accumulators::all().map(Entry::from).collect()));
     all.push(("over rows", OVER_ROWS.to_vec()));
     all.push(("models", MODELS.to_vec()));

@@ -42,6 +42,7 @@ mod dates_made;
 mod dates_text;
 mod digit_pattern;
 mod forms;
+pub(crate) mod generators;
 mod geography;
 mod hash;
 pub(in crate::expr) mod java_regex;
