@@ -8,34 +8,17 @@
 # Environment: THALWEG_CACHE (default ~/.cache/thalweg), MOTO_VERSION (5.2.2).
 set -euo pipefail
 
+here="$(cd "$(dirname "$0")" && pwd)"
+name=moto
 version="${MOTO_VERSION:-5.2.2}"
-cache="${THALWEG_CACHE:-$HOME/.cache/thalweg}/moto-$version"
+need=python3
 
-fail() { echo "s3.sh: $*" >&2; exit 1; }
-
-# Installed aside and moved in one step, so that a second fetch at the same time sees all or nothing. It is a folder of
-# packages and no virtual environment, because those cannot be moved.
-fetch() {
-    [ -f "$cache/ready" ] && return
-    command -v python3 >/dev/null || fail "no python3 on the path"
-    mkdir -p "$(dirname "$cache")"
-    local work
-    work="$(mktemp -d "$cache.XXXXXX")"
-    (python3 -m venv "$work/venv" && "$work/venv/bin/pip" install --quiet --target "$work/packages" "moto[server]==$version") \
-        >"$work/pip.log" 2>&1 || { tail -5 "$work/pip.log" >&2; rm -rf "$work"; fail "pip could not fetch moto $version"; }
-    rm -rf "$work/venv"
-    touch "$work/ready"
-    # Lost the race against another fetch: theirs is as good as ours.
-    mv -T "$work" "$cache" 2>/dev/null || rm -rf "$work"
-    [ -f "$cache/ready" ] || fail "$cache exists but is not complete: remove it"
+# A folder of packages and no virtual environment, because those cannot be moved.
+install() {
+    python3 -m venv "$1/venv" && "$1/venv/bin/pip" install --quiet --target "$1/packages" "moto[server]==$version" && rm -rf "$1/venv"
 }
 
-command="${1:-}"
-case "$command" in
-fetch) fetch ;;
-serve)
-    fetch
-    here="$(cd "$(dirname "$0")" && pwd)"
-    PYTHONPATH="$cache/packages" exec python3 "$here/s3.py" "${2:-0}" ;;
-*) sed -n '2,/^set -/p' "$0" | sed -n 's/^# \{0,1\}//p' >&2; exit 2 ;;
-esac
+serve() { PYTHONPATH="$cache/packages" exec python3 "$here/s3.py" "$1"; }
+
+. "$here/served.sh"
+main "$@"

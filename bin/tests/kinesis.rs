@@ -262,7 +262,7 @@ fn throttling_expired_iterators_and_server_errors_are_survived() {
     kinesis.make("s", 2);
     kinesis.send("s", numbers(0, 100));
     let job = kinesis.job("", OLDEST, NUMBERS);
-    kinesis.plant(&[
+    kinesis.plant_errors(&[
         ("ListShards", "LimitExceededException", 400, 2),
         (
             "GetShardIterator",
@@ -282,7 +282,7 @@ fn throttling_expired_iterators_and_server_errors_are_survived() {
     .into_iter()
     .enumerate()
     {
-        kinesis.plant(&[("GetRecords", code, status, 4)]);
+        kinesis.plant_errors(&[("GetRecords", code, status, 4)]);
         let from = 100 + u32::try_from(round).unwrap() * 100;
         kinesis.send("s", numbers(from, from + 100));
         kinesis.until_out(from as usize + 100, PATIENCE);
