@@ -382,6 +382,55 @@ fn what_cannot_be_reached_is_refused_at_once_and_no_secret_is_said() {
 }
 
 #[test]
+fn a_check_asks_the_bucket_for_the_rights_that_the_job_needs_and_leaves_it_as_it_is() {
+    let s3 = S3::start();
+    let reach = s3.options();
+    let job = s3.job(&format!(
+        "{HEAD}CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path 's3://shop/in/*.json', {reach},
+           cleanSource 'archive', sourceArchiveDir 's3://shop/done');
+         CREATE TABLE copy USING parquet OPTIONS (path 's3://shop/out', {reach});
+         INSERT INTO copy SELECT id FROM arrivals;"
+    ));
+    let check = ["check", job.to_str().unwrap(), "--connect"];
+    let well = |place: &str| {
+        let lines = [
+            &*format!("arrivals (read): {place}"),
+            "arrivals (read): s3://shop/done can be written",
+            "copy (written): s3://shop/out can be written",
+        ];
+        s3.call(&check).expect(0, &lines);
+    };
+    well("s3://shop/in can be listed; nothing lies there to try reading");
+    s3.put("in/a.json", ids(0..3));
+    well("s3://shop/in can be listed and read");
+    assert_eq!(s3.keys(""), ["in/a.json"]);
+
+    let refused = |method: &str, path: &str, said: &str| {
+        s3.plant(&json!([{
+            "method": method, "path": path, "status": 403, "code": "AccessDenied", "times": -1
+        }]));
+        s3.call(&check).expect(2, &[said]);
+        s3.back();
+    };
+    refused("GET", "prefix=in", "the right to list s3://shop/in");
+    let one = "the right to read s3://shop/in/a.json, although it may list it";
+    refused("HEAD", "/shop/in/a.json", one);
+    let out = "copy (written): this key lacks the right to write to s3://shop/out";
+    refused("POST", "/shop/out", out);
+    refused("POST", "/shop/done", "to write to s3://shop/done");
+    let denied = [("AWS_ACCESS_KEY_ID", "denied")];
+    let said = s3.call_in(&check, &denied);
+    said.expect(2, &["list s3://shop/in", "write to s3://shop/out"]);
+    let wrong = s3.call_in(&check, &[("AWS_ACCESS_KEY_ID", "wrong")]);
+    wrong.expect(2, &["s3://shop/in cannot be listed", "InvalidAccessKeyId"]);
+
+    let text = std::fs::read_to_string(&job).unwrap();
+    std::fs::write(&job, text.replace("s3://shop/out", "s3://nowhere/out")).unwrap();
+    let nowhere = ["s3://nowhere/out cannot be written", "NoSuchBucket"];
+    s3.call(&check).expect(2, &nowhere);
+}
+
+#[test]
 fn keys_come_from_a_web_identity_where_the_environment_gives_none() {
     let s3 = S3::start();
     s3.put("in/a.json", ids(0..10));

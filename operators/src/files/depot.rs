@@ -76,7 +76,7 @@ impl Depot {
         match self {
             Self::Folders => std::fs::metadata(&settings.pattern.base).map(drop),
             #[cfg(feature = "object-store")]
-            Self::Bucket(store) => store.probe(key(&settings.pattern.base)),
+            Self::Bucket(store) => store.first(key(&settings.pattern.base)).map(drop),
         }
     }
 
@@ -200,7 +200,7 @@ pub(crate) fn absolute(settings: &Settings) -> PathBuf {
 
 /// A path inside a bucket as a key.
 #[cfg(feature = "object-store")]
-fn key(path: &Path) -> &str {
+pub(super) fn key(path: &Path) -> &str {
     path.to_str().unwrap_or_default().trim_matches('/')
 }
 

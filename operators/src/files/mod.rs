@@ -23,6 +23,8 @@ mod options;
 #[cfg(feature = "object-store")]
 mod patience;
 mod pattern;
+#[cfg(feature = "object-store")]
+mod reach;
 mod seen;
 mod source;
 mod stream;
@@ -37,6 +39,8 @@ pub(crate) mod whole;
 
 pub use columns::{columns, metadata};
 pub use options::OPTIONS;
+#[cfg(feature = "object-store")]
+pub(crate) use reach::reach;
 pub use source::{behind, open};
 
 use crate::table::{OptionSpec, joined};

@@ -14,6 +14,8 @@ mod manual;
 mod object;
 #[cfg(feature = "object-store")]
 mod open;
+#[cfg(feature = "object-store")]
+mod reach;
 mod remote;
 #[cfg(feature = "object-store")]
 mod store;
@@ -26,6 +28,8 @@ pub(crate) use blocks::At;
 pub(crate) use manual::OPTIONS;
 #[cfg(feature = "object-store")]
 pub(crate) use object::{Object, Patience, Stream};
+#[cfg(feature = "object-store")]
+pub(crate) use reach::{Need, reach};
 pub(crate) use remote::Remote;
 #[cfg(feature = "object-store")]
 pub(crate) use store::{Facts, Store};

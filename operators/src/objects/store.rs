@@ -10,7 +10,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{
+    GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload,
+};
 use thalweg_engine::error::Failure;
 use thalweg_engine::record::Micros;
 
@@ -127,11 +129,38 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot.
-    pub(crate) fn probe(&self, below: &str) -> io::Result<()> {
+    pub(crate) fn first(&self, below: &str) -> io::Result<Option<Facts>> {
         let prefix = (!below.is_empty()).then(|| path(below)).transpose()?;
         let mut listing = self.client.list(prefix.as_ref());
-        self.ask(|_| async move { listing.next().await.transpose() })?;
-        Ok(())
+        let first = self.ask(|_| async move { listing.next().await.transpose() })?;
+        Ok(first.as_ref().map(Facts::of))
+    }
+
+    /// Begins to write an object and gives it up, to know whether it could be written: nothing appears.
+    ///
+    /// # Errors
+    /// When it could not.
+    pub(super) fn try_write(&self, key: &str) -> io::Result<()> {
+        let at = path(key)?;
+        let upload = self.ask(|client| async move { client.put_multipart(&at).await })?;
+        let (sent, mut upload) = self.send_part(upload, b"\n".to_vec())?;
+        // What is left of it is seen by nobody, and the bucket's rules remove it.
+        let _ = self.ask(|_| async move { upload.abort().await });
+        sent
+    }
+
+    /// Sends a part of an object; the upload goes there and back.
+    fn send_part(
+        &self,
+        mut upload: Box<dyn MultipartUpload>,
+        part: Vec<u8>,
+    ) -> io::Result<(io::Result<()>, Box<dyn MultipartUpload>)> {
+        let payload = PutPayload::from(part);
+        let (sent, upload) = self.ask(|_| async move {
+            let sent = upload.put_part(payload).await;
+            Ok((sent, upload))
+        })?;
+        Ok((sent.map_err(|error| trouble(&error)), upload))
     }
 
     /// What is known of an object; None where there is none.
@@ -210,18 +239,9 @@ impl Store {
         }
         let mut upload = self.ask(|client| async move { client.put_multipart(&at).await })?;
         loop {
-            let payload = PutPayload::from(std::mem::take(&mut part));
-            let sent = self.ask(|_| async move {
-                let sent = upload.put_part(payload).await;
-                Ok((sent, upload))
-            });
-            let (sent, same) = sent?;
+            let (sent, same) = self.send_part(upload, std::mem::take(&mut part))?;
             upload = same;
-            let more = match sent {
-                Ok(()) => next_part(&file),
-                Err(error) => Err(trouble(&error)),
-            };
-            match more {
+            match sent.and_then(|()| next_part(&file)) {
                 Ok(next) if next.is_empty() => break,
                 Ok(next) => part = next,
                 Err(error) => {

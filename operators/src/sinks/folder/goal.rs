@@ -51,7 +51,7 @@ impl Goal {
         match self {
             Self::Folder(_) => Ok(()),
             #[cfg(feature = "object-store")]
-            Self::Bucket { store, below } => match store.probe(below.trim_end_matches('/')) {
+            Self::Bucket { store, below } => match store.first(below.trim_end_matches('/')) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let failure = disk::failure(&self.place(), &error);
                     Err(Failure::refuse(failure.message))

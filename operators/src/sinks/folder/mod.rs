@@ -47,6 +47,8 @@ use outlet::Outlet;
 use packing::Packing;
 use partitions::Partitions;
 use publisher::Publisher;
+#[cfg(feature = "object-store")]
+pub(crate) use table::reach;
 pub use table::{CSV, JSON, ORC, PARQUET, TEXT, folder};
 use table::{Format, Layout};
 use writer::FolderWriter;

@@ -10,8 +10,12 @@ use super::options::{self, Compression, Rolling};
 use super::{open, partitions};
 use crate::codecs::csv::{self, CsvOptions};
 use crate::codecs::json::JsonOptions;
+#[cfg(feature = "object-store")]
+use crate::connect::Reach;
 use crate::connectors::{OpenOutput, Output};
 use crate::job_error::JobError;
+#[cfg(feature = "object-store")]
+use crate::objects::{self, Need};
 use crate::objects::{Address, Remote};
 use crate::table::{OptionSpec, Table};
 
@@ -104,6 +108,22 @@ pub fn folder(table: &Table) -> PathBuf {
         .unwrap_or_else(|_| PathBuf::from(path))
         .components()
         .collect()
+}
+
+/// Asks the object store into which a table is written; None where that is a folder of this machine.
+///
+/// # Errors
+/// When it does not answer, or has no such bucket.
+#[cfg(feature = "object-store")]
+pub(crate) fn reach(table: &Table) -> Result<Option<Reach>, Failure> {
+    let options = &table.options;
+    let path = options.get("path").unwrap_or_default().trim();
+    let remote = Remote::of(path, options, options.at("path", table.at))
+        .map_err(|error| Failure::refuse(error.message))?;
+    let Some(remote) = remote else {
+        return Ok(None);
+    };
+    objects::reach(&remote, &[Need::Write(&remote.address.key)]).map(Some)
 }
 
 /// What the files of a table are like.
