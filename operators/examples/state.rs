@@ -125,6 +125,66 @@ fn micros(time: Duration) -> u128 {
     time.as_micros()
 }
 
+/// What the processor has done for this thread.
+fn processor() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: writes the one value that it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// p50, p99.9 and the longest, and how many are longer than a cut of so many keys may take.
+fn spread(times: &mut [Duration], changed: u64) -> String {
+    times.sort_unstable();
+    let at = |thousandth: usize| {
+        let place = (times.len() * thousandth / 1000).min(times.len() - 1);
+        micros(times[place])
+    };
+    let allowed = Duration::from_nanos(200_000 + 100 * changed);
+    let beyond = times.iter().filter(|took| **took > allowed).count();
+    let (half, most, all) = (at(500), at(999), at(1000));
+    format!(
+        "p50 {half}, p99.9 {most}, max {all} us; {beyond} of {} too long",
+        times.len()
+    )
+}
+
+/// Many cuts of about so many changed keys, by the clock and by what the processor did: beside others that want the
+/// processor the two differ by what they were given.
+fn cuts(
+    operator: &mut dyn Operator,
+    (keys, changed): (u64, u64),
+    meta: &RecordMeta,
+    out: &mut Count,
+) {
+    let (mut clock, mut work) = (Vec::new(), Vec::new());
+    let names: Vec<_> = (0..keys).map(card).collect();
+    let mut row = vec![Value::Null, Value::BigInt(7), Value::Null];
+    let mut seed = 7;
+    for _ in 0..1000 {
+        for _ in 0..changed {
+            let place = usize::try_from(random(&mut seed, keys)).expect("a small number");
+            row[0].clone_from(&names[place]);
+            feed(operator, &row, meta, out);
+        }
+        let (begun, begun_work) = (Instant::now(), processor());
+        let saved = operator.save();
+        let (worked, took) = (processor() - begun_work, begun.elapsed());
+        drop(saved);
+        clock.push(took);
+        work.push(worked);
+    }
+    println!(
+        "1000 cuts of {changed} keys by the clock: {}",
+        spread(&mut clock, changed)
+    );
+    println!("  by the processor's time: {}", spread(&mut work, changed));
+}
+
 fn keyed(keys: u64, changed: u64) {
     let (meta, mut out) = (meta(), Count::default());
     let before = ALLOCATED.load(Relaxed);
@@ -152,7 +212,12 @@ fn keyed(keys: u64, changed: u64) {
     let own = ALLOCATED.load(Relaxed) - before;
     let begun = Instant::now();
     let first = operator.save().expect("all keys");
-    println!("all of them saved in {} ms", begun.elapsed().as_millis());
+    let took = begun.elapsed();
+    println!(
+        "all of them saved in {} ms ({} ns a key)",
+        took.as_millis(),
+        took.as_nanos() / u128::from(keys)
+    );
     let saved_bytes = first.entries.bytes().len();
     println!(
         "{} bytes a key allocated, {} as the operator says, {} saved",
@@ -182,6 +247,7 @@ fn keyed(keys: u64, changed: u64) {
         );
         saved.push(changes);
     }
+    cuts(&mut *operator, (keys, changed), &meta, &mut out);
     let mut other = Aggregate::new(grouping(None, Emits::UpdateAtTrigger));
     let begun = Instant::now();
     other.restore(&saved).expect("its own state");

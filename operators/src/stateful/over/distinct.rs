@@ -9,6 +9,7 @@ use thalweg_engine::row::Value;
 use xxhash_rust::xxh64::xxh64;
 
 use crate::stateful::bytes::encode_key;
+use crate::stateful::fetch::{fetch, fetch_all};
 use crate::stateful::over::cell::Cell;
 use crate::stateful::over::tree::{Shape, Tree};
 
@@ -294,6 +295,28 @@ impl Default for Distinct {
 }
 
 impl Distinct {
+    /// Lets what is kept of a slot come.
+    #[inline]
+    pub(super) fn fetch(&self, slot: u32, all: &[Counted]) {
+        let begin = slot as usize * all.len();
+        let counts = self.counts.get(begin..begin + all.len());
+        counts.unwrap_or_default().iter().for_each(fetch);
+    }
+
+    /// Lets the values come, once what is kept of the slot is there.
+    #[inline]
+    pub(super) fn fetch_values(&self, slot: u32, all: &[Counted]) {
+        let begin = slot as usize * all.len();
+        let counts = self.counts.get(begin..begin + all.len());
+        for counts in counts.unwrap_or_default() {
+            fetch_all(&counts.marks);
+            // A value is looked at where its hash is the one that is looked for; new ones come behind the last.
+            if let Some(last) = counts.values.last() {
+                fetch(last);
+            }
+        }
+    }
+
     /// How many values differ in the rows from rank `from` to before `to`.
     pub(super) fn count(
         &mut self,

@@ -7,9 +7,10 @@ use std::cmp::Ordering;
 use thalweg_engine::row::Value;
 
 use crate::expr::compare::{compare, compare_double};
-use crate::stateful::over::cell::{Cell, Packed};
+use crate::stateful::over::cell::{Cell, Columns, Packed};
 use crate::stateful::over::decay::{self, Decay};
 use crate::stateful::over::precise::Precise;
+use crate::stateful::over::tree::Parts;
 
 /// What is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +132,25 @@ fn order(packed: Packed, a: u64, b: u64) -> Ordering {
 }
 
 impl Fold {
+    /// Adds a kept row, or a pane.
+    #[inline]
+    pub(super) fn add_row(
+        &self,
+        words: &mut [u64],
+        values: &mut [Value],
+        (row, row_values): Parts<'_>,
+        columns: &Columns,
+    ) {
+        if columns.merged {
+            self.merge(words, values, &row[1..], row_values);
+        } else if self.rule == Rule::Rows {
+            words[self.at] += 1;
+        } else {
+            let cell = columns.cell(self.column, row, row_values);
+            self.add(words, values, cell);
+        }
+    }
+
     /// Adds one value of a row that came at this time.
     #[inline]
     pub(super) fn add_at(

@@ -69,13 +69,9 @@ impl Window {
     /// Notes that the leaves in `gone` are no more.
     pub(super) fn remove_leaves(&mut self, slot: u32) {
         for label in self.scratch.gone.drain(..) {
-            self.removed.remove(&leaf_key(self.keys.key(slot), label));
-        }
-    }
-
-    pub(super) fn mark(&mut self, slot: u32) {
-        if !self.keys.set(slot, flag::DIRTY, true) {
-            self.dirty.push(slot);
+            self.changes
+                .ready
+                .remove(&leaf_key(self.keys.key(slot), label));
         }
     }
 
@@ -87,7 +83,7 @@ impl Window {
             self.distinct.forget(slot, &self.program.counted);
         }
         if self.has_head() {
-            self.removed.remove(&head_key(self.keys.key(slot)));
+            self.changes.ready.remove(&head_key(self.keys.key(slot)));
         }
         self.keys.remove(slot);
     }

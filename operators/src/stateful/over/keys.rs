@@ -6,6 +6,7 @@ use hashbrown::HashTable;
 use thalweg_engine::row::Value;
 use xxhash_rust::xxh64::xxh64;
 
+use crate::stateful::fetch::{fetch, fetch_all};
 use crate::stateful::over::program::Program;
 use crate::stateful::over::tree::Tree;
 
@@ -140,10 +141,39 @@ impl Keys {
     pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
         let (table, half) = self.hash(key);
         let same = |(slot, kept): &(u32, u32)| {
-            *kept == half && self.slots[*slot as usize].key.bytes() == key
+            *kept == half && {
+                // It is the one nearly always: what is needed next comes while its key is read.
+                self.fetch(*slot);
+                self.slots[*slot as usize].key.bytes() == key
+            }
         };
         let found = self.tables[table].find(spread(half), same)?;
         Some(found.0)
+    }
+
+    /// Lets the memory of a slot come.
+    #[inline]
+    fn fetch(&self, slot: u32) {
+        let (words, values) = self.places(slot);
+        fetch_all(&self.accumulators[words]);
+        fetch_all(&self.accumulated[values]);
+        if let Some(tree) = self.trees.get(slot as usize) {
+            fetch(tree);
+        }
+    }
+
+    /// Lets the memory of several slots come, so that the waits for it overlap: one after the other they are most of what a
+    /// save takes.
+    pub(super) fn warm(&self, block: &[u32]) {
+        for &slot in block {
+            fetch(&self.slots[slot as usize]);
+            self.fetch(slot);
+        }
+        if self.keeps_rows {
+            let trees = || block.iter().map(|slot| self.tree_ref(*slot));
+            trees().for_each(Tree::fetch_root);
+            trees().for_each(Tree::fetch_end);
+        }
     }
 
     /// The slot of a key, and whether it is new.

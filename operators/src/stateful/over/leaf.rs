@@ -2,6 +2,7 @@
 
 use thalweg_engine::row::Value;
 
+use crate::stateful::fetch::fetch_all;
 use crate::stateful::over::cell::Columns;
 use crate::stateful::over::fold::{Fold, Rule};
 
@@ -34,6 +35,13 @@ impl Leaf {
         leaf.words.extend_from_slice(words);
         leaf.values.extend_from_slice(values);
         leaf
+    }
+
+    /// Lets its rows come.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        fetch_all(&self.words);
+        fetch_all(&self.values);
     }
 
     pub(super) fn rows(&self, columns: &Columns) -> usize {
@@ -139,21 +147,12 @@ impl Leaf {
         (words, values): (&mut [u64], &mut [Value]),
     ) {
         for fold in folds {
-            if columns.merged {
-                for row in from..to {
-                    let (row_words, row_values) = self.row(row, columns);
-                    fold.merge(words, values, &row_words[1..], row_values);
-                }
-                continue;
-            }
-            if fold.rule == Rule::Rows {
+            if fold.rule == Rule::Rows && !columns.merged {
                 words[fold.at] += (to - from) as u64;
                 continue;
             }
             for row in from..to {
-                let (row_words, row_values) = self.row(row, columns);
-                let cell = columns.cell(fold.column, row_words, row_values);
-                fold.add(words, values, cell);
+                fold.add_row(words, values, self.row(row, columns), columns);
             }
         }
     }

@@ -29,6 +29,7 @@
 mod adopt;
 mod answer;
 mod cell;
+mod changes;
 mod contents;
 mod decay;
 mod distinct;

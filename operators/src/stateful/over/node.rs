@@ -2,6 +2,7 @@
 
 use thalweg_engine::row::Value;
 
+use crate::stateful::fetch::fetch_all;
 use crate::stateful::over::cell::Columns;
 use crate::stateful::over::fold::Fold;
 use crate::stateful::over::leaf::{Leaf, ROWS_MAX};
@@ -47,7 +48,7 @@ enum Partial {
 /// A row on its way into the tree.
 pub(super) struct Insertion<'a> {
     pub(super) row: Parts<'a>,
-    pub(super) columns: &'a Columns,
+    pub(super) shape: &'a Shape,
     /// Two neighbours got the same label: there was no room between two.
     pub(super) clash: bool,
 }
@@ -71,6 +72,40 @@ impl Child {
             last,
             dirty,
             partial: Partial::Changed,
+        }
+    }
+
+    /// Lets it come.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        match &self.node {
+            Node::Leaf(leaf) => leaf.fetch(),
+            Node::Inner(children) => fetch_all(children),
+        }
+    }
+
+    /// Lets the aggregate of its rows come.
+    #[inline]
+    pub(super) fn fetch_partial(&self) {
+        if let Partial::Made { words, values } = &self.partial {
+            fetch_all(words);
+            fetch_all(values);
+        }
+    }
+
+    /// A row has come behind its last: what is known of the others is still true.
+    fn append(&mut self, (words, values): Parts<'_>, shape: &Shape) {
+        self.rows += 1;
+        self.last = words[0].cast_signed();
+        self.dirty = true;
+        if let Partial::Made {
+            words: all,
+            values: all_values,
+        } = &mut self.partial
+        {
+            for fold in &shape.folds {
+                fold.add_row(all, all_values, (words, values), &shape.columns);
+            }
         }
     }
 
@@ -121,11 +156,19 @@ impl Node {
         let next = children
             .get(at + 1)
             .map_or(next, |child| Some(child.node.first_label()));
+        let shape = insertion.shape;
+        let columns = &shape.columns;
         let child = &mut children[at];
+        let rows = child.rows;
         let sibling = child.node.insert(rank, (before || at > 0, next), insertion);
-        child.renew(insertion.columns);
+        match sibling {
+            None if rank == rows => child.append(insertion.row, shape),
+            // A full one stays as it was when a row comes behind its last.
+            Some(_) if rank == rows && child.node.rows(columns) == rows => {}
+            _ => child.renew(columns),
+        }
         if let Some(sibling) = sibling {
-            children.insert(at + 1, Child::new(sibling, insertion.columns));
+            children.insert(at + 1, Child::new(sibling, columns));
         }
         if children.len() <= CHILDREN_MAX {
             return None;
@@ -359,7 +402,8 @@ fn insert_into_leaf(
     insertion: &mut Insertion<'_>,
 ) -> Option<Leaf> {
     let (words, values) = insertion.row;
-    let columns = insertion.columns;
+    let shape = insertion.shape;
+    let columns = &shape.columns;
     let rows = leaf.rows(columns);
     if rows < ROWS_MAX {
         leaf.insert(rank, words, values, columns);

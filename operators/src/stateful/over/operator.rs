@@ -4,11 +4,12 @@ use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::operator::{Emit, Operator, Progress};
 use thalweg_engine::record::{Micros, RecordMeta};
 use thalweg_engine::row::Value;
-use thalweg_engine::state::{Entries, StateChanges, StateSize};
+use thalweg_engine::state::{StateChanges, StateSize};
 
 use crate::stateful::bytes::encode_key;
 use crate::stateful::over::adopt::{New, adopt};
 use crate::stateful::over::cell::Cell;
+use crate::stateful::over::changes::Changes;
 use crate::stateful::over::distinct::Distinct;
 use crate::stateful::over::forget::SLICE;
 use crate::stateful::over::keys::{Keys, flag};
@@ -16,7 +17,7 @@ use crate::stateful::over::node::Child;
 use crate::stateful::over::panes::floor;
 use crate::stateful::over::program::Program;
 use crate::stateful::over::restore::restore;
-use crate::stateful::over::save::{Layout, save};
+use crate::stateful::over::save::Layout;
 use crate::stateful::over::wheel::Wheel;
 use crate::stateful::over::{Distance, Over};
 
@@ -35,10 +36,8 @@ pub struct Window {
     undo_values: Vec<Value>,
     /// Whether a row of the current record is behind the watermark.
     late: bool,
-    /// Slots that differ from what was saved.
-    pub(super) dirty: Vec<u32>,
-    /// What was removed since the last save.
-    pub(super) removed: Entries,
+    /// What the next save hands over.
+    pub(super) changes: Changes,
     /// Whether the next save is of everything, because another layout was restored.
     pub(super) whole: bool,
     /// What the restored state had nothing of.
@@ -46,8 +45,6 @@ pub struct Window {
     /// What the saved bytes mean, as text.
     pub(super) layout: String,
     pub(super) saved_watermark: Option<Micros>,
-    /// Bytes of the last save.
-    pub(super) saved_bytes: usize,
     /// Where `expire` goes on.
     expired: u32,
     pub(super) scratch: Scratch,
@@ -96,13 +93,11 @@ impl Window {
             undo_words: Vec::new(),
             undo_values: Vec::new(),
             late: false,
-            dirty: Vec::new(),
-            removed: Entries::default(),
+            changes: Changes::default(),
             whole: false,
             new: New::default(),
             layout: Layout::of(&program).text(),
             saved_watermark: None,
-            saved_bytes: 0,
             expired: 0,
             scratch: Scratch {
                 folded: vec![0; program.shape.words],
@@ -120,6 +115,9 @@ impl Window {
             encode_key(std::slice::from_ref(&row[*place]), key);
         }
         let (slot, new) = self.keys.slot(key);
+        if self.program.keeps_rows && !new {
+            self.fetch(slot);
+        }
         let touched_before = self.keys.set(slot, flag::TOUCHED, true);
         // A second row of the same record must find what the first has done where it was.
         if self.program.keeps_rows && self.program.event_time && !new && !touched_before {
@@ -141,6 +139,17 @@ impl Window {
         };
         self.late |= self.watermark.is_some_and(|watermark| time < watermark);
         (slot, time)
+    }
+
+    /// Lets all that a record of this key looks at come at once: of many keys each place is far from the processor, and one
+    /// after the other the waits for them are most of what a record takes.
+    fn fetch(&self, slot: u32) {
+        let counted = &self.program.counted;
+        self.distinct.fetch(slot, counted);
+        let tree = self.keys.tree_ref(slot);
+        tree.fetch_root();
+        self.distinct.fetch_values(slot, counted);
+        tree.fetch_ends();
     }
 
     /// Adds the row to the aggregates from UNBOUNDED PRECEDING.
@@ -237,13 +246,15 @@ impl Operator for Window {
             if !self.keys.set(slot, flag::TOUCHED, false) {
                 continue;
             }
-            self.mark(slot);
             if self.program.keeps_rows {
                 if forgets {
                     self.forget(slot);
                 }
                 self.wait(slot);
                 self.remove_if_empty(slot);
+            }
+            if self.keys.is(slot, flag::LIVE) {
+                self.changed(slot);
             }
         }
         self.late = false;
@@ -313,7 +324,7 @@ impl Operator for Window {
     }
 
     fn save(&mut self) -> Option<StateChanges> {
-        save(self)
+        self.cut()
     }
 
     fn restore(&mut self, changes: &[StateChanges]) -> Result<(), Failure> {
@@ -332,7 +343,7 @@ impl Operator for Window {
         let rows = self.rows * (row + row / 4) + leaves;
         StateSize {
             keys: self.keys.len() as u64,
-            bytes: (self.keys.bytes() + rows + self.distinct.bytes()) as u64,
+            bytes: (self.keys.bytes() + rows + self.distinct.bytes() + self.changes.bytes()) as u64,
         }
     }
 }

@@ -11,14 +11,9 @@
 use serde::{Deserialize, Serialize};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
-use thalweg_engine::state::{Entries, StateChanges};
 
 use crate::stateful::bytes::{decode_value, encode_value, read_varint, take, write_varint};
-use crate::stateful::keyed_state::mostly;
 use crate::stateful::over::cell::Columns;
-use crate::stateful::over::keys::flag;
-use crate::stateful::over::leaf::Leaf;
-use crate::stateful::over::operator::Window;
 use crate::stateful::over::program::{Identity, Program};
 
 pub(super) const HEAD: u8 = 0;
@@ -100,7 +95,7 @@ pub(super) fn head_key(key: &[u8]) -> Vec<u8> {
     out
 }
 
-fn head_key_into(key: &[u8], out: &mut Vec<u8>) {
+pub(super) fn head_key_into(key: &[u8], out: &mut Vec<u8>) {
     out.clear();
     out.push(HEAD);
     out.extend_from_slice(key);
@@ -112,14 +107,14 @@ pub(super) fn leaf_key(key: &[u8], label: u64) -> Vec<u8> {
     out
 }
 
-fn leaf_key_into(key: &[u8], label: u64, out: &mut Vec<u8>) {
+pub(super) fn leaf_key_into(key: &[u8], label: u64, out: &mut Vec<u8>) {
     out.clear();
     out.push(LEAF);
     out.extend_from_slice(key);
     out.extend_from_slice(&label.to_be_bytes());
 }
 
-fn put_words(words: &[u64], out: &mut Vec<u8>) {
+pub(super) fn put_words(words: &[u64], out: &mut Vec<u8>) {
     let begin = out.len();
     out.resize(begin + words.len() * 8, 0);
     for (bytes, word) in out[begin..].chunks_exact_mut(8).zip(words) {
@@ -127,7 +122,7 @@ fn put_words(words: &[u64], out: &mut Vec<u8>) {
     }
 }
 
-fn put_values(values: &[Value], out: &mut Vec<u8>) {
+pub(super) fn put_values(values: &[Value], out: &mut Vec<u8>) {
     for value in values {
         let begin = out.len();
         out.push(0);
@@ -153,83 +148,4 @@ pub(super) fn take_value(bytes: &mut &[u8], data_type: Option<&DataType>) -> Opt
     };
     let taken = decode_value(&mut value, data_type)?;
     value.is_empty().then_some(taken)
-}
-
-/// What changed since the last time; everything after another layout was restored.
-pub(super) fn save(window: &mut Window) -> Option<StateChanges> {
-    // Of rows only the leaves that changed are written, however many keys have one.
-    let mostly = !window.program.keeps_rows && mostly(window.dirty.len(), window.keys.len());
-    let whole = std::mem::take(&mut window.whole) || mostly;
-    if whole {
-        window.removed = Entries::default();
-        for slot in 0..window.keys.slots() {
-            if window.keys.is(slot, flag::LIVE) && !window.keys.set(slot, flag::DIRTY, true) {
-                window.dirty.push(slot);
-            }
-        }
-    }
-    let moved = window.program.event_time
-        && window.watermark.is_some()
-        && (whole || window.watermark != window.saved_watermark);
-    if window.dirty.is_empty() && window.removed.is_empty() && !moved && !whole {
-        return None;
-    }
-    // Leaves and keys that are gone come first: one that is there again stands behind.
-    let mut entries = std::mem::take(&mut window.removed);
-    entries.reserve(window.saved_bytes.min(1 << 24));
-    let mut name = Vec::new();
-    let head = window.has_head();
-    let keeps_rows = window.program.keeps_rows;
-    let columns = &window.program.shape.columns;
-    let time = window.program.ttl.is_some();
-    for slot in std::mem::take(&mut window.dirty) {
-        let keys = &mut window.keys;
-        // A slot stands here twice when its key was forgotten and another took its place.
-        if !keys.set(slot, flag::DIRTY, false) || !keys.is(slot, flag::LIVE) {
-            continue;
-        }
-        if head {
-            head_key_into(keys.key(slot), &mut name);
-            let (words, values) = keys.accumulators(slot);
-            let touched = keys.touched(slot);
-            entries.put(&name, |out| {
-                put_words(words, out);
-                if time {
-                    out.extend_from_slice(&touched.to_le_bytes());
-                }
-                put_values(values, out);
-            });
-        }
-        if keeps_rows {
-            let (key, tree) = keys.key_and_tree(slot);
-            let mut put = |leaf: &Leaf| {
-                leaf_key_into(key, leaf.label, &mut name);
-                entries.put(&name, |out| {
-                    let rows = u32::try_from(leaf.rows(columns)).unwrap_or(u32::MAX);
-                    out.extend_from_slice(&rows.to_le_bytes());
-                    put_words(&leaf.words, out);
-                    put_values(&leaf.values, out);
-                });
-            };
-            if whole {
-                tree.each_leaf(&mut put);
-                tree.take_dirty(|_| {});
-            } else {
-                tree.take_dirty(put);
-            }
-        }
-    }
-    if moved && let Some(watermark) = window.watermark {
-        window.saved_watermark = window.watermark;
-        entries.put(&[WATERMARK], |out| {
-            out.extend_from_slice(&watermark.to_le_bytes());
-        });
-    }
-    // The next epoch is about as large, but for one that saves all.
-    window.saved_bytes = if whole { 0 } else { entries.bytes().len() };
-    Some(StateChanges {
-        whole,
-        layout: window.layout.clone(),
-        entries,
-    })
 }

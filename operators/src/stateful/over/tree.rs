@@ -6,6 +6,7 @@
 
 use thalweg_engine::row::Value;
 
+use crate::stateful::fetch::fetch_all;
 use crate::stateful::over::cell::Columns;
 use crate::stateful::over::fold::Fold;
 use crate::stateful::over::leaf::Leaf;
@@ -33,6 +34,39 @@ pub(super) type Parts<'a> = (&'a [u64], &'a [Value]);
 pub(super) type PartsMut<'a> = (&'a mut [u64], &'a mut [Value]);
 
 impl Tree {
+    /// Lets what hangs at the root come.
+    #[inline]
+    pub(super) fn fetch_root(&self) {
+        match &self.root {
+            Some(Node::Leaf(leaf)) => leaf.fetch(),
+            Some(Node::Inner(children)) => fetch_all(children),
+            None => {}
+        }
+    }
+
+    /// Lets the last leaf come, once the root is there.
+    pub(super) fn fetch_end(&self) {
+        if let Some(Node::Inner(children)) = &self.root
+            && let Some(last) = children.last()
+        {
+            last.fetch();
+        }
+    }
+
+    /// Lets the leaves at both ends come and what is known of those between, once the root is there.
+    #[inline]
+    pub(super) fn fetch_ends(&self) {
+        if let Some(Node::Inner(children)) = &self.root {
+            for child in children {
+                child.fetch_partial();
+            }
+            if let Some(first) = children.first() {
+                first.fetch();
+            }
+            self.fetch_end();
+        }
+    }
+
     /// How many rows there are.
     pub(super) fn rows(&self, shape: &Shape) -> usize {
         self.root.as_ref().map_or(0, |n| n.rows(&shape.columns))
@@ -73,7 +107,7 @@ impl Tree {
         let columns = &shape.columns;
         let mut insertion = Insertion {
             row,
-            columns,
+            shape,
             clash: false,
         };
         let sibling = root.insert(rank, (false, None), &mut insertion);
