@@ -4,6 +4,7 @@
 //! writing it takes. So it is written when its record is accepted and all of it is at hand. How much is held ready is
 //! limited; what goes beyond is written at the cut.
 
+use thalweg_engine::row::Value;
 use thalweg_engine::state::{Entries, StateChanges};
 
 use crate::stateful::keyed_state::mostly;
@@ -16,7 +17,7 @@ use crate::stateful::over::save::{WATERMARK, head_key_into, leaf_key_into, put_v
 const READY: (usize, usize) = if cfg!(test) {
     (300, 300)
 } else {
-    (256 << 10, 16 << 20)
+    (64 << 10, 16 << 20)
 };
 
 /// Keys that a cut looks at together.
@@ -36,11 +37,6 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Bytes that it takes.
-    pub(super) fn bytes(&self) -> usize {
-        self.ready.bytes().len() + self.waiting.capacity() * size_of::<u32>()
-    }
-
     /// All that was to be saved is void.
     pub(super) fn clear(&mut self) {
         self.ready = Entries::default();
@@ -59,7 +55,7 @@ impl Window {
     /// The record in hand has changed the key: it is written at once, or at the cut.
     pub(super) fn changed(&mut self, slot: u32) {
         let columns = &self.program.shape.columns;
-        let row = columns.words * 8 + columns.values * size_of::<thalweg_engine::row::Value>();
+        let row = columns.words * 8 + columns.values * size_of::<Value>();
         let limit = (self.rows * row / 16).clamp(READY.0, READY.1);
         if !self.program.keeps_rows || self.changes.ready.bytes().len() > limit {
             return self.mark(slot);

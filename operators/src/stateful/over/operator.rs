@@ -343,7 +343,7 @@ impl Operator for Window {
         let rows = self.rows * (row + row / 4) + leaves;
         StateSize {
             keys: self.keys.len() as u64,
-            bytes: (self.keys.bytes() + rows + self.distinct.bytes() + self.changes.bytes()) as u64,
+            bytes: (self.keys.bytes() + rows + self.distinct.bytes()) as u64,
         }
     }
 }
