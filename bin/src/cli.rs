@@ -105,7 +105,9 @@ pub(crate) enum Command {
     ExplainRecord(ExplainArgs),
     /// List the SQL functions, each with an example; with a name, all about one.
     Functions(FunctionsArgs),
-    /// Show the version.
+    /// Write what a shell needs to complete commands and flags: `source <(thalweg completions bash)`.
+    Completions(CompletionsArgs),
+    /// Show the version, the features of this build and the commit that it was built from.
     Version,
 }
 
@@ -150,6 +152,11 @@ pub(crate) struct RunArgs {
     /// the name of the machine.
     #[arg(long, value_name = "NAME")]
     pub(crate) member: Option<String>,
+    /// Stay up when the job is refused: /live says yes, /ready says why, SIGTERM ends it with the exit code of the refusal.
+    /// For supervisors that roll a job out and must be able to undo that. Checkpoints that another process has are not
+    /// waited for.
+    #[arg(long)]
+    pub(crate) hold_on_refusal: bool,
 }
 
 #[derive(Args, Debug)]
@@ -477,6 +484,21 @@ pub(crate) struct FunctionsArgs {
     /// A function's name, or a part of one.
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: CompletedShell,
+}
+
+/// A shell that completes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompletedShell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 /// Splits `name=value`.

@@ -9,8 +9,8 @@ use thalweg_operators::extensions::Extensions;
 use crate::cli::{CheckpointCommand, Cli, Command, DlqCommand};
 use crate::refusal::{End, Refusal};
 use crate::{
-    check, checkpoint, console, demo, dlq, explain, functions, inspect, run, stop, telemetry,
-    test_job, top, verify, why_slow,
+    check, checkpoint, completions, demo, dlq, explain, functions, inspect, run, stop, telemetry,
+    test_job, top, verify, version, why_slow,
 };
 
 /// The whole command line of `thalweg` (`run`, `check`, `test`, `inspect` and the rest), for jobs that may also use these
@@ -48,10 +48,8 @@ pub fn command_line(extensions: Extensions) -> ! {
             Command::Top(args) => top::top(args),
             Command::ExplainRecord(args) => explain::explain(args, &extensions),
             Command::Functions(args) => functions::functions(args, &extensions),
-            Command::Version => {
-                console::line(concat!("thalweg ", env!("CARGO_PKG_VERSION")));
-                Ok(End::Clean)
-            }
+            Command::Completions(args) => Ok(completions::completions(args)),
+            Command::Version => Ok(version::version()),
         });
     stop::leave(done.unwrap_or_else(|refusal| {
         telemetry::fatal(refusal.message());

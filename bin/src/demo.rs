@@ -155,6 +155,7 @@ fn live(
         member: None,
         until,
         signals: true,
+        hold: false,
         stop: Stop::new(),
     })
 }

@@ -30,19 +30,19 @@ pub(crate) fn lock(
              assignment = 'group', or another checkpointLocation."
         )));
     }
-    let store = FolderStore::lock(folder).map_err(|error| {
-        Refusal::new(match error {
-            OpenError::InUse { by } => {
-                let by = by
-                    .or_else(|| holder(folder))
-                    .map_or_else(|| "another process".to_owned(), |pid| format!("the process {pid}"));
-                format!(
-                    "the checkpoint folder {shown} is in use by {by}. Two processes on one folder would undo each \
-                     other's work: stop that one first, or give this one another checkpointLocation."
-                )
-            }
-            OpenError::Io(what, error) => unusable(folder, &what, &error),
-        })
+    let store = FolderStore::lock(folder).map_err(|error| match error {
+        OpenError::InUse { by } => {
+            let by = by.or_else(|| holder(folder)).map_or_else(
+                || "another process".to_owned(),
+                |pid| format!("the process {pid}"),
+            );
+            // That process may end, as a pod does that is moved.
+            Refusal::passing(format!(
+                "the checkpoint folder {shown} is in use by {by}. Two processes on one folder would undo each other's \
+                 work: stop that one first, or give this one another checkpointLocation."
+            ))
+        }
+        OpenError::Io(what, error) => Refusal::new(unusable(folder, &what, &error)),
     })?;
     Ok(Arc::new(CheckpointLog::new(
         Arc::new(store),

@@ -291,6 +291,7 @@ impl Job {
             fail_together,
             until,
             signals,
+            hold: false,
             stop,
         };
         // A thread of its own: the caller's may have a runtime already.

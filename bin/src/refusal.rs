@@ -15,20 +15,39 @@ pub(crate) enum End {
 
 /// Something that the user must mend before anything can begin. Holds no secret.
 #[derive(Debug)]
-pub(crate) struct Refusal(String);
+pub(crate) struct Refusal {
+    message: String,
+    passes: bool,
+}
 
 impl Refusal {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self {
+            message: message.into(),
+            passes: false,
+        }
+    }
+
+    /// One that another start may not meet any more, although nobody changes the job.
+    pub(crate) fn passing(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            passes: true,
+        }
     }
 
     pub(crate) fn message(&self) -> &str {
-        &self.0
+        &self.message
+    }
+
+    /// Whether it may pass by itself.
+    pub(crate) fn passes(&self) -> bool {
+        self.passes
     }
 }
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        Self(failure.message)
+        Self::new(failure.message)
     }
 }

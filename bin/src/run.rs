@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use crate::cli::RunArgs;
 use crate::console;
 use crate::folder;
+use crate::hold;
 use crate::http::{self, Http, Pulses, Sheet, Shown};
 use crate::job_file;
 use crate::loading;
@@ -66,6 +67,8 @@ pub(crate) struct Launch {
     pub(crate) until: Option<Duration>,
     /// Whether signals stop it.
     pub(crate) signals: bool,
+    /// `--hold-on-refusal`.
+    pub(crate) hold: bool,
     /// What stops it from elsewhere.
     pub(crate) stop: Stop,
 }
@@ -85,6 +88,15 @@ pub(crate) struct Finished {
 /// # Errors
 /// When something must be mended before anything can begin.
 pub(crate) fn run(args: &RunArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
+    match begin(args, extensions) {
+        Err(refusal) if args.hold_on_refusal && !refusal.passes() => {
+            hold::refused(&args.http, refusal)
+        }
+        done => done,
+    }
+}
+
+fn begin(args: &RunArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
     let loaded = job_file::load(&args.job, false, extensions)?;
     let member = member::name(args.member.as_deref(), &loaded.job.queries)?;
     let finished = live(Launch {
@@ -97,6 +109,7 @@ pub(crate) fn run(args: &RunArgs, extensions: &Arc<Extensions>) -> Result<End, R
         member,
         until: None,
         signals: true,
+        hold: args.hold_on_refusal,
         stop: Stop::new(),
     })?;
     Ok(finished.end)
@@ -188,6 +201,8 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         .map(|folder: &TempDir| folder.path().to_owned());
     let results = system.block_on(async move {
         let signals = launch.signals.then(Signals::listen).transpose()?;
+        // It hears all signals from now on, so one that comes while the job is being refused ends it, too.
+        let held = launch.hold.then(Signals::listen).transpose()?;
         let arbiters = arbiters();
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
         let (stop, stopped) = watch::channel(false);
@@ -228,6 +243,11 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
             leftover,
         };
         let results = watched.wait(running, seen.len()).await;
+        if let Some(signals) = held
+            && judge(&results, &seen) == End::Refused
+        {
+            hold::queries(metrics.registry(), signals).await;
+        }
         for arbiter in arbiters {
             arbiter.stop();
         }

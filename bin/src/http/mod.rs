@@ -27,7 +27,7 @@ pub(crate) mod client;
 mod events;
 mod log;
 mod page;
-mod probes;
+pub(crate) mod probes;
 mod pulses;
 mod queries;
 mod routes;
@@ -151,6 +151,11 @@ fn headers() -> DefaultHeaders {
 }
 
 impl Http {
+    /// For a server of another kind: what listens, and where.
+    pub(crate) fn into_listener(self) -> (TcpListener, SocketAddr) {
+        (self.listener, self.address)
+    }
+
     /// Serves from now on, on one thread of its own. Must be called within the actix system.
     pub(crate) fn serve(self, job: Shown<'_>) {
         let registry = job.metrics.registry().clone();

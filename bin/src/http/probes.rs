@@ -13,7 +13,7 @@ use crate::http::Shared;
 const PULSE_MAX: Duration = Duration::from_secs(30);
 
 /// Shows the version as a metric.
-pub(super) fn build_info(registry: &Registry) {
+pub(crate) fn build_info(registry: &Registry) {
     let options = Opts::new("thalweg_build_info", "Always 1; the version is a label.")
         .const_label("version", env!("CARGO_PKG_VERSION"));
     let registered = IntGauge::with_opts(options).and_then(|gauge| {
