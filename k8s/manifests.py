@@ -7,19 +7,16 @@ import itertools
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import jsonschema
 import kubernetes_validate
 import yaml
+
+import running
 
 HERE = Path(__file__).resolve().parent
 KUBERNETES = "1.37"
@@ -204,6 +201,10 @@ def shared_claims(documents, spec):
 
 def members(documents, workload, spec, container):
     """What processes need that share a job."""
+    spread = spec.get("topologySpreadConstraints", [])
+    own = workload["spec"]["template"]["metadata"].get("labels", {})
+    if not any(is_part(each.get("labelSelector", {}).get("matchLabels"), own) for each in spread):
+        yield f"{name(workload)}: its pods may all be on one machine"
     if not list(shared_claims(documents, spec)):
         yield f"{name(workload)}: processes share the job, and no volume that all pods may write"
     if "--member" in container["args"]:
@@ -328,82 +329,108 @@ def probes(documents):
             yield f"{name(workload)}: the process listens on {address}, which the probes do not reach"
 
 
-def answer(port, path):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
-            return response.status
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
-        return None
+def mounted(documents, workload, spec, container):
+    """Where files of Secrets lie in the container: mount path to the volume's Secret."""
+    for mount in container.get("volumeMounts", []):
+        for volume in spec.get("volumes", []):
+            if volume["name"] == mount["name"] and "secret" in volume:
+                yield mount, volume["secret"]
 
 
-def process(documents, binary):
-    """Runs the container's own command while its broker is away, as in a cluster where the job comes up first."""
+def file_names(text, arguments):
+    """Files that the job and its command line name: secrets, certificates, tokens."""
+    yield from re.findall(r"\$\{file:([^}]+)\}", text)
+    yield from re.findall(r"kafka\.ssl\.\w+\.location\s+'([^'$]+)'", text)
+    for flag, value in itertools.pairwise(arguments):
+        if flag.endswith("-file"):
+            yield value
+
+
+def secrets(documents):
     for workload, spec, container in jobs(documents):
         text, _ = job_text(documents, container, spec)
-        if text is None:
-            continue
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, Path(container["args"][1]).name)
-            path.write_text(text)
-            swapped = {"--http": f"127.0.0.1:{port}"}
-            arguments = [path if a == container["args"][1] else a for a in container["args"]]
-            for place, flag in enumerate(arguments):
-                if flag in swapped:
-                    arguments[place + 1] = swapped[flag]
-            arguments += ["--set", f"checkpointLocation={folder}/checkpoints"]
-            environment = {**os.environ, **{v["name"]: v["value"] for v in container.get("env", [])}}
-            environment["KAFKA"] = "127.0.0.1:1"
-            log = Path(folder, "log")
-            with log.open("w") as sink:
-                child = subprocess.Popen([binary, *arguments], env=environment, stdout=sink, stderr=sink)
-            try:
-                yield from behaviour(name(workload), child, container, spec, port, log)
-            finally:
-                child.kill()
-                child.wait()
+        mounts = list(mounted(documents, workload, spec, container))
+        paths = sorted(set(file_names(text or "", container["args"])))
+        for path in paths:
+            folder = str(Path(path).parent)
+            if not any(mount["mountPath"] == folder for mount, _ in mounts):
+                yield f"{name(workload)}: {path} lies in no mounted Secret"
+        for mount, secret in mounts:
+            if not any(str(Path(path).parent) == mount["mountPath"] for path in paths):
+                yield f"{name(workload)}: nothing reads the Secret {secret['secretName']} at {mount['mountPath']}"
+            if mount.get("subPath") or not mount.get("readOnly"):
+                yield f"{name(workload)}: {mount['mountPath']} is writable, or a subPath, whose files never change"
+            if secret.get("defaultMode", 0o644) & 0o037:
+                yield f"{name(workload)}: the Secret {secret['secretName']} may be read by more than the pod's group"
+    if of_kind(documents, "Secret"):
+        yield "a Secret with its content is among the manifests"
 
 
-def behaviour(who, child, container, spec, port, log):
-    paths = {probe: container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
-    until = time.monotonic() + 20
-    while answer(port, paths["startupProbe"]) != 200 and time.monotonic() < until and child.poll() is None:
-        time.sleep(0.05)
-    if child.poll() is not None:
-        yield f"{who}: the process ended with {child.returncode}: {log.read_text()[-500:]}"
-        return
-    expected = {paths["startupProbe"]: 200, paths["livenessProbe"]: 200, paths["readinessProbe"]: 503, "/metrics": 200}
-    for path, status in expected.items():
-        found = answer(port, path)
-        if found != status:
-            yield f"{who}: {path} answers {found} while the broker is away, expected {status}"
-    begun = time.monotonic()
-    child.send_signal(signal.SIGTERM)
-    try:
-        code = child.wait(spec["terminationGracePeriodSeconds"])
-    except subprocess.TimeoutExpired:
-        yield f"{who}: SIGTERM did not end the process within the grace period"
-        return
-    if code != 0:
-        yield f"{who}: exit {code} after SIGTERM with the broker away: {log.read_text()[-500:]}"
-    print(f"  {who}: started without its broker, ended {time.monotonic() - begun:.1f} s after SIGTERM with exit {code}")
+def network(documents):
+    """Where there is a policy, it lets in who scrapes and out who is asked."""
+    for policy in of_kind(documents, "NetworkPolicy"):
+        spec = policy["spec"]
+        for workload, _, container in jobs(documents):
+            labels = workload["spec"]["template"]["metadata"].get("labels", {})
+            if not is_part(spec["podSelector"].get("matchLabels"), labels):
+                yield f"{name(policy)} does not select the pods of {name(workload)}"
+            served = {port["name"] for port in container.get("ports", [])}
+            ways_in = {port["port"] for rule in spec.get("ingress", []) for port in rule.get("ports", [])}
+            if not served & ways_in:
+                yield f"{name(policy)} keeps out who scrapes {sorted(served)}"
+            if any(not rule.get("from") for rule in spec.get("ingress", [])):
+                yield f"{name(policy)} lets everybody in"
+            ways_out = {port["port"] for rule in spec.get("egress", []) for port in rule.get("ports", [])}
+            wanted = {53} | {
+                int(address.rpartition(":")[2])
+                for variable in container.get("env", [])
+                if variable["name"] == "KAFKA"
+                for address in variable["value"].split(",")
+            }
+            for port in sorted(wanted - ways_out):
+                yield f"{name(policy)}: no way out to the port {port}"
+
+
+# What docs/figures.md has of a job without state, at most: its output's broker paused under full load. In MiB.
+MEASURED = 58
+
+
+def megabytes(quantity):
+    number, unit = re.fullmatch(r"(\d+)(Mi|Gi)", quantity).groups()
+    return int(number) * {"Mi": 1, "Gi": 1024}[unit]
+
+
+def resources(documents):
+    for workload, _, container in jobs(documents):
+        asked, most = (container.get("resources", {}).get(part, {}) for part in ("requests", "limits"))
+        if not asked.get("cpu") or "cpu" in most:
+            yield f"{name(workload)}: processors must be asked for and not be limited: throttling is latency"
+        if megabytes(asked.get("memory", "0Mi")) < MEASURED:
+            yield f"{name(workload)}: a request below the {MEASURED} MiB that were measured"
+        if megabytes(most.get("memory", "0Mi")) < 2 * megabytes(asked.get("memory", "0Mi")):
+            yield f"{name(workload)}: a memory limit below twice the request leaves state no room to be restored"
+
+
+def undoing(documents):
+    """What lets a broken roll-out be undone by the next one."""
+    for workload, _, container in jobs(documents):
+        if "--hold-on-refusal" not in container["args"]:
+            yield f"{name(workload)}: without --hold-on-refusal a refused job is started again and again"
+        if workload["spec"].get("podManagementPolicy") != "Parallel":
+            yield f"{name(workload)}: a pod that is never ready would hold up its own repair"
 
 
 def main():
     binary = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
     pod_rules = [schemas, restricted, images]
-    job_rules = [one_process, selectors, job, probes]
+    job_rules = [one_process, selectors, job, probes, secrets, network, resources, undoing]
     faults = 0
     for what in RENDERED:
         documents = render(what)
         rules = pod_rules if what == "tools" else pod_rules + job_rules
         found = [fault for rule in rules for fault in rule(documents)]
         if binary and not found:
-            found += process(documents, binary)
+            found += running.process(documents, binary)
         for fault in found:
             print(f"FAULT: k8s/{what}: {fault}")
         faults += len(found)

@@ -99,6 +99,43 @@ def budget(documents):
     return manifests.of_kind(documents, "PodDisruptionBudget")[0]
 
 
+def policy(documents):
+    return manifests.of_kind(documents, "NetworkPolicy")[0]
+
+
+def secret(documents):
+    return next(volume["secret"] for volume in pod(documents)["volumes"] if "secret" in volume)
+
+
+def secret_mount(documents):
+    return next(m for m in container(documents)["volumeMounts"] if m["mountPath"].startswith("/run/secrets"))
+
+
+PLANTED += [
+    (lambda d: policy(d)["spec"]["podSelector"]["matchLabels"].update(x="y"), manifests.network, "does not select"),
+    (lambda d: policy(d)["spec"]["ingress"][0].pop("from"), manifests.network, "everybody"),
+    (lambda d: policy(d)["spec"]["ingress"][0].update(ports=[]), manifests.network, "keeps out"),
+    (lambda d: policy(d)["spec"]["egress"].pop(), manifests.network, "9092"),
+    (lambda d: policy(d)["spec"]["egress"].pop(0), manifests.network, "port 53"),
+    (lambda d: container(d)["resources"]["limits"].update(cpu="1"), manifests.resources, "throttling"),
+    (lambda d: container(d)["resources"]["requests"].update(memory="32Mi"), manifests.resources, "measured"),
+    (lambda d: container(d)["resources"]["limits"].update(memory="96Mi"), manifests.resources, "no room"),
+    (lambda d: container(d)["args"].remove("--hold-on-refusal"), manifests.undoing, "again and again"),
+    (lambda d: workload(d)["spec"].pop("podManagementPolicy"), manifests.undoing, "its own repair"),
+]
+
+# The same for a pod with Secrets.
+PLANTED_SECURED = [
+    (lambda d: container(d)["volumeMounts"].remove(secret_mount(d)), manifests.secrets, "no mounted Secret"),
+    (lambda d: edit_job(d, "${file:/run/secrets/kafka-login/password}", "${file:/etc/password}"), manifests.secrets, "/etc/password"),
+    (lambda d: container(d)["args"].extend(["--token-file", "/run/secrets/http/token"]), manifests.secrets, "http/token"),
+    (lambda d: edit_job(d, "/run/secrets/kafka-tls/", "/run/"), manifests.secrets, "no mounted Secret"),
+    (lambda d: secret_mount(d).update(readOnly=False), manifests.secrets, "writable"),
+    (lambda d: secret_mount(d).update(subPath="ca.crt"), manifests.secrets, "subPath"),
+    (lambda d: secret(d).update(defaultMode=0o444), manifests.secrets, "more than the pod's group"),
+    (lambda d: d.append({"kind": "Secret", "metadata": {"name": "x"}}), manifests.secrets, "with its content"),
+]
+
 # The same for pods that share a job.
 PLANTED_MANY = [
     (lambda d: edit_job(d, "SET assignment", "-- SET assignment"), manifests.one_process, "replicas"),
@@ -108,16 +145,19 @@ PLANTED_MANY = [
     (lambda d: budget(d)["spec"].update(maxUnavailable=3), manifests.one_process, "at once"),
     (lambda d: budget(d)["spec"].update(maxUnavailable=0), manifests.one_process, "at once"),
     (lambda d: budget(d)["spec"]["selector"]["matchLabels"].update(x="y"), manifests.one_process, "0 disruption"),
+    (lambda d: pod(d).pop("topologySpreadConstraints"), manifests.one_process, "one machine"),
 ]
 
 
 class Manifests(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.one, cls.many = manifests.render("overlays/example"), manifests.render("overlays/many")
+        cls.one, cls.many = manifests.render("overlays/one"), manifests.render("overlays/many")
+        cls.secured = manifests.render("overlays/tls")
 
     def test_every_planted_fault_is_found(self):
         planted = [(self.one, *fault) for fault in PLANTED] + [(self.many, *fault) for fault in PLANTED_MANY]
+        planted += [(self.secured, *fault) for fault in PLANTED_SECURED]
         for number, (rendered, plant, rule, part) in enumerate(planted):
             with self.subTest(number=number, part=part):
                 self.assertEqual(list(rule(rendered)), [])
