@@ -156,6 +156,7 @@ fn live(
         until,
         signals: true,
         hold: false,
+        again: None,
         stop: Stop::new(),
     })
 }

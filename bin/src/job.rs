@@ -292,6 +292,7 @@ impl Job {
             until,
             signals,
             hold: false,
+            again: None,
             stop,
         };
         // A thread of its own: the caller's may have a runtime already.

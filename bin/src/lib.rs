@@ -83,6 +83,7 @@ mod output_record;
 mod progress;
 mod refusal;
 mod rehearsal;
+mod renewal;
 mod replay;
 mod run;
 mod scoreboard;

@@ -9,15 +9,15 @@ use tempfile::TempDir;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::error::{Failure, Remedy};
 use thalweg_engine::metrics::Metrics;
-use thalweg_engine::query::{Group, Host, Query, new_id};
+use thalweg_engine::query::{Host, OpenChain, new_id};
 use thalweg_engine::state::StateBudget;
 use thalweg_engine::status::QueryStatus;
 use thalweg_engine::workers::Workers;
 use thalweg_operators::extensions::Extensions;
 use thalweg_operators::plan;
 use thalweg_operators::sinks::console::READER_GONE;
-use thalweg_operators::sql::Job;
 use thalweg_operators::sql::settings::Settings;
+use thalweg_operators::sql::{Job, Overrides};
 use thalweg_operators::table::OpenContext;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -34,6 +34,7 @@ use crate::memory_limit;
 use crate::models::{Rooms, Served, User};
 use crate::progress::Progress;
 use crate::refusal::{End, Refusal};
+use crate::renewal::{Again, Renewable, Watch};
 use crate::static_tables::StaticTables;
 use crate::stop::{self, Asked, Signals, Stop};
 use crate::wiring::{self, Wired};
@@ -69,6 +70,8 @@ pub(crate) struct Launch {
     pub(crate) signals: bool,
     /// `--hold-on-refusal`.
     pub(crate) hold: bool,
+    /// How it is read again when files of secrets change; None: it is not.
+    pub(crate) again: Option<Again>,
     /// What stops it from elsewhere.
     pub(crate) stop: Stop,
 }
@@ -97,7 +100,18 @@ pub(crate) fn run(args: &RunArgs, extensions: &Arc<Extensions>) -> Result<End, R
 }
 
 fn begin(args: &RunArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
-    let loaded = job_file::load(&args.job, false, extensions)?;
+    let again = Again {
+        text: job_file::read(&args.job.job)?,
+        path: args.job.job.clone(),
+        overrides: Overrides {
+            set: args.job.set.clone(),
+            inputs: args.job.input.clone(),
+            outputs: args.job.output.clone(),
+            offline: false,
+        },
+        extensions: Arc::clone(extensions),
+    };
+    let loaded = job_file::check(&again.path, &again.text, &again.overrides, extensions)?;
     let member = member::name(args.member.as_deref(), &loaded.job.queries)?;
     let finished = live(Launch {
         name: loaded.name,
@@ -110,6 +124,7 @@ fn begin(args: &RunArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
         until: None,
         signals: true,
         hold: args.hold_on_refusal,
+        again: Some(again),
         stop: Stop::new(),
     })?;
     Ok(finished.end)
@@ -125,7 +140,7 @@ struct Starting {
 
 /// A query that is ready to start, with what the end of the process needs to know of it.
 struct Ready {
-    query: Query,
+    query: Renewable,
     /// Whether it writes to stdout.
     shows: bool,
 }
@@ -192,6 +207,13 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
                 "the system does not give this process what it needs: {error}"
             ))
         })?;
+    let plans: Vec<Arc<Wired>> = ready
+        .iter()
+        .map(|ready| Arc::clone(&ready.query.plan))
+        .collect();
+    let renewal = launch
+        .again
+        .and_then(|again| Watch::of(again, &launch.job.tables, &plans));
     let system = System::with_tokio_rt(move || runtime);
     let shows: Vec<bool> = ready.iter().map(|ready| ready.shows).collect();
     let job = launch.name;
@@ -207,13 +229,17 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
         let (stop, stopped) = watch::channel(false);
         let mut running = JoinSet::new();
+        let renewals = renewal.as_ref().map(Watch::renewals);
+        if let Some(renewal) = renewal {
+            actix::spawn(renewal.follow());
+        }
         for (index, mut ready) in ready.into_iter().enumerate() {
             // Each query begins with another thread: the first lanes do most where queries gather.
             let mut own = handles.clone();
             own.rotate_left(index % handles.len().max(1));
             ready.query.host.arbiters = own;
-            let stopped = stopped.clone();
-            running.spawn_local(async move { (index, ready.query.run(stopped).await) });
+            let (stopped, renewals) = (stopped.clone(), renewals.clone());
+            running.spawn_local(async move { (index, ready.query.run(stopped, renewals).await) });
         }
         let queries = seen.len();
         tracing::info!(
@@ -307,7 +333,7 @@ fn open(
         }
     };
     let root = location.join(&query.name);
-    let (log, group) = match starting.member {
+    let (log, chain) = match starting.member {
         None => {
             let log = folder::lock(&root, given.checkpoints_kept, given.checkpoint_history)?;
             (log, None)
@@ -324,9 +350,8 @@ fn open(
         || output.connector == "file" && output.options.get("path") == Some("-");
     let status = Arc::new(QueryStatus::new(&query.name, metrics.query(&query.name)));
     Ok(Ready {
-        query: Query {
+        query: Renewable {
             job: job.to_owned(),
-            name: query.name.clone(),
             plan: Arc::new(Wired::new(query, context, starting.accept_new_state)),
             settings,
             log,
@@ -337,24 +362,26 @@ fn open(
                 budget: Arc::clone(budget),
             },
             status,
-            group,
+            chain,
         },
         shows,
     })
 }
 
 /// The checkpoints of a query that several processes share: where it began, and those of each lane.
-fn shared(root: &Path, given: &Settings) -> Result<(Arc<CheckpointLog>, Option<Group>), Refusal> {
+fn shared(
+    root: &Path,
+    given: &Settings,
+) -> Result<(Arc<CheckpointLog>, Option<Arc<OpenChain>>), Refusal> {
     let (kept, history) = (given.checkpoints_kept, given.checkpoint_history);
     // No two processes have one, on one machine or on two.
     let token = format!("{}-", new_id());
     let log = folder::share(root, &token, kept, history)
         .map_err(|failure| Refusal::new(failure.message))?;
     let lanes = root.join(folder::LANES);
-    let group = Group {
-        chain: Box::new(move |lane| folder::share(&lanes.join(lane), &token, kept, history)),
-    };
-    Ok((Arc::new(log), Some(group)))
+    let chain: OpenChain =
+        Box::new(move |lane| folder::share(&lanes.join(lane), &token, kept, history));
+    Ok((Arc::new(log), Some(Arc::new(chain))))
 }
 
 /// What may end a job.

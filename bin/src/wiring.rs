@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::flow::lane::{DeadLetters, OnError};
@@ -29,6 +30,8 @@ pub(crate) struct Wired {
     query: Query,
     context: OpenContext,
     accept_new_state: bool,
+    /// The same query with what files of secrets hold now: the next run's clients are made of it.
+    renewed: Mutex<Option<Arc<Query>>>,
 }
 
 impl Wired {
@@ -39,7 +42,13 @@ impl Wired {
             query,
             context,
             accept_new_state,
+            renewed: Mutex::new(None),
         }
+    }
+
+    /// Lets the next runs make their clients of this one, which is the same query read again.
+    pub(crate) fn renew(&self, query: Query) {
+        *self.renewed.lock() = Some(Arc::new(query));
     }
 
     /// The query.
@@ -69,7 +78,7 @@ impl Wired {
         }
     }
 
-    fn policy(&self, context: &OpenContext) -> Result<OnError, Failure> {
+    fn policy(&self, clients: &Query, context: &OpenContext) -> Result<OnError, Failure> {
         Ok(match self.query.settings.on_error {
             Policy::Fail => OnError::Fail,
             Policy::Skip => OnError::Skip,
@@ -79,7 +88,7 @@ impl Wired {
                     coordinates: Coordinates::Off,
                     ..context.clone()
                 };
-                let sink = self.query.dead_letters(context)?.ok_or_else(|| {
+                let sink = clients.dead_letters(context)?.ok_or_else(|| {
                     Failure::refuse("onError is 'deadLetter', and there is no deadLetterTable")
                 })?;
                 let (job, query) = (context.job.clone(), context.query.clone());
@@ -119,18 +128,20 @@ impl Plan for Wired {
             ..self.context.clone()
         };
         self.query.open_statics(&context)?;
+        let renewed = self.renewed.lock().clone();
+        let clients = renewed.as_deref().unwrap_or(&self.query);
         let mut opening = Opening {
             sources: Vec::new(),
             sinks: Vec::new(),
         };
-        let sink = self.query.sink(&context)?;
+        let sink = clients.sink(&context)?;
         opening.sinks.push(Arc::clone(&sink));
-        let on_error = self.policy(&context)?;
+        let on_error = self.policy(clients, &context)?;
         if let OnError::DeadLetter(dead) = &on_error {
             opening.sinks.push(Arc::clone(&dead.sink));
         }
         let mut inputs = Vec::new();
-        for (place, source) in self.query.sources(&context)? {
+        for (place, source) in clients.sources(&context)? {
             opening.sources.push(Arc::clone(&source));
             inputs.push(Input {
                 name: self.query.steps[place].name.clone(),
@@ -140,7 +151,7 @@ impl Plan for Wired {
             });
         }
         let places = Places::of(&self.query);
-        let exchanges = self.query.open_exchanges(&context)?.into_iter();
+        let exchanges = clients.open_exchanges(&context)?.into_iter();
         let exchanges = exchanges.map(|(place, source, sink)| Exchange {
             of: self
                 .query

@@ -103,6 +103,14 @@ fn certificates(folder: &Path) {
     );
 }
 
+/// Gives a user a password for SCRAM.
+fn credential(broker: &Broker, user: &str, strength: &str, password: &str) {
+    let credential = format!("{strength}=[password={password}]");
+    let user = ["--alter", "--entity-type", "users", "--entity-name", user];
+    let words = [&user[..], &["--add-config", &credential]].concat();
+    broker.tool("kafka.admin.ConfigCommand", &words);
+}
+
 fn fortress() -> &'static Fortress {
     static FORTRESS: OnceLock<Fortress> = OnceLock::new();
     FORTRESS.get_or_init(|| {
@@ -138,10 +146,7 @@ fn fortress() -> &'static Fortress {
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let broker = Broker::start(&options);
         for strength in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
-            let credential = format!("{strength}=[password={PASSWORD}]");
-            let user = ["--alter", "--entity-type", "users", "--entity-name", "alice"];
-            let words = [&user[..], &["--add-config", &credential]].concat();
-            broker.tool("kafka.admin.ConfigCommand", &words);
+            credential(&broker, "alice", strength, PASSWORD);
         }
         let at = |port: u16| format!("127.0.0.1:{port}");
         Fortress {
@@ -442,4 +447,93 @@ fn a_token_from_an_endpoint_is_fetched_and_fetched_again_before_it_expires() {
     scene.until_out(20, PATIENCE);
     running.finish();
     Account::of(&scene).expect_exactly(20);
+}
+
+/// A job under load whose files change twice: to what the broker does not take, and to what it takes. The process stays, the
+/// clients of before go on until the new ones are taken, and each record comes out once.
+#[track_caller]
+fn renews(scene: &Scene, address: &str, options: &Options<'_>, change: impl Fn(), mend: impl Fn()) {
+    let mut running = scene.started(&job(scene, address, options));
+    let load = scene.load(300);
+    scene.until_out(100, PATIENCE);
+    change();
+    running.until_said("cannot be used yet, the clients of before go on", PATIENCE);
+    let held = scene.topics.count(&scene.output());
+    scene.until_out(held + 100, PATIENCE);
+    assert!(!running.said().contains("new clients are made"));
+    mend();
+    running.until_said("new clients are made", PATIENCE);
+    let held = scene.topics.count(&scene.output());
+    scene.until_out(held + 300, PATIENCE);
+    running.until_ready();
+    assert!(running.metric("thalweg_restarts_total").abs() < f64::EPSILON);
+    let sent = load.stop();
+    scene.until_out(i64::try_from(sent).unwrap(), PATIENCE);
+    let said = running.finish();
+    Account::of(scene).expect_exactly(sent);
+    assert_eq!(
+        said.err.matches("new clients are made").count(),
+        1,
+        "{}",
+        said.err
+    );
+    hides(&format!("{said:?}"));
+}
+
+#[test]
+fn a_new_password_in_its_file_makes_new_clients_and_nothing_is_lost_or_repeated() {
+    let fortress = fortress();
+    let strength = "SCRAM-SHA-512";
+    credential(&fortress.broker, "bob", strength, PASSWORD);
+    let scene = Scene::with_topics("renewpassword", &fortress.broker, 2);
+    let secret = scene.dir().join("password");
+    std::fs::write(&secret, PASSWORD).unwrap();
+    let login = options(
+        "SASL_PLAINTEXT",
+        &[
+            ("sasl.mechanism", strength.to_owned()),
+            ("sasl.username", "bob".to_owned()),
+            ("sasl.password", format!("${{file:{}}}", secret.display())),
+        ],
+    );
+    // The file first, the broker later.
+    renews(
+        &scene,
+        &fortress.scram,
+        &login,
+        || std::fs::write(&secret, WRONG).unwrap(),
+        || credential(&fortress.broker, "bob", strength, WRONG),
+    );
+}
+
+#[test]
+fn a_new_certificate_in_its_files_makes_new_clients_and_nothing_is_lost_or_repeated() {
+    let fortress = fortress();
+    let scene = Scene::with_topics("renewcertificate", &fortress.broker, 2);
+    let place = |kind: &str| scene.dir().join(format!("tls.{kind}"));
+    let take = |who: &str| {
+        for kind in ["crt", "key"] {
+            std::fs::copy(file(&format!("{who}.{kind}")), place(kind)).unwrap();
+        }
+    };
+    take("client");
+    let shown = options(
+        "SSL",
+        &[
+            ("ssl.ca.location", file("ca.pem")),
+            (
+                "ssl.certificate.location",
+                place("crt").display().to_string(),
+            ),
+            ("ssl.key.location", place("key").display().to_string()),
+        ],
+    );
+    // One that nobody trusts, then one that the authority has signed.
+    renews(
+        &scene,
+        &fortress.mutual,
+        &shown,
+        || take("stranger"),
+        || take("broker"),
+    );
 }

@@ -133,6 +133,9 @@ pub struct Group {
 /// What closing the clients may take at least when a stop has used up its time.
 const CLOSE_MIN: Duration = Duration::from_millis(500);
 
+/// What a query says that was stopped and could not commit its last epoch within its stop timeout.
+pub const STOPPED_LATE: &str = "stopped after stopTimeout without the last epoch: what came after the newest checkpoint will be processed again";
+
 /// How a lane's advice about a failed record begins; nothing comes after it.
 const STEP_OVER: &str = "To step over this record:";
 
@@ -548,9 +551,7 @@ impl Query {
                     coordinator.do_send(AbandonRun);
                     let _ = ended.await;
                     Ok(RunEnd {
-                        failure: Some(Failure::end(
-                            "stopped after stopTimeout without the last epoch: what came after the newest checkpoint will be processed again",
-                        )),
+                        failure: Some(Failure::end(STOPPED_LATE)),
                         ..RunEnd::default()
                     })
                 }

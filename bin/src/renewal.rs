@@ -1,0 +1,310 @@
+//! Files of secrets and certificates that change while a job runs: new clients, no restart of the process, nothing lost.
+//!
+//! Every two seconds the files are looked at that the job names by `${file:...}` or as a location of the Kafka client. When
+//! one has changed, and stays as it is until the next look, a client is made with it for each Kafka table, beside those that
+//! run. Only when all brokers have taken the login each query ends its run as a stop does, with a last epoch, and begins
+//! another with new clients from there: nothing is repeated. Until then the clients of before go on.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
+use thalweg_engine::error::Failure;
+use thalweg_engine::query::{Group, Host, OpenChain, Query, STOPPED_LATE, Settings};
+use thalweg_engine::status::QueryStatus;
+use thalweg_operators::extensions::Extensions;
+use thalweg_operators::kafka::Survey;
+use thalweg_operators::plan;
+use thalweg_operators::sql::{Job, Overrides};
+use thalweg_operators::table::Table;
+use tokio::sync::watch;
+
+use crate::job_file;
+use crate::refusal::Refusal;
+use crate::wiring::Wired;
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// A job as it can be read again, with what its files hold now.
+pub(crate) struct Again {
+    /// The job file.
+    pub(crate) path: PathBuf,
+    /// Its text at the start: a job does not change while it runs.
+    pub(crate) text: String,
+    /// What the command line says.
+    pub(crate) overrides: Overrides,
+    /// What the program adds.
+    pub(crate) extensions: Arc<Extensions>,
+}
+
+impl Again {
+    fn job(&self) -> Result<Job, Refusal> {
+        job_file::check(&self.path, &self.text, &self.overrides, &self.extensions)
+            .map(|loaded| loaded.job)
+    }
+
+    /// The job with what the files hold now, once each broker has taken a client that was made with it. Blocks.
+    fn tried(&self) -> Result<Job, Refusal> {
+        let job = self.job()?;
+        for table in job.tables.iter().filter(|table| is_kafka(table)) {
+            Survey::open(table, true)?;
+        }
+        Ok(job)
+    }
+}
+
+fn is_kafka(table: &Table) -> bool {
+    table.connector == "kafka"
+}
+
+/// The files that make clients: those that `${file:...}` reads, and certificates, keys and stores of the Kafka client.
+pub(crate) fn files(text: &str, tables: &[Table]) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for part in text.split("${file:").skip(1) {
+        if let Some((path, _)) = part.split_once('}') {
+            found.insert(PathBuf::from(path));
+        }
+    }
+    for table in tables.iter().filter(|table| is_kafka(table)) {
+        for option in table.options.iter() {
+            let name = option.name.to_ascii_lowercase();
+            if name.starts_with("kafka.ssl.") && name.ends_with(".location") {
+                found.insert(PathBuf::from(&option.value));
+            }
+        }
+    }
+    found
+}
+
+/// What the files hold; a file that cannot be read holds nothing.
+fn content(files: &BTreeSet<PathBuf>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        std::fs::read(Path::new(file)).ok().hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// Looks at the files of a job for as long as it runs.
+pub(crate) struct Watch {
+    again: Arc<Again>,
+    files: Arc<BTreeSet<PathBuf>>,
+    plans: Vec<Arc<Wired>>,
+    renew: watch::Sender<u64>,
+    in_force: u64,
+}
+
+impl Watch {
+    /// Of the files as they are now; None where the job names none, or none of its queries has clients to renew.
+    pub(crate) fn of(again: Again, tables: &[Table], plans: &[Arc<Wired>]) -> Option<Self> {
+        let files = files(&again.text, tables);
+        let plans: Vec<Arc<Wired>> = plans.iter().filter(|plan| renews(plan)).cloned().collect();
+        if files.is_empty() || plans.is_empty() {
+            return None;
+        }
+        Some(Self {
+            in_force: content(&files),
+            files: Arc::new(files),
+            again: Arc::new(again),
+            plans,
+            renew: watch::Sender::new(0),
+        })
+    }
+
+    /// Tells of each renewal.
+    pub(crate) fn renewals(&self) -> watch::Receiver<u64> {
+        self.renew.subscribe()
+    }
+
+    /// Looks, and renews, for ever.
+    pub(crate) async fn follow(mut self) {
+        let mut before = self.in_force;
+        let mut said = String::new();
+        loop {
+            actix::clock::sleep(LOOK).await;
+            let (again, files) = (Arc::clone(&self.again), Arc::clone(&self.files));
+            let in_force = self.in_force;
+            let looked = tokio::task::spawn_blocking(move || {
+                let now = content(&files);
+                let settled = now != in_force && now == before;
+                (now, settled.then(|| again.tried()))
+            });
+            let Ok((now, tried)) = looked.await else {
+                continue;
+            };
+            before = now;
+            match tried {
+                None => {}
+                Some(Ok(job)) => {
+                    self.in_force = now;
+                    said.clear();
+                    self.hand_over(job);
+                }
+                Some(Err(why)) if why.message() == said => {}
+                Some(Err(why)) => {
+                    why.message().clone_into(&mut said);
+                    tracing::warn!(
+                        "files of secrets or certificates have changed and cannot be used yet, the clients of before go on: {said}"
+                    );
+                }
+            }
+        }
+    }
+
+    fn hand_over(&self, job: Job) {
+        tracing::info!("files of secrets or certificates have changed: new clients are made");
+        for query in job.queries {
+            if let Some(plan) = self
+                .plans
+                .iter()
+                .find(|plan| plan.query().name == query.name)
+            {
+                plan.renew(query);
+            }
+        }
+        self.renew.send_modify(|count| *count += 1);
+    }
+}
+
+/// Whether a query has clients that are made of such files. A socket that is opened anew would lose what comes meanwhile.
+fn renews(plan: &Wired) -> bool {
+    let query: &plan::Query = plan.query();
+    let mut tables = query.inputs().map(|(_, input)| input.table());
+    let dead = query.dead_letter_table();
+    let kafka = is_kafka(query.output())
+        || dead.is_some_and(is_kafka)
+        || query.inputs().any(|(_, input)| is_kafka(input.table()));
+    kafka && !query.bounded() && !tables.any(|table| table.connector == "socket")
+}
+
+/// A query that may be run again in the same process.
+pub(crate) struct Renewable {
+    /// The job's name.
+    pub(crate) job: String,
+    /// Its plan, whose clients may be others in the next run.
+    pub(crate) plan: Arc<Wired>,
+    /// How it runs.
+    pub(crate) settings: Settings,
+    /// Where its checkpoints lie.
+    pub(crate) log: Arc<CheckpointLog>,
+    /// Where it runs.
+    pub(crate) host: Host,
+    /// What the probes see.
+    pub(crate) status: Arc<QueryStatus>,
+    /// Opens the checkpoints of a lane, where processes share it.
+    pub(crate) chain: Option<Arc<OpenChain>>,
+}
+
+impl Renewable {
+    fn query(&self) -> Query {
+        Query {
+            job: self.job.clone(),
+            name: self.plan.query().name.clone(),
+            plan: Arc::clone(&self.plan) as _,
+            settings: self.settings.clone(),
+            log: Arc::clone(&self.log),
+            host: self.host.clone(),
+            status: Arc::clone(&self.status),
+            group: self.chain.clone().map(|chain| Group {
+                chain: Box::new(move |lane| chain(lane)),
+            }),
+        }
+    }
+
+    /// Runs it until it ends or is stopped, with new clients after each renewal.
+    ///
+    /// # Errors
+    /// As [`Query::run`].
+    pub(crate) async fn run(
+        self,
+        mut stop: watch::Receiver<bool>,
+        renewals: Option<watch::Receiver<u64>>,
+    ) -> Result<(), Failure> {
+        let Some(mut renewals) = renewals.filter(|_| renews(&self.plan)) else {
+            return self.query().run(stop).await;
+        };
+        loop {
+            let (tell, told) = watch::channel(false);
+            let renewing = Cell::new(false);
+            let end = {
+                let watching = async {
+                    tokio::select! {
+                        biased;
+                        stopped = stop.wait_for(|stop| *stop) => if stopped.is_err() {
+                            std::future::pending::<()>().await;
+                        },
+                        renewed = renewals.changed() => match renewed {
+                            Ok(()) => renewing.set(true),
+                            Err(_) => std::future::pending().await,
+                        },
+                    }
+                    tell.send_replace(true);
+                };
+                let running = self.query().run(told);
+                tokio::pin!(running);
+                tokio::select! {
+                    biased;
+                    end = &mut running => end,
+                    () = watching => running.await,
+                }
+            };
+            if !renewing.get() || *stop.borrow() {
+                return end;
+            }
+            match end {
+                Ok(()) => {}
+                // The clients of before could not end in peace, perhaps because nobody takes their login any more.
+                Err(failure) if failure.message == STOPPED_LATE => {
+                    tracing::warn!(query = self.plan.query().name, "{STOPPED_LATE}");
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_certificates_keys_and_stores_are_watched() {
+        let text = "kafka.sasl.password '${file:/run/secrets/password}', a '${file:/run/secrets/password}', b '${NAME:-x}'";
+        let mut table = Table::using("t", "kafka");
+        let mut other = Table::using("u", "file");
+        for (table, name, value) in [
+            (&mut table, "kafka.SSL.ca.location", "/tls/ca.crt"),
+            (&mut table, "kafka.ssl.keystore.location", "/tls/client.p12"),
+            (&mut table, "kafka.ssl.key.password", "/tls/none"),
+            (&mut other, "path", "/data"),
+        ] {
+            *table = std::mem::replace(table, Table::using("", "")).option(name, value);
+        }
+        let found = files(text, &[table, other]);
+        let found: Vec<&str> = found.iter().filter_map(|path| path.to_str()).collect();
+        assert_eq!(
+            found,
+            ["/run/secrets/password", "/tls/ca.crt", "/tls/client.p12"]
+        );
+    }
+
+    #[test]
+    fn a_change_of_any_file_is_seen_and_so_is_its_disappearance() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = folder.path().join("one");
+        let files = BTreeSet::from([one.clone(), folder.path().join("two")]);
+        let nothing = content(&files);
+        std::fs::write(&one, "a").unwrap();
+        let a = content(&files);
+        std::fs::write(&one, "b").unwrap();
+        let b = content(&files);
+        assert!(nothing != a && a != b);
+        std::fs::remove_file(&one).unwrap();
+        assert_eq!(content(&files), nothing);
+    }
+}
