@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +51,8 @@ impl Again {
     /// The job with what the files hold now, once each broker has taken a client that was made with it. Blocks.
     fn tried(&self) -> Result<Job, Refusal> {
         let job = self.job()?;
-        for table in job.tables.iter().filter(|table| is_kafka(table)) {
+        let used = job.queries.iter().flat_map(tables);
+        for table in used.filter(|table| is_kafka(table)) {
             Survey::open(table, true)?;
         }
         Ok(job)
@@ -60,6 +61,14 @@ impl Again {
 
 fn is_kafka(table: &Table) -> bool {
     table.connector == "kafka"
+}
+
+/// The tables that a query reads and writes.
+fn tables(query: &plan::Query) -> impl Iterator<Item = &Table> {
+    let inputs = query.inputs().map(|(_, input)| input.table());
+    inputs
+        .chain([query.output()])
+        .chain(query.dead_letter_table())
 }
 
 /// The files that make clients: those that `${file:...}` reads, and certificates, keys and stores of the Kafka client.
@@ -81,11 +90,13 @@ pub(crate) fn files(text: &str, tables: &[Table]) -> BTreeSet<PathBuf> {
     found
 }
 
-/// What the files hold; a file that cannot be read holds nothing.
+/// What the files hold. One that cannot be read holds nothing; so does one that can be read only once, such as a pipe.
 fn content(files: &BTreeSet<PathBuf>) -> u64 {
     let mut hasher = DefaultHasher::new();
     for file in files {
-        std::fs::read(Path::new(file)).ok().hash(&mut hasher);
+        let whole = std::fs::metadata(file).is_ok_and(|about| about.is_file());
+        let held = whole.then(|| std::fs::read(file).ok()).flatten();
+        held.hash(&mut hasher);
     }
     hasher.finish()
 }
@@ -173,13 +184,10 @@ impl Watch {
 
 /// Whether a query has clients that are made of such files. A socket that is opened anew would lose what comes meanwhile.
 fn renews(plan: &Wired) -> bool {
-    let query: &plan::Query = plan.query();
-    let mut tables = query.inputs().map(|(_, input)| input.table());
-    let dead = query.dead_letter_table();
-    let kafka = is_kafka(query.output())
-        || dead.is_some_and(is_kafka)
-        || query.inputs().any(|(_, input)| is_kafka(input.table()));
-    kafka && !query.bounded() && !tables.any(|table| table.connector == "socket")
+    let query = plan.query();
+    tables(query).any(is_kafka)
+        && !query.bounded()
+        && !tables(query).any(|table| table.connector == "socket")
 }
 
 /// A query that may be run again in the same process.
@@ -275,16 +283,11 @@ mod tests {
     #[test]
     fn secrets_certificates_keys_and_stores_are_watched() {
         let text = "kafka.sasl.password '${file:/run/secrets/password}', a '${file:/run/secrets/password}', b '${NAME:-x}'";
-        let mut table = Table::using("t", "kafka");
-        let mut other = Table::using("u", "file");
-        for (table, name, value) in [
-            (&mut table, "kafka.SSL.ca.location", "/tls/ca.crt"),
-            (&mut table, "kafka.ssl.keystore.location", "/tls/client.p12"),
-            (&mut table, "kafka.ssl.key.password", "/tls/none"),
-            (&mut other, "path", "/data"),
-        ] {
-            *table = std::mem::replace(table, Table::using("", "")).option(name, value);
-        }
+        let table = Table::using("t", "kafka")
+            .option("kafka.SSL.ca.location", "/tls/ca.crt")
+            .option("kafka.ssl.keystore.location", "/tls/client.p12")
+            .option("kafka.ssl.key.password", "/tls/none");
+        let other = Table::using("u", "file").option("path", "/data");
         let found = files(text, &[table, other]);
         let found: Vec<&str> = found.iter().filter_map(|path| path.to_str()).collect();
         assert_eq!(
