@@ -14,7 +14,7 @@ use tokio::sync::{oneshot, watch};
 use crate::epoch::checkpoint::{Checkpoint, FORMAT, LaneCut, PartitionCut};
 use crate::epoch::checkpoint_log::CheckpointLog;
 use crate::epoch::coordinator::{AbandonRun, Coordinator, CoordinatorSpec, RunEnd, StopRun};
-use crate::error::Failure;
+use crate::error::{Failure, Remedy};
 use crate::flow::partition::now;
 use crate::lanes;
 use crate::launch::Launching;
@@ -239,17 +239,13 @@ impl Query {
                     // What the run has written for epochs that it did not commit is in nobody's way but takes room.
                     let this = Arc::clone(self);
                     let recovered = workers.run(move || this.recover()).await;
-                    recovered.unwrap_or_else(|| Err(panicked()))?;
+                    match recovered.unwrap_or_else(|| Err(panicked())) {
+                        // The next run finds the same, and waits for it.
+                        Err(failure) if failure.remedy == Remedy::Restart => {}
+                        recovered => recovered?,
+                    }
                 }
             }
-        }
-    }
-
-    /// Removes what no checkpoint names. Where processes share them, each does that for the lanes that it owns.
-    fn recover(&self) -> Result<(), Failure> {
-        match self.group {
-            None => self.log.recover().map(|_| ()),
-            Some(_) => Ok(()),
         }
     }
 
@@ -265,11 +261,12 @@ impl Query {
 
     /// Opens clients and finds out where each partition starts. Writes epoch 0 where there is no checkpoint. Blocks.
     fn prepare(&self) -> Result<Prepared, Failure> {
-        let newest = self.log.newest()?;
-        if let Some(checkpoint) = &newest {
-            self.accept(checkpoint)?;
-        }
+        let mut newest = self.log.newest()?;
         let run: Arc<str> = Arc::from(new_id());
+        if let Some(checkpoint) = &mut newest {
+            self.accept(checkpoint)?;
+            self.claim_all(checkpoint, &run)?;
+        }
         let opened = self.plan.open(&run)?;
         match self.resolve(newest, &run, &opened) {
             Ok(resolved) => Ok(Prepared {
@@ -433,12 +430,9 @@ impl Query {
             beside: self.plan.beside(),
             lanes: begun,
         };
-        self.log.commit(&checkpoint).map_err(|error| {
-            Failure::restart(format!(
-                "the first checkpoint cannot be written to {}: {error}",
-                self.log.location()
-            ))
-        })?;
+        self.log
+            .commit(&checkpoint)
+            .map_err(|error| self.log.unwritable("the first checkpoint", &error))?;
         Ok(checkpoint)
     }
 

@@ -3,6 +3,7 @@
 //! | the run ended with | then |
 //! | --- | --- |
 //! | something to mend first, or an error that a restart cannot heal | the query ends |
+//! | another process that goes on from the checkpoints | the query ends |
 //! | the same error at the same record for the third time | the query ends |
 //! | more failures than `restartsMax` | the query ends |
 //! | anything else | a new run after a pause: 100 ms, doubled up to 10 s, from the start again after a committed epoch |
@@ -47,7 +48,7 @@ impl Restarts {
 
     /// Decides after a run that ended with `failure`.
     pub fn decide(&mut self, failure: &Failure, end: &RunEnd) -> Decision {
-        if failure.remedy != Remedy::Restart {
+        if failure.remedy != Remedy::Restart || end.fenced {
             return Decision::End(failure.clone());
         }
         if let Some(at) = &end.at {

@@ -16,7 +16,8 @@ use crate::state::StateChanges;
 impl Query {
     /// The state of all lanes, several at a time.
     pub(crate) fn read_state(&self, checkpoint: &Checkpoint) -> Result<LaneStates, Failure> {
-        let readers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let readers = cores.max(self.log.store().at_once());
         let share = checkpoint.lanes.len().div_ceil(readers).max(1);
         let read = |lanes: &[LaneCut]| -> Result<Vec<_>, Failure> {
             let lanes = lanes.iter().filter(|lane| !lane.state.is_empty());

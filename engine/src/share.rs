@@ -231,10 +231,8 @@ impl Query {
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
-                    return Err(Failure::restart(format!(
-                        "{partition} cannot be claimed in {}: {error}",
-                        self.log.location()
-                    )));
+                    let what = format!("the claim of {partition}");
+                    return Err(self.log.unwritable(&what, &error));
                 }
             }
         }

@@ -19,12 +19,13 @@ mod life;
 mod numbered;
 #[path = "simulation/sink.rs"]
 mod sink;
+#[path = "simulation/store.rs"]
+mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use actix::clock::{Instant, sleep, sleep_until};
 use actix::prelude::*;
@@ -32,7 +33,7 @@ use parking_lot::Mutex;
 use smol_str::SmolStr;
 use thalweg_engine::epoch::checkpoint::Checkpoint;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
-use thalweg_engine::epoch::store::{Entry, Store};
+use thalweg_engine::epoch::store::Store;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::flow::lane::OnError;
 use thalweg_engine::flow::pipeline::{Step, Target};
@@ -106,6 +107,8 @@ struct World {
     /// The first count that is not what it must be.
     wrong: Arc<Mutex<Option<String>>>,
     objects: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    /// Whether a lock keeps others out of the store, or a start must claim it.
+    locked: bool,
     /// What an output of files has written.
     disk: files::Disk,
     /// No more faults: the last run must get through.
@@ -127,59 +130,6 @@ impl World {
 
     fn fault(&self, sides: u64) -> bool {
         !self.calm.load(Ordering::Relaxed) && self.dice.one_in(sides)
-    }
-}
-
-impl Store for World {
-    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut objects = self.objects.lock();
-        if objects.contains_key(name) {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        if self.fault(12) {
-            return Err(io::Error::other("planted: fsync failed"));
-        }
-        objects.insert(name.to_owned(), bytes.to_vec());
-        Ok(())
-    }
-
-    fn get(&self, name: &str) -> io::Result<Vec<u8>> {
-        let objects = self.objects.lock();
-        objects
-            .get(name)
-            .cloned()
-            .ok_or(io::ErrorKind::NotFound.into())
-    }
-
-    fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
-        let objects = self.objects.lock();
-        Ok(objects
-            .iter()
-            .filter_map(|(name, bytes)| {
-                Some(Entry {
-                    name: name.strip_prefix(folder)?.strip_prefix('/')?.to_owned(),
-                    size: bytes.len() as u64,
-                    modified: SystemTime::UNIX_EPOCH,
-                })
-            })
-            .collect())
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.objects.lock().remove(name);
-        Ok(())
-    }
-
-    fn location(&self) -> String {
-        "simulated".into()
-    }
-
-    fn note(&self, _: u64) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn noted(&self) -> Option<u64> {
-        None
     }
 }
 

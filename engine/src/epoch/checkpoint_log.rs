@@ -36,6 +36,8 @@ pub struct CheckpointLog {
     history: bool,
     /// Epoch by epoch: when it was committed and the state objects it needs; None until they are known.
     kept: Mutex<BTreeMap<u64, (Micros, BTreeSet<String>)>>,
+    /// The epoch that this process has committed last.
+    own: Mutex<Option<u64>>,
 }
 
 fn object(epoch: u64) -> String {
@@ -46,6 +48,11 @@ fn micros(time: SystemTime) -> Micros {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| {
         Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
     })
+}
+
+/// Whether the store is away and may come back, as an object store may; a folder that cannot be read is a person's to mend.
+fn away(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotConnected
 }
 
 fn kept(entry: &Entry) -> Option<Kept> {
@@ -67,6 +74,7 @@ impl CheckpointLog {
             kept_max,
             history,
             kept: Mutex::default(),
+            own: Mutex::default(),
         }
     }
 
@@ -145,11 +153,18 @@ impl CheckpointLog {
     /// # Errors
     /// `Refuse` when one is missing or damaged; the message names the file and the remedy.
     pub fn verify_state(&self, checkpoint: &Checkpoint) -> Result<(), Failure> {
-        checkpoint.objects().try_for_each(|object| {
-            let name = format!("state/{object}");
-            state_store::verify(&*self.store, &name)
-                .map_err(|error| self.unusable_state(checkpoint.epoch, &name, &error))
-        })
+        let mut objects = checkpoint.objects();
+        objects.try_for_each(|object| self.verify_object(checkpoint.epoch, object))
+    }
+
+    /// Reads one state object that an epoch names, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// As [`CheckpointLog::verify_state`].
+    pub fn verify_object(&self, epoch: u64, object: &str) -> Result<(), Failure> {
+        let name = format!("state/{object}");
+        state_store::verify(&*self.store, &name)
+            .map_err(|error| self.unusable_state(epoch, &name, &error))
     }
 
     /// What to say of a state object that cannot be read.
@@ -158,6 +173,11 @@ impl CheckpointLog {
         let why = match error.kind() {
             io::ErrorKind::NotFound => "is missing".to_owned(),
             io::ErrorKind::InvalidData => format!("is damaged: {error}"),
+            _ if away(error) => {
+                return Failure::restart(format!(
+                    "{location}/{name}, state of epoch {epoch}, cannot be read: {error}"
+                ));
+            }
             _ => format!("cannot be read: {error}"),
         };
         Failure::refuse(format!(
@@ -177,30 +197,100 @@ impl CheckpointLog {
             .store
             .list("state")
             .map_err(|error| self.unreadable("state", &error))?;
-        let mut known = BTreeMap::new();
-        for kept in self.list()? {
-            // Without any state there is nothing to look up, and a start stays fast.
-            let objects = if state.is_empty() {
-                BTreeSet::new()
-            } else {
-                match self.read(kept.epoch) {
-                    Ok(checkpoint) => checkpoint.objects().cloned().collect(),
-                    // An older one that is damaged is of no use and holds nothing back.
-                    Err(_) => BTreeSet::new(),
-                }
-            };
-            known.insert(kept.epoch, (kept.at, objects));
-        }
-        for entry in state {
-            if !known
-                .values()
-                .any(|(_, objects)| objects.contains(&entry.name))
-            {
-                self.forget(&format!("state/{}", entry.name));
-            }
+        let kept = self.list()?;
+        // Without any state there is nothing to look up, and a start stays fast.
+        let known: BTreeMap<u64, (Micros, BTreeSet<String>)> = if state.is_empty() {
+            let kept = kept.iter();
+            kept.map(|kept| (kept.epoch, (kept.at, BTreeSet::new())))
+                .collect()
+        } else {
+            self.named(&kept)?
+        };
+        let named: BTreeSet<&String> = known.values().flat_map(|(_, objects)| objects).collect();
+        let unnamed = state.iter().filter(|entry| !named.contains(&entry.name));
+        let unnamed: Vec<String> = unnamed
+            .map(|entry| format!("state/{}", entry.name))
+            .collect();
+        // State was listed before the epochs: if it holds some of another process, the claim of that one is among these.
+        let last = kept.last().map(|kept| kept.epoch);
+        if self.store.locked() || last == *self.own.lock() {
+            self.forget_all(&unnamed);
         }
         *self.kept.lock() = known;
         Ok(newest)
+    }
+
+    /// By epoch, when it was written and the state objects that it needs. An older one that is damaged is of no use and holds
+    /// nothing back.
+    ///
+    /// # Errors
+    /// When one cannot be read: what the store does not tell now may be needed all the same.
+    fn named(&self, kept: &[Kept]) -> Result<BTreeMap<u64, (Micros, BTreeSet<String>)>, Failure> {
+        let read = |kept: &[Kept]| -> Result<Vec<_>, Failure> {
+            let read = kept.iter().map(|kept| {
+                let name = object(kept.epoch);
+                let objects = match self.store.get(&name) {
+                    Ok(bytes) => {
+                        let decoded = Checkpoint::decode(&bytes);
+                        decoded.map_or_else(|_| BTreeSet::new(), |c| c.objects().cloned().collect())
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
+                    Err(error) => return Err(self.unreadable(&name, &error)),
+                };
+                Ok((kept.epoch, (kept.at, objects)))
+            });
+            read.collect()
+        };
+        let readers = self.store.at_once().max(1);
+        if readers == 1 {
+            return Ok(read(kept)?.into_iter().collect());
+        }
+        let read = &read;
+        let shares = std::thread::scope(|scope| {
+            let share = kept.len().div_ceil(readers).max(1);
+            let shares = kept.chunks(share);
+            let reading: Vec<_> = shares
+                .map(|share| scope.spawn(move || read(share)))
+                .collect();
+            let lost = || Err(Failure::restart("reading the checkpoints panicked: a bug"));
+            let shares = reading.into_iter();
+            shares
+                .map(|share| share.join().unwrap_or_else(|_| lost()))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        Ok(shares?.into_iter().flatten().collect())
+    }
+
+    /// Where no lock keeps other processes out: whether a start has to claim the epoch behind the newest checkpoint before it
+    /// reads anything.
+    ///
+    /// # Errors
+    /// `End` when another process has committed behind the last epoch of this one.
+    pub(crate) fn must_claim(&self, newest: &Checkpoint) -> Result<bool, Failure> {
+        match *self.own.lock() {
+            None => Ok(true),
+            Some(own) if own >= newest.epoch => Ok(false),
+            Some(_) => Err(self.taken_over()),
+        }
+    }
+
+    /// What to say when another process has committed here.
+    pub(crate) fn taken_over(&self) -> Failure {
+        Failure::end(format!(
+            "another process has been started later with the checkpoints in {} and goes on from them: this one commits nothing \
+             more and ends. Two processes on one checkpointLocation would undo each other's work: stop one of them, or give it \
+             another checkpointLocation",
+            self.location()
+        ))
+    }
+
+    /// What to say of a checkpoint that cannot be written at a start.
+    pub(crate) fn unwritable(&self, what: &str, error: &io::Error) -> Failure {
+        let text = format!("{what} cannot be written to {}: {error}", self.location());
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput => Failure::refuse(text),
+            _ => Failure::restart(text),
+        }
     }
 
     /// The decision moment: once it returns, the epoch is committed. Gives the checkpoint's size in bytes.
@@ -217,6 +307,7 @@ impl CheckpointLog {
                     && self.store.get(&name).is_ok_and(|there| there == bytes) => {}
             put => put?,
         }
+        *self.own.lock() = Some(checkpoint.epoch);
         // The note only helps to notice a deleted file; without it nothing is lost.
         if let Err(error) = self.store.note(checkpoint.epoch) {
             tracing::debug!(%error, "the note of the newest epoch could not be written");
@@ -234,18 +325,26 @@ impl CheckpointLog {
         );
         let epochs: Vec<(u64, Micros)> =
             kept.iter().map(|(epoch, (at, _))| (*epoch, *at)).collect();
-        for epoch in
-            retention::superfluous(&epochs, newest.committed_at, self.kept_max, self.history)
-        {
-            self.forget(&object(epoch));
-            let Some((_, objects)) = kept.remove(&epoch) else {
-                continue;
-            };
-            for name in objects {
-                if !kept.values().any(|(_, objects)| objects.contains(&name)) {
-                    self.forget(&format!("state/{name}"));
-                }
+        let superfluous =
+            retention::superfluous(&epochs, newest.committed_at, self.kept_max, self.history);
+        // An epoch goes before its state: what is read beside finds whole epochs.
+        let old: Vec<String> = superfluous.iter().map(|epoch| object(*epoch)).collect();
+        let mut state = BTreeSet::new();
+        for epoch in superfluous {
+            if let Some((_, objects)) = kept.remove(&epoch) {
+                state.extend(objects);
             }
+        }
+        state.retain(|name| !kept.values().any(|(_, objects)| objects.contains(name)));
+        drop(kept);
+        let state: Vec<String> = state.iter().map(|name| format!("state/{name}")).collect();
+        self.forget_all(&old);
+        self.forget_all(&state);
+    }
+
+    fn forget_all(&self, names: &[String]) {
+        for (object, error) in self.store.remove_all(names) {
+            tracing::warn!(%error, object, location = self.location(), "an old object could not be removed");
         }
     }
 
@@ -257,10 +356,12 @@ impl CheckpointLog {
     }
 
     fn unreadable(&self, name: &str, error: &io::Error) -> Failure {
-        Failure::refuse(format!(
-            "{}/{name} cannot be read: {error}",
-            self.location()
-        ))
+        let text = format!("{}/{name} cannot be read: {error}", self.location());
+        if away(error) {
+            Failure::restart(text)
+        } else {
+            Failure::refuse(text)
+        }
     }
 
     fn damaged(&self, name: &str, damage: &Damage) -> Failure {

@@ -14,9 +14,8 @@ use crate::epoch::coordinator::{Coordinator, Ending};
 use crate::epoch::ledger::{Complete, Epoch, LaneId};
 use crate::epoch::messages::{Cut, Order};
 use crate::epoch::state_store;
-use crate::error::Failure;
 use crate::flow::cut::state_name;
-use crate::flow::partition::{STORE_RETRY, now};
+use crate::flow::partition::{STORE_RETRY, STORE_SILENT, now, silent};
 use crate::record::Position;
 use crate::recorder::Doing;
 use crate::source::Committed;
@@ -53,34 +52,34 @@ impl Coordinator {
     ) {
         let (log, written) = (Arc::clone(&self.spec.log), Arc::clone(&checkpoint));
         let work = self.spec.workers.run(move || log.commit(&written));
-        ctx.spawn(
-            work.into_actor(self)
-                .map(move |result, this, ctx| match result {
-                    Some(Ok(size)) => this.committed(&checkpoint, begun, size, prepared, ctx),
-                    Some(Err(error)) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+        // A store that says nothing at all is away as well.
+        let silent = ctx.run_later(STORE_SILENT, |this, _| this.store(Some(silent())));
+        ctx.spawn(work.into_actor(self).map(move |result, this, ctx| {
+            ctx.cancel_future(silent);
+            match result {
+                Some(Ok(size)) => this.committed(&checkpoint, begun, size, prepared, ctx),
+                Some(Err(error)) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    this.committing = false;
+                    this.end.fenced = true;
+                    let failure = this.spec.log.taken_over();
+                    this.fall(failure, None, ctx);
+                }
+                failed => {
+                    let why = match failed {
+                        Some(Err(error)) => error.to_string(),
+                        _ => "writing it panicked, see the message above".to_owned(),
+                    };
+                    this.store(Some(why));
+                    if this.ending == Ending::Stopping {
                         this.committing = false;
-                        this.end.fenced = true;
-                        let failure = Failure::restart(format!(
-                            "another process has committed here: {error}"
-                        ));
-                        this.fall(failure, None, ctx);
+                        return this.end_if_alone(ctx);
                     }
-                    failed => {
-                        let why = match failed {
-                            Some(Err(error)) => error.to_string(),
-                            _ => "writing it panicked, see the message above".to_owned(),
-                        };
-                        this.store(Some(why));
-                        if this.ending == Ending::Stopping {
-                            this.committing = false;
-                            return this.end_if_alone(ctx);
-                        }
-                        ctx.run_later(STORE_RETRY, move |this, ctx| {
-                            this.commit(checkpoint, begun, prepared, ctx);
-                        });
-                    }
-                }),
-        );
+                    ctx.run_later(STORE_RETRY, move |this, ctx| {
+                        this.commit(checkpoint, begun, prepared, ctx);
+                    });
+                }
+            }
+        }));
     }
 
     fn committed(

@@ -302,7 +302,13 @@ impl Coordinator {
             return;
         }
         let now = self.clock();
-        match self.ledger.begin(self.lanes.keys().copied(), now) {
+        // Those that wait for their turn at a store that is slow are under way too: they must not pile up.
+        let begun = if self.under_way() < self.spec.open_epochs_max {
+            self.ledger.begin(self.lanes.keys().copied(), now)
+        } else {
+            None
+        };
+        match begun {
             Some(epoch) => self.order(epoch, false),
             None => metrics.epochs_refused.inc(),
         }
@@ -324,9 +330,13 @@ impl Coordinator {
         self.show_open();
     }
 
+    /// Epochs that have begun and are not committed.
+    fn under_way(&self) -> usize {
+        self.ledger.open() + self.complete.len() + usize::from(self.committing)
+    }
+
     pub(super) fn show_open(&self) {
-        let open = self.ledger.open() + self.complete.len();
-        let open = i64::try_from(open).unwrap_or(i64::MAX);
+        let open = i64::try_from(self.under_way()).unwrap_or(i64::MAX);
         self.spec.metrics.epochs_open.set(open);
     }
 

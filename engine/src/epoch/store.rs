@@ -34,8 +34,8 @@ pub trait Store: Send + Sync {
     /// `NotFound`, or what the medium says.
     fn get(&self, name: &str) -> io::Result<Vec<u8>>;
 
-    /// As [`Store::put`], for an object that need not fit into memory: `write` is called with where its bytes go. Gives
-    /// how many they were.
+    /// As [`Store::put`], for an object that need not fit into memory, under a name that one run alone gives: `write` is
+    /// called with where its bytes go. Gives how many they were. When it failed it may be tried again.
     ///
     /// # Errors
     /// As [`Store::put`], and what `write` says; nothing is written then.
@@ -65,6 +65,25 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// What the medium says.
     fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Removes several objects; gives those that could not be, each with the reason.
+    fn remove_all(&self, names: &[String]) -> Vec<(String, io::Error)> {
+        let failed = names
+            .iter()
+            .filter_map(|name| Some((name.clone(), self.remove(name).err()?)));
+        failed.collect()
+    }
+
+    /// Whether a lock keeps all other processes out. Where none does, whoever starts claims the next epoch, so that a process
+    /// that still runs elsewhere commits nothing any more.
+    fn locked(&self) -> bool {
+        true
+    }
+
+    /// How many objects are best read at once: more than one where an answer is long on its way.
+    fn at_once(&self) -> usize {
+        1
+    }
 
     /// Where it is, for messages.
     fn location(&self) -> String;
@@ -300,6 +319,10 @@ impl Store for FolderStore {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+
+    fn locked(&self) -> bool {
+        self.lock.is_some()
     }
 
     fn location(&self) -> String {

@@ -10,7 +10,7 @@ use crate::epoch::ledger::Epoch;
 use crate::epoch::messages::{Cut, News, StateObject};
 use crate::epoch::state_store;
 use crate::error::Failure;
-use crate::flow::partition::{Lane, STORE_RETRY};
+use crate::flow::partition::{Lane, STORE_RETRY, STORE_SILENT, silent};
 use crate::recorder::Doing;
 use crate::state::StateChanges;
 
@@ -123,9 +123,18 @@ impl Lane {
                 let bytes = loop {
                     let (store, name) = (Arc::clone(&store), format!("state/{object}"));
                     let changes = Arc::clone(&changes);
-                    let written = workers
-                        .run(move || state_store::write(&*store, &name, &changes))
-                        .await;
+                    let written = workers.run(move || state_store::write(&*store, &name, &changes));
+                    tokio::pin!(written);
+                    // A store that says nothing at all is away as well.
+                    let answered = actix::clock::timeout(STORE_SILENT, &mut written).await;
+                    let written = match answered {
+                        Ok(written) => written,
+                        Err(_) => {
+                            away = true;
+                            coordinator.do_send(News::Store(Some(silent())));
+                            written.await
+                        }
+                    };
                     match written {
                         Some(Ok(bytes)) => break bytes,
                         Some(Err(error)) => {

@@ -432,6 +432,14 @@ impl Lane {
 /// How long a store that failed is left alone.
 pub(crate) const STORE_RETRY: Duration = Duration::from_millis(500);
 
+/// A store that has not answered for so long is taken for away, until it does.
+pub(crate) const STORE_SILENT: Duration = Duration::from_secs(5);
+
+/// What is said of a store that does not answer.
+pub(crate) fn silent() -> String {
+    format!("it has not answered for {} s", STORE_SILENT.as_secs())
+}
+
 /// The wall clock in microseconds.
 pub(crate) fn now() -> Micros {
     std::time::SystemTime::now()

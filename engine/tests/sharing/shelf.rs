@@ -99,6 +99,10 @@ impl Store for Shelf {
         Ok(())
     }
 
+    fn locked(&self) -> bool {
+        false
+    }
+
     fn location(&self) -> String {
         format!("shelf/{}", self.folder)
     }

@@ -30,6 +30,7 @@ impl World {
             windows: Arc::default(),
             wrong: Arc::default(),
             objects: Arc::default(),
+            locked: seed.is_multiple_of(2),
             disk: Disk::default(),
             calm: Arc::default(),
         }
