@@ -7,6 +7,7 @@
 mod aside;
 #[cfg(feature = "avro")]
 mod avro;
+pub mod checkpoints;
 pub mod codecs;
 #[cfg(any(feature = "parquet", feature = "orc"))]
 mod columnar;

@@ -6,21 +6,71 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use thalweg_engine::epoch::store::Store;
+
 use super::edition::{Tag, hash};
 
 /// Copies of a model that are kept in a folder.
 const COPIES_MAX: usize = 10;
 
-/// Keeps a copy in each folder.
+/// Where copies are kept.
+#[derive(Clone)]
+pub enum Home {
+    /// A folder of this machine.
+    Folder(PathBuf),
+    /// A folder of an object store.
+    Store {
+        /// The store.
+        store: Arc<dyn Store>,
+        /// What stands before the names of copies in it.
+        folder: String,
+    },
+}
+
+impl Home {
+    fn shown(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.display().to_string(),
+            Self::Store { store, folder } => format!("{}/{folder}", store.location()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Home {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+/// Keeps a copy in each home.
 ///
 /// # Errors
 /// When one cannot be written.
-pub(super) fn keep(homes: &[PathBuf], tag: &Tag, bytes: &[u8]) -> Result<(), String> {
+pub(super) fn keep(homes: &[Home], tag: &Tag, bytes: &[u8]) -> Result<(), String> {
     for home in homes {
-        put(home, tag, bytes)
-            .map_err(|error| format!("no copy can be kept in {}: {error}", home.display()))?;
+        let kept = match home {
+            Home::Folder(folder) => put(folder, tag, bytes),
+            Home::Store { store, folder } => put_object(&**store, folder, tag, bytes),
+        };
+        kept.map_err(|error| format!("no copy can be kept in {}: {error}", home.shown()))?;
     }
     Ok(())
+}
+
+/// As [`put`], in an object store.
+fn put_object(store: &dyn Store, folder: &str, tag: &Tag, bytes: &[u8]) -> io::Result<()> {
+    // Written again it counts as the newest again.
+    store.write(&object(folder, tag), &mut |out| out.write_all(bytes))?;
+    let mut copies = store.list(folder)?;
+    copies.sort_by_key(|copy| copy.modified);
+    let surplus = copies.len().saturating_sub(COPIES_MAX);
+    copies[..surplus]
+        .iter()
+        .try_for_each(|copy| store.remove(&format!("{folder}/{}", copy.name)))
+}
+
+fn object(folder: &str, tag: &Tag) -> String {
+    format!("{folder}/{}.onnx", tag.hash)
 }
 
 fn put(home: &Path, tag: &Tag, bytes: &[u8]) -> io::Result<()> {
@@ -62,9 +112,13 @@ fn prune(home: &Path) -> io::Result<()> {
 }
 
 /// The bytes of a version, where a copy of it is kept.
-pub(super) fn find(homes: &[PathBuf], tag: &Tag) -> Option<Arc<[u8]>> {
+pub(super) fn find(homes: &[Home], tag: &Tag) -> Option<Arc<[u8]>> {
     homes.iter().find_map(|home| {
-        let bytes = fs::read(home.join(format!("{}.onnx", tag.hash))).ok()?;
+        let bytes = match home {
+            Home::Folder(folder) => fs::read(folder.join(format!("{}.onnx", tag.hash))),
+            Home::Store { store, folder } => store.get(&object(folder, tag)),
+        };
+        let bytes = bytes.ok()?;
         (hash(&bytes) == tag.hash).then(|| bytes.into())
     })
 }
@@ -76,7 +130,8 @@ mod tests {
     #[test]
     fn the_newest_copies_are_kept_and_found_by_their_hash() {
         let home = tempfile::tempdir().unwrap();
-        let homes = [home.path().join("fraud")];
+        let folder = home.path().join("fraud");
+        let homes = [Home::Folder(folder.clone())];
         let tag = |number: u32| Tag {
             version: format!("v{number}").into(),
             hash: hash(&number.to_le_bytes()),
@@ -84,12 +139,12 @@ mod tests {
         for number in 0..12_u32 {
             keep(&homes, &tag(number), &number.to_le_bytes()).unwrap();
         }
-        assert_eq!(fs::read_dir(&homes[0]).unwrap().count(), COPIES_MAX);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), COPIES_MAX);
         assert_eq!(
             find(&homes, &tag(11)).as_deref(),
             Some(&11_u32.to_le_bytes()[..])
         );
-        let path = homes[0].join(format!("{}.onnx", tag(11).hash));
+        let path = folder.join(format!("{}.onnx", tag(11).hash));
         fs::write(path, "damaged").unwrap();
         assert_eq!(find(&homes, &tag(11)), None);
     }

@@ -16,7 +16,7 @@ use super::opening::now;
 use super::place::{self, Seen};
 use super::shadow::Shadow;
 use super::shelf::{Lineup, count};
-use super::{Model, Standing, homes};
+use super::{Home, Model, Standing, homes};
 
 /// How often files are looked at. A file counts when it is the same at two looks: what is still being written is not.
 const LOOK: Duration = Duration::from_millis(200);
@@ -70,7 +70,7 @@ impl Watched {
 }
 
 struct Keeper {
-    homes: Vec<PathBuf>,
+    homes: Vec<Home>,
     /// The version before, as it was loaded or as a checkpoint names it.
     previous: Option<Arc<Edition>>,
     path: Watched,
@@ -81,7 +81,7 @@ struct Keeper {
 /// Begins to watch.
 pub(super) fn begin(
     model: &Arc<Model>,
-    homes: Vec<PathBuf>,
+    homes: Vec<Home>,
     previous: Option<Tag>,
     shadow: Option<Arc<Shadow>>,
 ) -> Result<(), String> {

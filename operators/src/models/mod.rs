@@ -43,6 +43,7 @@ use crate::table::Options;
 
 pub(crate) use call::{FALLBACK, bind, is_model_call};
 pub use edition::Tag;
+pub use homes::Home;
 pub use keeper::Answer;
 pub use opening::{Opening, TryOut};
 use options::ModelOptions;

@@ -1,6 +1,6 @@
 //! The start of a model: which version comes into force, and how it was proved.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -12,7 +12,7 @@ use thalweg_engine::record::Micros;
 use super::edition::{Edition, Tag, bytes_of, hash};
 use super::shadow::Shadow;
 use super::shelf::Lineup;
-use super::{Clock, Model, Standing, homes, keeper, place, runtime};
+use super::{Clock, Home, Model, Standing, homes, keeper, place, runtime};
 
 /// What a start knows.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Opening {
     /// How the newest checkpoint says that the model stood.
     pub standing: Option<Standing>,
     /// Where copies are kept: a folder beside the checkpoints of each query.
-    pub homes: Vec<PathBuf>,
+    pub homes: Vec<Home>,
     /// Whether files are watched and orders taken.
     pub watched: bool,
     /// Whether the version of `standing` scores whatever lies at the path now, as long as a copy of it is kept.
@@ -239,7 +239,7 @@ impl Model {
     }
 
     /// A version from the copy beside the checkpoints.
-    pub(super) fn copy(&self, tag: &Tag, homes: &[PathBuf]) -> Result<Edition, String> {
+    pub(super) fn copy(&self, tag: &Tag, homes: &[Home]) -> Result<Edition, String> {
         let bytes = homes::find(homes, tag).ok_or_else(|| {
             format!(
                 "no copy of the version {} ({}) is kept beside the checkpoints any more",

@@ -24,7 +24,7 @@ pub(crate) const OPTIONS: [OptionSpec; 17] = [
         "fs.s3a.endpoint",
         OptionKind::Text,
         "the region's",
-        "Of `s3://`: the address of the service, for one that is not AWS' own",
+        "Of `s3://`: the address of the service, for one that is not AWS' own. Without it AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL",
     ),
     option(
         "endpoint",

@@ -9,6 +9,8 @@ mod address;
 mod aws;
 #[cfg(all(feature = "object-store", any(feature = "parquet", feature = "orc")))]
 mod blocks;
+#[cfg(feature = "object-store")]
+mod bucket;
 mod manual;
 #[cfg(feature = "object-store")]
 mod object;
@@ -21,10 +23,14 @@ mod remote;
 mod store;
 #[cfg(feature = "object-store")]
 mod trouble;
+#[cfg(feature = "object-store")]
+mod upload;
 
 pub(crate) use address::Address;
 #[cfg(all(feature = "object-store", any(feature = "parquet", feature = "orc")))]
 pub(crate) use blocks::At;
+#[cfg(feature = "object-store")]
+pub(crate) use bucket::Bucket;
 pub(crate) use manual::OPTIONS;
 #[cfg(feature = "object-store")]
 pub(crate) use object::{Object, Patience, Stream};

@@ -17,6 +17,8 @@ use super::trouble::trouble;
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// How long one request may take.
 const REQUEST_MAX: Duration = Duration::from_secs(60);
+/// How long a request may stay without any answer, the time of sending included.
+const SILENT_MAX: Duration = Duration::from_secs(20);
 /// How long a request is repeated before whoever asks is told.
 const REPEATED_MAX: Duration = Duration::from_secs(4);
 /// Where there is an address of our own and nobody names a region: something must be signed.
@@ -60,7 +62,8 @@ async fn amazon(
     address: &Address,
     access: &Access,
 ) -> Result<object_store::aws::AmazonS3, object_store::Error> {
-    let region = match (&access.region, &access.endpoint) {
+    let endpoint = access.endpoint.clone().or_else(endpoint_of_environment);
+    let region = match (&access.region, &endpoint) {
         (Some(region), _) => region.clone(),
         (None, Some(endpoint)) => match (region_of(endpoint), std::env::var("AWS_REGION")) {
             (Some(region), _) => region.to_owned(),
@@ -79,11 +82,8 @@ async fn amazon(
     // Of the environment nothing is taken but through the chain: there may be keys for other things.
     let bucket = address.root.split_once("://").map_or("", |(_, name)| name);
     let dotted = bucket.contains('.');
-    let hosted = !access
-        .path_style
-        .unwrap_or(access.endpoint.is_some() || dotted);
-    let plain = access
-        .endpoint
+    let hosted = !access.path_style.unwrap_or(endpoint.is_some() || dotted);
+    let plain = endpoint
         .as_ref()
         .is_some_and(|endpoint| endpoint.starts_with("http://"));
     let mut builder = AmazonS3Builder::new()
@@ -94,7 +94,7 @@ async fn amazon(
         .with_retry(retry())
         // Not every service that speaks S3 deletes several objects at once.
         .with_disable_bulk_delete(true);
-    if let Some(endpoint) = &access.endpoint {
+    if let Some(endpoint) = &endpoint {
         // With the bucket as its host's first name it is given so.
         builder = builder.with_endpoint(if hosted {
             endpoint.replacen("://", &format!("://{bucket}."), 1)
@@ -118,6 +118,15 @@ async fn amazon(
     builder.build()
 }
 
+/// The address that AWS' own tools take from the environment where none is given.
+fn endpoint_of_environment() -> Option<String> {
+    let given = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    if given("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|text| text == "true") {
+        return None;
+    }
+    given("AWS_ENDPOINT_URL_S3").or_else(|| given("AWS_ENDPOINT_URL"))
+}
+
 /// The region in the name of one of AWS' own hosts: `s3.eu-west-1.amazonaws.com`.
 fn region_of(endpoint: &str) -> Option<&str> {
     let (_, host) = endpoint.split_once("://")?;
@@ -130,6 +139,7 @@ fn options(plain: bool) -> ClientOptions {
     ClientOptions::new()
         .with_connect_timeout(CONNECT_MAX)
         .with_timeout(REQUEST_MAX)
+        .with_read_timeout(SILENT_MAX)
         .with_allow_http(plain)
 }
 

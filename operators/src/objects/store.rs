@@ -1,7 +1,7 @@
 //! A store as threads that may block see it: each question waits for its answer.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path as LocalPath;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use object_store::path::Path;
 use object_store::{
-    GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload,
+    GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions, PutPayload,
 };
 use thalweg_engine::error::Failure;
 use thalweg_engine::record::Micros;
@@ -19,12 +20,11 @@ use thalweg_engine::record::Micros;
 use super::open::client;
 use super::remote::Remote;
 use super::trouble::{closed, trouble};
+use super::upload::Upload;
 use crate::aside::Aside;
 
 /// So many objects are listed at once.
 const PAGE: usize = 1_000;
-/// Of a larger file so many bytes are sent at once.
-const PART: usize = 8 << 20;
 
 /// What a listing says of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +92,10 @@ impl Store {
     }
 
     /// Asks, and waits for what is answered.
-    fn ask<T, F>(&self, question: impl FnOnce(Arc<dyn ObjectStore>) -> F) -> io::Result<T>
+    pub(super) fn ask<T, F>(
+        &self,
+        question: impl FnOnce(Arc<dyn ObjectStore>) -> F,
+    ) -> io::Result<T>
     where
         T: Send + 'static,
         F: Future<Output = object_store::Result<T>> + Send + 'static,
@@ -224,47 +227,104 @@ impl Store {
         self.remove(from)
     }
 
+    /// Removes objects, so many at once. Gives the numbers of those that could not be, each with the reason.
+    ///
+    /// # Errors
+    /// For a key that is none.
+    pub(crate) fn remove_all(
+        &self,
+        keys: Vec<String>,
+        at_once: usize,
+    ) -> io::Result<Vec<(usize, io::Error)>> {
+        let keys = keys.iter().map(|key| path(key));
+        let keys = keys.collect::<io::Result<Vec<Path>>>()?;
+        let failed = self.ask(|client| async move {
+            let removals = keys.into_iter().enumerate().map(|(index, at)| {
+                let client = Arc::clone(&client);
+                async move { Some((index, client.delete(&at).await.err()?)) }
+            });
+            let removals = futures_util::stream::iter(removals).buffer_unordered(at_once);
+            Ok(removals
+                .filter_map(std::future::ready)
+                .collect::<Vec<_>>()
+                .await)
+        })?;
+        let failed = failed.into_iter();
+        Ok(failed
+            .map(|(index, error)| (index, trouble(&error)))
+            .filter(|(_, error)| error.kind() != io::ErrorKind::NotFound)
+            .collect())
+    }
+
+    /// The bytes of an object.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none, or what the bucket says.
+    pub(crate) fn get(&self, key: &str) -> io::Result<Vec<u8>> {
+        let at = path(key)?;
+        let bytes = self.ask(|client| async move { client.get(&at).await?.bytes().await })?;
+        Ok(bytes.into())
+    }
+
+    /// Puts an object where there is none.
+    ///
+    /// # Errors
+    /// `AlreadyExists` where there is one, or what the bucket says: it may then have been put or not.
+    pub(crate) fn put_new(&self, key: &str, bytes: Vec<u8>) -> io::Result<()> {
+        let at = path(key)?;
+        let payload = PutPayload::from(bytes);
+        let new = PutOptions::from(PutMode::Create);
+        self.ask(|client| async move { client.put_opts(&at, payload, new).await })?;
+        Ok(())
+    }
+
+    /// The names of what stands right below a key, as far as it has something below itself.
+    ///
+    /// # Errors
+    /// When the bucket cannot be listed.
+    pub(crate) fn folders(&self, below: &str) -> io::Result<Vec<String>> {
+        let prefix = (!below.is_empty()).then(|| path(below)).transpose()?;
+        let found =
+            self.ask(|client| async move { client.list_with_delimiter(prefix.as_ref()).await })?;
+        let found = found.common_prefixes.iter();
+        Ok(found
+            .filter_map(|path| Some(path.filename()?.to_owned()))
+            .collect())
+    }
+
+    /// Writes an object, which appears in one step when all of it is there. Gives its bytes.
+    ///
+    /// # Errors
+    /// What `write` says, or the bucket: nothing has appeared then.
+    pub(crate) fn write(
+        &self,
+        key: &str,
+        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<u64> {
+        let mut upload = Upload::begin(self, key)?;
+        match write(&mut upload).and_then(|()| upload.finish()) {
+            Ok(bytes) => Ok(bytes),
+            Err(error) => {
+                upload.abort();
+                Err(error)
+            }
+        }
+    }
+
     /// Writes a file as one object, which appears in one step when all of it is there.
     ///
     /// # Errors
     /// When the file cannot be read, or the bucket does not take it: nothing has appeared then.
     pub(crate) fn put(&self, key: &str, from: &LocalPath) -> io::Result<()> {
-        let at = path(key)?;
-        let file = File::open(from)?;
-        let mut part = next_part(&file)?;
-        if part.len() < PART {
-            let payload = PutPayload::from(part);
-            self.ask(|client| async move { client.put(&at, payload).await })?;
-            return Ok(());
-        }
-        let mut upload = self.ask(|client| async move { client.put_multipart(&at).await })?;
-        loop {
-            let (sent, same) = self.send_part(upload, std::mem::take(&mut part))?;
-            upload = same;
-            match sent.and_then(|()| next_part(&file)) {
-                Ok(next) if next.is_empty() => break,
-                Ok(next) => part = next,
-                Err(error) => {
-                    // What is left of it is seen by nobody, and the bucket's rules remove it.
-                    let _ = self.ask(|_| async move { upload.abort().await });
-                    return Err(error);
-                }
-            }
-        }
-        self.ask(|_| async move { upload.complete().await })?;
-        Ok(())
+        let mut file = File::open(from)?;
+        self.write(key, &mut |mut out| io::copy(&mut file, &mut out).map(drop))
+            .map(drop)
     }
 
     /// Ends what is under way. Whoever waits for an answer gets an error.
     pub(crate) fn close(&self) {
         self.aside.close();
     }
-}
-
-fn next_part(file: &File) -> io::Result<Vec<u8>> {
-    let mut part = Vec::new();
-    file.take(PART as u64).read_to_end(&mut part)?;
-    Ok(part)
 }
 
 /// A key as the client names it.

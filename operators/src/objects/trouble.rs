@@ -13,6 +13,7 @@ use object_store::Error;
 /// | `StaleNetworkFileHandle` | the object was replaced while it was read |
 /// | `PermissionDenied` | this key may not do that |
 /// | `InvalidInput` | key, region or name are wrong: a person must mend it |
+/// | `AlreadyExists` | there is one already where a new one was to be |
 /// | `NotConnected` | the store is away, and may come back |
 pub(super) fn trouble(error: &Error) -> io::Error {
     let said = innermost(error);
@@ -37,6 +38,7 @@ fn kind(error: &Error, code: Option<&str>, said: &str) -> ErrorKind {
     match (code, error) {
         (Some("NoSuchBucket" | "NoSuchKey" | "ContainerNotFound" | "BlobNotFound"), _)
         | (_, Error::NotFound { .. }) => ErrorKind::NotFound,
+        (_, Error::AlreadyExists { .. }) => ErrorKind::AlreadyExists,
         (_, Error::Precondition { .. }) => ErrorKind::StaleNetworkFileHandle,
         (
             Some(

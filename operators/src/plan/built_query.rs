@@ -13,7 +13,7 @@ use crate::job_error::{JobError, Location};
 use crate::plan::built::{Draft, End, OpenSink, OpenSource, OwnState, OwnStep, Pipeline};
 use crate::plan::node::Declared;
 use crate::plan::partitions::Lanes;
-use crate::plan::{Input, Query, Step, StepKind, Target, read_back};
+use crate::plan::{Input, Query, Step, StepKind, Target, checkpoints, read_back};
 use crate::sql::settings::{self, Settings};
 use crate::stateful::processor::Keeps;
 use crate::table::Table;
@@ -104,6 +104,7 @@ fn query(pipeline: Pipeline, connectors: &[Connector]) -> Result<Query, JobError
         steps,
     };
     read_back::check(&query)?;
+    checkpoints::check(&query)?;
     Ok(query)
 }
 

@@ -7,6 +7,7 @@
 mod built;
 mod built_query;
 mod changes;
+pub(crate) mod checkpoints;
 mod coordinates;
 #[cfg(test)]
 mod equivalence;

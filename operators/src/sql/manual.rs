@@ -32,6 +32,8 @@ pub enum SettingKind {
     OneOf(&'static [&'static str]),
     /// A trigger: `continuous`, a duration, `once`, `available now`.
     Trigger,
+    /// Options of a store, `name=value, name=value`. May hold a secret: values are never shown.
+    Options,
     /// A time zone, such as `Europe/Berlin`.
     Zone,
     /// An amount of memory: a share of the limit such as `70 %`, or `512 MB`.
@@ -114,7 +116,17 @@ pub const SETTINGS: &[SettingSpec] = &[
         SettingKind::Text,
         "",
         Reach::Query,
-        "Folder of the checkpoints; a query's lie in the folder of its name in there. Needed for every output that outlives the process.",
+        "Folder of the checkpoints, or a place in an object store: `s3://bucket/jobs`, `gs://`, `az://` (feature `object-store`); a \
+         query's lie in the folder of its name in there. Needed for every output that outlives the process.",
+    ),
+    spec(
+        "checkpointOptions",
+        SettingKind::Options,
+        "",
+        Reach::Query,
+        "How the object store of checkpointLocation is reached, as `fs.s3a.endpoint=https://minio:9000, \
+         fs.s3a.endpoint.region=eu-west-1`: the options of a table with such a path. Without it the environment: AWS_*, \
+         profile, role or machine; GOOGLE_APPLICATION_CREDENTIALS; AZURE_STORAGE_*.",
     ),
     spec(
         "checkpointInterval",

@@ -13,8 +13,8 @@ use crate::plan::optimize::optimize;
 use crate::plan::partitions::Lanes;
 use crate::plan::steps::steps;
 use crate::plan::{
-    self, Query, exchange, files, join_settle, members, modes, output, partitions, read_back,
-    times, twice,
+    self, Query, checkpoints, exchange, files, join_settle, members, modes, output, partitions,
+    read_back, times, twice,
 };
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
@@ -354,6 +354,7 @@ impl Reader<'_> {
         };
         read_back::check(&query)?;
         members::check(&query)?;
+        checkpoints::check(&query)?;
         Ok(query)
     }
 

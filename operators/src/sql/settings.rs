@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
+use crate::checkpoints;
 use crate::job_error::{JobError, Location};
 use crate::sql::spark_words;
-use crate::table::{parse_duration, parse_size};
+use crate::table::{Options, parse_duration, parse_size};
 
 pub use crate::sql::manual::{Reach, SETTINGS, SettingKind, SettingSpec};
 
@@ -61,6 +62,8 @@ pub struct Settings {
     pub query_name: Option<String>,
     /// `checkpointLocation`.
     pub checkpoint_location: Option<String>,
+    /// `checkpointOptions`.
+    pub checkpoint_options: Options,
     /// `checkpointInterval`.
     pub checkpoint_interval: Duration,
     /// `checkpointsKept`.
@@ -154,6 +157,9 @@ pub(crate) fn given(
             .or_help(spark_words::setting(name, value.trim()))
             .nearest(name, SETTINGS.iter().map(|spec| spec.name)));
     };
+    if spec.kind == SettingKind::Options {
+        checkpoints::options(value, at)?;
+    }
     let value = canonical(spec.kind, value.trim());
     if let Some(expected) = unfit(spec.kind, value) {
         let error = JobError::new(
@@ -206,7 +212,7 @@ fn same(spec: &SettingSpec, value: &str) -> bool {
 /// What the kind takes, where the value is not of it.
 fn unfit(kind: SettingKind, value: &str) -> Option<String> {
     let fits = match kind {
-        SettingKind::Text => !value.is_empty(),
+        SettingKind::Text | SettingKind::Options => !value.is_empty(),
         SettingKind::Name | SettingKind::Table => is_name(value),
         SettingKind::Duration => parse_duration(value).is_some_and(|d| !d.is_zero()),
         SettingKind::Whole(low, high) => value
@@ -229,6 +235,7 @@ fn unfit(kind: SettingKind, value: &str) -> Option<String> {
 pub fn describe(kind: SettingKind) -> String {
     match kind {
         SettingKind::Text => "a text".to_owned(),
+        SettingKind::Options => "NAME=VALUE, several separated by commas".to_owned(),
         SettingKind::Name => "a name of letters, digits, `_`, `-` and `.`".to_owned(),
         SettingKind::Table => "the name of a table".to_owned(),
         SettingKind::Duration => "a duration such as '10 seconds' or '250 ms'".to_owned(),
@@ -332,9 +339,13 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
     // Values have been checked; the defaults of the manual are tested.
     let duration = |name: &str| parse_duration(text(name)).unwrap_or_default();
     let whole = |name: &str| text(name).parse::<usize>().unwrap_or_default();
+    let at = Location::default();
+    let checkpoint_options =
+        checkpoints::options(text("checkpointOptions"), at).unwrap_or_default();
     Settings {
         query_name: optional("queryName"),
         checkpoint_location: optional("checkpointLocation"),
+        checkpoint_options,
         checkpoint_interval: duration("checkpointInterval"),
         checkpoints_kept: whole("checkpointsKept"),
         checkpoint_history: text("checkpointHistory") == "on",
@@ -372,7 +383,21 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
         deadline: parse_duration(text("deadline")),
         deadline_from_record: text("deadlineFrom") == "record",
         models_from_files_only: text("modelSource") == "file",
-        in_force,
+        in_force: in_force.iter().map(InForce::shown).collect(),
+    }
+}
+
+impl InForce {
+    /// As it may be shown: of options that may hold a secret, their names.
+    fn shown(&self) -> Self {
+        let mut shown = self.clone();
+        if self.spec.kind == SettingKind::Options {
+            let options = checkpoints::options(&self.value, Location::default());
+            let options = options.unwrap_or_default();
+            let names: Vec<&str> = options.iter().map(|entry| entry.name.as_str()).collect();
+            shown.value = names.join(", ");
+        }
+        shown
     }
 }
 

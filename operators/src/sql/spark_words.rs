@@ -113,6 +113,12 @@ pub(super) fn setting(name: &str, value: &str) -> Option<String> {
     if name.eq_ignore_ascii_case("processingTime") {
         return Some(format!("write SET trigger = '{value}'"));
     }
+    let hadoop = name.strip_prefix("spark.hadoop.").unwrap_or(name);
+    if hadoop.starts_with("fs.") || hadoop.starts_with("google.cloud.auth.") {
+        return Some(format!(
+            "for the checkpoints write SET checkpointOptions = '{hadoop}=...', for a table OPTIONS ({hadoop} '...')"
+        ));
+    }
     let option = TABLE_OPTIONS.iter().find(|o| o.eq_ignore_ascii_case(name));
     if let Some(option) = option {
         return Some(format!(
