@@ -18,6 +18,7 @@ use crate::duration::{bytes, grouped};
 use crate::folder;
 use crate::job_file::{self, Loaded};
 use crate::models;
+use crate::place::Place;
 use crate::refusal::{End, Refusal};
 use crate::telemetry;
 use crate::wiring;
@@ -51,8 +52,11 @@ fn goes_on(loaded: &Loaded, place: &Path) -> Result<bool, Refusal> {
     let mut good = true;
     let mut out = String::new();
     let mut unused: Vec<String> = Vec::new();
-    for folder in folder::queries(place)? {
-        let newest = folder::look(&folder).newest()?;
+    let options = loaded.job.queries.first();
+    let options = options.map(|query| query.settings.checkpoint_options.clone());
+    let place = Place::at(place, &options.unwrap_or_default())?;
+    for place in folder::queries(&place)? {
+        let newest = place.look().newest()?;
         let Some(checkpoint) = newest else {
             continue;
         };

@@ -13,12 +13,13 @@ use thalweg_operators::extensions::Extensions;
 use thalweg_operators::plan;
 use thalweg_operators::table::{OpenContext, OptionValue, Options, Table};
 
-use crate::cli::{JobArgs, RollbackArgs, SetArgs};
+use crate::cli::{JobArgs, RollbackArgs, SetArgs, StoreArgs};
 use crate::console;
 use crate::duration::{grouped, now, parse_time, time};
 use crate::folder;
 use crate::inspect::{connector, counts_records, sorted, word};
 use crate::job_file;
+use crate::place::{self, Place};
 use crate::refusal::{End, Refusal};
 use crate::wiring;
 
@@ -31,7 +32,7 @@ const IF_NONE: &str = "startingOffsetsByTimestampStrategy";
 /// # Errors
 /// When the folder is in use or damaged, a partition is not there or not where it must be, or nobody confirms.
 pub(crate) fn set(args: &SetArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
-    let log = lock(&args.folder)?;
+    let log = lock(&args.folder, &args.store)?;
     let old = log.newest()?.ok_or_else(|| nothing(&log))?;
     let mut new = old.clone();
     for (partition, offset) in &args.to_offset {
@@ -53,7 +54,7 @@ pub(crate) fn set(args: &SetArgs, extensions: &Arc<Extensions>) -> Result<End, R
 /// # Errors
 /// When the folder is in use, the epoch is not there, it or its state is damaged, or nobody confirms.
 pub(crate) fn rollback(args: &RollbackArgs) -> Result<End, Refusal> {
-    let log = lock(&args.folder)?;
+    let log = lock(&args.folder, &args.store)?;
     let kept = log.list()?;
     let Some(newest) = kept.last() else {
         return Err(nothing(&log));
@@ -77,11 +78,12 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<End, Refusal> {
     write(&log, old.as_ref(), new, last, args.yes)
 }
 
-/// Locks the folder of one query that is there.
-fn lock(folder: &Path) -> Result<Arc<CheckpointLog>, Refusal> {
-    let folder = folder::one_query(folder)?;
+/// Locks the folder of one query that is there. An object store has no locks: a job that still runs ends at its next epoch.
+fn lock(folder: &Path, store: &StoreArgs) -> Result<Arc<CheckpointLog>, Refusal> {
+    let place = Place::at(folder, &place::options(&store.option)?)?;
+    let place = folder::one_query(&place)?;
     // Nothing that is kept is removed, however much it is.
-    folder::lock(&folder, usize::MAX, true)
+    folder::own(&place, usize::MAX, true)
 }
 
 fn nothing(log: &CheckpointLog) -> Refusal {

@@ -222,11 +222,22 @@ pub(crate) struct DemoArgs {
     pub(crate) token_file: Option<PathBuf>,
 }
 
+/// How an object store is reached, where no job says it.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct StoreArgs {
+    /// An option of the object store, such as fs.s3a.endpoint=https://minio:9000; without it the environment's AWS_* and the
+    /// like. A value of the form ${NAME} is taken from the environment.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) option: Vec<(String, String)>,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct InspectArgs {
-    /// A checkpointLocation, or the folder of one query in it.
+    /// A checkpointLocation, or the folder of one query in it; also s3://, gs:// and az://.
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
     /// Write JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -242,14 +253,36 @@ pub(crate) enum CheckpointCommand {
     Set(SetArgs),
     /// Write a new epoch that says what a kept one said. The query must be stopped; nothing is deleted.
     Rollback(RollbackArgs),
+    /// Copy the checkpoints of a stopped job to another place, a folder or an object store, with all that they name.
+    Copy(CopyArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CopyArgs {
+    /// A checkpointLocation, or the folder of one query in it; also s3://, gs:// and az://.
+    #[arg(value_name = "FROM")]
+    pub(crate) from: PathBuf,
+    /// Where the same is to lie. Must be empty, or hold what an interrupted copy of the same has left.
+    #[arg(value_name = "TO")]
+    pub(crate) to: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// An option of TO, where both are object stores that are reached in different ways; --option is of FROM then.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) to_option: Vec<(String, String)>,
+    /// Remove the checkpoints that lie where the copies are to be.
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("move").required(true).multiple(true))]
 pub(crate) struct SetArgs {
-    /// The folder of one query: checkpointLocation/queryName.
+    /// The folder of one query: checkpointLocation/queryName; also s3://, gs:// and az://.
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
     /// Every partition to its first record at or after this time: `2026-01-31T12:00:00Z`, `2026-01-31 12:00` (UTC) or
     /// milliseconds since 1970. Needs --job.
     #[arg(long, value_name = "TIME", group = "move", requires = "job", conflicts_with_all = ["to_offset", "skip"])]
@@ -270,9 +303,11 @@ pub(crate) struct SetArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct RollbackArgs {
-    /// The folder of one query: checkpointLocation/queryName.
+    /// The folder of one query: checkpointLocation/queryName; also s3://, gs:// and az://.
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
     /// The kept epoch to go back to; `thalweg inspect DIR` lists them.
     #[arg(value_name = "N")]
     pub(crate) epoch: u64,

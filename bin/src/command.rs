@@ -9,8 +9,8 @@ use thalweg_operators::extensions::Extensions;
 use crate::cli::{CheckpointCommand, Cli, Command, DlqCommand};
 use crate::refusal::{End, Refusal};
 use crate::{
-    check, checkpoint, completions, demo, dlq, explain, functions, inspect, run, stop, telemetry,
-    test_job, top, verify, version, why_slow,
+    check, checkpoint, completions, console, copying, demo, dlq, explain, functions, inspect, run,
+    stop, telemetry, test_job, top, verify, version, why_slow,
 };
 
 /// The whole command line of `thalweg` (`run`, `check`, `test`, `inspect` and the rest), for jobs that may also use these
@@ -40,6 +40,7 @@ pub fn command_line(extensions: Extensions) -> ! {
             Command::Inspect(args) => inspect::inspect(args),
             Command::Checkpoint(CheckpointCommand::Set(args)) => checkpoint::set(args, &extensions),
             Command::Checkpoint(CheckpointCommand::Rollback(args)) => checkpoint::rollback(args),
+            Command::Checkpoint(CheckpointCommand::Copy(args)) => copying::copy(args),
             Command::Verify(args) => verify::verify(args, &extensions),
             Command::Dlq(DlqCommand::List(args)) => dlq::list(args, &extensions),
             Command::Dlq(DlqCommand::Show(args)) => dlq::show(args, &extensions),

@@ -4,7 +4,6 @@
 //! that the job removes meanwhile are read to their end. Memory is a block of each object, however large the state is.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 
 use thalweg_engine::epoch::checkpoint::{Checkpoint, ObjectRef};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
@@ -15,6 +14,7 @@ use thalweg_operators::stateful::contents::{Contents, Form, Shown};
 
 use crate::folder;
 use crate::inspect;
+use crate::place::Place;
 use crate::refusal::{End, Refusal};
 use crate::telemetry;
 
@@ -34,12 +34,12 @@ struct Part {
 ///
 /// # Errors
 /// When nothing of it can be read.
-pub(crate) fn dump(place: &Path, wanted: &str) -> Result<End, Refusal> {
+pub(crate) fn dump(place: &Place, wanted: &str) -> Result<End, Refusal> {
     let mut parts = Vec::new();
     let mut steps = Vec::new();
     let mut unknown = Vec::new();
-    for folder in folder::queries(place)? {
-        let opened = open(&folder::look(&folder), wanted, &mut steps)?;
+    for place in folder::queries(place)? {
+        let opened = open(&place.look(), wanted, &mut steps)?;
         parts.extend(opened.parts);
         unknown.extend(opened.unknown);
     }
@@ -50,7 +50,7 @@ pub(crate) fn dump(place: &Path, wanted: &str) -> Result<End, Refusal> {
         return Err(Refusal::new(match (steps.is_empty(), wanted) {
             (true, _) => format!(
                 "no step has state in the newest checkpoint of {}",
-                place.display()
+                place.shown()
             ),
             (false, _) => {
                 format!("no step with state has `{wanted}` in its name. There are: `{there}`")

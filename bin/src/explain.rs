@@ -21,6 +21,7 @@ use crate::folder;
 use crate::job_file;
 use crate::models;
 use crate::output_record::{self, ORIGIN};
+use crate::place;
 use crate::refusal::{End, Refusal};
 use crate::replay::{self, Replayed, Request};
 use crate::wiring::{self, Wired};
@@ -130,12 +131,14 @@ fn one(job: &str, query: Query, input: usize, place: &Place<'_>) -> Result<Expla
         )));
     }
     let location = query.settings.checkpoint_location.clone();
-    let folder = location
-        .filter(|_| !query.temporary)
-        .map(|location| Path::new(&location).join(&query.name));
-    let shown = folder
+    let options = &query.settings.checkpoint_options;
+    let kept_at = match location.filter(|_| !query.temporary) {
+        Some(location) => Some(place::Place::at(Path::new(&location), options)?.join(&query.name)),
+        None => None,
+    };
+    let shown = kept_at
         .as_ref()
-        .map_or_else(String::new, |folder| folder.display().to_string());
+        .map_or_else(String::new, place::Place::shown);
     let mut context = wiring::context(job, &query, false, shown);
     // Neither reads nor writes anything beside the topics.
     context.temporary = true;
@@ -143,8 +146,8 @@ fn one(job: &str, query: Query, input: usize, place: &Place<'_>) -> Result<Expla
     let wired = Wired::new(query, context.clone(), false);
     let query = wired.query();
     let name = query.steps[input].name.to_string();
-    let kept = match &folder {
-        Some(folder) if keeps => kept(folder, &wired, job, &name, place)?,
+    let kept = match &kept_at {
+        Some(at) if keeps => kept(at, &wired, job, &name, place)?,
         _ => None,
     };
     let replayable = !keeps || kept.is_some();
@@ -176,7 +179,7 @@ fn one(job: &str, query: Query, input: usize, place: &Place<'_>) -> Result<Expla
 /// The lane of the record in the newest checkpoint before it, among those in the folder of a query: processes that share a
 /// job keep them apart for each partition.
 fn kept(
-    folder: &Path,
+    at: &place::Place,
     wired: &Wired,
     job: &str,
     input: &str,
@@ -184,8 +187,8 @@ fn kept(
 ) -> Result<Option<KeptLane>, Refusal> {
     let names = (job, wired.query().name.as_str());
     let partition = place.partition();
-    for chain in folder::queries(folder).unwrap_or_default() {
-        let log = folder::look(&chain);
+    for chain in folder::queries(at).unwrap_or_default() {
+        let log = chain.look();
         let found = kept_lane(&log, wired, names, (input, &partition), place.offset)?;
         if found.is_some() {
             return Ok(found);

@@ -2,35 +2,60 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
-use thalweg_engine::epoch::store::{FolderStore, OpenError};
+use thalweg_engine::epoch::store::{FolderStore, OpenError, Store};
 use thalweg_engine::error::Failure;
 
+use crate::place::Place;
 use crate::refusal::Refusal;
 
 /// Where the checkpoints of a shared query's lanes lie, in its folder.
 pub(crate) const LANES: &str = "lanes";
+/// Where epochs lie in the place of a query or a lane.
+const EPOCHS: &str = "epochs";
 
-/// Locks a query's folder, making it where it is missing, and opens the log in it.
+/// Opens the log of a query for the only process that writes it, making its place where it is missing. A folder is locked; in an
+/// object store the first run claims it.
 ///
 /// # Errors
 /// When another process has it, or it cannot be written; the message says what to do.
-pub(crate) fn lock(
-    folder: &Path,
+pub(crate) fn own(
+    place: &Place,
     kept_max: usize,
     history: bool,
 ) -> Result<Arc<CheckpointLog>, Refusal> {
-    let shown = folder.display();
-    if folder.join(LANES).is_dir() {
+    let shared = match place {
+        Place::Folder(folder) => folder.join(LANES).is_dir(),
+        Place::Remote(remote) => {
+            remote.prove()?;
+            place.places()?.iter().any(|name| name == LANES)
+        }
+    };
+    not_shared(place, shared)?;
+    Ok(Arc::new(CheckpointLog::new(
+        lock(place)?,
+        kept_max,
+        history,
+    )))
+}
+
+fn not_shared(place: &Place, shared: bool) -> Result<(), Refusal> {
+    if shared {
         return Err(Refusal::new(format!(
-            "the checkpoints in {shown} are of processes that share the job: a query goes on in the way it began. Set \
-             assignment = 'group', or another checkpointLocation."
+            "the checkpoints in {} are of processes that share the job: a query goes on in the way it began. Set \
+             assignment = 'group', or another checkpointLocation.",
+            place.shown()
         )));
     }
-    let store = FolderStore::lock(folder).map_err(|error| match error {
+    Ok(())
+}
+
+fn lock_folder(folder: &Path) -> Result<FolderStore, Refusal> {
+    let shown = folder.display();
+    FolderStore::lock(folder).map_err(|error| match error {
         OpenError::InUse { by } => {
             let by = by.or_else(|| holder(folder)).map_or_else(
                 || "another process".to_owned(),
@@ -43,32 +68,47 @@ pub(crate) fn lock(
             ))
         }
         OpenError::Io(what, error) => Refusal::new(unusable(folder, &what, &error)),
-    })?;
-    Ok(Arc::new(CheckpointLog::new(
-        Arc::new(store),
-        kept_max,
-        history,
-    )))
+    })
 }
 
-/// Opens the log in a folder that several processes write, making it where it is missing. `token` is of this process alone.
+/// The objects of a place, for the only process that writes it as far as that can be had.
+///
+/// # Errors
+/// As [`own`].
+pub(crate) fn lock(place: &Place) -> Result<Arc<dyn Store>, Refusal> {
+    Ok(match place {
+        Place::Folder(folder) => Arc::new(lock_folder(folder)?),
+        Place::Remote(remote) => Arc::clone(remote) as Arc<dyn Store>,
+    })
+}
+
+/// Opens the log in a place that several processes write, making it where it is missing. `token` is of this process alone.
+/// An object store is asked nothing.
 ///
 /// # Errors
 /// When it cannot be written; the message says what to do.
 pub(crate) fn share(
-    folder: &Path,
+    place: &Place,
     token: &str,
     kept_max: usize,
     history: bool,
 ) -> Result<CheckpointLog, Failure> {
-    match FolderStore::share(folder, token) {
-        Ok(store) => Ok(CheckpointLog::new(Arc::new(store), kept_max, history)),
-        Err(OpenError::Io(what, error)) => Err(Failure::restart(unusable(folder, &what, &error))),
-        Err(OpenError::InUse { .. }) => Err(Failure::restart(format!(
-            "the checkpoint folder {} is locked",
-            folder.display()
-        ))),
-    }
+    let store: Arc<dyn Store> = match place {
+        Place::Remote(remote) => Arc::clone(remote) as Arc<dyn Store>,
+        Place::Folder(folder) => match FolderStore::share(folder, token) {
+            Ok(store) => Arc::new(store),
+            Err(OpenError::Io(what, error)) => {
+                return Err(Failure::restart(unusable(folder, &what, &error)));
+            }
+            Err(OpenError::InUse { .. }) => {
+                return Err(Failure::restart(format!(
+                    "the checkpoint folder {} is locked",
+                    folder.display()
+                )));
+            }
+        },
+    };
+    Ok(CheckpointLog::new(store, kept_max, history))
 }
 
 fn unusable(folder: &Path, what: &str, error: &std::io::Error) -> String {
@@ -79,66 +119,139 @@ fn unusable(folder: &Path, what: &str, error: &std::io::Error) -> String {
     )
 }
 
-/// Opens a log to look at: nothing is locked, made or changed.
-pub(crate) fn look(folder: &Path) -> CheckpointLog {
-    CheckpointLog::new(Arc::new(FolderStore::read_only(folder)), usize::MAX, false)
-}
-
-/// The folders of queries at a place: the place itself, or those right below it, by name.
+/// The places of queries at a place: the place itself, or those right below it, by name.
 ///
 /// # Errors
-/// When there is no such folder, it cannot be read, or no checkpoints lie there.
-pub(crate) fn queries(place: &Path) -> Result<Vec<PathBuf>, Refusal> {
-    let shown = place.display();
-    if place.join(LANES).is_dir() {
+/// When there is no such place, it cannot be read, or no checkpoints lie there.
+pub(crate) fn queries(place: &Place) -> Result<Vec<Place>, Refusal> {
+    let names = place.places()?;
+    let has = |names: &[String], name: &str| names.iter().any(|other| other == name);
+    if has(&names, LANES) {
         return queries(&place.join(LANES));
     }
-    if place.join("epochs").is_dir() {
-        return Ok(vec![place.to_owned()]);
+    if has(&names, EPOCHS) {
+        return Ok(vec![place.clone()]);
     }
-    let entries = fs::read_dir(place)
-        .map_err(|error| Refusal::new(format!("the folder {shown} cannot be read: {error}")))?;
     let mut found = Vec::new();
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if path.join(LANES).is_dir() {
-            found.extend(queries(&path.join(LANES))?);
-        } else if path.join("epochs").is_dir() {
-            found.push(path);
+    for name in names {
+        let below = place.join(&name);
+        let names = below.places()?;
+        if has(&names, LANES) {
+            found.extend(queries(&below.join(LANES))?);
+        } else if has(&names, EPOCHS) {
+            found.push(below);
         }
     }
-    found.sort();
     if found.is_empty() {
-        return Err(Refusal::new(format!(
-            "no checkpoints in `{shown}`. Give the job's checkpointLocation, or the folder of one query in it."
-        )));
+        return Err(nothing(place));
     }
     Ok(found)
 }
 
-/// The folder of exactly one query.
+/// The place of exactly one query.
 ///
 /// # Errors
 /// As [`queries`], and when the place holds several.
-pub(crate) fn one_query(place: &Path) -> Result<PathBuf, Refusal> {
+pub(crate) fn one_query(place: &Place) -> Result<Place, Refusal> {
     let found = queries(place)?;
     match found.as_slice() {
-        [one] if one == place => Ok(one.clone()),
+        [one] if one.is(place) => Ok(one.clone()),
         several => {
-            let names: Vec<String> = several
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect();
+            let names: Vec<String> = several.iter().map(Place::shown).collect();
             Err(Refusal::new(format!(
                 "{} holds the folders of queries; give one: {}",
-                place.display(),
+                place.shown(),
                 names.join(", ")
             )))
         }
     }
 }
 
+/// The checkpoints of one query or of one lane, below the place where they were looked for.
+pub(crate) struct Chain {
+    path: Vec<String>,
+    /// Whether several processes write there.
+    pub(crate) shared: bool,
+}
+
+impl Chain {
+    /// Its place.
+    pub(crate) fn of(&self, place: &Place) -> Place {
+        let names = self.path.iter();
+        names.fold(place.clone(), |place, name| place.join(name))
+    }
+
+    /// As messages name it.
+    pub(crate) fn name(&self) -> String {
+        match self.path.as_slice() {
+            [] => "the query".to_owned(),
+            path => path.join("/"),
+        }
+    }
+}
+
+/// All checkpoints at a place, those of lanes before those of their query.
+///
+/// # Errors
+/// As [`queries`].
+pub(crate) fn chains(place: &Place) -> Result<Vec<Chain>, Refusal> {
+    let names = place.places()?;
+    let mut found = Vec::new();
+    if !add_chains(place, &names, &[], &mut found)? {
+        for name in names {
+            let below = place.join(&name);
+            add_chains(&below, &below.places()?, &[name], &mut found)?;
+        }
+    }
+    if found.is_empty() {
+        return Err(nothing(place));
+    }
+    Ok(found)
+}
+
+/// Adds those of one query, whose place holds places of these names; false where it is none.
+fn add_chains(
+    place: &Place,
+    names: &[String],
+    path: &[String],
+    found: &mut Vec<Chain>,
+) -> Result<bool, Refusal> {
+    let shared = names.iter().any(|name| name == LANES);
+    if shared {
+        for lane in place.join(LANES).places()? {
+            found.push(Chain {
+                path: [path, &[LANES.to_owned(), lane]].concat(),
+                shared,
+            });
+        }
+    }
+    let own = names.iter().any(|name| name == EPOCHS);
+    if own {
+        found.push(Chain {
+            path: path.to_vec(),
+            shared,
+        });
+    }
+    Ok(shared || own)
+}
+
+fn nothing(place: &Place) -> Refusal {
+    Refusal::new(format!(
+        "no checkpoints in `{}`. Give the job's checkpointLocation, or the folder of one query in it.",
+        place.shown()
+    ))
+}
+
+/// The process that has a place, as far as this machine knows.
+pub(crate) fn in_use(place: &Place) -> Option<u32> {
+    match place {
+        Place::Folder(folder) => holder(folder),
+        Place::Remote(_) => None,
+    }
+}
+
 /// The process that has the folder's lock, as the kernel tells without touching the lock.
-pub(crate) fn holder(folder: &Path) -> Option<u32> {
+fn holder(folder: &Path) -> Option<u32> {
     let lock = fs::metadata(folder.join("lock")).ok()?;
     let locks = fs::read_to_string("/proc/locks").ok()?;
     locks.lines().find_map(|line| {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
 
 use serde::Serialize;
 use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
@@ -16,6 +15,7 @@ use crate::console;
 use crate::dump;
 use crate::duration::{ago, bytes, now, time};
 use crate::folder;
+use crate::place::{self, Place};
 use crate::refusal::{End, Refusal};
 
 /// `thalweg inspect`. Ends with 1 when a query could not be started from what lies there.
@@ -23,11 +23,12 @@ use crate::refusal::{End, Refusal};
 /// # Errors
 /// When there is nothing to inspect.
 pub(crate) fn inspect(args: &InspectArgs) -> Result<End, Refusal> {
+    let place = Place::at(&args.folder, &place::options(&args.store.option)?)?;
     if let Some(step) = &args.dump {
-        return dump::dump(&args.folder, step);
+        return dump::dump(&place, step);
     }
     let mut queries = Vec::new();
-    for folder in folder::queries(&args.folder)? {
+    for folder in folder::queries(&place)? {
         queries.push(look(&folder)?);
     }
     if args.json {
@@ -108,8 +109,8 @@ struct EpochReport {
     damage: Option<String>,
 }
 
-fn look(folder: &Path) -> Result<Report, Refusal> {
-    let log = folder::look(folder);
+fn look(place: &Place) -> Result<Report, Refusal> {
+    let log = place.look();
     let now = now();
     // Epochs first: what a job that runs beside removes from now on, it removes from both.
     let kept = log.list()?;
@@ -133,8 +134,8 @@ fn look(folder: &Path) -> Result<Report, Refusal> {
         })
         .collect();
     Ok(Report {
-        folder: folder.display().to_string(),
-        in_use_by: folder::holder(folder),
+        folder: place.shown(),
+        in_use_by: folder::in_use(place),
         newest: newest.map(|checkpoint| describe(&checkpoint, now)),
         trouble,
         epochs,

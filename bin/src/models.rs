@@ -13,13 +13,16 @@ use serde_json::json;
 use smol_str::SmolStr;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::status::QueryStatus;
-use thalweg_operators::models::{Answer, Model, Opening, Report, Standing, TryOut, version_of};
+use thalweg_operators::models::{
+    Answer, Home, Model, Opening, Report, Standing, TryOut, version_of,
+};
 use thalweg_operators::sql::Job;
 
 use crate::console;
 use crate::http::{Caller, audit, refused};
 use crate::job_file::Loaded;
 use crate::model_metrics::ModelMetrics;
+use crate::place::Place;
 use crate::refusal::Refusal;
 use crate::telemetry;
 
@@ -38,12 +41,18 @@ struct Room {
     model: Arc<Model>,
     /// As the newest checkpoint of each query names it.
     standing: Vec<Standing>,
-    homes: Vec<PathBuf>,
+    homes: Vec<Home>,
 }
 
 impl Rooms {
     /// A query uses these models, and its checkpoints lie here.
-    pub(crate) fn add(&mut self, used: &[Arc<Model>], log: &CheckpointLog, temporary: bool) {
+    pub(crate) fn add(
+        &mut self,
+        used: &[Arc<Model>],
+        place: &Place,
+        log: &CheckpointLog,
+        temporary: bool,
+    ) {
         for model in used {
             let room = self
                 .rooms
@@ -56,11 +65,7 @@ impl Rooms {
             if temporary {
                 continue;
             }
-            room.homes.push(
-                PathBuf::from(log.location())
-                    .join("models")
-                    .join(model.name()),
-            );
+            room.homes.push(place.home(model.name()));
             // A checkpoint that cannot be read is reported by the query itself.
             let newest = log.newest().ok().flatten();
             let named = newest.and_then(|newest| newest.beside.get(model.name()).cloned());

@@ -32,6 +32,7 @@ use crate::loading;
 use crate::member;
 use crate::memory_limit;
 use crate::models::{Rooms, Served, User};
+use crate::place::Place;
 use crate::progress::Progress;
 use crate::refusal::{End, Refusal};
 use crate::renewal::{Again, Renewable, Watch};
@@ -141,6 +142,8 @@ struct Starting {
 /// A query that is ready to start, with what the end of the process needs to know of it.
 struct Ready {
     query: Renewable,
+    /// Where its checkpoints lie.
+    place: Place,
     /// Whether it writes to stdout.
     shows: bool,
 }
@@ -190,7 +193,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
             query: Arc::clone(&opened.query.status),
             models: used.clone(),
         });
-        rooms.add(&used, &opened.query.log, temporary_only);
+        rooms.add(&used, &opened.place, &opened.query.log, temporary_only);
         ready.push(opened);
     }
     let models = rooms.open(lane_threads().max(1), metrics.registry())?;
@@ -312,7 +315,7 @@ fn open(
 ) -> Result<Ready, Refusal> {
     let given = &query.settings;
     let location = match (&given.checkpoint_location, query.temporary) {
-        (Some(location), false) => Path::new(location).to_owned(),
+        (Some(location), false) => Place::at(Path::new(location), &given.checkpoint_options)?,
         (None, false) => {
             return Err(Refusal::new(format!(
                 "the query `{}` has no checkpointLocation: add SET checkpointLocation = '...' above it",
@@ -329,13 +332,13 @@ fn open(
                     ))
                 })?,
             };
-            temporary.insert(folder).path().to_owned()
+            Place::Folder(temporary.insert(folder).path().to_owned())
         }
     };
     let root = location.join(&query.name);
     let (log, chain) = match starting.member {
         None => {
-            let log = folder::lock(&root, given.checkpoints_kept, given.checkpoint_history)?;
+            let log = folder::own(&root, given.checkpoints_kept, given.checkpoint_history)?;
             (log, None)
         }
         Some(_) => shared(&root, given)?,
@@ -364,18 +367,22 @@ fn open(
             status,
             chain,
         },
+        place: root,
         shows,
     })
 }
 
 /// The checkpoints of a query that several processes share: where it began, and those of each lane.
 fn shared(
-    root: &Path,
+    root: &Place,
     given: &Settings,
 ) -> Result<(Arc<CheckpointLog>, Option<Arc<OpenChain>>), Refusal> {
     let (kept, history) = (given.checkpoints_kept, given.checkpoint_history);
     // No two processes have one, on one machine or on two.
     let token = format!("{}-", new_id());
+    if let Place::Remote(remote) = root {
+        remote.prove()?;
+    }
     let log = folder::share(root, &token, kept, history)
         .map_err(|failure| Refusal::new(failure.message))?;
     let lanes = root.join(folder::LANES);

@@ -8,6 +8,7 @@ use thalweg_operators::table::Table;
 use crate::cli::BrokerArgs;
 use crate::duration::parse_time;
 use crate::job_file::Loaded;
+use crate::place::from_environment;
 use crate::refusal::Refusal;
 
 /// The brokers of the command line as a table, which is how the clients take them. A value that is `${NAME}` stands in the
@@ -23,15 +24,7 @@ pub(crate) fn table(args: &BrokerArgs) -> Result<Table, Refusal> {
     };
     let mut table = Table::using("topics", "kafka").option("kafka.bootstrap.servers", brokers);
     for (name, value) in &args.option {
-        let held = value
-            .strip_prefix("${")
-            .and_then(|rest| rest.strip_suffix('}'));
-        let value = match held {
-            None => value.clone(),
-            Some(held) => std::env::var(held).map_err(|_| {
-                Refusal::new(format!("--option {name}: {held} is not in the environment"))
-            })?,
-        };
+        let value = from_environment(name, value)?;
         table = table.option(name, value);
     }
     Ok(table)
