@@ -3,7 +3,8 @@
   POST /faults   a JSON list of {"method": "GET", "path": "/b/in/", "from": 4194304, "status": 503, "code": "SlowDown", "times": 3}: the
                  next so many requests of the method whose path (with the query) holds the text, and whose range begins
                  there where `from` is given, are answered so; times -1 is all of them until the list is replaced.
-                 With "hold": true they are held until the list is replaced, and then answered in the usual way
+                 With "hold": true they are held until the list is replaced, and then answered in the usual way; with
+                 "careless": true they are answered in the usual way, but the condition If-None-Match is not kept
   GET /counts    how often each method was asked for
 
 A request of the access key `wrong` is answered with InvalidAccessKeyId, one of `denied` with AccessDenied.
@@ -76,7 +77,9 @@ def serve(environ, start):
     span = environ.get("HTTP_RANGE", "").removeprefix("bytes=").partition("-")[0]
     query = environ.get("QUERY_STRING", "")
     fault = planted(method, f"{path}?{query}", int(span) if span.isdigit() else None)
-    if fault:
+    if fault and fault.get("careless"):
+        environ.pop("HTTP_IF_NONE_MATCH", None)
+    elif fault:
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         return refuse(start, fault["status"], fault["code"])
     return inner(environ, start)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{PATIENCE, Running, Said, Served};
+use super::{PATIENCE, Proxy, Running, Said, Served};
 
 const SIGNED: &str = "Authorization: AWS4-HMAC-SHA256 Credential=t/20260101/us-east-1/s3/aws4_request, \
                       SignedHeaders=host, Signature=x\r\n";
@@ -28,6 +28,11 @@ impl S3 {
         s3
     }
 
+    /// A proxy before it.
+    pub fn proxied(&self) -> Proxy {
+        Proxy::start(self.url().trim_start_matches("http://"))
+    }
+
     #[track_caller]
     fn ask(&self, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
         let (status, answer) = self.request(method, path, SIGNED, body);
@@ -38,17 +43,17 @@ impl S3 {
 
     /// Puts an object into the bucket.
     pub fn put(&self, key: &str, content: impl AsRef<[u8]>) {
-        self.ask("PUT", &format!("/shop/{key}"), content.as_ref());
+        self.ask("PUT", &object(key), content.as_ref());
     }
 
     /// What an object holds.
     pub fn get(&self, key: &str) -> Vec<u8> {
-        self.ask("GET", &format!("/shop/{key}"), b"")
+        self.ask("GET", &object(key), b"")
     }
 
     /// Removes an object.
     pub fn delete(&self, key: &str) {
-        self.ask("DELETE", &format!("/shop/{key}"), b"");
+        self.ask("DELETE", &object(key), b"");
     }
 
     /// The keys below a prefix.
@@ -96,4 +101,9 @@ impl S3 {
     pub fn until_out(&self, count: usize) {
         self.until_rows(count, PATIENCE);
     }
+}
+
+/// The path of an object in the bucket.
+fn object(key: &str) -> String {
+    format!("/shop/{}", key.replace('%', "%25"))
 }
