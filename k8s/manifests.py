@@ -199,13 +199,20 @@ def shared_claims(documents, spec):
             yield volume["name"]
 
 
+def is_remote(location):
+    """Whether checkpoints lie in an object store, which all pods reach and which outlives them."""
+    return location.startswith(("s3://", "gs://", "az://"))
+
+
 def members(documents, workload, spec, container):
     """What processes need that share a job."""
     spread = spec.get("topologySpreadConstraints", [])
     own = workload["spec"]["template"]["metadata"].get("labels", {})
     if not any(is_part(each.get("labelSelector", {}).get("matchLabels"), own) for each in spread):
         yield f"{name(workload)}: its pods may all be on one machine"
-    if not list(shared_claims(documents, spec)):
+    text, _ = job_text(documents, container, spec)
+    remote = is_remote(settings(text, container["args"]).get("checkpointLocation", ""))
+    if not remote and not list(shared_claims(documents, spec)):
         yield f"{name(workload)}: processes share the job, and no volume that all pods may write"
     if "--member" in container["args"]:
         yield f"{name(workload)}: all pods would have one name; without --member each has its pod's"
@@ -305,7 +312,7 @@ def job(documents):
         claims += shared_claims(documents, spec)
         durable = [m["mountPath"] for m in container.get("volumeMounts", []) if m["name"] in claims]
         location = given.get("checkpointLocation", "")
-        if not any(location.startswith(mount + "/") for mount in durable):
+        if not is_remote(location) and not any(location.startswith(mount + "/") for mount in durable):
             yield f"{name(config)}: checkpointLocation '{location}' is on no volume that outlives the pod"
         stop = seconds(given.get("stopTimeout", "30 seconds"))
         if spec.get("terminationGracePeriodSeconds", 30) < stop + 10:

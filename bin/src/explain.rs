@@ -154,9 +154,11 @@ fn one(job: &str, query: Query, input: usize, place: &Place<'_>) -> Result<Expla
     let mut as_they_stood = Vec::new();
     if replayable {
         let beside = kept.as_ref().map(|kept| kept.beside.clone());
-        let folder = folder.as_deref();
-        as_they_stood =
-            models::open_as_they_stood(&query.models, &beside.unwrap_or_default(), folder)?;
+        as_they_stood = models::open_as_they_stood(
+            &query.models,
+            &beside.unwrap_or_default(),
+            kept_at.as_ref(),
+        )?;
     }
     let request = Request {
         wired: &wired,

@@ -1,7 +1,7 @@
 //! Models of a job: opened before its queries, tried out by `check`, shown and changed over HTTP.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -132,7 +132,7 @@ pub(crate) fn open_still(job: &Job) -> Result<(), Refusal> {
 pub(crate) fn open_as_they_stood(
     used: &[Arc<Model>],
     beside: &BTreeMap<SmolStr, serde_json::Value>,
-    folder: Option<&Path>,
+    place: Option<&Place>,
 ) -> Result<Vec<String>, Refusal> {
     let _ = still();
     let mut notes = Vec::new();
@@ -141,7 +141,7 @@ pub(crate) fn open_as_they_stood(
         let named = beside.get(name).cloned();
         let standing: Option<Standing> = named.and_then(|named| serde_json::from_value(named).ok());
         let wanted = standing.as_ref().map(|standing| standing.active.clone());
-        let homes = folder.map(|folder| folder.join("models").join(name));
+        let homes = place.map(|place| place.home(name));
         let opening = Opening {
             standing,
             homes: homes.into_iter().collect(),
