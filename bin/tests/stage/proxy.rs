@@ -138,7 +138,7 @@ fn reset_at_close(stream: &TcpStream) {
             libc::SOL_SOCKET,
             libc::SO_LINGER,
             (&raw const at_once).cast(),
-            std::mem::size_of::<libc::linger>() as libc::socklen_t,
+            libc::socklen_t::try_from(size_of::<libc::linger>()).unwrap(),
         );
     }
 }
