@@ -16,6 +16,8 @@ mod floor;
 mod generator;
 mod latency;
 mod load;
+mod members;
+mod pauses;
 mod payload;
 mod produce;
 mod proxy;
@@ -54,6 +56,8 @@ enum Command {
     Drain(drain::DrainArgs),
     /// Kill a command (or the broker) under load again and again and account for every key
     Crash(Box<crash::CrashArgs>),
+    /// Restart, kill, add and remove members of a shared job under load: how long each partition waits
+    Members(Box<members::MembersArgs>),
     /// Measure commands and the floor in turns and show ratios
     Compare(Box<compare::CompareArgs>),
     /// Render results of several runs as one Markdown table
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         Command::Floor(args) => floor::run(&args).map(clean),
         Command::Drain(args) => drain::run(&args).map(clean),
         Command::Crash(args) => crash::run(&args),
+        Command::Members(args) => members::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args).map(clean),
         Command::Proxy(args) => proxy::run(&args).map(clean),
