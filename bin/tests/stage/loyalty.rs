@@ -165,6 +165,11 @@ pub struct Load {
 impl Load {
     /// Sends so many a second until it is stopped.
     pub fn start(topics: &Topics, topic: &str, rate: u32) -> Self {
+        Self::of(topics, topic, rate, invoice)
+    }
+
+    /// The same with records of another kind, each made from its number.
+    pub fn of(topics: &Topics, topic: &str, rate: u32, record: fn(u64) -> Rec) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let sent = Arc::new(AtomicU64::new(0));
         let producer: BaseProducer = producer(topics.bootstrap()).create().unwrap();
@@ -179,7 +184,7 @@ impl Load {
                     producer.poll((due - now).min(Duration::from_millis(5)));
                     continue;
                 }
-                hand_over(&producer, &topic, &invoice(number));
+                hand_over(&producer, &topic, &record(number));
                 number += 1;
                 counted.store(number, Ordering::Relaxed);
             }
