@@ -339,7 +339,7 @@ fn describe(job: &str, query: &Query, out: &mut String) {
     let _ = writeln!(out, "  checkpoints\n    {checkpoints}");
     let _ = writeln!(out, "  settings");
     for entry in &query.settings.in_force {
-        if entry.value.is_empty() || entry.spec.refused.is_some() {
+        if entry.value.is_empty() {
             continue;
         }
         let origin = match entry.at {

@@ -95,6 +95,9 @@ pub(crate) enum Command {
     /// Look at the dead letters of a job, and send them again after a fix.
     #[command(subcommand, arg_required_else_help = true)]
     Dlq(DlqCommand),
+    /// Ask a running process to leave those that share its job: it commits, gives its partitions to the others at once, and
+    /// ends.
+    Leave(LeaveArgs),
     /// Show the slowest records of the last minutes of a running job: where they are, where their time went, and what the
     /// engine was doing meanwhile.
     WhySlow(WhySlowArgs),
@@ -461,6 +464,20 @@ pub(crate) struct DlqReplayArgs {
     /// Do not ask for confirmation.
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LeaveArgs {
+    /// Where the process serves HTTP.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9464")]
+    pub(crate) url: String,
+    /// Only where this Kubernetes pod goes because its StatefulSet wants fewer pods, else leave it alone: a pod that is replaced
+    /// comes back and keeps its partitions. Asks the cluster's API with the pod's service account.
+    #[arg(long)]
+    pub(crate) if_scaled_down: bool,
+    /// A file that holds a token of the job, where it asks for one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

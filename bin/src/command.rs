@@ -9,8 +9,8 @@ use thalweg_operators::extensions::Extensions;
 use crate::cli::{CheckpointCommand, Cli, Command, DlqCommand};
 use crate::refusal::{End, Refusal};
 use crate::{
-    check, checkpoint, completions, console, copying, demo, dlq, explain, functions, inspect, run,
-    stop, telemetry, test_job, top, verify, version, why_slow,
+    check, checkpoint, completions, console, copying, demo, dlq, explain, functions, inspect, leave,
+    run, stop, telemetry, test_job, top, verify, version, why_slow,
 };
 
 /// The whole command line of `thalweg` (`run`, `check`, `test`, `inspect` and the rest), for jobs that may also use these
@@ -45,6 +45,7 @@ pub fn command_line(extensions: Extensions) -> ! {
             Command::Dlq(DlqCommand::List(args)) => dlq::list(args, &extensions),
             Command::Dlq(DlqCommand::Show(args)) => dlq::show(args, &extensions),
             Command::Dlq(DlqCommand::Replay(args)) => dlq::replay(args, &extensions),
+            Command::Leave(args) => leave::leave(args),
             Command::WhySlow(args) => why_slow::why_slow(args),
             Command::Top(args) => top::top(args),
             Command::ExplainRecord(args) => explain::explain(args, &extensions),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -28,6 +29,7 @@ use crate::folder;
 use crate::hold;
 use crate::http::{self, Http, Pulses, Sheet, Shown};
 use crate::job_file;
+use crate::leave::Exit;
 use crate::loading;
 use crate::member;
 use crate::memory_limit;
@@ -137,6 +139,7 @@ struct Starting {
     fresh: bool,
     accept_new_state: bool,
     member: Option<String>,
+    leaving: Arc<AtomicBool>,
 }
 
 /// A query that is ready to start, with what the end of the process needs to know of it.
@@ -183,6 +186,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
                 fresh: launch.fresh,
                 accept_new_state: launch.accept_new_state,
                 member: launch.member.clone(),
+                leaving: launch.stop.leaving(),
             },
             &metrics,
             &mut temporary,
@@ -253,6 +257,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         let progress = Progress::follow(&seen);
         if let Some(http) = launch.http {
             let models = Served::new(models, from_files_only, users);
+            let exit = Exit::new(launch.member, &launch.stop);
             http.serve(Shown {
                 metrics: &metrics,
                 queries: seen.clone(),
@@ -260,6 +265,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
                 progress,
                 models,
                 sheet,
+                exit,
             });
         }
         let watched = Watched {
@@ -341,7 +347,7 @@ fn open(
             let log = folder::own(&root, given.checkpoints_kept, given.checkpoint_history)?;
             (log, None)
         }
-        Some(_) => shared(&root, given)?,
+        Some(_) => shared(&root, given, starting.leaving)?,
     };
     let context = OpenContext {
         member: starting.member,
@@ -376,7 +382,8 @@ fn open(
 fn shared(
     root: &Place,
     given: &Settings,
-) -> Result<(Arc<CheckpointLog>, Option<Arc<OpenChain>>), Refusal> {
+    leaving: Arc<AtomicBool>,
+) -> Result<(Arc<CheckpointLog>, Option<Group>), Refusal> {
     let (kept, history) = (given.checkpoints_kept, given.checkpoint_history);
     // No two processes have one, on one machine or on two.
     let token = format!("{}-", new_id());
@@ -386,9 +393,12 @@ fn shared(
     let log = folder::share(root, &token, kept, history)
         .map_err(|failure| Refusal::new(failure.message))?;
     let lanes = root.join(folder::LANES);
-    let chain: OpenChain =
-        Box::new(move |lane| folder::share(&lanes.join(lane), &token, kept, history));
-    Ok((Arc::new(log), Some(Arc::new(chain))))
+    let group = Group {
+        chain: Box::new(move |lane| folder::share(&lanes.join(lane), &token, kept, history)),
+        leaving,
+        standby: given.standby,
+    };
+    Ok((Arc::new(log), Some(group)))
 }
 
 /// What may end a job.

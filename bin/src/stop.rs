@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_rt::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -11,23 +12,40 @@ use crate::refusal::{End, Refusal};
 /// Stops a job from anywhere: reading ends, the last epoch is committed, and [`Job::run`](crate::Job::run) returns.
 /// Clones stop the same job.
 #[derive(Clone, Debug)]
-pub struct Stop(Arc<watch::Sender<bool>>);
+pub struct Stop {
+    pulled: Arc<watch::Sender<bool>>,
+    leaving: Arc<AtomicBool>,
+}
 
 impl Stop {
     /// One that nobody has pulled.
     pub fn new() -> Self {
-        Self(Arc::new(watch::channel(false).0))
+        Self {
+            pulled: Arc::new(watch::channel(false).0),
+            leaving: Arc::default(),
+        }
     }
 
     /// Stops the job that was given a clone of it, now or as soon as it begins.
     pub fn stop(&self) {
-        self.0.send_replace(true);
+        self.pulled.send_replace(true);
+    }
+
+    /// Stops it, where several processes share the job, for good: the others take its partitions over at once.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+        self.stop();
+    }
+
+    /// Whether it was [left](Self::leave).
+    pub(crate) fn leaving(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.leaving)
     }
 
     /// Resolves when it is pulled.
     pub(crate) async fn pulled(&self) {
         // The sender lives as long as this does.
-        let _ = self.0.subscribe().wait_for(|stop| *stop).await;
+        let _ = self.pulled.subscribe().wait_for(|stop| *stop).await;
     }
 }
 

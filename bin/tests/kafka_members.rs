@@ -9,7 +9,7 @@ mod stage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stage::{Account, Broker, Loyalty, PATIENCE, Rec, Running, Scene, kills, until};
 
@@ -102,6 +102,47 @@ fn one_that_is_killed_is_succeeded_by_the_others() {
     for member in members {
         member.finish();
     }
+}
+
+#[test]
+fn one_that_leaves_is_succeeded_at_once_and_repeats_nothing() {
+    let scene = Scene::with_topics("leavers", broker(), 6);
+    let job = shared(&scene).write(&scene);
+    let load = scene.load(300);
+    let mut members: Vec<Running> = ["a", "b", "c"]
+        .map(|name| member(&scene, &job, name))
+        .into();
+    until_shared(&mut members, &[2, 2, 2]);
+    let mut leaver = members.remove(0);
+    let address = format!("http://{}", leaver.address());
+    let began = Instant::now();
+    scene
+        .call(&["leave", "--url", &address])
+        .expect(0, &["the others take its partitions over"]);
+    until_shared(&mut members, &[3, 3]);
+    let took = began.elapsed();
+    assert!(
+        took < Duration::from_secs(5),
+        "as if it were missed: {took:?}"
+    );
+    leaver.end(PATIENCE).expect(0, &["leaves"]);
+    // The same over HTTP alone; the last one has all then.
+    let (status, said) = members[0].post("/api/v1/leave", "application/json", b"");
+    assert_eq!((status, said.as_str()), (202, r#"{"leaving":"b"}"#));
+    members.remove(0).end(PATIENCE).expect(0, &[]);
+    until_shared(&mut members, &[6]);
+    let sent = load.stop();
+    until("every invoice is answered", PATIENCE, || {
+        Account::of(&scene).missing(sent).is_empty()
+    });
+    Account::of(&scene).expect_exactly(sent);
+    members.remove(0).finish();
+    let alone = Loyalty::default().set("jobName = 'alone'");
+    let scene = Scene::with_topics("alone", broker(), 1);
+    let mut alone = scene.started(&alone.write(&scene));
+    let (status, said) = alone.post("/api/v1/leave", "application/json", b"");
+    assert_eq!(status, 409, "{said}");
+    alone.finish();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! One partition, one actor, one thread of thought: a lane owns its position, its operators, its state and its writer,
 //! and a row goes through them by plain function calls. `flow` is what a record meets, `epoch` what a marker meets.
 
-mod claiming;
+mod claim;
 pub mod epoch;
 pub mod error;
 pub mod flow;
@@ -28,6 +28,7 @@ pub mod schema;
 mod share;
 pub mod sink;
 pub mod source;
+mod standby;
 pub mod state;
 pub mod status;
 pub mod testing;

@@ -79,6 +79,8 @@ pub struct QueryMetrics {
     pub warm_up_left: IntGauge,
     /// Runs begun after a failure.
     pub restarts: IntCounter,
+    /// Bytes of state that are kept of partitions of other processes.
+    pub standby_bytes: IntGauge,
     /// 1 while rows flow, 0 while not.
     pub ready: IntGauge,
     /// 1 while it is paused by hand.
@@ -248,7 +250,11 @@ const COUNTERS: [(&str, &str); 10] = [
     ),
 ];
 
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 9] = [
+    (
+        "thalweg_standby_bytes",
+        "Bytes of state kept of partitions that other processes have, to take them over sooner.",
+    ),
     ("thalweg_epochs_open", "Epochs begun and not yet committed."),
     (
         "thalweg_checkpoint_size_bytes",
@@ -405,6 +411,7 @@ impl Metrics {
             tables_awaited: gauge("thalweg_table_partitions_awaited"),
             partitions_paused: gauge("thalweg_partitions_paused"),
             warm_up_left: gauge("thalweg_warm_up_records_left"),
+            standby_bytes: gauge("thalweg_standby_bytes"),
             restarts: counter("thalweg_restarts_total"),
             ready: gauge("thalweg_query_ready"),
             paused: gauge("thalweg_query_paused"),

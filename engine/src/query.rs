@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix::clock::Instant;
@@ -128,6 +129,10 @@ pub type OpenChain = Box<dyn Fn(&str) -> Result<CheckpointLog, Failure> + Send +
 pub struct Group {
     /// The checkpoints of the lane of this name, which may be the name of a folder: all processes write them to one place.
     pub chain: OpenChain,
+    /// Whether this process, when it is stopped, leaves the others for good: they take over at once. Else it is expected back.
+    pub leaving: Arc<AtomicBool>,
+    /// How many others stand by for each partition: they keep its state in memory, to take it over sooner.
+    pub standby: usize,
 }
 
 /// What closing the clients may take at least when a stop has used up its time.

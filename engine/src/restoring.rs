@@ -1,6 +1,7 @@
 //! Reads the state that a checkpoint names, before the lanes of a run begin.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use smol_str::SmolStr;
 
@@ -11,9 +12,37 @@ use crate::error::Failure;
 use crate::lanes;
 use crate::plan::Plan;
 use crate::query::{LaneStates, Query};
+use crate::standby::Objects;
 use crate::state::StateChanges;
 
 impl Query {
+    /// The state of the one lane of a chain, of which some objects are in memory already.
+    pub(crate) fn read_claimed(
+        &self,
+        checkpoint: &Checkpoint,
+        mut held: Objects,
+    ) -> Result<LaneStates, Failure> {
+        let began = Instant::now();
+        let (had, mut states) = (held.len(), LaneStates::new());
+        for lane in checkpoint
+            .lanes
+            .iter()
+            .filter(|lane| !lane.state.is_empty())
+        {
+            let steps = read_steps(&self.log, checkpoint.epoch, lane, |name| held.remove(name))?;
+            states.insert(lane.lane.clone(), steps);
+        }
+        let count = checkpoint.objects().count();
+        let in_memory = had - held.len();
+        if count > 0 {
+            tracing::debug!(
+                "{count} state objects in {:?}, {in_memory} of them were in memory",
+                began.elapsed()
+            );
+        }
+        Ok(states)
+    }
+
     /// The state of all lanes, several at a time.
     pub(crate) fn read_state(&self, checkpoint: &Checkpoint) -> Result<LaneStates, Failure> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -57,10 +86,24 @@ pub(crate) fn read_lane(
     epoch: u64,
     lane: &LaneCut,
 ) -> Result<BTreeMap<SmolStr, Vec<StateChanges>>, Failure> {
+    read_steps(log, epoch, lane, |_| None)
+}
+
+/// As [`read_lane`]; what `held` gives need not be read.
+fn read_steps(
+    log: &CheckpointLog,
+    epoch: u64,
+    lane: &LaneCut,
+    mut held: impl FnMut(&str) -> Option<StateChanges>,
+) -> Result<BTreeMap<SmolStr, Vec<StateChanges>>, Failure> {
     let mut steps = BTreeMap::new();
     for (step, objects) in &lane.state {
         let mut chain = Vec::with_capacity(objects.len());
         for object in objects {
+            if let Some(changes) = held(&object.name) {
+                chain.push(changes);
+                continue;
+            }
             let name = format!("state/{}", object.name);
             let changes = state_store::read(&**log.store(), &name)
                 .map_err(|error| log.unusable_state(epoch, &name, &error))?;

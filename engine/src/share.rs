@@ -6,7 +6,9 @@
 //! 1. **Given.** The next number of its chain is claimed: an epoch that says what the newest one says, by a new run. From then
 //!    on whoever had the partition before can commit nothing any more. State is read, the lane begins.
 //! 2. **Taken.** The lane stops reading, commits a last epoch and ends; then the source lets go of the partition.
-//! 3. **Fenced.** An epoch of this process meets one of another: the lane ends, what it had not committed the other one
+//! 3. **Left.** All lanes end in that way, then the source leaves those that share it: others need not wait until they miss this
+//!    process.
+//! 4. **Fenced.** An epoch of this process meets one of another: the lane ends, what it had not committed the other one
 //!    repeats.
 //!
 //! The chain alone is the truth. Where the group and the chain are not of one mind, the worst that can happen is that
@@ -16,27 +18,25 @@
 //! partition that has no chain begins there; one that is not named there appeared later, and begins at its earliest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::clock::{self, Instant};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
-use crate::epoch::checkpoint::{Checkpoint, PartitionCut};
+use crate::claim::{Place, saved};
+use crate::epoch::checkpoint::Checkpoint;
 use crate::epoch::coordinator::RunEnd;
 use crate::error::{Failure, Remedy};
 use crate::flow::cut::plain;
-use crate::flow::partition::now;
 use crate::lanes;
-use crate::plan::{Opened, Side};
-use crate::query::{Prepared, Query, Resolved, new_id, panicked, told};
-use crate::record::Position;
-use crate::source::{Ownership, Resume};
+use crate::plan::Opened;
+use crate::query::{Group, Query, new_id, panicked, told};
+use crate::source::Ownership;
+use crate::standby::Standby;
 use crate::status::Phase;
 
 /// How long after a claim that failed a partition is claimed again.
@@ -46,9 +46,6 @@ const CLAIM_AGAIN: Duration = Duration::from_secs(1);
 const FENCED_AGAIN: Duration = Duration::from_secs(10);
 /// How often a process looks after its share.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// A partition of an input.
-type Place = (SmolStr, SmolStr);
 
 /// A change in what an input gives to this process.
 type Change = (SmolStr, Ownership);
@@ -68,48 +65,14 @@ struct Share<'q> {
     leaving: BTreeMap<SmolStr, BTreeSet<SmolStr>>,
     /// By input, partitions that are let go of when none is leaving.
     taken: BTreeMap<SmolStr, Vec<SmolStr>>,
+    standby: Arc<Standby>,
+    /// The look at what it stands by for that is under way.
+    following: Option<JoinHandle<()>>,
     end: RunEnd,
     stopping: bool,
 }
 
 impl Query {
-    /// As `prepare`, for a query whose partitions are shared: only the start is found, once for all processes. Blocks.
-    pub(crate) fn prepare_shared(&self) -> Result<Prepared, Failure> {
-        let run: Arc<str> = Arc::from(new_id());
-        let newest = match self.log.newest()? {
-            Some(newest) => newest,
-            None => self.first_start(&run)?,
-        };
-        self.accept(&newest)?;
-        if newest.epoch > 0 {
-            return Err(Failure::refuse(format!(
-                "the checkpoints in {} are of one process that read all partitions, up to epoch {}: a query goes on in the \
-                 way it began. Set another checkpointLocation, or leave `assignment = 'group'` out",
-                self.log.location(),
-                newest.epoch
-            )));
-        }
-        Ok(Prepared {
-            opened: self.plan.open(&run)?,
-            run,
-            resolved: Resolved::none(newest),
-        })
-    }
-
-    /// Commits where all partitions start, or finds that another process has just done so.
-    fn first_start(&self, run: &Arc<str>) -> Result<Checkpoint, Failure> {
-        let opened = self.plan.open(run)?;
-        let started = self.start_all(run, &opened);
-        opened.close();
-        match started {
-            Err(failure) => match self.log.newest()? {
-                Some(newest) => Ok(newest),
-                None => Err(failure),
-            },
-            started => started,
-        }
-    }
-
     /// Runs lanes for the partitions that this process is given, until the run ends. Gives also when it was told to stop.
     pub(crate) async fn share(
         self: &Arc<Self>,
@@ -141,6 +104,8 @@ impl Query {
             running: JoinSet::new(),
             leaving: BTreeMap::new(),
             taken: BTreeMap::new(),
+            standby: Arc::default(),
+            following: None,
             end: RunEnd::default(),
             stopping: false,
         };
@@ -164,104 +129,19 @@ impl Query {
                 }
             }
         }
-        (share.end, stopped)
-    }
-
-    /// Claims a partition: the next epoch of its chain is this run's. Blocks.
-    fn claim(
-        &self,
-        run: &Arc<str>,
-        opened: &Opened,
-        (input, partition): &Place,
-        start: &Checkpoint,
-    ) -> Result<Resolved, Failure> {
-        let source = opened
-            .all_inputs()
-            .find(|known| known.name == *input)
-            .map(|known| &known.source)
-            .ok_or_else(|| Failure::restart(format!("the query has no input {input}: a bug")))?;
-        loop {
-            let newest = self.log.newest()?;
-            if let Some(newest) = &newest {
-                self.accept(newest)?;
-                self.build_shared(newest)?;
-            }
-            let from = newest.as_ref().unwrap_or(start);
-            let cut = from.partitions().find(|cut| named(cut, input, partition));
-            let known = cut.map(|cut| (partition.clone(), cut.position.clone()));
-            let positions: BTreeMap<SmolStr, Position> = known.into_iter().collect();
-            let state = saved(from, input)?;
-            let begin = source.start_of(
-                partition,
-                &Resume {
-                    checkpoint: &from.checkpoint,
-                    epoch: from.epoch,
-                    rewound: from.rewound,
-                    positions: &positions,
-                    state: state.as_deref(),
-                },
-            )?;
-            let mut claim = match newest {
-                Some(mut newest) => {
-                    self.follow(&mut newest);
-                    newest.epoch += 1;
-                    newest.rewound = false;
-                    newest
-                }
-                None => self.chain_of(start, input, partition, &begin.position),
-            };
-            let since = claim.committed_at;
-            claim.run = run.to_string();
-            claim.committed_at = now();
-            match self.log.commit(&claim) {
-                Ok(_) => {
-                    // Now that nobody else commits here, what no checkpoint names is nobody's.
-                    self.log.recover()?;
-                    if claim.epoch > 0 {
-                        let pause = u64::try_from(claim.committed_at.saturating_sub(since));
-                        self.status.metrics().handover.observe(pause.unwrap_or(0));
+        let leaves = |group: &Group| group.leaving.load(Ordering::Acquire);
+        if stopped.is_some() && self.group.as_ref().is_some_and(leaves) {
+            let leaving = Arc::clone(opened);
+            let work = move || {
+                std::thread::scope(|scope| {
+                    for input in leaving.all_inputs() {
+                        scope.spawn(|| input.source.leave());
                     }
-                    return Ok(Resolved {
-                        state: self.read_state(&claim)?,
-                        starts: vec![(input.clone(), begin)],
-                        before: before(opened, input, start),
-                        alone: true,
-                        ..Resolved::none(claim)
-                    });
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => {
-                    let what = format!("the claim of {partition}");
-                    return Err(self.log.unwritable(&what, &error));
-                }
-            }
+                });
+            };
+            self.host.workers.run(work).await;
         }
-    }
-
-    /// The first checkpoint of a partition's chain.
-    fn chain_of(
-        &self,
-        start: &Checkpoint,
-        input: &SmolStr,
-        partition: &SmolStr,
-        begin: &Position,
-    ) -> Checkpoint {
-        let cut = start.partitions().find(|cut| named(cut, input, partition));
-        let cut = PartitionCut {
-            position: begin.clone(),
-            ..cut.cloned().unwrap_or_else(|| PartitionCut {
-                input: input.clone(),
-                partition: partition.clone(),
-                position: begin.clone(),
-                watermark: None,
-                ended: false,
-                start: None,
-            })
-        };
-        let mut chain = start.clone();
-        chain.lanes = vec![lanes::beginning(&*self.plan, vec![cut])];
-        chain.sources.retain(|of, _| of == input);
-        chain
+        (share.end, stopped)
     }
 
     /// The life of one lane: claims its partition and runs it until it is told to stop, is fenced or fails.
@@ -270,14 +150,16 @@ impl Query {
         opened: Arc<Opened>,
         place: Place,
         start: Arc<Checkpoint>,
+        standby: Arc<Standby>,
         mut stop: watch::Receiver<bool>,
     ) -> RunEnd {
         let run: Arc<str> = Arc::from(new_id());
         loop {
             let (query, run_too) = (Arc::clone(&self), Arc::clone(&run));
+            let standby = Arc::clone(&standby);
             let (opened_too, place, start) =
                 (Arc::clone(&opened), place.clone(), Arc::clone(&start));
-            let claim = move || query.claim(&run_too, &opened_too, &place, &start);
+            let claim = move || query.claim(&run_too, &opened_too, &place, &start, &standby);
             let claimed = self.host.workers.run(claim).await;
             match claimed.unwrap_or_else(|| Err(panicked())) {
                 Ok(resolved) => return self.coordinate(run, &opened, resolved, &mut stop).await.0,
@@ -301,22 +183,6 @@ impl Query {
     }
 }
 
-fn named(cut: &PartitionCut, input: &str, partition: &str) -> bool {
-    cut.input == input && cut.partition == partition
-}
-
-/// The partitions before the exchange that an input behind it has to know.
-fn before(opened: &Opened, input: &str, start: &Checkpoint) -> Vec<Place> {
-    if opened.side(input) != Side::Behind {
-        return Vec::new();
-    }
-    start
-        .partitions()
-        .filter(|cut| opened.side(&cut.input) == Side::Before)
-        .map(|cut| (cut.input.clone(), cut.partition.clone()))
-        .collect()
-}
-
 /// Joins the groups of all inputs. Blocks.
 fn join(
     opened: &Opened,
@@ -333,14 +199,6 @@ fn join(
         input.source.join(state.as_deref(), Box::new(tell))?;
     }
     Ok(())
-}
-
-/// The bytes that an input keeps in a checkpoint.
-fn saved(checkpoint: &Checkpoint, input: &str) -> Result<Option<Vec<u8>>, Failure> {
-    let text = checkpoint.sources.get(input);
-    text.map(|text| BASE64.decode(text))
-        .transpose()
-        .map_err(|_| Failure::refuse("the checkpoint's source state is not base64"))
 }
 
 impl Share<'_> {
@@ -408,8 +266,11 @@ impl Share<'_> {
         let (stop, stopped) = watch::channel(false);
         self.lanes.insert(place.clone(), stop);
         let (opened, start) = (Arc::clone(self.opened), Arc::clone(&self.start));
+        let standby = Arc::clone(&self.standby);
         self.running.spawn_local(async move {
-            let end = own.own(opened, place.clone(), start, stopped).await;
+            let end = own
+                .own(opened, place.clone(), start, standby, stopped)
+                .await;
             (place, end)
         });
     }
@@ -436,6 +297,10 @@ impl Share<'_> {
             self.fail(end);
         } else {
             tracing::info!(partition = %place.1, "this partition is not read here any more");
+            // It was given again while its lane ended.
+            if self.owned.contains(&place) && !self.stopping {
+                self.again.insert(place.clone(), Instant::now());
+            }
         }
         if let Some(leaving) = self.leaving.get_mut(&place.0) {
             leaving.remove(&place.1);
@@ -487,6 +352,7 @@ impl Share<'_> {
         if self.stopping {
             return;
         }
+        self.follow();
         let parts = self.query.status.parts();
         let waiting = parts.iter().find_map(|part| match part.phase().0 {
             Phase::Waiting(why) => Some(why),
@@ -499,6 +365,29 @@ impl Share<'_> {
             }
             None => {}
         }
+    }
+
+    /// Follows the chains of partitions that this process stands by for, aside.
+    fn follow(&mut self) {
+        let following = self.following.as_ref();
+        let query = self.query;
+        let replicas = query.group.as_ref().map_or(0, |group| group.standby);
+        if replicas == 0 || following.is_some_and(|look| !look.is_finished()) {
+            return;
+        }
+        let bytes = i64::try_from(self.standby.bytes()).unwrap_or(i64::MAX);
+        query.status.metrics().standby_bytes.set(bytes);
+        let (this, opened) = (Arc::clone(query), Arc::clone(self.opened));
+        let (start, standby) = (Arc::clone(&self.start), Arc::clone(&self.standby));
+        let owned = self.owned.clone();
+        let look = query.host.workers.run(move || {
+            if let Some(group) = &this.group {
+                standby.look(&this, group, &opened, &start, &owned);
+            }
+        });
+        self.following = Some(tokio::task::spawn_local(async move {
+            look.await;
+        }));
     }
 
     /// Lets the sources look after what they read: topics that are gone or have grown.

@@ -11,7 +11,8 @@
 //!
 //! Where several processes share an input, [`Source::join`] takes the place of `resolve` and says from then on which
 //! partitions this process is to read. Each that it gives is found by [`Source::start_of`], restored and read; one that it
-//! takes back is given away by [`Source::release`], after the last epoch of its lane is committed.
+//! takes back is given away by [`Source::release`], after the last epoch of its lane is committed. A process that goes for good
+//! says so by [`Source::leave`], when all its lanes have ended.
 //!
 //! Methods may block (they are called on a thread for blocking work) except `restore`, `read`, `changes`, `health` and `lag`.
 
@@ -91,6 +92,15 @@ pub enum Ownership {
     Taken(Vec<SmolStr>),
 }
 
+/// Those who share an input.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sharers {
+    /// The name of this process among them.
+    pub own: SmolStr,
+    /// By the name of each of them, this process too, the partitions that it has.
+    pub shares: BTreeMap<SmolStr, BTreeSet<SmolStr>>,
+}
+
 /// Tells what changes in the ownership of partitions. Never waits.
 pub type TellOwnership = Box<dyn Fn(Ownership) + Send + Sync>;
 
@@ -144,6 +154,15 @@ pub trait Source: Send + Sync {
     fn release(&self, partitions: &[SmolStr]) {
         let _ = partitions;
     }
+
+    /// Those who share the input, as its system sees them now; None where it cannot be told. Asked now and then.
+    fn sharers(&self) -> Option<Sharers> {
+        None
+    }
+
+    /// This process leaves those that share the input, and others are to have its partitions at once. Called when all its lanes
+    /// have ended, before [`Source::close`]. Returns when the others have been told, or cannot be; blocks for seconds at most.
+    fn leave(&self) {}
 
     /// Called before [`Source::resolve`] where there is a checkpoint: partitions that it calls ended for good. Nothing of
     /// them is to be read any more, and [`Source::resolve`] leaves them out.

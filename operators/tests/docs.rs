@@ -38,12 +38,9 @@ fn settings() -> String {
             Reach::Next => " For the next query only.",
             Reach::Query => "",
         };
-        let refused = spec
-            .refused
-            .map_or(String::new(), |why| format!(" No effect yet: {why}."));
         let _ = writeln!(
             out,
-            "| `{}` | {} | {} | {}{reach}{refused} |",
+            "| `{}` | {} | {} | {}{reach} |",
             spec.name,
             cell(&describe(spec.kind)),
             code(spec.default),

@@ -57,15 +57,27 @@ impl Client {
     /// # Errors
     /// When nothing answers there, or it answers otherwise.
     pub(crate) fn get(&self, path: &str) -> Result<String, Refusal> {
+        self.answered("GET", path)
+    }
+
+    /// The body of an answer that says that it was done, or will be.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) fn post(&self, path: &str) -> Result<String, Refusal> {
+        self.answered("POST", path)
+    }
+
+    fn answered(&self, method: &str, path: &str) -> Result<String, Refusal> {
         let answer = self
-            .ask(path)
+            .ask(method, path)
             .map_err(|error| self.silent(&error.to_string()))?;
         let answer = String::from_utf8_lossy(&answer);
         let (head, body) = answer
             .split_once("\r\n\r\n")
             .ok_or_else(|| self.silent("what is there does not speak HTTP"))?;
         match head.split_whitespace().nth(1) {
-            Some("200") => Ok(body.to_owned()),
+            Some("200" | "202") => Ok(body.to_owned()),
             Some("401") => Err(Refusal::new(format!(
                 "the job at {} asks for a token: give a file that holds one of its tokens with --token-file FILE",
                 self.url
@@ -84,7 +96,7 @@ impl Client {
         }
     }
 
-    fn ask(&self, path: &str) -> std::io::Result<Vec<u8>> {
+    fn ask(&self, method: &str, path: &str) -> std::io::Result<Vec<u8>> {
         let known = self.address.to_socket_addrs()?.next();
         let known = known.ok_or_else(|| std::io::Error::other("the name has no address"))?;
         let mut stream = TcpStream::connect_timeout(&known, PATIENCE)?;
@@ -95,7 +107,7 @@ impl Client {
         });
         write!(
             stream,
-            "GET {path} HTTP/1.0\r\nHost: {}\r\n{token}Connection: close\r\n\r\n",
+            "{method} {path} HTTP/1.0\r\nHost: {}\r\n{token}Content-Length: 0\r\nConnection: close\r\n\r\n",
             self.address
         )?;
         let mut answer = Vec::new();

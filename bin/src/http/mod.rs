@@ -16,11 +16,12 @@ use prometheus::Registry;
 use thalweg_engine::metrics::Metrics;
 use thalweg_engine::status::QueryStatus;
 
+use crate::leave::Exit;
 use crate::models::Served;
 use crate::progress::Progress;
 use crate::refusal::Refusal;
 
-mod access;
+pub(crate) mod access;
 pub(crate) mod audit;
 pub(crate) mod board;
 pub(crate) mod client;
@@ -119,6 +120,7 @@ pub(crate) struct Shown<'j> {
     pub(crate) progress: Progress,
     pub(crate) models: Served,
     pub(crate) sheet: Sheet,
+    pub(crate) exit: Exit,
 }
 
 /// An answer that says what is wrong.
@@ -178,10 +180,12 @@ impl Http {
             sheet: job.sheet,
             viewers: Viewers::default(),
         });
+        let exit = web::Data::new(job.exit);
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(shared.clone())
                 .app_data(models.clone())
+                .app_data(exit.clone())
                 .app_data(web::PayloadConfig::new(BODY_BYTES_MAX))
                 .app_data(
                     web::JsonConfig::default()

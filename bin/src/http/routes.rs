@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, Route, web};
 
 use crate::http::access::Needs::{self, Change, Look, Nothing};
 use crate::http::{Shared, board, events, log, page, probes, queries, refused, sheet};
+use crate::leave;
 use crate::models;
 use crate::slow;
 
@@ -46,6 +47,7 @@ pub(super) const ROUTES: &[Served] = &[
     served("GET", "/api/v1/queries", Look, || web::get().to(queries::progress)),
     served("POST", "/api/v1/queries/{name}/pause", Change, || web::post().to(queries::pause)),
     served("POST", "/api/v1/queries/{name}/resume", Change, || web::post().to(queries::resume)),
+    served("POST", "/api/v1/leave", Change, || web::post().to(leave::asked)),
     served("GET", "/api/v1/slow", Look, || web::get().to(slow_records)),
     served("GET", "/api/v1/models", Look, || web::get().to(models::list)),
     served("GET", "/api/v1/models/{name}", Look, || web::get().to(models::one)),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
@@ -24,6 +25,8 @@ pub(crate) struct Shelf {
     objects: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
     folder: String,
     pub(crate) rival: Arc<Mutex<Option<Rival>>>,
+    /// How often state was read.
+    pub(crate) reads: Arc<AtomicUsize>,
 }
 
 impl Shelf {
@@ -32,6 +35,7 @@ impl Shelf {
             objects: Arc::clone(&self.objects),
             folder: format!("{}{folder}/", self.folder),
             rival: Arc::clone(&self.rival),
+            reads: Arc::clone(&self.reads),
         }
     }
 
@@ -69,6 +73,9 @@ impl Store for Shelf {
     }
 
     fn get(&self, name: &str) -> io::Result<Vec<u8>> {
+        if name.starts_with("state/") {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+        }
         let objects = self.objects.lock();
         let object = objects.get(&self.path(name)).cloned();
         object.ok_or_else(|| io::ErrorKind::NotFound.into())

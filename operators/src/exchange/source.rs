@@ -12,7 +12,7 @@ use thalweg_engine::query::new_id;
 use thalweg_engine::record::{Partition, Position};
 use thalweg_engine::schema::{Field, Schema};
 use thalweg_engine::source::{
-    Committed, Health, RecordStream, Resume, Source, Start, TellOwnership,
+    Committed, Health, RecordStream, Resume, Sharers, Source, Start, TellOwnership,
 };
 
 use super::Exchange;
@@ -219,6 +219,14 @@ impl Source for ExchangeSource {
 
     fn release(&self, partitions: &[SmolStr]) {
         self.topic.release(partitions);
+    }
+
+    fn sharers(&self) -> Option<Sharers> {
+        self.topic.sharers()
+    }
+
+    fn leave(&self) {
+        self.topic.leave();
     }
 
     fn discover(&self, known: &[SmolStr]) -> Result<Vec<Start>, Failure> {

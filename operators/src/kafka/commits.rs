@@ -29,9 +29,12 @@ impl<P> Default for Commits<P> {
 }
 
 impl<P> Commits<P> {
-    /// Takes newer positions; those that were kept are not committed any more.
-    pub(super) fn keep(&mut self, positions: P) {
-        self.next = Some(positions);
+    /// Takes newer positions; `newest` makes one of those that were kept and of these.
+    pub(super) fn keep(&mut self, positions: P, newest: impl FnOnce(P, P) -> P) {
+        self.next = Some(match self.next.take() {
+            Some(kept) => newest(kept, positions),
+            None => positions,
+        });
     }
 
     /// The positions whose commit is due. The caller says with [`Commits::sent`] whether an answer will come.
@@ -85,13 +88,13 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut commits = Commits::default();
-        commits.keep(1);
+        commits.keep(1, |_, newest| newest);
         assert_eq!(send(&mut commits, at(0)), Some(1));
-        commits.keep(2);
+        commits.keep(2, |_, newest| newest);
         assert_eq!(send(&mut commits, at(100)), None, "the first is under way");
         commits.answered();
         assert_eq!(send(&mut commits, at(400)), None, "the first was just now");
-        commits.keep(3);
+        commits.keep(3, |_, newest| newest);
         assert_eq!(send(&mut commits, at(500)), Some(3));
         commits.answered();
         assert_eq!(send(&mut commits, at(9_000)), None);
@@ -102,9 +105,9 @@ mod tests {
     fn an_answer_that_is_late_is_waited_for() {
         let start = Instant::now();
         let mut commits = Commits::default();
-        commits.keep(1);
+        commits.keep(1, |_, newest| newest);
         assert_eq!(send(&mut commits, start), Some(1));
-        commits.keep(2);
+        commits.keep(2, |_, newest| newest);
         let later = start + Duration::from_secs(30);
         assert_eq!(send(&mut commits, later), None);
         commits.answered();
@@ -115,9 +118,9 @@ mod tests {
     fn at_the_end_the_last_positions_are_committed_at_once() {
         let now = Instant::now();
         let mut commits = Commits::default();
-        commits.keep(1);
+        commits.keep(1, |_, newest| newest);
         assert_eq!(send(&mut commits, now), Some(1));
-        commits.keep(2);
+        commits.keep(2, |_, newest| newest);
         commits.close();
         assert_eq!(send(&mut commits, now), None, "one answer is open");
         commits.answered();

@@ -57,7 +57,7 @@ struct Wishes {
 }
 
 /// Offsets of partitions, each with its witness.
-type Positions = Vec<(Place, i64, String)>;
+type Positions = BTreeMap<Place, (i64, String)>;
 
 /// What readers and the thread share.
 pub(crate) struct Shared {
@@ -144,7 +144,12 @@ impl Consumer {
 
     /// Commits positions in the background, when it is time.
     pub(crate) fn commit(&self, positions: Positions) {
-        self.shared.commits.lock().keep(positions);
+        // Lanes of a shared input commit each for itself.
+        let newest = |mut kept: Positions, positions| {
+            kept.extend(positions);
+            kept
+        };
+        self.shared.commits.lock().keep(positions, newest);
         self.shared.commit_due();
     }
 
@@ -219,11 +224,24 @@ impl Consumer {
         Ok(())
     }
 
-    /// Ends the thread; the client goes with the last reader.
-    pub(crate) fn close(&self) {
+    /// Leaves the group that the input is shared in.
+    pub(super) fn leave(&self) {
+        // Who has left can commit no positions.
+        self.last_commit();
+        if let Some(member) = self.shared.member.get() {
+            member.leave();
+        }
+    }
+
+    fn last_commit(&self) {
         self.shared.commits.lock().close();
         self.shared.commit_due();
         self.shared.await_commit(Instant::now() + LAST_COMMIT);
+    }
+
+    /// Ends the thread; the client goes with the last reader.
+    pub(crate) fn close(&self) {
+        self.last_commit();
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.queue.wake();
         if let Some(member) = self.shared.member.get() {
@@ -550,13 +568,16 @@ impl Shared {
     /// Sends a commit; says whether an answer will come.
     fn send_commit(&self, positions: &Positions) -> bool {
         let mut list = PartitionList::new();
-        for ((topic, partition), offset, witness) in positions {
+        for ((topic, partition), (offset, witness)) in positions {
             if list.add(topic, *partition, *offset, Some(witness)).is_err() {
                 return false;
             }
         }
         // A group that has members takes commits of its members only.
         let member = self.member.get();
+        if member.is_some_and(|member| member.id().is_none()) {
+            return false;
+        }
         let (client, queue) = member.map_or((&self.client, &self.queue), |member| member.parts());
         // SAFETY: live objects; the client copies the list, and its answer comes as an event of the queue.
         let code = Code::from(unsafe {

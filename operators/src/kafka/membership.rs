@@ -13,6 +13,8 @@
 //! | these no more | answered when their lanes have ended: until then they are still ours |
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CStr;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -22,12 +24,13 @@ use parking_lot::Mutex;
 use rdkafka_sys as sys;
 use smol_str::SmolStr;
 use thalweg_engine::error::Failure;
-use thalweg_engine::source::{Ownership, Resume, Start, TellOwnership};
+use thalweg_engine::source::{Ownership, Resume, Sharers, Start, TellOwnership};
 
 use super::client::{Client, Event, Queue, Role, take_error};
 use super::codes::Code;
 use super::consumer::{Consumer, Shared};
-use super::nudge;
+use super::group;
+use super::nudge::{self, Lookout};
 use super::options::Connection;
 use super::partition_list::{PartitionList, entry_of};
 use super::scout::Scout;
@@ -36,10 +39,14 @@ use super::starting::{Place, Subscription, partition_name, place_of, resumed};
 
 /// In a list of topics: the partition does not matter.
 const ANY_PARTITION: i32 = -1;
-/// How long after the group has given partitions to look whether all have an owner.
-const LOOK_AFTER: Duration = Duration::from_secs(3);
-/// How long after a look that found some without one, or a group that changes.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long the group has to take note that this member leaves; afterwards it notices by itself, when the session ends.
+const LEAVE: Duration = Duration::from_secs(5);
+/// How often the group is asked whether it has.
+const LEFT: Duration = Duration::from_millis(20);
+/// How long after the end of a session its member is gone for sure.
+const GONE: Duration = Duration::from_secs(2);
+/// Milliseconds that the broker has to say which brokers there are.
+const BROKERS_TOLD: i32 = 500;
 /// Milliseconds that the member's thread waits for an event.
 const PATIENCE: i32 = 1_000;
 
@@ -50,10 +57,15 @@ pub(super) struct Member {
     tell: TellOwnership,
     connection: Connection,
     group: String,
+    name: SmolStr,
+    /// All ids that the group has given to this member so far.
+    ids: Mutex<BTreeSet<SmolStr>>,
+    /// Partitions were taken, and the group waits until it is told that their lanes have ended.
+    unanswered: AtomicBool,
     /// What the group has to share out.
     all: BTreeSet<Place>,
-    /// When to look whether it has.
-    look_at: Mutex<Option<Instant>>,
+    lookout: Mutex<Lookout>,
+    leaving: AtomicBool,
     stopping: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -95,8 +107,12 @@ impl Member {
             tell,
             connection: connection.clone(),
             group: group.to_owned(),
+            name: name.into(),
+            ids: Mutex::default(),
+            unanswered: AtomicBool::new(false),
             all,
-            look_at: Mutex::default(),
+            lookout: Mutex::default(),
+            leaving: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             thread: Mutex::default(),
         });
@@ -116,6 +132,21 @@ impl Member {
         Ok(())
     }
 
+    /// The id that the group has given to this member; None while it is about to join. The group takes no positions from one without, and
+    /// would take it for another of its name.
+    pub(super) fn id(&self) -> Option<SmolStr> {
+        // SAFETY: a live handle; the text is copied and freed once.
+        unsafe {
+            let id = sys::rd_kafka_memberid(self.client.native());
+            if id.is_null() {
+                return None;
+            }
+            let known = SmolStr::new(CStr::from_ptr(id).to_string_lossy());
+            sys::rd_kafka_mem_free(self.client.native(), id.cast());
+            (!known.is_empty()).then_some(known)
+        }
+    }
+
     /// Its client and the queue of its events.
     pub(super) fn parts(&self) -> (&Arc<Client>, &Queue) {
         (&self.client, &self.queue)
@@ -130,6 +161,29 @@ impl Member {
         {
             tracing::error!(target: "kafka", "the thread of the Kafka group has panicked");
         }
+    }
+
+    /// Leaves the group, so that the others share out at once what this member had. Its lanes have ended. Returns when the group
+    /// has taken note.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+        // What was taken before waits for an answer no more.
+        if self.unanswered.swap(false, Ordering::AcqRel) {
+            let _ = answer(&self.client, false);
+        }
+        // A static member does not leave when its client ends, but when it wants nothing any more.
+        // SAFETY: a live handle.
+        let code = Code::from(unsafe { sys::rd_kafka_unsubscribe(self.client.native()) });
+        let until = Instant::now() + LEAVE;
+        while code == Code::OK && Instant::now() < until {
+            let view = group::view(&self.client, &self.group);
+            if view.is_some_and(|view| !view.members.contains_key(&self.name)) {
+                tracing::info!(target: "kafka", "the group {} is left", self.group);
+                return;
+            }
+            std::thread::sleep(LEFT);
+        }
+        tracing::warn!(target: "kafka", "the group {} does not say that it was left: the others take over when the session of this member ends", self.group);
     }
 
     fn serve(&self, of: &Weak<Shared>) {
@@ -152,19 +206,14 @@ impl Member {
 
     /// After a start: whether the group has left partitions to nobody.
     fn look(&self) {
-        let due = self.look_at.lock().take_if(|at| *at <= Instant::now());
-        if due.is_none() {
+        if !self.lookout.lock().due(Instant::now()) {
             return;
         }
-        let owned = nudge::owned(&self.client, &self.group);
-        if owned
-            .as_ref()
-            .is_some_and(|owned| self.all.is_subset(owned))
-        {
-            return;
-        }
-        *self.look_at.lock() = Some(Instant::now() + LOOK_AGAIN);
-        if owned.is_some() {
+        let owned = group::view(&self.client, &self.group).and_then(|view| view.owned());
+        let mut lookout = self.lookout.lock();
+        let left = lookout.saw(owned.as_ref(), &self.all, Instant::now());
+        drop(lookout);
+        if left {
             tracing::info!(target: "kafka", "the group {} has left partitions to nobody: it is made to share them out again", self.group);
             // Aside: the round asks this member too.
             let (connection, group) = (self.connection.clone(), self.group.clone());
@@ -198,11 +247,35 @@ impl Member {
             return Ok(());
         };
         Err(match code {
-            Code::FENCED_INSTANCE_ID => Failure::end(
+            Code::FENCED_INSTANCE_ID if self.is_held_by_another() => Failure::end(
                 "another process has joined the group as the member of this name: each process needs its own, see --member",
+            ),
+            Code::FENCED_INSTANCE_ID => Failure::restart(
+                "the Kafka group does not know this member any more, and nobody else has its name",
             ),
             _ => Failure::restart(format!("the Kafka client has failed for good: {reason}")),
         })
+    }
+
+    /// Whether another process lives under this member's name. A broker may also take this one for another; and an id that was lost
+    /// with an answer to this member, or with a process that died under its name, is there until its session ends. Who is there after
+    /// that lives. Blocks until that is sure.
+    fn is_held_by_another(&self) -> bool {
+        let session = self.connection.property("session.timeout.ms");
+        let session = session.and_then(|millis| millis.parse().ok());
+        let until = Instant::now() + Duration::from_millis(session.unwrap_or(45_000)) + GONE;
+        while Instant::now() < until && !self.stopping.load(Ordering::Acquire) {
+            let view = group::view(&self.client, &self.group);
+            let free = view.is_some_and(|view| {
+                let holder = view.members.get(&self.name);
+                holder.is_none_or(|holder| self.ids.lock().contains(&holder.id))
+            });
+            if free {
+                return false;
+            }
+            std::thread::sleep(GONE / 4);
+        }
+        !self.stopping.load(Ordering::Acquire)
     }
 
     /// The group has changed what this process is to read.
@@ -218,13 +291,28 @@ impl Member {
         };
         match event.error() {
             Code::ASSIGN_PARTITIONS => {
+                self.ids.lock().extend(self.id());
                 answer(&self.client, true)?;
-                self.look_at
-                    .lock()
-                    .get_or_insert(Instant::now() + LOOK_AFTER);
+                no_backoff(&self.client);
+                self.lookout.lock().given(Instant::now());
                 (self.tell)(Ownership::Given(names));
             }
-            Code::REVOKE_PARTITIONS => (self.tell)(Ownership::Taken(names)),
+            // Their lanes have ended.
+            Code::REVOKE_PARTITIONS if self.leaving.load(Ordering::Acquire) => {
+                answer(&self.client, false)?;
+            }
+            Code::REVOKE_PARTITIONS => {
+                // SAFETY: a live handle.
+                let lost = unsafe { sys::rd_kafka_assignment_lost(self.client.native()) } != 0;
+                self.unanswered.store(!lost, Ordering::Release);
+                (self.tell)(Ownership::Taken(names));
+                // They are ours no more, whatever their lanes do: the chain tells them. And a static member whose session was lost
+                // has forgotten who it is: until it has joined again each of its heartbeats would be taken for another's.
+                if lost {
+                    answer(&self.client, false)?;
+                    no_backoff(&self.client);
+                }
+            }
             code => {
                 return Err(Failure::restart(format!(
                     "the Kafka group cannot assign partitions: {}",
@@ -252,6 +340,25 @@ pub(super) fn subscribe<'t>(
             "the Kafka client cannot join the group: {}",
             code.describe()
         ))),
+    }
+}
+
+/// Lets the client join the next round at once. Between two joins it would wait for a second, and a partition that moves needs two
+/// rounds: it would belong to nobody for that time. What the broker says of itself ends the wait.
+fn no_backoff(client: &Client) {
+    let mut told = ptr::null();
+    // SAFETY: a live handle; the answer is not looked at, and destroyed once. Where none comes in time, the wait takes its course.
+    unsafe {
+        sys::rd_kafka_metadata(
+            client.native(),
+            0,
+            ptr::null_mut(),
+            &raw mut told,
+            BROKERS_TOLD,
+        );
+        if !told.is_null() {
+            sys::rd_kafka_metadata_destroy(told);
+        }
     }
 }
 
@@ -337,10 +444,9 @@ impl KafkaSource {
         let Ok(consumer) = self.consumer() else {
             return;
         };
-        let answered = consumer
-            .shared
-            .member
-            .get()
+        let member = consumer.shared.member.get();
+        let answered = member
+            .filter(|member| member.unanswered.swap(false, Ordering::AcqRel))
             .map(|member| answer(&member.client, false));
         if let Some(Err(failure)) = answered {
             consumer.shared.fail(failure);
@@ -349,6 +455,26 @@ impl KafkaSource {
 }
 
 impl Consumer {
+    /// As [`thalweg_engine::source::Source::sharers`].
+    pub(super) fn sharers(&self) -> Option<Sharers> {
+        let member = self.shared.member.get()?;
+        let view = group::view(&member.client, &member.group)?;
+        let named = |places: BTreeSet<Place>| {
+            let places = places.into_iter();
+            places
+                .map(|(topic, number)| partition_name(&topic, number))
+                .collect()
+        };
+        let shares = view
+            .members
+            .into_iter()
+            .map(|(name, member)| (name, member.owned));
+        Some(Sharers {
+            own: member.name.clone(),
+            shares: shares.map(|(name, share)| (name, named(share))).collect(),
+        })
+    }
+
     /// Whether it has not failed.
     pub(super) fn healthy(&self) -> Result<(), Failure> {
         self.shared.failure().map_or(Ok(()), Err)

@@ -16,6 +16,7 @@ mod consumer;
 #[cfg(test)]
 mod consumer_stories;
 mod delivery_errors;
+mod group;
 mod hand_over;
 mod inquiry;
 mod jaas;

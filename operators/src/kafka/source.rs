@@ -10,7 +10,7 @@ use thalweg_engine::error::Failure;
 use thalweg_engine::record::{Partition, Position};
 use thalweg_engine::schema::Schema;
 use thalweg_engine::source::{
-    Committed, Health, RecordStream, Resume, Source, Start, TellOwnership,
+    Committed, Health, RecordStream, Resume, Sharers, Source, Start, TellOwnership,
 };
 
 use super::codes::Code;
@@ -358,6 +358,16 @@ impl Source for KafkaSource {
         self.let_go();
     }
 
+    fn sharers(&self) -> Option<Sharers> {
+        self.consumer().ok()?.sharers()
+    }
+
+    fn leave(&self) {
+        if let Ok(consumer) = self.consumer() {
+            consumer.leave();
+        }
+    }
+
     fn discover(&self, known: &[SmolStr]) -> Result<Vec<Start>, Failure> {
         let consumer = self.consumer()?;
         consumer.healthy()?;
@@ -509,7 +519,7 @@ impl Source for KafkaSource {
             epoch: committed.epoch,
         }
         .text(&self.context);
-        let positions: Vec<(Place, i64, String)> = committed
+        let positions: BTreeMap<Place, (i64, String)> = committed
             .positions
             .iter()
             .filter_map(|(name, position)| {
@@ -517,7 +527,7 @@ impl Source for KafkaSource {
                 let Position::Number(offset) = position else {
                     return None;
                 };
-                Some(((topic.to_owned(), partition), *offset, witness.clone()))
+                Some(((topic.to_owned(), partition), (*offset, witness.clone())))
             })
             .collect();
         if !positions.is_empty() {

@@ -21,11 +21,20 @@ pub(crate) fn named<'s>(
 
 /// Refuses what needs all partitions in one process, or an output that one process must own.
 pub(crate) fn check(query: &Query) -> Result<(), JobError> {
+    let refused = |at: Location, why: String, help: &str| Err(JobError::new(at, why).help(help));
     if !query.settings.shared {
-        return Ok(());
+        return match query.settings.standby {
+            0 => Ok(()),
+            _ => refused(
+                query.settings.at("standbyReplicas", query.at),
+                "standbyReplicas: there are no other processes that could keep a copy of the state"
+                    .to_owned(),
+                "write SET assignment = 'group' to share the job, or leave it out",
+            ),
+        };
     }
     let at = query.settings.at("assignment", query.at);
-    let refused = |why: String, help: &str| Err(JobError::new(at, why).help(help));
+    let refused = |why: String, help: &str| refused(at, why, help);
     let name = &query.name;
     if query.temporary {
         return refused(

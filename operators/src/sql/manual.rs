@@ -53,8 +53,6 @@ pub struct SettingSpec {
     pub reach: Reach,
     /// What it does.
     pub about: &'static str,
-    /// Why no other value than the default is taken, where that is so.
-    pub refused: Option<&'static str>,
 }
 
 const fn spec(
@@ -70,30 +68,10 @@ const fn spec(
         default,
         reach,
         about,
-        refused: None,
-    }
-}
-
-const fn later(
-    name: &'static str,
-    kind: SettingKind,
-    default: &'static str,
-    reach: Reach,
-    about: &'static str,
-    why: &'static str,
-) -> SettingSpec {
-    SettingSpec {
-        name,
-        kind,
-        default,
-        reach,
-        about,
-        refused: Some(why),
     }
 }
 
 const SWITCH: SettingKind = SettingKind::OneOf(&["on", "off"]);
-const NO_COPIES: &str = "no process keeps a copy of another's state in this version";
 
 /// All settings, in the order of the manual.
 pub const SETTINGS: &[SettingSpec] = &[
@@ -304,13 +282,14 @@ pub const SETTINGS: &[SettingSpec] = &[
         "Who assigns partitions to processes: with `group` several processes share them by Kafka's group protocol, each \
          under a name of its own (`--member`), and share the checkpointLocation.",
     ),
-    later(
+    spec(
         "standbyReplicas",
         SettingKind::Whole(0, 64),
         "0",
         Reach::Job,
-        "Copies of state on other processes.",
-        NO_COPIES,
+        "How many other processes keep the state of each partition in memory, so that one of them takes it over sooner. Needs \
+         assignment = 'group'; each copy takes as much memory as `thalweg inspect` shows for the newest checkpoint of the \
+         partition.",
     ),
     spec(
         "coordinates",

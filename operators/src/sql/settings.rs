@@ -98,6 +98,8 @@ pub struct Settings {
     pub restarts_max: Option<u64>,
     /// Whether `assignment` says `group`.
     pub shared: bool,
+    /// `standbyReplicas`.
+    pub standby: usize,
     /// Whether `exchange` says `topic`.
     pub through_topic: bool,
     /// `idleTimeout`.
@@ -172,14 +174,6 @@ pub(crate) fn given(
             _ => error,
         });
     }
-    if let Some(why) = spec.refused
-        && !same(spec, value)
-    {
-        return Err(
-            JobError::new(at, format!("setting `{name}` has no effect yet: {why}"))
-                .help("remove it"),
-        );
-    }
     Ok(Given {
         spec,
         value: value.to_owned(),
@@ -196,16 +190,6 @@ fn canonical(kind: SettingKind, value: &str) -> &str {
             .copied()
             .unwrap_or(value),
         _ => value,
-    }
-}
-
-/// Whether a value says the same as the default.
-fn same(spec: &SettingSpec, value: &str) -> bool {
-    match spec.kind {
-        SettingKind::Duration | SettingKind::DurationOrNone => {
-            parse_duration(value) == parse_duration(spec.default)
-        }
-        _ => value == spec.default,
     }
 }
 
@@ -371,6 +355,7 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
         stop_timeout: duration("stopTimeout"),
         restarts_max: text("restartsMax").parse().ok(),
         shared: text("assignment") == "group",
+        standby: whole("standbyReplicas"),
         through_topic: text("exchange") == "topic",
         idle_timeout: duration("idleTimeout"),
         alignment_max: duration("alignmentMax"),
@@ -446,13 +431,6 @@ mod tests {
             error.help.as_deref(),
             Some("did you mean `checkpointInterval`?")
         );
-    }
-
-    #[test]
-    fn a_setting_without_effect_yet_is_refused_unless_it_is_the_default() {
-        assert!(set("standbyReplicas", "0").is_ok());
-        let error = set("standbyReplicas", "1").unwrap_err();
-        assert!(error.message.contains("no effect yet"), "{}", error.message);
     }
 
     #[test]

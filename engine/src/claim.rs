@@ -1,0 +1,220 @@
+//! What a start does with the checkpoints before it reads: it makes them its own, and removes what nothing names. For a shared
+//! query that is a partition at a time, from the start that all processes have in common.
+//!
+//! A folder is locked, and no other process can have it. In an object store there are no locks, and nobody can tell a process
+//! that was killed from one that is only slow. So the first run of a process commits what the newest checkpoint says as the
+//! next epoch. Whoever had the checkpoints before meets that epoch when it commits, and ends.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use smol_str::SmolStr;
+
+use crate::epoch::checkpoint::{Checkpoint, PartitionCut};
+use crate::error::Failure;
+use crate::flow::partition::now;
+use crate::lanes;
+use crate::plan::{Opened, Side};
+use crate::query::{Prepared, Query, Resolved, new_id};
+use crate::record::Position;
+use crate::source::Resume;
+use crate::standby::Standby;
+
+/// A partition of an input.
+pub(crate) type Place = (SmolStr, SmolStr);
+
+impl Query {
+    /// Removes what no checkpoint names. Where others may still write, that is done after the claim; where processes share the
+    /// partitions, each does it for the lanes that it owns.
+    pub(crate) fn recover(&self) -> Result<(), Failure> {
+        if self.group.is_some() || !self.log.store().locked() {
+            return Ok(());
+        }
+        self.log.recover().map(drop)
+    }
+
+    /// Where no lock keeps other processes out: makes the checkpoints those of this process.
+    ///
+    /// # Errors
+    /// `End` when another process has taken them over since the last run of this one.
+    pub(crate) fn claim_all(&self, newest: &mut Checkpoint, run: &Arc<str>) -> Result<(), Failure> {
+        if self.log.store().locked() {
+            return Ok(());
+        }
+        if self.log.must_claim(newest)? {
+            let mut claim = newest.clone();
+            claim.epoch += 1;
+            claim.run = run.to_string();
+            claim.committed_at = now();
+            // Where another has just committed, this is tried again from what that one says.
+            self.log
+                .commit(&claim)
+                .map_err(|error| self.log.unwritable("the claim of this start", &error))?;
+            *newest = claim;
+        }
+        self.log.recover().map(drop)
+    }
+
+    /// As `prepare`, for a query whose partitions are shared: only the start is found, once for all processes. Blocks.
+    pub(crate) fn prepare_shared(&self) -> Result<Prepared, Failure> {
+        let run: Arc<str> = Arc::from(new_id());
+        let newest = match self.log.newest()? {
+            Some(newest) => newest,
+            None => self.first_start(&run)?,
+        };
+        self.accept(&newest)?;
+        if newest.epoch > 0 {
+            return Err(Failure::refuse(format!(
+                "the checkpoints in {} are of one process that read all partitions, up to epoch {}: a query goes on in the \
+                 way it began. Set another checkpointLocation, or leave `assignment = 'group'` out",
+                self.log.location(),
+                newest.epoch
+            )));
+        }
+        Ok(Prepared {
+            opened: self.plan.open(&run)?,
+            run,
+            resolved: Resolved::none(newest),
+        })
+    }
+
+    /// Commits where all partitions start, or finds that another process has just done so.
+    fn first_start(&self, run: &Arc<str>) -> Result<Checkpoint, Failure> {
+        let opened = self.plan.open(run)?;
+        let started = self.start_all(run, &opened);
+        opened.close();
+        match started {
+            Err(failure) => match self.log.newest()? {
+                Some(newest) => Ok(newest),
+                None => Err(failure),
+            },
+            started => started,
+        }
+    }
+
+    /// Claims a partition: the next epoch of its chain is this run's. Blocks.
+    pub(crate) fn claim(
+        &self,
+        run: &Arc<str>,
+        opened: &Opened,
+        place: &Place,
+        start: &Checkpoint,
+        standby: &Standby,
+    ) -> Result<Resolved, Failure> {
+        let (input, partition) = place;
+        let source = opened
+            .all_inputs()
+            .find(|known| known.name == *input)
+            .map(|known| &known.source)
+            .ok_or_else(|| Failure::restart(format!("the query has no input {input}: a bug")))?;
+        loop {
+            let newest = self.log.newest()?;
+            if let Some(newest) = &newest {
+                self.accept(newest)?;
+                self.build_shared(newest)?;
+            }
+            let from = newest.as_ref().unwrap_or(start);
+            let cut = from.partitions().find(|cut| named(cut, input, partition));
+            let known = cut.map(|cut| (partition.clone(), cut.position.clone()));
+            let positions: BTreeMap<SmolStr, Position> = known.into_iter().collect();
+            let state = saved(from, input)?;
+            let begin = source.start_of(
+                partition,
+                &Resume {
+                    checkpoint: &from.checkpoint,
+                    epoch: from.epoch,
+                    rewound: from.rewound,
+                    positions: &positions,
+                    state: state.as_deref(),
+                },
+            )?;
+            let mut claim = match newest {
+                Some(mut newest) => {
+                    self.follow(&mut newest);
+                    newest.epoch += 1;
+                    newest.rewound = false;
+                    newest
+                }
+                None => self.chain_of(start, input, partition, &begin.position),
+            };
+            let since = claim.committed_at;
+            claim.run = run.to_string();
+            claim.committed_at = now();
+            match self.log.commit(&claim) {
+                Ok(_) => {
+                    // Now that nobody else commits here, what no checkpoint names is nobody's.
+                    self.log.recover()?;
+                    if claim.epoch > 0 {
+                        let pause = u64::try_from(claim.committed_at.saturating_sub(since));
+                        self.status.metrics().handover.observe(pause.unwrap_or(0));
+                    }
+                    return Ok(Resolved {
+                        state: self.read_claimed(&claim, standby.take(place))?,
+                        starts: vec![(input.clone(), begin)],
+                        before: before(opened, input, start),
+                        alone: true,
+                        ..Resolved::none(claim)
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    let what = format!("the claim of {partition}");
+                    return Err(self.log.unwritable(&what, &error));
+                }
+            }
+        }
+    }
+
+    /// The first checkpoint of a partition's chain.
+    fn chain_of(
+        &self,
+        start: &Checkpoint,
+        input: &SmolStr,
+        partition: &SmolStr,
+        begin: &Position,
+    ) -> Checkpoint {
+        let cut = start.partitions().find(|cut| named(cut, input, partition));
+        let cut = PartitionCut {
+            position: begin.clone(),
+            ..cut.cloned().unwrap_or_else(|| PartitionCut {
+                input: input.clone(),
+                partition: partition.clone(),
+                position: begin.clone(),
+                watermark: None,
+                ended: false,
+                start: None,
+            })
+        };
+        let mut chain = start.clone();
+        chain.lanes = vec![lanes::beginning(&*self.plan, vec![cut])];
+        chain.sources.retain(|of, _| of == input);
+        chain
+    }
+}
+
+fn named(cut: &PartitionCut, input: &str, partition: &str) -> bool {
+    cut.input == input && cut.partition == partition
+}
+
+/// The partitions before the exchange that an input behind it has to know.
+fn before(opened: &Opened, input: &str, start: &Checkpoint) -> Vec<Place> {
+    if opened.side(input) != Side::Behind {
+        return Vec::new();
+    }
+    start
+        .partitions()
+        .filter(|cut| opened.side(&cut.input) == Side::Before)
+        .map(|cut| (cut.input.clone(), cut.partition.clone()))
+        .collect()
+}
+
+/// The bytes that an input keeps in a checkpoint.
+pub(crate) fn saved(checkpoint: &Checkpoint, input: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let text = checkpoint.sources.get(input);
+    text.map(|text| BASE64.decode(text))
+        .transpose()
+        .map_err(|_| Failure::refuse("the checkpoint's source state is not base64"))
+}

@@ -1,0 +1,114 @@
+//! A query that numbers the rows of each partition.
+
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+use thalweg_engine::error::{Failure, RecordError};
+use thalweg_engine::flow::lane::OnError;
+use thalweg_engine::flow::pipeline::{Step, Target};
+use thalweg_engine::memory::{MemoryLog, MemorySink, MemorySource};
+use thalweg_engine::operator::{Emit, Operator};
+use thalweg_engine::plan::{Input, Opened, Plan, Role, Side};
+use thalweg_engine::record::RecordMeta;
+use thalweg_engine::row::Value;
+use thalweg_engine::state::{Entries, StateChanges};
+
+use crate::group::{Hub, SharedSource};
+
+/// Numbers the rows of its lane.
+#[derive(Default)]
+pub(crate) struct Numbering {
+    count: i64,
+    before: i64,
+    saved: i64,
+}
+
+impl Operator for Numbering {
+    fn process(
+        &mut self,
+        _: usize,
+        row: &[Value],
+        meta: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<(), RecordError> {
+        self.before = self.count;
+        self.count += 1;
+        let mut numbered = row.to_vec();
+        numbered.push(Value::BigInt(self.count));
+        emit.emit(&numbered, meta)
+    }
+
+    fn reject(&mut self) {
+        self.count = self.before;
+    }
+
+    fn save(&mut self) -> Option<StateChanges> {
+        if self.saved == self.count {
+            return None;
+        }
+        self.saved = self.count;
+        let mut entries = Entries::default();
+        entries.put(b"count", |out| out.extend(self.count.to_le_bytes()));
+        Some(StateChanges {
+            whole: false,
+            layout: "numbering".into(),
+            entries,
+        })
+    }
+
+    fn restore(&mut self, changes: &[StateChanges]) -> Result<(), Failure> {
+        for (_, value) in changes.iter().flat_map(|one| &one.entries) {
+            self.count = i64::from_le_bytes(value.unwrap().try_into().unwrap());
+        }
+        self.saved = self.count;
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Numbered {
+    pub(crate) log: MemoryLog,
+    pub(crate) sink: MemorySink,
+    pub(crate) hub: Hub,
+    pub(crate) member: usize,
+}
+
+impl Plan for Numbered {
+    fn open(&self, _: &str) -> Result<Opened, Failure> {
+        Ok(Opened {
+            inputs: vec![Input {
+                name: "in".into(),
+                entries: vec![Target::Step { step: 0, input: 0 }],
+                role: Role::default(),
+                source: Arc::new(SharedSource {
+                    inner: MemorySource::new(&self.log),
+                    hub: self.hub.clone(),
+                    member: self.member,
+                }),
+            }],
+            exchanges: Vec::new(),
+            sink: Arc::new(self.sink.clone()),
+            on_error: OnError::Fail,
+        })
+    }
+
+    fn steps(&self, _: Side, _: &[(SmolStr, SmolStr)]) -> Vec<Step> {
+        vec![Step {
+            name: "numbering".into(),
+            operator: Box::new(Numbering::default()),
+            to: Target::Writer,
+        }]
+    }
+
+    fn gathers(&self) -> bool {
+        false
+    }
+
+    fn identity(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    fn compare(&self, _: &serde_json::Value) -> Result<(), String> {
+        Ok(())
+    }
+}

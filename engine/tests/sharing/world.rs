@@ -1,0 +1,182 @@
+//! What members see in common, and members that live in it, with every choice made by a seed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix::clock::sleep;
+use parking_lot::Mutex;
+use smol_str::{SmolStr, format_smolstr};
+use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
+use thalweg_engine::error::Failure;
+use thalweg_engine::memory::{MemoryLog, MemorySink};
+use thalweg_engine::metrics::Metrics;
+use thalweg_engine::query::{Group, Host, Query, Settings};
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::{DataType, Field, Schema};
+use thalweg_engine::status::QueryStatus;
+use thalweg_engine::workers::Workers;
+use tokio::sync::watch;
+
+use crate::group::Hub;
+use crate::numbered::Numbered;
+use crate::shelf::Shelf;
+
+pub(crate) const PARTITIONS: usize = 4;
+
+/// Choices by a seed.
+#[derive(Clone)]
+pub(crate) struct Dice(Arc<Mutex<u64>>);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(
+            seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+        )))
+    }
+
+    pub(crate) fn below(&self, n: usize) -> usize {
+        let mut state = self.0.lock();
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        usize::try_from(*state % n as u64).unwrap()
+    }
+
+    pub(crate) fn millis(&self, max: usize) -> Duration {
+        Duration::from_millis(self.below(max + 1) as u64)
+    }
+}
+
+/// What all members see.
+pub(crate) struct World {
+    pub(crate) dice: Dice,
+    pub(crate) shelf: Shelf,
+    pub(crate) hub: Hub,
+    pub(crate) log: MemoryLog,
+    pub(crate) sink: MemorySink,
+    pub(crate) written: [i64; PARTITIONS],
+    /// How many stand by for each partition.
+    pub(crate) standby: usize,
+}
+
+/// A living member.
+pub(crate) struct Member {
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) running: tokio::task::JoinHandle<Result<(), Failure>>,
+    pub(crate) status: Arc<QueryStatus>,
+    pub(crate) leaving: Arc<AtomicBool>,
+}
+
+pub(crate) fn partition(number: usize) -> SmolStr {
+    format_smolstr!("in/{number}")
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let schema = Schema::new([
+            Field::required("partition", DataType::BigInt),
+            Field::required("place", DataType::BigInt),
+        ]);
+        Self {
+            dice: Dice::new(seed),
+            shelf: Shelf::default(),
+            hub: Hub::default(),
+            log: MemoryLog::new("in", schema, PARTITIONS),
+            sink: MemorySink::default(),
+            written: [0; PARTITIONS],
+            standby: 0,
+        }
+    }
+
+    pub(crate) fn start(&self, member: usize) -> Member {
+        let metrics = Metrics::new().query("q");
+        let status = Arc::new(QueryStatus::new("q", metrics));
+        let leaving = Arc::default();
+        let (dice, shelf) = (self.dice.clone(), self.shelf.clone());
+        let query = Query {
+            job: "job".into(),
+            name: "q".into(),
+            plan: Arc::new(Numbered {
+                log: self.log.clone(),
+                sink: self.sink.clone(),
+                hub: self.hub.clone(),
+                member,
+            }),
+            settings: Settings {
+                checkpoint_interval: Duration::from_millis(20),
+                checkpoints_kept: 3,
+                checkpoint_history: false,
+                ..Settings::default()
+            },
+            log: Arc::new(CheckpointLog::new(Arc::new(self.shelf.clone()), 3, false)),
+            host: Host {
+                arbiters: Vec::new(),
+                workers: Workers::simulated(Arc::new(move || dice.millis(15))),
+                budget: Arc::default(),
+            },
+            status: Arc::clone(&status),
+            group: Some(Group {
+                leaving: Arc::clone(&leaving),
+                standby: self.standby,
+                chain: Box::new(move |lane| {
+                    let chain = shelf.within(&format!("lanes/{lane}"));
+                    Ok(CheckpointLog::new(Arc::new(chain), 3, false))
+                }),
+            }),
+        };
+        let (stop, told) = watch::channel(false);
+        Member {
+            stop,
+            running: tokio::task::spawn_local(query.run(told)),
+            status,
+            leaving,
+        }
+    }
+
+    pub(crate) fn append(&mut self) {
+        let number = self.dice.below(PARTITIONS);
+        for _ in 0..self.dice.below(20) {
+            let place = &mut self.written[number];
+            let row = vec![Value::BigInt(number as i64), Value::BigInt(*place)];
+            self.log.append(number, Ok(row));
+            *place += 1;
+        }
+    }
+
+    /// Every row that was written out, as partition and place; each must have the number that it has in its partition.
+    pub(crate) fn out(&self) -> Vec<(i64, i64)> {
+        let rows = self.sink.rows();
+        rows.iter()
+            .map(|row| {
+                let [
+                    Value::BigInt(partition),
+                    Value::BigInt(place),
+                    Value::BigInt(count),
+                ] = row[..]
+                else {
+                    panic!("not a numbered row: {row:?}");
+                };
+                assert_eq!(count, place + 1, "row {place} of in/{partition}");
+                (partition, place)
+            })
+            .collect()
+    }
+
+    /// Waits until everything appended has been written out.
+    pub(crate) async fn all_out(&self) {
+        for _ in 0..4_000 {
+            sleep(Duration::from_millis(10)).await;
+            let seen: BTreeSet<(i64, i64)> = self.out().into_iter().collect();
+            if seen.len() == usize::try_from(self.written.iter().sum::<i64>()).unwrap() {
+                return;
+            }
+        }
+        panic!(
+            "rows are missing: {} of {:?}",
+            self.out().len(),
+            self.written
+        );
+    }
+}
