@@ -186,7 +186,7 @@ impl Place for Bucket {
             ))
         };
         self.store
-            .probe(&self.below)
+            .first(&self.below)
             .map_err(|error| unusable("it cannot be listed", &error))?;
         let key = self.key(PROOF);
         for _ in 0..2 {
