@@ -33,7 +33,7 @@ struct NotReady<'h> {
 /// # Errors
 /// The refusal itself, where nobody could ask why: the address is what is wrong, or signals cannot be received.
 pub(crate) fn refused(address: &str, refusal: Refusal) -> Result<End, Refusal> {
-    let Ok(http) = http::listen(address) else {
+    let Ok(http) = http::listen(address, None) else {
         return Err(refusal);
     };
     System::new().block_on(async move {
