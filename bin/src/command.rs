@@ -9,8 +9,8 @@ use thalweg_operators::extensions::Extensions;
 use crate::cli::{CheckpointCommand, Cli, Command, DlqCommand};
 use crate::refusal::{End, Refusal};
 use crate::{
-    check, checkpoint, completions, console, copying, demo, dlq, explain, functions, inspect,
-    leave, run, stop, telemetry, test_job, top, verify, version, why_slow,
+    check, checkpoint, completions, copying, demo, dlq, explain, functions, inspect, leave, run,
+    stop, telemetry, test_job, top, verify, version, why_slow,
 };
 
 /// The whole command line of `thalweg` (`run`, `check`, `test`, `inspect` and the rest), for jobs that may also use these

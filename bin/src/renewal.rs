@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
@@ -204,8 +205,30 @@ pub(crate) struct Renewable {
     pub(crate) host: Host,
     /// What the probes see.
     pub(crate) status: Arc<QueryStatus>,
-    /// Opens the checkpoints of a lane, where processes share it.
-    pub(crate) chain: Option<Arc<OpenChain>>,
+    /// Where processes share it.
+    pub(crate) sharing: Option<Sharing>,
+}
+
+/// How processes share a query, in all its runs.
+#[derive(Clone)]
+pub(crate) struct Sharing {
+    /// Opens the checkpoints of a lane.
+    pub(crate) chain: Arc<OpenChain>,
+    /// Whether this process leaves the others for good when it is stopped.
+    pub(crate) leaving: Arc<AtomicBool>,
+    /// How many others stand by for each partition.
+    pub(crate) standby: usize,
+}
+
+impl Sharing {
+    fn group(self) -> Group {
+        let chain = self.chain;
+        Group {
+            chain: Box::new(move |lane| chain(lane)),
+            leaving: self.leaving,
+            standby: self.standby,
+        }
+    }
 }
 
 impl Renewable {
@@ -218,9 +241,7 @@ impl Renewable {
             log: Arc::clone(&self.log),
             host: self.host.clone(),
             status: Arc::clone(&self.status),
-            group: self.chain.clone().map(|chain| Group {
-                chain: Box::new(move |lane| chain(lane)),
-            }),
+            group: self.sharing.clone().map(Sharing::group),
         }
     }
 

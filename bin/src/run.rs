@@ -37,7 +37,7 @@ use crate::models::{Rooms, Served, User};
 use crate::place::Place;
 use crate::progress::Progress;
 use crate::refusal::{End, Refusal};
-use crate::renewal::{Again, Renewable, Watch};
+use crate::renewal::{Again, Renewable, Sharing, Watch};
 use crate::static_tables::StaticTables;
 use crate::stop::{self, Asked, Signals, Stop};
 use crate::wiring::{self, Wired};
@@ -342,7 +342,7 @@ fn open(
         }
     };
     let root = location.join(&query.name);
-    let (log, chain) = match starting.member {
+    let (log, sharing) = match starting.member {
         None => {
             let log = folder::own(&root, given.checkpoints_kept, given.checkpoint_history)?;
             (log, None)
@@ -371,7 +371,7 @@ fn open(
                 budget: Arc::clone(budget),
             },
             status,
-            chain,
+            sharing,
         },
         place: root,
         shows,
@@ -383,7 +383,7 @@ fn shared(
     root: &Place,
     given: &Settings,
     leaving: Arc<AtomicBool>,
-) -> Result<(Arc<CheckpointLog>, Option<Group>), Refusal> {
+) -> Result<(Arc<CheckpointLog>, Option<Sharing>), Refusal> {
     let (kept, history) = (given.checkpoints_kept, given.checkpoint_history);
     // No two processes have one, on one machine or on two.
     let token = format!("{}-", new_id());
@@ -393,12 +393,14 @@ fn shared(
     let log = folder::share(root, &token, kept, history)
         .map_err(|failure| Refusal::new(failure.message))?;
     let lanes = root.join(folder::LANES);
-    let group = Group {
-        chain: Box::new(move |lane| folder::share(&lanes.join(lane), &token, kept, history)),
+    let chain: OpenChain =
+        Box::new(move |lane| folder::share(&lanes.join(lane), &token, kept, history));
+    let sharing = Sharing {
+        chain: Arc::new(chain),
         leaving,
         standby: given.standby,
     };
-    Ok((Arc::new(log), Some(group)))
+    Ok((Arc::new(log), Some(sharing)))
 }
 
 /// What may end a job.

@@ -85,7 +85,7 @@ fn query(query: &Query) -> QuerySheet {
     let statics = query.statics().into_iter();
     let statics = statics.map(|looking| table(looking.input().table()));
     let in_force = query.settings.in_force.iter();
-    let in_force = in_force.filter(|entry| !entry.value.is_empty() && entry.spec.refused.is_none());
+    let in_force = in_force.filter(|entry| !entry.value.is_empty());
     let settings = in_force.map(|entry| SettingSheet {
         name: entry.spec.name,
         value: query.hide(&entry.value),
