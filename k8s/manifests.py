@@ -204,6 +204,33 @@ def is_remote(location):
     return location.startswith(("s3://", "gs://", "az://"))
 
 
+def leaves(container):
+    """Whether a pod asks its cluster, before it is stopped, if it goes for good."""
+    hook = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
+    return "--if-scaled-down" in hook
+
+
+def leaving(documents, workload, spec, container):
+    """What a pod needs that asks: an account that may look at its StatefulSet and at nothing else."""
+    account = spec.get("serviceAccountName")
+    bound = {
+        binding["roleRef"]["name"]
+        for binding in of_kind(documents, "RoleBinding")
+        for subject in binding["subjects"]
+        if (subject["kind"], subject["name"]) == ("ServiceAccount", account)
+    }
+    rules = [
+        (rule["apiGroups"], rule["resources"], rule.get("resourceNames"), rule["verbs"])
+        for role in of_kind(documents, "Role")
+        if role["metadata"]["name"] in bound
+        for rule in role["rules"]
+    ]
+    if rules != [(["apps"], ["statefulsets"], [workload["metadata"]["name"]], ["get"])]:
+        yield f"{name(workload)}: its account may not look at the StatefulSet, or may do more"
+    if not of_kind(documents, "ServiceAccount") or spec.get("automountServiceAccountToken") is not True:
+        yield f"{name(workload)}: it has no token to ask the cluster with"
+
+
 def members(documents, workload, spec, container):
     """What processes need that share a job."""
     spread = spec.get("topologySpreadConstraints", [])
@@ -214,6 +241,10 @@ def members(documents, workload, spec, container):
     remote = is_remote(settings(text, container["args"]).get("checkpointLocation", ""))
     if not remote and not list(shared_claims(documents, spec)):
         yield f"{name(workload)}: processes share the job, and no volume that all pods may write"
+    if leaves(container):
+        yield from leaving(documents, workload, spec, container)
+    else:
+        yield f"{name(workload)}: a pod that goes for good keeps its partitions until its session ends"
     if "--member" in container["args"]:
         yield f"{name(workload)}: all pods would have one name; without --member each has its pod's"
     budgets = of_kind(documents, "PodDisruptionBudget")
@@ -241,7 +272,8 @@ def restricted(documents):
             "capabilities are not all dropped": own.get("capabilities") != {"drop": ["ALL"]},
             "a privileged container": own.get("privileged", False),
             "the host's namespaces are used": any(spec.get(k) for k in ("hostNetwork", "hostPID", "hostIPC")),
-            "a service account's token is mounted": spec.get("automountServiceAccountToken") is not False,
+            "a service account's token is mounted, and nothing uses it": spec.get("automountServiceAccountToken") is not False
+            and not leaves(container),
         }
         for volume in spec.get("volumes", []):
             if not set(volume) & {"configMap", "secret", "emptyDir", "projected", "persistentVolumeClaim"}:

@@ -26,6 +26,10 @@ def config(documents):
     return manifests.of_kind(documents, "ConfigMap")[0]
 
 
+def role(documents):
+    return manifests.of_kind(documents, "Role")[0]
+
+
 def monitor(documents):
     return manifests.of_kind(documents, "ServiceMonitor")[0]
 
@@ -146,6 +150,11 @@ PLANTED_MANY = [
     (lambda d: budget(d)["spec"].update(maxUnavailable=0), manifests.one_process, "at once"),
     (lambda d: budget(d)["spec"]["selector"]["matchLabels"].update(x="y"), manifests.one_process, "0 disruption"),
     (lambda d: pod(d).pop("topologySpreadConstraints"), manifests.one_process, "one machine"),
+    (lambda d: container(d).pop("lifecycle"), manifests.one_process, "keeps its partitions"),
+    (lambda d: container(d).pop("lifecycle"), manifests.restricted, "nothing uses it"),
+    (lambda d: pod(d).update(serviceAccountName="default"), manifests.one_process, "may not look"),
+    (lambda d: role(d)["rules"][0].update(verbs=["*"]), manifests.one_process, "may do more"),
+    (lambda d: pod(d).update(automountServiceAccountToken=False), manifests.one_process, "no token"),
 ]
 
 
