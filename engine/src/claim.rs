@@ -147,12 +147,13 @@ impl Query {
                 Ok(_) => {
                     // Now that nobody else commits here, what no checkpoint names is nobody's.
                     self.log.recover()?;
+                    let state = self.read_claimed(&claim, standby.take(place))?;
                     if claim.epoch > 0 {
-                        let pause = u64::try_from(claim.committed_at.saturating_sub(since));
+                        let pause = u64::try_from(now().saturating_sub(since));
                         self.status.metrics().handover.observe(pause.unwrap_or(0));
                     }
                     return Ok(Resolved {
-                        state: self.read_claimed(&claim, standby.take(place))?,
+                        state,
                         starts: vec![(input.clone(), begin)],
                         before: before(opened, input, start),
                         alone: true,

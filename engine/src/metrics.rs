@@ -445,7 +445,7 @@ const EPOCH: (&str, &str) = (
 );
 const HANDOVER: (&str, &str) = (
     "thalweg_handover_pause_seconds",
-    "From the last epoch of the process that had a partition before to its first record here.",
+    "From the last epoch of the process that had a partition before until its state is read here.",
 );
 const COMMITTED_AT: (&str, &str) = (
     "thalweg_checkpoint_committed_timestamp_seconds",
