@@ -3,8 +3,9 @@
 //! Each partition has a queue of its own, split before the partition is first assigned, and a [`Lane`] that its reader
 //! and this thread share. A record that appears on the consumer's own queue has escaped its split and fails the run.
 
+mod committing;
+
 use std::collections::BTreeMap;
-use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -33,8 +34,6 @@ use super::statistics::Statistics;
 const SAFETY_PERIOD: Duration = Duration::from_secs(1);
 /// The usual [`Limits::stall_after`].
 pub(crate) const STALL_AFTER: Duration = Duration::from_secs(10);
-/// How long `close` waits for the last commit.
-const LAST_COMMIT: Duration = Duration::from_secs(3);
 
 /// How much the consumer may hold, by the number of its partitions.
 #[derive(Clone, Copy, Debug)]
@@ -231,12 +230,6 @@ impl Consumer {
         if let Some(member) = self.shared.member.get() {
             member.leave();
         }
-    }
-
-    fn last_commit(&self) {
-        self.shared.commits.lock().close();
-        self.shared.commit_due();
-        self.shared.await_commit(Instant::now() + LAST_COMMIT);
     }
 
     /// Ends the thread; the client goes with the last reader.
@@ -516,22 +509,6 @@ impl Shared {
         }
     }
 
-    /// Lets who awaits the last commit look again. The lock is taken so that nobody is between a look and the wait.
-    fn settle(&self) {
-        drop(self.commits.lock());
-        self.settled.notify_all();
-    }
-
-    /// Waits until no commit is under way, the broker is away, or it is late.
-    fn await_commit(&self, until: Instant) {
-        let mut commits = self.commits.lock();
-        while !commits.settled() && *self.health.lock() == Health::Up {
-            if self.settled.wait_until(&mut commits, until).timed_out() {
-                return;
-            }
-        }
-    }
-
     fn measure(&self, statistics: &Statistics) {
         self.set_health(if statistics.any_answers() {
             Health::Up
@@ -553,57 +530,5 @@ impl Shared {
                 lane.stable_end.store(told.ls_offset, Ordering::Relaxed);
             }
         }
-    }
-
-    /// Sends the commit that is due, if there is one.
-    fn commit_due(&self) {
-        let now = Instant::now();
-        let mut commits = self.commits.lock();
-        if let Some(positions) = commits.due(now) {
-            let answer_comes = self.send_commit(&positions);
-            commits.sent(answer_comes, now);
-        }
-    }
-
-    /// Sends a commit; says whether an answer will come.
-    fn send_commit(&self, positions: &Positions) -> bool {
-        let mut list = PartitionList::new();
-        for ((topic, partition), (offset, witness)) in positions {
-            if list.add(topic, *partition, *offset, Some(witness)).is_err() {
-                return false;
-            }
-        }
-        // A group that has members takes commits of its members only.
-        let member = self.member.get();
-        if member.is_some_and(|member| member.id().is_none()) {
-            return false;
-        }
-        let (client, queue) = member.map_or((&self.client, &self.queue), |member| member.parts());
-        // SAFETY: live objects; the client copies the list, and its answer comes as an event of the queue.
-        let code = Code::from(unsafe {
-            sys::rd_kafka_commit_queue(
-                client.native(),
-                list.native(),
-                queue.native(),
-                None,
-                ptr::null_mut(),
-            )
-        });
-        code == Code::OK
-    }
-
-    pub(super) fn committed(&self, code: Code) {
-        // A client that has failed for good says so itself.
-        if matches!(
-            code,
-            Code::REBALANCE_IN_PROGRESS | Code::ILLEGAL_GENERATION | Code::FATAL
-        ) {
-            tracing::debug!(target: "kafka", "positions are not committed to the consumer group: {}", code.name());
-        } else if code != Code::OK {
-            tracing::warn!(target: "kafka", "positions could not be committed to the consumer group: {}. They are safe in the checkpoint", code.describe());
-        }
-        self.commits.lock().answered();
-        self.commit_due();
-        self.settle();
     }
 }
