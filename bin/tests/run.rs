@@ -491,8 +491,6 @@ fn help_and_version_are_there() {
     assert_eq!(help.code, 0);
     assert!(help.out.contains("thalweg demo --seconds 5"), "{help:?}");
     let version = run(&["version"]);
-    assert_eq!(
-        version.out,
-        format!("thalweg {}\n", env!("CARGO_PKG_VERSION"))
-    );
+    let first = format!("thalweg {}\n", env!("CARGO_PKG_VERSION"));
+    assert!(version.out.starts_with(&first), "{version:?}");
 }

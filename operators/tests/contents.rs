@@ -3,6 +3,8 @@
 
 mod lane;
 
+use std::collections::BTreeMap;
+
 use lane::{Lane, at, lane};
 use thalweg_operators::codecs::json::Objects;
 use thalweg_operators::plan::contents_of;
@@ -15,8 +17,8 @@ fn contents(lane: &mut Lane) -> Vec<String> {
     for (step, changes) in lane.pipeline.save() {
         let mut reader = contents_of(&noted, &step).unwrap().reader();
         let forms = reader.forms().to_vec();
-        let mut saved: Vec<_> = changes.entries.iter().collect();
-        saved.sort();
+        // A key that changed again stands there again: the last one holds.
+        let saved: BTreeMap<_, _> = changes.entries.iter().collect();
         for (key, value) in saved {
             let read = reader.entry(&changes.layout, key, value.unwrap(), &mut |shown| {
                 let form = &forms[shown.form];
