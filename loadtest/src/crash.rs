@@ -2,31 +2,28 @@
 //! every key at the end.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
-use crate::audit::{Account, Audit};
+use crate::audit::Account;
 use crate::broker::{Broker, BrokerArgs, Outage, OwnBroker};
 use crate::child::Child;
-use crate::client::{Consumer, Producer, Start};
 use crate::failure::{Failure, Result};
 use crate::figures::short;
-use crate::generator::{Generator, PRODUCER};
-use crate::payload::{Payload, PayloadArgs, mix};
+use crate::payload::{PayloadArgs, mix};
 use crate::schedule::{Schedule, duration};
 use crate::target::{Places, Template, TopicArgs, Workplace};
 use crate::topics::Topics;
+use crate::traffic::{LONG, Shared, Traffic, joined};
 use crate::verdict::{self, Limits, Mishaps};
 
 /// How long a clean stop may take before it counts as unclean.
 const STOP_PATIENCE: Duration = Duration::from_secs(60);
 /// After the last missing record has come, repeated ones are still waited for.
 const QUIET: Duration = Duration::from_secs(1);
-/// The schedule's length; it is cut short when the last kill is done.
-const LONG: Duration = Duration::from_secs(24 * 3_600);
 
 /// Options of `crash`.
 #[derive(Args, Debug)]
@@ -97,16 +94,6 @@ enum Target {
     Command,
     /// The broker.
     Broker,
-}
-
-/// What the three threads share.
-#[derive(Default)]
-struct Shared {
-    sent: AtomicU64,
-    distinct: AtomicU64,
-    kills: AtomicUsize,
-    stop_sending: AtomicBool,
-    stop_reading: AtomicBool,
 }
 
 /// Runs the test. Gives whether the account is clean.
@@ -193,10 +180,18 @@ impl Trial<'_> {
         let schedule = Schedule::constant(self.args.rate, LONG);
         let mut child = Child::start(self.command, &self.log)?;
         let start = Instant::now() + self.args.run_up;
+        let traffic = Traffic {
+            bootstrap: self.bootstrap,
+            topics: &self.args.topics,
+            payload: &payload,
+            schedule: &schedule,
+            start,
+            shared: &shared,
+        };
         let mut mishaps = Mishaps::default();
         thread::scope(|scope| {
-            let reader = scope.spawn(|| self.read(&from, &payload, &schedule, start, &shared));
-            let sender = scope.spawn(|| self.send(&payload, &schedule, start, &shared));
+            let reader = scope.spawn(|| traffic.read(&from, |_, _, _| {}));
+            let sender = scope.spawn(|| traffic.send());
             let killed = self.kill_all(&mut child, &mut mishaps, start, &shared, &sender);
             shared.stop_sending.store(true, Ordering::Relaxed);
             let sent = joined(sender.join());
@@ -212,7 +207,7 @@ impl Trial<'_> {
             let audit = joined(reader.join());
             settled?;
             Ok((
-                audit?.account(sent?, shared.kills.load(Ordering::Relaxed)),
+                audit?.account(sent?, shared.event.load(Ordering::Relaxed)),
                 mishaps,
             ))
         })
@@ -234,7 +229,7 @@ impl Trial<'_> {
                 return Ok(());
             }
             self.take_away(child, mishaps, || {
-                shared.kills.store(kill, Ordering::Relaxed);
+                shared.event.store(kill, Ordering::Relaxed);
             })?;
             eprintln!(
                 "{:7.2} s  kill {kill} of {}",
@@ -328,67 +323,4 @@ impl Trial<'_> {
         thread::sleep(Duration::from_millis(300));
         Ok(())
     }
-
-    fn send(
-        &self,
-        payload: &Payload,
-        schedule: &Schedule,
-        start: Instant,
-        shared: &Shared,
-    ) -> Result<u64> {
-        let producer = Producer::new(self.bootstrap, &PRODUCER, &self.args.topics.input)?;
-        thread::sleep(start.saturating_duration_since(Instant::now()));
-        let generator = Generator {
-            producer: &producer,
-            payload,
-            first: 0,
-        };
-        let sent = generator.run(schedule, start, &shared.stop_sending, &shared.sent)?;
-        producer.finish(Duration::from_secs(60))?;
-        Ok(sent)
-    }
-
-    fn read(
-        &self,
-        from: &[i64],
-        payload: &Payload,
-        schedule: &Schedule,
-        start: Instant,
-        shared: &Shared,
-    ) -> Result<Audit> {
-        let settings = [("auto.offset.reset", "error")];
-        let mut consumer = Consumer::new(
-            self.bootstrap,
-            &settings,
-            &self.args.topics.output,
-            &Start::At(from.to_vec()),
-        )?;
-        let mut audit = Audit::default();
-        while !shared.stop_reading.load(Ordering::Relaxed) {
-            let kills = shared.kills.load(Ordering::Relaxed);
-            let mut now = None;
-            consumer.read(Duration::from_millis(20), |_, key, value| {
-                let now = *now.get_or_insert_with(|| start.elapsed().as_nanos() as u64);
-                // A number far beyond what was sent is not one of ours: it must not make the account grow without limit.
-                let plausible =
-                    |number: &u64| *number <= shared.sent.load(Ordering::Relaxed) + 1_000_000;
-                if let Some(number) = payload.sequence(key, value).filter(plausible) {
-                    audit.arrived(number, now.saturating_sub(schedule.due_ns(number)), kills);
-                }
-            });
-            shared.distinct.store(audit.distinct(), Ordering::Relaxed);
-        }
-        if let (0, Some(error)) = (audit.distinct(), consumer.last_error()) {
-            eprintln!("topic '{}': {error}", self.args.topics.output);
-        }
-        Ok(audit)
-    }
-}
-
-fn joined<T>(end: thread::Result<Result<T>>) -> Result<T> {
-    end.unwrap_or_else(|_| {
-        Err(Failure::new(
-            "a thread of the load test panicked: this is a fault of the load test",
-        ))
-    })
 }

@@ -26,6 +26,7 @@ mod require;
 mod schedule;
 mod target;
 mod topics;
+mod traffic;
 mod transactions;
 mod verdict;
 

@@ -5,29 +5,26 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::audit::{Account, Audit};
 use crate::broker::{Broker, BrokerArgs};
 use crate::child::Child;
-use crate::client::{Consumer, Producer, Start};
 use crate::document::{Contender, Document};
 use crate::failure::{Failure, Result};
 use crate::figures::{Figures, medians, short};
-use crate::generator::{Generator, PRODUCER};
 use crate::pauses::{Pauses, pauses, print};
-use crate::payload::{Payload, PayloadArgs};
+use crate::payload::PayloadArgs;
 use crate::schedule::{Schedule, duration};
 use crate::target::{Places, Template, TopicArgs, Workplace};
 use crate::topics::Topics;
+use crate::traffic::{LONG, Shared, Traffic, joined};
 use clap::{Args, ValueEnum};
 
 /// How long a clean stop may take before it counts as unclean.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
-/// The schedule's length; it is cut short when the last round is done.
-const LONG: Duration = Duration::from_secs(24 * 3_600);
 
 /// Options of `members`.
 #[derive(Args, Debug)]
@@ -85,19 +82,7 @@ enum Event {
     Scale,
 }
 
-/// What the threads share.
-#[derive(Default)]
-struct Shared {
-    sent: AtomicU64,
-    distinct: AtomicU64,
-    /// The index of the newest event.
-    event: AtomicUsize,
-    stop_sending: AtomicBool,
-    stop_reading: AtomicBool,
-}
-
 /// What the reader has noted.
-#[derive(Default)]
 struct Noted {
     audit: Audit,
     /// By event and partition, the longest wait in nanoseconds.
@@ -164,10 +149,18 @@ impl Trial<'_> {
             .map(|number| self.start(number))
             .collect::<Result<Vec<_>>>()?;
         let start = Instant::now() + self.args.run_up;
+        let traffic = Traffic {
+            bootstrap: self.bootstrap,
+            topics: &self.args.topics,
+            payload: &payload,
+            schedule: &schedule,
+            start,
+            shared: &shared,
+        };
         let (mut events, mut unclean) = (vec!["the start"], 0);
         thread::scope(|scope| {
-            let reader = scope.spawn(|| self.read(&from, &payload, &schedule, start, &shared));
-            let sender = scope.spawn(|| self.send(&payload, &schedule, start, &shared));
+            let reader = scope.spawn(|| read(&traffic, &from));
+            let sender = scope.spawn(|| traffic.send());
             thread::sleep(start.saturating_duration_since(Instant::now()) + self.args.gap);
             let mut happened = |what| {
                 events.push(what);
@@ -256,62 +249,16 @@ impl Trial<'_> {
         }
         Ok(())
     }
+}
 
-    fn send(
-        &self,
-        payload: &Payload,
-        schedule: &Schedule,
-        start: Instant,
-        shared: &Shared,
-    ) -> Result<u64> {
-        let producer = Producer::new(self.bootstrap, &PRODUCER, &self.args.topics.input)?;
-        thread::sleep(start.saturating_duration_since(Instant::now()));
-        let generator = Generator {
-            producer: &producer,
-            payload,
-            first: 0,
-        };
-        let sent = generator.run(schedule, start, &shared.stop_sending, &shared.sent)?;
-        producer.finish(Duration::from_secs(60))?;
-        Ok(sent)
-    }
-
-    fn read(
-        &self,
-        from: &[i64],
-        payload: &Payload,
-        schedule: &Schedule,
-        start: Instant,
-        shared: &Shared,
-    ) -> Result<Noted> {
-        let settings = [("auto.offset.reset", "error")];
-        let begin = Start::At(from.to_vec());
-        let mut consumer =
-            Consumer::new(self.bootstrap, &settings, &self.args.topics.output, &begin)?;
-        let mut noted = Noted::default();
-        while !shared.stop_reading.load(Ordering::Relaxed) {
-            let event = shared.event.load(Ordering::Relaxed);
-            let mut now = None;
-            consumer.read(Duration::from_millis(5), |partition, key, value| {
-                let now = *now.get_or_insert_with(|| start.elapsed().as_nanos() as u64);
-                let plausible =
-                    |number: &u64| *number <= shared.sent.load(Ordering::Relaxed) + 1_000_000;
-                if let Some(number) = payload.sequence(key, value).filter(plausible) {
-                    let wait = now.saturating_sub(schedule.due_ns(number));
-                    let before = noted.audit.distinct();
-                    noted.audit.arrived(number, wait, event);
-                    if noted.audit.distinct() > before {
-                        let longest = noted.longest.entry((event, partition)).or_default();
-                        *longest = (*longest).max(wait);
-                    }
-                }
-            });
-            shared
-                .distinct
-                .store(noted.audit.distinct(), Ordering::Relaxed);
-        }
-        Ok(noted)
-    }
+/// What comes out, with the longest wait of each partition after each event.
+fn read(traffic: &Traffic<'_>, from: &[i64]) -> Result<Noted> {
+    let mut longest: BTreeMap<(usize, i32), u64> = BTreeMap::new();
+    let audit = traffic.read(from, |event, partition, wait| {
+        let longest = longest.entry((event, partition)).or_default();
+        *longest = (*longest).max(wait);
+    })?;
+    Ok(Noted { audit, longest })
 }
 
 /// Asks a member to leave.
@@ -399,13 +346,5 @@ fn document(
     Ok(Document {
         details,
         ..Document::new(scenario, contenders)
-    })
-}
-
-fn joined<T>(end: thread::Result<Result<T>>) -> Result<T> {
-    end.unwrap_or_else(|_| {
-        Err(Failure::new(
-            "a thread of the load test panicked: this is a fault of the load test",
-        ))
     })
 }
