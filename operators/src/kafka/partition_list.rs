@@ -23,6 +23,21 @@ pub(crate) struct Entry {
     pub(crate) metadata: Option<Vec<u8>>,
 }
 
+/// The offset of a partition that was asked about and not answered.
+const UNTOLD: i64 = sys::RD_KAFKA_OFFSET_INVALID as i64;
+
+impl Entry {
+    /// Why its offset is not known. A broker that goes away while it is asked may leave a partition out of its answer: the
+    /// client then says neither an error nor an offset.
+    pub(crate) fn untold(&self) -> Option<Code> {
+        match self.error {
+            Code::OK if self.offset == UNTOLD => Some(Code::LEADER_NOT_AVAILABLE),
+            Code::OK => None,
+            code => Some(code),
+        }
+    }
+}
+
 impl PartitionList {
     pub(crate) fn new() -> Self {
         // SAFETY: allocates; no preconditions.
@@ -97,5 +112,31 @@ impl Drop for PartitionList {
     fn drop(&mut self) {
         // SAFETY: owned.
         unsafe { sys::rd_kafka_topic_partition_list_destroy(self.list) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_that_a_broker_left_out_of_its_answer_has_no_offset() {
+        let entry = |offset, error| Entry {
+            topic: "bills".to_owned(),
+            partition: 0,
+            offset,
+            error,
+            metadata: None,
+        };
+        assert_eq!(entry(0, Code::OK).untold(), None);
+        assert_eq!(entry(-1, Code::OK).untold(), None);
+        assert_eq!(
+            entry(-1001, Code::OK).untold(),
+            Some(Code::LEADER_NOT_AVAILABLE)
+        );
+        assert_eq!(
+            entry(-1001, Code::TIMED_OUT).untold(),
+            Some(Code::TIMED_OUT)
+        );
     }
 }

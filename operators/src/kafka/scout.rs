@@ -257,10 +257,12 @@ impl Scout {
             // Leaders are elected, or a topic was made a moment ago.
             let settling = entries.iter().any(|entry| {
                 matches!(
-                    entry.error,
-                    Code::LEADER_NOT_AVAILABLE
-                        | Code::NOT_LEADER_FOR_PARTITION
-                        | Code::UNKNOWN_TOPIC_OR_PART
+                    entry.untold(),
+                    Some(
+                        Code::LEADER_NOT_AVAILABLE
+                            | Code::NOT_LEADER_FOR_PARTITION
+                            | Code::UNKNOWN_TOPIC_OR_PART
+                    )
                 )
             });
             if !settling || Instant::now() >= until {
@@ -270,10 +272,10 @@ impl Scout {
         };
         let mut offsets = BTreeMap::new();
         for entry in entries {
-            if entry.error != Code::OK {
+            if let Some(code) = entry.untold() {
                 return Err(self.failed(
                     &format!("{question} ({}/{})", entry.topic, entry.partition),
-                    entry.error,
+                    code,
                 ));
             }
             offsets.insert((entry.topic, entry.partition), entry.offset);
