@@ -251,7 +251,7 @@ impl Member {
                 "another process has joined the group as the member of this name: each process needs its own, see --member",
             ),
             Code::FENCED_INSTANCE_ID => Failure::restart(
-                "the Kafka group does not know this member any more, and nobody else has its name",
+                "the Kafka group does not know this member any more, and does not say that another process has its name",
             ),
             _ => Failure::restart(format!("the Kafka client has failed for good: {reason}")),
         })
@@ -264,18 +264,26 @@ impl Member {
         let session = self.connection.property("session.timeout.ms");
         let session = session.and_then(|millis| millis.parse().ok());
         let until = Instant::now() + Duration::from_millis(session.unwrap_or(45_000)) + GONE;
-        while Instant::now() < until && !self.stopping.load(Ordering::Acquire) {
-            let view = group::view(&self.client, &self.group);
-            let free = view.is_some_and(|view| {
-                let holder = view.members.get(&self.name);
-                holder.is_none_or(|holder| self.ids.lock().contains(&holder.id))
-            });
-            if free {
-                return false;
+        while !self.stopping.load(Ordering::Acquire) {
+            // Asked after that moment, not answered: a broker that is away is slow to say that it says nothing.
+            let sure = Instant::now() >= until;
+            match group::view(&self.client, &self.group) {
+                Some(view) => {
+                    let holder = view.members.get(&self.name);
+                    if holder.is_none_or(|holder| self.ids.lock().contains(&holder.id)) {
+                        return false;
+                    }
+                    if sure {
+                        return true;
+                    }
+                }
+                // Nobody says so: the next run asks again.
+                None if sure => return false,
+                None => {}
             }
             std::thread::sleep(GONE / 4);
         }
-        !self.stopping.load(Ordering::Acquire)
+        false
     }
 
     /// The group has changed what this process is to read.
