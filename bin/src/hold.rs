@@ -4,9 +4,8 @@
 //! alive and not ready: a roll-out stands still at it, says why, and can be undone.
 
 use actix::prelude::*;
-use actix_web::http::header::ContentType;
 use actix_web::{App, HttpResponse, HttpServer, web};
-use prometheus::{IntGauge, Registry, TextEncoder};
+use prometheus::{IntGauge, Registry};
 use serde::Serialize;
 
 use crate::http::{self, Http};
@@ -116,12 +115,5 @@ async fn ready(held: web::Data<Held>) -> HttpResponse {
 }
 
 async fn metrics(held: web::Data<Held>) -> HttpResponse {
-    match TextEncoder::new().encode_to_string(&held.registry.gather()) {
-        Ok(text) => HttpResponse::Ok()
-            .content_type("text/plain; version=0.0.4; charset=utf-8")
-            .body(text),
-        Err(error) => HttpResponse::InternalServerError()
-            .content_type(ContentType::plaintext())
-            .body(error.to_string()),
-    }
+    http::probes::exposed(&held.registry)
 }

@@ -10,12 +10,11 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::error::Failure;
-use thalweg_engine::query::{Group, Host, OpenChain, Query, STOPPED_LATE, Settings};
+use thalweg_engine::query::{Group, Host, Query, STOPPED_LATE, Settings};
 use thalweg_engine::status::QueryStatus;
 use thalweg_operators::extensions::Extensions;
 use thalweg_operators::kafka::Survey;
@@ -206,29 +205,7 @@ pub(crate) struct Renewable {
     /// What the probes see.
     pub(crate) status: Arc<QueryStatus>,
     /// Where processes share it.
-    pub(crate) sharing: Option<Sharing>,
-}
-
-/// How processes share a query, in all its runs.
-#[derive(Clone)]
-pub(crate) struct Sharing {
-    /// Opens the checkpoints of a lane.
-    pub(crate) chain: Arc<OpenChain>,
-    /// Whether this process leaves the others for good when it is stopped.
-    pub(crate) leaving: Arc<AtomicBool>,
-    /// How many others stand by for each partition.
-    pub(crate) standby: usize,
-}
-
-impl Sharing {
-    fn group(self) -> Group {
-        let chain = self.chain;
-        Group {
-            chain: Box::new(move |lane| chain(lane)),
-            leaving: self.leaving,
-            standby: self.standby,
-        }
-    }
+    pub(crate) group: Option<Group>,
 }
 
 impl Renewable {
@@ -241,7 +218,7 @@ impl Renewable {
             log: Arc::clone(&self.log),
             host: self.host.clone(),
             status: Arc::clone(&self.status),
-            group: self.sharing.clone().map(Sharing::group),
+            group: self.group.clone(),
         }
     }
 

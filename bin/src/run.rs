@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::error::{Failure, Remedy};
 use thalweg_engine::metrics::Metrics;
-use thalweg_engine::query::{Host, OpenChain, new_id};
+use thalweg_engine::query::{Group, Host, new_id};
 use thalweg_engine::state::StateBudget;
 use thalweg_engine::status::QueryStatus;
 use thalweg_engine::workers::Workers;
@@ -37,7 +37,7 @@ use crate::models::{Rooms, Served, User};
 use crate::place::Place;
 use crate::progress::Progress;
 use crate::refusal::{End, Refusal};
-use crate::renewal::{Again, Renewable, Sharing, Watch};
+use crate::renewal::{Again, Renewable, Watch};
 use crate::static_tables::StaticTables;
 use crate::stop::{self, Asked, Signals, Stop};
 use crate::wiring::{self, Wired};
@@ -342,7 +342,7 @@ fn open(
         }
     };
     let root = location.join(&query.name);
-    let (log, sharing) = match starting.member {
+    let (log, group) = match starting.member {
         None => {
             let log = folder::own(&root, given.checkpoints_kept, given.checkpoint_history)?;
             (log, None)
@@ -371,7 +371,7 @@ fn open(
                 budget: Arc::clone(budget),
             },
             status,
-            sharing,
+            group,
         },
         place: root,
         shows,
@@ -383,7 +383,7 @@ fn shared(
     root: &Place,
     given: &Settings,
     leaving: Arc<AtomicBool>,
-) -> Result<(Arc<CheckpointLog>, Option<Sharing>), Refusal> {
+) -> Result<(Arc<CheckpointLog>, Option<Group>), Refusal> {
     let (kept, history) = (given.checkpoints_kept, given.checkpoint_history);
     // No two processes have one, on one machine or on two.
     let token = format!("{}-", new_id());
@@ -393,14 +393,12 @@ fn shared(
     let log = folder::share(root, &token, kept, history)
         .map_err(|failure| Refusal::new(failure.message))?;
     let lanes = root.join(folder::LANES);
-    let chain: OpenChain =
-        Box::new(move |lane| folder::share(&lanes.join(lane), &token, kept, history));
-    let sharing = Sharing {
-        chain: Arc::new(chain),
+    let group = Group {
+        chain: Arc::new(move |lane| folder::share(&lanes.join(lane), &token, kept, history)),
         leaving,
         standby: given.standby,
     };
-    Ok((Arc::new(log), Some(sharing)))
+    Ok((Arc::new(log), Some(group)))
 }
 
 /// What may end a job.

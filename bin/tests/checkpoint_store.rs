@@ -6,7 +6,7 @@
 mod stage;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -309,25 +309,28 @@ fn what_cannot_keep_checkpoints_is_refused_at_the_start_and_no_secret_is_said() 
     refused(&[], &["If-None-Match"]);
 }
 
+/// Runs the job once, with its checkpoints there.
+fn run_once(s3: &S3, job: &Path, location: &str) {
+    let location = format!("checkpointLocation={location}");
+    let path = job.to_str().unwrap();
+    let arguments = [
+        "run",
+        path,
+        "--http",
+        "off",
+        "--set",
+        "trigger=once",
+        "--set",
+        &location,
+    ];
+    s3.call(&arguments).expect(0, &[]);
+}
+
 #[test]
 fn checkpoints_move_from_a_folder_to_a_store_and_back() {
     let s3 = S3::start();
     let job = counts(&s3);
-    let once = |location: &str| {
-        let location = format!("checkpointLocation={location}");
-        let path = job.to_str().unwrap();
-        let arguments = [
-            "run",
-            path,
-            "--http",
-            "off",
-            "--set",
-            "trigger=once",
-            "--set",
-            &location,
-        ];
-        s3.call(&arguments).expect(0, &[]);
-    };
+    let once = |location: &str| run_once(&s3, &job, location);
     let copy = |from: &str, to: &str, more: &[&str]| {
         let option = option(&s3);
         let mut arguments = vec!["checkpoint", "copy", from, to];
@@ -378,19 +381,7 @@ fn an_interrupted_copy_shows_nothing_and_is_gone_on_with() {
     let s3 = S3::start();
     let job = counts(&s3);
     arrive(&s3, "a.json", 0..70);
-    let location = "checkpointLocation=here";
-    let path = job.to_str().unwrap();
-    let run = [
-        "run",
-        path,
-        "--http",
-        "off",
-        "--set",
-        "trigger=once",
-        "--set",
-        location,
-    ];
-    s3.call(&run).expect(0, &[]);
+    run_once(&s3, &job, "here");
     let option = option(&s3);
     let copy = [
         "checkpoint",

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use stage::{Account, Broker, Loyalty, PATIENCE, Rec, Running, Scene, kills, until};
+use stage::{Account, Broker, Loyalty, PATIENCE, Rec, Running, Scene, kills, until, until_shared};
 
 /// The shortest session that the broker allows, and heartbeats that notice a change soon.
 const SESSION: &str = "kafka.session.timeout.ms '6000', kafka.heartbeat.interval.ms '200'";
@@ -32,23 +32,6 @@ fn member(scene: &Scene, job: &Path, name: &str) -> Running {
     let mut running = scene.run_with(job, &["--member", name]);
     running.until_ready();
     running
-}
-
-/// How many partitions a member reads now.
-fn share(running: &mut Running) -> usize {
-    let (_, text) = running.get("/metrics");
-    text.lines()
-        .filter(|line| line.starts_with("thalweg_partition_position{"))
-        .count()
-}
-
-/// Waits until the members have so many partitions each.
-fn until_shared(members: &mut [Running], shares: &[usize]) {
-    until("the partitions are shared out", PATIENCE, || {
-        let mut now: Vec<usize> = members.iter_mut().map(share).collect();
-        now.sort_unstable();
-        now == shares
-    });
 }
 
 #[test]

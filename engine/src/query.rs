@@ -123,9 +123,10 @@ pub struct Query {
 }
 
 /// Opens the checkpoints of a lane by its name.
-pub type OpenChain = Box<dyn Fn(&str) -> Result<CheckpointLog, Failure> + Send + Sync>;
+pub type OpenChain = Arc<dyn Fn(&str) -> Result<CheckpointLog, Failure> + Send + Sync>;
 
 /// How processes share the partitions of a query's inputs.
+#[derive(Clone)]
 pub struct Group {
     /// The checkpoints of the lane of this name, which may be the name of a folder: all processes write them to one place.
     pub chain: OpenChain,

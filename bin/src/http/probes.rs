@@ -27,7 +27,12 @@ pub(crate) fn build_info(registry: &Registry) {
 
 /// `/metrics`.
 pub(super) async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
-    match TextEncoder::new().encode_to_string(&shared.registry.gather()) {
+    exposed(&shared.registry)
+}
+
+/// All metrics as Prometheus reads them.
+pub(crate) fn exposed(registry: &Registry) -> HttpResponse {
+    match TextEncoder::new().encode_to_string(&registry.gather()) {
         Ok(text) => HttpResponse::Ok()
             .content_type("text/plain; version=0.0.4; charset=utf-8")
             .body(text),

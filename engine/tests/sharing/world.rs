@@ -120,7 +120,7 @@ impl World {
             group: Some(Group {
                 leaving: Arc::clone(&leaving),
                 standby: self.standby,
-                chain: Box::new(move |lane| {
+                chain: Arc::new(move |lane| {
                     let chain = shelf.within(&format!("lanes/{lane}"));
                     Ok(CheckpointLog::new(Arc::new(chain), 3, false))
                 }),
