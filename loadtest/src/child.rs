@@ -20,6 +20,15 @@ pub(crate) struct Usage {
     pub(crate) peak_kb: u64,
 }
 
+/// What a process holds beside memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Held {
+    /// Open files, sockets and pipes.
+    pub(crate) files: u64,
+    /// Threads.
+    pub(crate) threads: u64,
+}
+
 /// A started command. It leads a process group of its own, which is what signals and figures are about; it dies with us.
 pub(crate) struct Child {
     process: std::process::Child,
@@ -75,6 +84,20 @@ impl Child {
             sum.cpu_us += process.cpu_us;
             sum.rss_kb += process.rss_kb;
             sum.peak_kb += process.peak_kb;
+        }
+        sum
+    }
+
+    /// Open files and threads of its group; zero once it has ended.
+    pub(crate) fn held(&self) -> Held {
+        let mut sum = Held::default();
+        for pid in pids().filter(|pid| usage_of(*pid, self.process.id()).is_some()) {
+            let count = |what: &str| {
+                let entries = fs::read_dir(format!("/proc/{pid}/{what}"));
+                entries.into_iter().flatten().count() as u64
+            };
+            sum.files += count("fd");
+            sum.threads += count("task");
         }
         sum
     }
@@ -152,10 +175,12 @@ fn tail(log: &Path) -> String {
 }
 
 fn group(leader: u32) -> Vec<Usage> {
-    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-    pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter_map(|pid| usage_of(pid, leader))
-        .collect()
+    pids().filter_map(|pid| usage_of(pid, leader)).collect()
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// The figures of one process, if it belongs to the group of `leader`.
@@ -211,8 +236,11 @@ mod tests {
             thread::yield_now();
         }
         assert!(child.ended().is_none() && child.usage().peak_kb > 0);
+        let held = child.held();
+        assert!(held.files >= 3 && held.threads == 1, "{held:?}");
         assert!(!child.stop(Duration::from_secs(5)).unwrap().success());
         assert_eq!(child.usage(), Usage::default());
+        assert_eq!(child.held(), Held::default());
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod proxy;
 mod report;
 mod require;
 mod schedule;
+mod soak;
 mod target;
 mod topics;
 mod traffic;
@@ -59,6 +60,8 @@ enum Command {
     Crash(Box<crash::CrashArgs>),
     /// Restart, kill, add and remove members of a shared job under load: how long each partition waits
     Members(Box<members::MembersArgs>),
+    /// Run a command under an even load for a long time: what it holds must not grow
+    Soak(Box<soak::SoakArgs>),
     /// Measure commands and the floor in turns and show ratios
     Compare(Box<compare::CompareArgs>),
     /// Render results of several runs as one Markdown table
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Drain(args) => drain::run(&args).map(clean),
         Command::Crash(args) => crash::run(&args),
         Command::Members(args) => members::run(&args),
+        Command::Soak(args) => soak::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args).map(clean),
         Command::Proxy(args) => proxy::run(&args).map(clean),
