@@ -52,7 +52,7 @@ impl Scout {
     /// Deletes the records before these offsets. Where that fails it is logged: they stay, and a later call deletes them.
     pub(crate) fn delete_before(&self, offsets: &BTreeMap<Place, i64>) {
         if let Err(reason) = delete_before(&self.client, offsets) {
-            tracing::warn!(target: "kafka", "records that are no longer needed stay in their topic: {reason} (it needs the right DELETE)");
+            tracing::warn!(target: "kafka", "records that are no longer needed stay in their topic for now: {reason}. The next epochs try again; this needs the right DELETE");
         }
     }
 }
