@@ -30,7 +30,7 @@ set -euo pipefail
 version="${KAFKA_VERSION:-4.1.0}"
 cache="${THALWEG_CACHE:-$HOME/.cache/thalweg}/kafka-$version"
 heap="${BROKER_HEAP:-512m}"
-start_seconds=60
+start_seconds=180
 stop_seconds=20
 
 fail() { echo "broker.sh: $*" >&2; exit 1; }
