@@ -7,6 +7,7 @@ mod stage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use stage::{Account, Broker, Got, Loyalty, PATIENCE, Rec, Scene, invoices, kills};
 
@@ -21,6 +22,11 @@ fn broker() -> &'static Broker {
 
 fn job() -> Loyalty {
     Loyalty::default().set("coordinates = on")
+}
+
+/// How long the last run may take, which reads 4,000 records a second: what so many kills have left of as many times 4,000.
+fn to_the_end(kills: u32) -> Duration {
+    PATIENCE + Duration::from_secs(kills.into())
 }
 
 /// Topic, partition, offset and index of a record's origin, which must be of the story's query.
@@ -98,7 +104,7 @@ fn kills_repeat_nothing_but_what_was_in_flight() {
     scene.topics.send(&scene.input(), &invoices(0..count));
     scene.kill_again_and_again(&job, count, kills);
     let running = scene.run(&job);
-    stage::until("all are out", PATIENCE, || {
+    stage::until("all are out", to_the_end(kills), || {
         Account::of(&scene).missing(count).is_empty()
     });
     running.finish();
@@ -169,7 +175,7 @@ fn no_transaction_has_two_verdicts_after_kills() {
         }
         verdicts
     };
-    stage::until("all have a verdict", PATIENCE, || {
+    stage::until("all have a verdict", to_the_end(kills), || {
         verdicts(&scene).len() as u64 == count
     });
     running.finish();
@@ -216,7 +222,7 @@ INSERT INTO notification SELECT card, count(*) AS n FROM transactions GROUP BY c
         }
         answers
     };
-    stage::until("all are counted", PATIENCE, || {
+    stage::until("all are counted", to_the_end(kills), || {
         answers(&scene).len() as u64 == count
     });
     running.finish();
