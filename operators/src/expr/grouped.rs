@@ -71,15 +71,18 @@ pub(crate) fn aggregate_of(function: &ast::Function, scope: &Scope) -> Option<&'
     scope.extensions.aggregate(&name.value)
 }
 
-/// Whether an expression holds an aggregate.
+/// Whether an expression holds an aggregate; one in a subquery is that one's, which is refused where the expression is checked.
 pub(crate) fn has_aggregate(expr: &Expr, scope: &Scope) -> bool {
-    ast::visit_expressions(expr, |part| match part {
+    let found = ast::visit_expressions(expr, |part| match part {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
+            ControlFlow::Break(false)
+        }
         Expr::Function(function) if aggregate_of(function, scope).is_some() => {
-            ControlFlow::Break(())
+            ControlFlow::Break(true)
         }
         _ => ControlFlow::Continue(()),
-    })
-    .is_break()
+    });
+    matches!(found, ControlFlow::Break(true))
 }
 
 /// An expression so that two that mean the same over these columns are equal. None where a name in it is that of a

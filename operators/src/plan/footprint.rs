@@ -142,7 +142,7 @@ impl Query {
                 let (time, kept) = match dedup.remember() {
                     Remember::Always => (None, dedup.ttl),
                     Remember::Column(time) => (Some(time), Some(0)),
-                    Remember::EventTime => (None, Some(0)),
+                    Remember::EventTime(delay) => (None, Some(delay)),
                 };
                 trial.kept = kept;
                 trial.enough = kept.map(|kept| (1, kept.max(1)));
@@ -443,6 +443,11 @@ fn at(time: Micros, data_type: &DataType) -> Value {
         DataType::TimestampNtz => Value::TimestampNtz(time),
         DataType::Date => Value::Date(i32::try_from(time / 86_400_000_000).unwrap_or(0)),
         DataType::Timestamp => Value::Timestamp(time),
+        // A window.
+        DataType::Struct(fields) => {
+            let bounds = fields.iter().map(|field| at(time, &field.data_type));
+            Value::Struct(bounds.collect())
+        }
         other => value(time.unsigned_abs() / 1_000_000, other),
     }
 }

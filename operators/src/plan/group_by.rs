@@ -170,9 +170,9 @@ fn expressions(
     if let Some(at) = sets.map(|(_, at)| *at).or((!with.is_empty()).then_some(at)) {
         return Err(JobError::new(
             at,
-            "Grouping Sets is not supported on streaming DataFrames/Datasets",
+            "ROLLUP, CUBE and GROUPING SETS are not part of the language",
         )
-        .help("ROLLUP, CUBE and GROUPING SETS are several GROUP BYs: write a query for each"));
+        .help("they are several GROUP BYs in one: write a query for each"));
     }
     Ok(list)
 }

@@ -1,20 +1,25 @@
 //! Joins when the whole plan is known: which side is a table, what is equal, how long rows wait. Allowed and refused as Spark
 //! does, in its words; a keyed table is what Spark calls a static DataFrame.
 
+use std::sync::Arc;
+
 use smol_str::SmolStr;
 use thalweg_engine::record::Micros;
-use thalweg_engine::schema::Field;
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::{DataType, Field};
 
-use crate::expr::typed::{Comparison, Kind as Part, Op, Typed};
+use crate::expr::body::Body;
+use crate::expr::typed::{Call, Comparison, Form, Kind as Part, Op, Typed};
 use crate::files::whole::is_static;
 use crate::job_error::{JobError, Location};
 use crate::plan::join::Join;
 use crate::plan::join_table::{keyed, swapped, with_table};
-use crate::plan::join_times::bounds;
+use crate::plan::join_times::{Columns, bounds};
 use crate::plan::lookup::{still, with_static};
 use crate::plan::node::{Item, Node};
 use crate::plan::optimize::simplify;
 use crate::plan::times::event_columns;
+use crate::plan::window_columns::lengths;
 use crate::sql::settings::{OutputMode, Settings};
 use crate::stateful::join::Kind;
 
@@ -113,20 +118,7 @@ impl Settling<'_> {
     }
 
     fn streams(&self, below: [Node; 2], mut join: Join) -> Result<Node, JobError> {
-        let mode = self.settings.output_mode;
-        if mode != OutputMode::Append {
-            let mode = if mode == OutputMode::Update {
-                "Update"
-            } else {
-                "Complete"
-            };
-            return Err(JobError::new(
-                self.settings.at("outputMode", self.at),
-                format!(
-                    "Join between two streaming DataFrames/Datasets is not supported in {mode} output mode, only in Append output mode"
-                ),
-            ));
-        }
+        self.mode(join.kind)?;
         if join.kind == Kind::LeftAnti {
             return Err(JobError::new(
                 join.at,
@@ -136,8 +128,11 @@ impl Settling<'_> {
         }
         let widths = [below[0].width(), below[1].width()];
         let at = join.at;
-        let times = [event_columns(&below[0]), event_columns(&below[1])];
-        join.bounds = bounds(&join.conditions, widths[0], [&times[0], &times[1]]);
+        let columns = [0, 1].map(|side| Columns {
+            times: event_columns(&below[side]),
+            lengths: lengths(&below[side]),
+        });
+        join.bounds = bounds(&join.conditions, widths[0], [&columns[0], &columns[1]]);
         bounded(&join)?;
         join.ttl = self
             .settings
@@ -155,6 +150,26 @@ impl Settling<'_> {
             join: Box::new(join),
         })
     }
+
+    /// The pairs of an inner join are final, so `update` may have them; a row without a partner is known by the watermark only.
+    fn mode(&self, kind: Kind) -> Result<(), JobError> {
+        let mode = match (self.settings.output_mode, kind) {
+            (OutputMode::Append, _) | (OutputMode::Update, Kind::Inner) => return Ok(()),
+            (OutputMode::Update, _) => "Update",
+            (OutputMode::Complete, _) => "Complete",
+        };
+        let only = match kind {
+            Kind::Inner => "Append and Update output modes",
+            _ => "Append output mode",
+        };
+        Err(JobError::new(
+            self.settings.at("outputMode", self.at),
+            format!(
+                "{} join between two streaming DataFrames/Datasets is not supported in {mode} output mode, only in {only}",
+                named(kind)
+            ),
+        ))
+    }
 }
 
 /// A join by the equalities among its conditions; `make` makes its node.
@@ -168,7 +183,8 @@ pub(super) fn matched(
     let mut computed = [Vec::new(), Vec::new()];
     let mut rest = Vec::new();
     for condition in std::mem::take(&mut join.conditions) {
-        let Some(pair) = equal(&condition, widths[0]) else {
+        let pair = equal(&condition, widths[0]);
+        let Some(pair) = pair.or_else(|| same(&condition, widths[0])) else {
             rest.push(condition);
             continue;
         };
@@ -214,15 +230,26 @@ pub(super) fn matched(
     Ok(Node::pick(node, &places))
 }
 
+/// What Spark calls it.
+fn named(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Inner => "Inner",
+        Kind::Left => "LeftOuter",
+        Kind::Right => "RightOuter",
+        Kind::Full => "FullOuter",
+        Kind::LeftSemi => "LeftSemi",
+        Kind::LeftAnti => "LeftAnti",
+    }
+}
+
 /// Refuses joins whose rows without a partner would never come out.
 fn bounded(join: &Join) -> Result<(), JobError> {
     let waits = |side: usize| join.bounds[side].is_some();
-    let (name, enough) = match join.kind {
-        Kind::Inner | Kind::LeftAnti => return Ok(()),
-        Kind::Left => ("LeftOuter", waits(0)),
-        Kind::LeftSemi => ("LeftSemi", waits(0)),
-        Kind::Right => ("RightOuter", waits(1)),
-        Kind::Full => ("FullOuter", waits(0) && waits(1)),
+    let enough = match join.kind {
+        Kind::Inner | Kind::LeftAnti => true,
+        Kind::Left | Kind::LeftSemi => waits(0),
+        Kind::Right => waits(1),
+        Kind::Full => waits(0) && waits(1),
     };
     if enough {
         return Ok(());
@@ -230,7 +257,8 @@ fn bounded(join: &Join) -> Result<(), JobError> {
     Err(JobError::new(
         join.at,
         format!(
-            "Stream-stream {name} join between two streaming DataFrame/Datasets is not supported without a watermark in the join keys, or a watermark on the nullable side and an appropriate range condition"
+            "Stream-stream {} join between two streaming DataFrame/Datasets is not supported without a watermark in the join keys, or a watermark on the nullable side and an appropriate range condition",
+            named(join.kind)
         ),
     )
     .help(
@@ -240,13 +268,47 @@ fn bounded(join: &Join) -> Result<(), JobError> {
 
 /// The two sides of an equality between the left side's columns and the right side's, each in its own row.
 pub(super) fn equal(condition: &Typed, width: usize) -> Option<[Typed; 2]> {
+    compared(condition, Comparison::Equal, width)
+}
+
+/// The same of `<=>`: a value that may be NULL is a key within a STRUCT, which is not.
+fn same(condition: &Typed, width: usize) -> Option<[Typed; 2]> {
+    let pair = compared(condition, Comparison::NullSafeEqual, width)?;
+    if pair.iter().all(|side| side.nullable) {
+        return Some(pair.map(boxed));
+    }
+    // What is NULL on one side equals nothing on the other, which never is.
+    Some(pair)
+}
+
+/// A value as the one field of a STRUCT.
+fn boxed(typed: Typed) -> Typed {
+    let at = typed.at;
+    let field = Field::nullable("col1", typed.data_type.clone());
+    let call = Call {
+        name: SmolStr::new_static("struct"),
+        form: Form::Function,
+        body: Body::Pure {
+            call: Arc::new(|values: &[Value]| Ok(Value::Struct(Arc::from(values)))),
+            nulls: true,
+        },
+        deterministic: true,
+    };
+    let data_type = DataType::Struct(Arc::new([field]));
+    Typed::node(Op::Call(call), vec![typed], data_type, false, at)
+}
+
+fn compared(condition: &Typed, how: Comparison, width: usize) -> Option<[Typed; 2]> {
     let Part::Node {
-        op: Op::Compare(Comparison::Equal),
+        op: Op::Compare(comparison),
         args,
     } = &condition.kind
     else {
         return None;
     };
+    if *comparison != how {
+        return None;
+    }
     let [first, second] = args.as_slice() else {
         return None;
     };

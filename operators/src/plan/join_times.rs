@@ -114,15 +114,59 @@ fn says(condition: &Typed, width: usize) -> Vec<Says> {
         .collect()
 }
 
-/// How long the rows of each side wait, by what all conditions say together. The columns of each side that are event time
-/// are known: only these have a watermark.
+/// The same of two windows that are equal: the times in the one end where the other ends, and its beginning is its time.
+fn windows(condition: &Typed, width: usize, lengths: [&[Option<Micros>]; 2]) -> Vec<Says> {
+    let Kind::Node {
+        op: Op::Compare(Comparison::Equal),
+        args,
+    } = &condition.kind
+    else {
+        return Vec::new();
+    };
+    let (left, right) = match args.as_slice() {
+        [first, second] => match (&first.kind, &second.kind) {
+            (Kind::Column { index: a, .. }, Kind::Column { index: b, .. }) => {
+                (*a.min(b), *a.max(b))
+            }
+            _ => return Vec::new(),
+        },
+        _ => return Vec::new(),
+    };
+    let Some(right) = right.checked_sub(width) else {
+        return Vec::new();
+    };
+    let length = |side: usize, place: usize| lengths[side].get(place).copied().flatten();
+    match (length(0, left), length(1, right)) {
+        (Some(first), Some(second)) => vec![
+            Says::RightAtMost(right, left, second - 1),
+            Says::LeftAtMost(left, right, first - 1),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// What is known of the columns of a side.
+pub(super) struct Columns {
+    /// Which are event time: only these have a watermark.
+    pub(super) times: Vec<bool>,
+    /// How long the windows in it are.
+    pub(super) lengths: Vec<Option<Micros>>,
+}
+
+/// How long the rows of each side wait, by what all conditions say together.
 pub(super) fn bounds(
     conditions: &[Typed],
     width: usize,
-    times: [&[bool]; 2],
+    columns: [&Columns; 2],
 ) -> [Option<Bound>; 2] {
     let mut bounds = [None, None];
-    for says in conditions.iter().flat_map(|c| says(c, width)) {
+    let times = columns.map(|side| &side.times);
+    let lengths = columns.map(|side| side.lengths.as_slice());
+    let both = |condition: &Typed| {
+        let windows = windows(condition, width, lengths);
+        says(condition, width).into_iter().chain(windows)
+    };
+    for says in conditions.iter().flat_map(both) {
         let (waits, own, other, reach) = match says {
             Says::LeftAtMost(left, right, most) => (1, right, left, most),
             Says::RightAtMost(right, left, most) => (0, left, right, most),

@@ -59,6 +59,7 @@ mod tail;
 pub(crate) mod times;
 pub(crate) mod twice;
 mod window;
+mod window_columns;
 mod window_rows;
 
 use std::sync::Arc;

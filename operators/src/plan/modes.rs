@@ -7,7 +7,7 @@ use thalweg_engine::record::Micros;
 use crate::job_error::{JobError, Location};
 use crate::plan::group::Group;
 use crate::plan::node::Node;
-use crate::plan::times::{event_columns, inputs_with_time};
+use crate::plan::times::{delay, event_columns};
 use crate::sql::settings::{OutputMode, Settings, Trigger};
 use crate::stateful::grouping::{Emits, Grouping, Over, Shape};
 
@@ -95,7 +95,9 @@ fn chained(node: &Node, above: bool) -> bool {
     if aggregate && above {
         return true;
     }
-    let above = above || aggregate || matches!(node, Node::Dedup { .. } | Node::Over { .. });
+    let streams = matches!(node, Node::Join { join, .. } if join.deleted.is_none());
+    let keeps = streams || matches!(node, Node::Dedup { .. } | Node::Over { .. });
+    let above = above || aggregate || keeps;
     node.below().any(|node| chained(node, above))
 }
 
@@ -120,9 +122,7 @@ impl Settling {
                 let times = event_columns(below);
                 let mut keys = dedup.keys.iter();
                 dedup.time = keys.position(|key| times.get(*key) == Some(&true));
-                let mut inputs = Vec::new();
-                inputs_with_time(below, false, &mut inputs);
-                dedup.timed = inputs.iter().any(|(_, timed)| *timed);
+                dedup.delay = delay(below);
                 dedup.ttl = self.ttl;
                 Ok(())
             }

@@ -14,8 +14,8 @@ pub struct Dedup {
     pub(crate) on: bool,
     /// The event time among the keys, by its place there.
     pub(crate) time: Option<usize>,
-    /// Whether the rows have an event time.
-    pub(crate) timed: bool,
+    /// How late rows may be, where they have an event time.
+    pub(crate) delay: Option<Micros>,
     /// Keys without a watermark are forgotten after so long.
     pub(crate) ttl: Option<Micros>,
 }
@@ -25,8 +25,10 @@ impl Dedup {
     pub(crate) fn remember(&self) -> Remember {
         match self.time.and_then(|time| self.keys.get(time)) {
             Some(place) => Remember::Column(*place),
-            None if self.on && self.timed => Remember::EventTime,
-            None => Remember::Always,
+            None => match self.delay.filter(|_| self.on) {
+                Some(delay) => Remember::EventTime(delay),
+                None => Remember::Always,
+            },
         }
     }
 }

@@ -200,9 +200,13 @@ pub(super) fn remembered(dedup: &Dedup) -> String {
         (Remember::Always, Some(ttl)) => format!("each key kept for {}", length(ttl)),
         (Remember::Always, None) => "each key kept for ever".to_owned(),
         (Remember::Column(_), _) => "each key kept until the watermark has passed it".to_owned(),
-        (Remember::EventTime, _) => {
+        (Remember::EventTime(0), _) => {
             "each key kept until the watermark has passed its first row".to_owned()
         }
+        (Remember::EventTime(delay), _) => format!(
+            "each key kept until the watermark is {} past its first row",
+            length(delay)
+        ),
     }
 }
 

@@ -135,7 +135,7 @@ impl List {
                     keys,
                     on,
                     time: None,
-                    timed: false,
+                    delay: None,
                     ttl: None,
                 },
             };

@@ -3,6 +3,8 @@
 //! As in Spark the knowledge goes with the column: through filters, projections that only rename, `window_time`, and the
 //! keys of a GROUP BY; a window over the event time is event time itself.
 
+use thalweg_engine::record::Micros;
+
 use crate::expr::typed::{Kind, Op, Typed};
 use crate::plan::node::Node;
 
@@ -100,6 +102,15 @@ fn is_time(typed: &Typed, below: &[bool]) -> bool {
         }
         _ => false,
     }
+}
+
+/// How late the rows of a node may be at most, where they have an event time.
+pub(crate) fn delay(node: &Node) -> Option<Micros> {
+    let own = match node {
+        Node::EventTime { delay, .. } => Some(*delay),
+        _ => None,
+    };
+    own.max(node.below().filter_map(delay).max())
 }
 
 /// The tables whose rows get an event time.

@@ -11,11 +11,18 @@ const WIDTH_MIN: usize = 3;
 /// Lines in columns: a longer cell makes its line longer, not the column.
 const COLUMN_MAX: usize = 40;
 
-/// Appends a cell's text: NULL by name, bytes in hexadecimal, control characters escaped, as `show()` does.
+/// Appends a cell's text: NULL by name and bytes in hexadecimal, also within lists, maps and structs; control characters
+/// escaped, as `show()` does.
 pub(super) fn cell(out: &mut String, value: &Value, data_type: &DataType, zone: Tz) {
-    match value {
-        Value::Null => out.push_str("NULL"),
-        Value::Binary(bytes) => {
+    let start = out.len();
+    pretty(out, value, data_type, zone);
+    escape(out, start);
+}
+
+fn pretty(out: &mut String, value: &Value, data_type: &DataType, zone: Tz) {
+    match (value, data_type) {
+        (Value::Null, _) => out.push_str("NULL"),
+        (Value::Binary(bytes), _) => {
             out.push('[');
             for (place, byte) in bytes.iter().enumerate() {
                 if place > 0 {
@@ -25,11 +32,39 @@ pub(super) fn cell(out: &mut String, value: &Value, data_type: &DataType, zone: 
             }
             out.push(']');
         }
-        _ => {
-            let start = out.len();
-            text::append(out, value, data_type, zone);
-            escape(out, start);
+        (Value::Array(elements), DataType::Array(element)) => {
+            out.push('[');
+            for (place, value) in elements.iter().enumerate() {
+                comma(out, place);
+                pretty(out, value, element, zone);
+            }
+            out.push(']');
         }
+        (Value::Map(pairs), DataType::Map(types)) => {
+            out.push('{');
+            for (place, (key, value)) in pairs.iter().enumerate() {
+                comma(out, place);
+                pretty(out, key, &types.0, zone);
+                out.push_str(" -> ");
+                pretty(out, value, &types.1, zone);
+            }
+            out.push('}');
+        }
+        (Value::Struct(values), DataType::Struct(fields)) => {
+            out.push('{');
+            for (place, (value, field)) in values.iter().zip(fields.iter()).enumerate() {
+                comma(out, place);
+                pretty(out, value, &field.data_type, zone);
+            }
+            out.push('}');
+        }
+        _ => text::append(out, value, data_type, zone),
+    }
+}
+
+fn comma(out: &mut String, place: usize) {
+    if place > 0 {
+        out.push_str(", ");
     }
 }
 
@@ -56,20 +91,32 @@ fn escape(out: &mut String, start: usize) {
     }
 }
 
-/// A cell with at most so many characters, the last three of them dots; 0 leaves it whole.
+/// A cell with at most so many characters, the last three of them dots; 0 leaves it whole. As in Spark they are Java's
+/// characters, of which an emoji is two; half of one becomes a question mark.
 pub(super) fn truncate(cell: String, limit: usize) -> String {
-    if limit == 0 || cell.chars().count() <= limit {
+    if limit == 0 || cell.chars().map(char::len_utf16).sum::<usize>() <= limit {
         return cell;
     }
-    if limit < 4 {
-        return cell.chars().take(limit).collect();
+    let dots = if limit < 4 { "" } else { "..." };
+    let kept = limit - dots.len();
+    let mut cut = String::new();
+    let mut taken = 0;
+    for c in cell.chars() {
+        taken += c.len_utf16();
+        if taken > kept {
+            if taken - c.len_utf16() < kept {
+                cut.push('?');
+            }
+            break;
+        }
+        cut.push(c);
     }
-    let mut cut: String = cell.chars().take(limit - 3).collect();
-    cut.push_str("...");
+    cut.push_str(dots);
     cut
 }
 
-/// Columns on the screen: characters of East Asian scripts take two, as Spark counts them.
+/// Columns on the screen as Spark counts them: two for characters of East Asian scripts, and for those that are two of
+/// Java's characters.
 pub(super) fn width(text: &str) -> usize {
     if text.is_ascii() {
         return text.len();
@@ -83,7 +130,7 @@ pub(super) fn width(text: &str) -> usize {
             | '\u{FE30}'..='\u{FE6F}'
             | '\u{FF00}'..='\u{FF60}'
             | '\u{FFE0}'..='\u{FFE6}' => 2,
-            _ => 1,
+            other => other.len_utf16(),
         })
         .sum()
 }
@@ -152,8 +199,9 @@ pub(super) fn batch(
     if more {
         let word = if rows.len() == 1 { "row" } else { "rows" };
         out.push_str(&format!("only showing top {} {word}\n", rows.len()));
+    } else {
+        out.push('\n');
     }
-    out.push('\n');
     out
 }
 
@@ -310,7 +358,6 @@ Batch: 0
 |1  |a text of more than twenty characters|
 +---+-------------------------------------+
 only showing top 1 row
-
 "
         );
     }
@@ -349,6 +396,31 @@ only showing top 1 row
         assert_eq!(truncate("abcdef".to_owned(), 3), "abc");
         assert_eq!(truncate("abcdef".to_owned(), 5), "ab...");
         assert_eq!(truncate("abcde".to_owned(), 5), "abcde");
+    }
+
+    // What Spark 4.3 shows.
+    #[test]
+    fn an_emoji_is_two_characters() {
+        assert_eq!(width("emoji 😀😀"), 10);
+        assert_eq!(truncate("😀".repeat(10), 20), "😀".repeat(10));
+        assert_eq!(truncate("😀".repeat(11), 20), "😀😀😀😀😀😀😀😀?...");
+        assert_eq!(
+            truncate("a".to_owned() + &"😀".repeat(11), 20),
+            "a😀😀😀😀😀😀😀😀..."
+        );
+    }
+
+    #[test]
+    fn what_is_null_within_a_value_is_written_as_null_itself() {
+        let mut out = String::new();
+        let list = DataType::Array(std::sync::Arc::new(DataType::Binary));
+        cell(
+            &mut out,
+            &Value::Array([Value::Null, Value::Binary([10, 255].into())].into()),
+            &list,
+            Tz::UTC,
+        );
+        assert_eq!(out, "[NULL, [0A FF]]");
     }
 
     #[test]

@@ -130,7 +130,7 @@ fn with_a_trigger_interval_each_tick_prints_a_batch() {
         format!(
             "{rule}\nBatch: 0\n{rule}\n+---+----+\n| id|name|\n+---+----+\n+---+----+\n\n\
              {rule}\nBatch: 1\n{rule}\n+---+----+\n| id|name|\n+---+----+\n|  1|   x|\n|  2|   x|\n+---+----+\n\
-             only showing top 2 rows\n\n\
+             only showing top 2 rows\n\
              {rule}\nBatch: 2\n{rule}\n+---+----+\n| id|name|\n+---+----+\n+---+----+\n\n"
         )
     );

@@ -1,7 +1,8 @@
 //! SELECT DISTINCT and DISTINCT ON: of the rows with one key the first to arrive goes on.
 //!
-//! A key is remembered for ever, for `stateTtl`, or until the watermark has reached its time; rows that come after that
-//! are late, so a key that is forgotten cannot come again. Keys are forgotten by whole seconds of their time.
+//! A key is remembered for ever, for `stateTtl`, or until the watermark has reached its time: rows of that time that come later
+//! are late. Where the time is none of the key's columns, a key is remembered as Spark's `dropDuplicatesWithinWatermark` does, for
+//! the delay of the watermark longer. Keys are forgotten by whole seconds of their time.
 
 use std::collections::BTreeMap;
 
@@ -27,8 +28,9 @@ pub enum Remember {
     Always,
     /// Until the watermark has reached the time in this column of the row.
     Column(usize),
-    /// Until the watermark has reached the record's event time; for ever when it has none.
-    EventTime,
+    /// Until the watermark is so far past the record's event time, which is the delay of the watermark: a row that is as much
+    /// later may come as much too late. For ever when the record has no event time.
+    EventTime(Micros),
 }
 
 /// The first row of each key goes on.
@@ -36,7 +38,7 @@ pub struct Dedup {
     keys: Vec<usize>,
     remember: Remember,
     ttl: Option<Micros>,
-    /// A cell holds the key's time.
+    /// A cell holds the time at which the key is forgotten.
     state: KeyedState,
     /// Keys by the second in which they are over.
     closing: BTreeMap<i64, Vec<Slot>>,
@@ -113,7 +115,7 @@ impl Operator for Dedup {
         let time = match self.remember {
             Remember::Always => None,
             Remember::Column(place) => time_of(&row[place]),
-            Remember::EventTime => meta.event_time,
+            Remember::EventTime(_) => meta.event_time,
         };
         if time.is_some_and(|time| meta.watermark >= Some(time)) {
             emit.late(1);
@@ -128,10 +130,14 @@ impl Operator for Dedup {
             return Ok(());
         }
         let (slot, _) = self.state.entry(&self.key);
-        self.state.cell_mut(slot)[0] = time.unwrap_or(NEVER).cast_unsigned();
+        let until = match self.remember {
+            Remember::EventTime(delay) => time.map(|time| time.saturating_add(delay)),
+            _ => time,
+        };
+        self.state.cell_mut(slot)[0] = until.unwrap_or(NEVER).cast_unsigned();
         self.state.set_touched(slot, seconds(meta.taken_at));
-        if let Some(time) = time {
-            self.closing.entry(second(time)).or_default().push(slot);
+        if let Some(until) = until {
+            self.closing.entry(second(until)).or_default().push(slot);
         }
         emit.emit(row, meta)
     }
@@ -310,7 +316,36 @@ mod tests {
             Ok(vec![]),
             Ok(vec![]),
         ];
-        assert_operator(|| on_id(Remember::EventTime, None), &actions, &expected);
+        assert_operator(|| on_id(Remember::EventTime(0), None), &actions, &expected);
+    }
+
+    #[test]
+    fn a_key_is_remembered_as_long_as_a_row_may_be_later_and_too_late() {
+        let at =
+            |seconds: i64, id, text| Action::RowOf(0, 0, Some(seconds * 1_000_000), row(id, text));
+        let actions = [
+            at(10, 1, "a"),
+            Action::Watermark(10_000_000),
+            at(14, 1, "b"),
+            Action::Watermark(14_000_000),
+            at(15, 1, "c"),
+            Action::Watermark(15_000_000),
+            at(16, 1, "d"),
+        ];
+        let expected = [
+            Ok(vec![row(1, "a")]),
+            Ok(vec![]),
+            Ok(vec![]),
+            Ok(vec![]),
+            Ok(vec![]),
+            Ok(vec![]),
+            Ok(vec![row(1, "d")]),
+        ];
+        assert_operator(
+            || on_id(Remember::EventTime(5_000_000), None),
+            &actions,
+            &expected,
+        );
     }
 
     #[test]
@@ -335,7 +370,7 @@ mod tests {
             rows in prop::collection::vec((0..6_i64, 0..60_i64, any::<bool>()), 1..120),
             cut in 0..120_usize,
         ) {
-            let mut dedup = on_id(Remember::EventTime, None);
+            let mut dedup = on_id(Remember::EventTime(3_000_000), None);
             let mut seen: HashMap<i64, i64> = HashMap::new();
             let mut saved = Vec::new();
             let mut watermark = None;
@@ -348,13 +383,13 @@ mod tests {
                     let to = watermark.unwrap_or(0);
                     dedup.advance(to, &testing::meta(0, 0, None), &mut collected).unwrap();
                     dedup.accept();
-                    seen.retain(|_, time| *time > to);
+                    seen.retain(|_, until| *until > to);
                 }
                 let mut meta = testing::meta(0, 0, Some(time));
                 meta.watermark = watermark;
                 let text = place.to_string();
                 if watermark.is_none_or(|to| to < time) && !seen.contains_key(&id) {
-                    seen.insert(id, time);
+                    seen.insert(id, time + 3_000_000);
                     expected.push(row(id, &text));
                 }
                 dedup.process(0, &row(id, &text), &meta, &mut collected).unwrap();
@@ -362,7 +397,7 @@ mod tests {
                 saved.extend((place % 7 == 0).then(|| dedup.save()).flatten());
                 if place == cut {
                     saved.extend(dedup.save());
-                    dedup = on_id(Remember::EventTime, None);
+                    dedup = on_id(Remember::EventTime(3_000_000), None);
                     dedup.restore(&saved).unwrap();
                     let to = watermark.unwrap_or(i64::MIN);
                     dedup.advance(to, &testing::meta(0, 0, None), &mut collected).unwrap();

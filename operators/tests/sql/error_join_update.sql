@@ -10,4 +10,4 @@ CREATE TABLE prices (shop STRING, item INT, price DOUBLE, PRIMARY KEY (shop, ite
 CREATE TABLE bare (user STRING, at TIMESTAMP) USING kafka OPTIONS (
   kafka.bootstrap.servers 'b:9092', subscribe 'bare', format 'json');
 SET outputMode = 'update';
-SELECT t.id FROM transactions t JOIN logins l ON t.user = l.user;
+SELECT t.id FROM transactions t LEFT JOIN logins l ON t.user = l.user;

@@ -92,7 +92,7 @@ pub struct Side {
 /// How long a row waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {
-    /// The place of its event time.
+    /// The place of its event time, or of the window that holds it.
     pub time: usize,
     /// The latest time that a partner may have, less its own.
     pub reach: Micros,

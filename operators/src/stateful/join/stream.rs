@@ -249,8 +249,10 @@ fn event_time(side: &Side, bytes: &[u8]) -> Result<Option<Micros>, Failure> {
     Ok(side.bound.and_then(|bound| micros(row.get(bound.time))))
 }
 
+/// The event time in a column: that of a window is its beginning.
 fn micros(value: Option<&Value>) -> Option<Micros> {
     match value {
+        Some(Value::Struct(window)) => micros(window.first()),
         Some(Value::Timestamp(micros) | Value::TimestampNtz(micros)) => Some(*micros),
         _ => None,
     }
