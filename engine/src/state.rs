@@ -3,6 +3,7 @@
 //! Entries stand one behind the other: length of the key and of the value as 32-bit little-endian numbers (the value's all
 //! ones when the key is removed), the key, the value.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -64,6 +65,16 @@ impl Entries {
             count += 1;
         }
         Some(Self { bytes, count })
+    }
+
+    /// The entry of each key that counts.
+    pub fn latest(&self) -> Vec<Entry<'_>> {
+        let mut latest: Vec<_> = self.iter().collect();
+        let mut seen = HashSet::with_capacity(latest.len());
+        latest.reverse();
+        latest.retain(|(key, _)| seen.insert(*key));
+        latest.reverse();
+        latest
     }
 
     /// Each entry, in order.
@@ -224,6 +235,9 @@ mod tests {
         assert!(entries.iter().eq(expected));
         let again = Entries::from_bytes(entries.bytes().to_vec()).unwrap();
         assert_eq!(again, entries);
+        entries.remove(b"a");
+        let latest: [Entry<'_>; 3] = [(b"b", None), (b"", Some(b"")), (b"a", None)];
+        assert_eq!(entries.latest(), latest);
     }
 
     proptest! {

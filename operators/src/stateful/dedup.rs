@@ -11,7 +11,7 @@ use thalweg_engine::operator::{Emit, Operator, Progress};
 use thalweg_engine::record::{Micros, RecordMeta};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
-use thalweg_engine::state::{Entries, StateChanges, StateSize};
+use thalweg_engine::state::{StateChanges, StateSize};
 
 use super::aggregate::time_of;
 use super::bytes::{encode_key, read_varint, unzigzag, write_varint, zigzag};
@@ -31,6 +31,15 @@ pub enum Remember {
     /// Until the watermark is so far past the record's event time, which is the delay of the watermark: a row that is as much
     /// later may come as much too late. For ever when the record has no event time.
     EventTime(Micros),
+}
+
+/// A key as it is saved: when it is over, and when it came.
+#[inline]
+fn write(state: &KeyedState, slot: Slot, out: &mut Vec<u8>) {
+    let time = state.cell(slot)[0].cast_signed();
+    let over = if time == NEVER { 0 } else { zigzag(time) + 1 };
+    write_varint(over, out);
+    write_varint(u64::from(state.touched(slot)), out);
 }
 
 /// The first row of each key goes on.
@@ -143,7 +152,7 @@ impl Operator for Dedup {
     }
 
     fn accept(&mut self) {
-        self.state.accept();
+        self.state.accept_with(write);
     }
 
     fn reject(&mut self) {
@@ -196,13 +205,7 @@ impl Operator for Dedup {
         if !self.state.is_dirty() {
             return None;
         }
-        let mut entries = Entries::default();
-        self.state.save(&mut entries, |state, slot, out| {
-            let time = state.cell(slot)[0].cast_signed();
-            let over = if time == NEVER { 0 } else { zigzag(time) + 1 };
-            write_varint(over, out);
-            write_varint(u64::from(state.touched(slot)), out);
-        });
+        let entries = self.state.save(write);
         Some(StateChanges {
             whole: false,
             layout: self.layout.clone(),

@@ -19,7 +19,7 @@ use thalweg_engine::operator::Emit;
 use thalweg_engine::record::{Micros, RecordMeta};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
-use thalweg_engine::state::{Entries, StateChanges, StateSize};
+use thalweg_engine::state::{StateChanges, StateSize};
 
 use super::bytes::{decode_row, read_varint, unzigzag, write_varint, zigzag};
 use super::columns::Columns;
@@ -40,6 +40,33 @@ struct Layout {
     keys: Vec<String>,
     window: String,
     columns: Vec<String>,
+}
+
+/// What writes a group as it is saved.
+struct Writer<'a> {
+    columns: &'a Columns,
+    own_words: usize,
+    saved_words: usize,
+    waits_for: u64,
+}
+
+impl Writer<'_> {
+    #[inline]
+    fn write(&self, state: &KeyedState, slot: Slot, out: &mut Vec<u8>) {
+        let waits = if state.is_changed(slot) {
+            self.waits_for
+        } else {
+            0
+        };
+        write_varint(waits, out);
+        write_varint(state.sequence(slot), out);
+        write_varint(u64::from(state.touched(slot)), out);
+        let (own, cell) = state.cell(slot).split_at(self.own_words);
+        for word in &own[..self.saved_words] {
+            write_varint(zigzag(word.cast_signed()), out);
+        }
+        self.columns.write(cell, out);
+    }
 }
 
 /// The groups of one GROUP BY.
@@ -270,8 +297,21 @@ impl Groups {
     /// What happened since the last call stays.
     #[inline]
     pub(super) fn accept(&mut self) {
-        self.state.accept();
         self.columns.accept();
+        let (state, writer) = self.writer();
+        state.accept_with(|state, slot, out| writer.write(state, slot, out));
+    }
+
+    /// The groups, and what writes one as it is saved.
+    #[inline]
+    fn writer(&mut self) -> (&mut KeyedState, Writer<'_>) {
+        let writer = Writer {
+            columns: &self.columns,
+            own_words: self.own_words,
+            saved_words: self.saved_words,
+            waits_for: self.served + 1,
+        };
+        (&mut self.state, writer)
     }
 
     /// What happened since the last call is undone; each group that had come is shown before it goes.
@@ -314,7 +354,8 @@ impl Groups {
         if !self.state.is_dirty() && !self.own_changed {
             return None;
         }
-        let mut entries = Entries::default();
+        let (state, writer) = self.writer();
+        let mut entries = state.save(|state, slot, out| writer.write(state, slot, out));
         if std::mem::take(&mut self.own_changed) {
             entries.put(OWN, |out| {
                 write_varint(self.served, out);
@@ -323,19 +364,6 @@ impl Groups {
                 }
             });
         }
-        let (columns, own_words) = (&self.columns, self.own_words);
-        let (saved_words, waits_for) = (self.saved_words, self.served + 1);
-        self.state.save(&mut entries, |state, slot, out| {
-            let waits = if state.is_changed(slot) { waits_for } else { 0 };
-            write_varint(waits, out);
-            write_varint(state.sequence(slot), out);
-            write_varint(u64::from(state.touched(slot)), out);
-            let (own, cell) = state.cell(slot).split_at(own_words);
-            for word in &own[..saved_words] {
-                write_varint(zigzag(word.cast_signed()), out);
-            }
-            columns.write(cell, out);
-        });
         Some(StateChanges {
             whole,
             layout: self.layout.clone(),
@@ -390,12 +418,13 @@ impl Groups {
         places
             .iter_mut()
             .for_each(|place| *place = place.filter(|place| !known(place)));
-        for (key, value) in &built.entries {
+        for (key, value) in built.entries.latest() {
             if let Some(bytes) = value.filter(|_| key != OWN) {
                 self.adopt_entry(key, bytes, &places, &find)?;
             }
         }
-        self.accept();
+        self.state.accept();
+        self.columns.accept();
         self.whole = true;
         Ok(())
     }

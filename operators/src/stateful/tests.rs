@@ -466,7 +466,7 @@ fn only_what_changed_is_saved() {
     operator.accept();
     operator.process(0, &row(3, 1, 0), &meta, &mut out).unwrap();
     operator.accept();
-    assert_eq!(operator.save().unwrap().entries.len(), 1);
+    assert_eq!(operator.save().unwrap().entries.latest().len(), 1);
 }
 
 #[test]

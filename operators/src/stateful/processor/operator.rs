@@ -7,7 +7,7 @@ use thalweg_engine::operator::{Emit, Operator, Progress};
 use thalweg_engine::record::{Micros, RecordMeta};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::DataType;
-use thalweg_engine::state::{Entries, StateChanges, StateSize};
+use thalweg_engine::state::{StateChanges, StateSize};
 
 use super::{Cell, Keeps, Key, StatefulProcessor, Timer};
 use crate::stateful::bytes::{decode_row, encode_key, read_varint, write_varint};
@@ -298,9 +298,8 @@ impl<P: StatefulProcessor> Operator for Processing<P> {
         if !self.keys.state.is_dirty() {
             return None;
         }
-        let mut entries = Entries::default();
         let cells = &self.keys.cells;
-        self.keys.state.save(&mut entries, |state, slot, out| {
+        let entries = self.keys.state.save(|state, slot, out| {
             write_varint(u64::from(state.touched(slot)), out);
             cells[slot as usize].write(out);
         });

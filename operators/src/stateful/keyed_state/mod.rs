@@ -4,20 +4,26 @@
 //! chunks that never move. The hash tables hold only a slot's number and half a hash, so that they grow without looking at
 //! a key; there are many small ones, so that no single growth takes long.
 //!
-//! Of the record in hand the log holds the words of each slot before it was changed, and which slots came and went.
+//! Of the record in hand the log holds the words of each slot before it was changed, and which slots came and went. What
+//! changed since the last save is kept by `changes`.
 
 use std::sync::LazyLock;
 
 use hashbrown::HashTable;
-use thalweg_engine::state::{Entries, StateSize};
+use thalweg_engine::state::StateSize;
 use xxhash_rust::xxh64::xxh64;
+
+mod changes;
+#[cfg(test)]
+mod tests;
+mod undo;
+
+use changes::Changes;
+pub(super) use changes::mostly;
 
 /// Slots in a chunk.
 const CHUNK: usize = 1024;
 const TABLES: usize = 256;
-/// Slots that a save looks at together.
-const BLOCK: usize = 128;
-
 const LIVE: u64 = 1 << 0;
 /// Changed since the last save.
 const DIRTY: u64 = 1 << 1;
@@ -27,7 +33,10 @@ const LOGGED: u64 = 1 << 2;
 const SAVED: u64 = 1 << 3;
 /// The owner's to use: it has changed since the last trigger.
 const CHANGED: u64 = 1 << 4;
-const SEQUENCE_SHIFT: u32 = 8;
+/// From here to the order of arrival: the number of the epoch, from 1 to 255 and round, in which it last changed.
+const EPOCH_SHIFT: u32 = 8;
+const EPOCH: u64 = 0xff << EPOCH_SHIFT;
+const SEQUENCE_SHIFT: u32 = 16;
 
 /// The number of a slot.
 pub type Slot = u32;
@@ -35,7 +44,7 @@ pub type Slot = u32;
 #[derive(Default)]
 struct Head {
     key: Box<[u8]>,
-    /// Flags, and from bit 8 the order of arrival.
+    /// Flags, from bit 8 the epoch, and from bit 16 the order of arrival.
     mark: u64,
     /// The owner's: when it last changed, in seconds.
     touched: u32,
@@ -64,8 +73,7 @@ pub struct KeyedState {
     live: usize,
     key_bytes: usize,
     sequence: u64,
-    dirty: Vec<Slot>,
-    removed: Vec<Box<[u8]>>,
+    changes: Changes,
     undo: Vec<Undo>,
     undo_words: Vec<u64>,
 }
@@ -88,12 +96,6 @@ fn table_of(hash: u64) -> usize {
     hash as usize % TABLES
 }
 
-/// Whether a save of all keys takes hardly more than one of those that changed. A state that is saved whole is one object,
-/// and kept epochs hold it once. A small one is not looked at: its objects are small.
-pub(super) fn mostly(changed: usize, all: usize) -> bool {
-    all >= 1_000 && changed >= all / 4 * 3
-}
-
 /// What the tables hash by: the half of the hash that is kept beside the slot, spread over 64 bits.
 #[inline]
 fn spread(short: u32) -> u64 {
@@ -112,8 +114,7 @@ impl KeyedState {
             live: 0,
             key_bytes: 0,
             sequence: 0,
-            dirty: Vec::new(),
-            removed: Vec::new(),
+            changes: Changes::default(),
             undo: Vec::new(),
             undo_words: Vec::new(),
         }
@@ -171,7 +172,8 @@ impl KeyedState {
 
     fn create(&mut self, key: &[u8], hash: u64) -> Slot {
         let slot = self.free.pop().unwrap_or_else(|| self.grow());
-        let mark = LIVE | DIRTY | LOGGED | (self.sequence << SEQUENCE_SHIFT);
+        let epoch = u64::from(self.changes.epoch) << EPOCH_SHIFT;
+        let mark = LIVE | LOGGED | epoch | (self.sequence << SEQUENCE_SHIFT);
         self.sequence += 1;
         *self.head_mut(slot) = Head {
             key: key.into(),
@@ -183,7 +185,6 @@ impl KeyedState {
         self.link(slot, hash);
         self.live += 1;
         self.key_bytes += key_bytes(key);
-        self.dirty.push(slot);
         self.undo.push(Undo::Came(slot));
         slot
     }
@@ -226,15 +227,12 @@ impl KeyedState {
         if head.mark & LOGGED == 0 {
             self.undo.push(Undo::Changed {
                 slot,
-                mark: head.mark | DIRTY,
+                mark: head.mark,
                 touched: head.touched,
             });
             self.undo_words
                 .extend_from_slice(&chunk.words[place * words..(place + 1) * words]);
-            if head.mark & DIRTY == 0 {
-                self.dirty.push(slot);
-            }
-            head.mark |= LOGGED | DIRTY;
+            head.mark |= LOGGED;
         }
     }
 
@@ -318,30 +316,6 @@ impl KeyedState {
         self.head_mut(slot).tag = tag;
     }
 
-    /// To be saved although nothing of it has changed.
-    pub fn mark_dirty(&mut self, slot: Slot) {
-        let head = self.head_mut(slot);
-        if head.mark & (LIVE | DIRTY) == LIVE {
-            head.mark |= DIRTY;
-            self.dirty.push(slot);
-        }
-    }
-
-    /// Takes a key out. Its slot and cell stay as they are until [`KeyedState::accept`].
-    pub fn remove(&mut self, slot: Slot) {
-        if !self.is_live(slot) {
-            return;
-        }
-        self.touch(slot);
-        self.unlink(slot);
-        self.live -= 1;
-        self.key_bytes -= key_bytes(self.key(slot));
-        let head = self.head_mut(slot);
-        let mark = head.mark;
-        head.mark &= !(LIVE | DIRTY);
-        self.undo.push(Undo::Went(slot, mark));
-    }
-
     /// All slots that hold a key, in order of arrival.
     pub fn in_order(&self) -> Vec<Slot> {
         let mut slots = Vec::with_capacity(self.live);
@@ -374,164 +348,6 @@ impl KeyedState {
         Slot::try_from(self.slots).unwrap_or(Slot::MAX)
     }
 
-    /// What was done since the last call stays.
-    #[inline]
-    pub fn accept(&mut self) {
-        let mut undo = std::mem::take(&mut self.undo);
-        for step in undo.drain(..) {
-            match step {
-                Undo::Came(slot) | Undo::Changed { slot, .. } => {
-                    self.head_mut(slot).mark &= !LOGGED;
-                }
-                Undo::Went(slot, mark) => {
-                    let key = std::mem::take(&mut self.head_mut(slot).key);
-                    self.head_mut(slot).mark = 0;
-                    if mark & SAVED != 0 {
-                        self.removed.push(key);
-                    }
-                    self.free.push(slot);
-                }
-            }
-        }
-        self.undo = undo;
-        self.undo_words.clear();
-    }
-
-    /// What was done since the last call is undone, in reverse; each slot that had come is shown to `dropped` before it
-    /// goes.
-    pub fn reject(&mut self, mut dropped: impl FnMut(&Self, Slot)) {
-        while let Some(step) = self.undo.pop() {
-            match step {
-                Undo::Came(slot) => {
-                    dropped(self, slot);
-                    self.unlink(slot);
-                    self.live -= 1;
-                    self.key_bytes -= key_bytes(self.key(slot));
-                    *self.head_mut(slot) = Head::default();
-                    self.free.push(slot);
-                }
-                Undo::Went(slot, mark) => {
-                    self.head_mut(slot).mark = mark;
-                    if mark & DIRTY != 0 {
-                        self.dirty.push(slot);
-                    }
-                    self.live += 1;
-                    self.key_bytes += key_bytes(self.key(slot));
-                    let hash = xxh64(self.key(slot), *SEED);
-                    self.link(slot, hash);
-                }
-                Undo::Changed {
-                    slot,
-                    mark,
-                    touched,
-                } => {
-                    let begin = self.undo_words.len() - self.words;
-                    let words = self.undo_words.split_off(begin);
-                    self.cell_mut(slot).copy_from_slice(&words);
-                    let head = self.head_mut(slot);
-                    head.mark = mark;
-                    head.touched = touched;
-                }
-            }
-        }
-    }
-
-    /// Appends what changed since the last call: removed keys, then changed ones with what `write` appends.
-    pub fn save(&mut self, out: &mut Entries, mut write: impl FnMut(&Self, Slot, &mut Vec<u8>)) {
-        for key in self.removed.drain(..) {
-            out.remove(&key);
-        }
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for block in dirty.chunks(BLOCK) {
-            self.warm(block);
-            for &slot in block {
-                if self.head(slot).mark & (LIVE | DIRTY) != LIVE | DIRTY {
-                    continue;
-                }
-                let state = &*self;
-                out.put(state.key(slot), |bytes| write(state, slot, bytes));
-                let head = self.head_mut(slot);
-                head.mark = (head.mark & !DIRTY) | SAVED;
-            }
-        }
-        dirty.clear();
-        self.dirty = dirty;
-    }
-
-    /// Reads a little of each slot, so that the waits for memory overlap: one after the other they are most of what a save
-    /// takes.
-    fn warm(&self, block: &[Slot]) {
-        let heads = block.iter().map(|slot| self.head(*slot).mark);
-        let mut sum = heads.fold(0, u64::wrapping_add);
-        for &slot in block {
-            let word = self.cell(slot).first().copied().unwrap_or_default();
-            let byte = self.key(slot).first().copied().unwrap_or_default();
-            sum = sum.wrapping_add(word).wrapping_add(u64::from(byte));
-        }
-        std::hint::black_box(sum);
-    }
-
-    /// Whether a save would hold anything.
-    pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty() || !self.removed.is_empty()
-    }
-
-    /// Nothing of it is ever saved: its owner makes it anew.
-    pub fn forget_changes(&mut self) {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for slot in dirty.drain(..) {
-            self.head_mut(slot).mark &= !DIRTY;
-        }
-        self.dirty = dirty;
-    }
-
-    /// Everything is to be saved next.
-    pub fn mark_all_dirty(&mut self) {
-        self.removed.clear();
-        for slot in 0..self.slots() {
-            self.mark_dirty(slot);
-        }
-    }
-
-    /// Whether so much has changed since the last save that all of it takes hardly more.
-    pub fn is_mostly_dirty(&self) -> bool {
-        mostly(self.dirty.len(), self.live)
-    }
-
-    /// A key as it was saved, with its order of arrival; an old cell of it is cleared, after `free` has seen it. Nothing is
-    /// kept for undo.
-    pub fn restore(&mut self, key: &[u8], sequence: u64, free: impl FnOnce(&[u64])) -> Slot {
-        let hash = xxh64(key, *SEED);
-        let slot = match self.find_hashed(key, hash) {
-            Some(slot) => {
-                free(self.cell(slot));
-                self.cell_mut(slot).fill(0);
-                slot
-            }
-            None => {
-                let slot = self.create(key, hash);
-                self.undo.clear();
-                self.dirty.clear();
-                slot
-            }
-        };
-        self.head_mut(slot).mark = LIVE | SAVED | (sequence << SEQUENCE_SHIFT);
-        self.sequence = self.sequence.max(sequence + 1);
-        slot
-    }
-
-    /// Takes a restored key out at once, after `free` has seen its cell.
-    pub fn restore_removed(&mut self, key: &[u8], free: impl FnOnce(&[u64])) {
-        if let Some(slot) = self.find(key) {
-            free(self.cell(slot));
-            self.unlink(slot);
-            self.live -= 1;
-            self.key_bytes -= key_bytes(key);
-            *self.head_mut(slot) = Head::default();
-            self.free.push(slot);
-        }
-    }
-
     /// The next key's order of arrival.
     pub fn next_sequence(&self) -> u64 {
         self.sequence
@@ -547,7 +363,7 @@ impl KeyedState {
         let slot = size_of::<Head>() + self.words * 8;
         // A table has a byte of its own for each entry, and is full to seven eighths at most.
         let table = self.live * (size_of::<(Slot, u32)>() + 1) * 8 / 6;
-        let lists = self.dirty.capacity() * 4 + self.free.capacity() * 4;
+        let lists = self.free.capacity() * 4 + self.changes.bytes();
         let bytes = self.chunks.len() * CHUNK * slot + table + self.key_bytes + lists;
         StateSize {
             keys: self.live as u64,
