@@ -17,7 +17,7 @@ const BLOCK: usize = 128;
 const READY: (usize, usize) = if cfg!(test) {
     (300, 300)
 } else {
-    (64 << 10, 16 << 20)
+    (64 << 10, 8 << 20)
 };
 /// The longest entry of which more are written before the save.
 const LONG: usize = 512;
@@ -134,6 +134,9 @@ impl KeyedState {
         let mut out = std::mem::take(&mut self.changes.ready);
         self.changes.last = out.bytes().len();
         let mut dirty = std::mem::take(&mut self.changes.dirty);
+        if let Some(each) = out.bytes().len().checked_div(out.len()) {
+            out.reserve(each * dirty.len());
+        }
         for block in dirty.chunks(BLOCK) {
             self.warm(block);
             for &slot in block {
