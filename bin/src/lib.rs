@@ -81,6 +81,11 @@ mod memory_limit;
 mod model_metrics;
 mod models;
 mod numbers;
+#[cfg(feature = "otel")]
+mod otel;
+#[cfg(not(feature = "otel"))]
+#[path = "otel/absent.rs"]
+mod otel;
 mod output_record;
 mod place;
 mod pod;

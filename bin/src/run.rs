@@ -34,6 +34,7 @@ use crate::loading;
 use crate::member;
 use crate::memory_limit;
 use crate::models::{Rooms, Served, User};
+use crate::otel::Traces;
 use crate::place::Place;
 use crate::progress::Progress;
 use crate::refusal::{End, Refusal};
@@ -173,6 +174,12 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         .first()
         .is_some_and(|query| query.settings.models_from_files_only);
     let sheet = Sheet::of(&launch.name, launch.member.as_deref(), &launch.job.queries);
+    let traces = Traces::begin(
+        &launch.name,
+        launch.member.as_deref(),
+        &launch.job.tables,
+        metrics.registry(),
+    )?;
     let mut rooms = Rooms::default();
     let mut users = Vec::new();
     for query in launch.job.queries {
@@ -193,6 +200,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
             &budget,
         )?;
         loading::record(&used, &shelves, &opened.query.status);
+        traces.follow(&opened.query.status);
         users.push(User {
             query: Arc::clone(&opened.query.status),
             models: used.clone(),
@@ -288,6 +296,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         }
         Ok::<_, Refusal>(results)
     })?;
+    traces.finish();
     // Ending the runtime would wait for blocking calls that a query has given up on.
     std::mem::forget(system);
     drop(temporary);

@@ -4,12 +4,13 @@ use crate::console;
 use crate::refusal::End;
 
 /// Each feature that a build may lack, and whether this one has it.
-const FEATURES: [(&str, bool); 6] = [
+const FEATURES: [(&str, bool); 7] = [
     ("avro", cfg!(feature = "avro")),
     ("kinesis", cfg!(feature = "kinesis")),
     ("object-store", cfg!(feature = "object-store")),
     ("onnx", cfg!(feature = "onnx")),
     ("orc", cfg!(feature = "orc")),
+    ("otel", cfg!(feature = "otel")),
     ("parquet", cfg!(feature = "parquet")),
 ];
 

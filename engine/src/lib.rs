@@ -28,6 +28,7 @@ pub mod schema;
 mod share;
 pub mod sink;
 pub mod source;
+pub mod spans;
 mod standby;
 pub mod state;
 pub mod status;

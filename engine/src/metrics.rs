@@ -105,6 +105,11 @@ impl DeliveryObserver for QueryMetrics {
 }
 
 impl QueryMetrics {
+    /// The query's name.
+    pub fn query(&self) -> &str {
+        &self.query
+    }
+
     /// Shows where a partition stands.
     pub fn position(&self, partition: &str, position: i64) {
         self.families

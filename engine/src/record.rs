@@ -1,5 +1,6 @@
 //! Records: a row with its place and time. One that cannot be decoded still has a place.
 
+use std::ffi::CStr;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -138,6 +139,11 @@ pub trait Raw {
     fn value(&self) -> Option<&[u8]>;
     /// The headers, in order.
     fn headers(&self) -> Vec<(SmolStr, Option<Vec<u8>>)>;
+    /// The last header of this name, where records have headers.
+    fn header(&self, name: &CStr) -> Option<&[u8]> {
+        let _ = name;
+        None
+    }
 }
 
 /// Why a record yields no row although nothing is wrong.
@@ -216,6 +222,15 @@ impl Original {
         match self {
             Self::Own(raw) => raw.headers(),
             Self::Part { .. } => Vec::new(),
+        }
+    }
+
+    /// The last header of this name.
+    #[inline]
+    pub fn header(&self, name: &CStr) -> Option<&[u8]> {
+        match self {
+            Self::Own(raw) => raw.header(name),
+            Self::Part { .. } => None,
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::record::{Micros, Partition, Position, RecordMeta};
 use crate::recorder::Trace;
 use crate::row::Value;
 use crate::source::Health;
+use crate::spans::Carried;
 
 /// A future that lives on the thread of its lane.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -56,6 +57,15 @@ pub trait DeliveryObserver: Send + Sync {
     /// that asks calls [`DeliveryObserver::delivered`] in the place of `latency`, so that it is known which record was slow.
     fn trace(&self) -> Trace {
         Trace::default()
+    }
+    /// So many rows of the record in hand, whose trace says that it is traced, were handed over: each will be told of by
+    /// [`DeliveryObserver::delivered`]. Called within [`Writer::accept`].
+    fn sent(&self, trace: &Trace, rows: u32) {
+        let _ = (trace, rows);
+    }
+    /// The context of a trace that rows of the record in hand carry in their headers. Asked within [`Writer::write`].
+    fn carried(&self) -> Option<Carried> {
+        None
     }
     /// As `latency`, of one row of the record with this trace.
     fn delivered(&self, trace: &Trace, written_to_acknowledged: u64, taken_to_acknowledged: u64) {

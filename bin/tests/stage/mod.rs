@@ -173,6 +173,14 @@ impl Scene {
         Running::start(self.command(&arguments))
     }
 
+    /// Starts the job with these variables in its environment.
+    pub fn run_in(&self, job: &Path, variables: &[(&str, &str)]) -> Running {
+        let arguments = ["run", job.to_str().unwrap(), "--http", "127.0.0.1:0"];
+        let mut command = self.command(&arguments);
+        command.envs(variables.iter().copied());
+        Running::start(command)
+    }
+
     /// Runs a command to its end.
     pub fn call(&self, arguments: &[&str]) -> Said {
         Running::start(self.command(arguments)).end(PATIENCE)

@@ -93,6 +93,7 @@ impl Coordinator {
         self.committing = false;
         self.store(None);
         self.end.committed += 1;
+        self.spans.committed(checkpoint.epoch, size);
         let metrics = &self.spec.metrics;
         metrics.epochs_committed.inc();
         metrics.recorder.end(Doing::Epoch, checkpoint.epoch);

@@ -27,6 +27,7 @@ use crate::plan::{Plan, Side};
 use crate::recorder::Doing;
 use crate::sink::Sink;
 use crate::source::{Health, Source, Start};
+use crate::spans::EpochSpans;
 use crate::status::QueryStatus;
 use crate::workers::Workers;
 
@@ -143,6 +144,7 @@ pub struct Coordinator {
     pub(super) known: BTreeMap<SmolStr, BTreeSet<SmolStr>>,
     pub(super) discovering: bool,
     pub(super) merging: Merging,
+    pub(super) spans: EpochSpans,
     pub(super) store_away: Option<String>,
     /// Since when broker and store answer: the time of an outage is not counted against an epoch.
     pub(super) answering_since: Instant,
@@ -179,6 +181,10 @@ impl Coordinator {
             known: BTreeMap::new(),
             discovering: false,
             merging: Merging::default(),
+            spans: EpochSpans::new(
+                spec.metrics.recorder.tracer().cloned(),
+                spec.metrics.query(),
+            ),
             store_away: None,
             answering_since: Instant::now(),
             origin: Instant::now(),
@@ -322,7 +328,8 @@ impl Coordinator {
         }
     }
 
-    fn order(&self, epoch: Epoch, last: bool) {
+    fn order(&mut self, epoch: Epoch, last: bool) {
+        self.spans.begun(epoch.0, self.lanes.len());
         for lane in self.lanes.values() {
             lane.orders.do_send(Order::Cut { epoch, last });
         }
@@ -381,6 +388,7 @@ impl Coordinator {
 
     pub(super) fn end_if_alone(&mut self, ctx: &mut Context<Self>) {
         if self.ending == Ending::Stopping && self.lanes.is_empty() && !self.committing {
+            self.spans.over();
             if let Some(done) = self.done.take() {
                 // Nobody waits only when the whole process is going down.
                 let _ = done.send(std::mem::take(&mut self.end));
@@ -508,6 +516,9 @@ impl Handler<News> for Coordinator {
             News::Report { lane, epoch, cut } => {
                 if self.ledger.report(epoch, lane, cut) == Noted::Unexpected {
                     tracing::debug!(?lane, ?epoch, "a report that nobody waits for");
+                } else {
+                    let name = self.lanes.get(&lane).map(|handle| &handle.name);
+                    self.spans.reported(epoch.0, name);
                 }
                 self.commit_next(ctx);
             }

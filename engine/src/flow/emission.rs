@@ -57,7 +57,7 @@ impl Lane {
             return;
         };
         // What is emitted comes from no record alone.
-        self.recording.recorder.put_down();
+        self.recording.emits();
         let begun = self.recording.before(at.taken);
         let progress = pipeline.begin(moment, &at);
         self.emission = Some(Emission {

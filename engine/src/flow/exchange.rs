@@ -12,23 +12,27 @@ use crate::plan::Side;
 use crate::record::Position;
 use crate::sink::{DeliveryObserver, Promise, WriterContext};
 use crate::source::Source;
+use crate::spans::{Carried, LaneSpans};
 
 /// How often event time is handed on.
 pub(super) const PROMISE: Duration = Duration::from_millis(100);
 
-/// Rows in an exchange are not output yet: nobody counts them.
-struct Nobody;
+/// Rows in an exchange are not output yet: nobody counts them. They carry their trace through it.
+struct Nobody(Option<Arc<LaneSpans>>);
 
 impl DeliveryObserver for Nobody {
     fn acknowledged(&self, _: u64, _: u64) {}
     fn latency(&self, _: u64, _: u64) {}
+    fn carried(&self) -> Option<Carried> {
+        self.0.as_ref()?.carried()
+    }
 }
 
 /// What the writer of an exchange is opened with.
-pub(super) fn unobserved(lane: &str) -> WriterContext {
+pub(super) fn unobserved(lane: &str, spans: Option<&Arc<LaneSpans>>) -> WriterContext {
     WriterContext {
         lane: lane.to_owned(),
-        observer: Arc::new(Nobody),
+        observer: Arc::new(Nobody(spans.cloned())),
     }
 }
 

@@ -113,7 +113,7 @@ impl Lane {
         let warms_up = spec.warms_up();
         Self {
             alignment: Alignment::new(Micros::try_from(max).unwrap_or(Micros::MAX)),
-            recording: Recording::of(&spec.name, &spec.metrics),
+            recording: Recording::of(&spec.name, spec.side, &spec.metrics),
             spec,
             pipeline: None,
             dead: None,
@@ -147,7 +147,7 @@ impl Lane {
             observer: self.recording.observer(),
         };
         let mut writer = self.spec.sink.open(match self.spec.side {
-            Side::Before => unobserved(&self.spec.name),
+            Side::Before => unobserved(&self.spec.name, self.recording.spans()),
             _ => context(),
         })?;
         if let Some(prepared) = self.spec.prepared.take() {
@@ -280,7 +280,8 @@ impl Lane {
             let late = u64::try_from(record.meta.taken_at - time).unwrap_or(0);
             self.tally.received.observe(&metrics.received, late);
         }
-        let timed = self.recording.take(reader, &record.meta, &self.gate);
+        let silent = self.warm_up != WarmUp::Over;
+        let timed = self.recording.take(reader, &record, silent, &self.gate);
         pipeline.time(timed, record.meta.taken);
         let outcome = match &record.body {
             Body::Row(row) => match pipeline.process(&from.entries, row, &record.meta) {
@@ -340,6 +341,7 @@ impl Lane {
                 }
                 None => {
                     self.bad(reader, &record, &error, ctx);
+                    self.recording.failed(&error);
                     self.recording.put_down();
                 }
             },
@@ -469,7 +471,7 @@ impl Actor for Lane {
 
     fn stopped(&mut self, _: &mut Context<Self>) {
         self.hand_over();
-        self.recording.recorder.over();
+        self.recording.over();
         let awaited = i64::from(self.gate.tables.get());
         self.spec.metrics.tables_awaited.sub(awaited);
         let paused = self.alignment.paused();

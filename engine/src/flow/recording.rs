@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 
 use smol_str::SmolStr;
 
+use crate::error::RecordError;
 use crate::flow::gate::Gate;
 use crate::flow::partition::now;
 use crate::flow::pipeline::Pipeline;
 use crate::metrics::QueryMetrics;
-use crate::record::{Micros, Partition, RecordMeta};
+use crate::plan::Side;
+use crate::record::{Micros, Partition, Record, RecordMeta};
 use crate::recorder::{Doing, LaneRecorder, Observed, TIMED_EVERY, Trace, Watch};
+use crate::spans::{Ids, LaneSpans};
 
 /// How many nanoseconds lie between two records whose steps are timed.
 #[allow(clippy::cast_possible_truncation, reason = "microseconds")]
@@ -43,6 +46,8 @@ pub(super) struct Recording {
     /// When the last record was taken whose steps were timed.
     timed_at: u64,
     timed: bool,
+    /// The spans of its traced records, and what makes their ids.
+    tracing: Option<(Arc<LaneSpans>, Ids)>,
 }
 
 /// Nanoseconds as microseconds of the wall clock.
@@ -52,9 +57,13 @@ fn wall(nanos: u64) -> Micros {
 
 impl Recording {
     /// The recording of the lane with this name.
-    pub(super) fn of(lane: &SmolStr, metrics: &Arc<QueryMetrics>) -> Self {
+    pub(super) fn of(lane: &SmolStr, side: Side, metrics: &Arc<QueryMetrics>) -> Self {
         let recorder = metrics.recorder.lane(lane);
         recorder.anew();
+        let tracing = metrics.recorder.tracer().map(|tracer| {
+            let spans = LaneSpans::new(tracer, metrics.query(), side != Side::Behind);
+            (Arc::new(spans), Ids::new())
+        });
         Self {
             recorder,
             metrics: Arc::clone(metrics),
@@ -66,6 +75,7 @@ impl Recording {
             done: 0,
             timed_at: 0,
             timed: false,
+            tracing,
         }
     }
 
@@ -80,7 +90,13 @@ impl Recording {
         Arc::new(Observed {
             metrics: Arc::clone(&self.metrics),
             recorder: Arc::clone(&self.recorder),
+            spans: self.spans().cloned(),
         })
+    }
+
+    /// The spans of traced records.
+    pub(super) fn spans(&self) -> Option<&Arc<LaneSpans>> {
+        self.tracing.as_ref().map(|(spans, _)| spans)
     }
 
     /// The lane reads a partition more.
@@ -90,7 +106,14 @@ impl Recording {
 
     /// A record is in hand. Whether its steps are to be timed.
     #[inline]
-    pub(super) fn take(&mut self, reader: usize, meta: &RecordMeta, gate: &Gate) -> bool {
+    pub(super) fn take(
+        &mut self,
+        reader: usize,
+        record: &Record,
+        silent: bool,
+        gate: &Gate,
+    ) -> bool {
+        let meta = &record.meta;
         self.taken = self.nanos(meta.taken);
         let hand = if gate.later.replace(false) {
             self.asked(meta, gate)
@@ -102,8 +125,14 @@ impl Recording {
         let partition = self.readers.get(reader).copied().unwrap_or(0);
         let decode = u32::try_from(decode).unwrap_or(u32::MAX);
         self.trace = Trace::of(meta, partition, decode, self.number);
+        if let (Some((spans, ids)), false) = (&mut self.tracing, silent)
+            && spans.take(record, self.trace, ids)
+        {
+            self.trace = self.trace.traced();
+        }
         self.recorder.take(meta, &self.trace);
-        self.timed = self.taken.saturating_sub(self.timed_at) >= TIMED_NANOS;
+        self.timed =
+            self.taken.saturating_sub(self.timed_at) >= TIMED_NANOS || self.trace.is_traced();
         self.timed
     }
 
@@ -135,6 +164,9 @@ impl Recording {
         self.timed_at = self.taken;
         let times = watch.times();
         self.recorder.timed(self.number, times);
+        if let (true, Some(spans)) = (self.trace.is_traced(), self.spans()) {
+            spans.timed(self.number, times);
+        }
         self.metrics.decode.observe(u64::from(self.trace.decode));
         self.metrics.steps.observe(crate::recorder::steps(&times));
         self.metrics.write.observe(crate::recorder::write(&times));
@@ -146,12 +178,46 @@ impl Recording {
         self.done = self.nanos(Instant::now());
         let since = self.done.saturating_sub(self.taken) / 1_000;
         self.recorder.done(&self.trace, since);
+        if self.trace.is_traced() {
+            self.end_span(since, None);
+        }
         since
+    }
+
+    /// The record in hand has failed for good.
+    pub(super) fn failed(&self, error: &RecordError) {
+        if self.trace.is_traced() {
+            let since = self.nanos(Instant::now()).saturating_sub(self.taken);
+            self.end_span(since / 1_000, Some(error));
+        }
+    }
+
+    #[cold]
+    fn end_span(&self, since: u64, error: Option<&RecordError>) {
+        if let Some(spans) = self.spans() {
+            spans.done(self.number, since, error, &self.recorder.steps_known());
+        }
+    }
+
+    /// What is emitted from now on comes from no record.
+    pub(super) fn emits(&self) {
+        self.recorder.put_down();
+        if let Some(spans) = self.spans() {
+            spans.put_down();
+        }
+    }
+
+    /// The lane is no more.
+    pub(super) fn over(&self) {
+        self.recorder.over();
+        if let Some(spans) = self.spans() {
+            spans.over(&self.recorder.steps_known());
+        }
     }
 
     /// Other work than records is done, or the record in hand has failed: what comes next is not measured from before it.
     pub(super) fn put_down(&mut self) {
-        self.recorder.put_down();
+        self.emits();
         self.done = self.nanos(Instant::now());
     }
 

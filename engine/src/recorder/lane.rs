@@ -16,6 +16,7 @@ use crate::flow::partition::now;
 use crate::metrics::QueryMetrics;
 use crate::record::{Micros, Partition, Position, RecordMeta};
 use crate::sink::DeliveryObserver;
+use crate::spans::{Carried, LaneSpans};
 
 /// Records whose steps were timed, until they are delivered.
 const TIMED_KEPT: usize = 128;
@@ -92,6 +93,11 @@ impl LaneRecorder {
     /// The names of the lane's steps.
     pub(crate) fn steps(&self, steps: Vec<SmolStr>) {
         self.names.lock().steps = steps;
+    }
+
+    /// The names of the lane's steps.
+    pub(crate) fn steps_known(&self) -> Vec<SmolStr> {
+        self.names.lock().steps.clone()
     }
 
     /// A record is in hand.
@@ -242,6 +248,7 @@ impl LaneRecorder {
 pub(crate) struct Observed {
     pub(crate) metrics: Arc<QueryMetrics>,
     pub(crate) recorder: Arc<LaneRecorder>,
+    pub(crate) spans: Option<Arc<LaneSpans>>,
 }
 
 impl DeliveryObserver for Observed {
@@ -265,6 +272,26 @@ impl DeliveryObserver for Observed {
         self.latency(written_to_acknowledged, taken_to_acknowledged);
         self.recorder
             .delivered(trace, written_to_acknowledged, taken_to_acknowledged);
+        if let (true, Some(spans)) = (trace.is_traced(), &self.spans) {
+            let steps = self.recorder.steps_known();
+            spans.delivered(
+                trace.number,
+                written_to_acknowledged,
+                taken_to_acknowledged,
+                &steps,
+            );
+        }
+    }
+
+    fn sent(&self, trace: &Trace, rows: u32) {
+        if let Some(spans) = &self.spans {
+            spans.sent(trace.number, rows);
+        }
+    }
+
+    #[inline]
+    fn carried(&self) -> Option<Carried> {
+        self.spans.as_ref()?.carried()
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) use lane::Observed;
 pub use shown::{QueryRecorder, ShownRecord, ShownSlow, Stage};
 pub use slowest::MINUTES;
 pub use trace::Trace;
-pub(crate) use watch::{Watch, steps, write};
+pub(crate) use watch::{STEPS_MAX, Times, Watch, steps, write};
 
 use std::time::Duration;
 

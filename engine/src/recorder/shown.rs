@@ -1,7 +1,7 @@
 //! The recorder of a query, and what it shows.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use smol_str::SmolStr;
@@ -12,12 +12,15 @@ use super::slowest::Slow;
 use super::watch::STEPS_MAX;
 use crate::flow::partition::now;
 use crate::record::{Micros, Partition, Position};
+use crate::spans::Tracer;
 
 /// The recorders of a query's lanes, and what the query as a whole was doing.
 #[derive(Default)]
 pub struct QueryRecorder {
     lanes: Mutex<BTreeMap<SmolStr, Arc<LaneRecorder>>>,
     doings: Arc<Mutex<Doings>>,
+    /// Where spans go; set before the query runs, where it is traced.
+    tracer: OnceLock<Arc<Tracer>>,
 }
 
 /// A part of a record's time.
@@ -138,6 +141,17 @@ impl QueryRecorder {
             .entry(name.clone())
             .or_insert_with(|| Arc::new(LaneRecorder::new(&self.doings)));
         Arc::clone(lane)
+    }
+
+    /// Traces sampled records and epochs of the query from its next run on.
+    pub fn trace_to(&self, tracer: &Arc<Tracer>) {
+        // The first one stays.
+        let _ = self.tracer.set(Arc::clone(tracer));
+    }
+
+    /// Where spans go.
+    pub(crate) fn tracer(&self) -> Option<&Arc<Tracer>> {
+        self.tracer.get()
     }
 
     /// Something begins that is of the whole query.

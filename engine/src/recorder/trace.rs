@@ -5,6 +5,9 @@ use crate::record::{Micros, Position, RecordMeta};
 /// Marks a place whose position is a token: [`Trace::position`] is then the record's number.
 const TOKEN: u32 = 1 << 31;
 
+/// Marks a record that is traced.
+const TRACED: u32 = 1 << 30;
+
 /// Stands for a record without a timestamp.
 const NO_TIME: Micros = Micros::MIN;
 
@@ -16,7 +19,7 @@ pub struct Trace {
     pub(crate) position: i64,
     pub(crate) taken_at: Micros,
     record_time: Micros,
-    /// The number of its partition in the lane, and whether its position is a token.
+    /// The number of its partition in the lane, whether its position is a token, and whether it is traced.
     place: u32,
     /// Microseconds from its bytes in hand to its row.
     pub(crate) decode: u32,
@@ -42,7 +45,7 @@ impl Trace {
     #[inline]
     pub(crate) fn of(meta: &RecordMeta, reader: usize, decode: u32, number: u32) -> Self {
         // A lane has far fewer partitions than that.
-        let reader = u32::try_from(reader).unwrap_or(0) & !TOKEN;
+        let reader = u32::try_from(reader).unwrap_or(0) & !(TOKEN | TRACED);
         let (position, place) = match &meta.position {
             Position::Number(position) => (*position, reader),
             Position::Token(_) | Position::Row(..) => (i64::from(number), reader | TOKEN),
@@ -59,7 +62,20 @@ impl Trace {
 
     /// The number of its partition in the lane.
     pub(crate) fn reader(&self) -> usize {
-        (self.place & !TOKEN) as usize
+        (self.place & !(TOKEN | TRACED)) as usize
+    }
+
+    /// The same of a record that is traced.
+    pub(crate) fn traced(mut self) -> Self {
+        self.place |= TRACED;
+        self
+    }
+
+    /// Whether the record is traced: then who has asked for this says by [`crate::sink::DeliveryObserver::sent`] how many rows
+    /// it will tell of.
+    #[inline]
+    pub fn is_traced(&self) -> bool {
+        self.place & TRACED != 0
     }
 
     /// Whether its position is a token.
@@ -133,6 +149,8 @@ mod tests {
             (trace.reader(), trace.is_token(), trace.position),
             (3, true, 9)
         );
+        assert!(!trace.is_traced() && trace.traced().is_traced());
+        assert_eq!(trace.traced().reader(), 3);
         assert_eq!((trace.before(), trace.record_time()), (0, None));
     }
 }

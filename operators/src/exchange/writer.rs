@@ -8,8 +8,11 @@ use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::record::Position;
 use thalweg_engine::recorder::Trace;
 use thalweg_engine::row::Value;
-use thalweg_engine::sink::{LocalFuture, Origin, Promise, Readiness, Sink, Writer, WriterContext};
+use thalweg_engine::sink::{
+    DeliveryObserver, LocalFuture, Origin, Promise, Readiness, Sink, Writer, WriterContext,
+};
 use thalweg_engine::source::Health;
+use thalweg_engine::spans::Carried;
 
 use super::coordinate::{self, Coordinate};
 use super::{Exchange, parcel};
@@ -80,7 +83,8 @@ impl Sink for ExchangeSink {
             })
             .collect();
         Ok(Box::new(ExchangeWriter {
-            lane: shared.observe(context.observer),
+            lane: shared.observe(Arc::clone(&context.observer)),
+            observer: context.observer,
             way: format!("v1;{};{from};{partition};", self.exchange.names),
             id,
             record_max: target.record_max(),
@@ -125,12 +129,15 @@ struct Ready {
     at: Coordinate,
     taken: Instant,
     promise: Promise,
+    /// The trace that the record is a part of goes through the topic.
+    carried: Option<Carried>,
 }
 
 struct ExchangeWriter {
     exchange: Arc<Exchange>,
     shared: Arc<OutletShared>,
     lane: u32,
+    observer: Arc<dyn DeliveryObserver>,
     id: SmolStr,
     /// What the origin of every record begins with.
     way: String,
@@ -150,11 +157,14 @@ impl ExchangeWriter {
         key: Option<std::ops::Range<usize>>,
         value: std::ops::Range<usize>,
         at: Option<Coordinate>,
-        taken: Instant,
+        (taken, carried): (Instant, Option<Carried>),
     ) -> Result<(), Failure> {
         let out = &mut self.outs[to];
         let headers = parcel::headers(&self.way, &self.id, at, out.last);
         let mut row = Staged::new(key, Some(value), headers, taken);
+        if let Some(carried) = carried {
+            row = row.carrying(carried);
+        }
         let (bytes, lane) = (&self.buffer, self.lane);
         out.tail = self.shared.push(
             &out.window,
@@ -193,7 +203,9 @@ impl Writer for ExchangeWriter {
         parcel::write_row(row, meta.event_time, meta.watermark, &mut self.buffer);
         let end = self.buffer.len();
         // The headers hold the way and the id once, and four numbers.
-        let size = end - begin + self.way.len() + self.id.len() + 160;
+        let carried = self.observer.carried();
+        let traced = carried.as_ref().map_or(0, |carried| carried.size() + 20);
+        let size = end - begin + self.way.len() + self.id.len() + 160 + traced;
         if size > self.record_max {
             return Err(RecordError::write(format!(
                 "the row of {size} bytes is too large for the exchange topic `{}`, which takes {} bytes of key, value and headers \
@@ -215,6 +227,7 @@ impl Writer for ExchangeWriter {
                 idle: false,
                 last: false,
             },
+            carried,
         });
         Ok(())
     }
@@ -231,7 +244,7 @@ impl Writer for ExchangeWriter {
                 Some(ready.key),
                 ready.value,
                 Some(ready.at),
-                ready.taken,
+                (ready.taken, ready.carried),
             )?;
             let out = &mut self.outs[ready.to];
             out.last = Some(ready.at);
@@ -293,7 +306,7 @@ impl Writer for ExchangeWriter {
         parcel::write_promise(said.watermark, said.idle, &mut self.buffer);
         let value = 0..self.buffer.len();
         for to in behind {
-            self.send(to, None, value.clone(), None, now)?;
+            self.send(to, None, value.clone(), None, (now, None))?;
             self.outs[to].told = Some(said);
         }
         self.reject();

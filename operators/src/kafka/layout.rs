@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field, Schema};
+use thalweg_engine::spans::{Carried, TRACEPARENT, TRACESTATE};
 
 use super::stamp::Stamp;
 use super::starting::legal_topic;
@@ -66,11 +67,36 @@ impl Staged {
         self
     }
 
+    /// Whose readers go on with this trace. What the row itself says of one gives way.
+    pub(crate) fn carrying(mut self, carried: Carried) -> Self {
+        let ours = [TRACEPARENT, TRACESTATE];
+        let mut headers = Vec::from(self.headers.take().unwrap_or_default());
+        self.headers_size -= headers_size(&headers);
+        headers.retain(|header| !ours.contains(&header.name.as_str()));
+        headers.extend(trace_headers(carried));
+        self.headers_size += headers_size(&headers);
+        self.headers = Some(headers.into_boxed_slice());
+        self
+    }
+
     /// Bytes of key, value and headers, with what headers cost in the log.
     pub(crate) fn size(&self) -> usize {
         let length = |range: &Option<Range<usize>>| range.as_ref().map_or(0, Range::len);
         length(&self.key) + length(&self.value) + self.headers_size
     }
+}
+
+/// The headers of a trace.
+pub(crate) fn trace_headers(carried: Carried) -> impl Iterator<Item = Header> {
+    let parent = Header {
+        name: SmolStr::new_static(TRACEPARENT),
+        value: Some(carried.parent),
+    };
+    let state = carried.state.map(|state| Header {
+        name: SmolStr::new_static(TRACESTATE),
+        value: Some(state),
+    });
+    std::iter::once(parent).chain(state)
 }
 
 /// Lengths that the log writes before a header's name and value, at most.

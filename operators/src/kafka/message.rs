@@ -144,8 +144,7 @@ impl Facts for Message {
     }
 
     fn header(&self, name: &CStr) -> Option<&[u8]> {
-        // SAFETY: a live message.
-        unsafe { header_of(self.message, name) }
+        Raw::header(self, name)
     }
 }
 
@@ -167,5 +166,10 @@ impl Raw for Message {
             .into_iter()
             .map(|(name, value)| (name, value.map(<[u8]>::to_vec)))
             .collect()
+    }
+
+    fn header(&self, name: &CStr) -> Option<&[u8]> {
+        // SAFETY: a live message.
+        unsafe { header_of(self.message, name) }
     }
 }

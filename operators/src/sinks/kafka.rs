@@ -365,6 +365,9 @@ impl Writer for KafkaWriter {
         if let Some(stamper) = &mut self.stamper {
             staged = staged.stamped(stamper.stamp(origin));
         }
+        if let Some(carried) = self.observer.carried() {
+            staged = staged.carrying(carried);
+        }
         route(
             &mut self.default,
             &mut self.routes,
@@ -383,6 +386,7 @@ impl Writer for KafkaWriter {
             return Ok(self.shared.readiness());
         }
         let (written, trace) = (Instant::now(), self.observer.trace());
+        let mut sent = 0;
         for mut row in self.staged.drain(..) {
             if let (Some(stamper), Some(stamp)) = (&mut self.stamper, &mut row.stamp) {
                 if stamper.stands(stamp) {
@@ -409,6 +413,10 @@ impl Writer for KafkaWriter {
             *tail = self
                 .shared
                 .push(window, &mut row, &self.buffer, self.lane, written, trace)?;
+            sent += 1;
+        }
+        if trace.is_traced() {
+            self.observer.sent(&trace, sent);
         }
         self.reject();
         Ok(self.shared.readiness())

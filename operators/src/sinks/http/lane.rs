@@ -81,6 +81,10 @@ impl Lane {
             return Err(failure.clone());
         }
         let (written, trace) = (Instant::now(), self.observer.trace());
+        if trace.is_traced() {
+            let sent = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+            self.observer.sent(&trace, sent);
+        }
         for row in rows.drain(..) {
             state.bytes += row.body.len();
             state.handed += 1;
