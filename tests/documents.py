@@ -229,14 +229,15 @@ def documented(text):
 def metrics(scraped):
     told = documented((ROOT / "docs/metrics.md").read_text())
     real = exported(scraped)
-    # Only inputs that know their end have a lag, in records or in time; this job has neither static table nor model, and is
-    # not refused.
+    # Only inputs that know their end have a lag, in records or in time; this job has neither static table nor model nor traces,
+    # and is not refused.
     optional = {
         "thalweg_job_refused",
         "thalweg_partition_lag_records",
         "thalweg_partition_lag_milliseconds",
         "thalweg_static_table_rows",
         "thalweg_static_table_outdated",
+        "thalweg_trace_spans_total",
         *(name for name in told if name.startswith("thalweg_model_")),
     }
     for name in sorted(set(real) - set(told)):

@@ -76,6 +76,7 @@ mod job_error;
 mod job_file;
 mod leave;
 mod loading;
+mod log_lines;
 mod member;
 mod memory_limit;
 mod model_metrics;

@@ -41,6 +41,7 @@ use crate::refusal::{End, Refusal};
 use crate::renewal::{Again, Renewable, Watch};
 use crate::static_tables::StaticTables;
 use crate::stop::{self, Asked, Signals, Stop};
+use crate::telemetry;
 use crate::wiring::{self, Wired};
 
 /// Lanes are dealt over at most so many threads; more would cost memory before they save time.
@@ -174,6 +175,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         .first()
         .is_some_and(|query| query.settings.models_from_files_only);
     let sheet = Sheet::of(&launch.name, launch.member.as_deref(), &launch.job.queries);
+    telemetry::job(&launch.name);
     let traces = Traces::begin(
         &launch.name,
         launch.member.as_deref(),
@@ -376,7 +378,7 @@ fn open(
             // A new run waits until the work of the old one is over, so no query waits for another's.
             host: Host {
                 arbiters: Vec::new(),
-                workers: Workers::pool(),
+                workers: Workers::pool_of(status.query()),
                 budget: Arc::clone(budget),
             },
             status,

@@ -1,21 +1,15 @@
 //! What the process says on stderr: log lines as text or JSON, and the last word of a command that fails.
 
-use std::fmt::{self, Write as _};
 use std::io::{IsTerminal, Write as _};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use thalweg_operators::sinks::console::READER_GONE;
-use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
-use tracing_subscriber::fmt::{FmtContext, time};
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::reload;
 
 use crate::cli::{LogFormat, Telemetry};
+use crate::log_lines::{JsonLines, Lines};
 
 static JSON: AtomicBool = AtomicBool::new(false);
 
@@ -33,6 +27,19 @@ struct Levels {
 }
 
 static LEVELS: OnceLock<Levels> = OnceLock::new();
+
+static JOB: OnceLock<String> = OnceLock::new();
+
+/// The job of this process: each line says it from now on.
+pub(crate) fn job(name: &str) {
+    // A program that runs several jobs has a log of its own.
+    let _ = JOB.set(name.to_owned());
+}
+
+/// The job of this process, once it is known.
+pub(crate) fn whose() -> Option<&'static str> {
+    JOB.get().map(String::as_str)
+}
 
 fn filter(levels: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(format!("{QUIET},{levels}")).map_err(|error| {
@@ -106,7 +113,10 @@ pub(crate) fn start(options: &Telemetry, otherwise: &str) -> Result<(), String> 
         }
         LogFormat::Json => {
             JSON.store(true, Ordering::Relaxed);
-            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let builder = builder
+                .with_ansi(false)
+                .event_format(JsonLines)
+                .with_filter_reloading();
             let handle = builder.reload_handle();
             changed_by(level, move |filter| handle.reload(filter));
             builder.init();
@@ -139,83 +149,5 @@ pub(crate) fn fatal(message: &str) {
     } else {
         // Nobody is left to tell when stderr is gone.
         let _ = writeln!(std::io::stderr(), "error: {message}");
-    }
-}
-
-/// `2026-01-31T12:00:00.000000Z  INFO notification: running`: time, level, query, message, what else there is.
-struct Lines;
-
-impl<S, N> FormatEvent<S, N> for Lines
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let mut parts = Parts::default();
-        event.record(&mut parts);
-        if parts.why.as_deref() == Some(READER_GONE) {
-            // `| head` has what it wanted: nothing that anybody must know.
-            return Ok(());
-        }
-        time::FormatTime::format_time(&time::SystemTime, &mut writer)?;
-        let level = *event.metadata().level();
-        let (colour, word) = match level {
-            Level::ERROR => ("\u{1b}[31m", "ERROR"),
-            Level::WARN => ("\u{1b}[33m", " WARN"),
-            Level::INFO => ("\u{1b}[32m", " INFO"),
-            Level::DEBUG => ("\u{1b}[34m", "DEBUG"),
-            Level::TRACE => ("\u{1b}[35m", "TRACE"),
-        };
-        if writer.has_ansi_escapes() {
-            write!(writer, " {colour}{word}\u{1b}[0m ")?;
-        } else {
-            write!(writer, " {word} ")?;
-        }
-        if let Some(query) = &parts.query {
-            write!(writer, "{query}: ")?;
-        }
-        if level >= Level::DEBUG {
-            write!(writer, "{}: ", event.metadata().target())?;
-        }
-        writer.write_str(&parts.message)?;
-        if let Some(why) = &parts.why {
-            write!(writer, ": {why}")?;
-        }
-        if !parts.others.is_empty() {
-            write!(writer, " ({})", parts.others)?;
-        }
-        writeln!(writer)
-    }
-}
-
-/// The fields of an event, sorted by what a reader wants to know first.
-#[derive(Default)]
-struct Parts {
-    query: Option<String>,
-    message: String,
-    why: Option<String>,
-    others: String,
-}
-
-impl Visit for Parts {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "query" => self.query = Some(value.to_owned()),
-            "why" => self.why = Some(value.to_owned()),
-            "message" => value.clone_into(&mut self.message),
-            name => {
-                let comma = if self.others.is_empty() { "" } else { ", " };
-                let _ = write!(self.others, "{comma}{name} {value}");
-            }
-        }
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.record_str(field, &format!("{value:?}"));
     }
 }

@@ -468,6 +468,8 @@ fn log_lines_are_json_when_asked_for() {
             .any(|line| line["query"] == "console" && line["message"] == "running"),
         "{done:?}"
     );
+    // What comes before the job is read knows no job.
+    assert!(lines.iter().all(|line| line["job"] == "job"), "{done:?}");
 }
 
 #[test]

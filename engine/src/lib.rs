@@ -3,6 +3,7 @@
 //! One partition, one actor, one thread of thought: a lane owns its position, its operators, its state and its writer,
 //! and a row goes through them by plain function calls. `flow` is what a record meets, `epoch` what a marker meets.
 
+pub mod behalf;
 mod claim;
 pub mod epoch;
 pub mod error;

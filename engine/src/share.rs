@@ -206,7 +206,7 @@ impl Share<'_> {
         match ownership {
             Ownership::Given(partitions) => {
                 for partition in partitions {
-                    tracing::info!(%partition, "this partition is read here now");
+                    tracing::info!(query = self.query.status.query(), %partition, "this partition is read here now");
                     let place = (input.clone(), partition);
                     self.owned.insert(place.clone());
                     self.begin(place);
@@ -248,7 +248,7 @@ impl Share<'_> {
             failed => {
                 let why = failed.and_then(Result::err);
                 let why = why.map_or_else(String::new, |failure| failure.message);
-                tracing::warn!(partition = %place.1, why, "the partition waits for its checkpoints");
+                tracing::warn!(query = self.query.status.query(), partition = %place.1, why, "the partition waits for its checkpoints");
                 self.again.insert(place, Instant::now() + CLAIM_AGAIN);
                 return;
             }
@@ -288,7 +288,7 @@ impl Share<'_> {
         self.query.status.metrics().left(&name, &place.1);
         self.end.committed += end.committed;
         if end.fenced {
-            tracing::warn!(partition = %place.1, "another process goes on with this partition: nothing more of it is committed here");
+            tracing::warn!(query = self.query.status.query(), partition = %place.1, "another process goes on with this partition: nothing more of it is committed here");
             if self.owned.contains(&place) && !self.stopping {
                 self.again
                     .insert(place.clone(), Instant::now() + FENCED_AGAIN);
@@ -296,7 +296,7 @@ impl Share<'_> {
         } else if end.failure.is_some() {
             self.fail(end);
         } else {
-            tracing::info!(partition = %place.1, "this partition is not read here any more");
+            tracing::info!(query = self.query.status.query(), partition = %place.1, "this partition is not read here any more");
             // It was given again while its lane ended.
             if self.owned.contains(&place) && !self.stopping {
                 self.again.insert(place.clone(), Instant::now());

@@ -82,7 +82,7 @@ impl Standby {
         self.held.lock().retain(|place, _| wanted.contains(place));
         for place in &wanted {
             if let Err(failure) = self.follow(query, group, place) {
-                tracing::debug!(partition = %place.1, "not followed for now: {}", failure.message);
+                tracing::debug!(query = query.status.query(), partition = %place.1, "not followed for now: {}", failure.message);
             }
         }
         self.measure();

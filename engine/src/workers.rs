@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::behalf::Behalf;
+
 /// How long a piece of simulated work takes.
 pub type Delay = Arc<dyn Fn() -> Duration + Send + Sync>;
 
@@ -14,6 +16,8 @@ pub type Delay = Arc<dyn Fn() -> Duration + Send + Sync>;
 pub struct Workers {
     simulated: Option<Delay>,
     running: Arc<Running>,
+    /// Whom the work is for, where it is always the same.
+    behalf: Option<&'static Behalf>,
 }
 
 #[derive(Default)]
@@ -39,6 +43,15 @@ impl Workers {
         Self {
             simulated: None,
             running: Arc::default(),
+            behalf: None,
+        }
+    }
+
+    /// The same, for a query: what the work writes to the log says so.
+    pub fn pool_of(query: &str) -> Self {
+        Self {
+            behalf: Some(Behalf::of(query, None)),
+            ..Self::pool()
         }
     }
 
@@ -47,6 +60,7 @@ impl Workers {
         Self {
             simulated: Some(delay),
             running: Arc::default(),
+            behalf: None,
         }
     }
 
@@ -57,8 +71,10 @@ impl Workers {
     ) -> impl Future<Output = Option<T>> + use<T, W> {
         self.running.count.fetch_add(1, Ordering::AcqRel);
         let counted = Counted(Arc::clone(&self.running));
+        let behalf = self.behalf;
         let work = move || {
             let _counted = counted;
+            let _for = behalf.map(Behalf::enter);
             work()
         };
         let handle = match &self.simulated {

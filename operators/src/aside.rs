@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::Failure;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -33,11 +34,11 @@ impl Aside {
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name(with.to_lowercase())
-            .spawn(move || {
+            .spawn(carrying(move || {
                 // Told to stop, or nobody is left who could tell.
                 let _ = runtime.block_on(stopped);
                 runtime.shutdown_timeout(SHUTDOWN_MAX);
-            })
+            }))
             .map_err(failed)?;
         Ok(Self {
             with,

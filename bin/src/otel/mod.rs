@@ -173,7 +173,7 @@ impl Exporter {
     /// Whether the collector has taken a batch. One that is away is tried again, while there is time.
     fn send(&mut self, batch: &[Span]) -> bool {
         let mut pause = AGAIN;
-        for _ in 0..TRIES {
+        for tries in 1..=TRIES {
             let answer = self.collector.send(batch);
             let Err(refused) = answer else {
                 if std::mem::take(&mut self.away) {
@@ -189,7 +189,7 @@ impl Exporter {
                     self.settings.url
                 );
             }
-            if !refused.passes || self.tracer.is_closed() {
+            if !refused.passes || tries == TRIES || self.tracer.is_closed() {
                 return false;
             }
             self.tracer.pause(pause);

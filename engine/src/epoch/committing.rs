@@ -221,6 +221,7 @@ impl Coordinator {
             (stretch, merged)
         });
         ctx.spawn(work.into_actor(self).map(move |merged, this, _| {
+            let _for = this.behalf().enter();
             this.spec.metrics.recorder.end(Doing::Merging, epoch);
             match merged {
                 Some((stretch, Ok(Some(bytes)))) => this.merging.finished(Some(Merged {

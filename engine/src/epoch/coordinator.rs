@@ -15,6 +15,7 @@ use actix::prelude::*;
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
+use crate::behalf::Behalf;
 use crate::epoch::checkpoint::Checkpoint;
 use crate::epoch::checkpoint_log::CheckpointLog;
 use crate::epoch::ledger::{Complete, Epoch, LaneId, Ledger, Noted};
@@ -397,7 +398,13 @@ impl Coordinator {
         }
     }
 
+    /// What its log lines are about.
+    pub(super) fn behalf(&self) -> &'static Behalf {
+        Behalf::of(self.spec.metrics.query(), None)
+    }
+
     pub(super) fn store(&mut self, away: Option<String>) {
+        let _for = self.behalf().enter();
         match (&away, &self.store_away) {
             (Some(why), None) => {
                 tracing::warn!(
@@ -464,6 +471,7 @@ impl Coordinator {
             Ok::<_, Failure>(found)
         });
         ctx.spawn(work.into_actor(self).map(|found, this, ctx| {
+            let _for = this.behalf().enter();
             this.discovering = false;
             match found {
                 Some(Ok(found)) => {
@@ -512,6 +520,7 @@ impl Handler<News> for Coordinator {
     type Result = ();
 
     fn handle(&mut self, news: News, ctx: &mut Context<Self>) {
+        let _for = self.behalf().enter();
         match news {
             News::Report { lane, epoch, cut } => {
                 if self.ledger.report(epoch, lane, cut) == Noted::Unexpected {

@@ -204,6 +204,7 @@ impl Handler<Resume> for Lane {
     type Result = ();
 
     fn handle(&mut self, _: Resume, ctx: &mut Context<Self>) {
+        let _for = self.behalf.enter();
         if self.full > 0 {
             // The sink is full: the next slice waits as the records do.
             return;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use futures_util::Stream;
 
+use crate::behalf::Behalf;
 use crate::record::Record;
 use crate::source::{RecordStream, SourceEvent};
 
@@ -96,6 +97,8 @@ pub(crate) struct Gated {
     pub(crate) held: Option<Record>,
     /// The stream.
     pub(crate) inner: RecordStream,
+    /// The query and the partition: what the stream writes to the log says so.
+    pub(crate) behalf: &'static Behalf,
     /// The gate.
     pub(crate) gate: Rc<Gate>,
     /// Items since it had none.
@@ -149,7 +152,9 @@ impl Stream for Gated {
             return Poll::Ready(Some((reader, SourceEvent::Record(record))));
         }
         self.asked();
+        let entered = self.behalf.enter();
         let polled = self.inner.as_mut().poll_next(poller);
+        drop(entered);
         match polled {
             Poll::Ready(Some(SourceEvent::Record(record))) if paused => {
                 self.held = Some(record);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use actix::clock::Instant;
 use actix::prelude::*;
 
+use crate::behalf::Behalf;
 use crate::epoch::messages::{News, Order};
 use crate::error::Failure;
 use crate::flow::alignment::Alignment;
@@ -104,6 +105,8 @@ pub struct Lane {
     /// Commits of the writer that are under way.
     pub(super) commits: u32,
     pub(super) refused: bool,
+    /// The query, and the partition where it reads one alone.
+    pub(super) behalf: &'static Behalf,
 }
 
 impl Lane {
@@ -111,6 +114,7 @@ impl Lane {
     pub fn new(spec: LaneSpec) -> Self {
         let max = spec.alignment_max.as_micros();
         let warms_up = spec.warms_up();
+        let behalf = Behalf::of(spec.metrics.query(), None);
         Self {
             alignment: Alignment::new(Micros::try_from(max).unwrap_or(Micros::MAX)),
             recording: Recording::of(&spec.name, spec.side, &spec.metrics),
@@ -138,6 +142,7 @@ impl Lane {
             told_to_stop: false,
             commits: 0,
             refused: false,
+            behalf,
         }
     }
 
@@ -196,7 +201,7 @@ impl Lane {
             None => reading.watermark,
         };
         let look = self.alignment.add(input, known, role.event_time);
-        let pause = Rc::new(Pause::default());
+        let (pause, name) = (Rc::new(Pause::default()), reading.partition.name.clone());
         self.recording.reads(&reading.partition);
         if role.table && self.building.is_none() {
             self.recording.recorder.begin(Doing::Tables, 0);
@@ -217,6 +222,11 @@ impl Lane {
             pause: Rc::clone(&pause),
         });
         self.align(look);
+        let alone = match self.readers.as_slice() {
+            [one] => Some(one.partition.name.as_str()),
+            _ => None,
+        };
+        self.behalf = Behalf::of(&self.behalf.query, alone);
         if self.silent() {
             self.wait_at_start(reader);
         }
@@ -226,6 +236,7 @@ impl Lane {
             pause,
             held: None,
             inner,
+            behalf: Behalf::of(&self.behalf.query, Some(&name)),
             gate: Rc::clone(&self.gate),
             items: 0,
             dry: false,
@@ -455,6 +466,7 @@ impl Actor for Lane {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        let _for = self.behalf.enter();
         if let Err(failure) = self.open(ctx) {
             return self.fail(failure, ctx);
         }
@@ -502,6 +514,7 @@ impl Actor for Lane {
 
 impl StreamHandler<(usize, SourceEvent)> for Lane {
     fn handle(&mut self, (reader, event): (usize, SourceEvent), ctx: &mut Context<Self>) {
+        let _for = self.behalf.enter();
         if self.refused || self.failure.is_some() {
             return;
         }
@@ -521,6 +534,7 @@ impl Handler<Order> for Lane {
     type Result = ();
 
     fn handle(&mut self, order: Order, ctx: &mut Context<Self>) {
+        let _for = self.behalf.enter();
         match order {
             Order::Cut { epoch, last } => self.cut(epoch, last, ctx),
             Order::Read(reading) => {

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::Failure;
 use thalweg_engine::source::Health;
 
@@ -65,10 +66,10 @@ impl Questions {
         });
         let thread = std::thread::Builder::new()
             .name("schema-registry".to_owned())
-            .spawn({
+            .spawn(carrying({
                 let shared = Arc::clone(&shared);
                 move || shared.serve()
-            })
+            }))
             .map_err(|error| Failure::restart(format!("no thread for schemas: {error}")))?;
         Ok(Arc::new(Self {
             shared,

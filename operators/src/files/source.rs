@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use smol_str::{SmolStr, format_smolstr};
+use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::Failure;
 use thalweg_engine::record::{Micros, Partition, Position};
 use thalweg_engine::schema::Schema;
@@ -227,7 +228,7 @@ impl Source for Folder {
         };
         let handle = std::thread::Builder::new()
             .name(format!("files {}", self.table))
-            .spawn(move || walker.run(from))
+            .spawn(carrying(move || walker.run(from)))
             .map_err(|error| {
                 Failure::restart(format!("no thread to read `{}`: {error}", self.table))
             })?;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use notify::RecommendedWatcher;
 use smol_str::SmolStr;
+use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Row;
 
@@ -106,9 +107,11 @@ pub(crate) fn keep(
     if !context.bounded {
         let name = format!("static {}", table.name);
         let thread = std::thread::Builder::new().name(name);
-        thread.spawn(move || reader.watch()).map_err(|error| {
-            Failure::restart(format!("no thread to watch `{}`: {error}", table.name))
-        })?;
+        thread
+            .spawn(carrying(move || reader.watch()))
+            .map_err(|error| {
+                Failure::restart(format!("no thread to watch `{}`: {error}", table.name))
+            })?;
     }
     Ok(keeper)
 }

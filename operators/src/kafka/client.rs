@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka_sys as sys;
+use thalweg_engine::behalf::Behalf;
 use thalweg_engine::error::Failure;
 
 use super::codes::Code;
@@ -197,6 +198,11 @@ impl Client {
         // SAFETY: the configuration is owned; on success the client takes it over.
         let rk = unsafe {
             sys::rd_kafka_conf_set_log_cb(configuration.conf, Some(on_log));
+            if let Some(behalf) = Behalf::now() {
+                // Lives as long as the process.
+                let opaque = ptr::from_ref(behalf).cast_mut().cast();
+                sys::rd_kafka_conf_set_opaque(configuration.conf, opaque);
+            }
             sys::rd_kafka_conf_enable_sasl_queue(configuration.conf, 1);
             sys::rd_kafka_conf_set_events(
                 configuration.conf,
@@ -304,13 +310,19 @@ fn failure_shown() -> bool {
 
 /// The client's log lines become ours; those about properties of the other role are noise.
 unsafe extern "C" fn on_log(
-    _: *const sys::rd_kafka_t,
+    client: *const sys::rd_kafka_t,
     level: c_int,
     facility: *const c_char,
     line: *const c_char,
 ) {
     // SAFETY: the client passes terminated strings that live for the call.
     let (facility, line) = unsafe { (text(facility), text(line)) };
+    // SAFETY: a live client, or none yet; what was set as its opaque is a `Behalf` that lives as long as the process.
+    let behalf: Option<&'static Behalf> = match client.is_null() {
+        true => None,
+        false => unsafe { sys::rd_kafka_opaque(client).cast::<Behalf>().as_ref() },
+    };
+    let _for = behalf.map(Behalf::enter);
     match level {
         _ if facility == "CONFWARN" => tracing::debug!(target: "kafka", "{facility}: {line}"),
         0..=3 if facility == "FAIL" && !failure_shown() => {

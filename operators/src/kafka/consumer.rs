@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use rdkafka_sys as sys;
 use smol_str::SmolStr;
+use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::Failure;
 use thalweg_engine::source::Health;
 
@@ -117,10 +118,10 @@ impl Consumer {
         });
         let thread = std::thread::Builder::new()
             .name("kafka-source".to_owned())
-            .spawn({
+            .spawn(carrying({
                 let shared = Arc::clone(&shared);
                 move || shared.serve()
-            })
+            }))
             .map_err(|error| {
                 Failure::restart(format!("no thread for the Kafka source: {error}"))
             })?;

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rdkafka_sys as sys;
 use smol_str::SmolStr;
+use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::Failure;
 use thalweg_engine::source::{Ownership, Resume, Sharers, Start, TellOwnership};
 
@@ -126,7 +127,7 @@ impl Member {
         let (own, of) = (Arc::clone(&member), Arc::downgrade(shared));
         let thread = std::thread::Builder::new()
             .name("kafka-member".to_owned())
-            .spawn(move || own.serve(&of))
+            .spawn(carrying(move || own.serve(&of)))
             .map_err(|error| Failure::restart(format!("no thread for the Kafka group: {error}")))?;
         *member.thread.lock() = Some(thread);
         Ok(())
@@ -218,11 +219,11 @@ impl Member {
             // Aside: the round asks this member too.
             let (connection, group) = (self.connection.clone(), self.group.clone());
             let aside = std::thread::Builder::new().name("kafka-nudge".to_owned());
-            let aside = aside.spawn(move || {
+            let aside = aside.spawn(carrying(move || {
                 if let Err(failure) = nudge::come_and_go(&connection, &group) {
                     tracing::warn!(target: "kafka", "the group cannot be made to share out its partitions: {failure}");
                 }
-            });
+            }));
             if let Err(error) = aside {
                 tracing::warn!(target: "kafka", "no thread for a look after the group: {error}");
             }

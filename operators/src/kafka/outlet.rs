@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use rdkafka_sys as sys;
+use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::recorder::Trace;
 use thalweg_engine::sink::{DeliveryObserver, Readiness};
@@ -124,11 +125,11 @@ impl Outlet {
         }
         let thread = std::thread::Builder::new()
             .name("kafka-sink".to_owned())
-            .spawn({
+            .spawn(carrying({
                 let shared = Arc::clone(&shared);
                 let queue = Queue::main(&client);
                 move || shared.serve(&queue)
-            })
+            }))
             .map_err(|error| Failure::restart(format!("no thread for the Kafka sink: {error}")))?;
         Ok(Self {
             shared,
@@ -189,13 +190,13 @@ fn inquire(scout: Scout, shared: &Arc<Shared>) -> Result<(), Failure> {
     let shared = Arc::clone(shared);
     std::thread::Builder::new()
         .name("kafka-topics".to_owned())
-        .spawn(move || {
+        .spawn(carrying(move || {
             if let Some(inquiry) = &shared.inquiry {
                 inquiry.serve(&scout, |scout, name, partitions| {
                     shared.add_found(scout, name, partitions)
                 });
             }
-        })
+        }))
         .map(|_| ())
         .map_err(|error| Failure::restart(format!("no thread for the topics of a column: {error}")))
 }

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
+use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::Failure;
 use thalweg_engine::recorder::Trace;
 use thalweg_engine::sink::{DeliveryObserver, LocalFuture, Origin, Readiness};
@@ -151,10 +152,10 @@ impl Outlet {
         let shared = Arc::new(Shared::default());
         let thread = std::thread::Builder::new()
             .name(format!("write {}", target.shown))
-            .spawn({
+            .spawn(carrying({
                 let shared = Arc::clone(&shared);
                 move || run(target, &shared)
-            })
+            }))
             .map_err(|error| Failure::restart(format!("no thread to write with: {error}")))?;
         Ok(Arc::new(Self {
             shared,

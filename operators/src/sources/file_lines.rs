@@ -11,6 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::Stream;
 use smol_str::SmolStr;
+use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::record::{
     Body, Micros, Original, Partition, Position, Raw, Record, RecordMeta, Skip,
@@ -132,7 +133,7 @@ impl Lines {
         // It ends with the file or when the stream is dropped. One that waits for standard input ends with the process.
         std::thread::Builder::new()
             .name(format!("read {shown}"))
-            .spawn(move || reader.run(from))
+            .spawn(carrying(move || reader.run(from)))
             .map_err(|error| Failure::restart(format!("no thread to read {shown}: {error}")))?;
         Ok(Self {
             partition,

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
+use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::Failure;
 use thalweg_engine::recorder::Trace;
 use thalweg_engine::sink::DeliveryObserver;
@@ -82,7 +83,7 @@ impl Outlet {
         let inside = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("append to files".to_owned())
-            .spawn(move || run(&inside, &mut hands))
+            .spawn(carrying(move || run(&inside, &mut hands)))
             .map_err(|error| Failure::restart(format!("no thread to write with: {error}")))?;
         Ok(Self {
             shared,

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
+use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::Failure;
 use tokio::sync::oneshot;
 
@@ -50,7 +51,7 @@ impl Publisher {
         let (inside, own, goal) = (Arc::clone(&shared), Arc::clone(disk), Arc::clone(goal));
         let thread = std::thread::Builder::new()
             .name("publish files".to_owned())
-            .spawn(move || run(&inside, &own, &goal))
+            .spawn(carrying(move || run(&inside, &own, &goal)))
             .map_err(|error| Failure::restart(format!("no thread to write with: {error}")))?;
         Ok(Self {
             shared,

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
+use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::Schema;
@@ -75,7 +76,7 @@ impl Sink for HttpSink {
         };
         let thread = std::thread::Builder::new()
             .name(format!("http {}", poster.name))
-            .spawn(move || poster.run())
+            .spawn(carrying(move || poster.run()))
             .map_err(|error| Failure::restart(format!("no thread to post with: {error}")))?;
         self.posters.lock().push((Arc::clone(&lane), thread));
         Ok(Box::new(HttpWriter {

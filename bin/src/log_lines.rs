@@ -1,0 +1,180 @@
+//! One line of the log: what happened, of which job, query and partition, as text or JSON.
+
+use std::fmt::{self, Write as _};
+
+use serde_json::Value;
+use thalweg_engine::behalf::Behalf;
+use thalweg_operators::sinks::console::READER_GONE;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::telemetry;
+
+/// `2026-01-31T12:00:00.000000Z  INFO loyalty/notification: running`: time, level, job and query, message, what else there is.
+pub(crate) struct Lines;
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let parts = Parts::of(event);
+        if parts.is_noise() {
+            return Ok(());
+        }
+        SystemTime.format_time(&mut writer)?;
+        let level = *event.metadata().level();
+        let (colour, word) = match level {
+            Level::ERROR => ("\u{1b}[31m", "ERROR"),
+            Level::WARN => ("\u{1b}[33m", " WARN"),
+            Level::INFO => ("\u{1b}[32m", " INFO"),
+            Level::DEBUG => ("\u{1b}[34m", "DEBUG"),
+            Level::TRACE => ("\u{1b}[35m", "TRACE"),
+        };
+        if writer.has_ansi_escapes() {
+            write!(writer, " {colour}{word}\u{1b}[0m ")?;
+        } else {
+            write!(writer, " {word} ")?;
+        }
+        match (telemetry::whose(), parts.text("query")) {
+            (Some(job), Some(query)) => write!(writer, "{job}/{query}: ")?,
+            (Some(one), None) | (None, Some(one)) => write!(writer, "{one}: ")?,
+            (None, None) => {}
+        }
+        if level >= Level::DEBUG {
+            write!(writer, "{}: ", event.metadata().target())?;
+        }
+        writer.write_str(parts.text("message").unwrap_or_default())?;
+        if let Some(why) = parts.text("why") {
+            write!(writer, ": {why}")?;
+        }
+        let mut others = String::new();
+        for (name, value) in &parts.0 {
+            if ["query", "message", "why"].contains(name) {
+                continue;
+            }
+            let comma = if others.is_empty() { "" } else { ", " };
+            write!(others, "{comma}{name} ")?;
+            match value {
+                Value::String(text) => others.write_str(text)?,
+                value => write!(others, "{value}")?,
+            }
+        }
+        if !others.is_empty() {
+            write!(writer, " ({others})")?;
+        }
+        writeln!(writer)
+    }
+}
+
+/// `{"timestamp":"...","level":"INFO","job":"loyalty","query":"notification","target":"...","message":"running"}`
+pub(crate) struct JsonLines;
+
+impl<S, N> FormatEvent<S, N> for JsonLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let parts = Parts::of(event);
+        if parts.is_noise() {
+            return Ok(());
+        }
+        let mut time = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        let about = event.metadata();
+        let mut line: Vec<(&str, Value)> = vec![
+            ("timestamp", time.into()),
+            ("level", about.level().as_str().into()),
+        ];
+        line.extend(telemetry::whose().map(|job| ("job", job.into())));
+        line.push(("target", about.target().into()));
+        line.extend(parts.0);
+        let mut before = '{';
+        for (name, value) in line {
+            // A name is one of the program's own.
+            write!(writer, "{before}\"{name}\":{value}")?;
+            before = ',';
+        }
+        writer.write_str("}\n")
+    }
+}
+
+/// The fields of an event, and query and partition where they are known.
+struct Parts(Vec<(&'static str, Value)>);
+
+impl Parts {
+    fn of(event: &Event<'_>) -> Self {
+        let mut parts = Self(Vec::new());
+        event.record(&mut parts);
+        if let Some(behalf) = Behalf::now() {
+            parts.add("query", &behalf.query);
+            if let Some(partition) = &behalf.partition {
+                parts.add("partition", partition);
+            }
+        }
+        parts
+    }
+
+    /// Adds what the event does not say itself.
+    fn add(&mut self, name: &'static str, value: &str) {
+        if self.0.iter().all(|(known, _)| *known != name) {
+            self.0.push((name, value.into()));
+        }
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(known, _)| *known == name)?;
+        value.as_str()
+    }
+
+    /// `| head` has what it wanted: nothing that anybody must know.
+    fn is_noise(&self) -> bool {
+        self.text("why") == Some(READER_GONE)
+    }
+
+    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.push((field.name(), value.into()));
+    }
+}
+
+impl Visit for Parts {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+}
