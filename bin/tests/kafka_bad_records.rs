@@ -310,3 +310,31 @@ fn an_expression_that_fails_is_an_error_of_its_record() {
     assert!(said.err.contains("cast-in/0@1"), "{}", said.err);
     assert!(!said.err.contains("secret"), "{}", said.err);
 }
+
+#[test]
+fn each_line_of_the_log_says_its_job_and_where_it_has_one_its_query_and_its_partition() {
+    let scene = scene("lines", &[]);
+    let job = job().set("onError = 'skip'").write(&scene);
+    let broken = Rec::new("broken", "not json");
+    scene.topics.send(&scene.input(), &[broken, invoice(1)]);
+    // Everything that the client says of itself comes too.
+    let more = ["--log-format", "json", "--log-level", "info,kafka=debug"];
+    let running = scene.run_with(&job, &more);
+    scene.until_out(1, PATIENCE);
+    let said = running.finish();
+    let lines: Vec<serde_json::Value> = said
+        .err
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect();
+    for line in &lines {
+        assert_eq!(line["job"], "lines", "{line}");
+        if line["target"] == "kafka" {
+            assert_eq!(line["query"], "notification", "{line}");
+        }
+    }
+    let failed = |line: &&serde_json::Value| line["message"] == "a record failed and is skipped";
+    let failed = lines.iter().find(failed).unwrap();
+    assert_eq!(failed["query"], "notification");
+    assert_eq!(failed["partition"], format!("{}/0", scene.input()));
+}

@@ -146,7 +146,9 @@ fn a_record_of_a_sender_that_traces_goes_on_in_its_trace_and_others_pass_on_what
         let spans = Spans::of(&collector);
         spans.named("epoch").len() >= 2 && spans.named("process invoices").len() >= 2
     });
-    assert!(running.metric("thalweg_trace_spans_total{result=\"exported\"}") >= 10.0);
+    until("they are counted", PATIENCE, || {
+        running.metric("thalweg_trace_spans_total{result=\"exported\"}") >= 10.0
+    });
     running.finish();
 
     let request = &collector.requests()[0];
@@ -269,6 +271,7 @@ fn a_trace_goes_through_an_exchange_topic() {
     let scene = Scene::with_topics("traced-exchange", broker(), 2);
     let job = Loyalty::default()
         .set("exchange = 'topic'")
+        .set("outputMode = 'update'")
         .selecting("CustomerCardNo AS BillNo, count(*) AS n")
         .filtered("GROUP BY CustomerCardNo")
         .write(&scene);

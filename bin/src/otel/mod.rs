@@ -89,7 +89,7 @@ impl Traces {
             settings.batch_max,
             counts.of("left_out"),
         ));
-        tracing::info!("traces go to {}", settings.url);
+        tracing::info!("traces go to {}", settings.shown());
         let kafka = tables.iter().filter(|table| table.connector == "kafka");
         let exporter = Exporter {
             tracer: Arc::clone(&tracer),
@@ -186,7 +186,7 @@ impl Exporter {
                 tracing::warn!(
                     why = refused.why,
                     "the collector at {} takes no traces; records flow on",
-                    self.settings.url
+                    self.settings.shown()
                 );
             }
             if !refused.passes || tries == TRIES || self.tracer.is_closed() {

@@ -35,6 +35,13 @@ pub(super) struct Settings {
     pub(super) delay: Duration,
 }
 
+impl Settings {
+    /// The address as it may be shown: what stands behind it may be a secret.
+    pub(super) fn shown(&self) -> &str {
+        self.url.split('?').next().unwrap_or_default()
+    }
+}
+
 /// Variables; one that is empty is as one that is not there.
 struct Variables<'a>(&'a dyn Fn(&str) -> Option<String>);
 
@@ -136,10 +143,17 @@ fn url(variables: &Variables<'_>) -> Result<Option<String>, String> {
     let Some((value, name)) = variables.exporter("ENDPOINT") else {
         return Ok(None);
     };
-    let known = value.parse::<Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
-    });
-    if !known {
+    let known = value
+        .parse::<Uri>()
+        .ok()
+        .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+    let authority = known.as_ref().and_then(Uri::authority);
+    if authority.is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(format!(
+            "{name} holds a user: who is asked for one says so in OTEL_EXPORTER_OTLP_HEADERS"
+        ));
+    }
+    if known.is_none() {
         return Err(format!(
             "{name} is no address: it takes a URL such as http://collector:4318"
         ));
@@ -279,7 +293,7 @@ mod tests {
     const AT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/");
 
     fn given(more: &[(&str, &str)]) -> Settings {
-        settings(&[&[AT], more].concat()).unwrap().unwrap()
+        settings(&[&[AT][..], more].concat()).unwrap().unwrap()
     }
 
     fn refused(name: &str, value: &str) -> String {
@@ -304,6 +318,16 @@ mod tests {
         let own = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://here/spans");
         assert_eq!(given(&[own]).url, "https://here/spans");
         assert!(refused("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "here:4318").contains("no address"));
+        let user = refused("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://me:hush@here/");
+        assert!(
+            user.contains("holds a user") && !user.contains("hush"),
+            "{user}"
+        );
+        let key = given(&[(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "http://here/?key=hush",
+        )]);
+        assert_eq!(key.shown(), "http://here/");
     }
 
     #[test]
