@@ -1,4 +1,4 @@
-//! Topics archived to files: each record once, whatever kills the job.
+//! Topics archived to files: each record once, whatever kills the job, also where processes share it.
 //!
 //! The long form: THALWEG_KILLS=50.
 
@@ -8,13 +8,17 @@ mod stage;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
-use stage::{Broker, PATIENCE, Rec, Scene, kills, until, visible_files};
+#[cfg(feature = "object-store")]
+use stage::S3;
+use stage::{
+    Broker, Load, PATIENCE, Rec, Running, Scene, kills, until, until_shared, visible_files,
+};
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -29,7 +33,10 @@ fn column(path: &Path) -> Vec<i64> {
 }
 
 fn field(path: &Path) -> Vec<i64> {
-    let text = fs::read_to_string(path).unwrap();
+    ids(&fs::read_to_string(path).unwrap())
+}
+
+fn ids(text: &str) -> Vec<i64> {
     let number = |line: &str| -> i64 {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
         row["id"].as_i64().unwrap()
@@ -158,4 +165,162 @@ fn a_topic_is_archived_to_json_once_whatever_kills_the_job() {
 #[test]
 fn a_topic_is_archived_to_parquet_once_whatever_kills_the_job() {
     archive("archiveparquet", "parquet");
+}
+
+/// An archive that members share, at this path with these options.
+fn shared_archive(scene: &Scene, format: &str, options: &str) -> PathBuf {
+    scene.write(&format!(
+        "SET jobName = '{name}';
+SET assignment = 'group';
+SET checkpointLocation = '{checkpoints}';
+SET checkpointInterval = '100 ms';
+CREATE TABLE records (id BIGINT) USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', subscribe '{input}', startingOffsets 'earliest', format 'json',
+  kafka.session.timeout.ms '6000', kafka.heartbeat.interval.ms '200');
+CREATE TABLE archive USING {format} OPTIONS (rollInterval '2 seconds', {options}) PARTITIONED BY (kind);
+INSERT INTO archive SELECT id, id % 3 AS kind FROM records;
+",
+        name = scene.name,
+        checkpoints = scene.checkpoints().display(),
+        input = scene.input(),
+    ))
+}
+
+fn member(scene: &Scene, job: &Path, name: &str) -> Running {
+    let mut running = scene.run_with(job, &["--member", name]);
+    running.until_ready();
+    running
+}
+
+/// Three members share four partitions; one after the other is killed, comes back, is paused for longer than its session, leaves.
+fn members_archive(scene: &Scene, job: &Path, seen: impl Fn() -> BTreeMap<i64, u32>) {
+    let once = |when: &str| {
+        let seen = seen();
+        let twice: Vec<_> = seen.iter().filter(|(_, times)| **times > 1).collect();
+        assert!(twice.is_empty(), "there twice {when}: {twice:?}");
+        seen.len()
+    };
+    let number = |number: u64| record(i64::try_from(number).unwrap());
+    let load = Load::of(&scene.topics, &scene.input(), 300, number);
+    let mut members: Vec<Running> = ["a", "b", "c"].map(|name| member(scene, job, name)).into();
+    until_shared(&mut members, &[1, 1, 2]);
+    for _ in 0..kills(1) {
+        let shown = once("before the kill");
+        until("something more is visible", PATIENCE, || {
+            seen().len() > shown
+        });
+        members.remove(0).kill();
+        until_shared(&mut members, &[2, 2]);
+        once("after a kill");
+        let name = format!("m{}", load.sent());
+        members.push(member(scene, job, &name));
+        until_shared(&mut members, &[1, 1, 2]);
+        // It is succeeded, and goes on with what it had: the chains say no.
+        members[0].pause();
+        until_shared(&mut members[1..], &[2, 2]);
+        let shown = once("while one is paused");
+        members[0].resume();
+        until_shared(&mut members, &[1, 1, 2]);
+        until("something more is visible", PATIENCE, || {
+            seen().len() > shown
+        });
+        once("after the pause");
+        // It comes back sooner than the group takes notice.
+        members.remove(1).kill();
+        members.insert(1, scene.run_with(job, &["--member", "back"]));
+        members[1].until_ready();
+        until_shared(&mut members, &[1, 1, 2]);
+        let mut leaver = members.remove(0);
+        let address = format!("http://{}", leaver.address());
+        scene.call(&["leave", "--url", &address]).expect(0, &[]);
+        leaver.end(PATIENCE).expect(0, &["leaves"]);
+        until_shared(&mut members, &[2, 2]);
+        members.push(member(scene, job, "late"));
+        until_shared(&mut members, &[1, 1, 2]);
+    }
+    let sent = i64::try_from(load.stop()).unwrap();
+    until("all records are visible", PATIENCE, || {
+        seen().len() == usize::try_from(sent).unwrap()
+    });
+    once("in the end");
+    for member in members {
+        member.finish();
+    }
+    let all = seen();
+    assert!(all.values().all(|times| *times == 1), "{all:?}");
+    assert!(all.into_keys().eq(0..sent));
+}
+
+#[test]
+fn members_archive_a_topic_to_json_once_whatever_happens_to_them() {
+    let scene = Scene::with_topics("sharedjson", broker(), 4);
+    let out = scene.dir().join("archive");
+    let job = shared_archive(&scene, "json", &format!("path '{}'", out.display()));
+    members_archive(&scene, &job, || seen(&out));
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn members_archive_a_topic_to_parquet_once_whatever_happens_to_them() {
+    let scene = Scene::with_topics("sharedparquet", broker(), 4);
+    let out = scene.dir().join("archive");
+    let job = shared_archive(&scene, "parquet", &format!("path '{}'", out.display()));
+    members_archive(&scene, &job, || seen(&out));
+}
+
+#[cfg(feature = "object-store")]
+#[test]
+fn members_archive_a_topic_to_a_bucket_once_whatever_happens_to_them() {
+    let (scene, s3) = (Scene::with_topics("sharedbucket", broker(), 4), S3::start());
+    let options = format!(
+        "path 's3://shop/archive', {}, fs.s3a.access.key 't', fs.s3a.secret.key 't'",
+        s3.options()
+    );
+    let job = shared_archive(&scene, "json", &options);
+    members_archive(&scene, &job, || {
+        let mut seen = BTreeMap::new();
+        // A list of the bucket ends at a thousand.
+        let keys = (0..3).flat_map(|kind| s3.keys(&format!("archive/kind={kind}/")));
+        for key in keys {
+            for id in ids(std::str::from_utf8(&s3.get(&key)).unwrap()) {
+                *seen.entry(id).or_default() += 1;
+            }
+        }
+        seen
+    });
+}
+
+#[test]
+fn a_folder_that_members_do_not_share_is_refused() {
+    let scene = Scene::with_topics("unsharedfolder", broker(), 1);
+    let (here, there) = (scene.dir().join("here"), scene.dir().join("there"));
+    let at = |folder: &Path| {
+        fs::create_dir_all(folder).unwrap();
+        let job = shared_archive(
+            &scene,
+            "json",
+            &format!("path '{}/archive', rollSize '1 GB'", folder.display()),
+        );
+        let text = fs::read_to_string(&job).unwrap();
+        let job = folder.join("job.sql");
+        fs::write(&job, text.replace("'2 seconds'", "'1 hour'")).unwrap();
+        job
+    };
+    let (first, second) = (at(&here), at(&there));
+    let mut running = member(&scene, &first, "a");
+    let records: Vec<Rec> = (0..100).map(record).collect();
+    scene.topics.send(&scene.input(), &records);
+    until("the records are committed", PATIENCE, || {
+        running.metric("thalweg_partition_position{") >= 100.0
+    });
+    running.kill();
+    let refused = scene.run_with(&second, &["--member", "a"]);
+    refused
+        .end(PATIENCE)
+        .expect(2, &["must be one that all processes of the job see"]);
+    let running = member(&scene, &first, "a");
+    until("what was committed is visible", PATIENCE, || {
+        seen(&here.join("archive")).len() == 100
+    });
+    running.finish();
 }

@@ -20,6 +20,7 @@ use crate::lanes;
 use crate::plan::{Opened, Side};
 use crate::query::{Prepared, Query, Resolved, new_id};
 use crate::record::Position;
+use crate::recovery::take_over;
 use crate::source::Resume;
 use crate::standby::Standby;
 
@@ -120,13 +121,13 @@ impl Query {
             let cut = from.partitions().find(|cut| named(cut, input, partition));
             let known = cut.map(|cut| (partition.clone(), cut.position.clone()));
             let positions: BTreeMap<SmolStr, Position> = known.into_iter().collect();
-            let state = saved(from, input)?;
+            let (state, rewound) = (saved(from, input)?, from.rewound);
             let begin = source.start_of(
                 partition,
                 &Resume {
                     checkpoint: &from.checkpoint,
                     epoch: from.epoch,
-                    rewound: from.rewound,
+                    rewound,
                     positions: &positions,
                     state: state.as_deref(),
                 },
@@ -147,6 +148,9 @@ impl Query {
                 Ok(_) => {
                     // Now that nobody else commits here, what no checkpoint names is nobody's.
                     self.log.recover()?;
+                    let newest = || self.log.list().ok()?.last().map(|kept| kept.epoch);
+                    let epoch = claim.epoch;
+                    take_over(opened, &mut claim, rewound, &|| newest() == Some(epoch))?;
                     let state = self.read_claimed(&claim, standby.take(place))?;
                     if claim.epoch > 0 {
                         let pause = u64::try_from(now().saturating_sub(since));

@@ -1,6 +1,7 @@
 //! The output at the start of a run: brought to where the newest checkpoint stands, before anything is read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -10,7 +11,7 @@ use crate::epoch::checkpoint::{Checkpoint, LaneCut};
 use crate::error::Failure;
 use crate::plan::{Opened, Side};
 use crate::record::{Partition, Position};
-use crate::sink::{Recovered, Recovery};
+use crate::sink::{Recovered, Recovery, TakenOver};
 
 /// What the writers of these lanes had prepared.
 pub(crate) fn prepared_by<'l>(
@@ -36,6 +37,48 @@ pub(crate) fn recover(opened: &Opened, checkpoint: &mut Checkpoint) -> Result<()
         let first = lane.partitions.first();
         first.is_none_or(|cut| opened.side(&cut.input) != Side::Before)
     };
+    let rewound = checkpoint.rewound;
+    bring(checkpoint, writes, rewound, |recovery| {
+        opened.sink.recover(recovery)
+    })
+}
+
+/// As [`recover`], of the lane whose chain this checkpoint has just claimed.
+///
+/// # Errors
+/// As [`Sink::take_over`](crate::sink::Sink::take_over).
+pub(crate) fn take_over(
+    opened: &Opened,
+    claim: &mut Checkpoint,
+    rewound: bool,
+    owned: &dyn Fn() -> bool,
+) -> Result<(), Failure> {
+    let Some(lane) = claim.lanes.first() else {
+        return Ok(());
+    };
+    let (name, input) = (lane.lane.clone(), lane.partitions.first());
+    let sink = Arc::clone(opened.sink_of(input.map_or("", |cut| &cut.input)));
+    bring(
+        claim,
+        |_| true,
+        rewound,
+        |recovery| {
+            sink.take_over(&TakenOver {
+                lane: &name,
+                recovery: recovery.clone(),
+                owned,
+            })
+        },
+    )
+}
+
+/// Lets an output do what a checkpoint says of these lanes, and notes in it what is done.
+fn bring(
+    checkpoint: &mut Checkpoint,
+    writes: impl Fn(&LaneCut) -> bool,
+    rewound: bool,
+    act: impl FnOnce(&Recovery<'_>) -> Result<Recovered, Failure>,
+) -> Result<(), Failure> {
     let prepared = prepared_by(checkpoint.lanes.iter().filter(|lane| writes(lane)));
     let cuts = checkpoint.lanes.iter().filter(|lane| writes(lane));
     let cuts = cuts.flat_map(|lane| &lane.partitions);
@@ -48,10 +91,10 @@ pub(crate) fn recover(opened: &Opened, checkpoint: &mut Checkpoint) -> Result<()
             (partition, cut.position.clone())
         })
         .collect();
-    let recovered = opened.sink.recover(&Recovery {
+    let recovered = act(&Recovery {
         checkpoint: &checkpoint.checkpoint,
         epoch: checkpoint.epoch,
-        rewound: checkpoint.rewound,
+        rewound,
         prepared: &prepared,
         partitions: &partitions,
     })?;

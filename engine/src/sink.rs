@@ -7,7 +7,8 @@
 //!
 //! An output that becomes visible with its epoch: `prepare` at each cut gives bytes that name what is to become visible,
 //! `commit` makes that visible once the checkpoint with these bytes is on disk, and [`Sink::recover`] at the start of a
-//! run does what was left to do for the newest checkpoint, and removes what it does not name. Several epochs may be open:
+//! run does what was left to do for the newest checkpoint, and removes what it does not name; [`Sink::take_over`] does that lane
+//! by lane where processes share them. Several epochs may be open:
 //! an epoch's bytes name all that no `commit` has finished yet, because only the newest are there at a start.
 
 use std::collections::BTreeMap;
@@ -97,6 +98,17 @@ pub struct Recovery<'a> {
     pub partitions: &'a [(Partition, Position)],
 }
 
+/// A lane of a query whose partitions several processes read, as the process finds it that goes on with it.
+pub struct TakenOver<'a> {
+    /// The lane's name, as its writer is opened with.
+    pub lane: &'a str,
+    /// What it begins from: the newest checkpoint of this lane alone.
+    pub recovery: Recovery<'a>,
+    /// Whether no other process has taken it over since. Looks at the checkpoints, so that what this process saw before it asked
+    /// is of nobody who came later.
+    pub owned: &'a dyn Fn() -> bool,
+}
+
 /// What a sink has made of the bytes that its writers had prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recovered {
@@ -116,6 +128,18 @@ pub trait Sink: Send + Sync {
     /// When the output cannot be brought to where the checkpoint stands.
     fn recover(&self, recovery: &Recovery<'_>) -> Result<Recovered, Failure> {
         let _ = recovery;
+        Ok(Recovered::Kept)
+    }
+
+    /// In the place of `recover` where several processes share the partitions: called for each lane that this process goes on
+    /// with, once nobody else can commit anything of it, and before its writer is opened. Other lanes are no concern of it: other
+    /// processes write them. Whoever had the lane before may not know that it has it no more, and go on writing what will never
+    /// be committed. Repeated when a start fails behind it, so it must be idempotent. Blocks.
+    ///
+    /// # Errors
+    /// When the output cannot be brought to where the lane's checkpoint stands.
+    fn take_over(&self, taken: &TakenOver<'_>) -> Result<Recovered, Failure> {
+        let _ = taken;
         Ok(Recovered::Kept)
     }
 

@@ -2,6 +2,8 @@
 //! choice made by a seed. Whatever happens, no row is lost and every count is right.
 #![allow(clippy::unwrap_used)]
 
+#[path = "sharing/files.rs"]
+mod files;
 #[path = "sharing/group.rs"]
 mod group;
 #[path = "sharing/numbered.rs"]
@@ -230,73 +232,84 @@ fn who_stands_by_takes_over_without_reading_the_chain() {
     assert_eq!(read_at_a_take_over(1), 0, "all of it was in memory");
 }
 
+/// How many seeds are played.
+fn seeds() -> u64 {
+    let seeds = std::env::var("THALWEG_SEEDS").ok();
+    seeds.and_then(|seeds| seeds.parse().ok()).unwrap_or(60)
+}
+
+/// Members come, go, die and are left behind while rows come; in the end each partition has one owner, and all is written.
+async fn chaos(mut world: World) {
+    let mut members: Vec<Member> = (0..MEMBERS).map(|member| world.start(member)).collect();
+    for number in 0..PARTITIONS {
+        world
+            .hub
+            .give(world.dice.below(MEMBERS), &partition(number));
+    }
+    for _ in 0..60 {
+        world.append();
+        world.expect_once();
+        sleep(world.dice.millis(70)).await;
+        let (one, other) = (world.dice.below(MEMBERS), world.dice.below(MEMBERS));
+        match world.dice.below(8) {
+            0..=2 => {
+                let which = world.dice.below(PARTITIONS);
+                world.hub.move_to(one, &partition(which));
+            }
+            3 if one != other => world.hub.presume_dead(one, other),
+            // Killed: nobody is there any more, and nothing was let go of. What it was doing may go on for a
+            // while, as what is on its way to a broker does.
+            4 if one != other => {
+                world.hub.miss(one);
+                members[one].running.abort();
+                world.hub.presume_dead(one, other);
+                members[one] = world.start(one);
+            }
+            // Stopped and started again, before the group takes notice.
+            5 => {
+                world.hub.miss(one);
+                members[one].stop.send_replace(true);
+                let ended = std::mem::replace(&mut members[one], world.start(one));
+                ended.running.await.unwrap().unwrap();
+            }
+            // Goes for good, and is started again later.
+            6 if one != other => {
+                members[one].leaving.store(true, Ordering::Release);
+                members[one].stop.send_replace(true);
+                (&mut members[one].running).await.unwrap().unwrap();
+                members[one] = world.start(one);
+            }
+            7 => world.hub.lose(one),
+            _ => {}
+        }
+    }
+    // In the end each partition has one owner, and nobody believes to have what it has not.
+    for number in 0..PARTITIONS {
+        let name = partition(number);
+        let owner = world.hub.0.lock().owner[&name];
+        let board = world.hub.0.lock();
+        for (member, tell) in &board.tell {
+            if *member != owner {
+                tell(Ownership::Taken(vec![name.clone()]));
+            }
+        }
+    }
+    world.all_out().await;
+    for member in members {
+        member.stop.send_replace(true);
+        member.running.await.unwrap().unwrap();
+    }
+    world.expect_once();
+}
+
 #[test]
 fn whatever_happens_to_members_nothing_is_lost_and_every_count_is_right() {
-    let seeds = std::env::var("THALWEG_SEEDS").ok();
-    let seeds: u64 = seeds.and_then(|seeds| seeds.parse().ok()).unwrap_or(60);
-    for seed in 0..seeds {
+    for seed in 0..seeds() {
         simulated(move || async move {
             println!("seed {seed}");
             let mut world = World::new(seed + 1);
             world.standby = usize::try_from(seed % 3).unwrap();
-            let mut members: Vec<Member> = (0..MEMBERS).map(|member| world.start(member)).collect();
-            for number in 0..PARTITIONS {
-                world
-                    .hub
-                    .give(world.dice.below(MEMBERS), &partition(number));
-            }
-            for _ in 0..60 {
-                world.append();
-                sleep(world.dice.millis(70)).await;
-                let (one, other) = (world.dice.below(MEMBERS), world.dice.below(MEMBERS));
-                match world.dice.below(8) {
-                    0..=2 => {
-                        let which = world.dice.below(PARTITIONS);
-                        world.hub.move_to(one, &partition(which));
-                    }
-                    3 if one != other => world.hub.presume_dead(one, other),
-                    // Killed: nobody is there any more, and nothing was let go of. What it was doing may go on for a
-                    // while, as what is on its way to a broker does.
-                    4 if one != other => {
-                        world.hub.miss(one);
-                        members[one].running.abort();
-                        world.hub.presume_dead(one, other);
-                        members[one] = world.start(one);
-                    }
-                    // Stopped and started again, before the group takes notice.
-                    5 => {
-                        world.hub.miss(one);
-                        members[one].stop.send_replace(true);
-                        let ended = std::mem::replace(&mut members[one], world.start(one));
-                        ended.running.await.unwrap().unwrap();
-                    }
-                    // Goes for good, and is started again later.
-                    6 if one != other => {
-                        members[one].leaving.store(true, Ordering::Release);
-                        members[one].stop.send_replace(true);
-                        (&mut members[one].running).await.unwrap().unwrap();
-                        members[one] = world.start(one);
-                    }
-                    7 => world.hub.lose(one),
-                    _ => {}
-                }
-            }
-            // In the end each partition has one owner, and nobody believes to have what it has not.
-            for number in 0..PARTITIONS {
-                let name = partition(number);
-                let owner = world.hub.0.lock().owner[&name];
-                let board = world.hub.0.lock();
-                for (member, tell) in &board.tell {
-                    if *member != owner {
-                        tell(Ownership::Taken(vec![name.clone()]));
-                    }
-                }
-            }
-            world.all_out().await;
-            for member in members {
-                member.stop.send_replace(true);
-                member.running.await.unwrap().unwrap();
-            }
+            chaos(world).await;
         });
     }
 }

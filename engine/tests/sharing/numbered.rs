@@ -11,9 +11,12 @@ use thalweg_engine::operator::{Emit, Operator};
 use thalweg_engine::plan::{Input, Opened, Plan, Role, Side};
 use thalweg_engine::record::RecordMeta;
 use thalweg_engine::row::Value;
+use thalweg_engine::sink::Sink;
 use thalweg_engine::state::{Entries, StateChanges};
 
+use crate::files::{Disk, FileSink};
 use crate::group::{Hub, SharedSource};
+use crate::world::Dice;
 
 /// Numbers the rows of its lane.
 #[derive(Default)]
@@ -69,12 +72,23 @@ impl Operator for Numbering {
 pub(crate) struct Numbered {
     pub(crate) log: MemoryLog,
     pub(crate) sink: MemorySink,
+    /// Where it writes files in its place.
+    pub(crate) files: Option<(Disk, Dice)>,
     pub(crate) hub: Hub,
     pub(crate) member: usize,
 }
 
 impl Plan for Numbered {
-    fn open(&self, _: &str) -> Result<Opened, Failure> {
+    fn open(&self, run: &str) -> Result<Opened, Failure> {
+        let sink: Arc<dyn Sink> = match &self.files {
+            None => Arc::new(self.sink.clone()),
+            Some((disk, dice)) => Arc::new(FileSink {
+                disk: disk.clone(),
+                dice: dice.clone(),
+                run: run.to_owned(),
+                next: Arc::default(),
+            }),
+        };
         Ok(Opened {
             inputs: vec![Input {
                 name: "in".into(),
@@ -87,7 +101,7 @@ impl Plan for Numbered {
                 }),
             }],
             exchanges: Vec::new(),
-            sink: Arc::new(self.sink.clone()),
+            sink,
             on_error: OnError::Fail,
         })
     }

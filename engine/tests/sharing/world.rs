@@ -19,6 +19,7 @@ use thalweg_engine::status::QueryStatus;
 use thalweg_engine::workers::Workers;
 use tokio::sync::watch;
 
+use crate::files::Disk;
 use crate::group::Hub;
 use crate::numbered::Numbered;
 use crate::shelf::Shelf;
@@ -59,6 +60,8 @@ pub(crate) struct World {
     pub(crate) written: [i64; PARTITIONS],
     /// How many stand by for each partition.
     pub(crate) standby: usize,
+    /// Where rows are written to files that become visible with their epochs, in the place of `sink`.
+    pub(crate) disk: Option<Disk>,
 }
 
 /// A living member.
@@ -87,6 +90,7 @@ impl World {
             sink: MemorySink::default(),
             written: [0; PARTITIONS],
             standby: 0,
+            disk: None,
         }
     }
 
@@ -101,6 +105,7 @@ impl World {
             plan: Arc::new(Numbered {
                 log: self.log.clone(),
                 sink: self.sink.clone(),
+                files: self.disk.clone().map(|disk| (disk, self.dice.clone())),
                 hub: self.hub.clone(),
                 member,
             }),
@@ -147,7 +152,10 @@ impl World {
 
     /// Every row that was written out, as partition and place; each must have the number that it has in its partition.
     pub(crate) fn out(&self) -> Vec<(i64, i64)> {
-        let rows = self.sink.rows();
+        let rows = match &self.disk {
+            Some(disk) => disk.rows(),
+            None => self.sink.rows(),
+        };
         rows.iter()
             .map(|row| {
                 let [
@@ -164,10 +172,20 @@ impl World {
             .collect()
     }
 
+    /// Nothing that is written to files can be seen twice.
+    pub(crate) fn expect_once(&self) {
+        if self.disk.is_some() {
+            let out = self.out();
+            let once: BTreeSet<&(i64, i64)> = out.iter().collect();
+            assert_eq!(out.len(), once.len(), "rows are there twice");
+        }
+    }
+
     /// Waits until everything appended has been written out.
     pub(crate) async fn all_out(&self) {
         for _ in 0..4_000 {
             sleep(Duration::from_millis(10)).await;
+            self.expect_once();
             let seen: BTreeSet<(i64, i64)> = self.out().into_iter().collect();
             if seen.len() == usize::try_from(self.written.iter().sum::<i64>()).unwrap() {
                 return;

@@ -17,6 +17,11 @@ pub(crate) fn check(query: &Query) -> Result<(), JobError> {
     let output = query.output();
     let path = output.options.get("path").unwrap_or_default();
     if query.writes_files() && is_remote(path) {
+        let folder = if settings.shared {
+            "a folder that all processes see"
+        } else {
+            "a folder of this machine that outlives the process"
+        };
         return Err(JobError::new(
             at,
             format!(
@@ -24,7 +29,7 @@ pub(crate) fn check(query: &Query) -> Result<(), JobError> {
                 output.name
             ),
         )
-        .help("for this query SET checkpointLocation to a folder of this machine that outlives the process"));
+        .help(format!("for this query SET checkpointLocation to {folder}")));
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ pub(crate) fn named<'s>(
     }
 }
 
-/// Refuses what needs all partitions in one process, or an output that one process must own.
+/// Refuses what needs all partitions in one process.
 pub(crate) fn check(query: &Query) -> Result<(), JobError> {
     let refused = |at: Location, why: String, help: &str| Err(JobError::new(at, why).help(help));
     if !query.settings.shared {
@@ -80,14 +80,6 @@ pub(crate) fn check(query: &Query) -> Result<(), JobError> {
                 "assignment = 'group': the query `{name}` joins partitions of one number, and the group may give them to two processes"
             ),
             "run it in one process, with assignment = 'manual'",
-        );
-    }
-    if query.writes_files() {
-        return refused(
-            format!(
-                "assignment = 'group': the query `{name}` writes files, which one process must own"
-            ),
-            "write to Kafka, and the files with a query of its own in one process",
         );
     }
     Ok(())

@@ -111,8 +111,18 @@ impl Goal {
                 if !whole.try_exists()? {
                     return Ok(false);
                 }
-                store.put(&format!("{below}{file}"), whole)?;
-                fs::remove_file(whole).map(|()| true)
+                match store.put(&format!("{below}{file}"), whole) {
+                    Err(error)
+                        if error.kind() == io::ErrorKind::NotFound && !whole.try_exists()? =>
+                    {
+                        return Ok(false);
+                    }
+                    put => put?,
+                }
+                match fs::remove_file(whole) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                    _ => Ok(true),
+                }
             }
         }
     }

@@ -5,12 +5,14 @@
 //! or when the run ends; once an epoch that says so is committed, the `publisher` renames it to its place. At a start
 //! `recovery` cuts off what is not committed, makes the rest visible and removes what no checkpoint names. So what is
 //! visible is committed, whole, and there once. Where it becomes visible is its `goal`: with one in an object store parts are
-//! hidden beside the checkpoints.
+//! hidden beside the checkpoints. Where processes share the lanes, each lane has a folder of its own in the hidden one, and its
+//! heir does what a start does, but only there: that is `takeover`.
 
 #[cfg(feature = "parquet")]
 mod arrays;
 mod disk;
 mod goal;
+mod lock;
 mod options;
 mod outlet;
 mod packing;
@@ -23,12 +25,15 @@ mod part;
 mod partitions;
 mod publisher;
 mod recovery;
+#[cfg(test)]
+mod shared_tests;
 mod table;
+mod takeover;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -37,7 +42,7 @@ use chrono_tz::Tz;
 use parking_lot::Mutex;
 use thalweg_engine::error::Failure;
 use thalweg_engine::schema::{Field, Schema};
-use thalweg_engine::sink::{Recovered, Recovery, Sink, Writer, WriterContext};
+use thalweg_engine::sink::{Recovered, Recovery, Sink, TakenOver, Writer, WriterContext};
 use thalweg_engine::source::Health;
 
 use disk::Disk;
@@ -72,6 +77,8 @@ struct Target {
     root: PathBuf,
     goal: Arc<Goal>,
     hidden: OnceLock<PathBuf>,
+    /// Whether other processes write other lanes.
+    shared: bool,
     /// Whether parts are kept as rows until they are complete.
     as_rows: bool,
     /// What a part begins with, and a row ends with.
@@ -90,13 +97,17 @@ impl Target {
     /// A new part: its number in this run, and its name, which no other part ever has.
     fn name(&self) -> (u64, String) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let name = format!("part-{number:05}-{}-c000{}", self.run, self.extension);
-        (number, name)
+        (number, part::name(number, &self.run, &self.extension))
     }
 
-    /// Where parts are hidden.
-    fn hidden(&self) -> &Path {
-        self.hidden.get().unwrap_or(&self.root)
+    /// Where the parts of a lane are hidden.
+    fn hidden(&self, lane: &str) -> PathBuf {
+        let hidden = self.hidden.get().unwrap_or(&self.root);
+        if self.shared {
+            hidden.join(partitions::escaped(lane))
+        } else {
+            hidden.clone()
+        }
     }
 
     fn full(&self) -> bool {
@@ -129,7 +140,10 @@ fn open(
         Some(_) => Path::new(&context.checkpoint).join("output"),
     };
     let goal = Arc::new(Goal::open(&layout)?);
-    let lock = lock(&root)?;
+    let lock = match context.member {
+        None => lock::alone(&root)?,
+        Some(_) => lock::shared(&root, &format!("{} {}", context.job, context.query))?,
+    };
     let packing = match (format, layout.compression) {
         (Format::Parquet, _) => Packing::Plain,
         (_, Compression::Gzip) => Packing::Gzip,
@@ -139,6 +153,7 @@ fn open(
     let disk = Arc::new(Disk::default());
     let target = Target {
         hidden: OnceLock::new(),
+        shared: context.member.is_some(),
         as_rows: format == Format::Parquet,
         begins_with: begin(&layout, declared, input),
         line_end: layout.line_end.clone(),
@@ -160,32 +175,6 @@ fn open(
         zone: context.time_zone,
         lock: Mutex::new(Some(lock)),
     }))
-}
-
-/// Makes the folder and keeps others from writing it.
-fn lock(root: &Path) -> Result<File, Failure> {
-    let own = root.join(OWN);
-    let unwritable = |error: std::io::Error| {
-        Failure::refuse(format!(
-            "the folder {} cannot be written: {error}",
-            root.display()
-        ))
-    };
-    fs::create_dir_all(&own).map_err(unwritable)?;
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(own.join("lock"))
-        .map_err(unwritable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(Failure::refuse(format!(
-            "the folder {} is being written by another query: give each its own path",
-            root.display()
-        ))),
-        Err(fs::TryLockError::Error(error)) => Err(unwritable(error)),
-    }
 }
 
 /// The columns that stand in the files.
@@ -246,6 +235,17 @@ impl Sink for FolderSink {
         Ok(Recovered::Done)
     }
 
+    fn take_over(&self, taken: &TakenOver<'_>) -> Result<Recovered, Failure> {
+        let target = &self.target;
+        if target.hidden.get().is_none() {
+            target.goal.check()?;
+            let hidden = target.root.join(OWN).join(taken.recovery.checkpoint);
+            let _ = target.hidden.set(hidden);
+        }
+        takeover::take_over(&target.goal, &target.hidden(taken.lane), &target.run, taken)?;
+        Ok(Recovered::Done)
+    }
+
     fn open(&self, context: WriterContext) -> Result<Box<dyn Writer>, Failure> {
         let places = &self.layout.partitions;
         let partitions = Partitions::new(&self.input.fields, places, self.zone);
@@ -255,6 +255,7 @@ impl Sink for FolderSink {
         });
         Ok(Box::new(FolderWriter::new(
             &self.target,
+            self.target.hidden(&context.lane),
             context.observer,
             self.encoder(written(&self.layout, &self.input))?,
             partitions,

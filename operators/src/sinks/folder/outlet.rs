@@ -1,6 +1,6 @@
 //! The thread that appends rows to hidden parts, aside from the lanes, and makes them survive a crash at each cut.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ enum Order {
     Complete(u64),
     /// Answered with the lengths once they would survive a crash.
     Cut(Vec<u64>, oneshot::Sender<Result<Vec<u64>, Failure>>),
-    /// These are visible: their lengths are not asked for any more.
+    /// These are visible, or their lane is no more: they are not asked for again.
     Forget(Vec<u64>),
 }
 
@@ -78,7 +78,7 @@ impl Outlet {
             packing,
             files: HashMap::new(),
             lengths: HashMap::new(),
-            unsynced: None,
+            unsynced: BTreeSet::new(),
         };
         let inside = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -124,7 +124,7 @@ impl Outlet {
         lengths
     }
 
-    /// Forgets complete parts.
+    /// Forgets parts, and closes them where they are open.
     pub(super) fn forget(&self, parts: Vec<u64>) {
         self.order(Order::Forget(parts));
     }
@@ -213,8 +213,8 @@ struct Hands {
     files: HashMap<u64, Growing>,
     /// Of complete parts.
     lengths: HashMap<u64, u64>,
-    /// The folder that has new files whose names would not survive a crash.
-    unsynced: Option<PathBuf>,
+    /// The folders that have new files whose names would not survive a crash.
+    unsynced: BTreeSet<PathBuf>,
 }
 
 impl Hands {
@@ -225,6 +225,7 @@ impl Hands {
             Order::Complete(part) => self.complete(part),
             Order::Forget(parts) => {
                 for part in parts {
+                    self.files.remove(&part);
                     self.lengths.remove(&part);
                 }
                 Ok(())
@@ -247,7 +248,7 @@ impl Hands {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         let file = self.disk.patiently(&path, || options.open(&path))?;
-        self.unsynced = path.parent().map(Path::to_path_buf);
+        self.unsynced.extend(path.parent().map(Path::to_path_buf));
         let growing = Growing {
             file,
             path,
@@ -299,7 +300,7 @@ impl Hands {
                 lengths.push(self.lengths.get(part).copied().unwrap_or(0));
             }
         }
-        if let Some(folder) = self.unsynced.take() {
+        while let Some(folder) = self.unsynced.pop_first() {
             let synced = disk::sync_folder(&folder);
             synced.map_err(|error| Undone::Failed(disk::failure(&folder, &error)))?;
         }

@@ -84,8 +84,8 @@ impl Encoder for RowsEncoder {
     }
 }
 
-/// Makes a Parquet file of the first `bytes` of a log, and makes it survive a crash.
-pub(super) fn make(log: &Path, bytes: u64, to: &Path) -> io::Result<()> {
+/// Makes `file` a Parquet file of the first `bytes` of a log, and makes it survive a crash.
+pub(super) fn make(log: &Path, bytes: u64, file: &File) -> io::Result<()> {
     let mut reader = BufReader::with_capacity(1 << 16, File::open(log)?).take(bytes);
     let mut frame = Vec::new();
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, "its rows cannot be read");
@@ -104,9 +104,8 @@ pub(super) fn make(log: &Path, bytes: u64, to: &Path) -> io::Result<()> {
     let options = ArrowWriterOptions::new()
         .with_properties(properties)
         .with_skip_arrow_metadata(true);
-    let file = File::create(to)?;
     let mut writer =
-        ArrowWriter::try_new_with_options(&file, schema.clone(), options).map_err(plain)?;
+        ArrowWriter::try_new_with_options(file, schema.clone(), options).map_err(plain)?;
     let mut rows: Vec<Row> = Vec::with_capacity(BATCH_ROWS);
     let mut taken = 0;
     loop {

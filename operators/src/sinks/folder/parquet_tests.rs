@@ -11,7 +11,7 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 use super::table::PARQUET;
 use super::tests::Scene;
 
-fn read(path: &Path) -> Vec<String> {
+pub(super) fn read(path: &Path) -> Vec<String> {
     let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
     let rows = reader.get_row_iter(None).unwrap();
     rows.map(|row| row.unwrap().to_string()).collect()
@@ -100,7 +100,8 @@ fn the_crash_of_a_publication_at_any_of_its_steps_is_made_good() {
             fs::write(whole.with_extension("parquet.half"), b"half").unwrap();
         } else {
             let length = fs::metadata(&rows).unwrap().len();
-            super::parquet::make(&rows, length, &whole).unwrap();
+            let file = fs::File::create(&whole).unwrap();
+            super::parquet::make(&rows, length, &file).unwrap();
         }
         if step == 2 {
             fs::remove_file(&rows).unwrap();

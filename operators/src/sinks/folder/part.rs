@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thalweg_engine::error::Failure;
+use thalweg_engine::query::new_id;
 
 /// How the file ends that keeps the rows of a part whose format cannot grow: they become the part when it is complete.
 const ROWS: &str = ".rows";
@@ -38,10 +39,28 @@ impl Hidden {
         }
     }
 
+    /// A name for what is to become the whole part, which nobody else has: several processes may be about to make it.
+    pub(super) fn half(&self) -> PathBuf {
+        let mut name = self.whole.clone().into_os_string();
+        name.push(format!(".{}.half", new_id()));
+        PathBuf::from(name)
+    }
+
     /// The file that rows are appended to.
     pub(super) fn growing(self, as_rows: bool) -> PathBuf {
         if as_rows { self.rows } else { self.whole }
     }
+}
+
+/// The name of a part, which no other part ever has: its number in its run, and the run.
+pub(super) fn name(number: u64, run: &str, extension: &str) -> String {
+    format!("part-{number:05}-{run}-c000{extension}")
+}
+
+/// The run that has begun a part.
+pub(super) fn run_of(file: &str) -> &str {
+    let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
+    name.split('-').nth(2).unwrap_or_default()
 }
 
 /// The bytes for a checkpoint; None when it has nothing to say.

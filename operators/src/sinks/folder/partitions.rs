@@ -90,6 +90,13 @@ pub(super) fn unsupported(data_type: &DataType) -> bool {
     )
 }
 
+/// A text as the name of a folder.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    escape(&mut out, text);
+    out
+}
+
 /// Escapes what Spark escapes in the name of a folder.
 fn escape(out: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";

@@ -2,10 +2,10 @@
 //!
 //! | hidden | then |
 //! | --- | --- |
-//! | rows only | the part is made of them, under another name until it is whole |
+//! | rows only | the part is made of them, under a name of its own until it is whole |
 //! | the whole part, and rows | the rows go |
 //! | the whole part | it is renamed to its place, or put into its bucket |
-//! | nothing | this was done before |
+//! | nothing | this was done before, or another process that has taken the lane over does it |
 
 use std::collections::VecDeque;
 use std::fs;
@@ -144,15 +144,30 @@ pub(super) fn publish(part: &Part, hidden: &Path, goal: &Goal) -> io::Result<()>
     Ok(())
 }
 
-/// Makes the part of its committed rows.
+/// Makes the part of its committed rows. Where others are quicker there is nothing left to do.
 #[cfg(feature = "parquet")]
 fn make_whole(part: &Part, from: &Hidden, hidden: &Path) -> io::Result<()> {
-    let mut name = from.whole.clone().into_os_string();
-    name.push(".half");
-    let half = PathBuf::from(name);
-    super::parquet::make(&from.rows, part.bytes, &half)?;
-    fs::rename(&half, &from.whole)?;
-    disk::sync_folder(hidden)
+    // There before the rows are looked for: who takes the lane over removes it when the rows have gone.
+    let half = from.half();
+    let made = fs::File::create(&half)
+        .and_then(|file| super::parquet::make(&from.rows, part.bytes, &file))
+        .and_then(|()| from.rows.try_exists());
+    let done = match made {
+        Ok(true) => fs::rename(&half, &from.whole),
+        Ok(false) => Err(io::ErrorKind::NotFound.into()),
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(()) => disk::sync_folder(hidden),
+        Err(error) => {
+            // A disk without room is asked again.
+            let _ = fs::remove_file(&half);
+            match error.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            }
+        }
+    }
 }
 
 #[cfg(not(feature = "parquet"))]

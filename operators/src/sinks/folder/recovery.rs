@@ -26,34 +26,57 @@ pub(super) fn recover(goal: &Goal, hidden: &Path, recovery: &Recovery<'_>) -> Re
         made.map_err(|error| disk::hindrance(hidden, &error))?;
     }
     let mut lost = Vec::new();
-    for bytes in recovery.prepared.values() {
-        for part in part::decode(bytes)? {
-            if part.bytes > 0 && !settle(&part, goal, hidden, recovery)? && !known {
-                lost.push(part.file);
-            }
+    for part in named(recovery)? {
+        if !settle(&part, goal, hidden, recovery)? && !known {
+            lost.push(part.file);
         }
     }
-    if let Some(first) = lost.first() {
-        let message = format!(
-            "{} lacks the rows of {} files that epoch {} has committed, `{first}` among them: it is not the folder that they \
-             were written to, or it was emptied",
-            goal.place().display(),
-            lost.len(),
-            recovery.epoch
-        );
-        if !recovery.rewound {
-            // So that the next start finds the same, and does not take them for files that somebody has fetched.
-            let _ = fs::remove_dir(hidden);
-            return Err(Failure::refuse(format!(
-                "{message}. Put the folder back, with its hidden files (where it was moved to, that is the option `path`). To go on \
-                 without these rows: thalweg checkpoint rollback FOLDER {}",
-                recovery.epoch
-            )));
-        }
-        tracing::warn!("{message}; the rows are lost, because the checkpoint was set by hand");
-    }
+    accept_loss(&lost, goal, recovery).inspect_err(|_| {
+        // So that the next start finds the same, and does not take them for files that somebody has fetched.
+        let _ = fs::remove_dir(hidden);
+    })?;
     others(hidden);
     clean(hidden).map_err(|error| disk::hindrance(hidden, &error))
+}
+
+/// The parts with rows that the checkpoint names.
+pub(super) fn named(recovery: &Recovery<'_>) -> Result<Vec<Part>, Failure> {
+    let mut named = Vec::new();
+    for bytes in recovery.prepared.values() {
+        named.extend(
+            part::decode(bytes)?
+                .into_iter()
+                .filter(|part| part.bytes > 0),
+        );
+    }
+    Ok(named)
+}
+
+/// Refuses to go on without the rows of these parts, unless the checkpoint was set by hand.
+pub(super) fn accept_loss(
+    lost: &[String],
+    goal: &Goal,
+    recovery: &Recovery<'_>,
+) -> Result<(), Failure> {
+    let Some(first) = lost.first() else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} lacks the rows of {} files that epoch {} has committed, `{first}` among them: it is not the folder that they \
+         were written to, or it was emptied",
+        goal.place().display(),
+        lost.len(),
+        recovery.epoch
+    );
+    if recovery.rewound {
+        tracing::warn!("{message}; the rows are lost, because the checkpoint was set by hand");
+        return Ok(());
+    }
+    Err(Failure::refuse(format!(
+        "{message}. Put the folder back, with its hidden files (where it was moved to, that is the option `path`). To go on \
+         without these rows: thalweg checkpoint rollback FOLDER {}",
+        recovery.epoch
+    )))
 }
 
 /// Makes a part visible as far as it is committed; false where nothing is there of it.
@@ -72,18 +95,7 @@ fn settle(
     let whole = found(&at.whole)?;
     let rows = found(&at.rows)?;
     if !whole && !rows {
-        let visible = goal.has(&part.file);
-        let visible = visible.map_err(|error| disk::hindrance(&to, &error))?;
-        if visible && recovery.rewound && !part.complete {
-            tracing::warn!(
-                file = %to.display(),
-                "this file has rows of later epochs than the one gone back to: they will be written again, to other files"
-            );
-        }
-        if !visible {
-            tracing::info!(file = %to.display(), "a file that was made visible is not there any more");
-        }
-        return Ok(visible);
+        return was_shown(part, goal, recovery);
     }
     match (part.as_rows, whole) {
         (false, _) => shorten(&at.whole, part)?,
@@ -95,17 +107,43 @@ fn settle(
     Ok(true)
 }
 
+/// Whether a part of which nothing is hidden is visible.
+pub(super) fn was_shown(
+    part: &Part,
+    goal: &Goal,
+    recovery: &Recovery<'_>,
+) -> Result<bool, Failure> {
+    let to = goal.shown(&part.file);
+    let visible = goal.has(&part.file);
+    let visible = visible.map_err(|error| disk::hindrance(&to, &error))?;
+    if visible && recovery.rewound && !part.complete {
+        tracing::warn!(
+            file = %to.display(),
+            "this file has rows of later epochs than the one gone back to: they will be written again, to other files"
+        );
+    }
+    if !visible {
+        tracing::info!(file = %to.display(), "a file that was made visible is not there any more");
+    }
+    Ok(visible)
+}
+
+/// What to say of a hidden file that has less than is committed.
+pub(super) fn damaged(path: &Path, part: &Part, length: u64) -> Failure {
+    Failure::refuse(format!(
+        "{} is damaged: {} bytes of it are committed, and it has {length}. Nothing was changed. Restore it from a copy",
+        path.display(),
+        part.bytes
+    ))
+}
+
 /// Cuts off what was written behind what is committed.
 fn shorten(path: &Path, part: &Part) -> Result<(), Failure> {
     let failed = |error: io::Error| disk::hindrance(path, &error);
     let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     if length < part.bytes {
-        return Err(Failure::refuse(format!(
-            "{} is damaged: {} bytes of it are committed, and it has {length}. Nothing was changed. Restore it from a copy",
-            path.display(),
-            part.bytes
-        )));
+        return Err(damaged(path, part, length));
     }
     if length > part.bytes {
         file.set_len(part.bytes).map_err(failed)?;

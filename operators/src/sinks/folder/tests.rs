@@ -21,6 +21,8 @@ use crate::table::{OpenContext, OptionValue, Options, Table};
 /// A folder, and what a checkpoint says of it.
 pub(super) struct Scene {
     dir: tempfile::TempDir,
+    /// The process, where several write the folder.
+    member: Option<String>,
     output: Output,
     options: Vec<(&'static str, &'static str)>,
     partitioned_by: Vec<&'static str>,
@@ -29,19 +31,25 @@ pub(super) struct Scene {
 
 /// One run.
 pub(super) struct Run {
-    sink: Arc<dyn Sink>,
-    writer: Box<dyn Writer>,
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) writer: Box<dyn Writer>,
 }
 
 impl Scene {
     pub(super) fn new(output: Output, options: &[(&'static str, &'static str)]) -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
+            member: None,
             output,
             options: options.to_vec(),
             partitioned_by: Vec::new(),
             runs: 0,
         }
+    }
+
+    pub(super) fn shared(mut self) -> Self {
+        self.member = Some("a".to_owned());
+        self
     }
 
     pub(super) fn by(mut self, columns: &[&'static str]) -> Self {
@@ -78,10 +86,11 @@ impl Scene {
         }
     }
 
-    fn open(&mut self, schema: &Schema) -> Result<Arc<dyn Sink>, Failure> {
+    pub(super) fn open(&mut self, schema: &Schema) -> Result<Arc<dyn Sink>, Failure> {
         self.runs += 1;
         let context = OpenContext {
             run: format!("run{}", self.runs),
+            member: self.member.clone(),
             ..crate::sources::file::test_context()
         };
         (self.output.open)(&self.table(), schema, &context)
@@ -121,7 +130,7 @@ impl Scene {
         seen
     }
 
-    fn lines(&self) -> Vec<String> {
+    pub(super) fn lines(&self) -> Vec<String> {
         let seen = self.seen();
         let all = seen
             .values()
@@ -170,7 +179,7 @@ impl Run {
         self.writer.accept().unwrap()
     }
 
-    fn text(&mut self, text: &str) {
+    pub(super) fn text(&mut self, text: &str) {
         self.write(&[Value::from(text)]);
     }
 
@@ -188,7 +197,7 @@ impl Run {
     }
 }
 
-fn one() -> Schema {
+pub(super) fn one() -> Schema {
     Schema::new([Field::nullable("value", DataType::String)])
 }
 

@@ -1,7 +1,7 @@
 //! The writer of one lane: rows go to the open part of their folder; when parts begin and end.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,6 +24,8 @@ const COLLECTED: usize = 256 << 10;
 /// The writer of one lane.
 pub(super) struct FolderWriter {
     output: Arc<Target>,
+    /// Where its parts are hidden.
+    hidden: PathBuf,
     observer: Arc<dyn DeliveryObserver>,
     encoder: Box<dyn Encoder>,
     partitions: Partitions,
@@ -72,6 +74,7 @@ struct Open {
 impl FolderWriter {
     pub(super) fn new(
         output: &Arc<Target>,
+        hidden: PathBuf,
         observer: Arc<dyn DeliveryObserver>,
         encoder: Box<dyn Encoder>,
         partitions: Partitions,
@@ -79,6 +82,7 @@ impl FolderWriter {
     ) -> Self {
         Self {
             output: Arc::clone(output),
+            hidden,
             observer,
             encoder,
             partitions,
@@ -124,7 +128,7 @@ impl FolderWriter {
         } else {
             format!("{folder}/{name}")
         };
-        let hidden = Hidden::of(self.output.hidden(), &file);
+        let hidden = Hidden::of(&self.hidden, &file);
         self.output
             .outlet
             .open(id, hidden.growing(self.output.as_rows));
@@ -184,6 +188,15 @@ impl FolderWriter {
             hand_over(open, &self.output.outlet, &self.observer);
         }
         self.collected = 0;
+    }
+}
+
+impl Drop for FolderWriter {
+    /// Lanes come and go while the output goes on.
+    fn drop(&mut self) {
+        let open = self.open.values().map(|open| open.id);
+        let parts = open.chain(self.complete.iter().map(|(id, _)| *id));
+        self.output.outlet.forget(parts.collect());
     }
 }
 
@@ -342,8 +355,8 @@ impl Writer for FolderWriter {
         let mut under_way = Vec::new();
         for part in complete() {
             if self.asked.insert(part.file.clone()) {
-                let hidden: &Path = self.output.hidden();
-                let published = self.output.publisher.publish(part.clone(), hidden);
+                let publisher = &self.output.publisher;
+                let published = publisher.publish(part.clone(), &self.hidden);
                 under_way.push((part.file.clone(), published));
             }
         }
