@@ -344,6 +344,7 @@ pub(crate) fn context(job: &str, query: &Query, fresh: bool, checkpoint: String)
         fresh,
         checkpoint,
         member: None,
+        further: false,
         delivery_timeout: query.settings.delivery_timeout,
         trigger_interval: query.interval(),
         bounded: query.bounded(),

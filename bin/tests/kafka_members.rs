@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use stage::{Account, Broker, Loyalty, PATIENCE, Rec, Running, Scene, kills, until, until_shared};
+use stage::{
+    Account, Broker, Loyalty, PATIENCE, Rec, Running, Scene, invoices, kills, until, until_shared,
+};
 
 /// The shortest session that the broker allows, and heartbeats that notice a change soon.
 const SESSION: &str = "kafka.session.timeout.ms '6000', kafka.heartbeat.interval.ms '200'";
@@ -148,6 +150,47 @@ fn one_that_was_paused_for_too_long_commits_nothing_and_takes_its_place_again() 
         .finish()
         .expect(0, &["another process goes on with this partition"]);
     members.remove(0).finish();
+}
+
+#[test]
+fn a_query_of_two_topics_is_shared_topic_by_topic() {
+    let scene = Scene::with_topics("union", broker(), 2);
+    scene.topics.make("union-more", 4, &[]);
+    let table = |name: &str, topic: &str| {
+        format!(
+            "CREATE TABLE {name} (BillNo STRING) USING kafka OPTIONS (kafka.bootstrap.servers '${{KAFKA}}', subscribe '{topic}',
+  startingOffsets 'earliest', format 'json', {SESSION});"
+        )
+    };
+    let job = scene.write(&format!(
+        "SET jobName = 'union';
+SET assignment = 'group';
+SET checkpointLocation = '{}';
+SET checkpointInterval = '100 ms';
+{}
+{}
+CREATE TABLE notification USING kafka OPTIONS (
+  kafka.bootstrap.servers '${{KAFKA}}', topic '{}', format 'json', key 'BillNo');
+INSERT INTO notification SELECT BillNo FROM some UNION ALL SELECT BillNo FROM more;
+",
+        scene.checkpoints().display(),
+        table("some", &scene.input()),
+        table("more", "union-more"),
+        scene.output()
+    ));
+    let mut members = vec![member(&scene, &job, "a")];
+    until_shared(&mut members, &[6]);
+    scene.topics.send(&scene.input(), &invoices(0..100));
+    members.push(member(&scene, &job, "b"));
+    until_shared(&mut members, &[3, 3]);
+    scene.topics.send("union-more", &invoices(100..200));
+    until("all are passed on", PATIENCE, || {
+        Account::of(&scene).missing(200).is_empty()
+    });
+    Account::of(&scene).expect_exactly(200);
+    for member in members {
+        member.finish();
+    }
 }
 
 const CARDS: u64 = 40;

@@ -170,6 +170,7 @@ mod measured {
             complete: false,
             partitioned: false,
             member: None,
+            further: false,
             coordinates: Coordinates::default(),
             time_zone: chrono_tz::Tz::UTC,
         };

@@ -77,6 +77,9 @@ pub struct OpenContext {
     pub checkpoint: String,
     /// The name of this process among those that share the inputs, where several do.
     pub member: Option<String>,
+    /// Whether the query has another input before this one: a process can be a member of one group once, so where processes
+    /// share the inputs this one has a group of its own.
+    pub further: bool,
     /// How long a record may stay unacknowledged while its broker answers.
     pub delivery_timeout: std::time::Duration,
     /// The trigger's interval; None when continuous.

@@ -59,6 +59,7 @@ fn context(coordinates: Coordinates) -> OpenContext {
         fresh: false,
         checkpoint: "./checkpoints/verdicts".into(),
         member: None,
+        further: false,
         delivery_timeout: Duration::from_secs(120),
         trigger_interval: None,
         bounded: false,

@@ -69,6 +69,12 @@ impl KafkaSource {
         }
     }
 
+    /// In a group of its own, named after this table as well.
+    pub(crate) fn in_group_of(mut self, table: &str) -> Self {
+        self.group = format!("{}-{table}", self.group);
+        self
+    }
+
     pub(super) fn connection(&self) -> &Connection {
         &self.settings.connection
     }

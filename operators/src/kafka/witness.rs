@@ -117,6 +117,7 @@ mod tests {
             fresh,
             checkpoint: "./checkpoints/notification".into(),
             member: None,
+            further: false,
             delivery_timeout: Duration::from_secs(120),
             trigger_interval: None,
             bounded: false,

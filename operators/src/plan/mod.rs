@@ -341,9 +341,14 @@ impl Query {
     /// # Errors
     /// As the connector says.
     pub fn sources(&self, context: &OpenContext) -> Result<Vec<PlacedSource>, Failure> {
-        self.inputs()
-            .map(|(place, input)| Ok((place, input.open(context)?)))
-            .collect()
+        let opened = self.inputs().enumerate().map(|(index, (place, input))| {
+            let context = OpenContext {
+                further: index > 0,
+                ..context.clone()
+            };
+            Ok((place, input.open(&context)?))
+        });
+        opened.collect()
     }
 
     /// Opens the output for one run.

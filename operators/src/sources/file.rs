@@ -385,6 +385,7 @@ pub(crate) fn test_context() -> OpenContext {
         fresh: false,
         checkpoint: String::new(),
         member: None,
+        further: false,
         delivery_timeout: Duration::from_secs(120),
         trigger_interval: None,
         bounded: false,

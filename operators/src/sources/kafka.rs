@@ -235,5 +235,11 @@ pub fn open(
         fail_on_data_loss: settings.fail_on_data_loss,
         whole: None,
     };
-    Ok(Arc::new(KafkaSource::new(settings, context, schema, shape)))
+    let own = context.further && context.member.is_some() && settings.group.is_none();
+    let source = KafkaSource::new(settings, context, schema, shape);
+    Ok(Arc::new(if own {
+        source.in_group_of(&table.name)
+    } else {
+        source
+    }))
 }

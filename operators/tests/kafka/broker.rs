@@ -389,6 +389,7 @@ pub(crate) fn context(query: &str) -> OpenContext {
         fresh: false,
         checkpoint: "./checkpoints/q".into(),
         member: None,
+        further: false,
         delivery_timeout: Duration::from_secs(120),
         trigger_interval: None,
         bounded: false,
