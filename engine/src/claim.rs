@@ -21,7 +21,7 @@ use crate::plan::{Opened, Side};
 use crate::query::{Prepared, Query, Resolved, new_id};
 use crate::record::Position;
 use crate::recovery::take_over;
-use crate::source::Resume;
+use crate::source::{Resume, Start};
 use crate::standby::Standby;
 
 /// A partition of an input.
@@ -106,11 +106,10 @@ impl Query {
         standby: &Standby,
     ) -> Result<Resolved, Failure> {
         let (input, partition) = place;
-        let source = opened
-            .all_inputs()
-            .find(|known| known.name == *input)
-            .map(|known| &known.source)
-            .ok_or_else(|| Failure::restart(format!("the query has no input {input}: a bug")))?;
+        let lane = lanes::name(&*self.plan, input, partition);
+        let beside = lanes::beside(start, &lane, place);
+        let beside = beside.map(|cut| (cut.input.clone(), cut.partition.clone()));
+        let places: Vec<Place> = [place.clone()].into_iter().chain(beside).collect();
         loop {
             let newest = self.log.newest()?;
             if let Some(newest) = &newest {
@@ -118,20 +117,12 @@ impl Query {
                 self.build_shared(newest)?;
             }
             let from = newest.as_ref().unwrap_or(start);
-            let cut = from.partitions().find(|cut| named(cut, input, partition));
-            let known = cut.map(|cut| (partition.clone(), cut.position.clone()));
-            let positions: BTreeMap<SmolStr, Position> = known.into_iter().collect();
-            let (state, rewound) = (saved(from, input)?, from.rewound);
-            let begin = source.start_of(
-                partition,
-                &Resume {
-                    checkpoint: &from.checkpoint,
-                    epoch: from.epoch,
-                    rewound,
-                    positions: &positions,
-                    state: state.as_deref(),
-                },
-            )?;
+            let rewound = from.rewound;
+            let begins: Result<Vec<(SmolStr, Start)>, Failure> = places
+                .iter()
+                .map(|place| Ok((place.0.clone(), begin(opened, place, from)?)))
+                .collect();
+            let begins = begins?;
             let mut claim = match newest {
                 Some(mut newest) => {
                     self.follow(&mut newest);
@@ -139,7 +130,7 @@ impl Query {
                     newest.rewound = false;
                     newest
                 }
-                None => self.chain_of(start, input, partition, &begin.position),
+                None => self.chain_of(start, &begins),
             };
             let since = claim.committed_at;
             claim.run = run.to_string();
@@ -158,7 +149,7 @@ impl Query {
                     }
                     return Ok(Resolved {
                         state,
-                        starts: vec![(input.clone(), begin)],
+                        starts: begins,
                         before: before(opened, input, start),
                         alone: true,
                         ..Resolved::none(claim)
@@ -173,31 +164,52 @@ impl Query {
         }
     }
 
-    /// The first checkpoint of a partition's chain.
-    fn chain_of(
-        &self,
-        start: &Checkpoint,
-        input: &SmolStr,
-        partition: &SmolStr,
-        begin: &Position,
-    ) -> Checkpoint {
-        let cut = start.partitions().find(|cut| named(cut, input, partition));
-        let cut = PartitionCut {
-            position: begin.clone(),
-            ..cut.cloned().unwrap_or_else(|| PartitionCut {
-                input: input.clone(),
-                partition: partition.clone(),
-                position: begin.clone(),
-                watermark: None,
-                ended: false,
-                start: None,
-            })
-        };
+    /// The first checkpoint of a lane's chain.
+    fn chain_of(&self, start: &Checkpoint, begins: &[(SmolStr, Start)]) -> Checkpoint {
+        let cuts = begins.iter().map(|(input, begin)| {
+            let mut cuts = start.partitions();
+            let cut = cuts.find(|cut| named(cut, input, &begin.partition));
+            PartitionCut {
+                position: begin.position.clone(),
+                ..cut.cloned().unwrap_or_else(|| PartitionCut {
+                    input: input.clone(),
+                    partition: begin.partition.clone(),
+                    position: begin.position.clone(),
+                    watermark: None,
+                    ended: false,
+                    start: None,
+                })
+            }
+        });
         let mut chain = start.clone();
-        chain.lanes = vec![lanes::beginning(&*self.plan, vec![cut])];
-        chain.sources.retain(|of, _| of == input);
+        chain.lanes = vec![lanes::beginning(&*self.plan, cuts.collect())];
+        let reads = |of: &SmolStr| begins.iter().any(|(input, _)| input == of);
+        chain.sources.retain(|of, _| reads(of));
         chain
     }
+}
+
+/// Where a partition begins that a checkpoint names, or that appeared after it.
+fn begin(opened: &Opened, place: &Place, from: &Checkpoint) -> Result<Start, Failure> {
+    let (input, partition) = place;
+    let mut inputs = opened.all_inputs();
+    let source = inputs
+        .find(|known| known.name == *input)
+        .map(|known| &known.source)
+        .ok_or_else(|| Failure::restart(format!("the query has no input {input}: a bug")))?;
+    let cut = from.partitions().find(|cut| named(cut, input, partition));
+    let known = cut.map(|cut| (partition.clone(), cut.position.clone()));
+    let positions: BTreeMap<SmolStr, Position> = known.into_iter().collect();
+    source.start_of(
+        partition,
+        &Resume {
+            checkpoint: &from.checkpoint,
+            epoch: from.epoch,
+            rewound: from.rewound,
+            positions: &positions,
+            state: saved(from, input)?.as_deref(),
+        },
+    )
 }
 
 fn named(cut: &PartitionCut, input: &str, partition: &str) -> bool {

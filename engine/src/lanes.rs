@@ -1,6 +1,6 @@
 //! Which lane reads a partition: its name, which stays the same from run to run, because state lies by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::{SmolStr, format_smolstr};
 
@@ -22,6 +22,30 @@ pub(crate) fn name(plan: &dyn Plan, input: &str, partition: &str) -> SmolStr {
         Some(number) => format_smolstr!("{NUMBERED}{number}"),
         None => format_smolstr!("{input}:{partition}"),
     }
+}
+
+/// The partitions that a lane reads beside this one, as the first checkpoint of all says it.
+pub(crate) fn beside<'c>(
+    start: &'c Checkpoint,
+    lane: &'c str,
+    (input, partition): &'c (SmolStr, SmolStr),
+) -> impl Iterator<Item = &'c PartitionCut> {
+    let lanes = start.lanes.iter().filter(move |known| known.lane == lane);
+    lanes
+        .flat_map(|lane| &lane.partitions)
+        .filter(move |cut| cut.input != *input || cut.partition != *partition)
+}
+
+/// The inputs whose partitions go with those of another one, the first of their lanes: who has that one's partition reads
+/// theirs of its number.
+pub(crate) fn accompanying(start: &Checkpoint) -> BTreeSet<&SmolStr> {
+    let lanes = start.lanes.iter();
+    let inputs = lanes.flat_map(|lane| lane.partitions.iter().map(move |cut| (lane, &cut.input)));
+    let behind = inputs.filter(|(lane, input)| {
+        let first = lane.partitions.first();
+        first.is_some_and(|first| first.input != **input)
+    });
+    behind.map(|(_, input)| input).collect()
 }
 
 /// What the lane of these partitions, one at least, hands over before it has read anything.

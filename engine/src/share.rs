@@ -14,6 +14,9 @@
 //! The chain alone is the truth. Where the group and the chain are not of one mind, the worst that can happen is that
 //! records are repeated.
 //!
+//! Where the partitions of one number of several inputs meet in a lane, the first of these inputs alone is assigned, and its owner
+//! reads those of the others.
+//!
 //! The root of the query holds one checkpoint, epoch 0: where the partitions started that there were at the first start. A
 //! partition that has no chain begins there; one that is not named there appeared later, and begins at its earliest.
 
@@ -183,19 +186,24 @@ impl Query {
     }
 }
 
-/// Joins the groups of all inputs. Blocks.
+/// Joins the groups of all inputs that are assigned. Blocks.
 fn join(
     opened: &Opened,
     start: &Checkpoint,
     tell: &mpsc::UnboundedSender<Change>,
 ) -> Result<(), Failure> {
+    let accompanying = lanes::accompanying(start);
     for input in opened.all_inputs() {
+        let state = saved(start, &input.name)?;
+        if accompanying.contains(&input.name) {
+            input.source.accompany(state.as_deref())?;
+            continue;
+        }
         let (name, tell) = (input.name.clone(), tell.clone());
         let tell = move |ownership| {
             // Nobody listens when the run is over.
             let _ = tell.send((name.clone(), ownership));
         };
-        let state = saved(start, &input.name)?;
         input.source.join(state.as_deref(), Box::new(tell))?;
     }
     Ok(())
@@ -285,7 +293,11 @@ impl Share<'_> {
         self.lanes.remove(&place);
         let name = lanes::name(&*self.query.plan, &place.0, &place.1);
         self.query.status.left(&name);
-        self.query.status.metrics().left(&name, &place.1);
+        let metrics = self.query.status.metrics();
+        metrics.left(&name, &place.1);
+        for cut in lanes::beside(&self.start, &name, &place) {
+            metrics.left(&name, &cut.partition);
+        }
         self.end.committed += end.committed;
         if end.fenced {
             tracing::warn!(query = self.query.status.query(), partition = %place.1, "another process goes on with this partition: nothing more of it is committed here");

@@ -138,6 +138,18 @@ pub trait Source: Send + Sync {
         ))
     }
 
+    /// Prepares to read partitions of a shared input that nobody assigns: each is read by whoever has that of its number of another
+    /// input. `state` is as for `join`, in whose place this is called.
+    ///
+    /// # Errors
+    /// As [`Source::join`].
+    fn accompany(&self, state: Option<&[u8]>) -> Result<(), Failure> {
+        let _ = state;
+        Err(Failure::refuse(
+            "this input cannot be shared by several processes: leave `assignment = 'group'` out",
+        ))
+    }
+
     /// As [`Source::resolve`], of one partition of a shared input.
     ///
     /// # Errors

@@ -78,6 +78,9 @@ impl Query {
             let resolved = input.source.resolve(None)?.into_iter();
             starts.extend(resolved.map(|start| (input.name.clone(), start)));
         }
+        let partitions = starts.iter();
+        let partitions = partitions.map(|(input, start)| (input.clone(), start.partition.clone()));
+        self.plan.fits(&partitions.collect::<Vec<_>>())?;
         let warm = self.read_back(opened, &mut starts)?;
         self.epoch_zero(run, opened, &starts, &warm)
     }

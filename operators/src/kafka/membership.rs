@@ -396,6 +396,23 @@ impl KafkaSource {
         state: Option<&[u8]>,
         tell: TellOwnership,
     ) -> Result<(), Failure> {
+        let (all, name) = self.open_shared(state)?;
+        Member::join(
+            self.connection(),
+            (&self.group, name),
+            all,
+            tell,
+            &self.consumer()?.shared,
+        )
+    }
+
+    /// As [`thalweg_engine::source::Source::accompany`].
+    pub(super) fn accompany_group(&self, state: Option<&[u8]>) -> Result<(), Failure> {
+        self.open_shared(state).map(drop)
+    }
+
+    /// Makes the client that reads a shared input. Gives what there is to share out, and the name of this member.
+    fn open_shared(&self, state: Option<&[u8]>) -> Result<(BTreeSet<Place>, &str), Failure> {
         let (Subscription::Topics(_), Some(name)) =
             (&self.settings.subscription, &self.context.member)
         else {
@@ -418,13 +435,7 @@ impl KafkaSource {
         let all: BTreeSet<Place> = self.places(&topics)?.into_iter().collect();
         let names: Vec<&str> = topics.keys().map(String::as_str).collect();
         self.start_consumer(all.len(), &names)?;
-        Member::join(
-            self.connection(),
-            (&self.group, name),
-            all,
-            tell,
-            &self.consumer()?.shared,
-        )
+        Ok((all, name))
     }
 
     /// As [`thalweg_engine::source::Source::start_of`].

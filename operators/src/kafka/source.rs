@@ -356,6 +356,10 @@ impl Source for KafkaSource {
         self.join_group(state, tell)
     }
 
+    fn accompany(&self, state: Option<&[u8]>) -> Result<(), Failure> {
+        self.accompany_group(state)
+    }
+
     fn start_of(&self, partition: &str, resume: &Resume<'_>) -> Result<Start, Failure> {
         self.start_of_one(partition, resume)
     }

@@ -74,12 +74,13 @@ pub(crate) fn check(query: &Query) -> Result<(), JobError> {
             "write SET exchange = 'topic', or PARTITIONED BY where the input is partitioned by the key",
         );
     }
-    if query.by_number() || query.exchanges_by_number() {
+    if query.exchanges_by_number() {
         return refused(
             format!(
-                "assignment = 'group': the query `{name}` joins partitions of one number, and the group may give them to two processes"
+                "assignment = 'group': the query `{name}` joins what it sends through several topics, whose partitions of one number \
+                 one process would have to read"
             ),
-            "run it in one process, with assignment = 'manual'",
+            "PARTITIONED BY where the inputs are partitioned by what they meet in, or one process, with assignment = 'manual'",
         );
     }
     Ok(())
