@@ -317,10 +317,11 @@ unsafe extern "C" fn on_log(
 ) {
     // SAFETY: the client passes terminated strings that live for the call.
     let (facility, line) = unsafe { (text(facility), text(line)) };
-    // SAFETY: a live client, or none yet; what was set as its opaque is a `Behalf` that lives as long as the process.
-    let behalf: Option<&'static Behalf> = match client.is_null() {
-        true => None,
-        false => unsafe { sys::rd_kafka_opaque(client).cast::<Behalf>().as_ref() },
+    let behalf: Option<&'static Behalf> = if client.is_null() {
+        None
+    } else {
+        // SAFETY: a live client; what was set as its opaque is a `Behalf` that lives as long as the process.
+        unsafe { sys::rd_kafka_opaque(client).cast::<Behalf>().as_ref() }
     };
     let _for = behalf.map(Behalf::enter);
     match level {
