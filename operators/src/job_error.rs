@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::secrets;
+
 /// A place in the job file; line and column count from 1, the column in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
@@ -54,7 +56,7 @@ impl JobError {
         self
     }
 
-    /// The error as it is shown: `file:line:column: message`, the line with a caret, the advice.
+    /// The error as it is shown: `file:line:column: message`, the line with a caret and without its secrets, the advice.
     pub fn render(&self, file: &str, text: &str) -> String {
         let mut out = if self.at.line == 0 {
             format!("{file}: {}", self.message)
@@ -71,9 +73,10 @@ impl JobError {
             let gutter = self.at.line.to_string();
             let blank = " ".repeat(gutter.len());
             // Tabs stay tabs, so that the caret stands under its character however wide a tab is shown.
+            let (line, before) = secrets::hide(line, self.at.column.saturating_sub(1) as usize);
             let lead: String = line
                 .chars()
-                .take(self.at.column.saturating_sub(1) as usize)
+                .take(before)
                 .map(|c| if c == '\t' { '\t' } else { ' ' })
                 .collect();
             out.push_str(&format!(

@@ -26,6 +26,7 @@ mod kinesis;
 pub mod models;
 mod objects;
 pub mod plan;
+mod secrets;
 pub mod sinks;
 pub mod sources;
 pub mod sql;

@@ -4,6 +4,7 @@ use thalweg_engine::schema::Field;
 
 use crate::coordinates::Coordinates;
 use crate::job_error::{JobError, Location};
+use crate::secrets;
 use crate::sql::spark_words;
 
 /// What a `CREATE TABLE` says. The connector decides what it means.
@@ -232,23 +233,11 @@ impl Options {
     /// The value as a report may show it: passwords, keys, headers, and everything that came from `${...}` are hidden, also
     /// those that stand in an address.
     pub fn shown(entry: &OptionValue) -> String {
-        const SECRET: [&str; 9] = [
-            "password",
-            "account.key",
-            "secret",
-            "jaas",
-            "token",
-            "credential",
-            "key.pem",
-            "oauthbearer",
-            "user.info",
-        ];
         let name = entry.name.to_ascii_lowercase();
         // Kafka's option `headers` is the name of a column.
         let headers = name == "headers" && entry.value.contains(':');
-        let hidden = headers || SECRET.iter().any(|word| name.contains(word));
-        if entry.substituted || hidden {
-            "******".to_owned()
+        if entry.substituted || headers || secrets::named(&name) {
+            secrets::HIDDEN.to_owned()
         } else if name == "url" || name == "schema.registry.url" {
             let urls = entry.value.split(',').map(crate::sinks::http::shown_url);
             urls.collect::<Vec<_>>().join(",")

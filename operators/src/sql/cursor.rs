@@ -8,6 +8,7 @@ use thalweg_engine::schema::DataType;
 
 use crate::expr::type_name;
 use crate::job_error::{JobError, Location};
+use crate::secrets;
 use crate::sql::dialect::JobDialect;
 use crate::sql::front::{Name, ParsedQuery, Replace};
 use crate::sql::tokens::{is_word, lower_first, over_rows, place};
@@ -59,6 +60,14 @@ impl<'t> Cursor<'t> {
             self.at(),
             format!("expected {what}, found {found}"),
         ))
+    }
+
+    /// What was expected behind the name of an option. What was found is not said where it may be a piece of a secret.
+    pub(super) fn expected_after<T>(&self, option: &str, what: &str) -> Result<T, JobError> {
+        if secrets::meant(option) {
+            return Err(JobError::new(self.at(), format!("expected {what}")));
+        }
+        self.expected(what)
     }
 
     pub(super) fn accept(&mut self, token: &Token) -> bool {

@@ -7,6 +7,7 @@ use thalweg_engine::schema::{DataType, Field};
 
 use crate::job_error::{JobError, Location};
 use crate::sql::cursor::{Cursor, parse, replaced};
+use crate::sql::quotes;
 use crate::sql::spark_calls;
 use crate::sql::tokens::{Tokens, is_word, place};
 use crate::sql::watermark::{self, Watermark};
@@ -501,8 +502,9 @@ impl Cursor<'_> {
                 }
                 found => {
                     let comma = found == Some(&Token::Comma);
+                    let wanted = format!("the value of option `{}` in quotes", name.text);
                     return self
-                        .expected(&format!("the value of option `{}` in quotes", name.text))
+                        .expected_after(&name.text, &wanted)
                         .map_err(|error: JobError| {
                             error.or_help(comma.then_some(
                                 "between a name and its value stands nothing, or `=`: OPTIONS (name 'value', name 'value')",
@@ -510,14 +512,25 @@ impl Cursor<'_> {
                         });
                 }
             };
-            self.next();
+            let value = self.next();
+            let closed = self.accept(&Token::RParen);
+            if !closed && !self.accept(&Token::Comma) {
+                return self
+                    .expected_after(&name.text, "`,` or `)` after the option")
+                    .map_err(|error: JobError| error.or_help(value.and_then(over_lines)));
+            }
             options.push((name, Written { text, quoted, at }));
-            if self.accept(&Token::RParen) {
+            if closed {
                 return Ok(options);
             }
-            self.expect(&Token::Comma, "`,` or `)` after the option")?;
         }
     }
+}
+
+/// Advice where a text goes over lines: mostly its own quote is missing, and it ends at the first of the next text.
+fn over_lines(text: &TokenWithSpan) -> Option<String> {
+    let begin = place(text.span.start).line;
+    (begin < place(text.span.end).line).then(|| quotes::missing(begin))
 }
 
 fn is_primary(tokens: &[TokenWithSpan]) -> bool {

@@ -9,6 +9,7 @@ pub(crate) mod front;
 mod job;
 pub mod manual;
 mod queries;
+mod quotes;
 pub mod settings;
 pub(crate) mod spark_calls;
 pub(crate) mod spark_words;

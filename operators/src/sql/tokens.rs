@@ -5,6 +5,7 @@ use sqlparser::tokenizer::{Location as At, Token, TokenWithSpan, Tokenizer, Word
 
 use crate::job_error::{JobError, Location};
 use crate::sql::dialect::JobDialect;
+use crate::sql::quotes;
 use crate::stateful::accumulators;
 
 /// Longest job file, in bytes.
@@ -78,8 +79,10 @@ pub(crate) fn statements(text: &str) -> Result<Vec<Tokens>, JobError> {
 
 fn token_error(text: &str, message: &str, at: Location) -> JobError {
     if message.starts_with("Unterminated string") {
+        let earlier = quotes::over_lines(text).filter(|line| *line < at.line);
         JobError::new(at, "the string that begins here has no closing quote")
-            .help("write '' or \\' for a quote inside a string")
+            .or_help(earlier.map(quotes::missing))
+            .or_help(Some("write '' or \\' for a quote inside a string"))
     } else if message.contains("multi-line comment") {
         JobError::new(
             last_comment(text).unwrap_or(at),
