@@ -159,12 +159,39 @@ fn what_cannot_be_read_or_is_no_input_is_refused() {
             ["--output", "notifications=-"],
             "did you mean `notification`?",
         ),
+        // It would run on the topics that the file was to keep it from.
+        (
+            ["--input", "notification=sample.jsonl"],
+            "no query reads the table `notification`\n  help: write --output notification=...",
+        ),
+        (
+            ["--output", "invoices=-"],
+            "no query writes the table `invoices`\n  help: write --input invoices=...",
+        ),
     ] {
         let mut command = thalweg(&["run", LOYALTY, "--http", "off", arguments[0], arguments[1]]);
         command.current_dir(folder.path());
         let done = said(command);
         assert_eq!(done.code, 2, "{arguments:?} {done:?}");
         assert!(done.err.contains(why), "{arguments:?} {done:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_read_is_not_written_over() {
+    let folder = folder();
+    for output in ["sample.jsonl", "./sample.jsonl"] {
+        let mut command = thalweg(&["run", LOYALTY, "--http", "off"]);
+        command.args(["--input", "invoices=sample.jsonl"]);
+        command
+            .arg("--output")
+            .arg(format!("notification={output}"));
+        command.current_dir(folder.path());
+        let done = said(command);
+        assert_eq!(done.code, 2, "{done:?}");
+        assert!(done.err.contains("are one file"), "{done:?}");
+        let kept = fs::read_to_string(folder.path().join("sample.jsonl")).unwrap();
+        assert_eq!(kept, SAMPLE);
     }
 }
 

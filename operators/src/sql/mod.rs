@@ -8,6 +8,7 @@ pub(crate) mod dialect;
 pub(crate) mod front;
 mod job;
 pub mod manual;
+mod overrides;
 mod queries;
 mod quotes;
 pub mod settings;

@@ -18,6 +18,7 @@ use crate::plan::{
 };
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
+use crate::sql::overrides;
 use crate::sql::settings::{self, Given, OnError, Reach, Settings};
 use crate::table::{Options, Table};
 
@@ -25,7 +26,8 @@ use crate::table::{Options, Table};
 type Overridden = (Vec<Given>, Vec<(String, Given)>);
 impl Reader<'_> {
     pub(super) fn finish(mut self) -> Result<Job, JobError> {
-        self.known_overrides()?;
+        let declared = self.catalog.tables.iter();
+        overrides::known(self.overrides, declared.map(|declared| &declared.table))?;
         let last = self.drafts.last().map_or(Location::default(), |d| d.at);
         if let Some(unused) = self.given.iter().find(|given| given.at > last)
             && !self.drafts.is_empty()
@@ -77,6 +79,7 @@ impl Reader<'_> {
             .zip(settled)
             .map(|(draft, (name, settings))| self.plan(draft, name, settings))
             .collect::<Result<Vec<_>, _>>()?;
+        overrides::used(self.overrides, &queries)?;
         files::apart(&queries)?;
         let mut queries = queries;
         let hidden = self.substituter.hidden();
@@ -95,30 +98,6 @@ impl Reader<'_> {
             models: self.catalog.models,
             queries,
         })
-    }
-
-    /// `--input` and `--output` name tables of the job.
-    fn known_overrides(&self) -> Result<(), JobError> {
-        for (flag, list) in [
-            ("--input", &self.overrides.inputs),
-            ("--output", &self.overrides.outputs),
-        ] {
-            for (name, _) in list {
-                if self.catalog.table(name).is_none() {
-                    let known = self
-                        .catalog
-                        .tables
-                        .iter()
-                        .map(|declared| declared.table.name.as_str());
-                    return Err(JobError::new(
-                        Location::default(),
-                        format!("{flag} {name}=...: the job has no table `{name}`"),
-                    )
-                    .nearest(name, known));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The `--set`s: for all queries, and for one.
