@@ -324,15 +324,23 @@ unsafe extern "C" fn on_log(
         unsafe { sys::rd_kafka_opaque(client).cast::<Behalf>().as_ref() }
     };
     let _for = behalf.map(Behalf::enter);
+    let line = without_thread(&line);
     match level {
         _ if facility == "CONFWARN" => tracing::debug!(target: "kafka", "{facility}: {line}"),
         0..=3 if facility == "FAIL" && !failure_shown() => {
             tracing::debug!(target: "kafka", "{facility}: {line}");
         }
-        0..=3 => tracing::warn!(target: "kafka", "{facility}: {line}"),
-        4 => tracing::info!(target: "kafka", "{facility}: {line}"),
+        0..=3 => tracing::warn!(target: "kafka", "the Kafka client says: {line}"),
+        4 => tracing::info!(target: "kafka", "the Kafka client says: {line}"),
         _ => tracing::debug!(target: "kafka", "{facility}: {line}"),
     }
+}
+
+/// A line of the client without the name of the thread that wrote it, which tells a user nothing.
+fn without_thread(line: &str) -> &str {
+    line.strip_prefix("[thrd:")
+        .and_then(|rest| rest.split_once("]: "))
+        .map_or(line, |(_, said)| said)
 }
 
 /// A queue of a client.
@@ -498,6 +506,13 @@ impl Drop for Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_client_says_is_told_without_its_threads() {
+        let said = "[thrd:ssl://[::1]:9/bootstrap]: ssl://[::1]:9/bootstrap: refused";
+        assert_eq!(without_thread(said), "ssl://[::1]:9/bootstrap: refused");
+        assert_eq!(without_thread("[x]: y"), "[x]: y");
+    }
 
     #[test]
     fn a_property_is_taken_unknown_or_invalid() {

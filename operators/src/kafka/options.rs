@@ -118,6 +118,7 @@ fn accept(scratch: &mut Configuration, entry: &OptionValue, name: &str) -> Resul
             let names = scratch.names();
             let mut known: Vec<&str> = names.iter().map(String::as_str).collect();
             known.extend(TOPIC_PROPERTIES);
+            known.extend(UNSET_PROPERTIES);
             for java in java_names::known() {
                 known.push(java);
             }
@@ -138,6 +139,26 @@ fn accept(scratch: &mut Configuration, entry: &OptionValue, name: &str) -> Resul
         }
     }
 }
+
+/// Properties that the client does not list while they have no value.
+const UNSET_PROPERTIES: &[&str] = &[
+    "client.rack",
+    "sasl.oauthbearer.client.id",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.extensions",
+    "sasl.oauthbearer.scope",
+    "sasl.oauthbearer.token.endpoint.url",
+    "sasl.password",
+    "sasl.username",
+    "ssl.ca.location",
+    "ssl.ca.pem",
+    "ssl.certificate.location",
+    "ssl.certificate.pem",
+    "ssl.cipher.suites",
+    "ssl.key.location",
+    "ssl.key.password",
+    "ssl.key.pem",
+];
 
 /// Properties of topics, which the client does not list with its own.
 const TOPIC_PROPERTIES: &[&str] = &[
@@ -394,6 +415,14 @@ mod tests {
             text.contains("did you mean `kafka.fetch.min.bytes`?"),
             "{text}"
         );
+        for misspelt in [
+            "kafka.sasl.pasword",
+            "kafka.sasl.usrname",
+            "kafka.ssl.ca.loction",
+        ] {
+            let text = refusal(&[("subscribe", "a"), (misspelt, "x")]);
+            assert!(text.contains("did you mean"), "{text}");
+        }
         assert!(
             refusal(&[("subscribe", "a"), ("kafka.fetch.min.bytes", "many")])
                 .contains("not allowed")

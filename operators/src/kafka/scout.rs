@@ -123,28 +123,7 @@ impl Scout {
     }
 
     fn unreachable(&self, code: Code, reason: &str) -> Failure {
-        let (what, remedy) = match code {
-            Code::AUTHENTICATION => (
-                "refuses the login",
-                "check user, password and kafka.sasl.mechanism",
-            ),
-            Code::SSL if reason.contains("alert") => (
-                "refuses the connection by TLS",
-                "it wants a certificate that it trusts: check kafka.ssl.keystore.location",
-            ),
-            Code::SSL => (
-                "cannot be reached by TLS",
-                "check kafka.security.protocol and the certificates",
-            ),
-            Code::RESOLVE => (
-                "cannot be found",
-                "the host's name does not resolve: check kafka.bootstrap.servers",
-            ),
-            _ => (
-                "does not answer",
-                "check kafka.bootstrap.servers and that the broker runs",
-            ),
-        };
+        let (what, remedy) = meaning(code, reason);
         Failure::restart(format!(
             "the Kafka broker at {} {what}: {reason} ({remedy})",
             self.servers
@@ -364,5 +343,63 @@ impl Scout {
             ) => Ok(None),
             Err(code) => Err(self.failed(&format!("`{property}` of topic `{topic}`"), code)),
         }
+    }
+}
+
+/// What is wrong with a broker that cannot be reached, and what helps.
+fn meaning(code: Code, reason: &str) -> (&'static str, &'static str) {
+    match code {
+        Code::AUTHENTICATION => (
+            "refuses the login",
+            "check user, password and kafka.sasl.mechanism",
+        ),
+        Code::SSL if reason.contains("alert") => (
+            "refuses the connection by TLS",
+            "it wants a certificate that it trusts: check kafka.ssl.keystore.location",
+        ),
+        Code::SSL => (
+            "cannot be reached by TLS",
+            "check kafka.security.protocol and the certificates",
+        ),
+        Code::RESOLVE => (
+            "cannot be found",
+            "the host's name does not resolve: check kafka.bootstrap.servers",
+        ),
+        // "HTTP" as a length.
+        _ if reason.contains("response size 1213486160") => (
+            "does not speak Kafka's protocol",
+            "a web server answers there: check the port in kafka.bootstrap.servers",
+        ),
+        _ if reason.contains("Invalid response size") => (
+            "does not speak Kafka's protocol",
+            "check the port in kafka.bootstrap.servers, and kafka.security.protocol",
+        ),
+        _ => (
+            "does not answer",
+            "check kafka.bootstrap.servers and that the broker runs",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_web_server_in_place_of_a_broker_is_told_from_one_that_is_away() {
+        let size = |size| {
+            format!("a:1/bootstrap: Receive failed: Invalid response size {size} (0..100000000)")
+        };
+        let said = |reason: &str| meaning(Code::TRANSPORT, reason);
+        assert!(
+            said(&size("1213486160"))
+                .1
+                .contains("a web server answers there")
+        );
+        assert_eq!(
+            said(&size("352518912")).0,
+            "does not speak Kafka's protocol"
+        );
+        assert_eq!(said("Connection refused").0, "does not answer");
     }
 }
