@@ -59,7 +59,7 @@ pub(crate) fn leave(args: &LeaveArgs) -> Result<End, Refusal> {
             return Ok(End::Clean);
         }
     }
-    Client::new(&args.url, args.token_file.as_deref())?.post("/api/v1/leave")?;
+    Client::new(&args.served.url, args.served.token_file.as_deref())?.post("/api/v1/leave")?;
     console::line("it leaves: the others take its partitions over");
     Ok(End::Clean)
 }

@@ -28,7 +28,7 @@ const ANEW: &str = "\u{1b}[H\u{1b}[J";
 /// # Errors
 /// When no job answers there at first.
 pub(crate) fn top(args: &TopArgs) -> Result<End, Refusal> {
-    let client = Client::new(&args.url, args.token_file.as_deref())?;
+    let client = Client::new(&args.served.url, args.served.token_file.as_deref())?;
     let mut shown = text(&look(&client)?);
     if args.once || !std::io::stdout().is_terminal() {
         console::text(&shown);

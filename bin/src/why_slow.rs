@@ -18,7 +18,7 @@ const SLOW: u64 = 1_000;
 /// When no job answers there.
 pub(crate) fn why_slow(args: &WhySlowArgs) -> Result<End, Refusal> {
     let path = format!("/api/v1/slow?minutes={}&limit={}", args.minutes, args.limit);
-    let client = Client::new(&args.url, args.token_file.as_deref())?;
+    let client = Client::new(&args.served.url, args.served.token_file.as_deref())?;
     let body = client.get(&path)?;
     if args.json {
         console::line(body.trim_end());
@@ -27,7 +27,7 @@ pub(crate) fn why_slow(args: &WhySlowArgs) -> Result<End, Refusal> {
     let slow: Slow = serde_json::from_str(&body).map_err(|error| {
         Refusal::new(format!(
             "what {} answers is not what a thalweg of this version says: {error}",
-            args.url
+            args.served.url
         ))
     })?;
     console::text(&text(&slow));
