@@ -7,6 +7,7 @@ use actix::prelude::*;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use prometheus::{IntGauge, Registry};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::http::{self, Http};
 use crate::refusal::{End, Refusal};
@@ -83,6 +84,7 @@ fn serve(http: Http, why: &str, registry: &Registry) {
             .route("/metrics", web::get().to(metrics))
             .route("/live", web::get().to(live))
             .route("/ready", web::get().to(ready))
+            .default_service(web::to(no))
     })
     .workers(1)
     .shutdown_timeout(1)
@@ -112,6 +114,12 @@ async fn ready(held: web::Data<Held>) -> HttpResponse {
         phase: "refused",
         why: &held.why,
     })
+}
+
+/// Whatever else is asked, commands and pages among it, has the same answer as everything that a job says no to.
+async fn no(held: web::Data<Held>) -> HttpResponse {
+    let why = format!("the job is refused and held: {}", held.why);
+    HttpResponse::ServiceUnavailable().json(json!({ "error": why }))
 }
 
 async fn metrics(held: web::Data<Held>) -> HttpResponse {

@@ -238,7 +238,10 @@ impl Served {
 
     fn unknown(&self, name: &str) -> HttpResponse {
         let names: Vec<&str> = self.models.iter().map(|model| model.name()).collect();
-        let known = names.join(", ");
+        let known = match names.as_slice() {
+            [] => "none".to_owned(),
+            names => names.join(", "),
+        };
         refused(404, &format!("no model `{name}`; the job has {known}"))
     }
 

@@ -103,11 +103,11 @@ pub(crate) fn answer(queries: &[Arc<QueryStatus>], asked: &Asked) -> Result<Slow
     let kept = u32::try_from(MINUTES).unwrap_or(u32::MAX);
     let minutes = asked.minutes.unwrap_or(kept);
     if !(1..=kept).contains(&minutes) {
-        return Err(format!("minutes is 1 to {kept}: so many are kept\n"));
+        return Err(format!("minutes is 1 to {kept}: so many are kept"));
     }
     let limit = asked.limit.unwrap_or(LIMIT);
     if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(format!("limit is 1 to {LIMIT_MAX}\n"));
+        return Err(format!("limit is 1 to {LIMIT_MAX}"));
     }
     Ok(slowest(queries, minutes, limit))
 }

@@ -79,6 +79,14 @@ fn a_roll_out_of_a_job_with_a_typo_stands_still_and_is_undone() {
     .unwrap();
     let mut broken = started(folder.path(), &["--hold-on-refusal"]);
     is_held(&mut broken, "unknown column `idd`");
+    // Whoever looks the usual way reads the reason, not of a page that is not there.
+    let (status, answer) = broken.get("/api/v1/board");
+    assert_eq!(status, 503);
+    assert!(answer.contains("unknown column `idd`"), "{answer}");
+    let url = format!("http://{}", broken.address());
+    Running::start(thalweg(&["top", "--url", &url]))
+        .end(PATIENCE)
+        .expect(2, &["the job is refused and held", "unknown column `idd`"]);
     ends_as_refused(broken);
 
     fs::write(folder.path().join("job.sql"), good).unwrap();

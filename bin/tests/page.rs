@@ -63,6 +63,30 @@ fn the_page_and_its_files_are_served_and_may_load_nothing_else() {
 }
 
 #[test]
+fn whatever_is_asked_wrongly_is_answered_in_one_form_that_says_what_is_right() {
+    let job = Counting::new();
+    let mut running = job.start(&[]);
+    for (request, status, why) in [
+        ("GET /api/v1/slow?minutes=0", 400, "minutes is 1 to 10"),
+        ("GET /api/v1/slow?limit=0", 400, "limit is 1 to 1000"),
+        (
+            "GET /api/v1/models/fraud",
+            404,
+            "no model `fraud`; the job has none",
+        ),
+        ("PUT /api/v1/log", 415, "`Content-Type: application/json`"),
+        ("GET /nowhere", 404, "nothing is served at /nowhere"),
+    ] {
+        let (answered, _, body) = running.with(request, "", b"{}");
+        assert_eq!(answered, status, "{request}");
+        let said = json(&body);
+        let error = said["error"].as_str().unwrap();
+        assert!(error.contains(why), "{request}: {error}");
+    }
+    running.finish();
+}
+
+#[test]
 fn a_paused_query_takes_nothing_says_so_and_loses_nothing() {
     let job = Counting::new();
     let mut running = job.start(&[]);
@@ -255,9 +279,9 @@ fn top_shows_the_job_in_a_terminal_and_says_where_nobody_answers() {
         running.metric("thalweg_records_in_total") > 50.0
     });
     let url = format!("http://{}", running.address());
-    job.call(&["top", &url, "--once"])
+    job.call(&["top", "--url", &url, "--once"])
         .expect(2, &["asks for a token", "--token-file FILE"]);
-    let said = job.call(&["top", &url, "--once", "--token-file", "tokens"]);
+    let said = job.call(&["top", "--url", &url, "--once", "--token-file", "tokens"]);
     said.expect(
         0,
         &[
@@ -270,16 +294,16 @@ fn top_shows_the_job_in_a_terminal_and_says_where_nobody_answers() {
     );
     assert!(!said.out.contains('\u{1b}'));
     // Not a terminal: once, as a pipe wants it.
-    job.call(&["top", &url, "--token-file", "tokens"])
+    job.call(&["top", "--url", &url, "--token-file", "tokens"])
         .expect(0, &["job counting"]);
     job.call(&["why-slow", "--url", &url])
         .expect(2, &["asks for a token"]);
     job.call(&["why-slow", "--url", &url, "--token-file", "tokens"])
         .expect(0, &["numbers:"]);
     running.finish();
-    job.call(&["top", &url, "--once"])
+    job.call(&["top", "--url", &url, "--once"])
         .expect(2, &["no job answers at http://127.0.0.1:", "Is it running"]);
-    job.call(&["top", "127.0.0.1:1"])
+    job.call(&["top", "--url", "localhost"])
         .expect(2, &["write http://HOST:PORT"]);
 }
 

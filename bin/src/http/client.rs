@@ -5,6 +5,8 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::http::token;
 use crate::refusal::Refusal;
 
@@ -13,6 +15,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An answer is no longer than this.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How a job says no.
+#[derive(Deserialize)]
+struct Said {
+    error: String,
+}
 
 /// A job that is asked.
 pub(crate) struct Client {
@@ -28,18 +36,17 @@ impl Client {
     /// # Errors
     /// When it is no address, or the file holds no token.
     pub(crate) fn new(url: &str, token_file: Option<&Path>) -> Result<Self, Refusal> {
-        let address = url
-            .strip_prefix("http://")
-            .map(|rest| rest.trim_end_matches('/'))
-            .filter(|address| !address.is_empty() && !address.contains('/'))
-            .ok_or_else(|| {
-                Refusal::new(format!(
-                    "{url}: write http://HOST:PORT, where the job serves HTTP (`thalweg run --http HOST:PORT`)"
-                ))
-            })?;
+        let address = url.strip_prefix("http://").unwrap_or(url);
+        let address = address.trim_end_matches('/');
+        let port = address.rsplit_once(':').map(|(_, port)| port);
+        if address.contains('/') || !port.is_some_and(|port| port.parse::<u16>().is_ok()) {
+            return Err(Refusal::new(format!(
+                "{url}: write http://HOST:PORT or HOST:PORT, where the job serves HTTP (`thalweg run --http HOST:PORT`)"
+            )));
+        }
         let token = token_file.map(token::first).transpose();
         Ok(Self {
-            url: url.to_owned(),
+            url: format!("http://{address}"),
             address: address.to_owned(),
             token: token.map_err(|why| Refusal::new(format!("--token-file: {why}")))?,
         })
@@ -85,14 +92,22 @@ impl Client {
             Some("404") => {
                 let path = path.split('?').next().unwrap_or_default();
                 Err(self.silent(&format!(
-                    "what is there does not know {path}; an older version?"
+                    "what is there does not know {path}: another program, or another version of thalweg"
                 )))
             }
-            status => Err(self.silent(&format!(
-                "it answers with the status {}: {}",
-                status.unwrap_or("?"),
-                body.trim()
-            ))),
+            status => {
+                let status = status.unwrap_or("?");
+                let said = serde_json::from_str::<Said>(body);
+                Err(match said {
+                    Ok(said) => Refusal::new(format!(
+                        "the job at {} says no (status {status}): {}",
+                        self.url, said.error
+                    )),
+                    Err(_) => self.silent(&format!(
+                        "what is there answers with the status {status}, and not as a thalweg does"
+                    )),
+                })
+            }
         }
     }
 
@@ -122,9 +137,28 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_is_refused() {
-        for url in ["127.0.0.1:9464", "https://a:1", "http://", "http://a:1/x"] {
+        for url in [
+            "127.0.0.1",
+            "https://a:1",
+            "http://",
+            "http://a:1/x",
+            "a:b",
+            "",
+        ] {
             let said = Client::new(url, None).err().unwrap();
-            assert!(said.message().contains("write http://HOST:PORT"));
+            assert!(said.message().contains("write http://HOST:PORT"), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_address_of_run_is_one_too() {
+        for url in [
+            "127.0.0.1:9464",
+            "http://127.0.0.1:9464",
+            "http://127.0.0.1:9464/",
+            "[::1]:9464",
+        ] {
+            assert!(Client::new(url, None).is_ok(), "{url}");
         }
     }
 }

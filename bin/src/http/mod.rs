@@ -135,10 +135,12 @@ fn malformed(error: actix_web::Error, status: StatusCode) -> actix_web::Error {
 }
 
 fn malformed_json(error: JsonPayloadError) -> actix_web::Error {
-    let status = match error {
-        JsonPayloadError::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        _ => error.status_code(),
-    };
+    if matches!(error, JsonPayloadError::ContentType) {
+        let why = "the request cannot be read: send it with `Content-Type: application/json`";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return InternalError::from_response(error, refused(status.as_u16(), why)).into();
+    }
+    let status = error.status_code();
     malformed(error.into(), status)
 }
 

@@ -119,7 +119,7 @@ async fn document() -> HttpResponse {
 async fn slow_records(shared: web::Data<Shared>, asked: web::Query<slow::Asked>) -> HttpResponse {
     match slow::answer(&shared.queries, &asked) {
         Ok(answer) => HttpResponse::Ok().json(answer),
-        Err(why) => HttpResponse::BadRequest().body(why),
+        Err(why) => refused(400, &why),
     }
 }
 
