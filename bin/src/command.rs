@@ -9,8 +9,8 @@ use thalweg_operators::extensions::Extensions;
 use crate::cli::{CheckpointCommand, Cli, Command, DlqCommand};
 use crate::refusal::{End, Refusal};
 use crate::{
-    check, checkpoint, completions, copying, demo, dlq, explain, functions, inspect, leave, run,
-    stop, telemetry, test_job, top, verify, version, why_slow,
+    check, checkpoint, completions, console, copying, demo, dlq, explain, functions, inspect,
+    leave, run, stop, telemetry, test_job, top, verify, version, why_slow,
 };
 
 /// The whole command line of `thalweg` (`run`, `check`, `test`, `inspect` and the rest), for jobs that may also use these
@@ -53,8 +53,13 @@ pub fn command_line(extensions: Extensions) -> ! {
             Command::Completions(args) => Ok(completions::completions(args)),
             Command::Version => Ok(version::version()),
         });
-    stop::leave(done.unwrap_or_else(|refusal| {
+    let end = done.unwrap_or_else(|refusal| {
         telemetry::fatal(refusal.message());
         End::Refused
+    });
+    let unwritten = console::unwritten().filter(|_| end == End::Clean);
+    stop::leave(unwritten.map_or(end, |why| {
+        telemetry::fatal(&format!("stdout cannot be written: {why}"));
+        End::Failed
     }))
 }

@@ -1,17 +1,37 @@
 //! Lines on stdout, and whether somebody still reads them.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use parking_lot::Mutex;
+
+/// Why something could not be written to stdout, the first time.
+static UNWRITTEN: Mutex<Option<String>> = Mutex::new(None);
 
 /// Writes a line. A reader that has gone (`| head`) is no error.
 pub(crate) fn line(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    note(writeln!(io::stdout().lock(), "{text}"));
 }
 
 /// Writes text that brings its own line ends.
 pub(crate) fn text(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes());
-    let _ = stdout.flush();
+    let mut stdout = io::stdout().lock();
+    note(stdout.write_all(text.as_bytes()));
+    note(stdout.flush());
+}
+
+/// Notes how something was written.
+pub(crate) fn note(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        UNWRITTEN.lock().get_or_insert_with(|| error.to_string());
+    }
+}
+
+/// Why a part of what was to be said has not been written, though somebody may still read it: a full disk.
+pub(crate) fn unwritten() -> Option<String> {
+    note(io::stdout().flush());
+    UNWRITTEN.lock().take()
 }
 
 /// Whether stdout was a pipe and its reader has gone.
@@ -28,14 +48,14 @@ pub(crate) fn closed() -> bool {
 
 /// Asks for a yes. None when nobody can answer.
 pub(crate) fn confirm(question: &str) -> Option<bool> {
-    if !std::io::stdin().is_terminal() {
+    if !io::stdin().is_terminal() {
         return None;
     }
-    let mut stderr = std::io::stderr();
+    let mut stderr = io::stderr();
     let _ = write!(stderr, "{question} [y/N] ");
     let _ = stderr.flush();
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).ok()?;
+    io::stdin().read_line(&mut answer).ok()?;
     Some(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

@@ -12,6 +12,7 @@ use thalweg_operators::codecs::json::Objects;
 use thalweg_operators::plan::{contents_of, keeps_marks};
 use thalweg_operators::stateful::contents::{Contents, Form, Shown};
 
+use crate::console;
 use crate::folder;
 use crate::inspect;
 use crate::place::Place;
@@ -81,8 +82,7 @@ pub(crate) fn dump(place: &Place, wanted: &str) -> Result<End, Refusal> {
             Ok(()) => {}
         }
     }
-    // A reader that has gone (`| head`) is no error.
-    let _ = out.flush();
+    console::note(out.flush());
     Ok(if unknown.is_empty() {
         End::Clean
     } else {

@@ -13,6 +13,9 @@ use crate::refusal::Refusal;
 /// Longest job file, in bytes: more is surely the wrong file.
 const JOB_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
+/// What may stand before a text in UTF-8, and says nothing.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A job and its name.
 pub(crate) struct Loaded {
     /// `jobName`, or the file's name without `.sql`.
@@ -87,7 +90,11 @@ pub(crate) fn read(path: &Path) -> Result<String, Refusal> {
             about.len()
         )));
     }
-    let bytes = fs::read(path).map_err(unreadable)?;
+    let mut bytes = fs::read(path).map_err(unreadable)?;
+    // Some editors put a mark before a text.
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..valid]

@@ -1,5 +1,6 @@
 //! What the process says on stderr: log lines as text or JSON, and the last word of a command that fails.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write as _};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,11 +43,18 @@ pub(crate) fn whose() -> Option<&'static str> {
 }
 
 fn filter(levels: &str) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(format!("{QUIET},{levels}")).map_err(|error| {
-        format!(
-            "`{levels}` is no log level: {error}. Write error, warn, info, debug, trace or off."
-        )
-    })
+    // What the filter takes for a component alone is a level that is written wrongly.
+    for part in levels.split(',') {
+        let level = part.rsplit('=').next().unwrap_or_default().trim();
+        let known = ["error", "warn", "info", "debug", "trace", "off"];
+        if !known.iter().any(|known| level.eq_ignore_ascii_case(known)) {
+            return Err(format!(
+                "`{level}` is no log level: write error, warn, info, debug, trace or off"
+            ));
+        }
+    }
+    EnvFilter::try_new(format!("{QUIET},{levels}"))
+        .map_err(|error| format!("`{levels}` is no log level: {error}"))
 }
 
 /// What is logged, as `--log-level` says it; None in a program that keeps its own log.
@@ -67,16 +75,6 @@ pub(crate) fn set_levels(levels: &str) -> Result<(), String> {
                 .to_owned(),
         );
     }
-    // What the filter takes for a component alone is a level that is written wrongly.
-    for part in levels.split(',') {
-        let level = part.rsplit('=').next().unwrap_or_default();
-        let known = ["error", "warn", "info", "debug", "trace", "off"];
-        if !known.iter().any(|known| level.eq_ignore_ascii_case(known)) {
-            return Err(format!(
-                "`{level}` is no log level: write error, warn, info, debug, trace or off"
-            ));
-        }
-    }
     let filter = filter(levels)?;
     let Some(known) = LEVELS.get() else {
         return Err("this program keeps its own log".to_owned());
@@ -92,19 +90,23 @@ pub(crate) fn set_levels(levels: &str) -> Result<(), String> {
 /// # Errors
 /// When the level is not one.
 pub(crate) fn start(options: &Telemetry, otherwise: &str) -> Result<(), String> {
-    let level = options
-        .log_level
-        .clone()
-        .or_else(|| std::env::var("THALWEG_LOG").ok())
-        .filter(|level| !level.trim().is_empty())
-        .unwrap_or_else(|| otherwise.to_owned());
+    let (level, by) = match (&options.log_level, std::env::var("THALWEG_LOG")) {
+        (Some(level), _) => (level.clone(), "--log-level"),
+        (None, Ok(level)) if !level.trim().is_empty() => (level, "THALWEG_LOG"),
+        (None, _) => (otherwise.to_owned(), "the level"),
+    };
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter(&level)?)
+        .with_env_filter(filter(&level).map_err(|why| format!("{by}: {why}"))?)
+        // What cannot be written would be told on stderr, which is what cannot be written.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match options.log_format {
         LogFormat::Text => {
             let builder = builder
-                .with_ansi(std::io::stderr().is_terminal())
+                .with_ansi(coloured(
+                    std::env::var_os("NO_COLOR"),
+                    std::io::stderr().is_terminal(),
+                ))
                 .event_format(Lines)
                 .with_filter_reloading();
             let handle = builder.reload_handle();
@@ -130,6 +132,11 @@ pub(crate) fn start(options: &Telemetry, otherwise: &str) -> Result<(), String> 
     Ok(())
 }
 
+/// Whether lines have colours: on a terminal, unless the user wants none there (<https://no-color.org>).
+fn coloured(no_color: Option<OsString>, terminal: bool) -> bool {
+    terminal && no_color.is_none_or(|value| value.is_empty())
+}
+
 fn changed_by(
     level: String,
     set: impl Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync + 'static,
@@ -149,5 +156,18 @@ pub(crate) fn fatal(message: &str) {
     } else {
         // Nobody is left to tell when stderr is gone.
         let _ = writeln!(std::io::stderr(), "error: {message}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_has_colours_unless_nobody_wants_them() {
+        assert!(coloured(None, true));
+        assert!(coloured(Some("".into()), true));
+        assert!(!coloured(Some("1".into()), true));
+        assert!(!coloured(None, false));
     }
 }

@@ -95,11 +95,98 @@ fn what_the_command_line_gets_wrong_is_refused_before_anything_begins() {
         (&["run", "job.sql", "--input", "nothing=-"], "nothing"),
         (&["run", "job.sql", "--http", "nowhere"], "--http nowhere"),
         (&["run", "job.sql", "--log-level", "=loud="], "log level"),
+        (&["run", "job.sql", "--log-level", "inof"], "`inof` is no"),
     ] {
         let refused = said(folder.path(), arguments);
         assert_eq!(refused.code, 2, "{arguments:?} {refused:?}");
         assert!(refused.err.contains(why), "{arguments:?} {refused:?}");
         assert_eq!(refused.out, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_password_in_the_line_of_a_mistake_is_not_shown() {
+    let table = |password: &str| {
+        format!(
+            "CREATE TABLE t (a STRING) USING kafka OPTIONS (kafka.bootstrap.servers 'a:1', {password}, subscibe 't');\nSELECT a FROM t;\n"
+        )
+    };
+    for password in [
+        "kafka.sasl.password 'hunter2'",
+        "kafka.sasl.pasword 'hunter2'",
+        "kafka.sasl.password hunter2",
+        "kafka.sasl.password 'x' 'hunter2'",
+        "kafka.sasl.jaas.config 'x required username=\"a\" password=\"hunter2\";'",
+    ] {
+        let refused = said(job(&table(password)).path(), &["run", "job.sql"]);
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.err.contains("1 | CREATE TABLE t"), "{refused:?}");
+        assert!(!refused.err.contains("hunter2"), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_missing_quote_is_looked_for_where_the_text_begins() {
+    // One is missing: nothing closes the last of the file. Two are: every second text is read as words.
+    for rest in [
+        "'json');\nSELECT 'b' AS b FROM t",
+        "'json);\nSELECT a FROM t",
+    ] {
+        let folder = job(&format!(
+            "-- it's\nCREATE TABLE t (a STRING) USING file OPTIONS (path 'in,\n  format {rest};\n"
+        ));
+        let refused = said(folder.path(), &["check", "job.sql"]);
+        assert_eq!(refused.code, 2, "{refused:?}");
+        let help =
+            "the text that begins in line 2 goes on in line 3: is its closing quote missing?";
+        assert!(refused.err.contains(help), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_file_from_an_editor_of_windows_is_read() {
+    let folder = job(&format!("\u{feff}{}", COUNTS.replace('\n', "\r\n")));
+    let checked = said(folder.path(), &["check", "job.sql"]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let text = format!("\u{feff}{}", COUNTS.replace("USING rate", "USING rat"));
+    fs::write(folder.path().join("job.sql"), text).unwrap();
+    let refused = said(folder.path(), &["check", "job.sql"]);
+    assert!(
+        refused.err.starts_with("error: job.sql:1:26: "),
+        "{refused:?}"
+    );
+    assert!(refused.err.contains("1 | CREATE TABLE"), "{refused:?}");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_any_more_ends_no_job() {
+    let folder = job(COUNTS);
+    for gone in ["the reader has gone", "the disk is full"] {
+        let mut command = within(folder.path(), &["run", "job.sql", "--http", "off"]);
+        if gone == "the disk is full" {
+            command.stderr(fs::File::create("/dev/full").unwrap());
+        }
+        let mut child = command.spawn().unwrap();
+        drop(child.stderr.take());
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().trim() == "5"), "{gone}");
+        // What it says of the signal cannot be written either.
+        terminate(&child);
+        lines.for_each(drop);
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{gone}");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_no_success() {
+    let folder = job(COUNTS);
+    for arguments in [&["check", "job.sql"][..], &["functions"], &["version"]] {
+        let mut command = within(folder.path(), arguments);
+        command.stdout(fs::File::create("/dev/full").unwrap());
+        let failed = command.output().unwrap();
+        assert_eq!(failed.status.code(), Some(1), "{arguments:?}");
+        let err = String::from_utf8_lossy(&failed.stderr);
+        assert!(err.contains("stdout cannot be written: No space"), "{err}");
     }
 }
 
