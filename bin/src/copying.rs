@@ -33,8 +33,12 @@ pub(crate) fn copy(args: &CopyArgs) -> Result<End, Refusal> {
     } else {
         Place::at(&args.to, &place::options(&args.to_option)?)?
     };
-    if from.is(&to) {
-        return Err(Refusal::new("both places are the same"));
+    if from.holds(&to) || to.holds(&from) {
+        return Err(Refusal::new(format!(
+            "{} and {} are the same, or one lies in the other: give another place",
+            from.shown(),
+            to.shown()
+        )));
     }
     if let Place::Remote(remote) = &to {
         remote.prove()?;

@@ -1,7 +1,7 @@
 //! Where checkpoints lie: a folder of this machine, or a place in an object store.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
@@ -60,6 +60,20 @@ impl Place {
     /// Whether both are the same.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.shown().trim_end_matches('/') == other.shown().trim_end_matches('/')
+    }
+
+    /// Whether the other is this place, or lies in it.
+    pub(crate) fn holds(&self, other: &Self) -> bool {
+        if let (Self::Folder(outer), Self::Folder(inner)) = (self, other)
+            && let (Ok(outer), Ok(inner)) = (absolute(outer), absolute(inner))
+        {
+            return inner.starts_with(outer);
+        }
+        let (outer, inner) = (self.shown(), other.shown());
+        let outer = outer.trim_end_matches('/');
+        inner
+            .strip_prefix(outer)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// The names of the places right below it, in order.

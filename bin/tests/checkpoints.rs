@@ -340,6 +340,37 @@ fn rollback_works_when_the_newest_file_is_damaged_or_gone() {
 }
 
 #[test]
+fn where_every_epoch_is_gone_nothing_is_advised_that_cannot_be_done() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = folder(root.path());
+    fs::remove_dir_all(folder.join("epochs")).unwrap();
+    let place = folder.to_str().unwrap();
+    let shown = run(&["inspect", place]);
+    assert_eq!(shown.code, 1, "{shown:?}");
+    let remedy = format!("if that is meant, remove {place} and start with --fresh");
+    assert!(shown.out.contains(&remedy), "{shown:?}");
+    assert!(!shown.out.contains("rollback"), "{shown:?}");
+}
+
+#[test]
+fn checkpoints_are_not_copied_into_themselves() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path());
+    let before = content(root.path());
+    let from = root.path().to_str().unwrap();
+    for to in [
+        format!("{from}/"),
+        format!("{from}/copy"),
+        format!("{from}/./copy"),
+    ] {
+        let refused = run(&["checkpoint", "copy", from, &to]);
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.err.contains("one lies in the other"), "{refused:?}");
+    }
+    assert_eq!(content(root.path()), before);
+}
+
+#[test]
 fn an_epoch_that_is_not_kept_is_refused_with_those_that_are() {
     let root = tempfile::tempdir().unwrap();
     let folder = folder(root.path());

@@ -133,16 +133,22 @@ impl CheckpointLog {
         if let Some(noted) = self.store.noted()
             && newest < Some(noted)
         {
-            let found = newest.map_or("there is none".to_owned(), |epoch| {
-                format!("the newest there is epoch {epoch}")
-            });
+            let place = self.location();
+            let (found, remedy) = match newest {
+                Some(epoch) => (
+                    format!(
+                        "the newest there is epoch {epoch}. Records after it would be processed again"
+                    ),
+                    format!("accept that with `thalweg checkpoint rollback {place} {epoch}`"),
+                ),
+                None => (
+                    "there is none: the query would begin anew".to_owned(),
+                    format!("if that is meant, remove {place} and start with --fresh"),
+                ),
+            };
             return Err(Failure::refuse(format!(
-                "{}/{} is missing: epoch {noted} was committed, but {found}. Records after it would be \
-                 processed again. Put the file back, or accept that with `thalweg checkpoint rollback {} {}`.",
-                self.location(),
+                "{place}/{} is missing: epoch {noted} was committed, but {found}. Put the file back, or {remedy}.",
                 object(noted),
-                self.location(),
-                newest.unwrap_or(0),
             )));
         }
         newest.map(|epoch| self.read(epoch)).transpose()
