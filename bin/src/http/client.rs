@@ -39,7 +39,7 @@ impl Client {
         let address = url.strip_prefix("http://").unwrap_or(url);
         let address = address.trim_end_matches('/');
         let port = address.rsplit_once(':').map(|(_, port)| port);
-        if address.contains('/') || !port.is_some_and(|port| port.parse::<u16>().is_ok()) {
+        if address.contains('/') || port.is_none_or(|port| port.parse::<u16>().is_err()) {
             return Err(Refusal::new(format!(
                 "{url}: write http://HOST:PORT or HOST:PORT, where the job serves HTTP (`thalweg run --http HOST:PORT`)"
             )));
