@@ -251,15 +251,17 @@ fn steps(checkpoint: &Checkpoint) -> Vec<StepReport> {
 /// Partitions by input, then by name, numbers in the order of numbers.
 pub(crate) fn sorted(checkpoint: &Checkpoint) -> Vec<&PartitionCut> {
     let mut partitions: Vec<&PartitionCut> = checkpoint.partitions().collect();
-    partitions.sort_by_key(|cut| {
-        let (name, number) = cut
-            .partition
-            .rsplit_once('/')
-            .and_then(|(name, number)| Some((name, number.parse::<u64>().ok()?)))
-            .unwrap_or((&cut.partition, 0));
-        (cut.input.as_str(), name, number)
-    });
+    partitions.sort_by_key(|cut| in_order(&cut.input, &cut.partition));
     partitions
+}
+
+/// The place of a partition among those that are shown: by its number where its name ends with one.
+pub(crate) fn in_order<'p>(input: &'p str, partition: &'p str) -> (&'p str, &'p str, u64) {
+    let (name, number) = partition
+        .rsplit_once('/')
+        .and_then(|(name, number)| Some((name, number.parse::<u64>().ok()?)))
+        .unwrap_or((partition, 0));
+    (input, name, number)
 }
 
 /// What the source of a partition calls a position.

@@ -181,7 +181,8 @@ fn partitions(query: &QueryBoard, out: &mut String) {
             |lag| format!("lag {}", grouped(u64::try_from(lag).unwrap_or(0))),
         );
         let name = plain(&partition.partition);
-        let position = plain(&partition.position.to_string());
+        let position = partition.position.as_ref().map(ToString::to_string);
+        let position = position.map_or_else(|| "its start".to_owned(), |position| plain(&position));
         let _ = write!(out, "  {name} at {position}, {lag}");
         if let Some(owner) = &partition.owner {
             let _ = write!(out, ", read by {}", plain(owner));

@@ -12,7 +12,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use stage::{
-    Account, Broker, Loyalty, PATIENCE, Rec, Running, Scene, invoices, kills, until, until_shared,
+    Account, Broker, Loyalty, PATIENCE, Rec, Running, Scene, invoices, json, kills, until,
+    until_shared,
 };
 
 /// The shortest session that the broker allows, and heartbeats that notice a change soon.
@@ -334,4 +335,64 @@ fn two_processes_of_one_name_are_told_so() {
         .end(PATIENCE)
         .expect(1, &["each process needs its own"]);
     second.finish();
+}
+
+/// The partitions that a member shows, by who reads them.
+fn shown(running: &mut Running) -> BTreeMap<String, Vec<serde_json::Value>> {
+    let (status, body) = running.get("/api/v1/board");
+    assert_eq!(status, 200, "{body}");
+    let board = json(&body);
+    let mut by = BTreeMap::<String, Vec<serde_json::Value>>::new();
+    for partition in board["queries"][0]["partitions"].as_array().unwrap() {
+        let owner = partition["owner"].as_str().unwrap_or("nobody");
+        by.entry(owner.to_owned())
+            .or_default()
+            .push(partition.clone());
+    }
+    by
+}
+
+#[test]
+fn each_shows_the_partitions_of_all_with_who_reads_them_and_how_far_they_are() {
+    let scene = Scene::with_topics("shown", broker(), 6);
+    // One that hangs keeps its partitions for longer than it is looked at.
+    let session = "kafka.session.timeout.ms '60000', kafka.heartbeat.interval.ms '200'";
+    let job = shared(&scene).reading(&["startingOffsets 'earliest'", session]);
+    let job = job.write(&scene);
+    let mut members = vec![member(&scene, &job, "a"), member(&scene, &job, "b")];
+    until_shared(&mut members, &[3, 3]);
+    scene.topics.send(&scene.input(), &invoices(0..600));
+    scene.until_out(600, PATIENCE);
+    for member in &mut members {
+        until(
+            "all that was sent is behind the positions that are shown",
+            PATIENCE,
+            || {
+                let by = shown(member);
+                let all = by.values().flatten();
+                let read: i64 = all.clone().filter_map(|of| of["position"].as_i64()).sum();
+                let none_left = all.clone().all(|of| of["lag"] == 0);
+                by.keys().eq(["a", "b"]) && all.count() == 6 && read == 600 && none_left
+            },
+        );
+    }
+    let url = format!("http://{}", members[0].address());
+    scene
+        .call(&["top", &url, "--once"])
+        .expect(0, &["member a", "read by a", "read by b"]);
+    // What the other one has not read is shown as its lag, although it does not run.
+    members[1].pause();
+    scene.topics.send(&scene.input(), &invoices(600..900));
+    until("the lag of the other one is seen", PATIENCE, || {
+        let by = shown(&mut members[0]);
+        let others = by.iter().filter(|(owner, _)| *owner != "a");
+        others
+            .flat_map(|(_, of)| of)
+            .any(|of| of["lag"].as_i64() > Some(0))
+    });
+    members[1].resume();
+    scene.until_out(900, PATIENCE);
+    for member in members {
+        member.finish();
+    }
 }

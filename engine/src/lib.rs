@@ -5,6 +5,7 @@
 
 pub mod behalf;
 mod claim;
+pub mod elsewhere;
 pub mod epoch;
 pub mod error;
 pub mod flow;

@@ -31,6 +31,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::claim::{Place, saved};
+use crate::elsewhere;
 use crate::epoch::checkpoint::Checkpoint;
 use crate::epoch::coordinator::RunEnd;
 use crate::error::{Failure, Remedy};
@@ -71,6 +72,8 @@ struct Share<'q> {
     standby: Arc<Standby>,
     /// The look at what it stands by for that is under way.
     following: Option<JoinHandle<()>>,
+    /// The look at what others read, for somebody who asks.
+    glancing: Option<JoinHandle<()>>,
     end: RunEnd,
     stopping: bool,
 }
@@ -109,6 +112,7 @@ impl Query {
             taken: BTreeMap::new(),
             standby: Arc::default(),
             following: None,
+            glancing: None,
             end: RunEnd::default(),
             stopping: false,
         };
@@ -365,6 +369,7 @@ impl Share<'_> {
             return;
         }
         self.follow();
+        self.glance();
         let parts = self.query.status.parts();
         let waiting = parts.iter().find_map(|part| match part.phase().0 {
             Phase::Waiting(why) => Some(why),
@@ -398,6 +403,25 @@ impl Share<'_> {
             }
         });
         self.following = Some(tokio::task::spawn_local(async move {
+            look.await;
+        }));
+    }
+
+    /// Looks at what others read, aside, while somebody asks.
+    fn glance(&mut self) {
+        let glancing = self.glancing.as_ref();
+        let query = self.query;
+        if !query.status.glance().wanted() || glancing.is_some_and(|look| !look.is_finished()) {
+            return;
+        }
+        let (this, opened) = (Arc::clone(query), Arc::clone(self.opened));
+        let (start, owned) = (Arc::clone(&self.start), self.owned.clone());
+        let look = query.host.workers.run(move || {
+            if let Some(group) = &this.group {
+                elsewhere::look(&this, group, &opened, &start, &owned);
+            }
+        });
+        self.glancing = Some(tokio::task::spawn_local(async move {
             look.await;
         }));
     }

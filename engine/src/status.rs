@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use smol_str::SmolStr;
 use tokio::sync::watch;
 
+use crate::elsewhere::{Elsewhere, Glance};
 use crate::epoch::checkpoint::Checkpoint;
 use crate::error::Failure;
 use crate::metrics::QueryMetrics;
@@ -35,6 +36,8 @@ pub struct QueryStatus {
     metrics: Arc<QueryMetrics>,
     phase: Mutex<(Phase, Instant)>,
     newest: Mutex<Option<Arc<Checkpoint>>>,
+    /// What others read of it, where several processes share it.
+    glance: Glance,
     /// Of its lanes by name, where each has checkpoints of its own.
     parts: Mutex<BTreeMap<SmolStr, Arc<QueryStatus>>>,
     /// Whether it is that of a lane: it is shown as a part of its query's only.
@@ -51,10 +54,21 @@ impl QueryStatus {
             metrics,
             phase: Mutex::new((Phase::Starting, Instant::now())),
             newest: Mutex::default(),
+            glance: Glance::default(),
             parts: Mutex::default(),
             part: false,
             paused: Arc::new(watch::Sender::new(None)),
         }
+    }
+
+    /// The partitions that other processes read, where several share the query, as they were found last. Has them looked for as
+    /// long as this is asked now and then; the first answer is empty.
+    pub fn elsewhere(&self) -> Arc<[Elsewhere]> {
+        self.glance.ask()
+    }
+
+    pub(crate) fn glance(&self) -> &Glance {
+        &self.glance
     }
 
     /// A lane with checkpoints of its own begins.

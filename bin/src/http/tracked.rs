@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
+use thalweg_engine::elsewhere::Elsewhere;
+use thalweg_engine::epoch::checkpoint::PartitionCut;
 use thalweg_engine::histogram::{Histogram, Window};
 use thalweg_engine::metrics::QueryMetrics;
 use thalweg_engine::record::{Micros, Position};
@@ -12,7 +14,7 @@ use thalweg_engine::status::QueryStatus;
 
 use crate::duration;
 use crate::http::seen;
-use crate::inspect::sorted;
+use crate::inspect::{in_order, sorted};
 
 /// Of so many partitions the page shows where they stand; the API's `/api/v1/queries` shows all.
 const PARTITIONS_MAX: usize = 256;
@@ -32,8 +34,11 @@ pub(crate) struct QueryBoard {
     pub(crate) rates: Rates,
     pub(crate) counts: Counts,
     pub(crate) latency: Vec<StageBoard>,
-    /// Records that are there and not read, over all partitions; None where no input tells.
+    /// Records that are there and not read, over all partitions that this process reads; None where no input tells.
     pub(crate) lag: Option<i64>,
+    /// The same over those that other processes read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) lag_elsewhere: Option<i64>,
     pub(crate) partitions: Vec<PartitionBoard>,
     /// How many more partitions there are.
     pub(crate) partitions_left_out: usize,
@@ -84,9 +89,9 @@ pub(crate) struct StageBoard {
 pub(crate) struct PartitionBoard {
     pub(crate) input: String,
     pub(crate) partition: String,
-    pub(crate) position: Position,
+    pub(crate) position: Option<Position>,
     pub(crate) lag: Option<i64>,
-    /// The process that reads it, where several share the job.
+    /// The process that reads it, where several share the job and one has it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) owner: Option<String>,
     pub(crate) watermark: Option<String>,
@@ -177,7 +182,7 @@ impl Tracked {
         let latency = stages.map(|((name, of), window)| stage(name, window, of(metrics)));
         let latency = latency.collect();
         let epochs = self.epochs();
-        let (partitions, partitions_left_out, lag) = self.partitions(owner);
+        let standings = self.partitions(owner);
         let (phase, since) = self.status.phase();
         let shown = seen(&self.status, phase);
         let metrics = self.status.metrics();
@@ -197,9 +202,10 @@ impl Tracked {
             rates,
             counts: counts(metrics),
             latency,
-            lag,
-            partitions,
-            partitions_left_out,
+            lag: standings.lag,
+            lag_elsewhere: standings.lag_elsewhere,
+            partitions: standings.shown,
+            partitions_left_out: standings.left_out,
             epochs,
             state: state.collect(),
         }
@@ -247,25 +253,75 @@ impl Tracked {
         }
     }
 
-    fn partitions(&self, owner: Option<&str>) -> (Vec<PartitionBoard>, usize, Option<i64>) {
-        let Some(newest) = self.status.newest() else {
-            return (Vec::new(), 0, None);
-        };
+    fn partitions(&self, owner: Option<&str>) -> Standings {
         let metrics = self.status.metrics();
-        let cuts = sorted(&newest);
-        let lags = cuts.iter().filter_map(|cut| metrics.lag_of(&cut.partition));
-        let lag = lags.fold(None, |sum, lag| Some(sum.unwrap_or(0) + lag));
-        let shown = cuts.iter().take(PARTITIONS_MAX).map(|cut| PartitionBoard {
+        let newest = self.status.newest();
+        let lag_of = |cut: &PartitionCut| metrics.lag_of(&cut.partition);
+        let cuts = newest.as_ref().map(|newest| sorted(newest));
+        let cuts = cuts.unwrap_or_default();
+        let own = cuts.iter().map(|cut| PartitionBoard {
             input: cut.input.to_string(),
             partition: cut.partition.to_string(),
-            position: cut.position.clone(),
-            lag: metrics.lag_of(&cut.partition),
+            position: Some(cut.position.clone()),
+            lag: lag_of(cut),
             owner: owner.map(str::to_owned),
             watermark: cut.watermark.and_then(time),
             ended: cut.ended,
         });
-        let left_out = cuts.len().saturating_sub(PARTITIONS_MAX);
-        (shown.collect(), left_out, lag)
+        let lag = sum(cuts.iter().filter_map(|cut| lag_of(cut)));
+        if owner.is_none() {
+            return Standings {
+                left_out: cuts.len().saturating_sub(PARTITIONS_MAX),
+                shown: own.take(PARTITIONS_MAX).collect(),
+                lag,
+                lag_elsewhere: None,
+            };
+        }
+        let elsewhere = self.status.elsewhere();
+        // One that has just come here may still be among those that were found elsewhere.
+        let here = |of: &Elsewhere| {
+            let mut cuts = cuts.iter();
+            cuts.any(|cut| cut.input == of.input && cut.partition == of.partition)
+        };
+        let others: Vec<&Elsewhere> = elsewhere.iter().filter(|of| !here(of)).collect();
+        let lag_elsewhere = sum(others.iter().filter_map(|of| of.lag));
+        let mut shown: Vec<PartitionBoard> = own.chain(others.into_iter().map(foreign)).collect();
+        shown.sort_by(|a, b| {
+            in_order(&a.input, &a.partition).cmp(&in_order(&b.input, &b.partition))
+        });
+        let left_out = shown.len().saturating_sub(PARTITIONS_MAX);
+        shown.truncate(PARTITIONS_MAX);
+        Standings {
+            shown,
+            left_out,
+            lag,
+            lag_elsewhere,
+        }
+    }
+}
+
+/// Where partitions stand.
+struct Standings {
+    shown: Vec<PartitionBoard>,
+    left_out: usize,
+    lag: Option<i64>,
+    lag_elsewhere: Option<i64>,
+}
+
+fn sum(lags: impl Iterator<Item = i64>) -> Option<i64> {
+    lags.fold(None, |sum, lag| Some(sum.unwrap_or(0) + lag))
+}
+
+/// A partition that another process reads.
+fn foreign(of: &Elsewhere) -> PartitionBoard {
+    PartitionBoard {
+        input: of.input.to_string(),
+        partition: of.partition.to_string(),
+        position: of.position.clone(),
+        lag: of.lag,
+        owner: of.owner.as_ref().map(ToString::to_string),
+        watermark: of.watermark.and_then(time),
+        ended: of.ended,
     }
 }
 

@@ -71,9 +71,10 @@ class QuerySection {
     this.picture.show(board);
     const counts = board.counts;
     const failed = counts.failedDecode + counts.failedExpression + counts.failedWrite;
-    put(this.numbers, [board.rates, counts, board.lag], () => numbers(
+    put(this.numbers, [board.rates, counts, board.lag, board.lagElsewhere], () => numbers(
       ["in", rate(board.rates.recordsIn)], ["out", rate(board.rates.recordsOut)],
       ["read", `${bytes(board.rates.bytesIn)}/s`], ["lag", number(board.lag)],
+      ...(board.lagElsewhere == null ? [] : [["lag elsewhere", number(board.lagElsewhere)]]),
       ["records in", number(counts.recordsIn)], ["rows out", number(counts.recordsOut)],
       ["failed", number(failed), failed ? "warn" : ""],
       ["dead letters", number(counts.deadLetters), counts.deadLetters ? "warn" : ""],
@@ -89,8 +90,8 @@ class QuerySection {
     ], board.latency, "Nothing measured."));
     const owners = board.partitions.some((of) => of.owner);
     put(this.partitions, board.partitions, () => [table([
-      ["partition", (of) => of.partition], ["position", (of) => String(of.position), true],
-      ["lag", (of) => number(of.lag), true], ...(owners ? [["read by", (of) => of.owner ?? "–"]] : []),
+      ["partition", (of) => of.partition], ["position", (of) => String(of.position ?? "–"), true],
+      ["lag", (of) => number(of.lag), true], ...(owners ? [["read by", (of) => of.owner ?? "nobody"]] : []),
       ["watermark", (of) => (of.ended ? "ended" : of.watermark ?? "–")],
     ], board.partitions, "None yet."),
     ...(board.partitionsLeftOut ? [element("p", { class: "faint" }, `and ${number(board.partitionsLeftOut)} more`)] : [])]);
