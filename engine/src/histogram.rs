@@ -146,7 +146,10 @@ impl Window {
     ) -> (u64, Option<[u64; N]>) {
         let mut total = 0;
         let mut new = Vec::new();
-        for (slot, (count, before)) in of.slots.iter().zip(&mut self.before).enumerate() {
+        // Nothing lies beyond the largest; what is noted at this moment is counted by the next look.
+        let used = slot_of(of.max()) + 1;
+        let slots = of.slots.iter().zip(&mut self.before).take(used);
+        for (slot, (count, before)) in slots.enumerate() {
             let count = count.load(Relaxed);
             let more = count - std::mem::replace(before, count);
             if more > 0 {

@@ -12,12 +12,12 @@ use serde_json::Value;
 use thalweg_engine::status::QueryStatus;
 
 use crate::duration;
-use crate::http::Shared;
 use crate::http::tracked::{QueryBoard, Tracked};
+use crate::http::{Shared, events};
 use crate::slow::{self, Slow};
 
-/// What is older is computed again.
-const FRESH: Duration = Duration::from_millis(900);
+/// How long it is shown until it is computed again.
+const TICK: Duration = Duration::from_secs(1);
 /// The slowest records are looked for so often.
 const SLOW_FRESH: Duration = Duration::from_secs(5);
 /// Seconds of history that somebody who comes sees at once.
@@ -65,6 +65,10 @@ pub(super) struct Snapshot {
     pub(super) number: u64,
     /// It as JSON.
     pub(super) json: Bytes,
+    /// It as an event: the same bytes for all who look.
+    pub(super) event: Bytes,
+    /// When there is another. All who look wait for the same moment, so that one wake-up serves them.
+    pub(super) due: Instant,
 }
 
 /// Makes them.
@@ -75,7 +79,7 @@ struct Inner {
     queries: Vec<Tracked>,
     history: VecDeque<Moment>,
     slow: Option<(Instant, Slow)>,
-    last: Option<(Instant, Snapshot)>,
+    last: Option<Snapshot>,
     number: u64,
 }
 
@@ -95,8 +99,8 @@ impl Boards {
     /// The newest, which is at most a second old.
     pub(super) fn newest(&self, shared: &Shared) -> Snapshot {
         let mut inner = self.0.lock();
-        if let Some((at, snapshot)) = &inner.last
-            && at.elapsed() < FRESH
+        if let Some(snapshot) = &inner.last
+            && Instant::now() < snapshot.due
         {
             return snapshot.clone();
         }
@@ -138,12 +142,15 @@ impl Inner {
             slow: slow.1,
         };
         self.number += 1;
+        let json: Bytes = serde_json::to_vec(&board).unwrap_or_default().into();
         let snapshot = Snapshot {
             number: self.number,
-            json: serde_json::to_vec(&board).unwrap_or_default().into(),
+            event: events::event("board", &json),
+            json,
+            due: Instant::now() + TICK,
         };
         self.slow = Some((slow.0, board.slow));
-        self.last = Some((Instant::now(), snapshot.clone()));
+        self.last = Some(snapshot.clone());
         snapshot
     }
 }

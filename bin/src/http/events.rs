@@ -48,7 +48,8 @@ struct Stream {
     _viewer: Viewer,
 }
 
-fn event(name: &str, json: &[u8]) -> Bytes {
+/// An event with this name.
+pub(super) fn event(name: &str, json: &[u8]) -> Bytes {
     // JSON has no line breaks of its own here, so it is one line of data.
     [b"event: ", name.as_bytes(), b"\ndata: ", json, b"\n\n"]
         .concat()
@@ -69,9 +70,9 @@ impl Stream {
             let snapshot = self.shared.boards.newest(&self.shared);
             if snapshot.number != self.sent {
                 self.sent = snapshot.number;
-                return Some((Ok(event("board", &snapshot.json)), self));
+                return Some((Ok(snapshot.event), self));
             }
-            actix::clock::sleep(Duration::from_millis(1_000)).await;
+            actix::clock::sleep_until(snapshot.due.into()).await;
         }
     }
 }
