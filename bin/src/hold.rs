@@ -4,29 +4,12 @@
 //! alive and not ready: a roll-out stands still at it, says why, and can be undone.
 
 use actix::prelude::*;
-use actix_web::{App, HttpResponse, HttpServer, web};
 use prometheus::{IntGauge, Registry};
-use serde::Serialize;
-use serde_json::json;
 
-use crate::http::{self, Http};
+use crate::http;
 use crate::refusal::{End, Refusal};
 use crate::stop::Signals;
 use crate::telemetry;
-
-/// What the handlers look at.
-struct Held {
-    why: String,
-    registry: Registry,
-}
-
-/// The answer of `/ready`.
-#[derive(Serialize)]
-struct NotReady<'h> {
-    ready: bool,
-    phase: &'static str,
-    why: &'h str,
-}
 
 /// Holds a job of which nothing could begin. Serves at the address of `--http` until a signal comes.
 ///
@@ -44,7 +27,7 @@ pub(crate) fn refused(address: &str, refusal: Refusal) -> Result<End, Refusal> {
         let registry = Registry::new();
         http::probes::build_info(&registry);
         if let Some(http) = http {
-            serve(http, refusal.message(), &registry);
+            http::held::serve(http, refusal.message(), &registry);
         }
         queries(&registry, signals).await;
         Ok(End::Refused)
@@ -69,59 +52,4 @@ pub(crate) async fn queries(registry: &Registry, mut signals: Signals) {
     );
     signals.next().await;
     tracing::info!("a signal: the refused job ends");
-}
-
-fn serve(http: Http, why: &str, registry: &Registry) {
-    let held = web::Data::new(Held {
-        why: why.to_owned(),
-        registry: registry.clone(),
-    });
-    let (listener, address) = http.into_listener();
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(held.clone())
-            .route("/", web::get().to(ready))
-            .route("/metrics", web::get().to(metrics))
-            .route("/live", web::get().to(live))
-            .route("/ready", web::get().to(ready))
-            .default_service(web::to(no))
-    })
-    .workers(1)
-    .shutdown_timeout(1)
-    .disable_signals();
-    match server.listen(listener) {
-        Ok(server) => {
-            tracing::info!("metrics and probes at http://{address}");
-            actix::spawn(async move {
-                if let Err(error) = server.run().await {
-                    tracing::error!(%error, "metrics and probes are no longer served");
-                }
-            });
-        }
-        Err(error) => {
-            tracing::error!(%error, "metrics and probes cannot be served at {address}");
-        }
-    }
-}
-
-async fn live() -> HttpResponse {
-    HttpResponse::Ok().body("live\n")
-}
-
-async fn ready(held: web::Data<Held>) -> HttpResponse {
-    HttpResponse::ServiceUnavailable().json(NotReady {
-        ready: false,
-        phase: "refused",
-        why: &held.why,
-    })
-}
-
-/// Whatever else is asked, commands and pages among it, has the same answer as everything that a job says no to.
-async fn no(held: web::Data<Held>) -> HttpResponse {
-    let why = format!("the job is refused and held: {}", held.why);
-    HttpResponse::ServiceUnavailable().json(json!({ "error": why }))
-}
-
-async fn metrics(held: web::Data<Held>) -> HttpResponse {
-    http::probes::exposed(&held.registry)
 }

@@ -48,6 +48,11 @@ fn started(folder: &Path, more: &[&str]) -> Running {
 fn is_held(held: &mut Running, why: &str) {
     held.until_said("refused and held", PATIENCE);
     assert_eq!(held.get("/live").0, 200);
+    let (status, head, _) = held.with("GET /nowhere", "", b"");
+    assert!(
+        matches!(status, 404 | 503) && head.contains("x-content-type-options: nosniff"),
+        "{head}"
+    );
     let (status, answer) = held.get("/ready");
     assert_eq!(status, 503);
     let plain = answer.replace("\\n", "\n").replace("\\\"", "\"");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::ResponseError;
+use actix_web::dev::Server;
 use actix_web::error::{InternalError, JsonPayloadError};
 use actix_web::http::StatusCode;
 use actix_web::middleware::{DefaultHeaders, from_fn};
@@ -26,6 +27,7 @@ pub(crate) mod audit;
 pub(crate) mod board;
 pub(crate) mod client;
 mod events;
+pub(crate) mod held;
 mod log;
 mod page;
 pub(crate) mod probes;
@@ -155,11 +157,6 @@ fn headers() -> DefaultHeaders {
 }
 
 impl Http {
-    /// For a server of another kind: what listens, and where.
-    pub(crate) fn into_listener(self) -> (TcpListener, SocketAddr) {
-        (self.listener, self.address)
-    }
-
     /// Serves from now on, on one thread of its own. Must be called within the actix system.
     pub(crate) fn serve(self, job: Shown<'_>) {
         let registry = job.metrics.registry().clone();
@@ -212,18 +209,24 @@ impl Http {
         .client_request_timeout(HEAD_TIME)
         .shutdown_timeout(1)
         .disable_signals();
-        match server.listen(self.listener) {
-            Ok(server) => {
-                tracing::info!("metrics and probes at http://{}", self.address);
-                actix::spawn(async move {
-                    if let Err(error) = server.run().await {
-                        tracing::error!(%error, "metrics and probes are no longer served");
-                    }
-                });
-            }
-            Err(error) => {
-                tracing::error!(%error, "metrics and probes cannot be served at {}", self.address);
-            }
+        let server = server.listen(self.listener);
+        begin(server.map(HttpServer::run), self.address);
+    }
+}
+
+/// Has a server live beside the queries.
+fn begin(server: std::io::Result<Server>, address: SocketAddr) {
+    match server {
+        Ok(server) => {
+            tracing::info!("metrics and probes at http://{address}");
+            actix::spawn(async move {
+                if let Err(error) = server.await {
+                    tracing::error!(%error, "metrics and probes are no longer served");
+                }
+            });
+        }
+        Err(error) => {
+            tracing::error!(%error, "metrics and probes cannot be served at {address}");
         }
     }
 }
