@@ -83,7 +83,7 @@ fn lock(folder: &Path, store: &StoreArgs) -> Result<Arc<CheckpointLog>, Refusal>
     let place = Place::at(folder, &place::options(&store.option)?)?;
     let place = folder::one_query(&place)?;
     // Nothing that is kept is removed, however much it is.
-    folder::own(&place, usize::MAX, true)
+    folder::own(&place, usize::MAX, true, None)
 }
 
 fn nothing(log: &CheckpointLog) -> Refusal {

@@ -312,6 +312,7 @@ fn open(chain: &Chain, to: &Place) -> Result<CheckpointLog, Refusal> {
             &format!("{}-", new_id()),
             usize::MAX,
             true,
+            None,
         )?);
     }
     Ok(CheckpointLog::new(folder::lock(to)?, usize::MAX, true))

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
+use thalweg_engine::epoch::measured::{Measured, StoreCounters};
 use thalweg_engine::epoch::store::{FolderStore, OpenError, Store};
 use thalweg_engine::error::Failure;
 
@@ -26,6 +27,7 @@ pub(crate) fn own(
     place: &Place,
     kept_max: usize,
     history: bool,
+    counters: Option<&StoreCounters>,
 ) -> Result<Arc<CheckpointLog>, Refusal> {
     let shared = match place {
         Place::Folder(folder) => folder.join(LANES).is_dir(),
@@ -35,11 +37,16 @@ pub(crate) fn own(
         }
     };
     not_shared(place, shared)?;
-    Ok(Arc::new(CheckpointLog::new(
-        lock(place)?,
-        kept_max,
-        history,
-    )))
+    let store = measured(lock(place)?, counters);
+    Ok(Arc::new(CheckpointLog::new(store, kept_max, history)))
+}
+
+/// A store whose operations are counted, where somebody looks at that.
+fn measured(store: Arc<dyn Store>, counters: Option<&StoreCounters>) -> Arc<dyn Store> {
+    match counters {
+        Some(counters) => Arc::new(Measured::new(store, counters.clone())),
+        None => store,
+    }
 }
 
 fn not_shared(place: &Place, shared: bool) -> Result<(), Refusal> {
@@ -92,6 +99,7 @@ pub(crate) fn share(
     token: &str,
     kept_max: usize,
     history: bool,
+    counters: Option<&StoreCounters>,
 ) -> Result<CheckpointLog, Failure> {
     let store: Arc<dyn Store> = match place {
         Place::Remote(remote) => Arc::clone(remote) as Arc<dyn Store>,
@@ -108,7 +116,11 @@ pub(crate) fn share(
             }
         },
     };
-    Ok(CheckpointLog::new(store, kept_max, history))
+    Ok(CheckpointLog::new(
+        measured(store, counters),
+        kept_max,
+        history,
+    ))
 }
 
 fn unusable(folder: &Path, what: &str, error: &std::io::Error) -> String {

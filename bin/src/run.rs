@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use tempfile::TempDir;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
+use thalweg_engine::epoch::measured::{StoreCounters, StoreMetrics};
 use thalweg_engine::error::{Failure, Remedy};
 use thalweg_engine::metrics::Metrics;
 use thalweg_engine::query::{Group, Host, new_id};
@@ -182,6 +183,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         &launch.job.tables,
         metrics.registry(),
     )?;
+    let stores = StoreMetrics::new(metrics.registry());
     let mut rooms = Rooms::default();
     let mut users = Vec::new();
     for query in launch.job.queries {
@@ -197,7 +199,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
                 member: launch.member.clone(),
                 leaving: launch.stop.leaving(),
             },
-            &metrics,
+            (&metrics, &stores),
             &mut temporary,
             &budget,
         )?;
@@ -326,7 +328,7 @@ fn open(
     job: &str,
     query: plan::Query,
     starting: Starting,
-    metrics: &Metrics,
+    (metrics, stores): (&Metrics, &StoreMetrics),
     temporary: &mut Option<TempDir>,
     budget: &Arc<StateBudget>,
 ) -> Result<Ready, Refusal> {
@@ -353,12 +355,14 @@ fn open(
         }
     };
     let root = location.join(&query.name);
+    let counters = stores.of(&query.name);
     let (log, group) = match starting.member {
         None => {
-            let log = folder::own(&root, given.checkpoints_kept, given.checkpoint_history)?;
+            let (kept, history) = (given.checkpoints_kept, given.checkpoint_history);
+            let log = folder::own(&root, kept, history, Some(&counters))?;
             (log, None)
         }
-        Some(_) => shared(&root, given, starting.leaving)?,
+        Some(_) => shared(&root, given, starting.leaving, counters)?,
     };
     let context = OpenContext {
         member: starting.member,
@@ -394,6 +398,7 @@ fn shared(
     root: &Place,
     given: &Settings,
     leaving: Arc<AtomicBool>,
+    counters: StoreCounters,
 ) -> Result<(Arc<CheckpointLog>, Option<Group>), Refusal> {
     let (kept, history) = (given.checkpoints_kept, given.checkpoint_history);
     // No two processes have one, on one machine or on two.
@@ -401,11 +406,13 @@ fn shared(
     if let Place::Remote(remote) = root {
         remote.prove()?;
     }
-    let log = folder::share(root, &token, kept, history)
+    let log = folder::share(root, &token, kept, history, Some(&counters))
         .map_err(|failure| Refusal::new(failure.message))?;
     let lanes = root.join(folder::LANES);
     let group = Group {
-        chain: Arc::new(move |lane| folder::share(&lanes.join(lane), &token, kept, history)),
+        chain: Arc::new(move |lane| {
+            folder::share(&lanes.join(lane), &token, kept, history, Some(&counters))
+        }),
         leaving,
         standby: given.standby,
     };

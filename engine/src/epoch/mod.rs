@@ -5,6 +5,7 @@ pub mod checkpoint_log;
 mod committing;
 pub mod coordinator;
 pub mod ledger;
+pub mod measured;
 pub mod merging;
 pub mod messages;
 pub mod retention;
