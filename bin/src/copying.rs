@@ -18,7 +18,7 @@ use crate::cli::CopyArgs;
 use crate::console;
 use crate::duration::bytes;
 use crate::folder::{self, Chain};
-use crate::place::{self, MODELS, Place};
+use crate::place::{self, IN_FORCE, MODELS, Place};
 use crate::refusal::{End, Refusal};
 
 /// `thalweg checkpoint copy`. Ends with 1 when the job has gone on meanwhile.
@@ -238,11 +238,19 @@ impl Copying {
 
     /// Models of which the checkpoints name a version.
     fn models(&mut self) -> Result<(), Refusal> {
-        if !self.from.places()?.iter().any(|name| name == MODELS) {
-            return Ok(());
+        let there = self.from.places()?;
+        // The copies before what names them.
+        for kind in [MODELS, IN_FORCE] {
+            if there.iter().any(|name| name == kind) {
+                self.of_models(kind)?;
+            }
         }
-        for model in self.from.join(MODELS).places()? {
-            let folder = format!("{MODELS}/{model}");
+        Ok(())
+    }
+
+    fn of_models(&mut self, kind: &str) -> Result<(), Refusal> {
+        for model in self.from.join(kind).places()? {
+            let folder = format!("{kind}/{model}");
             if let Place::Folder(place) = &self.to {
                 fs::create_dir_all(place.join(&folder))
                     .map_err(|error| self.unwritten(&folder, &error))?;

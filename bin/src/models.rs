@@ -14,7 +14,7 @@ use smol_str::SmolStr;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::status::QueryStatus;
 use thalweg_operators::models::{
-    Answer, Home, Model, Opening, Report, Standing, TryOut, version_of,
+    Agreement, Answer, Home, Model, Opening, Report, Standing, TryOut, version_of,
 };
 use thalweg_operators::sql::Job;
 
@@ -42,17 +42,23 @@ struct Room {
     /// As the newest checkpoint of each query names it.
     standing: Vec<Standing>,
     homes: Vec<Home>,
+    /// Where several processes share the job.
+    agreement: Option<Agreement>,
 }
 
 impl Rooms {
-    /// A query uses these models, and its checkpoints lie here.
+    /// A query uses these models, and its checkpoints lie here, for this process or for several that share the job.
+    ///
+    /// # Errors
+    /// When those that share it cannot be told of a version.
     pub(crate) fn add(
         &mut self,
         used: &[Arc<Model>],
         place: &Place,
         log: &CheckpointLog,
         temporary: bool,
-    ) {
+        shared: bool,
+    ) -> Result<(), Refusal> {
         for model in used {
             let room = self
                 .rooms
@@ -61,17 +67,22 @@ impl Rooms {
                     model: Arc::clone(model),
                     standing: Vec::new(),
                     homes: Vec::new(),
+                    agreement: None,
                 });
             if temporary {
                 continue;
             }
             room.homes.push(place.home(model.name()));
+            if shared && room.agreement.is_none() {
+                room.agreement = Some(place.agreement(model.name())?);
+            }
             // A checkpoint that cannot be read is reported by the query itself.
             let newest = log.newest().ok().flatten();
             let named = newest.and_then(|newest| newest.beside.get(model.name()).cloned());
             room.standing
                 .extend(named.and_then(|named| serde_json::from_value(named).ok()));
         }
+        Ok(())
     }
 
     /// Opens them all, for so many threads that score.
@@ -90,6 +101,7 @@ impl Rooms {
                     threads,
                     standing: Standing::newest(room.standing),
                     homes: room.homes,
+                    agreement: room.agreement,
                     watched: true,
                     as_it_stood: false,
                 })

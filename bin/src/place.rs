@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::store::{FolderStore, Store};
+use thalweg_engine::query::new_id;
 use thalweg_operators::checkpoints;
 use thalweg_operators::job_error::Location;
-use thalweg_operators::models::Home;
+use thalweg_operators::models::{Agreement, Home};
 use thalweg_operators::table::{OptionValue, Options};
 
 use crate::refusal::Refusal;
 
 /// Where copies of models lie in the place of a query.
 pub(crate) const MODELS: &str = "models";
+/// Where those who share a job name the versions of models that are in force.
+pub(crate) const IN_FORCE: &str = "in-force";
 
 /// A place.
 #[derive(Clone)]
@@ -119,6 +122,28 @@ impl Place {
                 folder,
             },
         }
+    }
+
+    /// Where those who share a job name the version of a model that is in force in all of them.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn agreement(&self, model: &str) -> Result<Agreement, Refusal> {
+        let folder = format!("{IN_FORCE}/{model}");
+        let store: Arc<dyn Store> = match self {
+            Self::Remote(place) => Arc::clone(place) as Arc<dyn Store>,
+            Self::Folder(place) => {
+                let unwritten = |why: String| {
+                    Refusal::new(format!("{} cannot be written: {why}", place.display()))
+                };
+                fs::create_dir_all(place.join(&folder))
+                    .map_err(|error| unwritten(error.to_string()))?;
+                // No two processes have one token.
+                let store = FolderStore::share(place, &format!("{}-", new_id()));
+                Arc::new(store.map_err(|error| unwritten(format!("{error:?}")))?)
+            }
+        };
+        Ok(Agreement::new(store, folder))
     }
 
     /// Opens the log to look at: nothing is locked, made or changed.

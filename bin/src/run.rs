@@ -209,7 +209,14 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
             query: Arc::clone(&opened.query.status),
             models: used.clone(),
         });
-        rooms.add(&used, &opened.place, &opened.query.log, temporary_only);
+        let shared = opened.query.group.is_some();
+        rooms.add(
+            &used,
+            &opened.place,
+            &opened.query.log,
+            temporary_only,
+            shared,
+        )?;
         ready.push(opened);
     }
     let models = rooms.open(lane_threads().max(1), metrics.registry())?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use smol_str::SmolStr;
 
+use super::agreed::Agreed;
 use super::edition::{Edition, Tag, bytes_of, hash};
 use super::opening::now;
 use super::place::{self, Seen};
@@ -71,6 +72,10 @@ impl Watched {
 
 struct Keeper {
     homes: Vec<Home>,
+    /// What is in force in all processes that share the job.
+    agreed: Option<Agreed>,
+    /// Whether that could not be read at the last look.
+    unread: bool,
     /// The version before, as it was loaded or as a checkpoint names it.
     previous: Option<Arc<Edition>>,
     path: Watched,
@@ -82,6 +87,7 @@ struct Keeper {
 pub(super) fn begin(
     model: &Arc<Model>,
     homes: Vec<Home>,
+    agreed: Option<Agreed>,
     previous: Option<Tag>,
     shadow: Option<Arc<Shadow>>,
 ) -> Result<(), String> {
@@ -89,6 +95,8 @@ pub(super) fn begin(
     let previous = previous.and_then(|tag| model.copy(&tag, &homes).ok());
     let mut keeper = Keeper {
         homes,
+        agreed,
+        unread: false,
         previous: previous.map(Arc::new),
         path: Watched::new(&options.path),
         canary: options
@@ -134,6 +142,7 @@ impl Keeper {
     }
 
     fn look(&mut self, model: &Model) {
+        self.follow(model);
         match self.path.look() {
             Ok(None) => {}
             Ok(Some(path)) => self.found(model, &path),
@@ -178,7 +187,7 @@ impl Keeper {
         }
         let version = place::version(path, &bytes);
         let read = Edition::read(&model.name, &version, bytes, &model.options);
-        let swapped = read.and_then(|edition| self.swap(model, edition));
+        let swapped = read.and_then(|edition| self.swap(model, edition, Some(&hash)));
         model.standing.lock().as_mut().map(note);
         match swapped {
             Ok(()) => model.says(None),
@@ -209,7 +218,7 @@ impl Keeper {
     }
 
     fn ordered(&mut self, model: &Model, read: Result<Edition, String>) -> Answer {
-        match read.and_then(|edition| self.swap(model, edition)) {
+        match read.and_then(|edition| self.swap(model, edition, None)) {
             Ok(()) => {
                 model.says(None);
                 model.standing().ok_or_else(|| "it is not open".to_owned())
@@ -222,22 +231,46 @@ impl Keeper {
         }
     }
 
-    /// Puts a version in the place of the one in force, once it is proved and a copy of it is kept.
-    fn swap(&mut self, model: &Model, edition: Edition) -> Result<(), String> {
+    /// Puts a version in the place of the one in force, once it is proved, a copy of it is kept, and those who share the job are
+    /// told. `file` is the hash of the file that it was read from.
+    fn swap(
+        &mut self,
+        model: &Model,
+        edition: Edition,
+        file: Option<&SmolStr>,
+    ) -> Result<(), String> {
         let threads = model.shelf.threads.load(Ordering::Relaxed);
         let edition = model.loading.during(|| model.accepted(edition, threads))?;
         homes::keep(&self.homes, &edition.tag, &edition.bytes)?;
+        let Some(before) = model.standing() else {
+            return Err("it is not open".to_owned());
+        };
+        let standing = Standing {
+            active: edition.tag.clone(),
+            previous: Some(before.active),
+            file: file.unwrap_or(&before.file).clone(),
+            since: now(),
+        };
+        if let Some(agreed) = &mut self.agreed {
+            agreed.name(&standing)?;
+        }
+        self.put(model, edition, standing)
+    }
+
+    /// Has a version score that is proved.
+    fn put(
+        &mut self,
+        model: &Model,
+        edition: Arc<Edition>,
+        standing: Standing,
+    ) -> Result<(), String> {
         let Some((lineup, _)) = model.shelf.take() else {
             return Err("it is not open".to_owned());
         };
         let old = Arc::clone(&lineup.active);
         let tag = edition.tag.clone();
         model.line_up(|lineup| lineup.active = edition);
-        if let Some(standing) = &mut *model.standing.lock() {
-            standing.previous = Some(old.tag.clone());
-            standing.active = tag.clone();
-            standing.since = now();
-        }
+        *model.standing.lock() = Some(standing);
         count(&model.counters.swaps);
         tracing::info!(
             model = %model.name, version = %tag.version, hash = %tag.hash, before = %old.tag.version, "model swapped"
@@ -245,6 +278,54 @@ impl Keeper {
         old.rest();
         self.previous = Some(old);
         Ok(())
+    }
+
+    /// Takes the version that another of those who share the job has named.
+    fn follow(&mut self, model: &Model) {
+        let Some(agreed) = &mut self.agreed else {
+            return;
+        };
+        let standing = match agreed.news() {
+            Some(Ok(Some(standing))) => standing,
+            Some(Ok(None)) if self.unread => {
+                self.unread = false;
+                return model.says(None);
+            }
+            Some(Ok(None)) | None => return,
+            Some(Err(why)) => {
+                self.unread = true;
+                return model.says(Some(why));
+            }
+        };
+        self.unread = false;
+        if model.standing().map(|own| own.active.hash) == Some(standing.active.hash.clone()) {
+            *model.standing.lock() = Some(standing);
+            return model.says(None);
+        }
+        // Its copy lies there before the version is named: a store that does not answer is asked again.
+        let edition = match model.copy(&standing.active, &self.homes) {
+            Ok(edition) => edition,
+            Err(why) => {
+                agreed.again();
+                tracing::debug!(model = %model.name, why, "the version that is in force cannot be read yet");
+                return;
+            }
+        };
+        let threads = model.shelf.threads.load(Ordering::Relaxed);
+        let proved = model.loading.during(|| model.accepted(edition, threads));
+        let previous = standing.previous.clone();
+        match proved.and_then(|edition| self.put(model, edition, standing)) {
+            Ok(()) => model.says(None),
+            Err(why) => {
+                count(&model.counters.refused);
+                return model.says(Some(why));
+            }
+        }
+        // Two changes between two looks: what is gone back to is not what scored here.
+        let kept = self.previous.as_ref().map(|kept| &kept.tag);
+        if let Some(tag) = previous.filter(|tag| Some(tag) != kept) {
+            self.previous = model.copy(&tag, &self.homes).ok().map(Arc::new);
+        }
     }
 }
 

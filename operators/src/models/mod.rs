@@ -4,6 +4,7 @@
 //! when the job is checked, without the runtime; sessions are made when the job begins. A keeper watches its files, loads
 //! what is new aside, and puts it on the shelf; each thread takes it from there between two records.
 
+mod agreed;
 mod call;
 mod desk;
 mod edition;
@@ -41,6 +42,7 @@ use crate::hearing::Hearing;
 use crate::job_error::{JobError, Location};
 use crate::table::Options;
 
+pub use agreed::Agreement;
 pub(crate) use call::{FALLBACK, bind, is_model_call};
 pub use edition::Tag;
 pub use homes::Home;

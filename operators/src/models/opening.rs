@@ -9,10 +9,11 @@ use smol_str::SmolStr;
 use thalweg_engine::error::Failure;
 use thalweg_engine::record::Micros;
 
+use super::agreed::Agreed;
 use super::edition::{Edition, Tag, bytes_of, hash};
 use super::shadow::Shadow;
 use super::shelf::Lineup;
-use super::{Clock, Home, Model, Standing, homes, keeper, place, runtime};
+use super::{Agreement, Clock, Home, Model, Standing, homes, keeper, place, runtime};
 
 /// What a start knows.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Opening {
     pub standing: Option<Standing>,
     /// Where copies are kept: a folder beside the checkpoints of each query.
     pub homes: Vec<Home>,
+    /// Where those who share the job name the version in force for all.
+    pub agreement: Option<Agreement>,
     /// Whether files are watched and orders taken.
     pub watched: bool,
     /// Whether the version of `standing` scores whatever lies at the path now, as long as a copy of it is kept.
@@ -36,6 +39,7 @@ impl Default for Opening {
             threads: 1,
             standing: None,
             homes: Vec::new(),
+            agreement: None,
             watched: false,
             as_it_stood: false,
         }
@@ -61,9 +65,10 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::open`].
-    pub fn open_with(self: &Arc<Self>, opening: Opening, clock: Clock) -> Result<(), Failure> {
+    pub fn open_with(self: &Arc<Self>, mut opening: Opening, clock: Clock) -> Result<(), Failure> {
         let refused = |why: String| Failure::refuse(format!("model `{}`: {why}", self.name));
         runtime::ready().map_err(refused)?;
+        let mut agreed = self.agreed(&mut opening).map_err(refused)?;
         let chosen = self.choose(&opening).map_err(refused)?;
         let side = |path: &Path, what: &str| {
             self.file(path)
@@ -85,6 +90,12 @@ impl Model {
         let shadow = shadow.transpose().map_err(refused)?;
         let tag = &chosen.edition.tag;
         homes::keep(&opening.homes, tag, &chosen.edition.bytes).map_err(refused)?;
+        // One that scores here only because this process cannot use what is in force is not named for all.
+        if let Some(agreed) = &mut agreed
+            && !agreed.knows(&chosen.standing.file)
+        {
+            agreed.name(&chosen.standing).map_err(refused)?;
+        }
         tracing::info!(model = %self.name, version = %tag.version, hash = %tag.hash, "model loaded");
         self.opened.store(now(), Ordering::Relaxed);
         *self.clock.lock() = Some(clock);
@@ -96,7 +107,7 @@ impl Model {
             shadow: shadow.as_ref().map(|shadow| shadow.sender.clone()),
         });
         if opening.watched {
-            keeper::begin(self, opening.homes, previous, shadow).map_err(refused)?;
+            keeper::begin(self, opening.homes, agreed, previous, shadow).map_err(refused)?;
         }
         Ok(())
     }
@@ -149,6 +160,27 @@ impl Model {
         edition.prepare(threads).map_err(refused)?;
         edition.prove(&self.options).map_err(refused)?;
         Ok(Arc::new(edition))
+    }
+
+    /// What those who share the job have agreed on: it stands before what the checkpoints of this process name.
+    fn agreed(&self, opening: &mut Opening) -> Result<Option<Agreed>, String> {
+        let Some(at) = opening.agreement.take() else {
+            return Ok(None);
+        };
+        let (agreed, named) = Agreed::open(at)?;
+        if let Some(mut standing) = named {
+            // A file that another process has seen is no new one.
+            let file = place::look(&self.options.path).and_then(|seen| bytes_of(&seen.path));
+            let file = file.ok().map(|bytes| hash(&bytes));
+            if let Some(file) = file.filter(|file| agreed.knows(file)) {
+                standing.file = file;
+            }
+            opening.standing = Some(standing);
+        } else {
+            // What this start chooses is the first that is named.
+            opening.standing = None;
+        }
+        Ok(Some(agreed))
     }
 
     /// Which version a start begins with: a new file at `path`, else the one of the checkpoint.
