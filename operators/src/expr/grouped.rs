@@ -6,25 +6,22 @@
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use smol_str::SmolStr;
 use sqlparser::ast::{
     self, DuplicateTreatment, Expr, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArguments, Ident, NullTreatment, ObjectNamePart, visit_expressions_mut,
 };
-use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
+use crate::expr::aggregated;
 use crate::expr::check::Checker;
-use crate::expr::coerce::{self, Settings};
-use crate::expr::compile::evaluate_constant;
 use crate::expr::operators;
 use crate::expr::scope::Scope;
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 use crate::plan::names;
-use crate::stateful::accumulators::{Function, Parameters};
+use crate::stateful::accumulators::Function;
 
 /// A GROUP BY while the expressions above it are checked.
 #[derive(Debug)]
@@ -56,6 +53,8 @@ pub(crate) struct Aggregation {
     pub(crate) ignore_nulls: bool,
     /// The constants behind the arguments.
     pub(crate) parameters: Vec<f64>,
+    /// What stands between two texts of a list.
+    pub(crate) delimiter: String,
     pub(crate) field: Field,
     pub(crate) identity: String,
 }
@@ -214,12 +213,6 @@ fn written<'e>(
         distinct: false,
         ignore_nulls: matches!(function.null_treatment, Some(NullTreatment::IgnoreNulls)),
     };
-    if !function.within_group.is_empty() {
-        return Err(JobError::new(
-            at,
-            format!("{name}: WITHIN GROUP is not supported"),
-        ));
-    }
     let list = match &function.args {
         FunctionArguments::List(list) => list,
         FunctionArguments::None => return Ok(written),
@@ -305,6 +298,7 @@ fn aggregate(
         return Ok(Typed::column(place(&grouped, call), field, at));
     }
     let settings = checker.settings();
+    let columns = input.clone();
     input.refuse_aggregates = Some(
         "an aggregate does not stand in the argument of another: use the inner one in a subquery",
     );
@@ -312,18 +306,21 @@ fn aggregate(
         scope: &mut input,
         depth: checker.depth,
     };
-    let mut arguments = written
-        .arguments
-        .iter()
-        .map(|argument| inner.expr(argument, at))
-        .collect::<Result<Vec<_>, _>>()?;
-    let constants = arguments.split_off(known.arguments_of(arguments.len()));
-    let parameters = parameters(known, constants, settings, at)?;
-    let arguments = fitting(known, arguments, settings, at)?;
+    let parts = aggregated::Written {
+        arguments: written.arguments,
+        distinct: written.distinct,
+        within: &function.within_group,
+    };
+    let call = aggregated::call(known, &parts, &columns, |expr| inner.expr(expr, at), at)?;
     let filter = match &function.filter {
         None => None,
         Some(filter) => Some(operators::condition(inner.expr(filter, at)?, settings)?),
     };
+    let aggregated::Call {
+        arguments,
+        parameters,
+        result,
+    } = call;
     if let Some(part) = arguments.iter().chain(&filter).find(|a| !a.deterministic()) {
         return Err(JobError::new(
             part.at,
@@ -334,10 +331,6 @@ fn aggregate(
         ));
     }
     let types: Vec<DataType> = arguments.iter().map(|a| a.data_type.clone()).collect();
-    let result = known
-        .result_type(&types, settings.ansi)
-        .map_err(|message| JobError::new(at, message))?;
-    let result = parameters.result(result);
     let call = Expr::Function(function.clone());
     let mut identity = names::identity(&call, &input);
     if !types.is_empty() {
@@ -352,7 +345,12 @@ fn aggregate(
         data_type: result,
         nullable: !matches!(
             known.name,
-            "count" | "count_if" | "approx_count_distinct" | "collect_list" | "collect_set"
+            "count"
+                | "count_if"
+                | "regr_count"
+                | "approx_count_distinct"
+                | "collect_list"
+                | "collect_set"
         ),
     };
     let mut grouped = grouped.borrow_mut();
@@ -366,56 +364,9 @@ fn aggregate(
         distinct: written.distinct,
         ignore_nulls: written.ignore_nulls,
         parameters: parameters.numbers,
+        delimiter: parameters.delimiter,
         field,
         identity,
     });
     Ok(typed)
-}
-
-/// The constants behind the arguments of a call.
-fn parameters(
-    known: &Function,
-    constants: Vec<Typed>,
-    settings: Settings,
-    at: Location,
-) -> Result<Parameters, JobError> {
-    let values = constants.into_iter().map(|typed| {
-        if !typed.columns().is_empty() || !typed.deterministic() {
-            return None;
-        }
-        let double = match &typed.data_type {
-            DataType::Array(_) => DataType::Array(Arc::new(DataType::Double)),
-            _ => DataType::Double,
-        };
-        evaluate_constant(&coerce::cast_implicitly(typed, &double, settings)).ok()
-    });
-    let values: Vec<Option<Value>> = values.collect();
-    known
-        .parameters(&values)
-        .map_err(|message| JobError::new(at, message))
-}
-
-/// The arguments cast to what the function takes.
-fn fitting(
-    known: &Function,
-    arguments: Vec<Typed>,
-    settings: Settings,
-    at: Location,
-) -> Result<Vec<Typed>, JobError> {
-    // `count(1)` counts rows, as `count(*)` does.
-    if known.name == "count"
-        && let [one] = arguments.as_slice()
-        && one.constant().is_some_and(|value| *value != Value::Null)
-    {
-        return Ok(Vec::new());
-    }
-    let types: Vec<DataType> = arguments.iter().map(|a| a.data_type.clone()).collect();
-    let takes = known
-        .takes(&types)
-        .map_err(|message| JobError::new(at, message))?;
-    Ok(arguments
-        .into_iter()
-        .zip(takes)
-        .map(|(argument, to)| coerce::cast_implicitly(argument, &to, settings))
-        .collect())
 }

@@ -9,6 +9,7 @@ use thalweg_engine::record::RecordMeta;
 use thalweg_engine::row::Value;
 
 pub mod access;
+pub(crate) mod aggregated;
 pub mod arithmetic;
 pub mod body;
 pub mod calendar;

@@ -10,7 +10,7 @@ use thalweg_engine::schema::{DataType, Field};
 use super::scalar::fits;
 use super::{Signature, Types, fixed};
 use crate::stateful::accumulators::{
-    Accumulator, Arguments, Constants, Function, Gives, Slab, number,
+    Accumulator, Arguments, Constants, Function, Gives, Slab, Within, number,
 };
 use crate::stateful::bytes::{read_varint, take, write_varint};
 
@@ -152,6 +152,7 @@ impl AggregateFunction {
             arguments: Arguments::Any,
             gives: Gives::Same,
             constants: Constants::None,
+            within: Within::No,
             own: Some(own),
         }))
     }

@@ -210,7 +210,7 @@ impl Query {
             (None, _) => {}
         }
         let grows = |name: &str| {
-            let growing = ["collect", "percentile", "median"];
+            let growing = ["collect", "percentile", "median", "mode", "listagg"];
             growing.iter().any(|begin| name.starts_with(begin))
         };
         let growing = grouping.aggregates.iter();

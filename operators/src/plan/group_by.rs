@@ -402,6 +402,7 @@ fn aggregate(
                 distinct: call.distinct,
                 ignore_nulls: call.ignore_nulls,
                 parameters: call.parameters.clone(),
+                delimiter: call.delimiter.clone(),
                 result: call.field.data_type.clone(),
                 ansi: lowering.ansi,
             }

@@ -71,9 +71,6 @@ fn parts<'e>(written: &'e Written, name: &str, at: Location) -> Result<Parts<'e>
         distinct: false,
         ignore_nulls: matches!(written.null_treatment, Some(NullTreatment::IgnoreNulls)),
     };
-    if !written.within_group.is_empty() {
-        return wrong("WITHIN GROUP is not supported".to_owned());
-    }
     let list = match &written.args {
         FunctionArguments::List(list) => list,
         FunctionArguments::None => return Ok(parts),
@@ -166,23 +163,42 @@ pub(super) fn call(
             ),
         ));
     }
-    if let Some(own) = known.own {
-        let kind = Kind::Collect {
-            distinct: parts.distinct,
-        };
-        refuse_unbounded(kind, window.frame, &name, at)?;
-        let arguments = (&parts.arguments[..], parts.distinct);
-        return over_own::call(gathered, written, arguments, (known, own), at);
-    }
-    let kind = kind(known.name, &parts, at)?;
+    let kind = match known.own {
+        Some(_) => None,
+        None => kind(known, &parts, at)?,
+    };
+    let Some(kind) = kind else {
+        return collected(gathered, (written, &parts), known, window.frame, at);
+    };
     refuse_unbounded(kind, window.frame, &name, at)?;
-    aggregate(gathered, written, &parts, known, kind, at)
+    aggregate(gathered, (written, &parts), (known, kind), window.frame, at)
 }
 
-fn kind(name: &str, parts: &Parts<'_>, at: Location) -> Result<Kind, JobError> {
+/// A call whose parts do not add up when rows leave the frame: what the rows have is kept, and computed of for each answer.
+fn collected(
+    gathered: &mut Gathered<'_>,
+    (written, parts): (&Written, &Parts<'_>),
+    known: &'static accumulators::Function,
+    frame: Frame,
+    at: Location,
+) -> Result<Call, JobError> {
+    let kind = Kind::Collect {
+        distinct: parts.distinct,
+    };
+    refuse_unbounded(kind, frame, known.name, at)?;
+    over_own::call(gathered, (written, parts), known, at)
+}
+
+/// How a function is computed from row to row; None where it is computed of all rows of the frame.
+fn kind(
+    known: &accumulators::Function,
+    parts: &Parts<'_>,
+    at: Location,
+) -> Result<Option<Kind>, JobError> {
+    let name = known.name;
     let deviation = |sample, root| Kind::Deviation { sample, root };
     let ignore_nulls = parts.ignore_nulls;
-    let kind = match name {
+    let kind = Some(match name {
         "count" if parts.distinct => Kind::CountDistinct,
         "count" | "count_if" => Kind::Count,
         "sum" => Kind::Sum,
@@ -197,21 +213,25 @@ fn kind(name: &str, parts: &Parts<'_>, at: Location) -> Result<Kind, JobError> {
         "last" => Kind::Last { ignore_nulls },
         "collect_list" => Kind::Collect { distinct: false },
         "collect_set" => Kind::Collect { distinct: true },
-        other => {
-            return Err(JobError::new(
-                at,
-                format!("{other} has no form with OVER: its parts do not add up when rows leave the frame"),
-            )
-            .help("with OVER there are count, count_if, sum, avg, min, max, stddev, variance and their _pop forms, count(DISTINCT), first_value, last_value, collect_list, collect_set, decayed_count, decayed_sum, lag and row_number"));
-        }
-    };
-    if parts.distinct && kind != Kind::CountDistinct {
+        _ => return no_distinct(None, parts, name, at),
+    });
+    no_distinct(kind, parts, name, at)
+}
+
+/// DISTINCT has a meaning for few.
+fn no_distinct(
+    kind: Option<Kind>,
+    parts: &Parts<'_>,
+    name: &str,
+    at: Location,
+) -> Result<Option<Kind>, JobError> {
+    if parts.distinct && kind != Some(Kind::CountDistinct) {
         return Err(JobError::new(
             at,
             format!("{name}(DISTINCT) has no form with OVER; count(DISTINCT) and collect_set have"),
         ));
     }
-    if kind == Kind::CountDistinct && parts.arguments.len() != 1 {
+    if kind == Some(Kind::CountDistinct) && parts.arguments.len() != 1 {
         return Err(
             JobError::new(at, "count(DISTINCT) with OVER takes one expression")
                 .help("write count(DISTINCT struct(a, b)) for several"),
@@ -237,12 +257,17 @@ fn refuse_unbounded(kind: Kind, frame: Frame, name: &str, at: Location) -> Resul
 
 fn aggregate(
     gathered: &mut Gathered<'_>,
-    written: &Written,
-    parts: &Parts<'_>,
-    known: &accumulators::Function,
-    kind: Kind,
+    (written, parts): (&Written, &Parts<'_>),
+    (known, kind): (&'static accumulators::Function, Kind),
+    frame: Frame,
     at: Location,
 ) -> Result<Call, JobError> {
+    if !written.within_group.is_empty() {
+        return Err(JobError::new(
+            at,
+            format!("{}: WITHIN GROUP has no meaning here", known.name),
+        ));
+    }
     let settings = gathered.lowering.settings();
     let mut arguments = Vec::new();
     for &expr in &parts.arguments {
@@ -259,10 +284,7 @@ fn aggregate(
         DataType::YearMonthInterval | DataType::DayTimeInterval
     ) && matches!(kind, Kind::Sum | Kind::Avg)
     {
-        return Err(JobError::new(
-            at,
-            format!("{} of intervals has no form with OVER", known.name),
-        ));
+        return collected(gathered, (written, parts), known, frame, at);
     }
     let mut text: Vec<String> = parts
         .arguments

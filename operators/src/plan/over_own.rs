@@ -1,65 +1,67 @@
-//! An own aggregate with OVER: the arguments of the frame's rows are collected, and for each record the aggregate is computed
-//! of them. Its parts do not add up backwards, when rows leave the frame, as those of `sum` do.
+//! An aggregate with OVER whose parts do not add up backwards, when rows leave the frame, as those of `sum` do: those of a
+//! program, `median`, `listagg`. The arguments of the frame's rows are collected, and for each record it is computed of them.
 
 use std::sync::Arc;
 
-use smol_str::{SmolStr, format_smolstr};
-use sqlparser::ast::{Expr, Function as Written};
+use smol_str::format_smolstr;
+use sqlparser::ast::Function as Written;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
+use crate::expr::aggregated;
 use crate::expr::body::{Body, Outcome};
 use crate::expr::check::{check, check_condition};
 use crate::expr::choice::case;
-use crate::expr::coerce::cast_implicitly;
 use crate::expr::operators;
 use crate::expr::typed::{Form, Typed};
-use crate::extensions::Own;
 use crate::job_error::{JobError, Location};
-use crate::plan::over_call::{Call, column, made};
+use crate::plan::over_call::{Call, Parts, column, made};
 use crate::plan::over_select::Gathered;
 use crate::plan::{names, over_frame};
 use crate::sql::cursor::start_of;
-use crate::stateful::accumulators::Function;
+use crate::stateful::accumulators::{Function, build};
+use crate::stateful::grouping::Aggregate;
 use crate::stateful::over::{Argument, Kind};
 
 /// What becomes of the collected rows.
-pub(super) struct Answer {
-    name: SmolStr,
-    own: Own,
-    takes: Vec<DataType>,
-    gives: DataType,
-}
+pub(super) struct Answer(Aggregate);
 
 /// The call as one that collects its arguments.
 pub(super) fn call(
     gathered: &mut Gathered<'_>,
-    written: &Written,
-    (arguments, distinct): (&[&Expr], bool),
-    (known, own): (&Function, Own),
+    (written, parts): (&Written, &Parts<'_>),
+    known: &'static Function,
     at: Location,
 ) -> Result<Call, JobError> {
     let settings = gathered.lowering.settings();
-    let mut given = Vec::new();
-    for &expr in arguments {
-        let typed = check(expr, &gathered.scope)?;
+    let scope = gathered.scope.clone();
+    let typed = |expr: &_| {
+        let typed = check(expr, &scope)?;
         over_frame::deterministic(&typed, expr, start_of(expr, at))?;
-        given.push(typed);
-    }
+        Ok(typed)
+    };
+    let called = aggregated::Written {
+        arguments: parts.arguments.clone(),
+        distinct: parts.distinct,
+        within: &written.within_group,
+    };
+    let called = aggregated::call(known, &called, &scope, typed, at)?;
+    let given = called.arguments;
     let types: Vec<DataType> = given.iter().map(|a| a.data_type.clone()).collect();
-    let signature = own.types(known, &types);
-    let signature = signature.map_err(|message| JobError::new(at, message))?;
-    let given: Vec<Typed> = given
-        .into_iter()
-        .zip(&signature.takes)
-        .map(|(argument, to)| cast_implicitly(argument, to, settings))
-        .collect();
     let places = (1..=given.len()).map(|number| format_smolstr!("col{number}"));
     let mut row = operators::structure(places.collect(), given, at);
-    let mut text: Vec<String> = arguments
+    let keys = written.within_group.iter().map(|key| &key.expr);
+    let mut text: Vec<String> = parts
+        .arguments
         .iter()
+        .copied()
+        .chain(keys)
         .map(|expr| names::identity(expr, &gathered.scope))
         .collect();
+    if known.own.is_none() {
+        // Two functions may take one argument as different types.
+        text.push(format!("as {}", row.data_type));
+    }
     if let Some(filter) = written.filter.as_deref() {
         let condition = check_condition(filter, &gathered.scope)?;
         over_frame::deterministic(&condition, filter, at)?;
@@ -85,28 +87,38 @@ pub(super) fn call(
     let mut call = made(
         written,
         gathered,
-        Kind::Collect { distinct },
+        Kind::Collect {
+            distinct: parts.distinct,
+        },
         Some(argument),
         field,
     );
-    call.own = Some(Answer {
-        name: SmolStr::new(known.name),
-        own,
-        takes: signature.takes,
-        gives: signature.gives,
-    });
+    call.own = Some(Answer(Aggregate {
+        identity: String::new(),
+        function: known.name,
+        own: known.own,
+        arguments: (0..types.len()).collect(),
+        types,
+        filter: None,
+        distinct: false,
+        ignore_nulls: false,
+        parameters: called.parameters.numbers,
+        delimiter: called.parameters.delimiter,
+        result: called.result,
+        ansi: gathered.lowering.ansi,
+    }));
     Ok(call)
 }
 
-/// The answer of a call from its column: the column itself, or the own aggregate of what was collected in it.
+/// The answer of a call from its column: the column itself, or the aggregate of what was collected in it.
 pub(super) fn answer(column: Typed, own: Option<&Answer>) -> Typed {
-    let Some(answer) = own else {
+    let Some(Answer(aggregate)) = own else {
         return column;
     };
-    let (own, takes) = (answer.own, answer.takes.clone());
-    let places: Vec<usize> = (0..takes.len()).collect();
+    let (name, gives, at) = (aggregate.function, aggregate.result.clone(), column.at);
+    let aggregate = aggregate.clone();
     let compute = move |arguments: &[Value]| -> Outcome {
-        let mut accumulator = own.accumulator(&places, &takes);
+        let mut accumulator = build(&aggregate);
         let mut cell = vec![0; accumulator.words()];
         if let Some(Value::Array(rows)) = arguments.first() {
             for row in rows.iter() {
@@ -121,14 +133,5 @@ pub(super) fn answer(column: Typed, own: Option<&Answer>) -> Typed {
         call: Arc::new(compute),
         nulls: false,
     };
-    let (gives, at) = (answer.gives.clone(), column.at);
-    operators::call(
-        &answer.name,
-        Form::Function,
-        body,
-        vec![column],
-        gives,
-        true,
-        at,
-    )
+    operators::call(name, Form::Function, body, vec![column], gives, true, at)
 }

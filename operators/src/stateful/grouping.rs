@@ -92,6 +92,9 @@ pub struct Aggregate {
     /// What stands behind its arguments and is the same for all rows: percentages, an accuracy, a deviation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<f64>,
+    /// A text that is the same for all rows: what `listagg` puts between two.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub delimiter: String,
     /// The type of its result.
     #[serde(with = "types_as_json")]
     pub result: DataType,

@@ -33,6 +33,7 @@ pub(super) fn aggregate(name: &str, distinct: bool) -> grouping::Aggregate {
         ignore_nulls: false,
         ansi: true,
         parameters: Vec::new(),
+        delimiter: String::new(),
     }
 }
 

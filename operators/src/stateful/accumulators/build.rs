@@ -7,15 +7,19 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use super::accumulator::Accumulator;
+use super::both::Both;
 use super::counts::{Bits, Count, Join};
 use super::distinct::Distinct;
 use super::find;
 use super::hll::ApproxCountDistinct;
+use super::listagg::ListAgg;
 use super::lists::CollectList;
+use super::mode::Mode;
 use super::moments::{Moment, Moments, Pair, Pairs};
-use super::percentile::Percentile;
+use super::percentile::{Form, Percentile};
 use super::percentile_approx::PercentileApprox;
-use super::sums::Sum;
+use super::sums::{Overflow, Sum};
+use super::top::Top;
 use super::values::{Arrival, Extreme};
 use crate::stateful::grouping::Aggregate;
 
@@ -44,55 +48,128 @@ fn plain(name: &str, aggregate: &Aggregate, arguments: &[usize]) -> Box<dyn Accu
             _ => Box::new(Unknown(aggregate.function)),
         };
     };
-    let y = *arguments.last().unwrap_or(&x);
-    let sum = |average| {
-        Sum::new(
-            x,
-            data_type.clone(),
-            aggregate.result.clone(),
-            average,
-            aggregate.ansi,
-        )
-    };
     let several = matches!(aggregate.result, DataType::Array(_));
     let bits = |join| Bits::new(x, data_type.clone(), join);
     let extreme = |wanted| Extreme::new(arguments, types, wanted);
     let arrival = |last| Arrival::new(x, data_type, last, aggregate.ignore_nulls);
     match name {
-        "count" => Box::new(Count::new(arguments.to_vec(), false)),
+        "count" | "regr_count" => Box::new(Count::new(arguments.to_vec(), false)),
         "count_if" => Box::new(Count::new(arguments.to_vec(), true)),
-        "sum" => Box::new(sum(false)),
-        "avg" => Box::new(sum(true)),
+        "sum" | "try_sum" => Box::new(sum(aggregate, arguments, 0, false)),
+        "avg" | "try_avg" => Box::new(sum(aggregate, arguments, 0, true)),
+        "max_by" | "min_by" if several => {
+            let wanted = match name {
+                "min_by" => Ordering::Less,
+                _ => Ordering::Greater,
+            };
+            let most = aggregate.parameters.first().copied().unwrap_or(1.0);
+            Box::new(Top::new(arguments, types, wanted, most))
+        }
         "min" | "min_by" => Box::new(extreme(Ordering::Less)),
         "max" | "max_by" => Box::new(extreme(Ordering::Greater)),
         "first" => Box::new(arrival(false)),
         "last" => Box::new(arrival(true)),
         "collect_list" | "collect_set" => Box::new(CollectList::new(x, data_type.clone())),
+        "listagg" => {
+            let (delimiter, directions) = (&aggregate.delimiter, &aggregate.parameters);
+            Box::new(ListAgg::new(x, data_type, delimiter, directions))
+        }
         "approx_count_distinct" => {
             let wide = matches!(data_type, DataType::Decimal { precision, .. } if *precision > 18);
             let deviation = aggregate.parameters.first().copied().unwrap_or(0.05);
             Box::new(ApproxCountDistinct::new(x, wide, deviation))
         }
-        "percentile" => Box::new(Percentile::new(x, &aggregate.parameters, several)),
-        "median" => Box::new(Percentile::new(x, &[0.5], false)),
-        "percentile_approx" => {
-            let parameters = &aggregate.parameters;
-            Box::new(PercentileApprox::new(x, data_type, parameters, several))
-        }
         "bool_and" | "bit_and" => Box::new(bits(Join::And)),
         "bool_or" | "bit_or" => Box::new(bits(Join::Or)),
         "bit_xor" => Box::new(bits(Join::Xor)),
-        "stddev_samp" => Box::new(Moments::new(x, Moment::StddevSamp)),
-        "stddev_pop" => Box::new(Moments::new(x, Moment::StddevPop)),
-        "var_samp" => Box::new(Moments::new(x, Moment::VarSamp)),
-        "var_pop" => Box::new(Moments::new(x, Moment::VarPop)),
-        "skewness" => Box::new(Moments::new(x, Moment::Skewness)),
-        "kurtosis" => Box::new(Moments::new(x, Moment::Kurtosis)),
-        "covar_samp" => Box::new(Pairs::new(x, y, Pair::CovarSamp)),
-        "covar_pop" => Box::new(Pairs::new(x, y, Pair::CovarPop)),
-        "corr" => Box::new(Pairs::new(x, y, Pair::Corr)),
-        _ => Box::new(Unknown(aggregate.function)),
+        _ => quantile(name, aggregate, x, data_type)
+            .or_else(|| moment(name, x))
+            .or_else(|| pair(name, aggregate, arguments))
+            .unwrap_or_else(|| Box::new(Unknown(aggregate.function))),
     }
+}
+
+/// The sum or mean of the argument of this number.
+fn sum(aggregate: &Aggregate, arguments: &[usize], number: usize, average: bool) -> Sum {
+    let overflow = match aggregate.function {
+        "try_sum" | "try_avg" => Overflow::Null,
+        _ if aggregate.ansi => Overflow::Error,
+        _ => Overflow::Wrap,
+    };
+    let data_type = aggregate.types.get(number).cloned();
+    Sum::new(
+        arguments.get(number).copied().unwrap_or(0),
+        data_type.unwrap_or(DataType::Void),
+        aggregate.result.clone(),
+        average,
+        overflow,
+    )
+}
+
+/// Those of one column that ask how often each value came.
+fn quantile(
+    name: &str,
+    aggregate: &Aggregate,
+    x: usize,
+    data_type: &DataType,
+) -> Option<Box<dyn Accumulator>> {
+    let parameters = &aggregate.parameters;
+    let several = matches!(aggregate.result, DataType::Array(_));
+    let descending = parameters.first() == Some(&1.0);
+    let percentile = |form, shares: &[f64]| -> Box<dyn Accumulator> {
+        Box::new(Percentile::new(x, data_type, form, shares, several))
+    };
+    Some(match name {
+        "percentile" => percentile(Form::default(), parameters),
+        "median" => percentile(Form::default(), &[0.5]),
+        "percentile_cont" | "percentile_disc" => {
+            let form = Form {
+                descending,
+                discrete: name == "percentile_disc",
+            };
+            percentile(form, parameters.get(1..).unwrap_or(&[]))
+        }
+        "percentile_approx" => Box::new(PercentileApprox::new(x, data_type, parameters, several)),
+        "mode" => Box::new(Mode::new(x, data_type, descending)),
+        _ => return None,
+    })
+}
+
+/// Those of the moments of one column.
+fn moment(name: &str, x: usize) -> Option<Box<dyn Accumulator>> {
+    let moment = match name {
+        "stddev_samp" => Moment::StddevSamp,
+        "stddev_pop" => Moment::StddevPop,
+        "var_samp" => Moment::VarSamp,
+        "var_pop" => Moment::VarPop,
+        "skewness" => Moment::Skewness,
+        "kurtosis" => Moment::Kurtosis,
+        _ => return None,
+    };
+    Some(Box::new(Moments::new(x, moment)))
+}
+
+/// Those of pairs. A regression is of the dependent variable, then the independent one.
+fn pair(name: &str, aggregate: &Aggregate, arguments: &[usize]) -> Option<Box<dyn Accumulator>> {
+    let &[first, second] = arguments else {
+        return None;
+    };
+    let squares = |place| Moments::new(place, Moment::Squares);
+    let mean = |number| sum(aggregate, arguments, number, true);
+    Some(match name {
+        "covar_samp" => Box::new(Pairs::new(first, second, Pair::CovarSamp)),
+        "covar_pop" => Box::new(Pairs::new(first, second, Pair::CovarPop)),
+        "corr" => Box::new(Pairs::new(first, second, Pair::Corr)),
+        "regr_avgx" => Box::new(Both::new(first, mean(1))),
+        "regr_avgy" => Box::new(Both::new(second, mean(0))),
+        "regr_sxx" => Box::new(Both::new(first, squares(second))),
+        "regr_syy" => Box::new(Both::new(second, squares(first))),
+        "regr_sxy" => Box::new(Pairs::new(second, first, Pair::Products)),
+        "regr_r2" => Box::new(Pairs::new(second, first, Pair::Determination)),
+        "regr_slope" => Box::new(Pairs::new(second, first, Pair::Slope)),
+        "regr_intercept" => Box::new(Pairs::new(second, first, Pair::Intercept)),
+        _ => return None,
+    })
 }
 
 /// A name that [`find`] does not know: the plan has not asked. Each record fails, so that nothing wrong goes out.

@@ -34,6 +34,11 @@ impl CollectList {
         }
     }
 
+    /// The values of a cell.
+    pub(super) fn of(&self, cell: &[u64]) -> &[Value] {
+        self.lists.get(cell[0]).map_or(&[][..], Vec::as_slice)
+    }
+
     fn extend(&mut self, cell: &mut [u64], values: &[Value]) {
         self.bytes += list_bytes(values);
         match self.lists.get_mut(cell[0]) {
@@ -68,12 +73,11 @@ impl Accumulator for CollectList {
     }
 
     fn result(&self, cell: &[u64]) -> Result<Value, RecordError> {
-        let list = self.lists.get(cell[0]).map_or(&[][..], Vec::as_slice);
-        Ok(Value::Array(list.into()))
+        Ok(Value::Array(self.of(cell).into()))
     }
 
     fn write(&self, cell: &[u64], out: &mut Vec<u8>) {
-        let list = self.lists.get(cell[0]).map_or(&[][..], Vec::as_slice);
+        let list = self.of(cell);
         write_varint(list.len() as u64, out);
         for value in list {
             encode_value(value, out);

@@ -11,13 +11,16 @@ use thalweg_engine::schema::DataType;
 use crate::extensions::Own;
 
 mod accumulator;
+mod both;
 mod build;
 mod counts;
 mod distinct;
 mod hll;
 mod hll_bias;
 mod hll_raw;
+mod listagg;
 mod lists;
+mod mode;
 mod moments;
 mod parameters;
 mod percentile;
@@ -30,11 +33,13 @@ mod sums;
 mod table;
 #[cfg(test)]
 mod tests;
+mod top;
 mod values;
 
 pub use accumulator::Accumulator;
 pub use build::build;
-pub use parameters::{Constants, Parameters};
+pub use listagg::Direction;
+pub use parameters::{Constants, Parameters, Within};
 pub use result_types::{Arguments, Gives};
 pub(crate) use slab::{Slab, number};
 
@@ -61,6 +66,8 @@ pub struct Function {
     pub gives: Gives,
     /// What stands behind its arguments and is the same for all rows.
     pub constants: Constants,
+    /// Whether WITHIN GROUP (ORDER BY ...) stands behind its brackets.
+    pub within: Within,
     /// What makes it one that a program has added.
     pub own: Option<Own>,
 }
@@ -113,7 +120,7 @@ impl Function {
             return Ok(own.types(self, arguments)?.gives);
         }
         let taken = self.takes(arguments)?;
-        Ok(self.gives.of(taken.first().unwrap_or(&DataType::Void)))
+        Ok(self.gives.over(&taken))
     }
 }
 

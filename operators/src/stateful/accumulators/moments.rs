@@ -1,4 +1,4 @@
-//! Moments of one column and of pairs: `stddev`, `variance`, `skewness`, `kurtosis`, `covar`, `corr`.
+//! Moments of one column and of pairs: `stddev`, `variance`, `skewness`, `kurtosis`, `covar`, `corr`, `regr_slope` and its kind.
 //!
 //! One pass, with the formulas for updating and merging that Spark uses, so that the digits agree.
 
@@ -18,6 +18,8 @@ pub(super) enum Moment {
     VarSamp,
     Skewness,
     Kurtosis,
+    /// The sum of squares of the distances from the mean.
+    Squares,
 }
 
 /// Words: n, mean, then the second to the highest moment, all doubles.
@@ -111,6 +113,7 @@ impl Accumulator for Moments {
         Ok(match self.moment {
             Moment::StddevPop => Value::Double((m2 / n).sqrt()),
             Moment::VarPop => Value::Double(m2 / n),
+            Moment::Squares => Value::Double(m2),
             Moment::StddevSamp | Moment::VarSamp if n == 1.0 => Value::Null,
             Moment::StddevSamp => Value::Double((m2 / (n - 1.0)).sqrt()),
             Moment::VarSamp => Value::Double(m2 / (n - 1.0)),
@@ -148,9 +151,15 @@ pub(super) enum Pair {
     CovarPop,
     CovarSamp,
     Corr,
+    /// The co-moment itself.
+    Products,
+    /// The square of the correlation.
+    Determination,
+    Slope,
+    Intercept,
 }
 
-/// Words: n, the means of x and y, their co-moment, and for `corr` the second moments of x and y, all doubles.
+/// Words: n, the means of x and y, their co-moment, and where these matter the second moments of x and y, all doubles.
 pub(super) struct Pairs {
     x: usize,
     y: usize,
@@ -179,7 +188,11 @@ impl Pairs {
 
 impl Accumulator for Pairs {
     fn words(&self) -> usize {
-        if self.pair == Pair::Corr { 6 } else { 4 }
+        match self.pair {
+            Pair::CovarPop | Pair::CovarSamp | Pair::Products => 4,
+            Pair::Slope | Pair::Intercept => 5,
+            Pair::Corr | Pair::Determination => 6,
+        }
     }
 
     fn update(&mut self, cell: &mut [u64], row: &[Value]) -> Result<(), RecordError> {
@@ -190,12 +203,17 @@ impl Accumulator for Pairs {
         let n = n + 1.0;
         let (dx, dy) = (x - x_mean, y - y_mean);
         let (new_x, new_y) = (x_mean + dx / n, y_mean + dy / n);
+        // Spark has the variance of a line's x from its function for one column, whose last digit is another.
+        let from_mean = match self.pair {
+            Pair::Slope | Pair::Intercept => dx - dx / n,
+            _ => x - new_x,
+        };
         let values = [
             n,
             new_x,
             new_y,
             ck + dx * (y - new_y),
-            xm + dx * (x - new_x),
+            xm + dx * from_mean,
             ym + dy * (y - new_y),
         ];
         self.store(cell, values);
@@ -224,7 +242,7 @@ impl Accumulator for Pairs {
     }
 
     fn result(&self, cell: &[u64]) -> Result<Value, RecordError> {
-        let [n, _, _, ck, xm, ym] = self.load(cell);
+        let [n, x_mean, y_mean, ck, xm, ym] = self.load(cell);
         if n == 0.0 {
             return Ok(Value::Null);
         }
@@ -234,6 +252,15 @@ impl Accumulator for Pairs {
             Pair::CovarSamp => Value::Double(ck / (n - 1.0)),
             Pair::Corr if xm == 0.0 || ym == 0.0 => Value::Null,
             Pair::Corr => Value::Double(ck / (xm * ym).sqrt()),
+            Pair::Products => Value::Double(ck),
+            Pair::Determination | Pair::Slope | Pair::Intercept if xm == 0.0 => Value::Null,
+            Pair::Determination if ym == 0.0 => Value::Double(1.0),
+            Pair::Determination => {
+                let correlation = ck / (xm * ym).sqrt();
+                Value::Double(correlation * correlation)
+            }
+            Pair::Slope => Value::Double(ck / xm),
+            Pair::Intercept => Value::Double(y_mean - ck / xm * x_mean),
         })
     }
 

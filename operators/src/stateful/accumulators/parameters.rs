@@ -18,6 +18,25 @@ pub enum Constants {
     PercentagesAndAccuracy,
     /// A relative standard deviation if one likes.
     Deviation,
+    /// Whether the result is the same each time, if one likes: it always is.
+    Deterministic,
+    /// A text if one likes.
+    Delimiter,
+    /// How many, if one likes; the result is then an array.
+    HowMany,
+}
+
+/// Whether WITHIN GROUP (ORDER BY ...) stands behind the brackets of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Within {
+    /// It has no meaning.
+    No,
+    /// The rows come in its order.
+    Sorted,
+    /// What it orders by is the argument, where there is none in the brackets.
+    Argument,
+    /// The same, and it must stand there.
+    Needed,
 }
 
 /// The constants of a call.
@@ -27,6 +46,8 @@ pub struct Parameters {
     pub numbers: Vec<f64>,
     /// Whether the result is an array.
     pub several: bool,
+    /// What stands between two texts.
+    pub delimiter: String,
 }
 
 impl Parameters {
@@ -45,6 +66,7 @@ impl Function {
     pub fn arguments_of(&self, written: usize) -> usize {
         match self.constants {
             Constants::None => written,
+            Constants::HowMany => written.min(2),
             _ => written.min(1),
         }
     }
@@ -56,10 +78,18 @@ impl Function {
     pub fn parameters(&self, constants: &[Option<Value>]) -> Result<Parameters, String> {
         let most = match self.constants {
             Constants::None => 0,
-            Constants::Percentages | Constants::Deviation => 1,
+            Constants::Percentages
+            | Constants::Deviation
+            | Constants::Deterministic
+            | Constants::Delimiter
+            | Constants::HowMany => 1,
             Constants::PercentagesAndAccuracy => 2,
         };
-        let least = usize::from(self.constants != Constants::Deviation).min(most);
+        let needed = matches!(
+            self.constants,
+            Constants::Percentages | Constants::PercentagesAndAccuracy
+        );
+        let least = usize::from(needed);
         if constants.len() < least || constants.len() > most {
             return Err(format!("`{}` is called {}", self.name, self.signature));
         }
@@ -67,13 +97,34 @@ impl Function {
             Some(Some(value)) => Ok(value),
             _ => Err(format!("{}: the {what} must be a constant", self.name)),
         };
-        if self.constants == Constants::None {
+        if constants.is_empty() && !needed {
             return Ok(Parameters::default());
         }
-        if self.constants == Constants::Deviation {
-            if constants.is_empty() {
-                return Ok(Parameters::default());
+        if self.constants == Constants::Deterministic {
+            constant(0, "second argument")?;
+            return Ok(Parameters::default());
+        }
+        if self.constants == Constants::Delimiter {
+            return Ok(Parameters {
+                delimiter: text(constant(0, "delimiter")?),
+                ..Parameters::default()
+            });
+        }
+        if self.constants == Constants::HowMany {
+            let most = number(constant(0, "number of values")?).unwrap_or(f64::NAN);
+            if !(1.0..=MOST).contains(&most) {
+                return Err(format!(
+                    "{}: the number of values must be at least 1 and at most {MOST}",
+                    self.name
+                ));
             }
+            return Ok(Parameters {
+                numbers: vec![most.floor()],
+                several: true,
+                ..Parameters::default()
+            });
+        }
+        if self.constants == Constants::Deviation {
             let deviation = number(constant(0, "deviation")?).unwrap_or(f64::NAN);
             if !(0.01..=0.39).contains(&deviation) {
                 return Err(format!(
@@ -83,7 +134,7 @@ impl Function {
             }
             return Ok(Parameters {
                 numbers: vec![deviation],
-                several: false,
+                ..Parameters::default()
             });
         }
         let mut numbers = Vec::new();
@@ -114,7 +165,23 @@ impl Function {
                 )
             })?);
         }
-        Ok(Parameters { numbers, several })
+        Ok(Parameters {
+            numbers,
+            several,
+            ..Parameters::default()
+        })
+    }
+}
+
+/// The most values that `max_by` and `min_by` give, as in Spark.
+const MOST: f64 = 100_000.0;
+
+/// A delimiter; NULL is none.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.to_string(),
+        Value::Binary(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
     }
 }
 

@@ -1,9 +1,10 @@
-//! `percentile` and `median`: exact, from how often each value came.
+//! `percentile`, `median`, `percentile_cont`, `percentile_disc`: exact, from how often each value came.
 
 use std::collections::BTreeMap;
 
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
+use thalweg_engine::schema::DataType;
 
 use super::accumulator::Accumulator;
 use super::slab::Slab;
@@ -15,9 +16,20 @@ const VALUE_BYTES: usize = 28;
 /// How often each value came. A value is an integer in the order of doubles.
 type Counts = BTreeMap<u64, u64>;
 
+/// Which value of the ordered ones is taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Form {
+    /// The greatest value is the first.
+    pub(super) descending: bool,
+    /// One of the values, and none between two.
+    pub(super) discrete: bool,
+}
+
 /// A cell is the number of its counts.
 pub(super) struct Percentile {
     argument: usize,
+    data_type: DataType,
+    form: Form,
     percentages: Vec<f64>,
     /// Whether the result is an array.
     several: bool,
@@ -47,9 +59,17 @@ fn value(key: u64) -> f64 {
 }
 
 impl Percentile {
-    pub(super) fn new(argument: usize, percentages: &[f64], several: bool) -> Self {
+    pub(super) fn new(
+        argument: usize,
+        data_type: &DataType,
+        form: Form,
+        percentages: &[f64],
+        several: bool,
+    ) -> Self {
         Self {
             argument,
+            data_type: data_type.clone(),
+            form,
             percentages: percentages.to_vec(),
             several,
             counts: Slab::default(),
@@ -71,6 +91,33 @@ impl Percentile {
             *count += times;
         }
     }
+
+    /// The value below which a share of all lies, as a double.
+    #[allow(clippy::cast_precision_loss)]
+    fn of(&self, counts: &Counts, share: f64) -> f64 {
+        let total = counts.values().sum::<u64>() as f64;
+        let position = if self.form.discrete {
+            ((total * share).ceil() - 1.0).max(0.0)
+        } else {
+            (total - 1.0) * share
+        };
+        let pairs = counts.iter().map(|(key, count)| (*key, *count));
+        if self.form.descending {
+            at(pairs.rev(), position)
+        } else {
+            at(pairs, position)
+        }
+    }
+
+    /// A double as a value of the type that the values have.
+    #[allow(clippy::cast_possible_truncation)]
+    fn value(&self, number: f64) -> Value {
+        match &self.data_type {
+            DataType::YearMonthInterval => Value::YearMonthInterval(number as i32),
+            DataType::DayTimeInterval => Value::DayTimeInterval(number as i64),
+            _ => Value::Double(number),
+        }
+    }
 }
 
 /// The value at this place among all, between the two nearest.
@@ -79,11 +126,11 @@ impl Percentile {
     clippy::cast_sign_loss,
     clippy::cast_precision_loss
 )]
-fn at(counts: &Counts, position: f64) -> f64 {
+fn at(counts: impl Iterator<Item = (u64, u64)>, position: f64) -> f64 {
     let (lower, higher) = (position.floor(), position.ceil());
     let mut seen = 0;
     let mut found = None;
-    for (&key, &count) in counts {
+    for (key, count) in counts {
         seen += count;
         if found.is_none() && seen > lower as u64 {
             found = Some(key);
@@ -105,9 +152,14 @@ impl Accumulator for Percentile {
     }
 
     fn update(&mut self, cell: &mut [u64], row: &[Value]) -> Result<(), RecordError> {
-        if let Value::Double(x) = row[self.argument] {
-            self.add(cell, key(x), 1);
-        }
+        #[allow(clippy::cast_precision_loss)]
+        let x = match row[self.argument] {
+            Value::Double(x) => x,
+            Value::YearMonthInterval(months) => f64::from(months),
+            Value::DayTimeInterval(micros) => micros as f64,
+            _ => return Ok(()),
+        };
+        self.add(cell, key(x), 1);
         Ok(())
     }
 
@@ -122,9 +174,7 @@ impl Accumulator for Percentile {
         let Some(counts) = self.counts.get(cell[0]).filter(|counts| !counts.is_empty()) else {
             return Ok(Value::Null);
         };
-        let last = counts.values().sum::<u64>() - 1;
-        #[allow(clippy::cast_precision_loss)]
-        let of = |share: &f64| Value::Double(at(counts, last as f64 * share));
+        let of = |share: &f64| self.value(self.of(counts, *share));
         Ok(match self.percentages.as_slice() {
             [one] if !self.several => of(one),
             all => Value::Array(all.iter().map(of).collect()),

@@ -19,6 +19,12 @@ pub enum Arguments {
     Summable,
     /// A number, which becomes a DOUBLE.
     Double,
+    /// A number; a STRING becomes a DOUBLE.
+    Number,
+    /// A number, which becomes a DOUBLE, or an interval.
+    Spread,
+    /// A STRING or BINARY; what is written as text becomes one.
+    Text,
     /// BOOLEAN.
     Boolean,
     /// An integer of any width.
@@ -63,6 +69,24 @@ impl Arguments {
                 given if given.is_numeric() => Ok(DataType::Double),
                 _ => refused("a number"),
             },
+            Self::Number => match given {
+                DataType::String | DataType::Void => Ok(DataType::Double),
+                given if given.is_numeric() => Ok(given.clone()),
+                _ => refused("a number"),
+            },
+            Self::Spread => match given {
+                DataType::String | DataType::Void => Ok(DataType::Double),
+                DataType::YearMonthInterval | DataType::DayTimeInterval => Ok(given.clone()),
+                given if given.is_numeric() => Ok(DataType::Double),
+                _ => refused("a number or an interval"),
+            },
+            Self::Text => match given {
+                DataType::Binary => Ok(DataType::Binary),
+                DataType::Array(_) | DataType::Map(_) | DataType::Struct(_) => {
+                    refused("a STRING or BINARY")
+                }
+                _ => Ok(DataType::String),
+            },
             Self::Boolean => match given {
                 DataType::Boolean | DataType::Void => Ok(DataType::Boolean),
                 _ => refused("a BOOLEAN"),
@@ -103,10 +127,23 @@ pub enum Gives {
     Sum,
     /// DOUBLE, or four digits more before and after the point for decimals.
     Average,
+    /// The same of the last argument.
+    AverageOfLast,
+    /// An interval of its own type, else DOUBLE.
+    Spread,
 }
 
 impl Gives {
-    pub(super) fn of(self, argument: &DataType) -> DataType {
+    /// The type over arguments of these types.
+    pub(super) fn over(self, arguments: &[DataType]) -> DataType {
+        let argument = match self {
+            Self::AverageOfLast => arguments.last(),
+            _ => arguments.first(),
+        };
+        self.of(argument.unwrap_or(&DataType::Void))
+    }
+
+    fn of(self, argument: &DataType) -> DataType {
         match (self, argument) {
             (Self::BigInt, _) => DataType::BigInt,
             (Self::Double, _) => DataType::Double,
@@ -115,12 +152,22 @@ impl Gives {
             (Self::Sum, DataType::Decimal { precision, scale }) => {
                 decimal(*precision, 10, *scale, 0)
             }
-            (Self::Average, DataType::Decimal { precision, scale }) => {
+            (Self::Spread, DataType::YearMonthInterval | DataType::DayTimeInterval) => {
+                argument.clone()
+            }
+            (Self::Spread, _) => DataType::Double,
+            (Self::Average | Self::AverageOfLast, DataType::Decimal { precision, scale }) => {
                 decimal(*precision, 4, *scale, 4)
             }
             (Self::Sum, argument) if argument.is_integer() => DataType::BigInt,
-            (Self::Sum | Self::Average, argument) if argument.is_numeric() => DataType::Double,
-            (Self::Same | Self::Sum | Self::Average, argument) => argument.clone(),
+            (Self::Sum | Self::Average | Self::AverageOfLast, argument)
+                if argument.is_numeric() =>
+            {
+                DataType::Double
+            }
+            (Self::Same | Self::Sum | Self::Average | Self::AverageOfLast, argument) => {
+                argument.clone()
+            }
         }
     }
 }
@@ -177,7 +224,10 @@ mod tests {
             "argument 1 of `sum` must be a number or an interval, not BOOLEAN: sum(x)"
         );
         let refused = result("max_by", &[DataType::Int]).unwrap_err();
-        assert_eq!(refused, "`max_by` takes 2 arguments, not 1: max_by(x, y)");
+        assert_eq!(
+            refused,
+            "`max_by` takes 2 arguments, not 1: max_by(x, y[, k])"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `sum` and `avg`.
+//! `sum` and `avg`, and `try_sum` and `try_avg`.
 
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
@@ -22,7 +22,7 @@ enum Kind {
 
 /// A sum with the number of what was summed.
 ///
-/// Words: how many; the sum (two words for decimals). Once a decimal has overflowed without `ansi`, it stays NULL: the
+/// Words: how many; the sum (two words for decimals). Once a sum has overflowed that may be NULL, it stays so: the
 /// count's highest bit says so.
 pub(super) struct Sum {
     argument: usize,
@@ -30,7 +30,18 @@ pub(super) struct Sum {
     kind: Kind,
     result: DataType,
     average: bool,
-    ansi: bool,
+    overflow: Overflow,
+}
+
+/// What becomes of a sum that overflows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overflow {
+    /// An error of the record (ANSI).
+    Error,
+    /// Integers wrap, decimals are NULL from then on, intervals an error.
+    Wrap,
+    /// NULL from then on: `try_sum`, `try_avg`.
+    Null,
 }
 
 const OVERFLOWED: u64 = 1 << 63;
@@ -41,7 +52,7 @@ impl Sum {
         data_type: DataType,
         result: DataType,
         average: bool,
-        ansi: bool,
+        overflow: Overflow,
     ) -> Self {
         let kind = match &data_type {
             DataType::Decimal { precision, scale } => Kind::Decimal {
@@ -59,11 +70,11 @@ impl Sum {
             kind,
             result,
             average,
-            ansi,
+            overflow,
         }
     }
 
-    fn overflow(&self) -> RecordError {
+    fn overflowed(&self) -> RecordError {
         let name = if self.average { "avg" } else { "sum" };
         RecordError::expression(format!(
             "{name} overflows {}; cast its argument to a wider type",
@@ -77,8 +88,14 @@ impl Sum {
         let months = matches!(self.result, DataType::YearMonthInterval);
         let next = match sum.checked_add(number) {
             Some(next) if !months || i32::try_from(next).is_ok() => next,
+            _ if self.overflow == Overflow::Null => {
+                cell[0] |= OVERFLOWED;
+                return Ok(());
+            }
             // Intervals have no other answer, whatever `ansi` says.
-            _ if self.ansi || !self.data_type.is_integer() => return Err(self.overflow()),
+            _ if self.overflow == Overflow::Error || !self.data_type.is_integer() => {
+                return Err(self.overflowed());
+            }
             _ => sum.wrapping_add(number),
         };
         cell[1] = next.cast_unsigned();
@@ -94,7 +111,7 @@ impl Sum {
     ) -> Result<(), RecordError> {
         match read_i128(&cell[1..]).checked_add(number) {
             Some(next) if decimal::fits(next, precision) => write_i128(next, &mut cell[1..]),
-            _ if self.ansi => return Err(self.overflow()),
+            _ if self.overflow == Overflow::Error => return Err(self.overflowed()),
             _ => cell[0] |= OVERFLOWED,
         }
         Ok(())
@@ -111,11 +128,11 @@ impl Sum {
             }
             (Kind::Whole, DataType::YearMonthInterval) => {
                 let months = half_up(whole(), count);
-                Value::YearMonthInterval(i32::try_from(months).map_err(|_| self.overflow())?)
+                Value::YearMonthInterval(i32::try_from(months).map_err(|_| self.overflowed())?)
             }
             (Kind::Whole, _) => {
                 let micros = half_up(whole(), count);
-                Value::DayTimeInterval(i64::try_from(micros).map_err(|_| self.overflow())?)
+                Value::DayTimeInterval(i64::try_from(micros).map_err(|_| self.overflowed())?)
             }
             (
                 Kind::Decimal { scale, .. },
@@ -127,7 +144,7 @@ impl Sum {
                 let sum = (read_i128(&cell[1..]), *scale);
                 match decimal::divide(sum, (i128::from(count), 0), *precision, *to) {
                     Some(mean) => Value::Decimal(mean.into()),
-                    None if self.ansi => return Err(self.overflow()),
+                    None if self.overflow == Overflow::Error => return Err(self.overflowed()),
                     None => Value::Null,
                 }
             }
@@ -225,7 +242,7 @@ impl Accumulator for Sum {
             (Kind::Double, _) => Value::Double(f64::from_bits(cell[1])),
             (Kind::Decimal { .. }, _) => Value::Decimal(read_i128(&cell[1..]).into()),
             (Kind::Whole, DataType::YearMonthInterval) => {
-                Value::YearMonthInterval(i32::try_from(whole).map_err(|_| self.overflow())?)
+                Value::YearMonthInterval(i32::try_from(whole).map_err(|_| self.overflowed())?)
             }
             (Kind::Whole, DataType::DayTimeInterval) => Value::DayTimeInterval(whole),
             (Kind::Whole, _) => Value::BigInt(whole),

@@ -1,6 +1,6 @@
 //! The table of aggregate functions.
 
-use super::{Arguments, Constants, Function, Gives};
+use super::{Arguments, Constants, Function, Gives, Within};
 
 const fn function(
     name: &'static str,
@@ -22,6 +22,7 @@ const fn function(
         arguments,
         gives,
         constants: Constants::None,
+        within: Within::No,
         own: None,
     }
 }
@@ -34,6 +35,11 @@ impl Function {
 
     const fn constants(mut self, constants: Constants) -> Self {
         self.constants = constants;
+        self
+    }
+
+    const fn within(mut self, within: Within) -> Self {
+        self.within = within;
         self
     }
 
@@ -83,6 +89,24 @@ pub(super) const FUNCTIONS: &[Function] = &[
     )
     .aliases(&["mean"]),
     function(
+        "try_sum",
+        "try_sum(x)",
+        "sum(x), and NULL where that overflows.",
+        ("try_sum(x) [5, NULL, 10]", "15"),
+        1,
+        Arguments::Summable,
+        Gives::Sum,
+    ),
+    function(
+        "try_avg",
+        "try_avg(x)",
+        "avg(x), and NULL where that overflows.",
+        ("try_avg(x) [1, NULL, 2]", "1.5"),
+        1,
+        Arguments::Summable,
+        Gives::Average,
+    ),
+    function(
         "min",
         "min(x)",
         "The least value.",
@@ -102,22 +126,24 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     function(
         "max_by",
-        "max_by(x, y)",
-        "The x of the row with the greatest y; of several, the last to arrive.",
+        "max_by(x, y[, k])",
+        "The x of the row with the greatest y; of several, the last to arrive. With k, an array of the x of the k rows with the greatest y, the greatest first, of several the first to arrive.",
         ("max_by(x, y) [('a', 10), ('b', 50), ('c', 20)]", "b"),
         2,
         Arguments::AnyAndOrdered,
         Gives::Same,
-    ),
+    )
+    .constants(Constants::HowMany),
     function(
         "min_by",
-        "min_by(x, y)",
-        "The x of the row with the least y; of several, the last to arrive.",
+        "min_by(x, y[, k])",
+        "The x of the row with the least y; of several, the last to arrive. With k, an array of the x of the k rows with the least y, the least first, of several the first to arrive.",
         ("min_by(x, y) [('a', 10), ('b', 50), ('c', 20)]", "a"),
         2,
         Arguments::AnyAndOrdered,
         Gives::Same,
-    ),
+    )
+    .constants(Constants::HowMany),
     function(
         "first",
         "first(x) [IGNORE NULLS]",
@@ -158,6 +184,29 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Gives::Array,
     ),
     function(
+        "listagg",
+        "listagg(x[, delimiter]) [WITHIN GROUP (ORDER BY y, ...)]",
+        "All texts one behind the other, the delimiter between two: in the order of y, else of arrival. NULL of none. Each group keeps them all.",
+        ("listagg(x, ',') ['b', 'a', NULL, 'b']", "b,a,b"),
+        1,
+        Arguments::Text,
+        Gives::Same,
+    )
+    .aliases(&["string_agg"])
+    .constants(Constants::Delimiter)
+    .within(Within::Sorted),
+    function(
+        "mode",
+        "mode(x) or mode() WITHIN GROUP (ORDER BY x)",
+        "The value that came most often; of several the least, the greatest with DESC. Each group keeps every different value and how often it came.",
+        ("mode(x) [3, 1, NULL, 2, 2, 3]", "2"),
+        1,
+        Arguments::Ordered,
+        Gives::Same,
+    )
+    .constants(Constants::Deterministic)
+    .within(Within::Argument),
+    function(
         "approx_count_distinct",
         "approx_count_distinct(x[, rsd])",
         "About how many different values there are (HyperLogLog++). rsd is the relative standard deviation, 0.05 unless it is given, at least 0.01: 416 bytes a group at 0.05, 13 kB at 0.01.",
@@ -173,8 +222,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "The value below which the share p of the values lies, between the two nearest; with an array of shares, an array. Exact: each group keeps every different value and how often it came.",
         ("percentile(x, 0.25) [0, 10, NULL, 30]", "5.0"),
         1,
-        Arguments::Double,
-        Gives::Double,
+        Arguments::Spread,
+        Gives::Spread,
     )
     .constants(Constants::Percentages),
     function(
@@ -183,9 +232,31 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "percentile(x, 0.5).",
         ("median(x) [0, 10, NULL, 50]", "10.0"),
         1,
-        Arguments::Double,
-        Gives::Double,
+        Arguments::Spread,
+        Gives::Spread,
     ),
+    function(
+        "percentile_cont",
+        "percentile_cont(p) WITHIN GROUP (ORDER BY x)",
+        "percentile(x, p); with DESC, p is counted from the greatest value.",
+        ("percentile_cont(0.25) WITHIN GROUP (ORDER BY x) [0, 10, NULL, 30]", "5.0"),
+        1,
+        Arguments::Spread,
+        Gives::Spread,
+    )
+    .constants(Constants::Percentages)
+    .within(Within::Needed),
+    function(
+        "percentile_disc",
+        "percentile_disc(p) WITHIN GROUP (ORDER BY x)",
+        "The first value, in this order, that at least the share p of the values does not exceed: one of them, not one between two. Each group keeps every different value and how often it came.",
+        ("percentile_disc(0.25) WITHIN GROUP (ORDER BY x) [0, 10, NULL, 30]", "0.0"),
+        1,
+        Arguments::Spread,
+        Gives::Spread,
+    )
+    .constants(Constants::Percentages)
+    .within(Within::Needed),
     function(
         "percentile_approx",
         "percentile_approx(x, p[, accuracy])",
@@ -323,6 +394,87 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "corr(x, y)",
         "Pearson's correlation of pairs.",
         ("corr(x, y) [(3, 2), (3, 3), (6, 4)]", "0.8660254037844387"),
+        2,
+        Arguments::Double,
+        Gives::Double,
+    ),
+    function(
+        "regr_count",
+        "regr_count(y, x)",
+        "The number of pairs.",
+        ("regr_count(x, y) [(1, 1), (2, 3), (6, 5)]", "3"),
+        2,
+        Arguments::Double,
+        Gives::BigInt,
+    ),
+    function(
+        "regr_avgx",
+        "regr_avgx(y, x)",
+        "The mean of x, of the pairs.",
+        ("regr_avgx(x, y) [(1, 1), (2, 3), (6, 5)]", "3.0"),
+        2,
+        Arguments::Number,
+        Gives::AverageOfLast,
+    ),
+    function(
+        "regr_avgy",
+        "regr_avgy(y, x)",
+        "The mean of y, of the pairs.",
+        ("regr_avgy(x, y) [(1, 1), (2, 3), (6, 5)]", "3.0"),
+        2,
+        Arguments::Number,
+        Gives::Average,
+    ),
+    function(
+        "regr_sxx",
+        "regr_sxx(y, x)",
+        "The sum of squares of the distances of x from its mean, of the pairs.",
+        ("regr_sxx(x, y) [(1, 1), (2, 3), (6, 5)]", "8.0"),
+        2,
+        Arguments::Double,
+        Gives::Double,
+    ),
+    function(
+        "regr_syy",
+        "regr_syy(y, x)",
+        "The sum of squares of the distances of y from its mean, of the pairs.",
+        ("regr_syy(x, y) [(1, 1), (2, 3), (6, 5)]", "14.0"),
+        2,
+        Arguments::Double,
+        Gives::Double,
+    ),
+    function(
+        "regr_sxy",
+        "regr_sxy(y, x)",
+        "The sum of products of the distances of x and y from their means.",
+        ("regr_sxy(x, y) [(1, 1), (2, 3), (6, 5)]", "10.0"),
+        2,
+        Arguments::Double,
+        Gives::Double,
+    ),
+    function(
+        "regr_slope",
+        "regr_slope(y, x)",
+        "The slope of the line through the pairs, by least squares; NULL where x is always the same.",
+        ("regr_slope(x, y) [(1, 1), (2, 3), (6, 5)]", "1.25"),
+        2,
+        Arguments::Double,
+        Gives::Double,
+    ),
+    function(
+        "regr_intercept",
+        "regr_intercept(y, x)",
+        "Where that line crosses x = 0.",
+        ("regr_intercept(x, y) [(1, 1), (2, 3), (6, 5)]", "-0.75"),
+        2,
+        Arguments::Double,
+        Gives::Double,
+    ),
+    function(
+        "regr_r2",
+        "regr_r2(y, x)",
+        "How much of the variance of y the line explains: the square of the correlation.",
+        ("regr_r2(x, y) [(1, 1), (2, 3), (6, 5)]", "0.8928571428571428"),
         2,
         Arguments::Double,
         Gives::Double,

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
-use super::{Constants, Function, all, build, find};
+use super::{Constants, Function, Within, all, build, find};
 use crate::stateful::grouping::Aggregate;
 
 fn aggregate(function: &'static Function, types: &[DataType], distinct: bool) -> Aggregate {
@@ -20,14 +20,22 @@ fn aggregate(function: &'static Function, types: &[DataType], distinct: bool) ->
         result: function.result_type(&types, true).unwrap(),
         ansi: true,
         parameters: match function.constants {
-            Constants::Percentages | Constants::PercentagesAndAccuracy => {
-                let share = function.parameters(&[Some(Value::Double(0.3))]);
-                share.unwrap().numbers
-            }
-            Constants::None | Constants::Deviation => Vec::new(),
+            Constants::Percentages | Constants::PercentagesAndAccuracy => shares(function, 0.3),
+            _ => Vec::new(),
         },
+        delimiter: ",".to_owned(),
         types,
     }
+}
+
+/// The parameters of a share.
+fn shares(function: &'static Function, share: f64) -> Vec<f64> {
+    let parameters = function.parameters(&[Some(Value::Double(share))]);
+    let ascending = (function.within == Within::Needed).then_some(0.0);
+    ascending
+        .into_iter()
+        .chain(parameters.unwrap().numbers)
+        .collect()
 }
 
 /// A value as an example writes it, of the type that the function wants.
@@ -75,10 +83,9 @@ fn example(function: &'static Function) -> String {
         })
         .collect();
     let mut aggregate = aggregate(function, &types, false);
-    if let Some((_, constant)) = call.split_once("x, 0") {
-        let constant = constant.trim_end_matches(')').parse::<f64>().unwrap();
-        let parameters = function.parameters(&[Some(Value::Double(constant))]);
-        aggregate.parameters = parameters.unwrap().numbers;
+    if let Some((_, constant)) = call.split_once("x, 0").or_else(|| call.split_once("(0")) {
+        let (constant, _) = constant.split_once(')').unwrap();
+        aggregate.parameters = shares(function, constant.parse().unwrap());
     }
     let mut accumulator = build(&aggregate);
     let mut cell = vec![0; accumulator.words()];
@@ -116,7 +123,7 @@ fn nothing_gives_zero_or_null() {
         let accumulator = build(&aggregate(function, &types, false));
         let nothing = accumulator.result(&vec![0; accumulator.words()]).unwrap();
         let expected = match function.name {
-            "count" | "count_if" | "approx_count_distinct" => "0",
+            "count" | "count_if" | "regr_count" | "approx_count_distinct" => "0",
             "collect_list" | "collect_set" => "[]",
             _ => "NULL",
         };
@@ -255,6 +262,7 @@ proptest! {
                     (Some(n), DataType::Boolean) => Value::Boolean(n > 0),
                     #[allow(clippy::cast_precision_loss)]
                     (Some(n), DataType::Double) => Value::Double(n as f64),
+                    (Some(n), DataType::String) => Value::from(n.to_string().as_str()),
                     (Some(n), _) => Value::BigInt(n),
                 };
                 [x, Some(y)].into_iter().zip(&aggregate.types).map(|(n, t)| value(n, t)).collect()
