@@ -112,6 +112,21 @@ pub fn wider(a: &DataType, b: &DataType, ansi: bool) -> Option<DataType> {
     wider_with(a, b, ansi, false)
 }
 
+/// The same type with fields that may all be NULL.
+pub(crate) fn nullable(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Array(element) => DataType::Array(Arc::new(nullable(element))),
+        DataType::Map(pair) => DataType::Map(Arc::new((pair.0.clone(), nullable(&pair.1)))),
+        DataType::Struct(fields) => DataType::Struct(
+            fields
+                .iter()
+                .map(|field| Field::nullable(field.name.clone(), nullable(&field.data_type)))
+                .collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
 /// The type in which both are compared.
 pub fn comparable(a: &DataType, b: &DataType, ansi: bool) -> Option<DataType> {
     wider_with(a, b, ansi, true)

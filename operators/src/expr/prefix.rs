@@ -23,6 +23,7 @@ use crate::models;
 pub fn parse_prefix(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
     let first = parser.peek_token();
     match &first.token {
+        Token::SingleQuotedString(_) => strings(parser),
         Token::Number(digits, false) => suffixed(parser, &first, digits),
         Token::Minus => signed(parser),
         Token::Word(word) if word.keyword == Keyword::EXTRACT => extract(parser),
@@ -31,10 +32,45 @@ pub fn parse_prefix(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>
         Token::Word(word) if word.keyword == Keyword::EXISTS => exists(parser, &first),
         Token::Word(word) if word.keyword == Keyword::INTERVAL => interval(parser),
         Token::Word(word) if word.keyword == Keyword::STRUCT => structure(parser),
+        Token::Word(word) if word.keyword == Keyword::SOME => like_some(parser, &first),
         Token::Word(word) if is_scoring(&word.value) => scoring(parser, &first),
         _ => None,
     }
 }
+
+/// Strings side by side, which are one.
+fn strings(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    if !matches!(parser.peek_nth_token(1).token, Token::SingleQuotedString(_)) {
+        return None;
+    }
+    let span = parser.peek_token().span;
+    let mut whole = String::new();
+    while let Token::SingleQuotedString(part) = &parser.peek_token().token {
+        whole.push_str(part);
+        parser.next_token();
+    }
+    let whole = Value::SingleQuotedString(whole);
+    Some(Ok(Expr::Value(whole.with_span(span))))
+}
+
+/// `SOME ('a%', 'b%')` behind LIKE, which is no aggregate: it comes out as a call of [`LIKE_SOME`].
+fn like_some(parser: &mut Parser<'_>, some: &TokenWithSpan) -> Option<Result<Expr, ParserError>> {
+    let behind = matches!(&parser.get_current_token().token, Token::Word(word)
+        if matches!(word.keyword, Keyword::LIKE | Keyword::ILIKE));
+    if !behind || parser.peek_nth_token(1).token != Token::LParen {
+        return None;
+    }
+    parser.next_token();
+    parser.next_token();
+    let patterns = parser.parse_comma_separated(Parser::parse_expr);
+    Some(patterns.and_then(|patterns| {
+        parser.expect_token(&Token::RParen)?;
+        Ok(call(Ident::with_span(some.span, LIKE_SOME), patterns))
+    }))
+}
+
+/// What the patterns of LIKE SOME are the arguments of.
+pub(crate) const LIKE_SOME: &str = "like_some";
 
 /// Whether two tokens touch.
 fn adjacent(first: &TokenWithSpan, second: &TokenWithSpan) -> bool {
@@ -104,7 +140,28 @@ fn zoned(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
 
 /// `EXTRACT(field FROM x)` with a field that the parser does not know.
 fn extract(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
-    const FIELDS: [&str; 3] = ["YEAROFWEEK", "DAYOFWEEK_ISO", "DOW_ISO"];
+    const FIELDS: [&str; 20] = [
+        "YEAROFWEEK",
+        "DAYOFWEEK_ISO",
+        "DOW_ISO",
+        "Y",
+        "YR",
+        "YRS",
+        "QTR",
+        "MON",
+        "MONS",
+        "W",
+        "D",
+        "H",
+        "HR",
+        "HRS",
+        "M",
+        "MIN",
+        "MINS",
+        "S",
+        "SEC",
+        "SECS",
+    ];
     let Token::Word(field) = parser.peek_nth_token(2).token else {
         return None;
     };

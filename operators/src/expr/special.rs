@@ -9,7 +9,7 @@ use thalweg_engine::schema::DataType;
 
 use crate::expr::check::{Checker, place};
 use crate::expr::typed::{Comparison, Typed};
-use crate::expr::{call, literal};
+use crate::expr::{call, literal, prefix};
 use crate::expr::{choice, operators};
 use crate::job_error::{JobError, Location};
 
@@ -275,7 +275,7 @@ fn several(pattern: &Expr) -> Option<(bool, Vec<&Expr>)> {
     };
     let all = match name.value.to_ascii_lowercase().as_str() {
         "all" => true,
-        "some" => false,
+        prefix::LIKE_SOME => false,
         _ => return None,
     };
     let ast::FunctionArguments::List(list) = &function.args else {

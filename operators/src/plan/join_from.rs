@@ -14,6 +14,7 @@ use crate::job_error::{JobError, Location};
 use crate::plan::join::Join;
 use crate::plan::lower::{Ctes, Lowering, Relation};
 use crate::plan::node::{Item, Node};
+use crate::plan::{generator, lateral};
 use crate::sql::cursor::start_of;
 use crate::sql::front::ParsedQuery;
 use crate::stateful::join::Kind;
@@ -29,6 +30,12 @@ impl Lowering<'_> {
         at: Location,
     ) -> Result<Relation, JobError> {
         let at = start_of(&join.relation, at);
+        if lateral::view(&join.relation, false).is_some() {
+            let outer = lateral::keeps(&join.join_operator, at)?;
+            if let Some(view) = lateral::view(&join.relation, outer) {
+                return generator::lateral_view(self, left, &view, at);
+            }
+        }
         let (kind, constraint) = kind_of(&join.join_operator, at)?;
         let right = self.factor(&join.relation, parsed, ctes, at)?;
         match constraint {

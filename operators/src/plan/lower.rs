@@ -20,7 +20,7 @@ use crate::models::{Deadline, Model, Models};
 use crate::plan::node::{Declared, Item, Node};
 use crate::plan::refuse::{needs_state, over_rows, refuse_clauses, refuse_select, start_of_select};
 use crate::plan::tail::{self, Tail};
-use crate::plan::{generator, group_by, over_select, select, window_rows};
+use crate::plan::{generator, group_by, lateral, over_select, select, window_rows};
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
 use crate::sql::settings::Settings;
@@ -426,6 +426,13 @@ impl<'c> Lowering<'c> {
         };
         let mut relation = self.from(first, parsed, ctes, at)?;
         for other in others {
+            if let Some(view) = lateral::view(&other.relation, false) {
+                relation = generator::lateral_view(self, relation, &view, at)?;
+                for join in &other.joins {
+                    relation = self.join(relation, join, parsed, ctes, at)?;
+                }
+                continue;
+            }
             let right = self.from(other, parsed, ctes, at)?;
             relation = self.comma(relation, right, start_of(other, at));
         }

@@ -27,6 +27,7 @@ mod join_from;
 pub(crate) mod join_settle;
 mod join_table;
 mod join_times;
+mod lateral;
 mod lookup;
 pub(crate) mod lower;
 pub(crate) mod members;

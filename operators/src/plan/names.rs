@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, DuplicateTreatment, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, ObjectNamePart, UnaryOperator, Value,
-    visit_expressions_mut,
+    FunctionArgExpr, FunctionArguments, Ident, ObjectNamePart, OrderByExpr, Subscript,
+    UnaryOperator, Value, visit_expressions_mut,
 };
 
 use crate::expr::scope::Scope;
@@ -96,6 +96,9 @@ pub(crate) fn of(expr: &Expr, scope: &Scope) -> String {
                         text.push('.');
                         text.push_str(&name(field));
                     }
+                    AccessExpr::Subscript(Subscript::Index { index }) => {
+                        text.push_str(&format!("[{}]", name(index)));
+                    }
                     AccessExpr::Subscript(index) => text.push_str(&format!("[{index}]")),
                 }
             }
@@ -183,7 +186,22 @@ fn call(function: &Function, scope: &Scope) -> String {
         Some(filter) => format!(" FILTER (WHERE {})", of(filter, scope)),
         None => String::new(),
     };
-    format!("{name}({distinct}{}){filter}", arguments.join(", "))
+    let keys: Vec<String> = function
+        .within_group
+        .iter()
+        .map(|key| ordered(key, scope))
+        .collect();
+    let within = match keys.as_slice() {
+        [] => String::new(),
+        keys => format!(" WITHIN GROUP (ORDER BY {})", keys.join(", ")),
+    };
+    format!("{name}({distinct}{}){within}{filter}", arguments.join(", "))
+}
+
+/// A key of WITHIN GROUP.
+fn ordered(key: &OrderByExpr, scope: &Scope) -> String {
+    let options = key.options.to_string();
+    format!("{}{options}", of(&key.expr, scope))
 }
 
 /// What an expression is known by from run to run: its text, columns without the table's name, functions in lower case.

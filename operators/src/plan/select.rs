@@ -146,12 +146,6 @@ fn name_of(expr: &Expr, scope: &Scope) -> SmolStr {
             .last()
             .map_or_else(SmolStr::default, |part| SmolStr::new(&part.value)),
         Expr::Nested(inner) => name_of(inner, scope),
-        Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
-            Some(sqlparser::ast::AccessExpr::Dot(Expr::Identifier(name))) => {
-                SmolStr::new(&name.value)
-            }
-            _ => SmolStr::new(names::of(expr, scope)),
-        },
         Expr::Cast { expr: inner, .. }
             if matches!(**inner, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) =>
         {

@@ -3,8 +3,9 @@
 use std::any::TypeId;
 
 use sqlparser::ast::Expr;
-use sqlparser::dialect::{Dialect, SparkSqlDialect};
+use sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
 use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
 
 /// Spark's dialect with `INTERVAL '1 day 2 hours'`, backslash escapes in strings, and `TABLESAMPLE` before the alias (the
 /// front of the language puts its own mark there).
@@ -49,6 +50,16 @@ impl Dialect for JobDialect {
 
     fn supports_bitwise_shift_operators(&self) -> bool {
         true
+    }
+
+    /// `||` binds as `+` does, and shifts between it and `&`.
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        let sum = self.prec_value(Precedence::PlusMinus);
+        match parser.peek_token_ref().token {
+            Token::StringConcat => Some(Ok(sum)),
+            Token::ShiftLeft | Token::ShiftRight => Some(Ok(sum - 1)),
+            _ => None,
+        }
     }
 
     // What is Spark's.

@@ -28,6 +28,7 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 
 pub use encode::Objects;
 pub use parser::JsonParser;
+pub(crate) use parser::corrupt_field;
 
 pub use options::{OPTIONS, READ_OPTIONS, WRITE_OPTIONS};
 pub use split::{Documents, Records};

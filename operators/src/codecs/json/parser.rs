@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
-use thalweg_engine::schema::{DataType, Field};
+use thalweg_engine::schema::DataType;
 
 use super::object::{Context, Node, Object};
 use super::scan::{Fault, Kind, Scanner};
 use super::syntax::Syntax;
 use super::{JsonOptions, decode, unsupported};
 use crate::codecs::Mode;
+use crate::expr::coerce::nullable;
 
 /// Reads texts as one STRUCT, ARRAY or MAP type, as Spark's `from_json` does. Owned by one lane.
 pub struct JsonParser {
@@ -18,6 +19,8 @@ pub struct JsonParser {
     context: Context,
     permissive: bool,
     syntax: Syntax,
+    /// Which field of the STRUCT takes the text where it does not fit.
+    corrupt: Option<usize>,
 }
 
 enum Root {
@@ -40,8 +43,14 @@ impl JsonParser {
         if let Some(reason) = unsupported(data_type) {
             return Err(reason);
         }
+        let corrupt = corrupt_field(data_type, options);
         let root = match nullable(data_type) {
-            DataType::Struct(fields) => Root::Object(Object::new(fields.iter())),
+            DataType::Struct(fields) => {
+                // What a text lacks is NULL, whatever the type says.
+                let fields = fields.iter().enumerate();
+                let read = fields.filter(|(place, _)| Some(*place) != corrupt);
+                Root::Object(Object::new(read.map(|(_, field)| field)))
+            }
             DataType::Array(element) if matches!(*element, DataType::Struct(_)) => {
                 Root::Objects(Box::new(Node::new(&element)))
             }
@@ -57,6 +66,7 @@ impl JsonParser {
             context: Context::new(mode, options),
             syntax: options.syntax,
             permissive: mode == Mode::Permissive,
+            corrupt,
         })
     }
 
@@ -68,14 +78,26 @@ impl JsonParser {
         if text.trim_ascii().is_empty() {
             return Ok(Value::Null);
         }
-        match self.read(text) {
-            Ok(value) => Ok(value),
-            Err(_) if self.permissive => Ok(match &self.root {
-                Root::Object(object) => Value::Struct(vec![Value::Null; object.len()].into()),
-                _ => Value::Null,
-            }),
-            Err(fault) => Err(failed(&fault, text)),
-        }
+        self.context.misfits = false;
+        let (value, broken) = match self.read(text) {
+            Ok(value) => (value, self.context.misfits),
+            Err(_) if self.permissive => match &self.root {
+                Root::Object(object) => {
+                    (Value::Struct(vec![Value::Null; object.len()].into()), true)
+                }
+                _ => (Value::Null, true),
+            },
+            Err(fault) => return Err(failed(&fault, text)),
+        };
+        Ok(match (self.corrupt, value) {
+            (Some(place), Value::Struct(values)) => {
+                let mut values = values.to_vec();
+                let text = broken.then(|| Value::from(text));
+                values.insert(place, text.unwrap_or_default());
+                Value::Struct(values.into())
+            }
+            (_, value) => value,
+        })
     }
 
     /// The fields of the STRUCT that a text is, into `values`; whether it is there. A STRUCT that does not parse has NULLs.
@@ -149,6 +171,17 @@ impl JsonParser {
     }
 }
 
+/// The field of a STRUCT that takes a text that does not fit, where it has one.
+pub(crate) fn corrupt_field(data_type: &DataType, options: &JsonOptions) -> Option<usize> {
+    let DataType::Struct(fields) = data_type else {
+        return None;
+    };
+    let corrupt = options.corrupt_column.as_ref();
+    fields
+        .iter()
+        .position(|field| Some(&field.name) == corrupt && field.data_type == DataType::String)
+}
+
 /// A struct from an array of objects: the first one, as Spark does; whether there is one.
 fn first_of_many(
     object: &mut Object,
@@ -175,20 +208,5 @@ fn failed(fault: &Fault, text: &str) -> RecordError {
         class: thalweg_engine::error::ErrorClass::Expression,
         reason: format!("from_json: {}", error.reason).into(),
         content: error.content,
-    }
-}
-
-/// The type with every field nullable: what a text lacks is NULL, whatever the type says.
-fn nullable(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Array(element) => DataType::Array(Arc::new(nullable(element))),
-        DataType::Map(pair) => DataType::Map(Arc::new((pair.0.clone(), nullable(&pair.1)))),
-        DataType::Struct(fields) => DataType::Struct(
-            fields
-                .iter()
-                .map(|field| Field::nullable(field.name.clone(), nullable(&field.data_type)))
-                .collect(),
-        ),
-        other => other.clone(),
     }
 }

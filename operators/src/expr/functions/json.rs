@@ -179,7 +179,7 @@ impl Parse for FromJson {
         }
     }
 
-    /// A field that does not fit says nothing about the others, but in FAILFAST mode.
+    /// A field that does not fit says nothing about the others, but in FAILFAST mode, and where one takes the text.
     fn some(&self, places: &[usize]) -> Option<FieldsFn> {
         let DataType::Struct(fields) = &self.data_type else {
             return None;
@@ -187,7 +187,9 @@ impl Parse for FromJson {
         // Of two fields of one name the last takes the value.
         let mut names: Vec<&SmolStr> = fields.iter().map(|field| &field.name).collect();
         names.sort_unstable();
-        if self.mode != Mode::Permissive || names.windows(2).any(|pair| pair[0] == pair[1]) {
+        let whole = json::corrupt_field(&self.data_type, &self.options).is_some();
+        let twice = names.windows(2).any(|pair| pair[0] == pair[1]);
+        if self.mode != Mode::Permissive || whole || twice {
             return None;
         }
         let fields: Option<Vec<Field>> = places

@@ -13,6 +13,7 @@ use super::forms::failed;
 use super::{BindContext, Function, function};
 use crate::expr::access::{array, int};
 use crate::expr::body::{Lambda, Outcome};
+use crate::expr::coerce::nullable;
 use crate::expr::compare::compare;
 use crate::expr::typed::{Kind, Typed};
 use crate::job_error::JobError;
@@ -195,7 +196,7 @@ fn quantified(args: Vec<Typed>, cx: &BindContext, decisive: bool) -> Result<Type
 }
 
 fn aggregate_parameters(before: &[Typed], parameters: usize) -> Option<Vec<(DataType, bool)>> {
-    let start = before.get(1)?.data_type.clone();
+    let start = nullable(&before.get(1)?.data_type);
     match (before.len(), parameters) {
         (2, 2) => Some(vec![(start, true), (element(before.first()?), true)]),
         (3, 1) => Some(vec![(start, true)]),
@@ -205,15 +206,15 @@ fn aggregate_parameters(before: &[Typed], parameters: usize) -> Option<Vec<(Data
 
 fn aggregate(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     let args = cx.take(args, &[Array, Any, LambdaParam, LambdaParam], 3)?;
-    let (start, merged) = (&args[1].data_type, &args[2].data_type);
-    if start != merged && *merged != DataType::Void {
+    let (start, merged) = (nullable(&args[1].data_type), nullable(&args[2].data_type));
+    if start != merged && merged != DataType::Void {
         return Err(cx
             .error(format!(
                 "the start is {start}, but the lambda gives {merged}"
             ))
             .help("cast the start or the lambda's value, so that both have one type"));
     }
-    let data_type = args.get(3).map_or(start, |last| &last.data_type).clone();
+    let data_type = args.get(3).map_or(start, |last| last.data_type.clone());
     cx.higher_order(data_type, args, |v, lambdas, meta| {
         if v[0].is_null() {
             return Ok(Value::Null);

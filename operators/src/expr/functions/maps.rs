@@ -255,10 +255,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "map_zip_with(map(1, 'a', 2, 'b'), map(1, 'x', 2, 'y'), (k, v1, v2) -> concat(v1, v2))",
         "{1 -> ax, 2 -> by}",
         |args, cx| {
-            let args = cx.take(args, &[Map, Map, Lambda], 3)?;
-            let (key, _) = pair(&args[0]);
-            if key != pair(&args[1]).0 {
+            let mut args = cx.take(args, &[Map, Map, Lambda], 3)?;
+            let Some(key) = key_of_both(&args) else {
                 return Err(cx.error("the keys of both maps must have one type"));
+            };
+            for place in [0, 1] {
+                let to = map_of(key.clone(), pair(&args[place]).1);
+                let given = args[place].clone();
+                args[place] = coerce::cast_implicitly(given, &to, cx.settings);
             }
             let data_type = map_of(key, args[2].data_type.clone());
             higher_order(cx, data_type, args, |v, lambdas, meta| {
@@ -284,7 +288,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     )
     .lambda(|before, parameters| {
-        let ((key, a), (_, b)) = (pair(before.first()?), pair(before.get(1)?));
+        let ((_, a), (_, b)) = (pair(before.first()?), pair(before.get(1)?));
+        let key = key_of_both(before)?;
         (parameters == 3).then(|| vec![(key, false), (a, true), (b, true)])
     }),
     function(
@@ -378,6 +383,11 @@ fn build(pairs: impl Iterator<Item = (Value, Value)>) -> Outcome {
         }
     }
     Ok(Value::Map(pairs.into()))
+}
+
+/// The type that holds the keys of the first two maps.
+fn key_of_both(maps: &[Typed]) -> Option<DataType> {
+    coerce::wider(&pair(maps.first()?).0, &pair(maps.get(1)?).0, true)
 }
 
 fn key_and_value(before: &[Typed], parameters: usize) -> Option<Vec<(DataType, bool)>> {

@@ -19,7 +19,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(
         "format_string",
         "format_string(format, a, b, ...)",
-        "The arguments in a format as Java's Formatter has it: %s %d %x %o %f %e %c %b %n %%, with flags and widths.",
+        "The arguments in a format as Java's Formatter has it: %s %d %x %o %f %e %g %c %b %n %%, with flags and widths.",
         "format_string('%05d %s %.2f', 42, 'days', 1.005D)",
         "00042 days 1.01",
         format_string,
@@ -99,7 +99,7 @@ fn fits(conversion: char, data_type: &DataType) -> bool {
                 DataType::TinyInt | DataType::SmallInt | DataType::Int
             )
         }
-        'f' | 'e' | 'E' => {
+        'f' | 'e' | 'E' | 'g' | 'G' => {
             void || matches!(
                 data_type,
                 DataType::Float | DataType::Double | DataType::Decimal { .. }
@@ -142,7 +142,7 @@ fn format_string(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> 
                     let (value, data_type) = (&v[place + 1], &types[place]);
                     let null = value.is_null() && !matches!(spec.conversion, 'b' | 'B');
                     if null {
-                        one.push_str("null");
+                        one.push_str(nothing(spec));
                     } else {
                         convert(spec, value, data_type, zone, &mut one)?;
                     }
@@ -154,6 +154,16 @@ fn format_string(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> 
             Ok(string(&out))
         })
     })
+}
+
+/// What is written for NULL: a precision cuts it, but for the conversions of integers, which have none.
+fn nothing(spec: &Spec) -> &'static str {
+    let whole = if spec.conversion.is_uppercase() {
+        "NULL"
+    } else {
+        "null"
+    };
+    &whole[..spec.precision.unwrap_or(whole.len()).min(whole.len())]
 }
 
 /// What is wrong with a format may hold parts of the record.
@@ -275,8 +285,11 @@ fn convert(
                 }
                 _ => double(value),
             };
-            scientific(number, spec.precision.unwrap_or(6), out);
-            if spec.conversion == 'E' {
+            match spec.conversion {
+                'g' | 'G' => general(number, spec.precision.unwrap_or(6).max(1), out),
+                _ => scientific(number, spec.precision.unwrap_or(6), out),
+            }
+            if spec.conversion.is_uppercase() {
                 out.make_ascii_uppercase();
             }
         }
@@ -309,9 +322,24 @@ fn scientific(number: f64, precision: usize, out: &mut String) {
     out.push_str(&format!("e{sign}{:02}", exponent.unsigned_abs()));
 }
 
+/// As many digits as the precision says, with an exponent where the number is small or has more before its point.
+fn general(number: f64, precision: usize, out: &mut String) {
+    let start = out.len();
+    scientific(number, precision - 1, out);
+    let exponent = out[start..].split_once('e').map(|(_, e)| e.parse::<i32>());
+    if let Some(Ok(exponent)) = exponent
+        && exponent >= -4
+        && let Ok(digits) =
+            usize::try_from(i64::try_from(precision).unwrap_or(0) - 1 - i64::from(exponent))
+    {
+        out.truncate(start);
+        append_fixed(out, number, digits);
+    }
+}
+
 /// Signs, commas and width; `body` is empty scratch space.
 fn lay_out(spec: &Spec, one: &str, null: bool, body: &mut String, out: &mut String) {
-    let numeric = !null && matches!(spec.conversion, 'd' | 'f' | 'e' | 'E');
+    let numeric = !null && matches!(spec.conversion, 'd' | 'f' | 'e' | 'E' | 'g' | 'G');
     let (negative, digits) = match one.strip_prefix('-') {
         Some(digits) if numeric => (true, digits),
         _ => (false, one),
