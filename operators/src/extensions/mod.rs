@@ -237,8 +237,8 @@ mod tests {
             let refused = extensions.add_function(named(no_name)).unwrap_err();
             assert!(refused.contains("cannot be called"), "{refused}");
         }
-        extensions.add_function(named("string_agg")).unwrap();
-        let twice = extensions.add_function(named("String_Agg")).unwrap_err();
+        extensions.add_function(named("longest_text")).unwrap();
+        let twice = extensions.add_function(named("Longest_Text")).unwrap_err();
         assert!(twice.contains("added twice"), "{twice}");
     }
 

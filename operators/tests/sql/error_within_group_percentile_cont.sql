@@ -1,0 +1,6 @@
+SET outputMode = 'update';
+CREATE TABLE invoices (
+  BillNo STRING, StoreID STRING, Card STRING, TotalValue DOUBLE, Points BIGINT, Tags ARRAY<STRING>, CreatedTime BIGINT
+) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices', format 'json')
+  WATERMARK timestamp_millis(CreatedTime) AS ts DELAY OF INTERVAL 10 MINUTES;
+SELECT Card, percentile_cont(0.5) FROM invoices GROUP BY Card;

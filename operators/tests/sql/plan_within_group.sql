@@ -1,0 +1,8 @@
+SET outputMode = 'update';
+CREATE TABLE invoices (
+  BillNo STRING, StoreID STRING, Card STRING, TotalValue DOUBLE, Points BIGINT, Tags ARRAY<STRING>, CreatedTime BIGINT
+) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices', format 'json')
+  WATERMARK timestamp_millis(CreatedTime) AS ts DELAY OF INTERVAL 10 MINUTES;
+SELECT Card, mode() WITHIN GROUP (ORDER BY StoreID DESC), listagg(BillNo, ',') WITHIN GROUP (ORDER BY ts), listagg(DISTINCT StoreID) WITHIN GROUP (ORDER BY StoreID),
+  percentile_cont(0.9) WITHIN GROUP (ORDER BY TotalValue), percentile_disc(array(0.5, 0.9)) WITHIN GROUP (ORDER BY Points DESC)
+FROM invoices GROUP BY Card;
