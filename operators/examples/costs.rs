@@ -78,6 +78,7 @@ fn group(window: Option<Shape>, emits: Emits, more: Option<&str>) -> Grouping {
         filter: None,
         distinct: false,
         own: None,
+        delimiter: String::new(),
         ignore_nulls: false,
         parameters: match name {
             "percentile_approx" => vec![1000.0, 0.9],

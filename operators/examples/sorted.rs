@@ -56,6 +56,7 @@ fn counts() -> Grouping {
             result: DataType::BigInt,
             ansi: true,
             parameters: Vec::new(),
+            delimiter: String::new(),
         }],
         emits: Emits::Complete,
         ttl: None,

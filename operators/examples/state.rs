@@ -84,6 +84,7 @@ fn grouping(window: Option<Shape>, emits: Emits) -> Grouping {
         result: DataType::BigInt,
         ansi: true,
         parameters: Vec::new(),
+        delimiter: String::new(),
     };
     Grouping {
         keys: vec![DataType::String],
