@@ -378,7 +378,7 @@ fn each_shows_the_partitions_of_all_with_who_reads_them_and_how_far_they_are() {
     }
     let url = format!("http://{}", members[0].address());
     scene
-        .call(&["top", &url, "--once"])
+        .call(&["top", "--url", &url, "--once"])
         .expect(0, &["member a", "read by a", "read by b"]);
     // What the other one has not read is shown as its lag, although it does not run.
     members[1].pause();

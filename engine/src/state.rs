@@ -41,6 +41,11 @@ impl Entries {
         self.bytes.reserve(bytes);
     }
 
+    /// Bytes of memory.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.count

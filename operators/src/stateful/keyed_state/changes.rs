@@ -55,7 +55,7 @@ impl Default for Changes {
 impl Changes {
     /// Bytes of memory.
     pub(super) fn bytes(&self) -> usize {
-        self.dirty.capacity() * size_of::<Slot>() + self.ready.bytes().len()
+        self.dirty.capacity() * size_of::<Slot>() + self.ready.capacity()
     }
 
     /// The next epoch, with so many keys.
