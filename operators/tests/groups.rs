@@ -359,14 +359,17 @@ fn distinct_lets_the_first_row_of_each_key_through() {
         r#"{"k":"a","x":1,"ts":"2024-01-01T00:00:00Z"}"#,
         r#"{"k":"A","x":2,"ts":"2024-01-01T00:00:05Z"}"#,
         r#"{"k":"b","x":3,"ts":"2024-01-01T00:00:15Z"}"#,
+        // The watermark is at 5 seconds: the first row is held for a delay of 10 seconds more.
         r#"{"k":"a","x":4,"ts":"2024-01-01T00:00:16Z"}"#,
+        r#"{"k":"b","x":5,"ts":"2024-01-01T00:00:22Z"}"#,
+        r#"{"k":"a","x":6,"ts":"2024-01-01T00:00:23Z"}"#,
     ];
     assert_eq!(
         on.send(&sent),
         [
             r#"{"k":"a","x":1}"#,
             r#"{"k":"b","x":3}"#,
-            r#"{"k":"a","x":4}"#
+            r#"{"k":"a","x":6}"#
         ]
     );
     let mut whole = lane("SET outputMode = 'complete'; SELECT DISTINCT k FROM a");
