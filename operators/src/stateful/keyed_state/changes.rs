@@ -17,7 +17,7 @@ const BLOCK: usize = 128;
 const READY: (usize, usize) = if cfg!(test) {
     (300, 300)
 } else {
-    (64 << 10, 8 << 20)
+    (64 << 10, 4 << 20)
 };
 /// The longest entry of which more are written before the save.
 const LONG: usize = 512;
