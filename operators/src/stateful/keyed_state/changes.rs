@@ -2,8 +2,8 @@
 //!
 //! At a save a key that changed is far from the processor: to fetch it is nearly all that writing it takes, and the save is
 //! what delays records. So it is written when the first record that changes it is accepted; a key that changes again is
-//! written by the save, too, and of two entries the later one counts. How much is held ready is limited, and values that
-//! are long are left to the save: a key of its own must not be slow for what it keeps.
+//! written by the save, too, and of two entries the later one counts. How much is held ready is limited, and after a value
+//! that is long the rest of the epoch is left to the save: a list that grows would be written again and again.
 
 use thalweg_engine::state::Entries;
 use xxhash_rust::xxh64::xxh64;
@@ -35,8 +35,6 @@ pub(super) struct Changes {
     unchanged: usize,
     /// Whether entries are written before the save.
     at_once: bool,
-    /// Bytes of the last save that were ready.
-    last: usize,
 }
 
 impl Default for Changes {
@@ -47,7 +45,6 @@ impl Default for Changes {
             epoch: 1,
             unchanged: 0,
             at_once: true,
-            last: 0,
         }
     }
 }
@@ -132,7 +129,7 @@ impl KeyedState {
     /// appends.
     pub fn save(&mut self, mut write: impl FnMut(&Self, Slot, &mut Vec<u8>)) -> Entries {
         let mut out = std::mem::take(&mut self.changes.ready);
-        self.changes.last = out.bytes().len();
+        let were_ready = out.bytes().len();
         let mut dirty = std::mem::take(&mut self.changes.dirty);
         if let Some(each) = out.bytes().len().checked_div(out.len()) {
             out.reserve(each * dirty.len());
@@ -154,8 +151,8 @@ impl KeyedState {
         // Where nearly all keys change all of them are saved, and what was written before would be written again.
         let at_once = self.changes.unchanged == 0 || !self.is_mostly_dirty();
         self.changes.begin(self.live, at_once);
-        let last = self.changes.last;
-        self.changes.ready.reserve((last + last / 8).min(READY.1));
+        let room = (were_ready + were_ready / 8).min(READY.1);
+        self.changes.ready.reserve(room);
         out
     }
 
