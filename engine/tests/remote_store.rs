@@ -395,13 +395,9 @@ fn a_process_that_is_started_later_goes_on_exactly_and_the_earlier_one_ends() {
     });
 }
 
-#[test]
-fn state_of_a_process_that_has_claimed_meanwhile_is_not_removed() {
-    let bucket = Bucket::default();
-    let counting = Counting {
-        bucket: bucket.clone(),
-        ..Counting::new()
-    };
+/// A bucket with the epochs of a process that has ended.
+fn used() -> Bucket {
+    let counting = Counting::new();
     play(async {
         let (shown, life) = counting.process();
         let story = async {
@@ -412,11 +408,44 @@ fn state_of_a_process_that_has_claimed_meanwhile_is_not_removed() {
         let (ended, ()) = tokio::join!(life, story);
         ended.unwrap();
     });
+    counting.bucket
+}
+
+/// Commits the epoch behind this one, as it is.
+fn commit_after(log: &CheckpointLog, epoch: u64) -> io::Result<u64> {
+    let mut next = log.newest().unwrap().unwrap();
+    next.epoch = epoch + 1;
+    log.commit(&next)
+}
+
+#[test]
+fn whoever_was_paused_until_the_claim_of_the_successor_is_not_kept_any_more_commits_nothing() {
+    let bucket = used();
+    let (paused, successor) = (bucket.log(), bucket.log());
+    commit_after(&paused, bucket.newest()).unwrap();
+    let last = bucket.newest();
+    successor.recover().unwrap();
+    for epoch in last..last + 20 {
+        commit_after(&successor, epoch).unwrap();
+    }
+    let kept = || -> Vec<u64> {
+        let kept = bucket.log().list().unwrap();
+        kept.iter().map(|kept| kept.epoch).collect()
+    };
+    let before = kept();
+    assert!(!before.contains(&(last + 1)), "{before:?}");
+    let refused = commit_after(&paused, last).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(kept(), before);
+    commit_after(&successor, last + 20).unwrap();
+}
+
+#[test]
+fn state_of_a_process_that_has_claimed_meanwhile_is_not_removed() {
+    let bucket = used();
     // Its log is what a process holds that has not committed since another has claimed.
     let own = bucket.log();
-    let mut claim = own.newest().unwrap().unwrap();
-    claim.epoch += 1;
-    bucket.log().commit(&claim).unwrap();
+    commit_after(&bucket.log(), bucket.newest()).unwrap();
     let mut changes = StateChanges::default();
     changes.entries.put(b"n", |out| out.push(1));
     state_store::write(&bucket, "state/of-the-other", &changes).unwrap();

@@ -302,8 +302,8 @@ impl CheckpointLog {
     /// The decision moment: once it returns, the epoch is committed. Gives the checkpoint's size in bytes.
     ///
     /// # Errors
-    /// `AlreadyExists` when another has committed this epoch; else what the store says; the epoch is then not committed and
-    /// may be tried again.
+    /// `AlreadyExists` when another has committed this epoch or a later one; else what the store says; the epoch is then not
+    /// committed and may be tried again.
     pub fn commit(&self, checkpoint: &Checkpoint) -> io::Result<u64> {
         let (name, bytes) = (object(checkpoint.epoch), checkpoint.encode());
         match self.store.put(&name, &bytes) {
@@ -313,6 +313,13 @@ impl CheckpointLog {
                     && self.store.get(&name).is_ok_and(|there| there == bytes) => {}
             put => put?,
         }
+        if !self.store.locked() && self.is_behind(checkpoint.epoch)? {
+            self.forget(&name);
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("{} has later epochs than {name}", self.location()),
+            ));
+        }
         *self.own.lock() = Some(checkpoint.epoch);
         // The note only helps to notice a deleted file; without it nothing is lost.
         if let Err(error) = self.store.note(checkpoint.epoch) {
@@ -320,6 +327,13 @@ impl CheckpointLog {
         }
         self.clean(checkpoint);
         Ok(bytes.len() as u64)
+    }
+
+    /// Whether there are later epochs. A process that was paused for long finds the place of its next epoch free although
+    /// another has committed there: what that one had put is too old to be kept. What came after it is not.
+    fn is_behind(&self, epoch: u64) -> io::Result<bool> {
+        let there = self.store.list("epochs")?;
+        Ok(there.iter().filter_map(kept).any(|kept| kept.epoch > epoch))
     }
 
     /// Removes the epochs that need not be kept any longer, and their state.
