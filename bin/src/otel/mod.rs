@@ -16,6 +16,7 @@ use std::time::Duration;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use thalweg_engine::spans::{Attribute, Kind, Span, Tracer};
 use thalweg_engine::status::QueryStatus;
+use thalweg_engine::workers::yielding;
 use thalweg_operators::table::Table;
 
 use self::collector::Collector;
@@ -102,11 +103,11 @@ impl Traces {
         let (over, done) = channel();
         std::thread::Builder::new()
             .name("otel".to_owned())
-            .spawn(move || {
+            .spawn(yielding(move || {
                 exporter.run();
                 // Nobody listens when the end did not wait.
                 let _ = over.send(());
-            })
+            }))
             .map_err(|error| Refusal::new(format!("no thread for traces: {error}")))?;
         Ok(Self {
             running: Some((tracer, done)),

@@ -13,6 +13,7 @@ use smol_str::SmolStr;
 use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Row;
+use thalweg_engine::workers::yielding;
 
 use super::columns::{Shape, columns, format};
 use super::depot::{self, Depot, Waiter};
@@ -108,7 +109,7 @@ pub(crate) fn keep(
         let name = format!("static {}", table.name);
         let thread = std::thread::Builder::new().name(name);
         thread
-            .spawn(carrying(move || reader.watch()))
+            .spawn(carrying(yielding(move || reader.watch())))
             .map_err(|error| {
                 Failure::restart(format!("no thread to watch `{}`: {error}", table.name))
             })?;

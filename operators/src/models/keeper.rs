@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use smol_str::SmolStr;
+use thalweg_engine::workers::yielding;
 
 use super::agreed::Agreed;
 use super::edition::{Edition, Tag, bytes_of, hash};
@@ -114,7 +115,7 @@ pub(super) fn begin(
     let weak = Arc::downgrade(model);
     std::thread::Builder::new()
         .name(format!("model {}", model.name))
-        .spawn(move || keeper.live(&weak, &orders))
+        .spawn(yielding(move || keeper.live(&weak, &orders)))
         .map(drop)
         .map_err(|error| format!("no thread to watch its files: {error}"))
 }

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use thalweg_engine::row::Value;
+use thalweg_engine::workers::yielding;
 
 use super::edition::Edition;
 use super::runtime::Scorer;
@@ -50,7 +51,9 @@ impl Shadow {
         };
         std::thread::Builder::new()
             .name("shadow".to_owned())
-            .spawn(move || score(&samples, &current, &names, &counters, positional))
+            .spawn(yielding(move || {
+                score(&samples, &current, &names, &counters, positional);
+            }))
             .map_err(|error| format!("no thread for the shadow: {error}"))?;
         Ok(shadow)
     }
