@@ -23,6 +23,10 @@ use thalweg_operators::models::Opening;
 use thalweg_operators::plan::Query;
 use thalweg_operators::sql::{Overrides, load};
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CARDS: u64 = 100_000;
 /// Between two records, in microseconds.
 const APART: i64 = 1000;

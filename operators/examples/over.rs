@@ -16,6 +16,10 @@ use thalweg_operators::stateful::over::{
     Argument, Distance, Frame, Function, Kind, Order, Over, Window,
 };
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CARDS: u64 = 100_000;
 const HOUR: i64 = 3_600_000_000;
 

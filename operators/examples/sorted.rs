@@ -17,6 +17,10 @@ use thalweg_operators::stateful::aggregate::Aggregate;
 use thalweg_operators::stateful::grouping::{self, Emits, Grouping, Over};
 use thalweg_operators::stateful::sort::{Order, Sort};
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const GROUPS: u64 = 1_000_000;
 
 /// The column that is ordered by.
