@@ -1,6 +1,7 @@
 //! The coordinator's second half: complete epochs become checkpoints, one at a time and in order, and what follows from
 //! that: sources may forget, writers make visible, state objects are merged.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -58,7 +59,7 @@ impl Coordinator {
             ctx.cancel_future(silent);
             match result {
                 Some(Ok(size)) => this.committed(&checkpoint, begun, size, prepared, ctx),
-                Some(Err(error)) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Some(Err(error)) if error.kind() == ErrorKind::AlreadyExists => {
                     this.committing = false;
                     this.end.fenced = true;
                     let failure = this.spec.log.taken_over();
@@ -114,6 +115,9 @@ impl Coordinator {
         }
         self.spec.status.committed(checkpoint);
         self.thank();
+        if let Some(why) = self.merging.missed() {
+            tracing::warn!(why, "state objects could not be merged");
+        }
         self.merge(ctx);
         let waiting = std::mem::take(&mut self.waiting);
         if !waiting.is_empty() && self.ending == Ending::No {
@@ -232,6 +236,9 @@ impl Coordinator {
                 })),
                 Some((stretch, Ok(None))) => this.merging.apart(&stretch),
                 // The chain stays as it is; the next committed epoch tries again.
+                Some((_, Err(error))) if error.kind() == ErrorKind::NotFound => {
+                    this.merging.misses(format!("{step}: {error}"));
+                }
                 Some((_, Err(error))) => {
                     tracing::warn!(%error, %step, "state objects could not be merged");
                     this.merging.finished(None);

@@ -30,6 +30,8 @@ pub struct Merging {
     done: Vec<Merged>,
     /// First objects of stretches that cannot be merged, because their layouts differ.
     apart: BTreeSet<String>,
+    /// Objects that were not found.
+    missed: Option<String>,
 }
 
 impl Merging {
@@ -75,6 +77,18 @@ impl Merging {
     pub fn finished(&mut self, merged: Option<Merged>) {
         self.running = false;
         self.done.extend(merged);
+    }
+
+    /// Objects of the stretch are not there. Where another process has these checkpoints by now, it has removed them, and
+    /// nothing is wrong with that; so it is kept until it is known who has them.
+    pub fn misses(&mut self, why: String) {
+        self.running = false;
+        self.missed = Some(why);
+    }
+
+    /// What was missed although this process has the checkpoints still: another epoch of it is committed.
+    pub fn missed(&mut self) -> Option<String> {
+        self.missed.take()
     }
 
     /// The objects of the stretch are of different layouts.
@@ -168,5 +182,15 @@ mod tests {
         }));
         let mut next = checkpoint(&[]);
         assert_eq!(merging.apply(&mut next), ["m"]);
+    }
+
+    #[test]
+    fn objects_that_are_not_there_are_told_once_and_tried_again() {
+        let mut merging = Merging::default();
+        assert!(merging.next(&checkpoint(&[1; 8])).is_some());
+        merging.misses("o1: gone".to_owned());
+        assert_eq!(merging.missed().as_deref(), Some("o1: gone"));
+        assert_eq!(merging.missed(), None);
+        assert!(merging.next(&checkpoint(&[1; 9])).is_some());
     }
 }
