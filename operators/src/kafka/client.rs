@@ -14,6 +14,7 @@ use thalweg_engine::behalf::Behalf;
 use thalweg_engine::error::Failure;
 
 use super::codes::Code;
+use super::words;
 
 /// How often a failed connection is logged.
 const FAILURE_SHOWN_EVERY: Duration = Duration::from_secs(1);
@@ -221,9 +222,7 @@ impl Client {
         let Some(rk) = NonNull::new(rk) else {
             // SAFETY: the client terminates what it writes.
             let reason = unsafe { text(reason.as_ptr()) };
-            return Err(Failure::refuse(format!(
-                "the Kafka client cannot be made: {reason}"
-            )));
+            return Err(Failure::refuse(words::unmade(&reason)));
         };
         configuration.conf = ptr::null_mut();
         // SAFETY: a live handle. Tokens of OAUTHBEARER are fetched on the client's own thread; with other mechanisms
@@ -324,7 +323,7 @@ unsafe extern "C" fn on_log(
         unsafe { sys::rd_kafka_opaque(client).cast::<Behalf>().as_ref() }
     };
     let _for = behalf.map(Behalf::enter);
-    let line = without_thread(&line);
+    let line = words::plain(words::without_thread(&line));
     match level {
         _ if facility == "CONFWARN" => tracing::debug!(target: "kafka", "{facility}: {line}"),
         0..=3 if facility == "FAIL" && !failure_shown() => {
@@ -334,13 +333,6 @@ unsafe extern "C" fn on_log(
         4 => tracing::info!(target: "kafka", "the Kafka client says: {line}"),
         _ => tracing::debug!(target: "kafka", "{facility}: {line}"),
     }
-}
-
-/// A line of the client without the name of the thread that wrote it, which tells a user nothing.
-fn without_thread(line: &str) -> &str {
-    line.strip_prefix("[thrd:")
-        .and_then(|rest| rest.split_once("]: "))
-        .map_or(line, |(_, said)| said)
 }
 
 /// A queue of a client.
@@ -506,13 +498,6 @@ impl Drop for Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_the_client_says_is_told_without_its_threads() {
-        let said = "[thrd:ssl://[::1]:9/bootstrap]: ssl://[::1]:9/bootstrap: refused";
-        assert_eq!(without_thread(said), "ssl://[::1]:9/bootstrap: refused");
-        assert_eq!(without_thread("[x]: y"), "[x]: y");
-    }
 
     #[test]
     fn a_property_is_taken_unknown_or_invalid() {

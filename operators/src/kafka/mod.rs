@@ -50,6 +50,7 @@ mod target;
 mod trust;
 mod window;
 mod witness;
+mod words;
 
 pub use connect::{ConnectReport, TopicReport, check_connect};
 pub(crate) use connect::{EXCHANGE, missing_rights};

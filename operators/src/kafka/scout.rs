@@ -18,6 +18,7 @@ use super::questions::{
     topic_property,
 };
 use super::starting::Place;
+use super::words;
 
 /// How long a first answer may take before the address is reported.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
@@ -124,6 +125,11 @@ impl Scout {
 
     fn unreachable(&self, code: Code, reason: &str) -> Failure {
         let (what, remedy) = meaning(code, reason);
+        let reason = words::plain(reason);
+        // The broker is named already.
+        let reason = reason
+            .split_once("/bootstrap: ")
+            .map_or(&*reason, |(_, reason)| reason);
         Failure::restart(format!(
             "the Kafka broker at {} {what}: {reason} ({remedy})",
             self.servers
