@@ -1,5 +1,7 @@
 //! Rows as text: the table that Spark's `show()` prints, and lines in columns for rows that come one by one.
 
+use std::fmt::Write as _;
+
 use chrono_tz::Tz;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
@@ -12,7 +14,7 @@ const WIDTH_MIN: usize = 3;
 const COLUMN_MAX: usize = 40;
 
 /// Appends a cell's text: NULL by name and bytes in hexadecimal, also within lists, maps and structs; control characters
-/// escaped, as `show()` does.
+/// escaped, as `show()` does with those that have a name.
 pub(super) fn cell(out: &mut String, value: &Value, data_type: &DataType, zone: Tz) {
     let start = out.len();
     pretty(out, value, data_type, zone);
@@ -70,22 +72,22 @@ fn comma(out: &mut String, place: usize) {
 
 /// Writes control characters after `start` as their escapes.
 fn escape(out: &mut String, start: usize) {
-    let escaped = |c: char| match c {
-        '\n' => Some("\\n"),
-        '\r' => Some("\\r"),
-        '\t' => Some("\\t"),
-        '\u{c}' => Some("\\f"),
-        '\u{8}' => Some("\\b"),
-        '\u{b}' => Some("\\v"),
-        '\u{7}' => Some("\\a"),
-        _ => None,
-    };
-    if out[start..].contains(|c| escaped(c).is_some()) {
+    if out[start..].contains(char::is_control) {
         let text = out.split_off(start);
         for c in text.chars() {
-            match escaped(c) {
-                Some(name) => out.push_str(name),
-                None => out.push(c),
+            match c {
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                '\t' => out.push_str("\\t"),
+                '\u{c}' => out.push_str("\\f"),
+                '\u{8}' => out.push_str("\\b"),
+                '\u{b}' => out.push_str("\\v"),
+                '\u{7}' => out.push_str("\\a"),
+                // Spark shows the others as they are. In a record of somebody else they could tell a terminal what to do.
+                c if c.is_control() => {
+                    let _ = write!(out, "\\u{:04x}", u32::from(c));
+                }
+                c => out.push(c),
             }
         }
     }
@@ -428,7 +430,7 @@ only showing top 1 row
         let mut out = String::new();
         cell(
             &mut out,
-            &Value::from("a\nb\tc"),
+            &Value::from("a\nb\tc\u{1b}[2J\u{7f}\u{9b}"),
             &DataType::String,
             Tz::UTC,
         );
@@ -439,7 +441,7 @@ only showing top 1 row
             &DataType::Binary,
             Tz::UTC,
         );
-        assert_eq!(out, "a\\nb\\tcNULL[0A FF]");
+        assert_eq!(out, "a\\nb\\tc\\u001b[2J\\u007f\\u009bNULL[0A FF]");
     }
 
     #[test]
