@@ -154,7 +154,7 @@ fn what_cannot_be_read_or_is_no_input_is_refused() {
             ["--input", "invoice=sample.jsonl"],
             "did you mean `invoices`?",
         ),
-        (["--input", "invoices"], "write NAME=VALUE"),
+        (["--input", "invoices"], "<TABLE=FILE>': it has no `=`"),
         (
             ["--output", "notifications=-"],
             "did you mean `notification`?",
@@ -180,7 +180,9 @@ fn what_cannot_be_read_or_is_no_input_is_refused() {
 #[test]
 fn a_file_that_is_read_is_not_written_over() {
     let folder = folder();
-    for output in ["sample.jsonl", "./sample.jsonl"] {
+    let at = |name: &str| folder.path().join(name);
+    fs::hard_link(at("sample.jsonl"), at("again.jsonl")).unwrap();
+    for output in ["sample.jsonl", "./sample.jsonl", "again.jsonl"] {
         let mut command = thalweg(&["run", LOYALTY, "--http", "off"]);
         command.args(["--input", "invoices=sample.jsonl"]);
         command
@@ -189,10 +191,28 @@ fn a_file_that_is_read_is_not_written_over() {
         command.current_dir(folder.path());
         let done = said(command);
         assert_eq!(done.code, 2, "{done:?}");
-        assert!(done.err.contains("are one file"), "{done:?}");
-        let kept = fs::read_to_string(folder.path().join("sample.jsonl")).unwrap();
-        assert_eq!(kept, SAMPLE);
+        let why = "would be written to the file that `invoices` is read from, sample.jsonl";
+        assert!(done.err.contains(why), "{done:?}");
+        assert_eq!(fs::read_to_string(at("sample.jsonl")).unwrap(), SAMPLE);
     }
+    // As tables of the job, whichever query has them.
+    fs::write(
+        at("job.sql"),
+        "SET checkpointLocation = './checkpoints';
+CREATE TABLE invoices (BillNo STRING) USING file OPTIONS (path 'sample.jsonl');
+CREATE TABLE copied USING file OPTIONS (path 'sample.jsonl');
+CREATE TABLE ticks USING rate;
+INSERT INTO copied SELECT value FROM ticks;
+SELECT BillNo FROM invoices;
+",
+    )
+    .unwrap();
+    let mut command = thalweg(&["run", "job.sql", "--http", "off"]);
+    command.current_dir(folder.path());
+    let done = said(command);
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(done.err.starts_with("error: job.sql:5:"), "{done:?}");
+    assert_eq!(fs::read_to_string(at("sample.jsonl")).unwrap(), SAMPLE);
 }
 
 #[test]

@@ -53,11 +53,7 @@ option, command line, checkpoint).";
 /// A continuous-processing, low-latency stream engine: SQL jobs over Kafka, one actor per partition, nothing lost.
 #[derive(Debug, Parser)]
 #[command(name = "thalweg", version, propagate_version = false, after_help = EXAMPLES)]
-#[command(
-    disable_help_subcommand = true,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) telemetry: Telemetry,
@@ -155,7 +151,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.trim().is_empty() && !value.is_empty() => {
             Ok((name.trim().to_owned(), value.to_owned()))
         }
-        _ => Err("write NAME=VALUE".to_owned()),
+        Some(_) => Err("something must stand on both sides of the `=`".to_owned()),
+        None => Err("it has no `=`".to_owned()),
     }
 }
 

@@ -1,5 +1,8 @@
 //! Queries that write files: what Spark refuses for them, and one query for each folder.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
 use crate::job_error::{JobError, Location};
 use crate::plan::Query;
 use crate::sinks::folder::folder;
@@ -61,6 +64,48 @@ pub(crate) fn apart(queries: &[Query]) -> Result<(), JobError> {
             .help(
                 "give each a table with its own path, or make one query of both with UNION ALL",
             ));
+        }
+    }
+    Ok(())
+}
+
+/// The file that is read or written, where it is one: that of a table `USING file`, or what stands in place of a table.
+fn file_of<'t>(table: &'t Table, in_place: Option<&'t str>) -> Option<&'t str> {
+    let own = || {
+        let path = table.options.get("path");
+        path.filter(|_| table.connector == "file")
+    };
+    in_place.or_else(own)
+}
+
+/// Refuses to write a file that is read: where it is begun anew, its content would be lost, and else the query would read its
+/// own output for ever.
+pub(crate) fn kept(queries: &[Query]) -> Result<(), JobError> {
+    // Two paths may lead to one file. Pipes and devices are no matter: nothing lies in them.
+    let identity = |path: &str| {
+        let about = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        Some((about.dev(), about.ino()))
+    };
+    let inputs = queries.iter().flat_map(Query::inputs);
+    let read: Vec<_> = inputs
+        .filter_map(|(_, input)| {
+            let path = file_of(input.table(), input.replaced())?;
+            Some((identity(path)?, path, &input.table().name))
+        })
+        .collect();
+    for query in queries {
+        for output in [Some(&query.output), query.dead_letters.as_ref()] {
+            let Some(output) = output else { continue };
+            let written = file_of(&output.table, output.written_to.as_deref()).and_then(identity);
+            let lost = read.iter().find(|(read, ..)| Some(*read) == written);
+            if let Some((_, path, input)) = lost {
+                let output = &output.table.name;
+                let message = format!(
+                    "`{output}` would be written to the file that `{input}` is read from, {path}"
+                );
+                return Err(JobError::new(query.at, message)
+                    .help("what is written would take the place of what is read"));
+            }
         }
     }
     Ok(())

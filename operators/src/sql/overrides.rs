@@ -1,14 +1,11 @@
 //! `--input` and `--output`: whether the tables that they name are there, and are read and written at all.
 
-use std::fs;
-
 use crate::job_error::{JobError, Location};
 use crate::plan::{Query, StepKind};
 use crate::sql::Overrides;
 use crate::table::Table;
 
-/// Refuses a name that no table of the job has, and one file for an input and an output: it would be emptied before it is
-/// read.
+/// Refuses a name that no table of the job has.
 pub(super) fn known<'t>(
     overrides: &Overrides,
     tables: impl Iterator<Item = &'t Table> + Clone,
@@ -24,17 +21,6 @@ pub(super) fn known<'t>(
                 let message = format!("{flag} {name}=...: the job has no table `{name}`");
                 let known = tables.clone().map(|table| table.name.as_str());
                 return Err(JobError::new(Location::default(), message).nearest(name, known));
-            }
-        }
-    }
-    let file = |path: &str| fs::canonicalize(path).ok().filter(|path| path.is_file());
-    for (input, from) in &overrides.inputs {
-        for (output, to) in &overrides.outputs {
-            if file(from).is_some_and(|from| file(to) == Some(from)) {
-                let message =
-                    format!("--input {input}={from} and --output {output}={to} are one file");
-                return Err(JobError::new(Location::default(), message)
-                    .help("what is written would take the place of what is read"));
             }
         }
     }

@@ -81,6 +81,7 @@ impl Reader<'_> {
             .collect::<Result<Vec<_>, _>>()?;
         overrides::used(self.overrides, &queries)?;
         files::apart(&queries)?;
+        files::kept(&queries)?;
         let mut queries = queries;
         let hidden = self.substituter.hidden();
         for query in &mut queries {
