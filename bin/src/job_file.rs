@@ -16,6 +16,9 @@ const JOB_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// What may stand before a text in UTF-8, and says nothing.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
+/// How a text in UTF-16 begins, as some editors and shells of Windows write it.
+const UTF_16: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
+
 /// A job and its name.
 pub(crate) struct Loaded {
     /// `jobName`, or the file's name without `.sql`.
@@ -94,6 +97,11 @@ pub(crate) fn read(path: &Path) -> Result<String, Refusal> {
     // Some editors put a mark before a text.
     if bytes.starts_with(BYTE_ORDER_MARK) {
         bytes.drain(..BYTE_ORDER_MARK.len());
+    }
+    if UTF_16.iter().any(|begin| bytes.starts_with(begin)) {
+        return Err(Refusal::new(format!(
+            "the job file {shown} is written in UTF-16: save it as UTF-8"
+        )));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();

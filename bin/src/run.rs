@@ -462,7 +462,7 @@ impl Watched {
                     None => return results,
                     Some(Ok((index, result))) => {
                         let ended = Self::ended(result);
-                        if ended.is_err() && self.fail_together {
+                        if ended.is_err() && self.fail_together && !running.is_empty() {
                             tracing::info!("ending the other queries, as --fail-together says");
                             self.stop.send_replace(true);
                         }
@@ -507,6 +507,14 @@ impl Watched {
             Asked::Interrupt => {
                 tracing::info!(
                     "Ctrl-C: reading stops, the last epoch is being committed; once more to end at once"
+                );
+            }
+            Asked::HangUp if again => {
+                tracing::info!("SIGHUP: the last epoch is still being committed");
+            }
+            Asked::HangUp => {
+                tracing::info!(
+                    "SIGHUP, the terminal is gone: reading stops, the last epoch is being committed"
                 );
             }
             Asked::Terminate if again => {

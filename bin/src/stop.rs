@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use actix_rt::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -55,10 +56,36 @@ impl Default for Stop {
     }
 }
 
+/// How long after Ctrl-C another SIGINT is the same one: a terminal sends it to the whole group of processes, and a wrapper
+/// among them may hand it on.
+const ECHO: Duration = Duration::from_millis(500);
+
+/// How often Ctrl-C was pressed, whatever number of signals each one made.
+#[derive(Debug, Default)]
+struct Presses {
+    last: Option<Instant>,
+}
+
+impl Presses {
+    /// Whether a signal of this moment is a press of its own.
+    fn is_new(&mut self, now: Instant) -> bool {
+        let echo = self
+            .last
+            .is_some_and(|last| now.saturating_duration_since(last) < ECHO);
+        if !echo {
+            self.last = Some(now);
+        }
+        !echo
+    }
+}
+
 /// The signals that ask for an end.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// None where the process is to outlive its terminal, as `nohup` wants it.
+    hangup: Option<Signal>,
+    presses: Presses,
 }
 
 impl Signals {
@@ -74,15 +101,44 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            hangup: (!is_ignored(libc::SIGHUP))
+                .then(|| listen(SignalKind::hangup()))
+                .transpose()?,
+            presses: Presses::default(),
         })
     }
 
     /// The next one.
     pub(crate) async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.interrupt.recv() => Asked::Interrupt,
-            _ = self.terminate.recv() => Asked::Terminate,
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => if self.presses.is_new(Instant::now()) {
+                    return Asked::Interrupt;
+                },
+                _ = self.terminate.recv() => return Asked::Terminate,
+                () = hung_up(&mut self.hangup) => return Asked::HangUp,
+            }
         }
+    }
+}
+
+/// The next SIGHUP; never where nobody listens for it.
+async fn hung_up(hangup: &mut Option<Signal>) {
+    match hangup {
+        Some(hangup) => {
+            hangup.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the process was started to ignore a signal.
+fn is_ignored(signal: libc::c_int) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action the call fills in the present one when it returns 0, and only then it is read.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
     }
 }
 
@@ -91,6 +147,8 @@ impl Signals {
 pub(crate) enum Asked {
     /// A person: Ctrl-C. Impatient the second time.
     Interrupt,
+    /// A terminal that is gone: SIGHUP.
+    HangUp,
     /// A supervisor: SIGTERM. Some send it twice without meaning anything by it.
     Terminate,
 }
@@ -107,4 +165,18 @@ pub(crate) fn leave(end: End) -> ! {
     // SAFETY: ends the process at once. Exit handlers of C libraries are left out on purpose, because threads of those
     // libraries may still run; everything that must be kept has been synced.
     unsafe { libc::_exit(code) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_ctrl_c_that_arrives_several_times_is_one() {
+        let mut presses = Presses::default();
+        let began = Instant::now();
+        let pressed = [0, 1, 300, 499, 500, 900, 5_000];
+        let new = pressed.map(|millis| presses.is_new(began + Duration::from_millis(millis)));
+        assert_eq!(new, [true, false, false, false, true, false, true]);
+    }
 }

@@ -267,10 +267,12 @@ fn ctrl_c_twice_ends_at_once_and_loses_nothing() {
         .set("checkpointInterval = '1 hour'")
         .write(&scene);
     let load = scene.load(500);
-    let running = scene.run(&job);
+    let mut running = scene.run(&job);
     scene.until_out(100, PATIENCE);
-    running.interrupt();
-    running.interrupt();
+    until("it has ended", Duration::from_secs(10), || {
+        running.interrupt();
+        !running.alive()
+    });
     let said = running.end(Duration::from_secs(10));
     assert!(said.code == 0 || said.code == 1, "{said:?}");
     let running = scene.run(&job);

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use command::{Said, ended, run, terminate, thalweg, until};
@@ -93,6 +93,7 @@ fn what_the_command_line_gets_wrong_is_refused_before_anything_begins() {
             "checkpointInterval",
         ),
         (&["run", "job.sql", "--input", "nothing=-"], "nothing"),
+        (&["run", "job.sql", "--input", "in.jsonl"], "it has no `=`"),
         (&["run", "job.sql", "--http", "nowhere"], "--http nowhere"),
         (&["run", "job.sql", "--log-level", "=loud="], "log level"),
         (&["run", "job.sql", "--log-level", "inof"], "`inof` is no"),
@@ -156,6 +157,13 @@ fn a_file_from_an_editor_of_windows_is_read() {
         "{refused:?}"
     );
     assert!(refused.err.contains("1 | CREATE TABLE"), "{refused:?}");
+    let mut wide = vec![0xff, 0xfe];
+    wide.extend(COUNTS.encode_utf16().flat_map(u16::to_le_bytes));
+    fs::write(folder.path().join("job.sql"), wide).unwrap();
+    let refused = said(folder.path(), &["check", "job.sql"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    let why = "is written in UTF-16: save it as UTF-8";
+    assert!(refused.err.contains(why), "{refused:?}");
 }
 
 #[test]
@@ -224,6 +232,74 @@ fn sigterm_ends_a_job_cleanly() {
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.err.contains("SIGTERM: reading stops"), "{done:?}");
     assert!(done.err.contains("console: ended"), "{done:?}");
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_a_job_cleanly_unless_it_is_to_outlive_it() {
+    let folder = job(COUNTS);
+    let arguments = ["run", "job.sql", "--http", "off"];
+    let child = started(folder.path(), &arguments);
+    send(&child, libc::SIGHUP);
+    let done = ended(child);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.err.contains("the terminal is gone"), "{done:?}");
+
+    let nohup = Command::new("nohup")
+        .arg(env!("CARGO_BIN_EXE_thalweg"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = nohup.unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    send(&child, libc::SIGHUP);
+    terminate(&child);
+    let done = ended(child);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.err.contains("SIGTERM: reading stops"), "{done:?}");
+}
+
+fn send(child: &Child, signal: libc::c_int) {
+    let pid = i32::try_from(child.id()).unwrap();
+    // SAFETY: a signal to a child that is not yet waited for, so its id is still its own.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+}
+
+#[test]
+fn ctrl_c_that_arrives_twice_is_one_and_pressed_again_it_ends_the_job_at_once() {
+    // Whoever listens takes connections and never answers, so that a stop has to wait.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = job(&format!(
+        "SET checkpointLocation = './checkpoints';
+CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '50');
+CREATE TABLE hook USING http OPTIONS (url 'http://{}/');
+INSERT INTO hook SELECT value FROM ticks;
+",
+        silent.local_addr().unwrap()
+    ));
+    let mut child = within(folder.path(), &["run", "job.sql", "--http", "off"])
+        .spawn()
+        .unwrap();
+    let (mut stream, _) = silent.accept().unwrap();
+    stream.read_exact(&mut [0]).unwrap();
+    // A terminal sends it to a wrapper too, which hands it on.
+    send(&child, libc::SIGINT);
+    send(&child, libc::SIGINT);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let stops = lines.any(|line| line.unwrap().contains("Ctrl-C: reading stops"));
+    assert!(stops && child.try_wait().unwrap().is_none());
+    until("it has ended", || {
+        send(&child, libc::SIGINT);
+        child.try_wait().unwrap().is_some()
+    });
+    let said: Vec<String> = lines.map(Result::unwrap).collect();
+    assert!(
+        said.iter().any(|line| line.contains("Ctrl-C again")),
+        "{said:?}"
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
 #[test]
@@ -578,6 +654,10 @@ fn functions_are_listed_and_explained() {
 fn help_and_version_are_there() {
     let help = run(&["--help"]);
     assert_eq!(help.code, 0);
+    assert_eq!(run(&["help"]).out, help.out);
+    let one = run(&["help", "dlq", "list"]);
+    assert_eq!(one.code, 0, "{one:?}");
+    assert!(one.out.contains("--reason"), "{one:?}");
     assert!(help.out.contains("thalweg demo --seconds 5"), "{help:?}");
     let version = run(&["version"]);
     let first = format!("thalweg {}\n", env!("CARGO_PKG_VERSION"));
