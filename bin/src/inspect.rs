@@ -24,8 +24,8 @@ use crate::refusal::{End, Refusal};
 /// When there is nothing to inspect.
 pub(crate) fn inspect(args: &InspectArgs) -> Result<End, Refusal> {
     let place = Place::at(&args.folder, &place::options(&args.store.option)?)?;
-    if let Some(step) = &args.dump {
-        return dump::dump(&place, step);
+    if args.dump {
+        return dump::dump(&place, &args.step);
     }
     let mut queries = Vec::new();
     for folder in folder::queries(&place)? {

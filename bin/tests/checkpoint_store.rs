@@ -107,6 +107,7 @@ fn counts_are_exact_whatever_is_killed_and_old_objects_are_removed() {
         "inspect",
         "s3://shop/jobs",
         "--dump",
+        "--step",
         "aggregate",
         "--option",
         &option,

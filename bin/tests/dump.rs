@@ -43,7 +43,7 @@ fn the_state_of_a_running_job_is_shown_as_it_was_at_one_epoch() {
         let said = run(&["inspect", place, "--dump"]);
         said.code == 0 && said.out.contains("\"aggregate by") && said.out.contains("\"over by")
     });
-    let said = run(&["inspect", place, "--dump", "aggregate"]);
+    let said = run(&["inspect", place, "--dump", "--step", "aggregate"]);
     assert_eq!(said.code, 0, "{said:?}");
     let mut groups: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     for line in lines(&said.out) {
@@ -87,7 +87,13 @@ fn a_step_that_is_not_there_is_answered_with_those_that_are() {
     });
     terminate(&child);
     assert_eq!(ended(child).code, 0);
-    let said = run(&["inspect", &format!("{place}/counts"), "--dump", "join"]);
+    let said = run(&[
+        "inspect",
+        &format!("{place}/counts"),
+        "--dump",
+        "--step",
+        "join",
+    ]);
     assert_eq!(said.code, 2, "{said:?}");
     assert!(
         said.err.contains(

@@ -156,9 +156,23 @@ fn a_lost_a_doubled_and_a_misplaced_output_are_found() {
     let (input, brokers) = (scene.input(), scene.broker.bootstrap());
     let bare = ["--input", &input, "--output", planted, "--brokers", brokers];
     verify(&scene, &bare).expect(2, &["verifyplanted/notification", "x/y", "--query"]);
-    let mine = ["--query", "verifyplanted/notification", "--show", "2"];
+    let mine = ["--query", "verifyplanted/notification", "--limit", "2"];
     let said = verify(&scene, &[&bare[..], &mine].concat());
     said.expect(1, &["... and "]);
+}
+
+#[test]
+fn an_output_without_coordinates_is_said_first_and_no_record_is_called_missing() {
+    let scene = Scene::with_topics("verifybare", broker(), 1);
+    let job = Loyalty::default().write(&scene);
+    scene.topics.send(&scene.input(), &invoices(0..100));
+    let running = scene.run(&job);
+    scene.until_out(100, PATIENCE);
+    running.finish();
+    let said = verify(&scene, &["--job", job.to_str().unwrap()]);
+    let why = "none of the 100 records of verifybare-out says which record it comes from";
+    said.expect(2, &[why, "SET coordinates = on"]);
+    assert_eq!(said.out, "", "{said:?}");
 }
 
 #[test]

@@ -25,10 +25,19 @@ pub(crate) struct InspectArgs {
     /// Write JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write what lies in the state of the newest checkpoint, each thing as one JSON object on a line; with STEP only of
-    /// steps with that in their name. It holds content of records.
-    #[arg(long, value_name = "STEP", num_args = 0..=1, default_missing_value = "", conflicts_with = "json")]
-    pub(crate) dump: Option<String>,
+    /// Write what lies in the state of the newest checkpoint, each thing as one JSON object on a line. It holds content of
+    /// records.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) dump: bool,
+    /// With --dump: only of steps with this in their name.
+    #[arg(
+        long,
+        value_name = "STEP",
+        requires = "dump",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) step: String,
 }
 
 #[derive(Debug, Subcommand)]

@@ -49,9 +49,9 @@ pub(crate) struct VerifyArgs {
     /// How many outputs a record has that is not filtered, where the job's steps do not say.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub(crate) expect: u32,
-    /// How many faults are shown; all are counted.
+    /// How many faults are listed; all are counted.
     #[arg(long, value_name = "N", default_value_t = 100)]
-    pub(crate) show: u64,
+    pub(crate) limit: u64,
     #[command(flatten)]
     pub(crate) brokers: BrokerArgs,
 }

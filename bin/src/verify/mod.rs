@@ -61,10 +61,19 @@ pub(crate) fn verify(args: &VerifyArgs, extensions: &Arc<Extensions>) -> Result<
     for topic in &subject.inputs {
         spans.extend(topics::spans(&input, topic, &from, &until)?);
     }
-    let mut faults = Faults::new(args.show);
+    let mut faults = Faults::new(args.limit);
     let mut say = |fault| faults.say(&fault);
     let mut account = Account::new(&spans, &mut say);
     let met = subject.outputs(args, &mut account)?;
+    if met.records > 0 && met.bare == met.records {
+        return Err(Refusal::new(format!(
+            "nothing can be accounted for: none of the {} records of {} says which record it comes from (the header \
+             {ORIGIN}). The job that writes them needs SET coordinates = on; of what it has written before, nothing can \
+             be said",
+            grouped(met.records),
+            subject.output
+        )));
+    }
     subject.letters(&mut account)?;
     let mut exact = true;
     match (loaded.as_ref().zip(query), subject.place) {
@@ -396,9 +405,6 @@ fn summary(spans: &[Span], counts: &Counts, met: &Met, exact: Option<bool>) -> S
     }
     if exact == Some(false) {
         out.push_str("the query keeps rows: its steps say which records are filtered, and --expect how many outputs the others have\n");
-    }
-    if met.records > 0 && met.bare == met.records {
-        out.push_str("no output has a coordinate: the job must say SET coordinates = on\n");
     }
     out.push_str(if counts.well() {
         "every record is accounted for\n"
