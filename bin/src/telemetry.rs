@@ -14,9 +14,11 @@ use crate::log_lines::{JsonLines, Lines};
 
 static JSON: AtomicBool = AtomicBool::new(false);
 
-/// What others log stays quiet unless it matters, and the audit log is written; what the user writes comes after it and
-/// wins.
-const QUIET: &str = "actix_server=warn,actix_http=warn,actix_web=warn,kafka=warn,audit=info";
+/// What others log stays quiet unless it matters.
+const OTHERS: [&str; 4] = ["actix_server", "actix_http", "actix_web", "kafka"];
+
+/// The audit log is written whatever else is.
+const AUDIT: &str = "audit=info";
 
 /// What is logged is said in no more letters than this.
 const LEVELS_LETTERS_MAX: usize = 500;
@@ -53,7 +55,15 @@ fn filter(levels: &str) -> Result<EnvFilter, String> {
             ));
         }
     }
-    EnvFilter::try_new(format!("{QUIET},{levels}"))
+    // What the user writes of one of them comes last and wins; what he wants of all must not be less than theirs.
+    let of_all = levels.split(',').rfind(|part| !part.contains('='));
+    let still = of_all.map(str::trim).filter(|level| {
+        ["error", "off"]
+            .iter()
+            .any(|less| level.eq_ignore_ascii_case(less))
+    });
+    let others = OTHERS.map(|name| format!("{name}={}", still.unwrap_or("warn")));
+    EnvFilter::try_new(format!("{},{AUDIT},{levels}", others.join(",")))
         .map_err(|error| format!("`{levels}` is no log level: {error}"))
 }
 
@@ -162,6 +172,21 @@ pub(crate) fn fatal(message: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn others_say_no_more_than_the_user_wants_of_all() {
+        for (levels, kafka) in [
+            ("info", "kafka=warn"),
+            ("error", "kafka=error"),
+            ("Off", "kafka=off"),
+            ("error,kafka=debug", "kafka=debug"),
+            ("off,thalweg_engine=info", "kafka=off"),
+        ] {
+            let said = filter(levels).unwrap().to_string();
+            assert!(said.contains(kafka), "{levels}: {said}");
+            assert!(said.contains(AUDIT), "{levels}: {said}");
+        }
+    }
 
     #[test]
     fn a_terminal_has_colours_unless_nobody_wants_them() {
