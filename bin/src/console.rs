@@ -46,6 +46,18 @@ pub(crate) fn closed() -> bool {
     ready > 0 && poll.revents & libc::POLLERR != 0
 }
 
+/// Rows and columns of the terminal on stdout; None where it does not say.
+pub(crate) fn window() -> Option<(usize, usize)> {
+    let mut size = std::mem::MaybeUninit::<libc::winsize>::zeroed();
+    // SAFETY: the call fills in the structure, all bits of which may be zero.
+    let (said, size) = unsafe {
+        let said = libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, size.as_mut_ptr());
+        (said, size.assume_init())
+    };
+    let known = said == 0 && size.ws_row > 0 && size.ws_col > 0;
+    known.then(|| (size.ws_row.into(), size.ws_col.into()))
+}
+
 /// Asks for a yes. None when nobody can answer.
 pub(crate) fn confirm(question: &str) -> Option<bool> {
     if !io::stdin().is_terminal() {

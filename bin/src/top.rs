@@ -35,7 +35,8 @@ pub(crate) fn top(args: &TopArgs) -> Result<End, Refusal> {
         return Ok(End::Clean);
     }
     loop {
-        console::text(&format!("{ANEW}{shown}"));
+        let fitted = console::window().map(|window| fitted(&shown, window));
+        console::text(&format!("{ANEW}{}", fitted.as_ref().unwrap_or(&shown)));
         std::thread::sleep(INTERVAL);
         if console::closed() {
             return Ok(End::Clean);
@@ -49,6 +50,22 @@ pub(crate) fn top(args: &TopArgs) -> Result<End, Refusal> {
             ),
         };
     }
+}
+
+/// As much of a text as a window of so many rows and columns has room for: more would scroll the beginning away.
+fn fitted(text: &str, (rows, columns): (usize, usize)) -> String {
+    let all: Vec<&str> = text.lines().collect();
+    let room = if all.len() > rows { rows - 1 } else { rows };
+    let mut lines: Vec<String> = all
+        .iter()
+        .take(room)
+        .map(|line| line.chars().take(columns).collect())
+        .collect();
+    if all.len() > rows {
+        let more = format!("... {} more, see --once", all.len() - room);
+        lines.push(more.chars().take(columns).collect());
+    }
+    lines.join("\n")
 }
 
 fn look(client: &Client) -> Result<Board, Refusal> {
@@ -238,6 +255,14 @@ mod tests {
     #[test]
     fn what_others_wrote_does_not_steer_the_terminal() {
         assert_eq!(plain("a\u{1b}[2Jb\r\nc"), "a [2Jb  c");
+    }
+
+    #[test]
+    fn a_small_window_shows_the_beginning_and_how_much_is_missing() {
+        let text = "job loyalty, up 0:00:01\n\nnotification: running\n  in 5\n";
+        assert_eq!(fitted(text, (4, 80)), text.trim_end());
+        assert_eq!(fitted(text, (3, 11)), "job loyalty\n\n... 2 more,");
+        assert_eq!(fitted(text, (1, 80)), "... 4 more, see --once");
     }
 
     #[test]

@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
 
-mod command;
 mod stage;
 
 use std::collections::BTreeMap;
@@ -13,7 +12,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use command::{Said, run, until};
+use stage::plain::{Said, run, until};
 use stage::{PATIENCE, Running, kills, visible_files};
 
 struct Job {

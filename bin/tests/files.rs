@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod command;
 mod stage;
 
 use std::collections::BTreeMap;
@@ -12,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use command::{ended, run, terminate, thalweg, until};
 use stage::Running;
+use stage::plain::{ended, run, terminate, thalweg, until};
 
 /// A folder that files arrive in, and a job that copies their rows into one file.
 struct Scene {

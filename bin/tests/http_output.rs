@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
 
-mod command;
 #[path = "../../operators/src/sinks/http/server.rs"]
 mod server;
 mod stage;
@@ -14,8 +13,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use command::until;
 use server::{Answer, Request, Server, TAKEN};
+use stage::plain::until;
 use stage::{PATIENCE, Running, Terminator, kills};
 
 /// A job that posts numbers of two partitions, even and odd.

@@ -102,9 +102,9 @@ fn dead_letters_are_listed_by_reason_and_one_is_shown_with_its_bytes() {
     let brokers = scene.broker.bootstrap();
     let bare = ["--topic", &topic, "--brokers", brokers];
     for (choice, count) in [
-        (&["--from", "dlqlist-in"][..], "6 dead letters"),
-        (&["--from", "dlqlist-in/7"], "0 dead letters"),
-        (&["--since", "2020-01-01"], "6 dead letters"),
+        (&["--input", "dlqlist-in"][..], "6 dead letters"),
+        (&["--input", "dlqlist-in/7"], "0 dead letters"),
+        (&["--from", "2020-01-01"], "6 dead letters"),
         (&["--until", "2020-01-01"], "0 dead letters"),
         (
             &["--reason", "Expression", "--limit", "2"],
@@ -192,7 +192,7 @@ fn a_replay_that_is_killed_midway_and_started_again_sends_each_once() {
         "list",
         "--job",
         broken,
-        "--from",
+        "--input",
         &retry(&scene),
         "--json",
     ]);

@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
 
-mod command;
 mod stage;
 
 use std::collections::BTreeMap;
@@ -11,8 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
-use command::{ended, run, terminate, thalweg, until};
 use serde_json::Value;
+use stage::plain::{ended, run, terminate, thalweg, until};
 use stage::{PATIENCE, Running};
 use thalweg_engine::epoch::checkpoint::{Checkpoint, ObjectRef};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;

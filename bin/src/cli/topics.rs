@@ -91,13 +91,13 @@ pub(crate) struct DlqChoiceArgs {
     pub(crate) reason: Vec<String>,
     /// Only those that came at or after this time.
     #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
+    pub(crate) from: Option<String>,
     /// Only those that came before this time.
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<String>,
     /// Only those of this input partition, such as invoices/3, or of this topic.
     #[arg(long, value_name = "TOPIC[/N]")]
-    pub(crate) from: Vec<String>,
+    pub(crate) input: Vec<String>,
 }
 
 #[derive(Args, Debug)]

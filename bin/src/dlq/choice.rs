@@ -82,9 +82,9 @@ impl Letters {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Choice {
     reasons: Vec<String>,
-    since: Option<i64>,
+    from: Option<i64>,
     until: Option<i64>,
-    from: Vec<(String, Option<String>)>,
+    inputs: Vec<(String, Option<String>)>,
     /// Partition and offset of those that are named.
     only: Vec<(i32, i64)>,
 }
@@ -105,15 +105,15 @@ impl Choice {
             }),
         }
         };
-        let from = args.from.iter().map(|text| match text.rsplit_once('/') {
+        let inputs = args.input.iter().map(|text| match text.rsplit_once('/') {
             Some((topic, partition)) => (topic.to_owned(), Some(partition.to_owned())),
             None => (text.clone(), None),
         });
         Ok(Self {
             reasons: args.reason.clone(),
-            since: time("--since", &args.since)?,
+            from: time("--from", &args.from)?,
             until: time("--until", &args.until)?,
-            from: from.collect(),
+            inputs: inputs.collect(),
             only: only
                 .iter()
                 .map(|text| place(text))
@@ -128,12 +128,12 @@ impl Choice {
                 .iter()
                 .any(|r| r.eq_ignore_ascii_case(&letter.class));
         let time = letter.millis.is_none_or(|millis| {
-            self.since.is_none_or(|since| millis >= since)
+            self.from.is_none_or(|from| millis >= from)
                 && self.until.is_none_or(|until| millis < until)
         });
-        let from = self.from.is_empty()
+        let input = self.inputs.is_empty()
             || letter.origin().is_some_and(|origin| {
-                self.from.iter().any(|(topic, partition)| {
+                self.inputs.iter().any(|(topic, partition)| {
                     topic == origin.topic
                         && partition
                             .as_ref()
@@ -141,7 +141,7 @@ impl Choice {
                 })
             });
         let only = self.only.is_empty() || self.only.contains(&(letter.partition, letter.offset));
-        reason && time && from && only
+        reason && time && input && only
     }
 
     /// Where those stand that may be meant.
@@ -150,9 +150,9 @@ impl Choice {
     /// When the broker does not say.
     pub(super) fn spans(&self, survey: &Survey, topic: &str) -> Result<Vec<Span>, Failure> {
         let ends = survey.ends(topic)?;
-        let begins = match self.since {
+        let begins = match self.from {
             None => survey.begins(topic)?,
-            Some(since) => survey.at(topic, since)?,
+            Some(from) => survey.at(topic, from)?,
         };
         let partitions = (0..).zip(begins.into_iter().zip(ends));
         let spans = partitions.map(|(partition, (from, until))| Span {

@@ -65,7 +65,7 @@ pub(crate) fn replay(args: &DlqReplayArgs, extensions: &Arc<Extensions>) -> Resu
     }
     if uncertain > 0 && !args.accept_doubles {
         return Err(Refusal::new(
-            "of some it cannot be told any more whether they were sent before: choose the younger ones with --since, or send \
+            "of some it cannot be told any more whether they were sent before: choose the younger ones with --from, or send \
              all with --accept-doubles. Nothing was sent.",
         ));
     }

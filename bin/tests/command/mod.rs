@@ -13,6 +13,24 @@ pub struct Said {
     pub code: i32,
     pub out: String,
     pub err: String,
+    /// Since it was started, or since its end is waited for.
+    pub took: Duration,
+}
+
+impl Said {
+    /// Asserts the exit code and that stderr or stdout holds all of these texts.
+    #[track_caller]
+    pub fn expect(&self, code: i32, texts: &[&str]) {
+        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
+        for text in texts {
+            assert!(
+                self.err.contains(text) || self.out.contains(text),
+                "`{text}` is not said:\n{}\n{}",
+                self.out,
+                self.err
+            );
+        }
+    }
 }
 
 /// The command, not yet started.
@@ -55,7 +73,8 @@ pub fn ended(mut child: Child) -> Said {
     };
     let out = reader(child.stdout.take().map(|out| Box::new(out) as _));
     let err = reader(child.stderr.take().map(|err| Box::new(err) as _));
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let began = Instant::now();
+    let deadline = began + Duration::from_secs(60);
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
@@ -75,6 +94,7 @@ pub fn ended(mut child: Child) -> Said {
         code: status.code().unwrap_or(-1),
         out: out.join().unwrap(),
         err: err.join().unwrap(),
+        took: began.elapsed(),
     }
 }
 

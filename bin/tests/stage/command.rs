@@ -1,8 +1,8 @@
-//! The built command, run as a user runs it.
+//! The built command while it runs: what it says so far, its HTTP side, its signals.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,43 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::PATIENCE;
-
-/// The command, not yet started.
-pub fn thalweg(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
-    command
-        .args(arguments)
-        .env_remove("THALWEG_LOG")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// What a command said and how it ended.
-#[derive(Debug)]
-pub struct Said {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
-    pub took: Duration,
-}
-
-impl Said {
-    /// Asserts the exit code and that stderr or stdout holds all of these texts.
-    #[track_caller]
-    pub fn expect(&self, code: i32, texts: &[&str]) {
-        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
-        for text in texts {
-            assert!(
-                self.err.contains(text) || self.out.contains(text),
-                "`{text}` is not said:\n{}\n{}",
-                self.out,
-                self.err
-            );
-        }
-    }
-}
+pub use super::plain::{Said, thalweg};
 
 /// A command that runs. It is killed when it is dropped.
 pub struct Running {

@@ -15,6 +15,8 @@ mod counting;
 mod kinesis;
 mod loyalty;
 mod members;
+#[path = "../command/mod.rs"]
+pub mod plain;
 mod proxy;
 mod runtime;
 mod s3;
