@@ -559,6 +559,11 @@ fn a_broker_that_does_not_answer_is_waited_for_and_ready_says_so() {
 #[test]
 fn check_hides_secrets_and_with_connect_names_the_broker_that_does_not_answer() {
     let folder = job(UNREACHABLE);
+    // Without a connection it needs no secrets, and says which it has not got.
+    let checked = said(folder.path(), &["check", "job.sql"]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let unknown = "kafka.sasl.password ${SECRET} (no value here)";
+    assert!(checked.out.contains(unknown), "{checked:?}");
     let mut command = within(folder.path(), &["check", "job.sql", "--connect"]);
     let refused = ended(command.env("SECRET", "hunter2hunter2").spawn().unwrap());
     assert_eq!(refused.code, 2, "{refused:?}");
@@ -589,7 +594,9 @@ fn a_server_that_says_nothing_is_named_within_ten_seconds_however_many_tables_it
     assert_eq!(refused.code, 2, "{refused:?}");
     for table in ["invoices (read)", "gone (written)"] {
         let line = refused.err.lines().find(|line| line.contains(table));
-        assert!(line.unwrap().contains(&address), "{refused:?}");
+        let line = line.unwrap();
+        assert!(line.contains(&address), "{refused:?}");
+        assert!(line.contains("nothing has come back"), "{refused:?}");
     }
     assert!(took < Duration::from_secs(10), "{took:?} {refused:?}");
 }

@@ -236,7 +236,12 @@ impl Options {
         let name = entry.name.to_ascii_lowercase();
         // Kafka's option `headers` is the name of a column.
         let headers = name == "headers" && entry.value.contains(':');
-        if entry.substituted || headers || secrets::named(&name) {
+        // A check that connects to nothing keeps what it cannot know: nothing came from there.
+        let unknown = entry.value.strip_prefix("${");
+        let unknown = unknown.and_then(|rest| rest.strip_suffix('}'));
+        if entry.substituted && unknown.is_some_and(|name| !name.contains(['$', '{', '}'])) {
+            format!("{} (no value here)", entry.value)
+        } else if entry.substituted || headers || secrets::named(&name) {
             secrets::HIDDEN.to_owned()
         } else if name == "url" || name == "schema.registry.url" {
             let urls = entry.value.split(',').map(crate::sinks::http::shown_url);

@@ -116,7 +116,17 @@ impl Scout {
                     || waited > REFUSED_AFTER && *code == Code::TRANSPORT
             });
             if clear || waited > CONNECT_TIMEOUT {
-                let (code, sentence) = reason.unwrap_or((failed, failed.describe()));
+                let (code, sentence) = reason.unwrap_or_else(|| {
+                    let sentence = match failed {
+                        // The client's word is for any connection that does not work.
+                        Code::TRANSPORT | Code::TIMED_OUT => format!(
+                            "nothing has come back in {} seconds",
+                            CONNECT_TIMEOUT.as_secs()
+                        ),
+                        code => code.describe(),
+                    };
+                    (failed, sentence)
+                });
                 return Err(self.unreachable(code, &sentence));
             }
             std::thread::sleep(Duration::from_millis(20));
