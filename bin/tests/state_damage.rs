@@ -305,7 +305,7 @@ fn expect_said(said: &str, texts: &[&str]) {
 fn running(job: &Job) -> Running {
     let path = job.file("job.sql");
     let arguments = ["run", path.to_str().unwrap(), "--http", "127.0.0.1:0"];
-    let mut running = Running::start(stage::thalweg(&arguments));
+    let mut running = Running::start(thalweg(&arguments));
     running.until_ready();
     until("state", || {
         QUERIES.iter().all(|query| !job.chain(query).is_empty())
