@@ -245,6 +245,10 @@ impl Plan for Wired {
         })
     }
 
+    fn compare_ends(&self, old: &serde_json::Value) -> Result<(), String> {
+        plan::compare_ends(old, &self.query.identity())
+    }
+
     fn lacks(&self, old: &serde_json::Value) -> Vec<SmolStr> {
         let changes = Changes::of(old, &self.query.identity());
         changes.lacking().into_iter().map(SmolStr::new).collect()

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use stage::{Broker, PATIENCE, Rec, Scene, until};
+use stage::{Broker, PATIENCE, Rec, Running, Scene, until, until_shared};
 
 const CARDS: i64 = 13;
 const MINUTE: i64 = 60_000;
@@ -229,6 +229,85 @@ fn a_new_column_is_built_from_the_last_hour_beside_kept_state() {
 #[test]
 fn a_new_column_is_built_partition_by_partition_where_state_lies_so() {
     grown("grownown", "PARTITIONED BY (card)");
+}
+
+#[test]
+fn members_build_a_new_column_each_for_its_partitions_and_a_kill_in_the_middle_changes_nothing() {
+    let scene = Scene::with_topics("grownshared", broker(), 4);
+    let written = |table: &str, more: &str| {
+        let session = "kafka.session.timeout.ms '6000', kafka.heartbeat.interval.ms '200'";
+        let table = format!("{table}, {session}");
+        let path = job(&scene, "checkpoints", &table, "PARTITIONED BY (card)", more);
+        let text = std::fs::read_to_string(path).unwrap();
+        scene.write(&format!(
+            "SET jobName = 'grownshared';\nSET assignment = 'group';\n{text}"
+        ))
+    };
+    let started = |path: &PathBuf, names: &[&str], more: &[&str]| -> Vec<Running> {
+        let member = |name: &&str| scene.run_with(path, &[&["--member", *name], more].concat());
+        names.iter().map(member).collect()
+    };
+    let stopped = |members: Vec<Running>| {
+        for mut member in members {
+            member.until_ready();
+            member.finish();
+        }
+    };
+    // Older than the hour, and within it.
+    scene.topics.send(&scene.input(), &payments(0..200, 90));
+    scene.topics.send(&scene.input(), &payments(200..4_000, 30));
+    let (first, without) = (
+        "startingOffsets 'earliest'",
+        ["--set", "notification.warmUp=none"],
+    );
+    let mut members = started(&written(first, ""), &["a", "b"], &without);
+    until_shared(&mut members, &[2, 2]);
+    until("all is answered", PATIENCE, || {
+        answers(&scene).len() == 4_000
+    });
+    stopped(members);
+    scene
+        .topics
+        .send(&scene.input(), &payments(4_000..4_050, 0));
+    let more = ", count(id) OVER (PARTITION BY card) AS since";
+    let path = written(&format!("{first}, maxOffsetsPerTrigger '400'"), more);
+    let mut members = started(&path, &["a", "b"], &[]);
+    for member in &mut members {
+        until("a part is read back", PATIENCE, || {
+            member.metric("thalweg_warm_up_records_left") > 2.0
+        });
+    }
+    let (status, body) = members[1].get("/ready");
+    assert_eq!((status, body.contains("warming up")), (503, true), "{body}");
+    members.remove(0).kill();
+    // It comes back under its name, and builds what it had not committed.
+    members.extend(started(&path, &["a"], &[]));
+    until("what came since is answered", PATIENCE, || {
+        answers(&scene).len() == 4_050
+    });
+    // What is built moves with its partition.
+    members.extend(started(&path, &["c"], &[]));
+    until_shared(&mut members, &[1, 1, 2]);
+    scene
+        .topics
+        .send(&scene.input(), &payments(4_050..4_100, 0));
+    until("what came since is answered", PATIENCE, || {
+        answers(&scene).len() == 4_100
+    });
+    stopped(members);
+    // It is all there: nothing needs to be said of it any more.
+    let mut members = started(&written(first, more), &["a", "b", "c"], &without);
+    until_shared(&mut members, &[1, 1, 2]);
+    scene
+        .topics
+        .send(&scene.input(), &payments(4_100..4_150, 0));
+    let all = expected(0, 0..4_150);
+    until("all is answered", PATIENCE, || {
+        answers(&scene).len() >= all.len()
+    });
+    stopped(members);
+    assert_eq!(answers(&scene), all);
+    assert_eq!(column(&scene, "since"), expected(200, 4_000..4_150));
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Query {
             Some(newest) => newest,
             None => self.first_start(&run)?,
         };
-        self.accept(&newest)?;
+        self.accept_start(&newest)?;
         if newest.epoch > 0 {
             return Err(Failure::refuse(format!(
                 "the checkpoints in {} are of one process that read all partitions, up to epoch {}: a query goes on in the \
@@ -114,7 +114,6 @@ impl Query {
             let newest = self.log.newest()?;
             if let Some(newest) = &newest {
                 self.accept(newest)?;
-                self.build_shared(newest)?;
             }
             let from = newest.as_ref().unwrap_or(start);
             let rewound = from.rewound;
@@ -122,16 +121,20 @@ impl Query {
                 .iter()
                 .map(|place| Ok((place.0.clone(), begin(opened, place, from)?)))
                 .collect();
-            let begins = begins?;
+            let mut begins = begins?;
+            let begun = newest.is_some();
             let mut claim = match newest {
                 Some(mut newest) => {
-                    self.follow(&mut newest);
                     newest.epoch += 1;
                     newest.rewound = false;
                     newest
                 }
                 None => self.chain_of(start, &begins),
             };
+            let warming = self.build_shared(&claim, begun, opened, &mut begins)?;
+            if warming.builds.is_none() {
+                self.follow(&mut claim);
+            }
             let since = claim.committed_at;
             claim.run = run.to_string();
             claim.committed_at = now();
@@ -142,6 +145,9 @@ impl Query {
                     let newest = || self.log.list().ok()?.last().map(|kept| kept.epoch);
                     let epoch = claim.epoch;
                     take_over(opened, &mut claim, rewound, &|| newest() == Some(epoch))?;
+                    // What is built is in the chain with the first epoch after it, and so is the plan that has it: who takes
+                    // over before builds it as well.
+                    self.follow(&mut claim);
                     let state = self.read_claimed(&claim, standby.take(place))?;
                     if claim.epoch > 0 {
                         let pause = u64::try_from(now().saturating_sub(since));
@@ -150,6 +156,7 @@ impl Query {
                     return Ok(Resolved {
                         state,
                         starts: begins,
+                        warming,
                         before: before(opened, input, start),
                         alone: true,
                         ..Resolved::none(claim)

@@ -67,15 +67,20 @@ pub(crate) fn moved(
     plan: &dyn Plan,
     checkpoint: &Checkpoint,
 ) -> Option<(&'static str, &'static str)> {
-    let kept = checkpoint
-        .lanes
-        .iter()
-        .filter(|lane| !lane.state.is_empty());
-    kept.flat_map(|lane| lane.partitions.iter().map(move |cut| (&lane.lane, cut)))
-        .find_map(|(was, cut)| {
-            let is = name(plan, &cut.input, &cut.partition);
-            (is != *was).then(|| (lies(was), lies(&is)))
-        })
+    let lanes = checkpoint.lanes.iter();
+    renamed(plan, lanes.filter(|lane| !lane.state.is_empty()))
+}
+
+/// Where these lanes lay and where the plan looks for them, in words, when these are two.
+pub(crate) fn renamed<'c>(
+    plan: &dyn Plan,
+    lanes: impl IntoIterator<Item = &'c LaneCut>,
+) -> Option<(&'static str, &'static str)> {
+    let cuts = |lane: &'c LaneCut| lane.partitions.iter().map(move |cut| (&lane.lane, cut));
+    lanes.into_iter().flat_map(cuts).find_map(|(was, cut)| {
+        let is = name(plan, &cut.input, &cut.partition);
+        (is != *was).then(|| (lies(was), lies(&is)))
+    })
 }
 
 fn lies(lane: &str) -> &'static str {

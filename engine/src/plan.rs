@@ -56,6 +56,14 @@ pub trait Plan: Send + Sync {
     /// The reason why not, in words for the user.
     fn compare(&self, old: &serde_json::Value) -> Result<(), String>;
 
+    /// As [`Plan::compare`], of inputs and output alone: for a checkpoint that holds no state.
+    ///
+    /// # Errors
+    /// As [`Plan::compare`].
+    fn compare_ends(&self, old: &serde_json::Value) -> Result<(), String> {
+        self.compare(old)
+    }
+
     /// The steps of which a checkpoint of a plan with the identity `old` has no state, or not all: what a warm-up builds beside
     /// the state that is kept.
     fn lacks(&self, old: &serde_json::Value) -> Vec<SmolStr> {

@@ -43,6 +43,18 @@ impl Query {
         Ok(states)
     }
 
+    /// As [`Query::accept`], for the checkpoint that says where the partitions of a shared query began. The state lies in their
+    /// chains, each of which is compared when it is claimed; here it is only seen that they will be found.
+    pub(crate) fn accept_start(&self, start: &Checkpoint) -> Result<(), Failure> {
+        is_of(&self.log, &self.job, &self.name, start)?;
+        follows(&self.log, &self.name, self.plan.compare_ends(&start.plan))?;
+        stays(
+            &self.log,
+            &self.name,
+            lanes::renamed(&*self.plan, &start.lanes),
+        )
+    }
+
     /// The state of all lanes, several at a time.
     pub(crate) fn read_state(&self, checkpoint: &Checkpoint) -> Result<LaneStates, Failure> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -122,25 +134,53 @@ pub(crate) fn accept(
     name: &str,
     checkpoint: &Checkpoint,
 ) -> Result<(), Failure> {
-    let location = log.location();
-    if checkpoint.job != job || checkpoint.query != name {
-        return Err(Failure::refuse(format!(
-            "the checkpoints in {location} are of the query `{}` of the job `{}`, and this is the query `{name}` of \
-             the job `{job}`. Set another checkpointLocation, or the jobName or queryName they were written with.",
-            checkpoint.query, checkpoint.job
-        )));
+    is_of(log, job, name, checkpoint)?;
+    follows(log, name, plan.compare(&checkpoint.plan))?;
+    stays(log, name, lanes::moved(plan, checkpoint))
+}
+
+/// Whether a checkpoint is of this query.
+fn is_of(
+    log: &CheckpointLog,
+    job: &str,
+    name: &str,
+    checkpoint: &Checkpoint,
+) -> Result<(), Failure> {
+    if checkpoint.job == job && checkpoint.query == name {
+        return Ok(());
     }
-    plan.compare(&checkpoint.plan).map_err(|why| {
+    Err(Failure::refuse(format!(
+        "the checkpoints in {} are of the query `{}` of the job `{}`, and this is the query `{name}` of \
+         the job `{job}`. Set another checkpointLocation, or the jobName or queryName they were written with.",
+        log.location(),
+        checkpoint.query,
+        checkpoint.job
+    )))
+}
+
+/// What the plan says to a checkpoint, with what helps.
+fn follows(log: &CheckpointLog, name: &str, compared: Result<(), String>) -> Result<(), Failure> {
+    compared.map_err(|why| {
         Failure::refuse(format!(
-            "the query `{name}` has changed in a way that its checkpoints in {location} cannot follow: {why}. Give it \
-             another queryName or checkpointLocation to begin anew, or take the change back."
+            "the query `{name}` has changed in a way that its checkpoints in {} cannot follow: {why}. Give it \
+             another queryName or checkpointLocation to begin anew, or take the change back.",
+            log.location()
         ))
-    })?;
-    if let Some((was, is)) = lanes::moved(plan, checkpoint) {
-        return Err(Failure::refuse(format!(
-            "the checkpoints in {location} hold the state of the query `{name}` {was}, and it is kept {is} now. Give it \
-             another queryName or checkpointLocation to begin anew, or take the change of PARTITIONED BY back."
-        )));
-    }
-    Ok(())
+    })
+}
+
+/// Whether state lies where the plan looks for it.
+fn stays(
+    log: &CheckpointLog,
+    name: &str,
+    moved: Option<(&'static str, &'static str)>,
+) -> Result<(), Failure> {
+    let Some((was, is)) = moved else {
+        return Ok(());
+    };
+    Err(Failure::refuse(format!(
+        "the checkpoints in {} hold the state of the query `{name}` {was}, and it is kept {is} now. Give it \
+         another queryName or checkpointLocation to begin anew, or take the change of PARTITIONED BY back.",
+        log.location()
+    )))
 }

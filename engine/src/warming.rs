@@ -85,23 +85,20 @@ impl Query {
         self.epoch_zero(run, opened, &starts, &warm)
     }
 
-    /// Refuses to build new state in a partition that other processes may take over at any time: its chain says so at once that the
-    /// plan has changed, and what is built is not in it yet.
-    ///
-    /// # Errors
-    /// `Refuse`, with the ways on.
-    pub(crate) fn build_shared(&self, newest: &Checkpoint) -> Result<(), Failure> {
-        let lacks = self.plan.lacks(&newest.plan);
-        if self.settings.warm_up.is_none() || lacks.is_empty() {
-            return Ok(());
+    /// As [`Query::build`], for one lane of a shared query. One whose chain has not `begun` and that is to warm up has nothing
+    /// that its plan could lack.
+    pub(crate) fn build_shared(
+        &self,
+        claim: &Checkpoint,
+        begun: bool,
+        opened: &Opened,
+        begins: &mut [(SmolStr, Start)],
+    ) -> Result<Warming, Failure> {
+        let under_way = Warming::under_way(claim);
+        if !begun && !under_way.warm.is_empty() {
+            return Ok(under_way);
         }
-        Err(Failure::refuse(format!(
-            "warmUp cannot build what is new ({}) where processes share the partitions of a query. To begin with it empty: \
-             --accept-new-state --set {}.warmUp=none. To build all state anew and go on with the output where it is, take \
-             startingOffsets 'group', another checkpointLocation and --fresh",
-            lacks.join(", "),
-            self.name
-        )))
+        self.build(claim, opened, begins)
     }
 
     /// Moves the starts of streams back by the warm-up. Gives where they were.

@@ -6,6 +6,8 @@
 mod files;
 #[path = "sharing/group.rs"]
 mod group;
+#[path = "sharing/grown.rs"]
+mod grown;
 #[path = "sharing/numbered.rs"]
 mod numbered;
 #[path = "sharing/shelf.rs"]
@@ -232,21 +234,28 @@ fn who_stands_by_takes_over_without_reading_the_chain() {
     assert_eq!(read_at_a_take_over(1), 0, "all of it was in memory");
 }
 
+/// A turn that does not come.
+const NEVER: usize = usize::MAX;
+
 /// How many seeds are played.
 fn seeds() -> u64 {
     let seeds = std::env::var("THALWEG_SEEDS").ok();
     seeds.and_then(|seeds| seeds.parse().ok()).unwrap_or(60)
 }
 
-/// Members come, go, die and are left behind while rows come; in the end each partition has one owner, and all is written.
-async fn chaos(mut world: World) {
+/// Members come, go, die and are left behind while rows come; in the end each partition has one owner, and all is written. From the
+/// turn `grows_at` on members are started with a step more.
+async fn chaos(world: &mut World, grows_at: usize) {
     let mut members: Vec<Member> = (0..MEMBERS).map(|member| world.start(member)).collect();
     for number in 0..PARTITIONS {
         world
             .hub
             .give(world.dice.below(MEMBERS), &partition(number));
     }
-    for _ in 0..60 {
+    for turn in 0..60 {
+        if turn == grows_at {
+            world.steps += 1;
+        }
         world.append();
         world.expect_once();
         sleep(world.dice.millis(70)).await;
@@ -309,7 +318,7 @@ fn whatever_happens_to_members_nothing_is_lost_and_every_count_is_right() {
             println!("seed {seed}");
             let mut world = World::new(seed + 1);
             world.standby = usize::try_from(seed % 3).unwrap();
-            chaos(world).await;
+            chaos(&mut world, NEVER).await;
         });
     }
 }

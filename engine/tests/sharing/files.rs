@@ -17,7 +17,7 @@ use thalweg_engine::sink::{
 };
 
 use crate::world::{Dice, World};
-use crate::{chaos, seeds, simulated};
+use crate::{NEVER, chaos, seeds, simulated};
 
 /// What may be wrong with an output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -231,7 +231,7 @@ fn play(seed: u64, bug: Bug) {
             bug,
             ..Disk::default()
         });
-        chaos(world).await;
+        chaos(&mut world, NEVER).await;
     });
 }
 

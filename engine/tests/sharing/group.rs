@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use smol_str::SmolStr;
@@ -178,6 +179,10 @@ impl Source for SharedSource {
 
     fn ends(&self) -> Result<BTreeMap<SmolStr, Position>, Failure> {
         self.inner.ends()
+    }
+
+    fn back(&self, starts: &[Start], by: Duration) -> Result<Option<Vec<Position>>, Failure> {
+        self.inner.back(starts, by)
     }
 
     fn read(

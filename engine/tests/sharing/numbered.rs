@@ -1,4 +1,4 @@
-//! A query that numbers the rows of each partition.
+//! A query that numbers the rows of each partition, by one step or by several.
 
 use std::sync::Arc;
 
@@ -76,7 +76,12 @@ pub(crate) struct Numbered {
     pub(crate) files: Option<(Disk, Dice)>,
     pub(crate) hub: Hub,
     pub(crate) member: usize,
+    /// How many of [`STEPS`] it has.
+    pub(crate) steps: usize,
 }
+
+/// Its steps, one behind the other.
+pub(crate) const STEPS: [&str; 2] = ["numbering", "later"];
 
 impl Plan for Numbered {
     fn open(&self, run: &str) -> Result<Opened, Failure> {
@@ -107,11 +112,21 @@ impl Plan for Numbered {
     }
 
     fn steps(&self, _: Side, _: &[(SmolStr, SmolStr)]) -> Vec<Step> {
-        vec![Step {
-            name: "numbering".into(),
+        let last = self.steps - 1;
+        let steps = STEPS[..self.steps].iter().enumerate();
+        let step = |(place, name): (usize, &&'static str)| Step {
+            name: SmolStr::new_static(name),
             operator: Box::new(Numbering::default()),
-            to: Target::Writer,
-        }]
+            to: if place == last {
+                Target::Writer
+            } else {
+                Target::Step {
+                    step: place + 1,
+                    input: 0,
+                }
+            },
+        };
+        steps.map(step).collect()
     }
 
     fn gathers(&self) -> bool {
@@ -119,10 +134,16 @@ impl Plan for Numbered {
     }
 
     fn identity(&self) -> serde_json::Value {
-        serde_json::Value::Null
+        self.steps.into()
     }
 
     fn compare(&self, _: &serde_json::Value) -> Result<(), String> {
         Ok(())
+    }
+
+    fn lacks(&self, old: &serde_json::Value) -> Vec<SmolStr> {
+        let had = old.as_u64().and_then(|had| usize::try_from(had).ok());
+        let lacking = STEPS[..self.steps].iter().skip(had.unwrap_or(0));
+        lacking.map(|name| SmolStr::new_static(name)).collect()
     }
 }

@@ -60,6 +60,10 @@ pub(crate) struct World {
     pub(crate) written: [i64; PARTITIONS],
     /// How many stand by for each partition.
     pub(crate) standby: usize,
+    /// How many steps the job has that members are started with, and how many records of each partition are read back to build what is
+    /// new of them.
+    pub(crate) steps: usize,
+    pub(crate) warm_up: Option<Duration>,
     /// Where rows are written to files that become visible with their epochs, in the place of `sink`.
     pub(crate) disk: Option<Disk>,
 }
@@ -90,6 +94,8 @@ impl World {
             sink: MemorySink::default(),
             written: [0; PARTITIONS],
             standby: 0,
+            steps: 1,
+            warm_up: None,
             disk: None,
         }
     }
@@ -108,11 +114,13 @@ impl World {
                 files: self.disk.clone().map(|disk| (disk, self.dice.clone())),
                 hub: self.hub.clone(),
                 member,
+                steps: self.steps,
             }),
             settings: Settings {
                 checkpoint_interval: Duration::from_millis(20),
                 checkpoints_kept: 3,
                 checkpoint_history: false,
+                warm_up: self.warm_up,
                 ..Settings::default()
             },
             log: Arc::new(CheckpointLog::new(Arc::new(self.shelf.clone()), 3, false)),
@@ -150,24 +158,28 @@ impl World {
         }
     }
 
-    /// Every row that was written out, as partition and place; each must have the number that it has in its partition.
+    /// Every row that was written out, as partition and place; each must have the number that it has in its partition, by every
+    /// step.
     pub(crate) fn out(&self) -> Vec<(i64, i64)> {
         let rows = match &self.disk {
             Some(disk) => disk.rows(),
             None => self.sink.rows(),
         };
+        let number = |value: &Value| match value {
+            Value::BigInt(number) => *number,
+            other => panic!("not a number: {other:?}"),
+        };
         rows.iter()
             .map(|row| {
-                let [
-                    Value::BigInt(partition),
-                    Value::BigInt(place),
-                    Value::BigInt(count),
-                ] = row[..]
-                else {
+                let row: Vec<i64> = row.iter().map(number).collect();
+                let [partition, place, counts @ ..] = &row[..] else {
                     panic!("not a numbered row: {row:?}");
                 };
-                assert_eq!(count, place + 1, "row {place} of in/{partition}");
-                (partition, place)
+                assert!(!counts.is_empty(), "not a numbered row: {row:?}");
+                for count in counts {
+                    assert_eq!(*count, place + 1, "row {place} of in/{partition}: {row:?}");
+                }
+                (*partition, *place)
             })
             .collect()
     }
