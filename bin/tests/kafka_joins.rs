@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use stage::{Broker, PATIENCE, Rec, Running, Scene, kills, until, until_shared};
+use stage::{Broker, PATIENCE, Rec, Running, Scene, json, kills, until, until_shared};
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -154,6 +154,27 @@ fn they_meet_behind_topics_of_the_query_where_a_user_may_lie_anywhere() {
     assert_eq!(scene.topics.partitions(exchange), 4);
 }
 
+/// Whether a member shows who reads each partition of both inputs, one process for both of a number, and that none is left.
+fn shows_all_numbers(scene: &Scene, member: &mut Running) -> bool {
+    let (status, body) = member.get("/api/v1/board");
+    assert_eq!(status, 200, "{body}");
+    let board = json(&body);
+    let partitions = board["queries"][0]["partitions"].as_array().unwrap();
+    let mut owners: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+    for input in ["transactions", "logins"] {
+        for number in 0..4 {
+            let name = format!("{}/{number}", topic_of(scene, input));
+            let shown = partitions.iter().filter(|of| of["partition"] == *name);
+            for one in shown.filter(|of| of["lag"] == 0) {
+                let owner = one["owner"].as_str().unwrap_or("nobody");
+                owners.entry(owner).or_default().push(number);
+            }
+        }
+    }
+    let both = |numbers: &Vec<i32>| numbers.len() == 4 && numbers[..2] == numbers[2..];
+    partitions.len() == 8 && owners.keys().eq(&["a", "b"]) && owners.values().all(both)
+}
+
 #[test]
 fn members_share_what_meets_by_number_and_kills_and_moves_change_nothing() {
     const SECONDS: u64 = 3_000;
@@ -213,6 +234,15 @@ fn members_share_what_meets_by_number_and_kills_and_moves_change_nothing() {
     until("all pairs are out", PATIENCE, || {
         matches(&scene).len() >= expected.len()
     });
+    for member in &mut members {
+        until("each shows both inputs of all numbers", PATIENCE, || {
+            shows_all_numbers(&scene, member)
+        });
+    }
+    let url = format!("http://{}", members[0].address());
+    scene
+        .call(&["top", "--url", &url, "--once"])
+        .expect(0, &["read by a", "read by b"]);
     for mut member in members {
         let late = member.metric("thalweg_late_rows_total");
         assert!(late < 1.0, "{late} rows came too late");

@@ -84,8 +84,9 @@ pub(crate) fn look(
 ) {
     let began = Instant::now();
     let mut found = Vec::new();
+    let owned = with_beside(start, owned);
     for input in opened.all_inputs() {
-        of_input(input, query, group, start, owned, &mut found);
+        of_input(input, query, group, start, &owned, &mut found);
     }
     follow_the_first(start, &mut found);
     query.status.glance().found(found, began.elapsed());
@@ -129,6 +130,17 @@ fn of_input(
             owner,
         });
     }
+}
+
+/// What is owned, and where partitions of one number meet in a lane what is read with them.
+fn with_beside(start: &Checkpoint, owned: &BTreeSet<Place>) -> BTreeSet<Place> {
+    let place = |cut: &PartitionCut| (cut.input.clone(), cut.partition.clone());
+    let lanes = start.lanes.iter().map(|lane| &lane.partitions);
+    let own = lanes.filter(|cuts| cuts.iter().any(|cut| owned.contains(&place(cut))));
+    own.flatten()
+        .map(place)
+        .chain(owned.iter().cloned())
+        .collect()
 }
 
 /// Where partitions of one number meet in a lane, who has the first of them has all.
