@@ -48,8 +48,11 @@ const LEFT: Duration = Duration::from_millis(20);
 const GONE: Duration = Duration::from_secs(2);
 /// Milliseconds that the broker has to say which brokers there are.
 const BROKERS_TOLD: i32 = 500;
-/// Milliseconds that the member's thread waits for an event.
-const PATIENCE: i32 = 1_000;
+/// Milliseconds between two heartbeats, unless the input's options say otherwise.
+const HEARTBEAT: &str = "1000";
+/// The client sends a heartbeat when it is due and something wakes it, and a client that reads nothing is woken twice in a second.
+/// So it is woken so many times between two heartbeats: what the group has to say waits for the heartbeat, and no longer.
+const WAKES: i32 = 10;
 
 /// A process as a member of its group.
 pub(super) struct Member {
@@ -83,7 +86,7 @@ impl Member {
         let configuration = connection.configuration(
             &[
                 ("session.timeout.ms", "45000"),
-                ("heartbeat.interval.ms", "1000"),
+                ("heartbeat.interval.ms", HEARTBEAT),
                 ("reconnect.backoff.ms", "20"),
                 ("reconnect.backoff.max.ms", "500"),
                 ("retry.backoff.ms", "20"),
@@ -188,8 +191,13 @@ impl Member {
     }
 
     fn serve(&self, of: &Weak<Shared>) {
+        let patience = self.patience();
         while !self.stopping.load(Ordering::Acquire) {
-            let event = self.queue.poll(PATIENCE);
+            let event = self.queue.poll(patience);
+            if event.is_none() {
+                // Any question does.
+                self.id();
+            }
             let Some(shared) = of.upgrade() else {
                 return;
             };
@@ -203,6 +211,13 @@ impl Member {
                 shared.fail(failure);
             }
         }
+    }
+
+    /// Milliseconds that the member's thread waits for an event before it wakes the client.
+    fn patience(&self) -> i32 {
+        let heartbeat = self.connection.property("heartbeat.interval.ms");
+        let heartbeat: i32 = heartbeat.unwrap_or(HEARTBEAT).parse().unwrap_or(1_000);
+        (heartbeat / WAKES).clamp(10, 1_000)
     }
 
     /// After a start: whether the group has left partitions to nobody.
@@ -300,11 +315,12 @@ impl Member {
         };
         match event.error() {
             Code::ASSIGN_PARTITIONS => {
+                // Whoever had them has let go of them: they wait for nothing but us.
+                (self.tell)(Ownership::Given(names));
                 self.ids.lock().extend(self.id());
                 answer(&self.client, true)?;
                 no_backoff(&self.client);
                 self.lookout.lock().given(Instant::now());
-                (self.tell)(Ownership::Given(names));
             }
             // Their lanes have ended.
             Code::REVOKE_PARTITIONS if self.leaving.load(Ordering::Acquire) => {
