@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
 
+#[path = "kafka_joins/members.rs"]
+mod members;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use stage::{Broker, PATIENCE, Rec, Running, Scene, json, kills, until, until_shared};
+use stage::{Broker, PATIENCE, Rec, Running, Scene, kills, until};
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -152,109 +154,6 @@ fn they_meet_behind_topics_of_the_query_where_a_user_may_lie_anywhere() {
     });
     let exchange = "logins-exchanged-matches-logins-exchange";
     assert_eq!(scene.topics.partitions(exchange), 4);
-}
-
-/// Whether a member shows who reads each partition of both inputs, one process for both of a number, and that none is left.
-fn shows_all_numbers(scene: &Scene, member: &mut Running) -> bool {
-    let (status, body) = member.get("/api/v1/board");
-    assert_eq!(status, 200, "{body}");
-    let board = json(&body);
-    let partitions = board["queries"][0]["partitions"].as_array().unwrap();
-    let mut owners: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
-    for input in ["transactions", "logins"] {
-        for number in 0..4 {
-            let name = format!("{}/{number}", topic_of(scene, input));
-            let shown = partitions.iter().filter(|of| of["partition"] == *name);
-            for one in shown.filter(|of| of["lag"] == 0) {
-                let owner = one["owner"].as_str().unwrap_or("nobody");
-                owners.entry(owner).or_default().push(number);
-            }
-        }
-    }
-    let both = |numbers: &Vec<i32>| numbers.len() == 4 && numbers[..2] == numbers[2..];
-    partitions.len() == 8 && owners.keys().eq(&["a", "b"]) && owners.values().all(both)
-}
-
-#[test]
-fn members_share_what_meets_by_number_and_kills_and_moves_change_nothing() {
-    const SECONDS: u64 = 3_000;
-    const PART: u64 = 500;
-    let scene = Scene::new("logins-shared", broker());
-    let job = partitioned(logins(&scene, [4, 4]), &BY_USER);
-    let text = std::fs::read_to_string(&job).unwrap();
-    let session = "kafka.session.timeout.ms '6000', kafka.heartbeat.interval.ms '200'";
-    let text = text.replace("format 'json')", &format!("format 'json', {session})"));
-    let job = scene.write(&format!(
-        "SET jobName = 'logins-shared';\nSET assignment = 'group';\nSET standbyReplicas = '1';\n{text}"
-    ));
-    let member = |name: &str| {
-        let mut running = scene.run_with(&job, &["--member", name]);
-        running.until_ready();
-        running
-    };
-    // Each has both partitions of each of its numbers.
-    let mut members = vec![member("a"), member("b")];
-    until_shared(&mut members, &[4, 4]);
-    let out = topic_of(&scene, "matches");
-    for part in 0..SECONDS / PART {
-        let held = scene.topics.count(&out);
-        let seconds = part * PART..(part + 1) * PART;
-        let transactions = seconds
-            .clone()
-            .map(|n| transaction(n, &format!("u{}", n % USERS)));
-        let logins = seconds.filter(|n| n % 4 == 0).map(login);
-        let (transactions, logins): (Vec<Rec>, Vec<Rec>) =
-            (transactions.collect(), logins.collect());
-        scene
-            .topics
-            .send(&topic_of(&scene, "transactions"), &transactions);
-        scene.topics.send(&topic_of(&scene, "logins"), &logins);
-        until("it joins", PATIENCE, || scene.topics.count(&out) > held);
-        match part {
-            // Killed, and back sooner than the group takes notice.
-            0 | 3 => {
-                members.remove(0).kill();
-                members.push(member(["a", "b"][usize::from(part == 3)]));
-            }
-            1 => members.push(member("c")),
-            2 => {
-                until_shared(&mut members, &[2, 2, 4]);
-                members.remove(2).kill();
-                until_shared(&mut members, &[4, 4]);
-            }
-            4 => {
-                members[1].pause();
-                until_shared(&mut members[..1], &[8]);
-                members[1].resume();
-            }
-            _ => until_shared(&mut members, &[4, 4]),
-        }
-    }
-    let expected = pairs(SECONDS);
-    until("all pairs are out", PATIENCE, || {
-        matches(&scene).len() >= expected.len()
-    });
-    for member in &mut members {
-        until("each shows both inputs of all numbers", PATIENCE, || {
-            shows_all_numbers(&scene, member)
-        });
-    }
-    let url = format!("http://{}", members[0].address());
-    scene
-        .call(&["top", "--url", &url, "--once"])
-        .expect(0, &["read by a", "read by b"]);
-    for mut member in members {
-        let late = member.metric("thalweg_late_rows_total");
-        assert!(late < 1.0, "{late} rows came too late");
-        member.finish();
-    }
-    let only: BTreeSet<_> = matches(&scene).into_keys().collect();
-    assert_eq!(only, expected);
-    let inspected = scene.call(&["inspect", scene.checkpoints().to_str().unwrap()]);
-    inspected.expect(
-        0,
-        &["logins-shared-transactions/0", "logins-shared-logins/3"],
-    );
 }
 
 fn meet_through_kills(scene: &Scene, job: &Path, keyed: fn(Rec, u64) -> Rec) {

@@ -204,6 +204,11 @@ impl Source for ExchangeSource {
         self.topic.join(state.as_deref(), tell)
     }
 
+    fn accompany(&self, state: Option<&[u8]>) -> Result<(), Failure> {
+        let state = self.resume(state)?;
+        self.topic.accompany(state.as_deref())
+    }
+
     fn start_of(&self, partition: &str, resume: &Resume<'_>) -> Result<Start, Failure> {
         let state = self.resume(resume.state)?;
         self.topic

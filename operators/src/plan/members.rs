@@ -74,14 +74,5 @@ pub(crate) fn check(query: &Query) -> Result<(), JobError> {
             "write SET exchange = 'topic', or PARTITIONED BY where the input is partitioned by the key",
         );
     }
-    if query.exchanges_by_number() {
-        return refused(
-            format!(
-                "assignment = 'group': the query `{name}` joins what it sends through several topics, whose partitions of one number \
-                 one process would have to read"
-            ),
-            "PARTITIONED BY where the inputs are partitioned by what they meet in, or one process, with assignment = 'manual'",
-        );
-    }
     Ok(())
 }
