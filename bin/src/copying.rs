@@ -10,6 +10,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use thalweg_engine::counted::counted;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::store::Store;
 use thalweg_engine::query::new_id;
@@ -116,9 +117,9 @@ impl Copied {
             None => "nothing is committed".to_owned(),
         };
         let mut told = format!(
-            "{name}: {newest}, {} epochs and {} objects of state, {}",
-            self.epochs,
-            self.objects,
+            "{name}: {newest}, {} and {} of state, {}",
+            counted(self.epochs, "epoch"),
+            counted(self.objects, "object"),
             bytes(self.bytes)
         );
         for why in &self.left_out {

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use thalweg_engine::counted::counted;
 use thalweg_engine::record::Micros;
 use thalweg_engine::replay::{KeptLane, kept_lane};
 use thalweg_operators::extensions::Extensions;
@@ -276,9 +277,9 @@ fn notes(query: &Query, replayed: &Replayed) -> Vec<String> {
     let mut notes = Vec::new();
     if replayed.beside > 0 {
         notes.push(format!(
-            "one lane reads {} more partitions; nobody has noted in which order the job had their records, so they come by \
+            "one lane reads {} more; nobody has noted in which order the job had their records, so they come by \
              their timestamps here. What depends on records of this partition alone is exact",
-            replayed.beside
+            counted(replayed.beside, "partition")
         ));
     }
     for input in &replayed.left_out {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use thalweg_engine::counted::counted;
 use thalweg_engine::row::Row;
 use thalweg_engine::schema::Field;
 use thalweg_operators::codecs::json::Objects;
@@ -91,10 +92,10 @@ impl Explained {
             Some(from) => {
                 let _ = writeln!(
                     out,
-                    ", replayed from the checkpoint of epoch {} ({}), {} records before this one",
+                    ", replayed from the checkpoint of epoch {} ({}), {} before this one",
                     from.epoch,
                     from.committed_at,
-                    grouped(from.records_replayed)
+                    counted(grouped(from.records_replayed), "record")
                 );
             }
             None if self.replayed => {

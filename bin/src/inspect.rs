@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
+use thalweg_engine::counted::counted;
 use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::{CheckpointLog, Kept};
 use thalweg_engine::error::Failure;
@@ -320,16 +321,13 @@ fn text(report: &Report) -> String {
     if report.state_objects > 0 {
         let _ = writeln!(
             out,
-            "  state     {} objects, {}, of all kept epochs together",
-            report.state_objects,
+            "  state     {}, {}, of all kept epochs together",
+            counted(report.state_objects, "object"),
             bytes(report.state_bytes)
         );
     }
     for step in report.newest.iter().flat_map(|newest| &newest.state) {
-        let objects = match step.objects {
-            1 => "1 object".to_owned(),
-            several => format!("{several} objects"),
-        };
+        let objects = counted(step.objects, "object");
         let _ = writeln!(
             out,
             "            {}: {objects}, {}",

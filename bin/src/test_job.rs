@@ -156,6 +156,8 @@ fn rehearse(
         let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
         looking.fill(rows).map_err(|error| wrong(&error))?;
     }
+    let values = query.fill_values();
+    values.map_err(|error| Refusal::new(format!("VALUES: {}", error.reason)))?;
     let wired = Wired::new(query, context.clone(), false);
     let parts = files
         .into_iter()

@@ -12,6 +12,7 @@ use crate::http::client::Client;
 use crate::http::tracked::{QueryBoard, StageBoard};
 use crate::refusal::{End, Refusal};
 use crate::slow::SlowRecord;
+use thalweg_engine::counted::counted;
 
 /// How often it is shown anew.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -180,9 +181,9 @@ fn of_query(query: &QueryBoard, out: &mut String) {
     for state in &query.state {
         let _ = writeln!(
             out,
-            "  state {}: {} keys, {}",
+            "  state {}: {}, {}",
             plain(&state.step),
-            grouped(state.keys),
+            counted(grouped(state.keys), "key"),
             bytes(state.bytes)
         );
     }
@@ -208,7 +209,7 @@ fn partitions(query: &QueryBoard, out: &mut String) {
     }
     let left_out = all.len().saturating_sub(PARTITIONS) + query.partitions_left_out;
     if left_out > 0 {
-        let _ = writeln!(out, "  and {left_out} partitions more");
+        let _ = writeln!(out, "  and {} more", counted(left_out, "partition"));
     }
 }
 

@@ -18,6 +18,7 @@ use crate::cli::{DlqListArgs, DlqShowArgs};
 use crate::console;
 use crate::duration::{grouped, time};
 use crate::refusal::{End, Refusal};
+use thalweg_engine::counted::counted;
 
 use choice::{Choice, Letters, each, place};
 use letter::{Letter, place as shown};
@@ -183,7 +184,8 @@ pub(crate) fn show(args: &DlqShowArgs, extensions: &Arc<Extensions>) -> Result<E
     let missing = |what: &str| Refusal::new(format!("{topic}/{partition}@{offset} {what}"));
     if !(0..count).contains(&partition) {
         return Err(missing(&format!(
-            "is not there: the topic has {count} partitions"
+            "is not there: the topic has {}",
+            counted(count, "partition")
         )));
     }
     let index = usize::try_from(partition).unwrap_or(0);

@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use thalweg_engine::counted::counted;
 use thalweg_engine::error::Failure;
 use thalweg_operators::coordinates::Origin;
 use thalweg_operators::extensions::Extensions;
@@ -70,7 +71,10 @@ pub(crate) fn replay(args: &DlqReplayArgs, extensions: &Arc<Extensions>) -> Resu
         ));
     }
     if !args.yes {
-        match console::confirm(&format!("Send {} records?", grouped(wanted.left()))) {
+        match console::confirm(&format!(
+            "Send {}?",
+            counted(grouped(wanted.left()), "record")
+        )) {
             Some(true) => {}
             Some(false) => {
                 console::line("Nothing was sent.");

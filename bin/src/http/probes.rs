@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::{HttpResponse, web};
 use prometheus::{IntGauge, Opts, Registry, TextEncoder};
 use serde::Serialize;
+use thalweg_engine::counted::counted;
 use thalweg_engine::status::{Phase, QueryStatus};
 
 use crate::http::Shared;
@@ -45,8 +46,8 @@ pub(super) async fn live(shared: web::Data<Shared>) -> HttpResponse {
     match shared.pulses.oldest() {
         age if age <= PULSE_MAX => HttpResponse::Ok().body("live\n"),
         age => HttpResponse::ServiceUnavailable().body(format!(
-            "a thread has not moved for {} seconds\n",
-            age.as_secs()
+            "a thread has not moved for {}\n",
+            counted(age.as_secs(), "second")
         )),
     }
 }

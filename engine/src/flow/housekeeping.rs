@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 
+use crate::counted::counted;
 use crate::error::Failure;
 use crate::flow::building::Building;
 use crate::flow::partition::{Lane, Reader, now};
@@ -73,7 +74,11 @@ impl Lane {
                 .iter()
                 .take(3)
                 .map(|(step, size)| {
-                    format!("`{step}` {} MB in {} keys", size.bytes >> 20, size.keys)
+                    format!(
+                        "`{step}` {} MB in {}",
+                        size.bytes >> 20,
+                        counted(size.keys, "key")
+                    )
                 })
                 .collect();
             let failure = Failure::end(format!(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+use thalweg_engine::counted::counted;
 use thalweg_engine::error::{Failure, Remedy};
 use thalweg_engine::query::new_id;
 use thalweg_engine::record::{Partition, Position};
@@ -116,9 +117,10 @@ impl ExchangeSource {
         let (was, is) = (resume.positions.len(), self.exchange.partitions);
         if was != is {
             return Err(Failure::refuse(format!(
-                "the exchange topic `{topic}` has {is} partitions, and the checkpoint knows {was}: keys would change their \
+                "the exchange topic `{topic}` has {}, and the checkpoint knows {was}: keys would change their \
                  place. Its number of partitions must stay; to change it, delete the topic and begin anew with another \
-                 queryName or checkpointLocation"
+                 queryName or checkpointLocation",
+                counted(is, "partition")
             )));
         }
         Ok(())

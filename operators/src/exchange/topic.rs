@@ -1,5 +1,6 @@
 //! The exchange topic itself: made where there is none, checked where there is one.
 
+use thalweg_engine::counted::counted;
 use thalweg_engine::error::Failure;
 
 use crate::connect::Reach;
@@ -34,9 +35,9 @@ pub(super) fn ready(topics: &[(&Table, &str)]) -> Result<usize, Failure> {
         match there {
             Some((other, partitions)) if partitions != found.partitions => {
                 return Err(Failure::refuse(format!(
-                    "the exchange topics `{other}` and `{topic}` have {partitions} and {} partitions, and rows that meet must lie \
+                    "the exchange topics `{other}` and `{topic}` have {partitions} and {}, and rows that meet must lie \
                      under one number in both. Delete them and begin anew with another queryName or checkpointLocation",
-                    found.partitions
+                    counted(found.partitions, "partition")
                 )));
             }
             _ => there = Some((topic, found.partitions)),
@@ -64,8 +65,8 @@ pub(crate) fn ask(input: &Table, topic: &str) -> Result<Reach, Failure> {
     if scout.knows(topic)? {
         let found = scout.existing_topic(topic)?;
         let said = format!(
-            "topic {topic} at {servers}: {} partitions",
-            found.partitions
+            "topic {topic} at {servers}: {}",
+            counted(found.partitions, "partition")
         );
         reach.found.push(said);
         let missing = missing_rights(&scout, topic, EXCHANGE)?;

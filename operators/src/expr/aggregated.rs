@@ -54,6 +54,10 @@ pub(crate) fn call(
     for expr in &written.arguments {
         arguments.push(check(expr)?);
     }
+    if known.constants == Constants::PercentagesAndFrequency && arguments.len() == 3 {
+        // The constant stands between the arguments.
+        arguments.swap(1, 2);
+    }
     let constants = arguments.split_off(known.arguments_of(arguments.len()));
     let mut parameters = parameters(known, constants, settings, at)?;
     let mut arguments = fitting(known, arguments, settings, at)?;

@@ -9,6 +9,7 @@ use sqlparser::ast::{
     self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, LambdaFunction, ObjectNamePart,
     OneOrManyWithParens,
 };
+use thalweg_engine::counted::counted;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
@@ -358,9 +359,9 @@ fn expand(
         return Err(JobError::new(
             at,
             format!(
-                "{}: expected {} arguments, got {}",
+                "{}: expected {}, got {}",
                 found.name,
-                found.parameters.len(),
+                counted(found.parameters.len(), "argument"),
                 args.len()
             ),
         ));

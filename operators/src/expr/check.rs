@@ -111,8 +111,8 @@ impl Checker<'_> {
                 "a lambda stands only as an argument of a function that takes one",
             )),
             Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => Err(
-                JobError::new(at, "subqueries are not supported in expressions")
-                    .help("join with the table instead"),
+                JobError::new(at, "a subquery stands in no expression")
+                    .help("write it in WHERE, beside the rest with AND: x IN (SELECT id FROM t), EXISTS (SELECT 1 FROM t WHERE t.id = x); or join with the table"),
             ),
             Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => {
                 Err(JobError::new(at, "`*` stands only in a SELECT list"))

@@ -14,6 +14,7 @@ use thalweg_engine::schema::DataType;
 
 use crate::expr::Eval;
 use crate::expr::body::{Body, Lambda, LambdaFn, Outcome, PureFn, ScratchFn, locate};
+use crate::expr::clock_cast::ClockCast;
 use crate::expr::typed::{Call, Kind, Op, Typed};
 use crate::expr::{access, arithmetic, cast, compare_eval, operand, parsed, text};
 use crate::job_error::Location;
@@ -60,6 +61,16 @@ fn node(op: &Op, args: &[Typed], typed: &Typed) -> Box<dyn Eval> {
             decisive: true,
         }),
         Op::Cast(cast) => match args {
+            [arg]
+                if arg.data_type == DataType::String && typed.data_type == DataType::Timestamp =>
+            {
+                Box::new(ClockCast {
+                    arg: operand::Operand::of(arg),
+                    caster: cast::caster(&arg.data_type, &typed.data_type, *cast),
+                    zone: cast.zone,
+                    at: typed.at,
+                })
+            }
             [arg] => {
                 let mut caster = cast::caster(&arg.data_type, &typed.data_type, *cast);
                 operand::unary(arg, typed.at, move |value| {

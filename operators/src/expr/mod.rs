@@ -17,6 +17,7 @@ mod call;
 pub mod cast;
 pub mod check;
 pub(crate) mod choice;
+mod clock_cast;
 pub mod coerce;
 pub mod compare;
 mod compare_eval;

@@ -392,6 +392,26 @@ pub fn parse_local(text: &str) -> Option<i64> {
     }
 }
 
+/// A time of day as Spark's cast reads it, `[h]h:[m]m[:[s]s[.f]][zone]`, behind a `T` also the hour alone: microseconds
+/// since midnight, and its zone.
+pub(crate) fn parse_clock(text: &str) -> Option<(i64, Option<Zone>)> {
+    let text = trim(text);
+    let (rest, alone) = match text.strip_prefix('T') {
+        Some(rest) => (rest, true),
+        None => (text, false),
+    };
+    let hour = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let ends = alone && hour == rest.len();
+    if !(1..=2).contains(&hour) || !(ends || rest[hour..].starts_with(':')) {
+        return None;
+    }
+    let dated = format!("1970-01-01 {rest}");
+    match parse_time(&dated)? {
+        (micros, None) => Some((micros, None)),
+        (micros, Some(zone)) => Some((micros, Some(calendar::zone(zone)?))),
+    }
+}
+
 /// Microseconds on the clock, and the zone behind them.
 fn parse_time(text: &str) -> Option<(i64, Option<&str>)> {
     let text = trim(text);

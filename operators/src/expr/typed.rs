@@ -9,7 +9,7 @@ use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::Eval;
 use crate::expr::body::Body;
-use crate::expr::compile;
+use crate::expr::{clock_cast, compile};
 use crate::job_error::Location;
 
 /// A checked expression.
@@ -308,9 +308,23 @@ impl Typed {
             Kind::Node {
                 op: Op::Call(call), ..
             } => deterministic &= call.deterministic,
-            _ => {}
+            _ => deterministic &= !typed.is_of_today(),
         });
         deterministic
+    }
+
+    /// Whether it is the cast of a constant time of day, which is of the day when it is asked.
+    fn is_of_today(&self) -> bool {
+        match &self.kind {
+            Kind::Node {
+                op: Op::Cast(_),
+                args,
+            } if self.data_type == DataType::Timestamp => {
+                let constant = args.first().and_then(|arg| arg.constant());
+                constant.is_some_and(clock_cast::of_today)
+            }
+            _ => false,
+        }
     }
 
     /// Calls `see` for it and everything in it.
@@ -339,7 +353,7 @@ impl Typed {
         let Kind::Node { op, args } = &self.kind else {
             return self;
         };
-        let pure = !matches!(op, Op::Call(call) if !call.deterministic);
+        let pure = !matches!(op, Op::Call(call) if !call.deterministic) && !self.is_of_today();
         if !pure || !args.iter().all(|arg| arg.constant().is_some()) {
             return self;
         }

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
+use thalweg_engine::counted::counted;
 use thalweg_engine::error::{Failure, RecordError};
 
 use super::format::{BATCH_ROWS, Batch, FileFault, FileFormat, FileRows, Item, OpenFile};
@@ -143,7 +144,8 @@ impl TextRows {
         match self.skip {
             0 => Ok(None),
             missing => Err(FileFault::Lost(RecordError::decode(format!(
-                "the file ends {missing} rows before this one, which were read from it before: it was replaced by a shorter one"
+                "the file ends {} before this one, although more was read from it before: it was replaced by a shorter one",
+                counted(missing, "row")
             )))),
         }
     }

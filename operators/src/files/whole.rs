@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use notify::RecommendedWatcher;
 use smol_str::SmolStr;
 use thalweg_engine::behalf::carrying;
+use thalweg_engine::counted::counted;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Row;
 use thalweg_engine::workers::yielding;
@@ -367,14 +368,10 @@ fn never() -> Waiter {
 fn never() -> Waiter {}
 
 fn read(name: &str, files: &[Found], edition: &Edition) -> String {
-    let count = |number: usize, what: &str| match number {
-        1 => format!("1 {what}"),
-        _ => format!("{number} {what}s"),
-    };
     format!(
         "the static table `{name}` is read: {} of {}",
-        count(edition.len(), "row"),
-        count(files.len(), "file")
+        counted(edition.len(), "row"),
+        counted(files.len(), "file")
     )
 }
 

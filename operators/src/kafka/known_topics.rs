@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
+use thalweg_engine::counted::counted;
 
 /// What is known of one topic.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -73,9 +74,10 @@ impl Known {
             return None;
         }
         Some(format!(
-            "topic `{topic}` has {partitions} partitions now, and had {} when the state of this query began. Its writers \
+            "topic `{topic}` has {} now, and had {} when the state of this query began. Its writers \
              put keys into other partitions since, where the state that PARTITIONED BY keeps with each partition does \
              not follow them. {REMEDY}",
+            counted(partitions, "partition"),
             self.partitions
         ))
     }

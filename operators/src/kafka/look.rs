@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
+use thalweg_engine::counted::counted;
 use thalweg_engine::error::Failure;
 use thalweg_engine::source::Source;
 
@@ -44,7 +45,8 @@ pub fn extent(table: &Table, topic: &str, partition: i32) -> Result<(i64, i64), 
     let count = scout.existing_topic(topic)?.partitions;
     if partition >= count {
         return Err(Failure::refuse(format!(
-            "topic `{topic}` has {count} partitions (0 to {}), so there is no partition {partition}",
+            "topic `{topic}` has {} (0 to {}), so there is no partition {partition}",
+            counted(count, "partition"),
             count - 1
         )));
     }

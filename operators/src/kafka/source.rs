@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use smol_str::SmolStr;
+use thalweg_engine::counted::counted;
 use thalweg_engine::error::Failure;
 use thalweg_engine::record::{Partition, Position};
 use thalweg_engine::schema::Schema;
@@ -219,7 +220,7 @@ impl KafkaSource {
                 return Err(Failure::end(why));
             }
             if self.settings.partitioner.is_some() && known.uncheck() {
-                tracing::warn!(target: "kafka", "topic `{topic}` has {partitions} partitions now, and had {}: which records were written before cannot be told, so keys are not checked any more", known.partitions);
+                tracing::warn!(target: "kafka", "topic `{topic}` has {} now, and had {}: which records were written before cannot be told, so keys are not checked any more", counted(partitions, "partition"), known.partitions);
             }
         }
         Ok(())

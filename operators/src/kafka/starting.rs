@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 use smol_str::SmolStr;
+use thalweg_engine::counted::counted;
 use thalweg_engine::error::Failure;
 use thalweg_engine::record::Position;
 use thalweg_engine::source::{Resume, Start};
@@ -117,7 +118,8 @@ impl Subscription {
         let wanted = places.get(topic).cloned().unwrap_or_default();
         if let Some(missing) = wanted.iter().find(|partition| **partition >= count) {
             return Err(Failure::end(format!(
-                "`assign` names partition {missing} of topic `{topic}`, which has {count} partitions (0 to {})",
+                "`assign` names partition {missing} of topic `{topic}`, which has {} (0 to {})",
+                counted(count, "partition"),
                 count - 1
             )));
         }

@@ -1,6 +1,7 @@
 //! What a model takes and gives: its features by name, and which of its outputs is the score. Pure.
 
 use smol_str::SmolStr;
+use thalweg_engine::counted::counted;
 use thalweg_engine::schema::{DataType, Field};
 
 use super::options::ModelOptions;
@@ -163,7 +164,8 @@ impl Signature {
                 Ok((0..wanted).collect())
             } else {
                 Err(format!(
-                    "takes {wanted} values by their order, got {}",
+                    "takes {} by their order, got {}",
+                    counted(wanted, "value"),
                     given.len()
                 ))
             };

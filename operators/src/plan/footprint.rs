@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use thalweg_engine::counted::counted;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::flow::pipeline::Target;
 use thalweg_engine::operator::{Emit, Operator, Progress};
@@ -290,8 +291,8 @@ impl Trial {
                 return;
             }
             self.notes.push(format!(
-                "{} rows of each key in the longest frame",
-                rows.max(1)
+                "{} of each key in the longest frame",
+                counted(rows.max(1), "row")
             ));
             if rows > rows_max {
                 self.notes.push(format!(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 use sqlparser::ast::{ObjectName, TableAlias, TableFactor, TableWithJoins};
+use thalweg_engine::counted::counted;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
@@ -111,6 +112,16 @@ impl Lowering<'_> {
                 Err(JobError::new(at, "LATERAL subqueries are not supported")
                     .help("write LATERAL VIEW explode(...)"))
             }
+            TableFactor::Pivot { .. } => Err(JobError::new(
+                at,
+                "PIVOT is not part of the language: its columns are aggregates of a part of the rows",
+            )
+            .help("write sum(x) FILTER (WHERE kind = 'a') AS a, ... with GROUP BY")),
+            TableFactor::Unpivot { .. } => Err(JobError::new(
+                at,
+                "UNPIVOT is not part of the language: it makes rows of columns",
+            )
+            .help("write SELECT id, name, value FROM t LATERAL VIEW stack(2, 'a', a, 'b', b) s AS name, value WHERE value IS NOT NULL")),
             other => Err(JobError::new(
                 at,
                 format!(
@@ -362,7 +373,11 @@ fn rename(relation: &mut Relation, names: &[Name], at: Location) -> Result<(), J
     if shown.len() != names.len() {
         return Err(JobError::new(
             at,
-            format!("{} names for {} columns", names.len(), shown.len()),
+            format!(
+                "{} for {}",
+                counted(names.len(), "name"),
+                counted(shown.len(), "column")
+            ),
         ));
     }
     for (place, name) in shown.into_iter().zip(names) {

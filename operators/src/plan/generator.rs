@@ -4,6 +4,7 @@ use smol_str::SmolStr;
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, LateralView, SelectItem,
 };
+use thalweg_engine::counted::counted;
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::check::check;
@@ -134,8 +135,8 @@ impl Call<'_> {
                     .first()
                     .map_or(self.at, |name| ident_at(name, self.at));
                 let message = format!(
-                    "{name} gives {} columns, named are {}",
-                    generated.len(),
+                    "{name} gives {}, named are {}",
+                    counted(generated.len(), "column"),
                     names.len()
                 );
                 return Err(JobError::new(at, message).help(named_as(&generated)));

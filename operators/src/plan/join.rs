@@ -11,7 +11,7 @@ use crate::expr::typed::Typed;
 use crate::job_error::Location;
 use crate::plan::node::Node;
 use crate::plan::optimize::{conjuncts, filter};
-use crate::plan::stateful::length;
+use crate::plan::stateful::{length, wait};
 use crate::stateful::contents::Contents;
 use crate::stateful::join::{Bound, Kind, Side, StreamJoin, TableJoin};
 
@@ -250,15 +250,15 @@ impl Joining {
             return text;
         }
         for (name, bound) in ["left", "right"].iter().zip(&join.bounds) {
-            let wait = match (bound, join.ttl) {
+            let kept = match (bound, join.ttl) {
                 (Some(bound), _) if bound.reach > 0 => {
-                    format!("until the watermark is {} past them", length(bound.reach))
+                    format!("until the watermark is {} past them", wait(bound.reach))
                 }
                 (Some(_), _) => "until the watermark has passed them".to_owned(),
                 (None, Some(ttl)) => format!("for {}", length(ttl)),
                 (None, None) => "for ever".to_owned(),
             };
-            text.push_str(&format!(", {name} rows kept {wait}"));
+            text.push_str(&format!(", {name} rows kept {kept}"));
         }
         text
     }

@@ -193,7 +193,7 @@ fn named(columns: &[ScopeColumn], name: &str, at: Location) -> Result<usize, Job
 }
 
 /// Two relations as one.
-fn pair(
+pub(super) fn pair(
     kind: Kind,
     left: Relation,
     right: Relation,

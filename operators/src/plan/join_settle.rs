@@ -19,6 +19,7 @@ use crate::plan::lookup::{still, with_static};
 use crate::plan::node::{Item, Node};
 use crate::plan::optimize::simplify;
 use crate::plan::times::event_columns;
+use crate::plan::values::is_values;
 use crate::plan::window_columns::lengths;
 use crate::sql::settings::{OutputMode, Settings};
 use crate::stateful::join::Kind;
@@ -60,6 +61,11 @@ fn alone(node: &Node, at: Location) -> Result<(), JobError> {
         .help(
             "join it with a stream; to read its changes as a stream, declare its topic as another table, without PRIMARY KEY",
         )),
+        Node::Source { input, .. } if is_values(&input.table) => Err(JobError::new(
+            input.table.at,
+            "VALUES is no stream: a query reads at least one input table",
+        )
+        .help("join it with a stream, whose rows it completes")),
         Node::Source { input, .. } if is_static(&input.table) => Err(JobError::new(
             at,
             format!("table `{}` is static: it is no stream", input.table.name),
@@ -139,11 +145,11 @@ impl Settling<'_> {
             .state_ttl
             .map(|ttl| Micros::try_from(ttl.as_micros()).unwrap_or(Micros::MAX));
         let none = || {
-            JobError::new(
+            Err(JobError::new(
                 at,
                 "Stream-stream join without equality predicate is not supported",
             )
-            .help("write ON a.id = b.id AND ...")
+            .help("write ON a.id = b.id AND ..."))
         };
         matched(below, join, none, |below, join| Node::Join {
             below: Box::new(below),
@@ -172,11 +178,11 @@ impl Settling<'_> {
     }
 }
 
-/// A join by the equalities among its conditions; `make` makes its node.
+/// A join by the equalities among its conditions; `none` says whether there need be any, `make` makes its node.
 pub(super) fn matched(
     below: [Node; 2],
     mut join: Join,
-    none: impl FnOnce() -> JobError,
+    none: impl FnOnce() -> Result<(), JobError>,
     make: impl FnOnce([Node; 2], Join) -> Node,
 ) -> Result<Node, JobError> {
     let widths = [below[0].width(), below[1].width()];
@@ -200,7 +206,7 @@ pub(super) fn matched(
         }
     }
     if join.keys[0].is_empty() {
-        return Err(none());
+        none()?;
     }
     let added = computed[0].len();
     for condition in &mut rest {

@@ -21,6 +21,7 @@ use crate::plan::join_table::{full, refused};
 use crate::plan::node::{Declared, Node};
 use crate::plan::show::columns;
 use crate::plan::steps::steps;
+use crate::plan::values::is_values;
 use crate::plan::{Input, Query, Step, StepKind};
 use crate::stateful::join::Kind;
 use crate::table::OpenContext;
@@ -29,7 +30,9 @@ use crate::transforms::{Edition, Fork, Lookup, Shelf};
 /// The static table that a side is, perhaps with steps over it.
 pub(super) fn still(node: &Node) -> Option<&Declared> {
     match node {
-        Node::Source { input, .. } if is_static(&input.table) => Some(input),
+        Node::Source { input, .. } if is_static(&input.table) || is_values(&input.table) => {
+            Some(input)
+        }
         Node::Filter { below, .. } | Node::Project { below, .. } | Node::Explode { below, .. } => {
             still(below)
         }
@@ -88,12 +91,17 @@ pub(super) fn with_static(below: [Node; 2], join: Join) -> Result<Node, JobError
         return Err(JobError::new(join.at, message).help("write it over the join"));
     }
     let at = join.at;
+    let values = still(&below[1]).is_some_and(|table| is_values(&table.table));
     let none = || {
-        JobError::new(
+        // Few rows: each of them may be compared with each of the stream.
+        if values {
+            return Ok(());
+        }
+        Err(JobError::new(
             at,
             "a join with a static table needs an equality between both sides",
         )
-        .help("write ON stream.id = table.id AND ...")
+        .help("write ON stream.id = table.id AND ..."))
     };
     matched(below, join, none, |[stream, side], join| Node::Lookup {
         below: Box::new(stream),
@@ -210,9 +218,17 @@ impl Looking {
         &self.table.input
     }
 
+    /// Whether its rows stand in the text of the job.
+    fn is_values(&self) -> bool {
+        is_values(self.input().table())
+    }
+
     /// What the memory that it takes is shown under.
     pub(super) fn name(&self) -> String {
-        format!("static table {}", self.input().table().name)
+        match self.is_values() {
+            true => self.input().table().name.clone(),
+            false => format!("static table {}", self.input().table().name),
+        }
     }
 
     /// Where its rows lie.
@@ -225,6 +241,9 @@ impl Looking {
     /// # Errors
     /// When it cannot be read.
     fn open(&self, context: &OpenContext) -> Result<(), Failure> {
+        if self.is_values() {
+            return Ok(());
+        }
         let mut keeper = self.keeper.lock();
         if keeper.is_none() {
             let table = Arc::clone(&self.table);
@@ -282,16 +301,22 @@ impl Looking {
         let conditions = self.join.conditions.iter().map(expression);
         let all: Vec<String> = keys.chain(conditions).collect();
         format!(
-            "{} join with static table {} on {}",
+            "{} join with {} on {}",
             self.join.kind.words(),
-            self.input().table().name,
-            all.join(" AND ")
+            self.name(),
+            match all.is_empty() {
+                true => "any row".to_owned(),
+                false => all.join(" AND "),
+            }
         )
     }
 
     /// What is read of the table.
     pub(super) fn source(&self) -> String {
         let table = self.input().table();
+        if self.is_values() {
+            return "rows of the job's text".to_owned();
+        }
         let read = columns(&self.table.read);
         format!("read {} {}: {read}", table.connector, table.name)
     }
@@ -351,8 +376,15 @@ impl Filling for Beginning {
 }
 
 impl Query {
-    /// The static tables that rows are joined with, in the order of its steps.
+    /// The static tables that rows are joined with, in the order of its steps: those of files.
     pub fn statics(&self) -> Vec<&Looking> {
+        let mut all = self.beside();
+        all.retain(|looking| !looking.is_values());
+        all
+    }
+
+    /// The same with those whose rows stand in the text of the job.
+    fn beside(&self) -> Vec<&Looking> {
         fn find<'s>(steps: &'s [Step], found: &mut Vec<&'s Looking>) {
             for step in steps {
                 match &step.kind {
@@ -374,7 +406,19 @@ impl Query {
     /// # Errors
     /// When one cannot be read.
     pub fn open_statics(&self, context: &OpenContext) -> Result<(), Failure> {
+        self.fill_values()
+            .map_err(|error| Failure::refuse(format!("VALUES: {}", error.reason)))?;
         let mut all = self.statics().into_iter();
         all.try_for_each(|looking| looking.open(context))
+    }
+
+    /// Makes the rows that stand in the text of the job.
+    ///
+    /// # Errors
+    /// When what is computed of one fails.
+    pub fn fill_values(&self) -> Result<(), RecordError> {
+        let all = self.beside().into_iter();
+        let mut values = all.filter(|looking| looking.is_values());
+        values.try_for_each(|looking| looking.fill([&Row::default()]))
     }
 }

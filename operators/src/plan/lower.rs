@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 use smol_str::SmolStr;
-use sqlparser::ast::{Query, Select, SetExpr, SetOperator, SetQuantifier};
+use sqlparser::ast::{Expr, Query, Select, SetExpr, SetOperator, SetQuantifier};
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::check::check;
@@ -18,9 +18,10 @@ use crate::extensions::Extensions;
 use crate::job_error::{JobError, Location};
 use crate::models::{Deadline, Model, Models};
 use crate::plan::node::{Declared, Item, Node};
-use crate::plan::refuse::{needs_state, over_rows, refuse_clauses, refuse_select, start_of_select};
+use crate::plan::order::Dedup;
+use crate::plan::refuse::{self, over_rows, refuse_clauses, refuse_select, start_of_select};
 use crate::plan::tail::{self, Tail};
-use crate::plan::{generator, group_by, lateral, over_select, select, window_rows};
+use crate::plan::{generator, group_by, lateral, over_select, select, subqueries, window_rows};
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
 use crate::sql::settings::Settings;
@@ -290,31 +291,29 @@ impl<'c> Lowering<'c> {
                 let at = start_of(body, at);
                 match (op, set_quantifier) {
                     (SetOperator::Union, SetQuantifier::All) => {}
-                    (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => {
-                        return Err(needs_state(at, "UNION without ALL drops duplicates, which")
-                            .help("write UNION ALL"));
-                    }
+                    (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => {}
                     (SetOperator::Union, _) => {
                         return Err(
                             JobError::new(at, "UNION BY NAME is not part of the language")
                                 .help("write UNION ALL with the columns in one order"),
                         );
                     }
-                    _ => return Err(needs_state(at, &format!("{op}"))),
+                    _ => return Err(refuse::set_operation(*op, at)),
                 }
                 let mut sides = Vec::new();
                 self.sides(body, parsed, ctes, at, &mut sides)?;
-                tail::over(self, self.union(sides)?, tail, at)
+                let mut relation = self.union(sides)?;
+                if *set_quantifier != SetQuantifier::All {
+                    relation.node = distinct(relation.node);
+                }
+                tail::over(self, relation, tail, at)
             }
-            SetExpr::Values(_) => Err(JobError::new(
-                at,
-                "VALUES is no stream: a query reads at least one input table",
-            )),
+            SetExpr::Values(rows) => tail::over(self, self.values(rows, at)?, tail, at),
             _ => Err(JobError::new(start_of(body, at), "expected a SELECT")),
         }
     }
 
-    /// The sides of a chain of UNION ALL, from left to right.
+    /// The sides of a chain of UNION ALL, from left to right; of UNION those of any within, whose duplicates it drops too.
     fn sides(
         &self,
         body: &SetExpr,
@@ -325,12 +324,25 @@ impl<'c> Lowering<'c> {
     ) -> Result<(), JobError> {
         let mut chain = Vec::new();
         let mut left = body;
+        let distinct = !matches!(
+            body,
+            SetExpr::SetOperation {
+                set_quantifier: SetQuantifier::All,
+                ..
+            }
+        );
         while let SetExpr::SetOperation {
             op: SetOperator::Union,
-            set_quantifier: SetQuantifier::All,
+            set_quantifier,
             left: next,
             right,
         } = left
+            && (*set_quantifier == SetQuantifier::All
+                || distinct
+                    && matches!(
+                        set_quantifier,
+                        SetQuantifier::None | SetQuantifier::Distinct
+                    ))
         {
             chain.push(right);
             left = next;
@@ -445,16 +457,7 @@ impl<'c> Lowering<'c> {
             relation = generator::lateral_view(self, relation, view, at)?;
         }
         if let Some(condition) = &select.selection {
-            let mut scope = self.scope(relation.columns.clone());
-            scope.refuse_aggregates = Some(
-                "aggregates do not stand in WHERE, which chooses rows before they are grouped: write HAVING",
-            );
-            let typed = check(condition, &scope)?;
-            let typed = self.condition(typed)?;
-            relation.node = Node::Filter {
-                below: Box::new(relation.node),
-                conditions: vec![typed],
-            };
+            relation = self.chosen(relation, condition, parsed, ctes, at)?;
         }
         let over = over_select::has_over(select);
         if group_by::groups(select, tail, &self.scope(Vec::new())) {
@@ -471,6 +474,37 @@ impl<'c> Lowering<'c> {
         select::items(self, relation, select, tail, at)
     }
 
+    /// WHERE: what asks subqueries is joined behind the rest.
+    fn chosen(
+        &self,
+        mut relation: Relation,
+        condition: &Expr,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<Relation, JobError> {
+        let mut parts = Vec::new();
+        subqueries::parts(condition, &mut parts);
+        let (asked, mut own): (Vec<&Expr>, Vec<&Expr>) =
+            parts.into_iter().partition(|part| subqueries::asks(part));
+        if asked.is_empty() {
+            own = vec![condition];
+        }
+        if !own.is_empty() {
+            let scope = self.where_scope(&relation);
+            let own = own.into_iter().map(|part| check(part, &scope));
+            let own = own.map(|typed| self.condition(typed?));
+            relation.node = Node::Filter {
+                conditions: own.collect::<Result<_, _>>()?,
+                below: Box::new(relation.node),
+            };
+        }
+        let mut asked = asked.into_iter();
+        asked.try_fold(relation, |relation, part| {
+            self.asked(relation, part, parsed, ctes, at)
+        })
+    }
+
     fn condition(&self, typed: Typed) -> Result<Typed, JobError> {
         match typed.data_type {
             DataType::Boolean => Ok(typed),
@@ -480,6 +514,21 @@ impl<'c> Lowering<'c> {
                 format!("WHERE takes a BOOLEAN, not {}", typed.data_type),
             )),
         }
+    }
+}
+
+/// Each row once.
+fn distinct(below: Node) -> Node {
+    let dedup = Dedup {
+        keys: (0..below.width()).collect(),
+        on: false,
+        time: None,
+        delay: None,
+        ttl: None,
+    };
+    Node::Dedup {
+        below: Box::new(below),
+        dedup,
     }
 }
 

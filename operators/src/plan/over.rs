@@ -115,7 +115,10 @@ impl Windows {
             Some(step) => format!("panes of {} of the last {text}", length(step)),
             None => format!("rows of the last {text}"),
         }));
-        kept.extend(rows.map(|rows| format!("the {rows} rows before")));
+        kept.extend(rows.map(|rows| match rows {
+            1 => "the row before".to_owned(),
+            _ => format!("the {rows} rows before"),
+        }));
         let since = match &self.over.order {
             Some(order) if order.event_time => " behind the watermark",
             _ => " behind the newest",

@@ -67,7 +67,7 @@ pub(super) fn order(
             at,
             "DESC: the rows before a record would be those that come later, which have not arrived",
         )
-        .help("write the window without DESC: its frame ends at the record's own time"));
+        .help("for the latest or the greatest rows of each key write max_by(struct(...), ts, 3) with GROUP BY; for what came before a record leave DESC out"));
     }
     if one.options.nulls_first == Some(false) {
         return Err(JobError::new(

@@ -1,6 +1,6 @@
 //! What SQL has and a stream without state has not: refused at its place, with the reason.
 
-use sqlparser::ast::{Query, Select};
+use sqlparser::ast::{Query, Select, SelectFlavor, SetOperator};
 
 use crate::job_error::{JobError, Location};
 use crate::sql::cursor::start_of;
@@ -17,6 +17,19 @@ pub(crate) fn needs_state(at: Location, what: &str) -> JobError {
 /// A function over several rows.
 pub(crate) fn over_rows(name: &str, at: Location) -> JobError {
     needs_state(at, &format!("`{name}` over several rows"))
+}
+
+/// EXCEPT, INTERSECT and MINUS.
+pub(super) fn set_operation(op: SetOperator, at: Location) -> JobError {
+    let join = match op {
+        SetOperator::Intersect => "write a LEFT SEMI JOIN with the other side",
+        _ => "write a LEFT ANTI JOIN with the other side",
+    };
+    JobError::new(
+        at,
+        format!("{op} between two streams asks what may come later"),
+    )
+    .help(join)
 }
 
 pub(super) fn start_of_select(select: &Select, otherwise: Location) -> Location {
@@ -60,6 +73,12 @@ pub(super) fn refuse_select(select: &Select, at: Location) -> Result<(), JobErro
         return Err(
             JobError::new(start_of(qualify, at), "QUALIFY is not part of the language")
                 .help("write the SELECT as a subquery, and WHERE over it"),
+        );
+    }
+    if matches!(select.flavor, SelectFlavor::FromFirstNoSelect) {
+        return Err(
+            JobError::new(at, "a FROM that comes first has its SELECT behind it")
+                .help("write FROM t SELECT a, b WHERE ..., or SELECT a, b FROM t WHERE ..."),
         );
     }
     let sorted = !select.sort_by.is_empty()

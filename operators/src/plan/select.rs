@@ -16,6 +16,7 @@ use crate::plan::names;
 use crate::plan::node::Item;
 use crate::plan::tail::{List, Tail};
 use crate::sql::cursor::{ident_at, start_of};
+use crate::sql::excepted;
 
 /// Lowers a SELECT without groups, from its list on.
 pub(super) fn items(
@@ -180,7 +181,12 @@ fn star(
         if column.metadata || !of_table {
             continue;
         }
-        let is_it = |name: &&Ident| name.value.eq_ignore_ascii_case(&column.field.name);
+        let is_it = |name: &&Ident| {
+            let (table, name) = excepted::parts(name);
+            let own = column.qualifier.as_deref();
+            name.eq_ignore_ascii_case(&column.field.name)
+                && table.is_none_or(|t| own.is_some_and(|own| own.eq_ignore_ascii_case(t)))
+        };
         unused.retain(|name| !is_it(name));
         if except.iter().any(is_it) {
             continue;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use smol_str::SmolStr;
+use thalweg_engine::counted::counted;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::Field;
 
@@ -219,9 +220,9 @@ impl Query {
                 columns(&rekey.fields)
             ),
             StepKind::Limit(limit) if limit.each_trigger => {
-                format!("limit {} rows of each trigger", limit.rows)
+                format!("limit {} of each trigger", counted(limit.rows, "row"))
             }
-            StepKind::Limit(limit) => format!("limit {} rows", limit.rows),
+            StepKind::Limit(limit) => format!("limit {}", counted(limit.rows, "row")),
             StepKind::EventTime(time) => {
                 let name = match step.schema.fields.last() {
                     Some(field) if time.column => format!(" AS {} {}", field.name, field.data_type),

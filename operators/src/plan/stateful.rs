@@ -213,8 +213,18 @@ pub(super) fn remembered(dedup: &Dedup) -> String {
 /// What ORDER BY keeps.
 pub(super) fn sorted(sort: &Sort) -> String {
     match sort.limit {
+        Some(1) => "the first row of each trigger".to_owned(),
         Some(rows) => format!("the first {rows} rows of each trigger"),
         None => "the rows of each trigger".to_owned(),
+    }
+}
+
+/// How long rows wait: a bound that leaves its end out is a microsecond short of what was written.
+pub(super) fn wait(micros: i64) -> String {
+    const SECOND: i64 = 1_000_000;
+    match micros.checked_add(1) {
+        Some(end) if end % SECOND == 0 => length(end),
+        _ => length(micros),
     }
 }
 

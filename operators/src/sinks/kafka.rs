@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use smol_str::SmolStr;
+use thalweg_engine::counted::counted;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::Schema;
@@ -270,9 +271,9 @@ impl Route {
             }
             if !exists(self.windows.len()) {
                 return Err(RecordError::write(format!(
-                    "the column `partition` says {partition}, but topic `{}` has {} partitions",
+                    "the column `partition` says {partition}, but topic `{}` has {}",
                     self.target.name(),
-                    self.windows.len()
+                    counted(self.windows.len(), "partition")
                 )));
             }
         }

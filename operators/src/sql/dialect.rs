@@ -62,6 +62,11 @@ impl Dialect for JobDialect {
         }
     }
 
+    /// `FROM table SELECT ...`, Hive's form.
+    fn supports_from_first_select(&self) -> bool {
+        true
+    }
+
     // What is Spark's.
 
     fn is_delimited_identifier_start(&self, ch: char) -> bool {

@@ -81,7 +81,7 @@ pub(crate) enum Statement {
     Select(ParsedQuery),
 }
 
-const STATEMENTS: [&str; 5] = ["SET", "CREATE", "INSERT", "SELECT", "WITH"];
+const STATEMENTS: [&str; 6] = ["SET", "CREATE", "INSERT", "SELECT", "WITH", "FROM"];
 
 /// Replaces `${...}` in a quoted string of an expression.
 pub(crate) type Replace<'r> = &'r dyn Fn(&str, Location) -> Result<String, JobError>;
@@ -99,7 +99,11 @@ pub(crate) fn statement(tokens: &Tokens, replace: Replace<'_>) -> Result<Stateme
         front.create()
     } else if word("INSERT") {
         front.insert()
-    } else if word("SELECT") || word("WITH") || first.token == Token::LParen {
+    } else if word("SELECT")
+        || word("WITH")
+        || word("FROM") && is_query(tokens)
+        || first.token == Token::LParen
+    {
         Ok(Statement::Select(front.query()?))
     } else {
         let shown = first.token.to_string();
@@ -113,6 +117,12 @@ pub(crate) fn statement(tokens: &Tokens, replace: Replace<'_>) -> Result<Stateme
             .nearest(&shown, STATEMENTS)
             .or_help(Some("statements are SET, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY FUNCTION, CREATE MODEL, INSERT INTO and SELECT")))
     }
+}
+
+/// Whether a statement that begins with FROM is a query, and no line of a script.
+fn is_query(tokens: &Tokens) -> bool {
+    let has = |word| tokens.tokens.iter().any(|t| is_word(&t.token, word));
+    has("SELECT") && !has("import")
 }
 
 impl Cursor<'_> {
@@ -326,7 +336,7 @@ impl Cursor<'_> {
         self.accept_word("TABLE");
         let table = self.own_name("the output table's name")?;
         if self.peek() == Some(&Token::LParen)
-            && !matches!(self.rest.get(1), Some(t) if is_word(&t.token, "SELECT") || is_word(&t.token, "WITH"))
+            && !matches!(self.rest.get(1), Some(t) if ["SELECT", "WITH", "FROM"].into_iter().any(|word| is_word(&t.token, word)))
         {
             return Err(JobError::new(
                 self.at(),

@@ -5,9 +5,11 @@
 
 pub(crate) mod cursor;
 pub(crate) mod dialect;
+pub(crate) mod excepted;
 pub(crate) mod front;
 mod job;
 pub mod manual;
+mod mentions;
 mod overrides;
 mod queries;
 mod quotes;

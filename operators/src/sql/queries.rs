@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Query as Ast, SetExpr, TableFactor, TableWithJoins};
-
 use crate::connectors::{Use, find};
 use crate::job_error::{JobError, Location};
 use crate::plan::from::unknown_table;
@@ -18,6 +16,7 @@ use crate::plan::{
 };
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
+use crate::sql::mentions::mentions;
 use crate::sql::overrides;
 use crate::sql::settings::{self, Given, OnError, Reach, Settings};
 use crate::table::{Options, Table};
@@ -533,46 +532,4 @@ fn hide(node: &mut Node, hidden: &[(String, String)]) {
         }
     }
     node.below_mut().for_each(|node| hide(node, hidden));
-}
-
-/// The names after FROM anywhere in a query; those of WITH among them do no harm.
-fn mentions(query: &Ast, names: &mut Vec<String>) {
-    for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
-        mentions(&cte.query, names);
-    }
-    mentioned(&query.body, names);
-}
-
-fn mentioned(body: &SetExpr, names: &mut Vec<String>) {
-    match body {
-        SetExpr::Select(select) => select
-            .from
-            .iter()
-            .for_each(|from| mentioned_table(from, names)),
-        SetExpr::Query(query) => mentions(query, names),
-        SetExpr::SetOperation { left, right, .. } => {
-            mentioned(left, names);
-            mentioned(right, names);
-        }
-        _ => {}
-    }
-}
-
-fn mentioned_table(from: &TableWithJoins, names: &mut Vec<String>) {
-    let factors =
-        std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation));
-    for factor in factors {
-        match factor {
-            TableFactor::Table { name, .. } => {
-                if let Some(ident) = name.0.last().and_then(|part| part.as_ident()) {
-                    names.push(ident.value.clone());
-                }
-            }
-            TableFactor::Derived { subquery, .. } => mentions(subquery, names),
-            TableFactor::NestedJoin {
-                table_with_joins, ..
-            } => mentioned_table(table_with_joins, names),
-            _ => {}
-        }
-    }
 }

@@ -48,6 +48,7 @@ const FUNCTIONS: Words = &[
         "withColumnRenamed",
         "write SELECT * EXCEPT (old), old AS new",
     ),
+    ("identifier", "write the name as it is"),
     ("drop", "write SELECT * EXCEPT (a, b)"),
     (
         "selectExpr",
@@ -187,6 +188,10 @@ const PYTHON: &str =
 
 /// Statements of SQL elsewhere, and what comes before one in a script.
 const STATEMENTS: Words = &[
+    (
+        "DECLARE",
+        "there are no variables: write the value where it is used; '${NAME:-default}' in a quoted string is replaced",
+    ),
     ("USE", "there are no catalogs and schemas: remove it"),
     ("DROP", "a job file declares what it needs: remove it"),
     (

@@ -5,6 +5,7 @@ use sqlparser::tokenizer::{Location as At, Token, TokenWithSpan, Tokenizer, Word
 
 use crate::job_error::{JobError, Location};
 use crate::sql::dialect::JobDialect;
+use crate::sql::excepted;
 use crate::sql::quotes;
 use crate::stateful::accumulators;
 
@@ -123,7 +124,7 @@ pub(crate) fn lower_first(message: &str) -> String {
 }
 
 fn statement(tokens: Vec<TokenWithSpan>, end: Location) -> Result<Tokens, JobError> {
-    let tokens = strings(tokens)?;
+    let tokens = excepted::joined(strings(tokens)?);
     balance(&tokens)?;
     limit(&tokens)?;
     Ok(Tokens { tokens, end })

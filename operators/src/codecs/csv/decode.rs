@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use smol_str::SmolStr;
+use thalweg_engine::counted::counted;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field};
@@ -188,8 +189,9 @@ impl CsvDecoder {
                 self.options.max_chars.unwrap_or_default()
             ),
             Fault::Count(found) => format!(
-                "the record has {found} values, the table {} columns",
-                self.count.unwrap_or_default()
+                "the record has {}, the table {}",
+                counted(found, "value"),
+                counted(self.count.unwrap_or_default(), "column")
             ),
             Fault::Misfit(place, token) => {
                 let column = &self.wanted[*place];

@@ -17,6 +17,7 @@ pub mod split;
 mod stories;
 mod tokens;
 
+use thalweg_engine::counted::counted;
 use thalweg_engine::schema::{DataType, Field, Schema};
 
 pub(crate) use dialect::CORRUPT_RECORD;
@@ -75,8 +76,8 @@ pub fn wrong_header(names: &[String], columns: &[Field], options: &CsvOptions) -
         .collect();
     if names.len() != columns.len() {
         return Some(format!(
-            "the file's first record names {} columns, the table has {}",
-            names.len(),
+            "the file's first record names {}, the table has {}",
+            counted(names.len(), "column"),
             columns.len()
         ));
     }

@@ -4,6 +4,7 @@
 //! values themselves. Encoding goes from the row straight into the output's buffer.
 
 mod absence;
+pub(crate) mod compact;
 mod decimal;
 mod decode;
 mod encode;

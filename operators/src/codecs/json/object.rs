@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
+use super::compact::compact;
 use super::number::special;
 use super::scan::{Fault, Kind, Misfit, Scanner};
 use super::{JsonOptions, decimal};
@@ -31,6 +32,9 @@ pub(super) struct Context {
     pub misfits: bool,
     /// Whether a string may be a number that is none.
     pub non_numeric: bool,
+    /// Whether what is no string is written anew where it is read as one, as Spark's `from_json` does; else it stays as it
+    /// stands in the text.
+    pub compact: bool,
 }
 
 impl Context {
@@ -41,6 +45,7 @@ impl Context {
             permissive: mode == Mode::Permissive,
             misfits: false,
             non_numeric: options.syntax.non_numeric,
+            compact: false,
         }
     }
 }
@@ -116,7 +121,14 @@ impl Node {
             }
             (Self::String, _) => {
                 s.skip()?;
-                Some(Value::String(SmolStr::new(s.since(at))))
+                let part = s.since(at);
+                Some(Value::String(if cx.compact {
+                    cx.scratch.clear();
+                    compact(part, &mut cx.scratch);
+                    SmolStr::new(&cx.scratch)
+                } else {
+                    SmolStr::new(part)
+                }))
             }
             (Self::Boolean, Kind::True | Kind::False) => {
                 s.word(kind)?;

@@ -7,7 +7,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use super::object::{Context, Node, Object};
-use super::scan::{Fault, Kind, Scanner};
+use super::scan::{Fault, Kind};
 use super::syntax::Syntax;
 use super::{JsonOptions, decode, unsupported};
 use crate::codecs::Mode;
@@ -63,7 +63,10 @@ impl JsonParser {
         };
         Ok(Self {
             root,
-            context: Context::new(mode, options),
+            context: Context {
+                compact: true,
+                ..Context::new(mode, options)
+            },
             syntax: options.syntax,
             permissive: mode == Mode::Permissive,
             corrupt,
@@ -110,7 +113,7 @@ impl JsonParser {
             return Ok(false);
         }
         match self.read_fields(text, values) {
-            Ok(there) => Ok(there),
+            Ok(()) => Ok(true),
             Err(_) if self.permissive => {
                 values.fill(Value::Null);
                 Ok(true)
@@ -120,7 +123,7 @@ impl JsonParser {
     }
 
     #[inline]
-    fn read_fields(&mut self, text: &str, values: &mut [Value]) -> Result<bool, Fault> {
+    fn read_fields(&mut self, text: &str, values: &mut [Value]) -> Result<(), Fault> {
         let mut scanner = decode::begin(text, self.syntax)?;
         let s = &mut scanner;
         let Root::Object(object) = &mut self.root else {
@@ -128,10 +131,9 @@ impl JsonParser {
         };
         let cx = &mut self.context;
         if s.kind()? == Kind::Array {
-            return first_of_many(object, values, s, cx);
+            return Err(s.syntax("expected an object"));
         }
-        object.read(s, cx, values, |_| {})?;
-        Ok(true)
+        object.read(s, cx, values, |_| {})
     }
 
     /// What follows the value is not looked at, as in Spark.
@@ -141,13 +143,7 @@ impl JsonParser {
         let cx = &mut self.context;
         let kind = s.kind()?;
         match (&mut self.root, kind) {
-            (Root::Object(object), Kind::Array) => {
-                let mut values = vec![Value::Null; object.len()];
-                Ok(match first_of_many(object, &mut values, s, cx)? {
-                    true => Value::Struct(values.into()),
-                    false => Value::Null,
-                })
-            }
+            (Root::Object(_), Kind::Array) => Err(s.syntax("expected an object")),
             (Root::Object(object), _) => object.value(s, cx),
             (Root::Objects(node), Kind::Object) => {
                 Ok(Value::Array(Arc::from([node.value(s, cx)?])))
@@ -180,24 +176,6 @@ pub(crate) fn corrupt_field(data_type: &DataType, options: &JsonOptions) -> Opti
     fields
         .iter()
         .position(|field| Some(&field.name) == corrupt && field.data_type == DataType::String)
-}
-
-/// A struct from an array of objects: the first one, as Spark does; whether there is one.
-fn first_of_many(
-    object: &mut Object,
-    values: &mut [Value],
-    s: &mut Scanner<'_>,
-    cx: &mut Context,
-) -> Result<bool, Fault> {
-    s.enter()?;
-    if s.take(b']') {
-        return Ok(false);
-    }
-    object.read(s, cx, values, |_| {})?;
-    while s.more(b']')? {
-        s.skip()?;
-    }
-    Ok(true)
 }
 
 /// The error of a text that does not parse.

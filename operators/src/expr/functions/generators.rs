@@ -21,7 +21,7 @@ pub(crate) const STACK: &str = "stack(rows, value, ...)";
 pub(crate) const JSON_TUPLE: &str = "json_tuple(text, name, ...)";
 
 /// No row needs more, and more would not be meant.
-const STACK_MAX: usize = 10_000;
+pub(crate) const STACK_MAX: usize = 10_000;
 
 /// So many rows of the values, in their order; the last is filled up with NULLs.
 pub(crate) fn stack(mut args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {

@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use smol_str::SmolStr;
+use thalweg_engine::counted::counted;
 use thalweg_engine::record::RecordMeta;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
@@ -292,8 +293,7 @@ impl BindContext {
     ) -> Result<Vec<Typed>, JobError> {
         if args.len() < required || args.len() > params.len() {
             let expected = match (required, params.len()) {
-                (1, 1) => "1 argument".to_owned(),
-                (least, most) if least == most => format!("{least} arguments"),
+                (least, most) if least == most => counted(least, "argument"),
                 (least, most) => format!("{least} to {most} arguments"),
             };
             return Err(self.error(format!("expected {expected}, got {}", args.len())));

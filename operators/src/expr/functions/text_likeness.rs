@@ -1,14 +1,33 @@
-//! How alike two texts are, and a text as a literal.
+//! How alike two texts are, LIKE as a function, and a text as a literal.
 
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use super::Param::Text;
 use super::forms::written;
-use super::{Function, function};
+use super::{BindContext, Function, function};
 use crate::expr::access::text;
+use crate::expr::operators;
+use crate::expr::typed::Typed;
+use crate::job_error::JobError;
 
 pub(super) const FUNCTIONS: &[Function] = &[
+    function(
+        "like",
+        "like(text, pattern[, escape])",
+        "text LIKE pattern ESCAPE escape, as a function.",
+        "like('Spark', '_park')",
+        "true",
+        |args, cx| like(args, cx, false),
+    ),
+    function(
+        "ilike",
+        "ilike(text, pattern[, escape])",
+        "text ILIKE pattern ESCAPE escape, as a function: letters match in any case.",
+        "ilike('Spark', '_PARK')",
+        "true",
+        |args, cx| like(args, cx, true),
+    ),
     function(
         "jaro_winkler_similarity",
         "jaro_winkler_similarity(a, b)",
@@ -51,6 +70,27 @@ pub(super) const FUNCTIONS: &[Function] = &[
         },
     ),
 ];
+
+fn like(mut args: Vec<Typed>, cx: &BindContext, any_case: bool) -> Result<Typed, JobError> {
+    if !(2..=3).contains(&args.len()) {
+        return Err(cx.error("expected a text, a pattern and perhaps an escape character"));
+    }
+    let escape = args.split_off(2).pop();
+    let escape = match &escape {
+        None => None,
+        Some(typed) => Some(
+            typed
+                .constant_text()
+                .ok_or_else(|| cx.error("the escape character must be a constant"))?,
+        ),
+    };
+    match <[Typed; 2]>::try_from(args) {
+        Ok([value, pattern]) => {
+            operators::like(value, pattern, escape, any_case, false, cx.settings, cx.at)
+        }
+        Err(_) => Err(cx.error("expected a text and a pattern")),
+    }
+}
 
 /// How much a common beginning of up to four characters counts.
 const PREFIX_WEIGHT: f64 = 0.1;

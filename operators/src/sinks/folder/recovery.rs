@@ -9,6 +9,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 
+use thalweg_engine::counted::counted;
 use thalweg_engine::error::Failure;
 use thalweg_engine::sink::Recovery;
 
@@ -62,10 +63,10 @@ pub(super) fn accept_loss(
         return Ok(());
     };
     let message = format!(
-        "{} lacks the rows of {} files that epoch {} has committed, `{first}` among them: it is not the folder that they \
+        "{} lacks the rows of {} that epoch {} has committed, `{first}` among them: it is not the folder that they \
          were written to, or it was emptied",
         goal.place().display(),
-        lost.len(),
+        counted(lost.len(), "file"),
         recovery.epoch
     );
     if recovery.rewound {

@@ -82,7 +82,7 @@ fn plain(name: &str, aggregate: &Aggregate, arguments: &[usize]) -> Box<dyn Accu
         "bool_and" | "bit_and" => Box::new(bits(Join::And)),
         "bool_or" | "bit_or" => Box::new(bits(Join::Or)),
         "bit_xor" => Box::new(bits(Join::Xor)),
-        _ => quantile(name, aggregate, x, data_type)
+        _ => quantile(name, aggregate, arguments, data_type)
             .or_else(|| moment(name, x))
             .or_else(|| pair(name, aggregate, arguments))
             .unwrap_or_else(|| Box::new(Unknown(aggregate.function))),
@@ -106,18 +106,20 @@ fn sum(aggregate: &Aggregate, arguments: &[usize], number: usize, average: bool)
     )
 }
 
-/// Those of one column that ask how often each value came.
+/// Those that ask how often each value came.
 fn quantile(
     name: &str,
     aggregate: &Aggregate,
-    x: usize,
+    arguments: &[usize],
     data_type: &DataType,
 ) -> Option<Box<dyn Accumulator>> {
+    let x = *arguments.first()?;
     let parameters = &aggregate.parameters;
     let several = matches!(aggregate.result, DataType::Array(_));
     let descending = parameters.first() == Some(&1.0);
     let percentile = |form, shares: &[f64]| -> Box<dyn Accumulator> {
-        Box::new(Percentile::new(x, data_type, form, shares, several))
+        let frequency = arguments.get(1).copied();
+        Box::new(Percentile::new(x, data_type, form, shares, several).counting(frequency))
     };
     Some(match name {
         "percentile" => percentile(Form::default(), parameters),

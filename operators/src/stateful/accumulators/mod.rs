@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use thalweg_engine::counted::counted;
 use thalweg_engine::schema::DataType;
 
 use crate::extensions::Own;
@@ -91,12 +92,12 @@ impl Function {
         let (least, most) = self.arity;
         if arguments.len() < least || arguments.len() > most {
             let expected = match (least, most) {
-                (least, usize::MAX) => format!("at least {least}"),
-                (least, most) if least == most => least.to_string(),
-                (least, most) => format!("{least} to {most}"),
+                (least, usize::MAX) => format!("at least {}", counted(least, "argument")),
+                (least, most) if least == most => counted(least, "argument"),
+                (least, most) => format!("{least} to {most} arguments"),
             };
             return Err(format!(
-                "`{}` takes {expected} arguments, not {}: {}",
+                "`{}` takes {expected}, not {}: {}",
                 self.name,
                 arguments.len(),
                 self.signature

@@ -14,6 +14,8 @@ pub enum Constants {
     None,
     /// One percentage, or an array of them.
     Percentages,
+    /// The same, and behind it how often the value counts, if one likes: that is an argument again.
+    PercentagesAndFrequency,
     /// The same, and an accuracy if one likes.
     PercentagesAndAccuracy,
     /// A relative standard deviation if one likes.
@@ -67,6 +69,7 @@ impl Function {
         match self.constants {
             Constants::None => written,
             Constants::HowMany => written.min(2),
+            Constants::PercentagesAndFrequency if written == 3 => 2,
             _ => written.min(1),
         }
     }
@@ -79,6 +82,7 @@ impl Function {
         let most = match self.constants {
             Constants::None => 0,
             Constants::Percentages
+            | Constants::PercentagesAndFrequency
             | Constants::Deviation
             | Constants::Deterministic
             | Constants::Delimiter
@@ -87,7 +91,9 @@ impl Function {
         };
         let needed = matches!(
             self.constants,
-            Constants::Percentages | Constants::PercentagesAndAccuracy
+            Constants::Percentages
+                | Constants::PercentagesAndFrequency
+                | Constants::PercentagesAndAccuracy
         );
         let least = usize::from(needed);
         if constants.len() < least || constants.len() > most {

@@ -28,6 +28,8 @@ pub(super) struct Form {
 /// A cell is the number of its counts.
 pub(super) struct Percentile {
     argument: usize,
+    /// The argument that says how often a value counts.
+    frequency: Option<usize>,
     data_type: DataType,
     form: Form,
     percentages: Vec<f64>,
@@ -68,6 +70,7 @@ impl Percentile {
     ) -> Self {
         Self {
             argument,
+            frequency: None,
             data_type: data_type.clone(),
             form,
             percentages: percentages.to_vec(),
@@ -75,6 +78,22 @@ impl Percentile {
             counts: Slab::default(),
             undo: Vec::new(),
             bytes: 0,
+        }
+    }
+
+    /// One whose values count as often as this argument says.
+    pub(super) fn counting(self, frequency: Option<usize>) -> Self {
+        Self { frequency, ..self }
+    }
+
+    /// How often the value of a row counts; NULL is never.
+    fn times(&self, row: &[Value]) -> Result<u64, RecordError> {
+        match self.frequency.map(|place| &row[place]) {
+            None => Ok(1),
+            Some(Value::BigInt(times)) => u64::try_from(*times).map_err(|_| {
+                RecordError::expression("percentile: a value cannot count less than 0 times")
+            }),
+            Some(_) => Ok(0),
         }
     }
 
@@ -88,14 +107,16 @@ impl Percentile {
                 self.bytes += VALUE_BYTES;
             }
             self.undo.push((cell[0], key, *count));
-            *count += times;
+            *count = count.saturating_add(times);
         }
     }
 
     /// The value below which a share of all lies, as a double.
     #[allow(clippy::cast_precision_loss)]
     fn of(&self, counts: &Counts, share: f64) -> f64 {
-        let total = counts.values().sum::<u64>() as f64;
+        let total = counts
+            .values()
+            .fold(0, |all: u64, n| all.saturating_add(*n)) as f64;
         let position = if self.form.discrete {
             ((total * share).ceil() - 1.0).max(0.0)
         } else {
@@ -131,7 +152,7 @@ fn at(counts: impl Iterator<Item = (u64, u64)>, position: f64) -> f64 {
     let mut seen = 0;
     let mut found = None;
     for (key, count) in counts {
-        seen += count;
+        seen = u64::saturating_add(seen, count);
         if found.is_none() && seen > lower as u64 {
             found = Some(key);
         }
@@ -159,7 +180,10 @@ impl Accumulator for Percentile {
             Value::DayTimeInterval(micros) => micros as f64,
             _ => return Ok(()),
         };
-        self.add(cell, key(x), 1);
+        let times = self.times(row)?;
+        if times > 0 {
+            self.add(cell, key(x), times);
+        }
         Ok(())
     }
 

@@ -23,6 +23,8 @@ pub enum Arguments {
     Number,
     /// A number, which becomes a DOUBLE, or an interval.
     Spread,
+    /// The same, and an integer, which becomes a BIGINT.
+    SpreadAndFrequency,
     /// A STRING or BINARY; what is written as text becomes one.
     Text,
     /// BOOLEAN.
@@ -74,7 +76,12 @@ impl Arguments {
                 given if given.is_numeric() => Ok(given.clone()),
                 _ => refused("a number"),
             },
-            Self::Spread => match given {
+            Self::SpreadAndFrequency if place > 0 => match given {
+                DataType::Void => Ok(DataType::BigInt),
+                given if given.is_integer() => Ok(DataType::BigInt),
+                _ => refused("an integer"),
+            },
+            Self::Spread | Self::SpreadAndFrequency => match given {
                 DataType::String | DataType::Void => Ok(DataType::Double),
                 DataType::YearMonthInterval | DataType::DayTimeInterval => Ok(given.clone()),
                 given if given.is_numeric() => Ok(DataType::Double),

@@ -218,14 +218,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
     .constants(Constants::Deviation),
     function(
         "percentile",
-        "percentile(x, p)",
-        "The value below which the share p of the values lies, between the two nearest; with an array of shares, an array. Exact: each group keeps every different value and how often it came.",
+        "percentile(x, p[, frequency])",
+        "The value below which the share p of the values lies, between the two nearest; with an array of shares, an array. frequency says how often a value counts, 1 unless it is given. Exact: each group keeps every different value and how often it came.",
         ("percentile(x, 0.25) [0, 10, NULL, 30]", "5.0"),
         1,
-        Arguments::Spread,
+        Arguments::SpreadAndFrequency,
         Gives::Spread,
     )
-    .constants(Constants::Percentages),
+    .arity(1, 2)
+    .constants(Constants::PercentagesAndFrequency),
     function(
         "median",
         "median(x)",

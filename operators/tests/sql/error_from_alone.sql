@@ -1,0 +1,3 @@
+CREATE TABLE sales (id INT, card STRING, amount DOUBLE, country STRING, ts TIMESTAMP) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'sales', format 'json');
+CREATE VIEW v AS FROM sales;
+SELECT * FROM v;

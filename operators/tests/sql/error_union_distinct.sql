@@ -1,6 +1,0 @@
-CREATE TABLE invoices (
-  BillNo STRING, StoreID STRING, TotalValue DOUBLE, Items ARRAY<STRUCT<sku: STRING, qty: INT>>,
-  Address STRUCT<city: STRING, zip: STRING>, Tags MAP<STRING, STRING>, CreatedTime BIGINT
-) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices', format 'json');
-CREATE TABLE out USING noop;
-SELECT BillNo FROM invoices UNION SELECT StoreID FROM invoices;
