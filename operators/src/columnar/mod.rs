@@ -9,6 +9,7 @@ mod nested;
 mod stories;
 
 use std::sync::Arc;
+use std::vec::IntoIter;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{
@@ -84,15 +85,16 @@ impl Projection {
     pub(crate) fn rows(&self, batch: &RecordBatch) -> Result<Batch, RecordError> {
         let count = batch.num_rows();
         let width = self.wanted.len();
-        let mut values = vec![Value::Null; count * width];
-        let mut cells = Cells::with_capacity(count);
+        let mut columns: Vec<IntoIter<Value>> = Vec::with_capacity(width);
         let mut bad: Vec<(usize, RecordError)> = Vec::new();
-        for (column, wanted) in self.wanted.iter().enumerate() {
+        for wanted in &self.wanted {
             let field = &wanted.field;
             let Some(place) = wanted.place else {
                 if !field.nullable {
                     bad.extend((0..count).map(|row| (row, without_value(field))));
                 }
+                // Where a column has no more values, NULL stands.
+                columns.push(Vec::new().into_iter());
                 continue;
             };
             let mut array = Arc::clone(batch.column(place));
@@ -101,6 +103,7 @@ impl Projection {
                 let times = array.as_primitive::<Int64Type>();
                 array = Arc::new(times.reinterpret_cast::<TimestampMicrosecondType>());
             }
+            let mut cells = Cells::with_capacity(count);
             if !cells.read(&array, &field.data_type) {
                 return Err(RecordError::decode(format!(
                     "column `{}` is {} in the file, which cannot be read as {}",
@@ -116,10 +119,13 @@ impl Projection {
                 let nulls = (0..count).filter(|row| array.is_null(*row));
                 bad.extend(nulls.map(|row| (row, without_value(field))));
             }
-            let places = values.iter_mut().skip(column).step_by(width);
-            for (place, value) in places.zip(cells.values.drain(..)) {
-                *place = value;
-            }
+            columns.push(cells.values.into_iter());
+        }
+        // Each value is written once: filling rows with NULLs first takes as long as this.
+        let mut values = Vec::with_capacity(count * width);
+        for _ in 0..count {
+            let row = columns.iter_mut();
+            values.extend(row.map(|column| column.next().unwrap_or_default()));
         }
         let mut items: Vec<Item> = (0..count).map(|_| Item::Row(())).collect();
         if !bad.is_empty() {
