@@ -1,6 +1,6 @@
 //! A column's values, from whichever type the file has to the declared one.
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
+use arrow::array::{Array, ArrayAccessor, ArrayRef, ArrowPrimitiveType, AsArray};
 use arrow::datatypes::{
     DataType as Arrow, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
     Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
@@ -58,9 +58,24 @@ impl Cells {
             self.values
                 .extend(array.values().iter().map(|value| make(*value)));
         } else {
-            let values = array.iter();
-            self.values
-                .extend(values.map(|value| value.map_or(Value::Null, &make)));
+            self.each(array, make);
+        }
+    }
+
+    /// Values of any kind that always fit. Arrow's own iterators do not say for sure how many values come, so that a vector
+    /// looks for room at each of them.
+    #[inline]
+    fn each<A: ArrayAccessor>(&mut self, array: A, make: impl Fn(A::Item) -> Value) {
+        let places = 0..array.len();
+        match array.nulls() {
+            None => self.values.extend(places.map(|at| make(array.value(at)))),
+            Some(nulls) => self.values.extend(places.map(|at| {
+                if nulls.is_valid(at) {
+                    make(array.value(at))
+                } else {
+                    Value::Null
+                }
+            })),
         }
     }
 
@@ -84,9 +99,7 @@ impl Cells {
         let Some(array) = array.as_boolean_opt() else {
             return false;
         };
-        let values = array.iter();
-        self.values
-            .extend(values.map(|value| value.map_or(Value::Null, Value::Boolean)));
+        self.each(array, Value::Boolean);
         true
     }
 
@@ -150,38 +163,28 @@ impl Cells {
 
     /// From text, and from bytes that are text; others get the replacement character.
     fn texts(&mut self, array: &ArrayRef) -> bool {
-        let text =
-            |text: Option<&str>| text.map_or(Value::Null, |text| Value::String(SmolStr::new(text)));
-        let lossy = |bytes: Option<&[u8]>| {
-            bytes.map_or(Value::Null, |bytes| {
-                Value::String(SmolStr::new(String::from_utf8_lossy(bytes)))
-            })
-        };
-        let out = &mut self.values;
+        let text = |text: &str| Value::String(SmolStr::new(text));
+        let lossy = |bytes: &[u8]| Value::String(SmolStr::new(String::from_utf8_lossy(bytes)));
         match array.data_type() {
-            Arrow::Utf8 => out.extend(array.as_string::<i32>().iter().map(text)),
-            Arrow::LargeUtf8 => out.extend(array.as_string::<i64>().iter().map(text)),
-            Arrow::Utf8View => out.extend(array.as_string_view().iter().map(text)),
-            Arrow::Binary => out.extend(array.as_binary::<i32>().iter().map(lossy)),
-            Arrow::LargeBinary => out.extend(array.as_binary::<i64>().iter().map(lossy)),
+            Arrow::Utf8 => self.each(array.as_string::<i32>(), text),
+            Arrow::LargeUtf8 => self.each(array.as_string::<i64>(), text),
+            Arrow::Utf8View => self.each(array.as_string_view(), text),
+            Arrow::Binary => self.each(array.as_binary::<i32>(), lossy),
+            Arrow::LargeBinary => self.each(array.as_binary::<i64>(), lossy),
             _ => return false,
         }
         true
     }
 
     fn bytes(&mut self, array: &ArrayRef) -> bool {
-        let bytes =
-            |bytes: Option<&[u8]>| bytes.map_or(Value::Null, |bytes| Value::Binary(bytes.into()));
-        let text = |text: Option<&str>| bytes(text.map(str::as_bytes));
-        let out = &mut self.values;
+        let bytes = |bytes: &[u8]| Value::Binary(bytes.into());
+        let text = |text: &str| bytes(text.as_bytes());
         match array.data_type() {
-            Arrow::Binary => out.extend(array.as_binary::<i32>().iter().map(bytes)),
-            Arrow::LargeBinary => out.extend(array.as_binary::<i64>().iter().map(bytes)),
-            Arrow::FixedSizeBinary(_) => {
-                out.extend(array.as_fixed_size_binary().iter().map(bytes));
-            }
-            Arrow::Utf8 => out.extend(array.as_string::<i32>().iter().map(text)),
-            Arrow::LargeUtf8 => out.extend(array.as_string::<i64>().iter().map(text)),
+            Arrow::Binary => self.each(array.as_binary::<i32>(), bytes),
+            Arrow::LargeBinary => self.each(array.as_binary::<i64>(), bytes),
+            Arrow::FixedSizeBinary(_) => self.each(array.as_fixed_size_binary(), bytes),
+            Arrow::Utf8 => self.each(array.as_string::<i32>(), text),
+            Arrow::LargeUtf8 => self.each(array.as_string::<i64>(), text),
             _ => return false,
         }
         true
