@@ -14,6 +14,7 @@ use crate::expr::text;
 pub(super) struct CsvEncoder {
     types: Vec<DataType>,
     options: CsvOptions,
+    marks: Marks,
     scratch: String,
     line: String,
 }
@@ -23,6 +24,7 @@ impl CsvEncoder {
         Self {
             types: fields.iter().map(|field| field.data_type.clone()).collect(),
             options: options.clone(),
+            marks: Marks::new(options),
             scratch: String::new(),
             line: String::new(),
         }
@@ -31,11 +33,12 @@ impl CsvEncoder {
     /// The names of the columns as a record.
     pub(super) fn header(fields: &[Field], options: &CsvOptions) -> String {
         let mut line = String::new();
+        let marks = Marks::new(options);
         for (place, field) in fields.iter().enumerate() {
             if place > 0 {
                 line.push_str(&options.delimiter);
             }
-            append(&mut line, Some(&field.name), place, options);
+            append(&mut line, Some(&field.name), place, options, &marks);
         }
         line
     }
@@ -56,6 +59,7 @@ impl Encoder for CsvEncoder {
                 some.then_some(&*content),
                 place,
                 &self.options,
+                &self.marks,
             );
             self.scratch = content;
         }
@@ -120,7 +124,13 @@ fn java_decimal(out: &mut String, unscaled: i128, scale: u8) {
 }
 
 /// Appends one value of a record, in quotes where it needs them. `place` is its column.
-fn append(out: &mut String, content: Option<&str>, place: usize, options: &CsvOptions) {
+fn append(
+    out: &mut String,
+    content: Option<&str>,
+    place: usize,
+    options: &CsvOptions,
+    marks: &Marks,
+) {
     let stands_for = match content {
         None => Some(options.null_value.as_str()),
         Some("") => Some(options.empty_value.as_str()),
@@ -153,7 +163,7 @@ fn append(out: &mut String, content: Option<&str>, place: usize, options: &CsvOp
         && trimmed.len() >= 2
         && trimmed.starts_with(is_quote)
         && trimmed.ends_with(is_quote);
-    let quotes = options.quote_all || begins || needs_quotes(body, options);
+    let quotes = options.quote_all || begins || marks.quotes(body, options);
     if quotes && !ready && options.quote != '\0' {
         out.push(options.quote);
         escaped(out, trimmed, options);
@@ -164,7 +174,35 @@ fn append(out: &mut String, content: Option<&str>, place: usize, options: &CsvOp
     }
 }
 
-/// Whether a value could not be read back without quotes.
+/// The first bytes of what makes a value need quotes. Most values have none of them and are looked at no more closely.
+struct Marks([bool; 256]);
+
+impl Marks {
+    fn new(options: &CsvOptions) -> Self {
+        let end = options.line_sep.as_deref().unwrap_or("\n");
+        let delimiter = options.delimiter.chars().take(1);
+        let quote = options.escape_quotes.then_some(options.quote);
+        let mut marks = [false; 256];
+        let mut buffer = [0; 4];
+        for c in "\n\r"
+            .chars()
+            .chain(end.chars())
+            .chain(delimiter)
+            .chain(quote)
+        {
+            let bytes = c.encode_utf8(&mut buffer).as_bytes();
+            marks[usize::from(bytes[0])] = true;
+        }
+        Self(marks)
+    }
+
+    /// Whether a value could not be read back without quotes.
+    fn quotes(&self, body: &str, options: &CsvOptions) -> bool {
+        body.bytes().any(|byte| self.0[usize::from(byte)]) && needs_quotes(body, options)
+    }
+}
+
+/// [`Marks::quotes`], by a close look at each character.
 fn needs_quotes(body: &str, options: &CsvOptions) -> bool {
     let end = options.line_sep.as_deref().unwrap_or("\n");
     body.contains(options.delimiter.as_str())
@@ -183,5 +221,35 @@ fn escaped(out: &mut String, body: &str, options: &CsvOptions) {
             out.push(options.escape_escape);
         }
         out.push(c);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codecs::times::Times;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+        #[test]
+        fn a_value_is_in_quotes_exactly_when_a_close_look_says_so(
+            body in "[a-cé€,;|\n\r\"' ]{0,8}",
+            delimiter in prop_oneof![Just(","), Just("||"), Just("€"), Just("é;")],
+            quote in prop_oneof![Just('"'), Just('\''), Just('\0')],
+            line_sep in prop_oneof![Just(None), Just(Some("\r\n")), Just(Some("é"))],
+            escape_quotes in any::<bool>(),
+        ) {
+            let options = CsvOptions {
+                delimiter: delimiter.to_owned(),
+                quote,
+                escape_quotes,
+                line_sep: line_sep.map(str::to_owned),
+                ..CsvOptions::new(Times::new(chrono_tz::Tz::UTC))
+            };
+            let marks = Marks::new(&options);
+            prop_assert_eq!(marks.quotes(&body, &options), needs_quotes(&body, &options));
+        }
     }
 }
