@@ -178,23 +178,26 @@ pub(crate) struct Forgotten {
     keys: Vec<Key>,
 }
 
-/// A file that was begun.
+/// A file that was begun. A folder may have many between two cuts, so its path is not kept.
 #[derive(Debug)]
 struct Begun {
-    path: Arc<str>,
     key: Key,
     time: u32,
-    /// What was forgotten when it was the last one begun.
-    forgotten: Vec<Forgotten>,
 }
+
+/// So much of what was begun may be held without giving memory back.
+const BEGUN_KEPT: usize = 1024;
 
 /// What was begun since the last cut, in order: so much of it is saved as the position of the cut says.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     begun: VecDeque<Begun>,
-    /// What was forgotten since, when all of them were saved.
-    forgotten: Vec<Forgotten>,
-    /// Files before the newest cut that may be cleaned once it is committed; kept where that is wanted.
+    /// How many were begun before these.
+    before: u64,
+    /// What was forgotten since, each with the number of the file that was the last one begun, or is the next where all of
+    /// them were saved.
+    forgotten: VecDeque<(u64, Forgotten)>,
+    /// Files that may be cleaned once a cut that covers them is committed, the newest not read yet; kept where that is wanted.
     read: VecDeque<Arc<str>>,
     /// By cut, how many of all files ever read it covers.
     cuts: VecDeque<(Position, u64)>,
@@ -206,48 +209,49 @@ pub(crate) struct Journal {
 impl Journal {
     /// A file is about to be handed over.
     pub(crate) fn begin(&mut self, path: &Arc<str>, key: Key, time: u32) {
-        self.begun.push_back(Begun {
-            path: Arc::clone(path),
-            key,
-            time,
-            forgotten: std::mem::take(&mut self.forgotten),
-        });
+        self.begun.push_back(Begun { key, time });
+        if self.cleans {
+            self.read.push_back(Arc::clone(path));
+        }
     }
 
     /// Something was forgotten; that counts from the file on that was begun last, or is begun next.
     pub(crate) fn forget(&mut self, forgotten: Forgotten) {
-        match self.begun.back_mut() {
-            Some(last) => last.forgotten.push(forgotten),
-            None => self.forgotten.push(forgotten),
-        }
+        let last = self.begun.len().saturating_sub(1) as u64;
+        self.forgotten.push_back((self.before + last, forgotten));
     }
 
-    /// What has been read before a position and was not saved yet.
-    pub(crate) fn changes(&mut self, position: &Position) -> Option<StateChanges> {
+    /// What has been read before a position and was not saved yet. `key` is what a path is known by.
+    pub(crate) fn changes(
+        &mut self,
+        position: &Position,
+        key: impl FnOnce(&str) -> Key,
+    ) -> Option<StateChanges> {
         let (path, ended) = match Place::parse(position).ok()? {
             Place::Begin => return None,
             Place::Row(_, path) | Place::Behind(_, path) => (path, false),
             Place::End(path) => (path, true),
         };
-        let at = self.begun.iter().position(|begun| begun.path == path)?;
+        let key = key(&path);
+        let at = self.begun.iter().position(|begun| begun.key == key)?;
         let count = at + usize::from(ended);
         let mut entries = Entries::default();
         for begun in self.begun.drain(..count) {
             let time = begun.time.to_le_bytes();
             entries.put(&begun.key.bytes(), |out| out.extend_from_slice(&time));
-            for forgotten in begun.forgotten {
+            let with = |(number, _): &mut (u64, Forgotten)| *number <= self.before;
+            while let Some((_, forgotten)) = self.forgotten.pop_front_if(with) {
                 let oldest = forgotten.oldest.to_le_bytes();
                 entries.put(&[], |out| out.extend_from_slice(&oldest));
                 for key in forgotten.keys {
                     entries.remove(&key.bytes());
                 }
             }
-            if self.cleans {
-                self.read.push_back(begun.path);
-            }
+            self.before += 1;
         }
+        self.begun.shrink_to(BEGUN_KEPT.max(self.begun.len() * 2));
         if self.cleans {
-            let covered = self.cleaned + self.read.len() as u64;
+            let covered = self.cleaned + (self.read.len() - self.begun.len()) as u64;
             self.cuts.push_back((position.clone(), covered));
         }
         (!entries.is_empty()).then(|| StateChanges {

@@ -22,14 +22,14 @@ fn a_cut_saves_the_files_before_its_position_and_no_other() {
     for path in ["a", "b", "c"] {
         begin(&mut journal, path, 7);
     }
-    let within = journal.changes(&at("3:b")).unwrap();
+    let within = journal.changes(&at("3:b"), Key::of).unwrap();
     let seen = restored(std::slice::from_ref(&within));
     assert!(seen.contains(Key::of("a")) && !seen.contains(Key::of("b")));
-    assert_eq!(journal.changes(&at("4:b")), None);
-    let behind = journal.changes(&at("end:b")).unwrap();
+    assert_eq!(journal.changes(&at("4:b"), Key::of), None);
+    let behind = journal.changes(&at("end:b"), Key::of).unwrap();
     let seen = restored(&[within, behind]);
     assert!(seen.contains(Key::of("b")) && !seen.contains(Key::of("c")));
-    assert_eq!(journal.changes(&at("end:b")), None);
+    assert_eq!(journal.changes(&at("end:b"), Key::of), None);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn what_is_older_than_the_age_is_forgotten_and_stays_so_after_a_restart() {
         "an old file waits"
     );
     journal.forget(seen.forget(DAY, None).unwrap());
-    let seen_again = restored(&[journal.changes(&at("end:new")).unwrap()]);
+    let seen_again = restored(&[journal.changes(&at("end:new"), Key::of).unwrap()]);
     for seen in [seen, seen_again] {
         assert!(!seen.contains(Key::of("old")) && seen.contains(Key::of("new")));
         assert!(seen.is_old(1_000_000_000) && !seen.is_old(999_999 * 1_000_000));
@@ -64,7 +64,7 @@ fn what_is_forgotten_counts_only_with_the_file_that_made_it_so() {
     }
     journal.forget(seen.forget(DAY, None).unwrap());
     // A crash while the newer one was being read.
-    let seen = restored(&[journal.changes(&at("0:new")).unwrap()]);
+    let seen = restored(&[journal.changes(&at("0:new"), Key::of).unwrap()]);
     assert!(seen.contains(Key::of("old")) && !seen.is_old(0));
 }
 
@@ -77,8 +77,8 @@ fn files_are_cleaned_once_and_only_when_an_epoch_that_covers_them_is_committed()
     for path in ["a", "b", "c"] {
         begin(&mut journal, path, 7);
     }
-    journal.changes(&at("1:b"));
-    journal.changes(&at("end:c"));
+    journal.changes(&at("1:b"), Key::of);
+    journal.changes(&at("end:c"), Key::of);
     let safe = |journal: &mut Journal, token: &str| -> Vec<String> {
         journal
             .safe(&at(token))

@@ -23,6 +23,7 @@ use super::options::Settings;
 use super::seen::Seen;
 use super::stream::Records;
 use super::token::{self, Place};
+use super::waiting::key;
 use super::walker::{Shared, Walker};
 use crate::job_error::JobError;
 use crate::sources::file_lines::wall_clock;
@@ -238,7 +239,8 @@ impl Source for Folder {
     }
 
     fn changes(&self, _: &Partition, position: &Position) -> Option<StateChanges> {
-        self.shared.journal.lock().changes(position)
+        let key = |path: &str| key(&self.settings, path);
+        self.shared.journal.lock().changes(position, key)
     }
 
     fn forget(&self, committed: &Committed) {
