@@ -320,7 +320,7 @@ impl Lane {
             Ok(Ok(readiness)) => {
                 let micros = self.recording.done();
                 self.tally.processed.observe(&metrics.processed, micros);
-                from.position.clone_from(&record.next);
+                from.position = record.next;
                 let late = pipeline.take_late();
                 if late > 0 {
                     metrics.late.inc_by(late);

@@ -16,7 +16,7 @@ use crate::flow::pipeline::Pipeline;
 use crate::metrics::QueryMetrics;
 use crate::plan::Side;
 use crate::record::{Micros, Partition, Record, RecordMeta};
-use crate::recorder::{Doing, LaneRecorder, Observed, TIMED_EVERY, Trace, Watch};
+use crate::recorder::{Doing, File, LaneRecorder, Observed, TIMED_EVERY, Trace, Watch};
 use crate::spans::{Ids, LaneSpans};
 
 /// How many nanoseconds lie between two records whose steps are timed.
@@ -37,6 +37,8 @@ pub(super) struct Recording {
     /// By reader of the lane, the number of its partition.
     readers: Vec<usize>,
     origin: Instant,
+    /// Whose rows are taken, where the input is files.
+    file: File,
     trace: Trace,
     number: u32,
     /// When the record in hand was taken.
@@ -69,6 +71,7 @@ impl Recording {
             metrics: Arc::clone(metrics),
             readers: Vec::new(),
             origin: Instant::now(),
+            file: File::default(),
             trace: Trace::default(),
             number: 0,
             taken: 0,
@@ -130,7 +133,7 @@ impl Recording {
         {
             self.trace = self.trace.traced();
         }
-        self.recorder.take(meta, &self.trace);
+        self.recorder.take(meta, &self.trace, &mut self.file);
         self.timed =
             self.taken.saturating_sub(self.timed_at) >= TIMED_NANOS || self.trace.is_traced();
         self.timed

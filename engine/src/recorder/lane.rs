@@ -21,8 +21,11 @@ use crate::spans::{Carried, LaneSpans};
 /// Records whose steps were timed, until they are delivered.
 const TIMED_KEPT: usize = 128;
 
-/// Tokens of records on their way, where positions are tokens.
+/// Tokens of records on their way, where positions are tokens; of the rows of a file one.
 const TOKENS_KEPT: usize = 64;
+
+/// So many records on, a file is noted again whose rows are still taken.
+const FILE_NOTED: u32 = 1 << 30;
 
 /// How far back a wait is explained.
 const EXPLAINED: Micros = 600_000_000;
@@ -33,6 +36,45 @@ struct OnTheWay {
     /// By number, in order.
     timed: VecDeque<(u32, Times)>,
     tokens: VecDeque<(u32, Position)>,
+}
+
+/// The file whose rows the lane takes, and the number of the record with which that was noted: its other rows need no note.
+#[derive(Default)]
+pub(crate) struct File(Option<(Arc<str>, u32)>);
+
+impl File {
+    /// Whether the record with this number and position is a row of it. From now on its file is the one.
+    #[inline]
+    fn goes_on(&mut self, position: &Position, number: u32) -> bool {
+        let Position::Row(_, file) = position else {
+            self.0 = None;
+            return false;
+        };
+        if let Some((known, noted)) = &self.0
+            && Arc::ptr_eq(known, file)
+            && number.wrapping_sub(*noted) < FILE_NOTED
+        {
+            return true;
+        }
+        self.0 = Some((Arc::clone(file), number));
+        false
+    }
+}
+
+impl OnTheWay {
+    /// The position of a record whose position is a token, if it is still known.
+    fn token(&self, trace: &Trace) -> Option<Position> {
+        let before = |number: u32| trace.number.wrapping_sub(number) < FILE_NOTED;
+        let mut tokens = self.tokens.iter().rev();
+        let (number, token) = tokens.find(|(number, _)| before(*number))?;
+        match token {
+            Position::Row(_, file) => {
+                let row = trace.position.cast_unsigned();
+                Some(Position::Row(row, Arc::clone(file)))
+            }
+            token => (*number == trace.number).then(|| token.clone()),
+        }
+    }
 }
 
 /// The names that numbers in traces and times stand for.
@@ -100,14 +142,14 @@ impl LaneRecorder {
         self.names.lock().steps.clone()
     }
 
-    /// A record is in hand.
+    /// A record is in hand; `file` is the one whose row the record before was.
     #[inline]
-    pub(crate) fn take(&self, meta: &RecordMeta, trace: &Trace) {
+    pub(crate) fn take(&self, meta: &RecordMeta, trace: &Trace, file: &mut File) {
         for (word, value) in self.hand.iter().zip(trace.words()) {
             word.store(value, Relaxed);
         }
         self.asked.store(false, Relaxed);
-        if trace.is_token() {
+        if trace.is_token() && !file.goes_on(&meta.position, trace.number) {
             let tokens = &mut self.on_the_way.lock().tokens;
             if tokens.len() == TOKENS_KEPT {
                 tokens.pop_front();
@@ -173,15 +215,10 @@ impl LaneRecorder {
             let on_the_way = self.on_the_way.lock();
             let timed = on_the_way.timed.iter();
             let times = timed.rev().find(|(number, _)| *number == trace.number);
-            let token = || {
-                let mut tokens = on_the_way.tokens.iter().rev();
-                let (_, token) = tokens.find(|(number, _)| *number == trace.number)?;
-                Some(token.clone())
-            };
             Slow {
                 reader: u32::try_from(trace.reader()).unwrap_or(u32::MAX),
                 position: if trace.is_token() {
-                    token()
+                    on_the_way.token(trace)
                 } else {
                     Some(Position::Number(trace.position))
                 },
@@ -300,6 +337,7 @@ mod tests {
     use super::super::LANE_BYTES;
     use super::super::slowest::Slowest;
     use super::*;
+    use crate::testing::meta;
 
     #[test]
     fn a_lane_takes_no_more_than_the_documents_say() {
@@ -307,5 +345,55 @@ mod tests {
             TIMED_KEPT * size_of::<(u32, Times)>() + TOKENS_KEPT * size_of::<(u32, Position)>();
         let bytes = size_of::<LaneRecorder>() + rings + Slowest::BYTES + Doings::BYTES;
         assert!(bytes <= LANE_BYTES, "{bytes}");
+    }
+
+    fn taken(lane: &LaneRecorder, file: &mut File, number: u32, position: Position) -> Trace {
+        let mut about = meta(0, 0, None);
+        about.position = position;
+        let trace = Trace::of(&about, 0, 0, number);
+        lane.take(&about, &trace, file);
+        trace
+    }
+
+    #[test]
+    fn a_row_is_found_in_its_file_however_long_it_was_under_way() {
+        let lane = LaneRecorder::new(&Arc::default());
+        let (mut file, mut traces) = (File::default(), Vec::new());
+        let (one, other): (Arc<str>, Arc<str>) = ("one.csv".into(), "other.csv".into());
+        for number in 1..=1_000 {
+            let (row, of) = match number {
+                ..=600 => (number, &one),
+                _ => (number - 600, &other),
+            };
+            let position = Position::Row(row.into(), Arc::clone(of));
+            traces.push((taken(&lane, &mut file, number, position.clone()), position));
+        }
+        let on_the_way = lane.on_the_way.lock();
+        for (trace, position) in traces {
+            assert_eq!(on_the_way.token(&trace), Some(position));
+        }
+        assert_eq!(on_the_way.tokens.len(), 2);
+    }
+
+    #[test]
+    fn files_and_tokens_in_turns_are_told_apart_and_what_is_not_known_any_more_has_no_position() {
+        let lane = LaneRecorder::new(&Arc::default());
+        let (mut file, mut traces) = (File::default(), Vec::new());
+        let path: Arc<str> = "one.csv".into();
+        for number in 1..=200_u32 {
+            let position = match number % 2 {
+                0 => Position::Token(number.to_string().into()),
+                _ => Position::Row(number.into(), Arc::clone(&path)),
+            };
+            // The numbers of records begin anew at some time.
+            let number = number.wrapping_sub(190);
+            traces.push((taken(&lane, &mut file, number, position.clone()), position));
+        }
+        let on_the_way = lane.on_the_way.lock();
+        let first_known = traces.len() - TOKENS_KEPT;
+        for (place, (trace, position)) in traces.into_iter().enumerate() {
+            let known = (place >= first_known).then_some(position);
+            assert_eq!(on_the_way.token(&trace), known, "record {place}");
+        }
     }
 }

@@ -24,7 +24,7 @@ mod watch;
 use doings::OVERLAPS_MAX;
 pub use doings::{Doing, Event, Overlap};
 pub use lane::LaneRecorder;
-pub(crate) use lane::Observed;
+pub(crate) use lane::{File, Observed};
 pub use shown::{QueryRecorder, ShownRecord, ShownSlow, Stage};
 pub use slowest::MINUTES;
 pub use trace::Trace;

@@ -2,7 +2,7 @@
 
 use crate::record::{Micros, Position, RecordMeta};
 
-/// Marks a place whose position is a token: [`Trace::position`] is then the record's number.
+/// Marks a place whose position is a token: [`Trace::position`] is then the record's number, or its row in a file.
 const TOKEN: u32 = 1 << 31;
 
 /// Marks a record that is traced.
@@ -15,7 +15,7 @@ const NO_TIME: Micros = Micros::MIN;
 /// look at nothing in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trace {
-    /// Its position, or its number where that is a token.
+    /// Its position; where that is a token its number, and of one in a file its row.
     pub(crate) position: i64,
     pub(crate) taken_at: Micros,
     record_time: Micros,
@@ -48,7 +48,8 @@ impl Trace {
         let reader = u32::try_from(reader).unwrap_or(0) & !(TOKEN | TRACED);
         let (position, place) = match &meta.position {
             Position::Number(position) => (*position, reader),
-            Position::Token(_) | Position::Row(..) => (i64::from(number), reader | TOKEN),
+            Position::Token(_) => (i64::from(number), reader | TOKEN),
+            Position::Row(row, _) => (row.cast_signed(), reader | TOKEN),
         };
         Self {
             position,
