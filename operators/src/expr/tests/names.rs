@@ -170,7 +170,7 @@ fn a_macro_is_expanded_with_its_own_names_only() {
     assert!(
         refuse("half(1, 2)", &scope)
             .message
-            .contains("expected 1 arguments")
+            .contains("expected 1 argument")
     );
 }
 

@@ -447,7 +447,7 @@ fn a_folder_that_was_emptied_is_refused_unless_the_query_was_moved_by_hand() {
         };
         assert_eq!(failure.remedy, Remedy::Refuse);
         assert!(
-            failure.message.contains("lacks the rows of 1 files"),
+            failure.message.contains("lacks the rows of 1 file"),
             "{failure}"
         );
         assert!(failure.message.contains("rollback FOLDER 7"), "{failure}");
