@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use command::{Said, ended, run, terminate, thalweg, until};
@@ -221,95 +221,6 @@ fn check_shows_the_typed_plan_and_the_settings_in_force() {
         !folder.path().join("checkpoints").exists(),
         "a check makes nothing"
     );
-}
-
-#[test]
-fn sigterm_ends_a_job_cleanly() {
-    let folder = job(COUNTS);
-    let child = started(folder.path(), &["run", "job.sql", "--http", "off"]);
-    terminate(&child);
-    let done = ended(child);
-    assert_eq!(done.code, 0, "{done:?}");
-    assert!(done.err.contains("SIGTERM: reading stops"), "{done:?}");
-    assert!(done.err.contains("console: ended"), "{done:?}");
-}
-
-#[test]
-fn a_terminal_that_is_closed_ends_a_job_cleanly_unless_it_is_to_outlive_it() {
-    let folder = job(COUNTS);
-    let arguments = ["run", "job.sql", "--http", "off"];
-    let child = started(folder.path(), &arguments);
-    send(&child, libc::SIGHUP);
-    let done = ended(child);
-    assert_eq!(done.code, 0, "{done:?}");
-    assert!(done.err.contains("the terminal is gone"), "{done:?}");
-
-    let nohup = Command::new("nohup")
-        .arg(env!("CARGO_BIN_EXE_thalweg"))
-        .args(arguments)
-        .current_dir(folder.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = nohup.unwrap();
-    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
-    send(&child, libc::SIGHUP);
-    terminate(&child);
-    let done = ended(child);
-    assert_eq!(done.code, 0, "{done:?}");
-    assert!(done.err.contains("SIGTERM: reading stops"), "{done:?}");
-}
-
-fn send(child: &Child, signal: libc::c_int) {
-    let pid = i32::try_from(child.id()).unwrap();
-    // SAFETY: a signal to a child that is not yet waited for, so its id is still its own.
-    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
-}
-
-#[test]
-fn ctrl_c_that_arrives_twice_is_one_and_pressed_again_it_ends_the_job_at_once() {
-    // Whoever listens takes connections and never answers, so that a stop has to wait.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let folder = job(&format!(
-        "SET checkpointLocation = './checkpoints';
-CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '50');
-CREATE TABLE hook USING http OPTIONS (url 'http://{}/');
-INSERT INTO hook SELECT value FROM ticks;
-",
-        silent.local_addr().unwrap()
-    ));
-    let mut child = within(folder.path(), &["run", "job.sql", "--http", "off"])
-        .spawn()
-        .unwrap();
-    let (mut stream, _) = silent.accept().unwrap();
-    stream.read_exact(&mut [0]).unwrap();
-    // A terminal sends it to a wrapper too, which hands it on.
-    send(&child, libc::SIGINT);
-    send(&child, libc::SIGINT);
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let stops = lines.any(|line| line.unwrap().contains("Ctrl-C: reading stops"));
-    assert!(stops && child.try_wait().unwrap().is_none());
-    until("it has ended", || {
-        send(&child, libc::SIGINT);
-        child.try_wait().unwrap().is_some()
-    });
-    let said: Vec<String> = lines.map(Result::unwrap).collect();
-    assert!(
-        said.iter().any(|line| line.contains("Ctrl-C again")),
-        "{said:?}"
-    );
-    assert_eq!(child.wait().unwrap().code(), Some(1));
-}
-
-#[test]
-fn a_reader_that_leaves_ends_the_job_without_an_error() {
-    let folder = job(COUNTS);
-    let mut child = started(folder.path(), &["run", "job.sql", "--http", "off"]);
-    drop(child.stdout.take());
-    let done = ended(child);
-    assert_eq!(done.code, 0, "{done:?}");
-    assert!(!done.err.contains("ERROR"), "{done:?}");
 }
 
 #[test]
