@@ -14,11 +14,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use smol_str::SmolStr;
 
 use crate::epoch::checkpoint::{Checkpoint, PartitionCut};
-use crate::error::Failure;
+use crate::error::{Failure, Remedy};
 use crate::flow::partition::now;
 use crate::lanes;
 use crate::plan::{Opened, Side};
-use crate::query::{Prepared, Query, Resolved, new_id};
+use crate::query::{LaneStates, Prepared, Query, Resolved, new_id};
 use crate::record::Position;
 use crate::recovery::take_over;
 use crate::source::{Resume, Start};
@@ -96,7 +96,7 @@ impl Query {
         }
     }
 
-    /// Claims a partition: the next epoch of its chain is this run's. Blocks.
+    /// Claims a partition: the next epoch of its chain is this run's. None where another process has claimed it since. Blocks.
     pub(crate) fn claim(
         &self,
         run: &Arc<str>,
@@ -104,7 +104,7 @@ impl Query {
         place: &Place,
         start: &Checkpoint,
         standby: &Standby,
-    ) -> Result<Resolved, Failure> {
+    ) -> Result<Option<Resolved>, Failure> {
         let (input, partition) = place;
         let lane = lanes::name(&*self.plan, input, partition);
         let beside = lanes::beside(start, &lane, place);
@@ -117,11 +117,17 @@ impl Query {
             }
             let from = newest.as_ref().unwrap_or(start);
             let rewound = from.rewound;
-            let begins: Result<Vec<(SmolStr, Start)>, Failure> = places
-                .iter()
-                .map(|place| Ok((place.0.clone(), begin(opened, place, from)?)))
-                .collect();
-            let mut begins = begins?;
+            let mut begins = match begin_all(opened, &places, from) {
+                // What the source knows may be of a later epoch: of one who has the partition still.
+                Err(failure)
+                    if failure.remedy == Remedy::Restart
+                        || self.log.last()? == newest.as_ref().map(|newest| newest.epoch) =>
+                {
+                    return Err(failure);
+                }
+                Err(_) => continue,
+                Ok(begins) => begins,
+            };
             let begun = newest.is_some();
             let mut claim = match newest {
                 Some(mut newest) => {
@@ -140,27 +146,25 @@ impl Query {
             claim.committed_at = now();
             match self.log.commit(&claim) {
                 Ok(_) => {
-                    // Now that nobody else commits here, what no checkpoint names is nobody's.
-                    self.log.recover()?;
-                    let newest = || self.log.list().ok()?.last().map(|kept| kept.epoch);
                     let epoch = claim.epoch;
-                    take_over(opened, &mut claim, rewound, &|| newest() == Some(epoch))?;
-                    // What is built is in the chain with the first epoch after it, and so is the plan that has it: who takes
-                    // over before builds it as well.
-                    self.follow(&mut claim);
-                    let state = self.read_claimed(&claim, standby.take(place))?;
-                    if claim.epoch > 0 {
+                    let state = match self.take_hold(opened, &mut claim, rewound, standby, place) {
+                        Ok(state) => state,
+                        // Who has claimed it since needs no part of it any more, and has removed it.
+                        Err(_) if self.log.last()? != Some(epoch) => return Ok(None),
+                        Err(failure) => return Err(failure),
+                    };
+                    if epoch > 0 {
                         let pause = u64::try_from(now().saturating_sub(since));
                         self.status.metrics().handover.observe(pause.unwrap_or(0));
                     }
-                    return Ok(Resolved {
+                    return Ok(Some(Resolved {
                         state,
                         starts: begins,
                         warming,
                         before: before(opened, input, start),
                         alone: true,
                         ..Resolved::none(claim)
-                    });
+                    }));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
@@ -169,6 +173,26 @@ impl Query {
                 }
             }
         }
+    }
+
+    /// Brings state and output to where the claim stands, and removes what is nobody's.
+    fn take_hold(
+        &self,
+        opened: &Opened,
+        claim: &mut Checkpoint,
+        rewound: bool,
+        standby: &Standby,
+        place: &Place,
+    ) -> Result<LaneStates, Failure> {
+        // Now that nobody else commits here, what no checkpoint names is nobody's.
+        self.log.recover()?;
+        let epoch = claim.epoch;
+        let owned = || self.log.last().is_ok_and(|last| last == Some(epoch));
+        take_over(opened, claim, rewound, &owned)?;
+        // What is built is in the chain with the first epoch after it, and so is the plan that has it: who takes over before builds
+        // it as well.
+        self.follow(claim);
+        self.read_claimed(claim, standby.take(place))
     }
 
     /// The first checkpoint of a lane's chain.
@@ -194,6 +218,18 @@ impl Query {
         chain.sources.retain(|of, _| reads(of));
         chain
     }
+}
+
+/// Where these partitions begin, each with its input.
+fn begin_all(
+    opened: &Opened,
+    places: &[Place],
+    from: &Checkpoint,
+) -> Result<Vec<(SmolStr, Start)>, Failure> {
+    let places = places.iter();
+    places
+        .map(|place| Ok((place.0.clone(), begin(opened, place, from)?)))
+        .collect()
 }
 
 /// Where a partition begins that a checkpoint names, or that appeared after it.

@@ -282,7 +282,7 @@ impl Query {
             }),
             Err(failure) => {
                 opened.close();
-                Err(failure)
+                Err(self.log.or_taken_over(failure))
             }
         }
     }

@@ -169,7 +169,15 @@ impl Query {
             let claim = move || query.claim(&run_too, &opened_too, &place, &start, &standby);
             let claimed = self.host.workers.run(claim).await;
             match claimed.unwrap_or_else(|| Err(panicked())) {
-                Ok(resolved) => return self.coordinate(run, &opened, resolved, &mut stop).await.0,
+                Ok(Some(resolved)) => {
+                    return self.coordinate(run, &opened, resolved, &mut stop).await.0;
+                }
+                Ok(None) => {
+                    return RunEnd {
+                        fenced: true,
+                        ..RunEnd::default()
+                    };
+                }
                 // A store or a broker that is away delays this partition, and no other.
                 Err(failure) if failure.remedy == Remedy::Restart => {
                     self.status.waiting(&failure.message);

@@ -1,8 +1,10 @@
 //! Blocking work aside from the row path, counted, so that a new run can wait until the old one's work is over; and work that
 //! lets the row path go first.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -16,6 +18,8 @@ pub type Delay = Arc<dyn Fn() -> Duration + Send + Sync>;
 #[derive(Clone)]
 pub struct Workers {
     simulated: Option<Delay>,
+    /// Whether simulated work can be held up.
+    can_wait: bool,
     running: Arc<Running>,
     /// Whom the work is for, where it is always the same.
     behalf: Option<&'static Behalf>,
@@ -43,6 +47,7 @@ impl Workers {
     pub fn pool() -> Self {
         Self {
             simulated: None,
+            can_wait: false,
             running: Arc::default(),
             behalf: None,
         }
@@ -60,8 +65,17 @@ impl Workers {
     pub fn simulated(delay: Delay) -> Self {
         Self {
             simulated: Some(delay),
+            can_wait: false,
             running: Arc::default(),
             behalf: None,
+        }
+    }
+
+    /// The same, where the work waits in the middle while others go on, wherever it calls [`hold_up`]. One alone goes on at a time.
+    pub fn held_up(delay: Delay) -> Self {
+        Self {
+            can_wait: true,
+            ..Self::simulated(delay)
         }
     }
 
@@ -79,16 +93,22 @@ impl Workers {
             work()
         };
         let handle = match &self.simulated {
-            None => tokio::task::spawn_blocking(work),
+            None => {
+                let work = move || Some(work());
+                tokio::task::spawn_blocking(work)
+            }
             Some(delay) => {
-                let delay = delay();
+                let (delay, can_wait) = (delay(), self.can_wait);
                 tokio::task::spawn_local(async move {
                     actix::clock::sleep(delay).await;
-                    work()
+                    if can_wait {
+                        return turns(work).await;
+                    }
+                    Some(work())
                 })
             }
         };
-        async move { handle.await.ok() }
+        async move { handle.await.ok().flatten() }
     }
 
     /// Resolves when no work is under way.
@@ -104,6 +124,41 @@ impl Workers {
             over.await;
         }
     }
+}
+
+thread_local! {
+    /// Where work that can be held up says for how long, and hears that it goes on.
+    static TURN: RefCell<Option<(Sender<Duration>, Receiver<()>)>> = const { RefCell::new(None) };
+}
+
+/// Simulated work waits for so long while others go on; all other work goes on at once. No lock may be held that others take.
+pub fn hold_up(time: Duration) {
+    TURN.with_borrow(|turn| {
+        let Some((say, go_on)) = turn else { return };
+        if say.send(time).is_err() || go_on.recv().is_err() {
+            // The simulation is over.
+            std::panic::resume_unwind(Box::new("over"));
+        }
+    });
+}
+
+/// Does work on a thread of its own, which goes on only while the caller waits for it. None when it panicked.
+async fn turns<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let ((say, said), (go, go_on)) = (channel(), channel());
+    let thread = std::thread::spawn(move || {
+        TURN.set(Some((say, go_on)));
+        let done = work();
+        TURN.take();
+        done
+    });
+    // Ends when the thread does, which then says nothing any more.
+    while let Ok(time) = said.recv() {
+        actix::clock::sleep(time).await;
+        if go.send(()).is_err() {
+            break;
+        }
+    }
+    thread.join().ok()
 }
 
 /// How much less of a busy processor the work has that yields: at 10, a tenth of what a lane has there.

@@ -129,7 +129,7 @@ impl CheckpointLog {
     /// # Errors
     /// `Refuse` when the newest is damaged, or was deleted.
     pub fn newest(&self) -> Result<Option<Checkpoint>, Failure> {
-        let newest = self.list()?.last().map(|kept| kept.epoch);
+        let newest = self.last()?;
         if let Some(noted) = self.store.noted()
             && newest < Some(noted)
         {
@@ -151,7 +151,30 @@ impl CheckpointLog {
                 object(noted),
             )));
         }
-        newest.map(|epoch| self.read(epoch)).transpose()
+        newest.map(|epoch| self.read_newest(epoch)).transpose()
+    }
+
+    /// The newest checkpoint, which was this one just now. Whoever reads beside a job that runs, and was held up after the
+    /// look, finds that it is not kept any more: there are later ones then.
+    fn read_newest(&self, mut newest: u64) -> Result<Checkpoint, Failure> {
+        loop {
+            let failure = match self.read(newest) {
+                Ok(checkpoint) => return Ok(checkpoint),
+                Err(failure) => failure,
+            };
+            match self.last()? {
+                Some(last) if last > newest => newest = last,
+                _ => return Err(failure),
+            }
+        }
+    }
+
+    /// The number of the last epoch there is.
+    ///
+    /// # Errors
+    /// As [`CheckpointLog::list`].
+    pub(crate) fn last(&self) -> Result<Option<u64>, Failure> {
+        Ok(self.list()?.last().map(|kept| kept.epoch))
     }
 
     /// Reads all state objects of a checkpoint and keeps nothing of them: whether a start from it would find them whole.
@@ -217,13 +240,18 @@ impl CheckpointLog {
         let unnamed: Vec<String> = unnamed
             .map(|entry| format!("state/{}", entry.name))
             .collect();
-        // State was listed before the epochs: if it holds some of another process, the claim of that one is among these.
-        let last = kept.last().map(|kept| kept.epoch);
-        if self.store.locked() || last == *self.own.lock() {
+        if !unnamed.is_empty() && self.is_alone()? {
             self.forget_all(&unnamed);
         }
         *self.kept.lock() = known;
         Ok(newest)
+    }
+
+    /// Whether what was looked at so far was of this process alone: nobody has committed after it. Asked when all is read: if
+    /// the state that was listed holds some of another process, the claim of that one is there; and an epoch that names state
+    /// was not removed before it was read, as it is while a process is held up.
+    fn is_alone(&self) -> Result<bool, Failure> {
+        Ok(self.store.locked() || self.last()? == *self.own.lock())
     }
 
     /// By epoch, when it was written and the state objects that it needs. An older one that is damaged is of no use and holds
@@ -278,6 +306,17 @@ impl CheckpointLog {
             Some(own) if own >= newest.epoch => Ok(false),
             Some(_) => Err(self.taken_over()),
         }
+    }
+
+    /// What to say of a failure in what this process does with the checkpoints that it has claimed: if another process has
+    /// gone on from them meanwhile, it has removed what it does not need.
+    pub(crate) fn or_taken_over(&self, failure: Failure) -> Failure {
+        let own = *self.own.lock();
+        let behind = |last: Option<u64>| own.is_some() && last > own;
+        if !self.store.locked() && self.last().is_ok_and(behind) {
+            return self.taken_over();
+        }
+        failure
     }
 
     /// What to say when another process has committed here.

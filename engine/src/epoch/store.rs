@@ -193,6 +193,50 @@ impl FolderStore {
     pub fn root(&self) -> &Path {
         &self.root
     }
+
+    /// Writes an object: a new one, or in the place of one of its name.
+    fn place(&self, name: &str, new: bool, write: &mut WriteObject<'_>) -> io::Result<u64> {
+        let path = self.root.join(name);
+        // Where it is shared, the link says it.
+        if new && self.shared.is_none() && path.exists() {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("{} exists", path.display()),
+            ));
+        }
+        let folder = path.parent().unwrap_or(&self.root);
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+        let token = self.shared.as_deref().unwrap_or_default();
+        let temporary = folder.join(format!("{TEMPORARY}{token}{file_name}"));
+        let mut in_place = false;
+        let written: io::Result<u64> = (|| {
+            let mut out = BufWriter::with_capacity(BUFFER, File::create(&temporary)?);
+            write(&mut out)?;
+            let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+            file.sync_data()?;
+            if new && self.shared.is_some() {
+                // Unlike a rename, a link never takes the place of what another process has put meanwhile.
+                fs::hard_link(&temporary, &path)?;
+                in_place = true;
+                let _ = fs::remove_file(&temporary);
+            } else {
+                fs::rename(&temporary, &path)?;
+                in_place = true;
+            }
+            // The rename itself is safe only when the folder is.
+            File::open(folder)?.sync_all()?;
+            Ok(file.metadata()?.len())
+        })();
+        if written.is_err() {
+            let _ = fs::remove_file(&temporary);
+            // After a failed fsync nobody knows what is on disk: the object must not be taken for whole. What stands there
+            // otherwise is another process's, which has put it meanwhile.
+            if in_place {
+                let _ = fs::remove_file(&path);
+            }
+        }
+        written
+    }
 }
 
 /// The folders of objects.
@@ -235,46 +279,13 @@ const TEMPORARY: &str = ".tmp-";
 
 impl Store for FolderStore {
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.write(name, &mut |out| out.write_all(bytes)).map(drop)
+        let put = self.place(name, true, &mut |out| out.write_all(bytes));
+        put.map(drop)
     }
 
     fn write(&self, name: &str, write: &mut WriteObject<'_>) -> io::Result<u64> {
-        let path = self.root.join(name);
-        if path.exists() {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                format!("{} exists", path.display()),
-            ));
-        }
-        let folder = path.parent().unwrap_or(&self.root);
-        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-        let token = self.shared.as_deref().unwrap_or_default();
-        let temporary = folder.join(format!("{TEMPORARY}{token}{file_name}"));
-        let written: io::Result<u64> = (|| {
-            let mut out = BufWriter::with_capacity(BUFFER, File::create(&temporary)?);
-            write(&mut out)?;
-            let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-            file.sync_data()?;
-            if self.shared.is_some() {
-                // Unlike a rename, a link never takes the place of what another process has put meanwhile.
-                fs::hard_link(&temporary, &path)?;
-                let _ = fs::remove_file(&temporary);
-            } else {
-                fs::rename(&temporary, &path)?;
-            }
-            // The rename itself is safe only when the folder is.
-            File::open(folder)?.sync_all()?;
-            Ok(file.metadata()?.len())
-        })();
-        if let Err(error) = &written {
-            let _ = fs::remove_file(&temporary);
-            // After a failed fsync nobody knows what is on disk: the object must not be taken for whole. One of another
-            // process stays.
-            if error.kind() != io::ErrorKind::AlreadyExists {
-                let _ = fs::remove_file(&path);
-            }
-        }
-        written
+        // One run alone gives such a name, so what stands there is of a try that seemed to fail.
+        self.place(name, false, write)
     }
 
     fn get(&self, name: &str) -> io::Result<Vec<u8>> {

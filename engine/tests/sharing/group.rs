@@ -11,7 +11,7 @@ use thalweg_engine::memory::MemorySource;
 use thalweg_engine::record::{Partition, Position};
 use thalweg_engine::schema::Schema;
 use thalweg_engine::source::{
-    Ownership, RecordStream, Resume, Sharers, Source, Start, TellOwnership,
+    Committed, Ownership, RecordStream, Resume, Sharers, Source, Start, TellOwnership,
 };
 
 /// The group: says which member reads what, and hears what was let go of.
@@ -21,6 +21,8 @@ pub(crate) struct Board {
     /// Who is to have a partition that its owner has not let go of yet.
     moving: BTreeMap<SmolStr, usize>,
     pub(crate) owner: BTreeMap<SmolStr, usize>,
+    /// By partition, the epoch that was last said to be committed.
+    witness: BTreeMap<SmolStr, u64>,
 }
 
 #[derive(Clone, Default)]
@@ -143,6 +145,25 @@ impl Source for SharedSource {
         tell(Ownership::Given(own));
         board.tell.insert(self.member, tell);
         Ok(())
+    }
+
+    /// As a source does that keeps the positions elsewhere, too: an epoch that is said to be committed must be there.
+    fn start_of(&self, partition: &str, resume: &Resume<'_>) -> Result<Start, Failure> {
+        let witness = self.hub.0.lock().witness.get(partition).copied();
+        if witness > Some(resume.epoch) {
+            return Err(Failure::refuse(format!(
+                "{partition} was committed up to epoch {witness:?}, and the newest is {}",
+                resume.epoch
+            )));
+        }
+        self.inner.start_of(partition, resume)
+    }
+
+    fn forget(&self, committed: &Committed) {
+        let mut board = self.hub.0.lock();
+        for (partition, _) in &committed.positions {
+            board.witness.insert(partition.clone(), committed.epoch);
+        }
     }
 
     fn release(&self, partitions: &[SmolStr]) {

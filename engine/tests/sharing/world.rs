@@ -16,7 +16,7 @@ use thalweg_engine::query::{Group, Host, Query, Settings};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::status::QueryStatus;
-use thalweg_engine::workers::Workers;
+use thalweg_engine::workers::{Workers, hold_up};
 use tokio::sync::watch;
 
 use crate::files::Disk;
@@ -26,19 +26,28 @@ use crate::shelf::Shelf;
 
 pub(crate) const PARTITIONS: usize = 4;
 
+/// The longest time for which work is held up: many epochs of others.
+const HELD_UP: usize = 1_500;
+
 /// Choices by a seed.
 #[derive(Clone)]
-pub(crate) struct Dice(Arc<Mutex<u64>>);
+pub(crate) struct Dice {
+    state: Arc<Mutex<u64>>,
+    /// Whether work is held up in the middle.
+    holds: bool,
+}
 
 impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(
-            seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
-        )))
+    pub(crate) fn new(seed: u64, holds: bool) -> Self {
+        let state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            holds,
+        }
     }
 
     pub(crate) fn below(&self, n: usize) -> usize {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         *state ^= *state << 13;
         *state ^= *state >> 7;
         *state ^= *state << 17;
@@ -47,6 +56,20 @@ impl Dice {
 
     pub(crate) fn millis(&self, max: usize) -> Duration {
         Duration::from_millis(self.below(max + 1) as u64)
+    }
+
+    /// Whether one of so many times something happens that only happens where work is held up.
+    pub(crate) fn once_in(&self, times: usize) -> bool {
+        self.holds && self.below(times) == 0
+    }
+
+    /// Here work may be held up for a moment, or for long.
+    pub(crate) fn hold(&self) {
+        if self.once_in(120) {
+            hold_up(self.millis(HELD_UP));
+        } else if self.once_in(8) {
+            hold_up(self.millis(5));
+        }
     }
 }
 
@@ -64,6 +87,8 @@ pub(crate) struct World {
     /// new of them.
     pub(crate) steps: usize,
     pub(crate) warm_up: Option<Duration>,
+    /// How many epochs are kept.
+    pub(crate) kept: usize,
     /// Where rows are written to files that become visible with their epochs, in the place of `sink`.
     pub(crate) disk: Option<Disk>,
 }
@@ -82,13 +107,27 @@ pub(crate) fn partition(number: usize) -> SmolStr {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
+        Self::of(Dice::new(seed, false))
+    }
+
+    /// One in which whatever a process does is held up in the middle, for longer than epochs are kept; answers of the store are
+    /// lost, and what was asked for happens later.
+    pub(crate) fn held_up(seed: u64) -> Self {
+        let kept = 1 + usize::try_from(seed % 3).unwrap();
+        Self {
+            kept,
+            ..Self::of(Dice::new(seed, true))
+        }
+    }
+
+    fn of(dice: Dice) -> Self {
         let schema = Schema::new([
             Field::required("partition", DataType::BigInt),
             Field::required("place", DataType::BigInt),
         ]);
         Self {
-            dice: Dice::new(seed),
-            shelf: Shelf::default(),
+            shelf: Shelf::of(dice.clone()),
+            dice,
             hub: Hub::default(),
             log: MemoryLog::new("in", schema, PARTITIONS),
             sink: MemorySink::default(),
@@ -96,6 +135,7 @@ impl World {
             standby: 0,
             steps: 1,
             warm_up: None,
+            kept: 3,
             disk: None,
         }
     }
@@ -104,7 +144,10 @@ impl World {
         let metrics = Metrics::new().query("q");
         let status = Arc::new(QueryStatus::new("q", metrics));
         let leaving = Arc::default();
-        let (dice, shelf) = (self.dice.clone(), self.shelf.clone());
+        let (dice, shelf) = (self.dice.clone(), self.shelf.seen_by(member));
+        let (kept, root) = (self.kept, Arc::new(shelf.clone()));
+        let holds = dice.holds;
+        let delay = Arc::new(move || dice.millis(15));
         let query = Query {
             job: "job".into(),
             name: "q".into(),
@@ -118,15 +161,21 @@ impl World {
             }),
             settings: Settings {
                 checkpoint_interval: Duration::from_millis(20),
-                checkpoints_kept: 3,
+                checkpoints_kept: kept,
                 checkpoint_history: false,
                 warm_up: self.warm_up,
+                // What holds up work holds up the last epoch as well.
+                stop_timeout: Duration::from_secs(60),
                 ..Settings::default()
             },
-            log: Arc::new(CheckpointLog::new(Arc::new(self.shelf.clone()), 3, false)),
+            log: Arc::new(CheckpointLog::new(root, kept, false)),
             host: Host {
                 arbiters: Vec::new(),
-                workers: Workers::simulated(Arc::new(move || dice.millis(15))),
+                workers: if holds {
+                    Workers::held_up(delay)
+                } else {
+                    Workers::simulated(delay)
+                },
                 budget: Arc::default(),
             },
             status: Arc::clone(&status),
@@ -135,7 +184,7 @@ impl World {
                 standby: self.standby,
                 chain: Arc::new(move |lane| {
                     let chain = shelf.within(&format!("lanes/{lane}"));
-                    Ok(CheckpointLog::new(Arc::new(chain), 3, false))
+                    Ok(CheckpointLog::new(Arc::new(chain), kept, false))
                 }),
             }),
         };
@@ -146,6 +195,11 @@ impl World {
             status,
             leaving,
         }
+    }
+
+    /// How many kinds of things happen to members.
+    pub(crate) fn kinds(&self) -> usize {
+        if self.dice.holds { 11 } else { 8 }
     }
 
     pub(crate) fn append(&mut self) {
