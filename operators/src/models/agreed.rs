@@ -93,13 +93,20 @@ impl Agreement {
     /// The newest, where it is newer than this number.
     fn newest(&self, than: u64) -> Result<Option<(u64, Named)>, Trouble> {
         let unread = |error: io::Error| Trouble::Store(format!("{self:?} cannot be read: {error}"));
-        let Some(number) = self.numbers().map_err(unread)?.pop() else {
-            return Ok(None);
+        let mut gone = None;
+        let (number, bytes) = loop {
+            let newest = self.numbers().map_err(unread)?.pop();
+            let Some(number) = newest.filter(|number| *number > than) else {
+                return Ok(None);
+            };
+            match self.store.get(&self.object(number)) {
+                // Others have named so many since this process looked that it is not kept any more.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && gone != newest => {
+                    gone = newest;
+                }
+                bytes => break (number, bytes.map_err(unread)?),
+            }
         };
-        if number <= than {
-            return Ok(None);
-        }
-        let bytes = self.store.get(&self.object(number)).map_err(unread)?;
         let other = |why: String| {
             Trouble::Content(format!(
                 "{}/{} is not of this version: {why}",
@@ -113,6 +120,12 @@ impl Agreement {
             return Err(other(format!("it has format {}", named.format)));
         }
         Ok(Some((number, named)))
+    }
+
+    /// Whether a number is not the highest. A process that was held up before it named a version finds that the next number is free
+    /// although others have taken it: what they had named with it is not kept any more.
+    fn is_behind(&self, number: u64) -> io::Result<bool> {
+        Ok(self.numbers()?.last().is_some_and(|last| *last > number))
     }
 
     /// Removes all but the newest. What cannot be removed is removed after the next change.
@@ -208,11 +221,17 @@ impl Agreed {
                 files: self.files.clone(),
             };
             let bytes = serde_json::to_vec(&named).map_err(|error| error.to_string())?;
-            match self.at.store.put(&self.at.object(self.seen + 1), &bytes) {
-                Ok(()) => {
-                    self.seen += 1;
+            let number = self.seen + 1;
+            let object = self.at.object(number);
+            let put = self.at.store.put(&object, &bytes);
+            match put.and_then(|()| self.at.is_behind(number)) {
+                Ok(false) => {
+                    self.seen = number;
                     self.at.prune();
                     return Ok(());
+                }
+                Ok(true) => {
+                    let _ = self.at.store.remove(&object);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
@@ -229,7 +248,8 @@ impl Agreed {
 
 #[cfg(test)]
 mod tests {
-    use thalweg_engine::epoch::store::FolderStore;
+    use parking_lot::Mutex;
+    use thalweg_engine::epoch::store::{Entry, FolderStore};
 
     use super::super::Tag;
     use super::*;
@@ -299,6 +319,66 @@ mod tests {
         let (c, found) = process(folder.path(), "c-");
         assert_eq!(found.unwrap().active.hash, "v19");
         assert!(c.knows(&"f0".into()) && !c.knows(&"f20".into()));
+    }
+
+    /// A store in which others name versions while this process is held up before it puts one.
+    struct Busy {
+        below: FolderStore,
+        others: Mutex<Option<Agreed>>,
+    }
+
+    impl Store for Busy {
+        fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+            if let Some(mut others) = self.others.lock().take() {
+                for number in 0..2 * KEPT {
+                    let theirs = format!("theirs {number}");
+                    others.name(&standing(&theirs, "f1")).unwrap();
+                }
+            }
+            self.below.put(name, bytes)
+        }
+
+        fn get(&self, name: &str) -> io::Result<Vec<u8>> {
+            self.below.get(name)
+        }
+
+        fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
+            self.below.list(folder)
+        }
+
+        fn remove(&self, name: &str) -> io::Result<()> {
+            self.below.remove(name)
+        }
+
+        fn location(&self) -> String {
+            self.below.location()
+        }
+
+        fn note(&self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn noted(&self) -> Option<u64> {
+            None
+        }
+    }
+
+    #[test]
+    fn what_a_process_names_that_was_held_up_counts_after_all_that_others_have_named_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut a, _) = process(folder.path(), "a-");
+        a.name(&standing("one", "f1")).unwrap();
+        let (others, _) = process(folder.path(), "b-");
+        let busy = Arc::new(Busy {
+            below: FolderStore::share(folder.path(), "c-").unwrap(),
+            others: Mutex::new(Some(others)),
+        });
+        let (mut c, _) = Agreed::open(Agreement::new(busy, "in-force/fraud".into())).unwrap();
+        c.name(&standing("mine", "f1")).unwrap();
+        assert_eq!(told(&mut a).as_deref(), Some("mine"));
+        let numbers = a.at.numbers().unwrap();
+        assert!(numbers.is_sorted() && numbers.len() == KEPT, "{numbers:?}");
+        assert_eq!(numbers.last(), Some(&(2 * KEPT as u64 + 2)));
     }
 
     #[test]
