@@ -92,8 +92,11 @@ fn settle(
     let at = Hidden::of(hidden, &part.file);
     let hindered = |error: io::Error| disk::hindrance(&goal.shown(&part.file), &error);
     for _ in 0..LOOKS {
+        // In the order in which a part goes its way, which another process may be on with it: whoever looked at the way's end
+        // first might find it nowhere, and remove it.
+        let rows = at.rows.try_exists().map_err(hindered)?;
         let whole = at.whole.try_exists().map_err(hindered)?;
-        if !whole && !at.rows.try_exists().map_err(hindered)? {
+        if !whole && !rows {
             return was_shown(part, goal, recovery);
         }
         let growing = if part.as_rows { &at.rows } else { &at.whole };
