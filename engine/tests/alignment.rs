@@ -210,6 +210,38 @@ fn an_input_that_falls_idle_lets_the_other_go_on() {
 }
 
 #[test]
+fn an_input_is_not_idle_because_the_process_was_held_up() {
+    let two = Two::of(&[DAY, DAY + 1, DAY + 2], &[0]);
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        alignment_max: Duration::from_secs(60),
+        idle_timeout: Duration::from_secs(30),
+        checkpoint_interval: Duration::from_secs(3_600),
+        ..Settings::default()
+    };
+    let (mut query, metrics) = two.query(folder.path(), settings);
+    query.host.workers = Workers::simulated(Arc::new(|| Duration::from_millis(1)));
+    let (tell, told) = watch::channel(false);
+    let system = System::with_tokio_rt(|| {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build();
+        runtime.expect("a runtime")
+    });
+    system.block_on(async {
+        let running = actix::spawn(query.run(told));
+        until("it is paused", || metrics.partitions_paused.get() == 1).await;
+        // Nobody has looked meanwhile what has come to the other input.
+        tokio::time::advance(Duration::from_secs(60)).await;
+        actix::clock::sleep(Duration::from_secs(20)).await;
+        assert!(two.sink.rows().len() <= 2, "it is not known to be idle");
+        actix::clock::sleep(Duration::from_secs(20)).await;
+        until("all are read", || two.sink.rows().len() == 4).await;
+        tell.send(true).unwrap();
+        running.await.unwrap().unwrap();
+    });
+}
+
+#[test]
 fn a_query_that_is_stopped_while_an_input_waits_goes_on_there() {
     let two = Two::of(&[DAY, DAY + 1, DAY + 2], &[0]);
     let folder = tempfile::tempdir().unwrap();

@@ -64,6 +64,7 @@ impl Lane {
         if !timed || self.exhausted {
             return;
         }
+        self.heed_hold_up();
         let promise = Promise {
             watermark: self.watermarks.current(),
             last: self.readers.iter().all(|reader| reader.ended),

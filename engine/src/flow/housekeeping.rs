@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix::clock::Instant;
 use actix::prelude::*;
 
 use crate::counted::counted;
@@ -16,9 +17,29 @@ use crate::state::StateSize;
 /// How often.
 pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
+/// A lane that looks after nothing for so long was held up: its process was paused, or has no time.
+const HELD_UP: Duration = HOUSEKEEPING.saturating_mul(2);
+
 impl Lane {
+    /// Whoever was held up does not know what has come meanwhile: how long a partition is idle counts from now.
+    pub(super) fn heed_hold_up(&mut self) {
+        let now = Instant::now();
+        let looked = std::mem::replace(&mut self.looked, now);
+        if now.saturating_duration_since(looked) > HELD_UP {
+            self.begin_idle_anew();
+        }
+    }
+
+    /// How long a partition is idle counts from now.
+    pub(super) fn begin_idle_anew(&mut self) {
+        for reader in &mut self.readers {
+            reader.caught_up = reader.caught_up.map(|_| Instant::now());
+        }
+    }
+
     /// About once a second: what is idle, what has outlived its time, how much is kept.
     pub(super) fn housekeep(&mut self, ctx: &mut Context<Self>) {
+        self.heed_hold_up();
         // Behind an exchange nothing comes also where those before it are held up: the step there says who is idle.
         // While new steps are built nobody is idle: what is read back ends where the checkpoint stands. While the query is
         // paused nobody knows what has come.

@@ -95,6 +95,8 @@ pub struct Lane {
     pub(super) stirred: bool,
     /// Whether the query is paused, which holds the gate closed.
     pub(super) paused: bool,
+    /// When it last looked after what time changes.
+    pub(super) looked: Instant,
     /// Futures of full writers that hold the gate closed.
     pub(super) full: u32,
     /// Bytes of state as they were last counted into the budget.
@@ -135,6 +137,7 @@ impl Lane {
             // What came before the newest checkpoint may not have been emitted.
             stirred: true,
             paused: false,
+            looked: Instant::now(),
             full: 0,
             counted: 0,
             exhausted: false,

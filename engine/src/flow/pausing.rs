@@ -1,6 +1,5 @@
 //! A query that is paused by hand: its lanes take no record, and everything else goes on.
 
-use actix::clock::Instant;
 use actix::prelude::*;
 
 use crate::flow::partition::Lane;
@@ -35,9 +34,7 @@ impl Lane {
             return;
         }
         // What came to a partition meanwhile was not seen: how long it is idle counts from now.
-        for reader in &mut self.readers {
-            reader.caught_up = reader.caught_up.map(|_| Instant::now());
-        }
+        self.begin_idle_anew();
         self.recording.recorder.end(Doing::Paused, 0);
         self.open_gate();
     }
