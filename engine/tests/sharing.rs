@@ -245,8 +245,8 @@ fn seeds() -> u64 {
 
 #[test]
 fn whatever_is_held_up_in_the_middle_nothing_is_lost_and_every_count_is_right() {
-    // Each change of hands takes its time: half as many.
-    for seed in 0..seeds() / 2 {
+    // Each of them takes many changes of hands between threads: fewer.
+    for seed in 0..seeds() / 5 {
         simulated(move || async move {
             println!("seed {seed}");
             let mut world = World::held_up(seed + 1);
