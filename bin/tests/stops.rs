@@ -7,6 +7,7 @@ mod command;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -25,9 +26,17 @@ fn job(text: &str) -> tempfile::TempDir {
     folder
 }
 
+/// A command as a terminal starts it, whatever runs the tests.
 fn within(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = thalweg(arguments);
     command.current_dir(folder);
+    let heed_hang_up = || {
+        // SAFETY: sets how a signal is taken; no memory is passed.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
+        Ok(())
+    };
+    // SAFETY: it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(heed_hang_up) };
     command
 }
 
