@@ -26,7 +26,7 @@ swaps)
         { cat "$folder/models/fraud.onnx"; printf '\x32\x02v%d' "$version"; } > "$folder/$version.onnx"
     done
     {
-        until curl -sf "http://127.0.0.1:$port/ready" > "$folder/ready"; do sleep 0.05; done
+        until curl -sf "http://127.0.0.1:$port/ready" > "$folder/ready"; do [ -d "$folder" ] || exit; sleep 0.05; done
         sleep 10.5
         for version in 1 2 3 4 5; do
             curl -sS -o "$folder/answer.$version" -w '%{http_code}\n' --data-binary @"$folder/$version.onnx" \
@@ -57,20 +57,19 @@ CREATE TABLE transactions (id STRING NOT NULL, card STRING NOT NULL) USING kafka
 CREATE MODEL slow USING onnx OPTIONS (path '$here/tests/models/slow.onnx');
 CREATE TABLE answers USING kafka OPTIONS (kafka.bootstrap.servers '\${KAFKA}', topic '\${OUTPUT}', format 'json', key 'id');
 INSERT INTO answers SELECT id, card, d.score, d.fallback FROM (
-  SELECT *, predict_detail('slow', named_struct('amount', 0.5, 'work', if(CAST(substring(id, -12) AS BIGINT) < 10000, 0, 1500))) FALLBACK 2.0 AS d
+  SELECT *, predict_detail('slow', named_struct('amount', 0.5, 'work', if(CAST(substring(id, -10) AS BIGINT) < 10000, 0, 1500))) FALLBACK 2.0 AS d
   FROM transactions);
 SQL
     "$loadtest" latency --payload transactions --step 1000:10,1000:20 --json "$folder/result.json" --command "CHECKPOINT={checkpoint} \
         KAFKA={bootstrap} INPUT={input} OUTPUT={output} $thalweg run $folder/job.sql --http 127.0.0.1:$port" > "$folder/table" &
     measured=$!
-    until curl -sf "http://127.0.0.1:$port/metrics" > "$folder/metrics"; do sleep 0.1; done
     while kill -0 "$measured" 2>/dev/null; do
-        curl -sf "http://127.0.0.1:$port/metrics" > "$folder/now" && mv "$folder/now" "$folder/metrics"
+        if curl -sf "http://127.0.0.1:$port/metrics" > "$folder/now"; then mv "$folder/now" "$folder/metrics"; fi
         sleep 0.2
     done
     wait "$measured" || fail "$(cat "$folder/table")"
     cat "$folder/table"
-    grep -E '^thalweg_(model_|processing_)' "$folder/metrics"
+    grep -E '^thalweg_(model_|latency_)' "$folder/metrics"
     ;;
 *) fail "say what: swaps or deadline" ;;
 esac

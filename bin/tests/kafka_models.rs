@@ -321,13 +321,13 @@ fn while_a_step_is_slow_the_fallback_answers_within_the_deadline_and_one_run_and
         };
         assert_eq!(row["score"], score, "{row}");
     }
-    // Until 99 of 100 recent runs are known to be slow some are tried.
+    // Until three runs of a partition were slow they are tried, and later now and then.
     let slow = rows
         .iter()
         .filter(|got| got.key().as_str() >= "bill-0000400");
     let tried = slow.filter(|got| got.json()["fallback"].is_null()).count();
     assert!(
-        tried < 60,
+        tried < 20,
         "{tried} of 2000 were tried although the model was slow"
     );
 }
