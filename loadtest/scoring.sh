@@ -69,7 +69,11 @@ SQL
     done
     wait "$measured" || fail "$(cat "$folder/table")"
     cat "$folder/table"
-    grep -E '^thalweg_(model_|latency_)' "$folder/metrics"
+    of() { awk -v name="$1" 'index($0, name) == 1 { print $NF }' "$folder/metrics"; }
+    processed='thalweg_latency_seconds_bucket{query="answers",stage="processed",le='
+    echo "answered within 5 ms of being taken: $(of "$processed\"0.005\"") of $(of "$processed\"+Inf\""), within 50 ms: $(of "$processed\"0.05\"")"
+    echo "by the model: $(of 'thalweg_model_scored_total{model="slow",role="active"}')," \
+        "marked as late: $(of 'thalweg_model_fallbacks_total{model="slow",reason="deadline"}')"
     ;;
 *) fail "say what: swaps or deadline" ;;
 esac

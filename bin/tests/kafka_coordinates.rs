@@ -120,7 +120,10 @@ fn kills_repeat_nothing_but_what_was_in_flight() {
         "{}",
         account.repeated()
     );
-    let said = scene.call(&["verify", "--job", job.to_str().unwrap()]);
+    let said = scene.call_for(
+        to_the_end(kills),
+        &["verify", "--job", job.to_str().unwrap()],
+    );
     let twice = account.repeated();
     let told = format!("{twice}  outputs that stand twice");
     said.expect(i32::from(twice > 0), &["0  missing", &told]);

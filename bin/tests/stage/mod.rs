@@ -185,7 +185,12 @@ impl Scene {
 
     /// Runs a command to its end.
     pub fn call(&self, arguments: &[&str]) -> Said {
-        Running::start(self.command(arguments)).end(PATIENCE)
+        self.call_for(PATIENCE, arguments)
+    }
+
+    /// Runs a command to its end, which may take so long.
+    pub fn call_for(&self, patience: Duration, arguments: &[&str]) -> Said {
+        Running::start(self.command(arguments)).end(patience)
     }
 
     fn command(&self, arguments: &[&str]) -> std::process::Command {
