@@ -8,16 +8,10 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command};
+
 use std::time::{Duration, Instant};
 
-use command::{Said, ended, run, terminate, thalweg, until};
-
-/// Counts to the console, 50 a second, until it is stopped.
-const COUNTS: &str = "\
-CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '50');
-SELECT value FROM ticks;
-";
+use command::{COUNTS, Said, ended, job, run, started, terminate, until, within};
 
 /// Doubles amounts from file to file.
 const DOUBLES: &str = "\
@@ -27,34 +21,8 @@ CREATE TABLE doubled USING file OPTIONS (path 'out.jsonl');
 INSERT INTO doubled SELECT id, amount * 2 AS amount FROM amounts;
 ";
 
-/// A folder to run in, with a job file.
-fn job(text: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("job.sql"), text).unwrap();
-    folder
-}
-
-fn within(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = thalweg(arguments);
-    command.current_dir(folder);
-    command
-}
-
 fn said(folder: &Path, arguments: &[&str]) -> Said {
     ended(within(folder, arguments).spawn().unwrap())
-}
-
-/// A job that runs until it is stopped, once its first line is out.
-fn started(folder: &Path, arguments: &[&str]) -> Child {
-    let mut child = within(folder, arguments).spawn().unwrap();
-    let mut first = [0_u8; 1];
-    child
-        .stdout
-        .as_mut()
-        .unwrap()
-        .read_exact(&mut first)
-        .unwrap();
-    child
 }
 
 #[test]

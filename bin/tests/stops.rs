@@ -4,54 +4,11 @@
 
 mod command;
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use command::{ended, terminate, thalweg, until};
-
-/// Counts to the console, 50 a second, until it is stopped.
-const COUNTS: &str = "\
-CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '50');
-SELECT value FROM ticks;
-";
-
-/// A folder to run in, with a job file.
-fn job(text: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("job.sql"), text).unwrap();
-    folder
-}
-
-/// A command as a terminal starts it, whatever runs the tests.
-fn within(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = thalweg(arguments);
-    command.current_dir(folder);
-    let heed_hang_up = || {
-        // SAFETY: sets how a signal is taken; no memory is passed.
-        unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
-        Ok(())
-    };
-    // SAFETY: it allocates nothing and takes no lock.
-    unsafe { command.pre_exec(heed_hang_up) };
-    command
-}
-
-/// A job that runs until it is stopped, once its first line is out.
-fn started(folder: &Path, arguments: &[&str]) -> Child {
-    let mut child = within(folder, arguments).spawn().unwrap();
-    let mut first = [0_u8; 1];
-    child
-        .stdout
-        .as_mut()
-        .unwrap()
-        .read_exact(&mut first)
-        .unwrap();
-    child
-}
+use command::{COUNTS, ended, job, started, terminate, until, within};
 
 #[test]
 fn sigterm_ends_a_job_cleanly() {

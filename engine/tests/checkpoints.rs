@@ -1,57 +1,19 @@
 //! The checkpoint folder: what is refused, what is kept, what a broken file does.
 #![allow(clippy::unwrap_used)]
 
+mod epochs;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use epochs::checkpoint;
 use proptest::prelude::*;
-use thalweg_engine::epoch::checkpoint::{
-    Checkpoint, Damage, FORMAT, LaneCut, ObjectRef, PartitionCut,
-};
+use thalweg_engine::epoch::checkpoint::{Checkpoint, Damage, LaneCut, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::store::{FolderStore, OpenError};
 use thalweg_engine::error::Remedy;
 use thalweg_engine::record::Position;
-
-fn checkpoint(epoch: u64, objects: &[&str]) -> Checkpoint {
-    Checkpoint {
-        format: FORMAT,
-        job: "loyalty".into(),
-        query: "notification".into(),
-        checkpoint: "c0ffee".into(),
-        run: "r1".into(),
-        epoch,
-        committed_at: i64::try_from(epoch).unwrap() * 1_000_000,
-        rewound: false,
-        plan: serde_json::json!({"inputs": ["invoices"]}),
-        sources: Default::default(),
-        beside: Default::default(),
-        lanes: vec![LaneCut {
-            lane: "invoices:invoices/0".into(),
-            partitions: vec![PartitionCut {
-                input: "invoices".into(),
-                partition: "invoices/0".into(),
-                position: Position::Number(310),
-                watermark: None,
-                ended: false,
-                start: None,
-            }],
-            writer: None,
-            state: [(
-                "count".into(),
-                objects
-                    .iter()
-                    .map(|name| ObjectRef {
-                        name: (*name).to_owned(),
-                        bytes: 1,
-                    })
-                    .collect(),
-            )]
-            .into(),
-        }],
-    }
-}
 
 fn log(folder: &Path, kept: usize) -> CheckpointLog {
     let store = FolderStore::lock(folder).expect("the folder is free");

@@ -2,16 +2,17 @@
 //! not kept any more.
 #![allow(clippy::unwrap_used)]
 
+mod epochs;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use epochs::checkpoint;
 use parking_lot::Mutex;
-use thalweg_engine::epoch::checkpoint::{Checkpoint, FORMAT, LaneCut, ObjectRef, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::state_store;
 use thalweg_engine::epoch::store::{Entry, FolderStore, Store};
-use thalweg_engine::record::Position;
 use thalweg_engine::state::StateChanges;
 
 /// What others do meanwhile.
@@ -61,40 +62,6 @@ impl Store for HeldUp {
     }
 }
 
-/// An epoch that names one object of state.
-fn checkpoint(epoch: u64) -> Checkpoint {
-    let object = ObjectRef {
-        name: "count".into(),
-        bytes: 1,
-    };
-    Checkpoint {
-        format: FORMAT,
-        job: "loyalty".into(),
-        query: "notification".into(),
-        checkpoint: "c0ffee".into(),
-        run: "r1".into(),
-        epoch,
-        committed_at: i64::try_from(epoch).unwrap() * 1_000_000,
-        rewound: false,
-        plan: serde_json::Value::Null,
-        sources: Default::default(),
-        beside: Default::default(),
-        lanes: vec![LaneCut {
-            lane: "invoices:invoices/0".into(),
-            partitions: vec![PartitionCut {
-                input: "invoices".into(),
-                partition: "invoices/0".into(),
-                position: Position::Number(310),
-                watermark: None,
-                ended: false,
-                start: None,
-            }],
-            writer: None,
-            state: [("count".into(), vec![object])].into(),
-        }],
-    }
-}
-
 fn store(folder: &Path, token: &str) -> FolderStore {
     FolderStore::share(folder, token).unwrap()
 }
@@ -109,13 +76,13 @@ fn held_up(folder: &Path) -> (CheckpointLog, Arc<HeldUp>) {
     changes.entries.put(b"n", |out| out.push(1));
     state_store::write(&*below, "state/count", &changes).unwrap();
     let log = CheckpointLog::new(below.clone(), 3, false);
-    log.commit(&checkpoint(0)).unwrap();
-    log.commit(&checkpoint(1)).unwrap();
+    log.commit(&checkpoint(0, &["count"])).unwrap();
+    log.commit(&checkpoint(1, &["count"])).unwrap();
     let other = CheckpointLog::new(Arc::new(store(folder, "b-")), 3, false);
     *below.meanwhile.lock() = Some(Box::new(move || {
         other.recover().unwrap();
         for epoch in 2..10 {
-            other.commit(&checkpoint(epoch)).unwrap();
+            other.commit(&checkpoint(epoch, &["count"])).unwrap();
         }
     }));
     (log, below)

@@ -3,9 +3,18 @@
 // Each test program uses a part of it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// Counts to the console, 50 a second, until it is stopped.
+pub const COUNTS: &str = "\
+CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '50');
+SELECT value FROM ticks;
+";
 
 /// What a command said and how it ended.
 #[derive(Debug)]
@@ -43,6 +52,40 @@ pub fn thalweg(arguments: &[&str]) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// A folder to run in, with a job file.
+pub fn job(text: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("job.sql"), text).unwrap();
+    folder
+}
+
+/// A command as a terminal starts it, whatever runs the tests.
+pub fn within(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = thalweg(arguments);
+    command.current_dir(folder);
+    let heed_hang_up = || {
+        // SAFETY: sets how a signal is taken; no memory is passed.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
+        Ok(())
+    };
+    // SAFETY: it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(heed_hang_up) };
+    command
+}
+
+/// A job that runs until it is stopped, once its first line is out.
+pub fn started(folder: &Path, arguments: &[&str]) -> Child {
+    let mut child = within(folder, arguments).spawn().unwrap();
+    let mut first = [0_u8; 1];
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut first)
+        .unwrap();
+    child
 }
 
 /// Runs a command to its end, with nothing on stdin.
