@@ -13,6 +13,15 @@ fn all_held(world: &World) -> bool {
     })
 }
 
+/// Rows come one after the other until so many have; each is answered.
+async fn flow(world: &mut World, rows: usize) {
+    for _ in 0..rows {
+        world.append();
+        sleep(Duration::from_millis(30)).await;
+    }
+    world.all_out().await;
+}
+
 /// A world in which a job has run for a while, and is stopped.
 async fn run_before(seed: u64) -> World {
     let mut world = World::new(seed);
@@ -21,11 +30,7 @@ async fn run_before(seed: u64) -> World {
     for number in 0..PARTITIONS {
         world.hub.give(0, &partition(number));
     }
-    for _ in 0..20 {
-        world.append();
-        sleep(Duration::from_millis(30)).await;
-    }
-    world.all_out().await;
+    flow(&mut world, 20).await;
     member.stop.send_replace(true);
     member.running.await.unwrap().unwrap();
     world.hub.miss(0);
@@ -40,11 +45,7 @@ fn it_is_built_before_the_next_row_and_stays() {
         let before = world.sink.rows().len();
         for read_back in [true, false] {
             let member = world.start(0);
-            for _ in 0..20 {
-                world.append();
-                sleep(Duration::from_millis(30)).await;
-            }
-            world.all_out().await;
+            flow(&mut world, 20).await;
             member.stop.send_replace(true);
             member.running.await.unwrap().unwrap();
             world.hub.miss(0);
@@ -80,11 +81,7 @@ fn one_that_takes_over_while_it_is_built_builds_it_too() {
                     _ => world.hub.move_to(1, &partition(number)),
                 }
             }
-            for _ in 0..10 {
-                world.append();
-                sleep(Duration::from_millis(30)).await;
-            }
-            world.all_out().await;
+            flow(&mut world, 10).await;
             let rows = world.sink.rows();
             assert!(rows[before..].iter().all(|row| row.len() == 4));
             for member in members {
@@ -111,11 +108,7 @@ fn whatever_happens_while_members_change_one_by_one_every_answer_is_right() {
             for number in 0..PARTITIONS {
                 world.hub.give(0, &partition(number));
             }
-            for _ in 0..10 {
-                world.append();
-                sleep(Duration::from_millis(30)).await;
-            }
-            world.all_out().await;
+            flow(&mut world, 10).await;
             member.stop.send_replace(true);
             member.running.await.unwrap().unwrap();
             let rows = world.sink.rows();
