@@ -1,7 +1,10 @@
 """Plants faults into the rendered manifests and expects the rule that finds each."""
 
 import copy
+import shutil
+import tempfile
 import unittest
+from pathlib import Path
 
 import manifests
 
@@ -174,6 +177,15 @@ class Manifests(unittest.TestCase):
                 plant(documents)
                 faults = list(rule(documents))
                 self.assertTrue(any(part in fault for fault in faults), f"{part!r} not in {faults}")
+
+    def test_a_copy_of_another_name_may_still_leave(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(manifests.HERE, Path(folder, "k8s"))
+            mine = Path(folder, "k8s", "overlays", "many", "kustomization.yaml")
+            mine.write_text(mine.read_text().replace("card-counts", "mine"))
+            rendered = manifests.render(mine.parent)
+        self.assertEqual(workload(rendered)["metadata"]["name"], "thalweg-mine")
+        self.assertEqual([*manifests.one_process(rendered), *manifests.selectors(rendered)], [])
 
     def test_durations_are_read_as_the_job_file_writes_them(self):
         self.assertEqual([manifests.seconds(d) for d in ("30 seconds", "500 ms", "2 minutes", "45s")], [30, 0.5, 120, 45])
