@@ -256,6 +256,8 @@ def members(documents, workload, spec, container):
         at_once = budget["spec"].get("maxUnavailable")
         if not isinstance(at_once, int) or not 0 < at_once < workload["spec"]["replicas"]:
             yield f"{name(budget)} lets all pods go at once, or none"
+        if budget["spec"].get("unhealthyPodEvictionPolicy") != "AlwaysAllow":
+            yield f"{name(budget)}: pods that are not ready, as all are without their broker, could not be drained"
 
 
 def restricted(documents):

@@ -152,6 +152,7 @@ PLANTED_MANY = [
     (lambda d: budget(d)["spec"].update(maxUnavailable=3), manifests.one_process, "at once"),
     (lambda d: budget(d)["spec"].update(maxUnavailable=0), manifests.one_process, "at once"),
     (lambda d: budget(d)["spec"]["selector"]["matchLabels"].update(x="y"), manifests.one_process, "0 disruption"),
+    (lambda d: budget(d)["spec"].pop("unhealthyPodEvictionPolicy"), manifests.one_process, "could not be drained"),
     (lambda d: pod(d).pop("topologySpreadConstraints"), manifests.one_process, "one machine"),
     (lambda d: container(d).pop("lifecycle"), manifests.one_process, "keeps its partitions"),
     (lambda d: container(d).pop("lifecycle"), manifests.restricted, "nothing uses it"),
