@@ -30,6 +30,7 @@ COPY LICENSE /usr/share/doc/thalweg/LICENSE
 ENV ORT_DYLIB_PATH=/usr/local/lib/libonnxruntime.so
 # A number, so that Kubernetes can see that it is not root.
 USER 65532:65532
+# After USER: the folder belongs to it, and so does a named volume, which begins as a copy of it.
 WORKDIR /var/lib/thalweg
 EXPOSE 9464
 STOPSIGNAL SIGTERM
