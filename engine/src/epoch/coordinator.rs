@@ -16,18 +16,18 @@ use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
 use crate::behalf::Behalf;
+use crate::epoch::beginning::LOOK;
 use crate::epoch::checkpoint::Checkpoint;
 use crate::epoch::checkpoint_log::CheckpointLog;
 use crate::epoch::ledger::{Complete, Epoch, LaneId, Ledger, Noted};
 use crate::epoch::merging::Merging;
 use crate::epoch::messages::{Cut, News, Order};
 use crate::error::Failure;
-
 use crate::metrics::QueryMetrics;
 use crate::plan::{Plan, Side};
 use crate::recorder::Doing;
 use crate::sink::Sink;
-use crate::source::{Health, Source, Start};
+use crate::source::{Source, Start};
 use crate::spans::EpochSpans;
 use crate::status::QueryStatus;
 use crate::workers::Workers;
@@ -130,12 +130,14 @@ pub struct Coordinator {
     pub(super) end: RunEnd,
     pub(super) ending: Ending,
     pub(super) ledger: Ledger<Cut>,
+    /// An epoch is to begin.
+    pub(super) due: bool,
     pub(super) lanes: BTreeMap<LaneId, LaneHandle>,
     pub(super) exhausted: BTreeSet<LaneId>,
     /// Lanes that have not yet built what is new beside their kept state: until then no epoch begins.
     pub(super) building: BTreeSet<LaneId>,
     /// Whether the lanes behind the exchanges are told where these end.
-    finished: bool,
+    pub(super) finished: bool,
     /// Complete epochs whose turn has not come.
     pub(super) complete: VecDeque<Complete<Cut>>,
     pub(super) committing: bool,
@@ -169,6 +171,7 @@ impl Coordinator {
         let done = Some(std::mem::replace(&mut spec.done, sender));
         Self {
             ledger: Ledger::new(Epoch(spec.newest.epoch), spec.open_epochs_max),
+            due: false,
             done,
             end: RunEnd::default(),
             ending: Ending::No,
@@ -196,156 +199,6 @@ impl Coordinator {
     /// Milliseconds since the coordinator was made: the ledger's clock.
     pub(super) fn clock(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Launches partitions whose predecessors have ended; the others wait.
-    pub(super) fn launch(&mut self, starts: Vec<(SmolStr, Start)>, ctx: &mut Context<Self>) {
-        for (input, start) in &starts {
-            let known = self.known.entry(input.clone()).or_default();
-            known.insert(start.partition.clone());
-        }
-        let (ready, waiting) = starts
-            .into_iter()
-            .partition::<Vec<_>, _>(|(input, start)| self.may_start(input, start));
-        self.waiting.extend(waiting);
-        if ready.is_empty() && self.waiting.is_empty() {
-            return;
-        }
-        let news = ctx.address().recipient();
-        let launched = (self.spec.launcher)(&ready, &self.waiting, self.ledger.next(), &news);
-        // A lane that reads several partitions has more to read than it has said to have read.
-        for (lane, handle) in &self.lanes {
-            if launched.again.contains(&handle.name) {
-                self.exhausted.remove(lane);
-            }
-        }
-        self.lanes.extend(launched.new);
-    }
-
-    /// Whether every partition that must end before this one has ended, or is not there any more.
-    fn may_start(&self, input: &SmolStr, start: &Start) -> bool {
-        start.after.iter().all(|parent| {
-            let ended = self
-                .spec
-                .newest
-                .partitions()
-                .any(|cut| cut.input == *input && cut.partition == *parent && cut.ended);
-            let known = self
-                .known
-                .get(input)
-                .is_some_and(|known| known.contains(parent));
-            ended || !known
-        })
-    }
-
-    /// Why no epoch may begin now.
-    fn away(&self) -> Option<String> {
-        if let Some(away) = &self.store_away {
-            return Some(format!(
-                "the checkpoint folder {} does not take anything: {away}",
-                self.spec.log.location()
-            ));
-        }
-        let sources = self.spec.sources.iter().map(|(_, source)| source.health());
-        sources
-            .chain(self.spec.sinks.iter().map(|sink| sink.health()))
-            .find_map(|health| match health {
-                Health::Up => None,
-                Health::Down(why) => Some(why),
-            })
-    }
-
-    fn tick(&mut self, ctx: &mut Context<Self>) {
-        let metrics = &self.spec.metrics;
-        let in_flight = self.spec.sinks.first().map_or(0, |sink| sink.in_flight());
-        metrics
-            .sink_in_flight
-            .set(i64::try_from(in_flight).unwrap_or(i64::MAX));
-        if self.spec.partition_metrics {
-            for (partition, lag) in self
-                .spec
-                .sources
-                .iter()
-                .flat_map(|(_, source)| source.lag())
-            {
-                metrics.lag(&partition, lag);
-            }
-            for (_, source) in &self.spec.sources {
-                for (partition, delay) in source.delay() {
-                    metrics.delay(&partition, delay);
-                }
-            }
-        }
-        if let Some(away) = self.away() {
-            self.answering_since = Instant::now();
-            self.spec.status.waiting(&away);
-            metrics.recorder.begin(Doing::Away, 0);
-            metrics.epochs_refused.inc();
-            return;
-        }
-        self.spec.status.running();
-        metrics.recorder.end(Doing::Away, 0);
-        if !self.building.is_empty() {
-            return;
-        }
-        if let Some((epoch, begun, owing)) = self.ledger.oldest() {
-            let open = Duration::from_millis(self.clock().saturating_sub(begun))
-                .min(self.answering_since.elapsed());
-            if open > self.spec.epoch_timeout {
-                let names: Vec<&str> = owing
-                    .iter()
-                    .filter_map(|lane| self.lanes.get(lane).map(|handle| handle.name.as_str()))
-                    .take(5)
-                    .collect();
-                let failure = Failure::restart(format!(
-                    "epoch {} is open for longer than epochTimeout although broker and store answer; it waits for {}",
-                    epoch.0,
-                    names.join(", "),
-                ));
-                return self.fall(failure, None, ctx);
-            }
-        }
-        if self.ending != Ending::No {
-            return;
-        }
-        let now = self.clock();
-        // Those that wait for their turn at a store that is slow are under way too: they must not pile up.
-        let begun = if self.under_way() < self.spec.open_epochs_max {
-            self.ledger.begin(self.lanes.keys().copied(), now)
-        } else {
-            None
-        };
-        match begun {
-            Some(epoch) => self.order(epoch, false),
-            None => metrics.epochs_refused.inc(),
-        }
-        self.commit_next(ctx);
-    }
-
-    /// Begins an epoch now where partitions wait for the end of others to be committed.
-    fn hasten(&mut self, ctx: &mut Context<Self>) {
-        if !self.waiting.is_empty() {
-            self.tick(ctx);
-        }
-    }
-
-    fn order(&mut self, epoch: Epoch, last: bool) {
-        self.spans.begun(epoch.0, self.lanes.len());
-        for lane in self.lanes.values() {
-            lane.orders.do_send(Order::Cut { epoch, last });
-        }
-        self.spec.metrics.recorder.begin(Doing::Epoch, epoch.0);
-        self.show_open();
-    }
-
-    /// Epochs that have begun and are not committed.
-    fn under_way(&self) -> usize {
-        self.ledger.open() + self.complete.len() + usize::from(self.committing)
-    }
-
-    pub(super) fn show_open(&self) {
-        let open = i64::try_from(self.under_way()).unwrap_or(i64::MAX);
-        self.spec.metrics.epochs_open.set(open);
     }
 
     /// Stops reading and begins the last epoch.
@@ -402,92 +255,6 @@ impl Coordinator {
     pub(super) fn behalf(&self) -> &'static Behalf {
         Behalf::of(self.spec.metrics.query(), None)
     }
-
-    pub(super) fn store(&mut self, away: Option<String>) {
-        let _for = self.behalf().enter();
-        match (&away, &self.store_away) {
-            (Some(why), None) => {
-                tracing::warn!(
-                    why,
-                    location = self.spec.log.location(),
-                    "the checkpoint folder takes nothing; rows flow on, no epoch is committed"
-                );
-            }
-            (None, Some(_)) => tracing::info!("the checkpoint folder takes checkpoints again"),
-            _ => {}
-        }
-        if away.is_some() {
-            self.answering_since = Instant::now();
-        }
-        self.store_away = away;
-    }
-
-    /// In a bounded run: once the lanes before the exchanges have ended and all they wrote is delivered, those behind them
-    /// are told where these end.
-    fn finish_exchanges(&mut self, ctx: &mut Context<Self>) {
-        let mut before = self
-            .lanes
-            .iter()
-            .filter(|(_, lane)| lane.side == Side::Before);
-        if self.spec.exchanges.is_empty()
-            || self.finished
-            || !before.all(|(lane, _)| self.exhausted.contains(lane))
-        {
-            return;
-        }
-        self.finished = true;
-        let sources = self.spec.sources.iter();
-        let sources: Vec<Arc<dyn Source>> = sources
-            .filter(|(input, _)| self.spec.exchanges.contains(input))
-            .map(|(_, source)| Arc::clone(source))
-            .collect();
-        let work = self
-            .spec
-            .workers
-            .run(move || sources.iter().try_for_each(|source| source.finish()));
-        ctx.spawn(work.into_actor(self).map(|told, this, ctx| {
-            let panicked = || Failure::restart("asking where an exchange ends panicked: a bug");
-            if let Err(failure) = told.unwrap_or_else(|| Err(panicked())) {
-                this.fall(failure, None, ctx);
-            }
-        }));
-    }
-
-    fn discover(&mut self, ctx: &mut Context<Self>) {
-        if self.discovering || self.ending != Ending::No || !self.building.is_empty() {
-            return;
-        }
-        self.discovering = true;
-        let sources = self.spec.sources.clone();
-        let known = self.known.clone();
-        let work = self.spec.workers.run(move || {
-            let mut found = Vec::new();
-            for (input, source) in sources {
-                let known: Vec<SmolStr> =
-                    known.get(&input).into_iter().flatten().cloned().collect();
-                let starts = source.discover(&known)?;
-                found.extend(starts.into_iter().map(|start| (input.clone(), start)));
-            }
-            Ok::<_, Failure>(found)
-        });
-        ctx.spawn(work.into_actor(self).map(|found, this, ctx| {
-            let _for = this.behalf().enter();
-            this.discovering = false;
-            match found {
-                Some(Ok(found)) => {
-                    for (_, start) in &found {
-                        tracing::info!(partition = %start.partition, position = %start.position, "a new partition is read");
-                    }
-                    if this.ending == Ending::No && !found.is_empty() {
-                        this.launch(found, ctx);
-                        this.hasten(ctx);
-                    }
-                }
-                Some(Err(failure)) => this.fall(failure, None, ctx),
-                None => {}
-            }
-        }));
-    }
 }
 
 impl Actor for Coordinator {
@@ -505,6 +272,9 @@ impl Actor for Coordinator {
         // one all that it and the run before it have done.
         ctx.run_later(self.spec.checkpoint_interval.min(FIRST_EPOCH), Self::tick);
         ctx.run_interval(self.spec.checkpoint_interval, Self::tick);
+        if self.spec.checkpoint_interval > LOOK {
+            ctx.run_interval(LOOK, Self::look);
+        }
         match self.spec.discover_interval {
             Some(interval) => {
                 ctx.run_interval(interval, Self::discover);

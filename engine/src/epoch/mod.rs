@@ -1,9 +1,11 @@
 //! What an epoch marker meets.
 
+mod beginning;
 pub mod checkpoint;
 pub mod checkpoint_log;
 mod committing;
 pub mod coordinator;
+mod launching;
 pub mod ledger;
 pub mod measured;
 pub mod merging;
