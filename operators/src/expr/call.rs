@@ -24,6 +24,7 @@ use crate::models;
 use crate::plan::generator;
 use crate::plan::over_call::only_with_over;
 use crate::sql::spark_calls;
+use crate::stateful::accumulators;
 
 /// Functions whose first argument may be a bare unit: `timestampdiff(HOUR, a, b)`.
 const WITH_UNIT: [&str; 7] = [
@@ -270,6 +271,7 @@ fn unknown(scope: &Scope, name: &str, at: Location) -> JobError {
     }
     let known = functions::all()
         .flat_map(|function| std::iter::once(function.name).chain(function.aliases.iter().copied()))
+        .chain(accumulators::all().map(|function| function.name))
         .chain(scope.extensions.scalar_names())
         .chain(scope.macros.values().map(|found| found.name.as_str()));
     JobError::new(at, format!("unknown function `{name}`"))

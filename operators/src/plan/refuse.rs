@@ -90,8 +90,13 @@ pub(super) fn refuse_select(select: &Select, at: Location) -> Result<(), JobErro
             "SORT BY, CLUSTER BY and DISTRIBUTE BY have no meaning on a stream: rows are processed one by one",
         ));
     }
+    if select.into.is_some() {
+        return Err(
+            JobError::new(at, "SELECT ... INTO is not part of the language")
+                .help("write INSERT INTO table SELECT ..."),
+        );
+    }
     let foreign = select.top.is_some()
-        || select.into.is_some()
         || select.prewhere.is_some()
         || select.exclude.is_some()
         || select.value_table_mode.is_some()

@@ -1,7 +1,6 @@
 //! Reading tokens one at a time, and handing what the parser crate knows to it.
 
 use sqlparser::ast::{Ident, Spanned};
-use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 use thalweg_engine::schema::DataType;
@@ -9,6 +8,7 @@ use thalweg_engine::schema::DataType;
 use crate::expr::type_name;
 use crate::job_error::{JobError, Location};
 use crate::secrets;
+use crate::sql::advice;
 use crate::sql::dialect::JobDialect;
 use crate::sql::front::{Name, ParsedQuery, Replace};
 use crate::sql::tokens::{is_word, lower_first, over_rows, place};
@@ -56,10 +56,9 @@ impl<'t> Cursor<'t> {
             || "the end of the statement".to_owned(),
             |token| format!("`{token}`"),
         );
-        Err(JobError::new(
-            self.at(),
-            format!("expected {what}, found {found}"),
-        ))
+        let error = JobError::new(self.at(), format!("expected {what}, found {found}"));
+        let begins = self.peek().is_some_and(advice::begins_a_statement);
+        Err(error.or_help((what.starts_with("`;`") && begins).then_some(advice::SEMICOLON)))
     }
 
     /// What was expected behind the name of an option. What was found is not said where it may be a piece of a secret.
@@ -190,7 +189,8 @@ impl<'t> Cursor<'t> {
         let rest = std::mem::take(&mut self.rest);
         if !rest.iter().any(|t| is_word(&t.token, "SELECT")) {
             return Err(JobError::new(at, "expected a SELECT")
-                .help("a query reads at least one input table"));
+                .or_help(advice::misspelt(rest, "SELECT"))
+                .or_help(Some("a query reads at least one input table")));
         }
         let mut tokens = replaced(rest, self.replace)?;
         let watermarks = watermark::cut(&mut tokens, self.end)?;
@@ -208,7 +208,9 @@ impl<'t> Cursor<'t> {
                 over_rows: over_rows(&tokens),
                 at,
             }),
-            Err(error) => Err(inner_error(&tokens, self.end).unwrap_or(error)),
+            Err(error) => Err(advice::open_case(&tokens)
+                .or_else(|| inner_error(&tokens, self.end))
+                .unwrap_or(error)),
         }
     }
 }
@@ -292,41 +294,16 @@ fn job_error(
         .replacen("expected: ", "expected ", 1)
         .replacen("found: EOF", "found: the end of the statement", 1)
         .replacen(", found: ", ", found ", 1);
-    let text = quoted(text);
     let found = tokens
         .iter()
         .position(|token| place(token.span.start) == at)
         .unwrap_or(tokens.len());
-    let near = tokens[found.saturating_sub(1)..tokens.len().min(found + 1)]
-        .iter()
-        .find_map(|token| match &token.token {
-            Token::Word(word) if word.keyword == Keyword::NoKeyword => {
-                crate::job_error::nearest(&word.value, KEYWORDS)
-                    .map(|known| (word.value.clone(), known))
-            }
-            _ => None,
-        });
-    JobError::new(at, text)
-        .or_help(near.map(|(given, known)| format!("did you mean `{known}` instead of `{given}`?")))
-        .or_help(after_a_call(tokens, found))
-}
-
-/// What to write where something follows a call or a column that has no meaning there.
-fn after_a_call(tokens: &[TokenWithSpan], found: usize) -> Option<&'static str> {
-    let token = |index: usize| tokens.get(index).map(|token| &token.token);
-    match (token(found)?, token(found + 1)) {
-        (Token::Period, Some(Token::Mul)) => Some(
-            "name the struct in a subquery, and take its fields there: SELECT d.* FROM (SELECT from_json(...) AS d FROM t)",
-        ),
-        (Token::Word(word), _) if word.keyword == Keyword::INTO => Some(SEMICOLON),
-        (Token::Word(_), Some(Token::Word(next))) if next.keyword == Keyword::INTO => {
-            Some(SEMICOLON)
-        }
-        _ => None,
+    match advice::no_operator(&text, tokens, found) {
+        Some(text) => JobError::new(at, text),
+        None => JobError::new(at, quoted(text)),
     }
+    .or_help(advice::of(tokens, found))
 }
-
-const SEMICOLON: &str = "a statement ends with `;`";
 
 /// The message with the token that was found in quotes.
 fn quoted(text: String) -> String {
@@ -337,28 +314,6 @@ fn quoted(text: String) -> String {
         _ => text,
     }
 }
-
-const KEYWORDS: [&str; 19] = [
-    "SELECT",
-    "FROM",
-    "WHERE",
-    "UNION",
-    "ALL",
-    "LATERAL",
-    "VIEW",
-    "WATERMARK",
-    "DELAY",
-    "BETWEEN",
-    "LIKE",
-    "CASE",
-    "WHEN",
-    "THEN",
-    "ELSE",
-    "END",
-    "INTERVAL",
-    "EXCEPT",
-    "WITH",
-];
 
 fn location(text: &str) -> Option<Location> {
     let (line, column) = text.split_once(", Column: ")?;

@@ -248,6 +248,13 @@ pub(super) fn created(word: &str) -> Option<&'static str> {
         "EXTERNAL",
         "GLOBAL",
     ];
+    const NAMESPACES: [&str; 3] = ["DATABASE", "SCHEMA", "CATALOG"];
+    if NAMESPACES
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(word))
+    {
+        return Some("there are no catalogs and schemas: remove it");
+    }
     let known = WORDS.iter().any(|known| known.eq_ignore_ascii_case(word));
     known.then_some(
         "write CREATE TABLE for where rows come from and go to, CREATE VIEW for a step between, INSERT INTO table SELECT for a query",
