@@ -16,6 +16,7 @@ use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::aggregated;
 use crate::expr::check::Checker;
+use crate::expr::grouping_id::{self, GroupingId};
 use crate::expr::operators;
 use crate::expr::scope::Scope;
 use crate::expr::typed::Typed;
@@ -34,6 +35,8 @@ pub(crate) struct Grouped {
     pub(crate) fields: Vec<Field>,
     /// Whether GROUP BY is written.
     pub(crate) written: bool,
+    /// What tells grouping sets apart, where there are several.
+    pub(crate) sets: Option<GroupingId>,
     /// The aggregates met so far.
     pub(crate) calls: Vec<Aggregation>,
 }
@@ -142,6 +145,9 @@ pub(super) fn find(
         return Ok(field.map(|field| Typed::column(key, &field, at)));
     }
     match expr {
+        Expr::Function(function) if grouping_id::is_one(function, checker.scope) => {
+            grouping_id::call(&grouped.borrow(), function, checker.settings(), at).map(Some)
+        }
         Expr::Function(function) => match aggregate_of(function, checker.scope) {
             Some(known) => aggregate(checker, &grouped, function, known, at).map(Some),
             None => Ok(None),

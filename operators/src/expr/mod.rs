@@ -25,6 +25,7 @@ mod compile;
 pub mod decimal;
 pub mod functions;
 pub(crate) mod grouped;
+pub(crate) mod grouping_id;
 pub mod interval;
 mod literal;
 mod matching;

@@ -9,10 +9,12 @@ use thalweg_engine::schema::Field;
 
 use crate::expr::check::check;
 use crate::expr::grouped::{Grouped, SharedGrouped, has_aggregate, normal};
+use crate::expr::grouping_id::GroupingId;
 use crate::expr::scope::{Scope, ScopeColumn};
 use crate::expr::typed::{Kind, Typed};
 use crate::job_error::{JobError, Location};
 use crate::plan::group::Group;
+use crate::plan::grouping_sets::{Expanded, Sets};
 use crate::plan::lower::{Lowering, Relation};
 use crate::plan::names;
 use crate::plan::node::{Item, Node};
@@ -47,7 +49,9 @@ fn items(select: &Select) -> impl Iterator<Item = (&Expr, Option<&str>)> {
 /// One key as it is grouped by.
 struct Key {
     name: SmolStr,
-    /// None for a plain column.
+    /// What it is, so that two that are the same are equal.
+    form: Option<Expr>,
+    /// The same; None for a plain column, which is found by its name.
     normal: Option<Expr>,
     column: ScopeColumn,
     what: What,
@@ -68,9 +72,15 @@ pub(super) fn select(
 ) -> Result<Relation, JobError> {
     let mut input = lowering.scope(relation.columns.clone());
     input.refuse_aggregates = Some("aggregates do not stand in GROUP BY");
-    let (written, keys) = keys(select, &input, at)?;
+    let (written, mut keys, sets) = keys(select, &input, at)?;
     input.refuse_aggregates = None;
+    let forms = keys.iter().map(|key| key.form.clone()).collect();
+    let mut below = relation.node;
+    if let Some(sets) = &sets {
+        below = expand(below, &mut keys, sets, lowering, at)?;
+    }
     let grouped: SharedGrouped = Rc::new(RefCell::new(Grouped {
+        sets: sets.map(|_| GroupingId::of(forms)),
         input,
         keys: keys.iter().map(|key| key.normal.clone()).collect(),
         fields: keys.iter().map(|key| key.column.field.clone()).collect(),
@@ -96,7 +106,7 @@ pub(super) fn select(
     let nothing = || Node::Union { below: Vec::new() };
     finish(nothing(), columns.len())?;
     let node = aggregate(
-        relation.node,
+        below,
         keys,
         &grouped.borrow(),
         at_of(&written, at),
@@ -113,68 +123,118 @@ fn at_of(written: &[(Expr, Location)], otherwise: Location) -> Location {
 /// The expressions after GROUP BY, as they are written.
 type Written = Vec<(Expr, Location)>;
 
-/// The expressions after GROUP BY, and the keys that they are: ordinals and aliases are what they stand for, doubled
-/// ones count once.
-fn keys(select: &Select, scope: &Scope, at: Location) -> Result<(Written, Vec<Key>), JobError> {
-    let written = expressions(select, scope, at)?;
+/// The expressions after GROUP BY, the keys that they are, and the grouping sets where there are several: ordinals and
+/// aliases are what they stand for, doubled ones count once.
+fn keys(
+    select: &Select,
+    scope: &Scope,
+    at: Location,
+) -> Result<(Written, Vec<Key>, Option<Expanded>), JobError> {
+    let (list, with) = match &select.group_by {
+        GroupByExpr::All(with) => {
+            let all = items(select).filter(|(expr, _)| !has_aggregate(expr, scope));
+            (all.map(|(expr, _)| expr.clone()).collect(), with)
+        }
+        GroupByExpr::Expressions(list, with) => (list.clone(), with),
+    };
+    let at = list.first().map_or(at, |first| start_of(first, at));
+    let sets = Sets::of(&list, with, at)?;
+    let mut written = Vec::new();
     let mut keys: Vec<Key> = Vec::new();
-    for (expr, at) in &written {
-        let key = key(expr, scope, *at)?;
+    let mut key_of = Vec::new();
+    for expr in &sets.expressions {
+        let at = start_of(*expr, at);
+        let expr = match &select.group_by {
+            GroupByExpr::All(_) => *expr,
+            GroupByExpr::Expressions(..) => meant(expr, select, scope, at)?,
+        };
+        written.push((expr.clone(), at));
+        let key = key(expr, scope, at)?;
         let same = |other: &Key| match (&other.what, &key.what) {
             (What::Plain(a), What::Plain(b)) if key.normal.is_none() => {
                 other.normal.is_none() && a.columns() == b.columns()
             }
             _ => other.normal.is_some() && other.normal == key.normal,
         };
-        if keys.iter().any(same) {
+        if let Some(known) = keys.iter().position(same) {
+            key_of.push(known);
             continue;
         }
         let is_window = |key: &Key| matches!(key.what, What::Window(_));
         if is_window(&key) && keys.iter().any(is_window) {
             return Err(JobError::new(
-                *at,
+                at,
                 "multiple time/session window expressions would result in a cartesian product of rows, therefore they are currently not supported",
             ));
         }
+        key_of.push(keys.len());
         keys.push(key);
     }
-    Ok((written, keys))
+    let sets = Expanded::of(&sets, &key_of, keys.len());
+    Ok((written, keys, sets))
 }
 
-/// What stands after GROUP BY, ordinals and aliases resolved.
-fn expressions(
-    select: &Select,
-    scope: &Scope,
+/// Puts the step of several grouping sets over the rows: keys that not all of them have become its columns, and what
+/// tells the sets apart becomes a key behind the others.
+fn expand(
+    below: Node,
+    keys: &mut Vec<Key>,
+    sets: &Expanded,
+    lowering: &Lowering<'_>,
     at: Location,
-) -> Result<Vec<(Expr, Location)>, JobError> {
-    let (list, with) = match &select.group_by {
-        GroupByExpr::All(with) => {
-            let all = items(select).filter(|(expr, _)| !has_aggregate(expr, scope));
-            let all = all.map(|(expr, _)| (expr.clone(), start_of(expr, at)));
-            (all.collect(), with)
-        }
-        GroupByExpr::Expressions(list, with) => {
-            let list = list.iter().map(|expr| {
-                let at = start_of(expr, at);
-                Ok((meant(expr, select, scope, at)?.clone(), at))
-            });
-            (list.collect::<Result<Vec<_>, JobError>>()?, with)
-        }
-    };
-    let sets = list.iter().find(|(expr, _)| {
-        matches!(
-            expr,
-            Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_)
-        )
-    });
-    if let Some(at) = sets.map(|(_, at)| *at).or((!with.is_empty()).then_some(at)) {
-        return Err(JobError::new(
+) -> Result<Node, JobError> {
+    let width = below.width();
+    let typed = keys.iter().zip(&sets.common).map(|(key, common)| match &key.what {
+        What::Plain(typed) => Ok(typed.clone()),
+        What::Window(window) if *common => Ok(window.time.clone()),
+        What::Window(window) => Err(JobError::new(
             at,
-            "ROLLUP, CUBE and GROUPING SETS are not part of the language",
+            format!("{} stands in some of the grouping sets only", window.name),
         )
-        .help("they are several GROUP BYs in one: write a query for each"));
+        .help(format!(
+            "write it beside them, GROUP BY {0}(...), ROLLUP (...); or group by a column of a subquery, SELECT {0}(...) AS w",
+            window.name
+        ))),
+    });
+    let typed = typed.collect::<Result<Vec<_>, _>>()?;
+    let (node, generated) = sets.over(below, &typed, lowering, at)?;
+    let mut made = generated.iter().enumerate();
+    let mut next = || {
+        made.next()
+            .map(|(place, field)| Typed::column(width + place, field, at))
+    };
+    for (key, _) in keys
+        .iter_mut()
+        .zip(&sets.common)
+        .filter(|(_, common)| !**common)
+    {
+        key.column.field.nullable = true;
+        if let Some(typed) = next() {
+            key.what = What::Plain(typed);
+        }
     }
-    Ok(list)
+    let apart = std::iter::from_fn(next).map(|typed| Key {
+        name: sets.name(),
+        form: None,
+        normal: None,
+        column: hidden(&typed.to_string(), &typed),
+        what: What::Plain(typed),
+    });
+    keys.extend(apart);
+    Ok(node)
+}
+
+/// A column of a key that is found by what it is, never by its name.
+fn hidden(name: &str, typed: &Typed) -> ScopeColumn {
+    ScopeColumn {
+        qualifier: None,
+        field: Field {
+            name: format!("\u{1}{name}").into(),
+            data_type: typed.data_type.clone(),
+            nullable: typed.nullable,
+        },
+        metadata: true,
+    }
 }
 
 /// The expression that an ordinal or an alias stands for.
@@ -246,6 +306,7 @@ fn key(expr: &Expr, scope: &Scope, at: Location) -> Result<Key, JobError> {
         };
         return Ok(Key {
             name: window.name.into(),
+            form: form.clone(),
             normal: form,
             column,
             what: What::Window(window),
@@ -260,29 +321,17 @@ fn key(expr: &Expr, scope: &Scope, at: Location) -> Result<Key, JobError> {
     {
         return Ok(Key {
             name,
+            form,
             normal: None,
             column: column.clone(),
             what: What::Plain(typed),
         });
     }
-    let field = Field {
-        name: SmolStr::new(names::of(expr, scope)),
-        data_type: typed.data_type.clone(),
-        nullable: typed.nullable,
-    };
-    // Found by what it is, never by its name.
-    let column = ScopeColumn {
-        qualifier: None,
-        field: Field {
-            name: format!("\u{1}{}", field.name).into(),
-            ..field
-        },
-        metadata: true,
-    };
     Ok(Key {
         name,
+        form: form.clone(),
         normal: form,
-        column,
+        column: hidden(&names::of(expr, scope), &typed),
         what: What::Plain(typed),
     })
 }

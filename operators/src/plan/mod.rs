@@ -21,6 +21,7 @@ pub(crate) mod from;
 pub(crate) mod generator;
 pub(crate) mod group;
 mod group_by;
+mod grouping_sets;
 mod identity;
 pub(crate) mod join;
 mod join_from;

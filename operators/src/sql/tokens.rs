@@ -381,7 +381,6 @@ const AGGREGATES: &[&str] = &[
     "every",
     "first",
     "first_value",
-    "grouping",
     "histogram_numeric",
     "kurtosis",
     "last",

@@ -1,0 +1,3 @@
+-- input: sales
+-- mode: complete
+SELECT card, count(*) AS n FROM sales GROUP BY GROUPING SETS ((card), (card), ())
