@@ -59,18 +59,34 @@ impl Case {
         self.says("input").unwrap().split(", ")
     }
 
+    /// The tables that they are joined with.
+    fn statics(&self) -> impl Iterator<Item = &str> {
+        self.says("static")
+            .into_iter()
+            .flat_map(|names| names.split(", "))
+    }
+
     /// The same as a job file.
     fn job(&self) -> String {
         let watermark = self.says("watermark").map_or(String::new(), |watermark| {
             let (column, delay) = watermark.split_once(' ').unwrap();
             format!(" WATERMARK {column} DELAY OF INTERVAL '{delay}'")
         });
-        let table = |input| {
+        let columns = |input| {
             let file = goldens().join(format!("inputs/{input}.columns"));
             let columns = fs::read_to_string(file).unwrap();
+            columns.trim().to_owned()
+        };
+        let table = |input| {
             format!(
                 "CREATE TABLE {input} ({}) USING kafka OPTIONS (\n  kafka.bootstrap.servers 'none', subscribe '{input}', format 'json'){watermark};\n",
-                columns.trim(),
+                columns(input),
+            )
+        };
+        let still = |name| {
+            format!(
+                "CREATE TABLE {name} ({}) USING json OPTIONS (path 'none', static 'true');\n",
+                columns(name),
             )
         };
         format!(
@@ -78,7 +94,10 @@ impl Case {
              CREATE TABLE result USING noop;\nINSERT INTO result\n{};\n",
             self.says("ansi").unwrap_or("true"),
             self.says("mode").unwrap(),
-            self.inputs().map(table).collect::<String>(),
+            self.inputs()
+                .map(table)
+                .chain(self.statics().map(still))
+                .collect::<String>(),
             self.query
         )
     }
@@ -90,7 +109,7 @@ impl Case {
         let files = folder.path().join("files");
         fs::create_dir(&files).unwrap();
         fs::write(&job, self.job()).unwrap();
-        for input in self.inputs() {
+        for input in self.inputs().chain(self.statics()) {
             let lines = goldens().join(format!("inputs/{input}.jsonl"));
             fs::copy(lines, files.join(format!("{input}.jsonl"))).unwrap();
         }

@@ -4,6 +4,7 @@
 A case is `cases/NAME.sql`: one SELECT in words that Spark and Thalweg share, with directives above it:
 
     -- input: NAME, NAME      the lines of inputs/NAME.jsonl, columns of inputs/NAME.columns
+    -- static: NAME, NAME     the same of tables that streams are joined with
     -- mode: complete         the output mode; of `complete` the last table counts, of `append` all rows
     -- watermark: ts 10 minutes  of every input
     -- ordered: yes           the order of the rows is part of the answer
@@ -37,14 +38,15 @@ def answer(spark, case, scratch):
     say = directives(text)
     spark.conf.set("spark.sql.ansi.enabled", say.get("ansi", "true"))
     batch = "batch" in say
-    for name in say["input"].split(", "):
+    static = say["static"].split(", ") if "static" in say else []
+    for name in [*say["input"].split(", "), *static]:
         folder = scratch / case.stem / name
         folder.mkdir(parents=True)
         (folder / "rows.json").write_bytes((HERE / "inputs" / f"{name}.jsonl").read_bytes())
         columns = (HERE / "inputs" / f"{name}.columns").read_text().strip()
-        reader = (spark.read if batch else spark.readStream).schema(columns)
+        reader = (spark.read if batch or name in static else spark.readStream).schema(columns)
         rows = reader.option("mode", "FAILFAST").json(str(folder))
-        if "watermark" in say:
+        if "watermark" in say and name not in static:
             column, delay = say["watermark"].split(" ", 1)
             rows = rows.withWatermark(column, delay)
         rows.createOrReplaceTempView(name)

@@ -49,7 +49,10 @@ pub(crate) trait Filling {
     /// When what is computed of it fails.
     fn add(&mut self, row: Row) -> Result<(), RecordError>;
     /// The edition of all rows.
-    fn finish(self: Box<Self>) -> Edition;
+    ///
+    /// # Errors
+    /// When what is computed of all of them fails.
+    fn finish(self: Box<Self>) -> Result<Edition, RecordError>;
 }
 
 /// Begins an edition.
@@ -215,7 +218,9 @@ impl Reader {
         let same = || self.files().is_ok_and(|now| now == files);
         match read {
             _ if !anyway && !same() => Err(Trouble::Changing),
-            Ok(()) => Ok(filling.finish()),
+            Ok(()) => filling
+                .finish()
+                .map_err(|error| Trouble::Files(error.reason.to_string())),
             Err(trouble) => Err(trouble),
         }
     }

@@ -14,6 +14,7 @@ use crate::plan::optimize::{conjuncts, filter};
 use crate::plan::stateful::{length, wait};
 use crate::stateful::contents::Contents;
 use crate::stateful::join::{Bound, Kind, Side, StreamJoin, TableJoin};
+use crate::transforms::Most;
 
 /// A join of two nodes. Before it is settled it has conditions only.
 #[derive(Clone, Debug)]
@@ -27,6 +28,10 @@ pub(crate) struct Join {
     pub(crate) bounds: [Option<Bound>; 2],
     /// Where the right side is a keyed table, the place in its rows that says that a key is gone.
     pub(crate) deleted: Option<usize>,
+    /// Whether a NULL on either side counts as equal, as NOT IN asks: an anti join on one equality and nothing else.
+    pub(crate) null_aware: bool,
+    /// How many rows of a static table a row may meet.
+    pub(crate) most: Most,
     /// What the right side is called.
     pub(crate) with: SmolStr,
     /// How long rows without a bound are kept.

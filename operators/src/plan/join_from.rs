@@ -18,6 +18,7 @@ use crate::plan::{generator, lateral};
 use crate::sql::cursor::start_of;
 use crate::sql::front::ParsedQuery;
 use crate::stateful::join::Kind;
+use crate::transforms::Most;
 
 impl Lowering<'_> {
     /// One more table, joined with those before it.
@@ -209,6 +210,8 @@ pub(super) fn pair(
             keys: [Vec::new(), Vec::new()],
             bounds: [None, None],
             deleted: None,
+            null_aware: false,
+            most: Most::All,
             with,
             ttl: None,
             at,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
-use thalweg_engine::operator::{Emit, Operator};
+use thalweg_engine::operator::{Emit, Operator, Progress};
 use thalweg_engine::record::{Partition, Position, RecordMeta};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::Field;
@@ -23,9 +23,10 @@ use crate::plan::show::columns;
 use crate::plan::steps::steps;
 use crate::plan::values::is_values;
 use crate::plan::{Input, Query, Step, StepKind};
+use crate::stateful::grouping::{Emits, Over};
 use crate::stateful::join::Kind;
 use crate::table::OpenContext;
-use crate::transforms::{Edition, Fork, Lookup, Shelf};
+use crate::transforms::{Behind, Edition, Lookup, Shelf};
 
 /// The static table that a side is, perhaps with steps over it.
 pub(super) fn still(node: &Node) -> Option<&Declared> {
@@ -33,9 +34,11 @@ pub(super) fn still(node: &Node) -> Option<&Declared> {
         Node::Source { input, .. } if is_static(&input.table) || is_values(&input.table) => {
             Some(input)
         }
-        Node::Filter { below, .. } | Node::Project { below, .. } | Node::Explode { below, .. } => {
-            still(below)
-        }
+        Node::Filter { below, .. }
+        | Node::Project { below, .. }
+        | Node::Explode { below, .. }
+        | Node::Aggregate { below, .. }
+        | Node::Dedup { below, .. } => still(below),
         _ => None,
     }
 }
@@ -90,23 +93,27 @@ pub(super) fn with_static(below: [Node; 2], join: Join) -> Result<Node, JobError
             format!("{what} stands over a static table, which is read once and not for each row");
         return Err(JobError::new(join.at, message).help("write it over the join"));
     }
-    let at = join.at;
-    let values = still(&below[1]).is_some_and(|table| is_values(&table.table));
-    let none = || {
-        // Few rows: each of them may be compared with each of the stream.
-        if values {
-            return Ok(());
+    let [stream, side] = below;
+    // Without an equality each row of the table is compared with each of the stream.
+    let none = || Ok(());
+    matched([stream, whole(side)], join, none, |[stream, side], join| {
+        Node::Lookup {
+            below: Box::new(stream),
+            beside: Box::new(Beside { side, join }),
         }
-        Err(JobError::new(
-            at,
-            "a join with a static table needs an equality between both sides",
-        )
-        .help("write ON stream.id = table.id AND ..."))
-    };
-    matched(below, join, none, |[stream, side], join| Node::Lookup {
-        below: Box::new(stream),
-        beside: Box::new(Beside { side, join }),
     })
+}
+
+/// The groups of a table that is read to its end are those of all its rows.
+fn whole(node: Node) -> Node {
+    match node.map_below(&mut whole) {
+        Node::Aggregate { below, mut group } => {
+            group.grouping.emits = Emits::Complete;
+            group.grouping.over = Over::Never;
+            Node::Aggregate { below, group }
+        }
+        other => other,
+    }
 }
 
 /// For each column whether it comes from a static table, so that it may be another when its record is read again.
@@ -267,7 +274,7 @@ impl Looking {
         for row in rows {
             filling.add(row.clone())?;
         }
-        self.shelf.put(Box::new(filling).finish());
+        self.shelf.put(Box::new(filling).finish()?);
         Ok(())
     }
 
@@ -278,13 +285,14 @@ impl Looking {
             [one] => Some(one.compile()),
             all => Some(operators::logic(true, all.to_vec(), join.at).compile()),
         };
-        Box::new(Lookup::new(
+        let lookup = Lookup::new(
             join.kind,
             join.keys[0].clone(),
             self.table.fields.len(),
             condition,
             Arc::clone(&self.shelf),
-        ))
+        );
+        Box::new(lookup.null_aware(join.null_aware).most(join.most))
     }
 
     /// As the plan shows it.
@@ -333,7 +341,7 @@ impl Static {
         let steps = steps.filter_map(|step| step.kind.operator("", &step.schema));
         let name = SmolStr::new(&self.input.table().name);
         Beginning {
-            steps: Fork::new(vec![steps.collect()]),
+            steps: steps.collect(),
             edition: Edition::new(self.keys.clone(), self.fields.len()),
             meta: RecordMeta {
                 partition: Arc::new(Partition {
@@ -353,25 +361,44 @@ impl Static {
 
 /// An edition while its rows come.
 struct Beginning {
-    steps: Fork,
+    steps: Vec<Box<dyn Operator>>,
     edition: Edition,
     meta: RecordMeta,
 }
 
+/// Rows become rows of an edition.
+struct Filled<'e>(&'e mut Edition);
+
+impl Emit for Filled<'_> {
+    fn emit(&mut self, row: &[Value], _: &RecordMeta) -> Result<(), RecordError> {
+        self.0.add(row)
+    }
+}
+
 impl Filling for Beginning {
     fn add(&mut self, row: Row) -> Result<(), RecordError> {
-        struct Into<'e>(&'e mut Edition);
-        impl Emit for Into<'_> {
-            fn emit(&mut self, row: &[Value], _: &RecordMeta) -> Result<(), RecordError> {
-                self.0.add(row)
-            }
-        }
-        self.steps
-            .process(0, &row, &self.meta, &mut Into(&mut self.edition))
+        let (rest, emit) = (&mut self.steps[..], &mut Filled(&mut self.edition));
+        Behind { rest, emit }.emit(&row, &self.meta)?;
+        self.steps.iter_mut().for_each(|step| step.accept());
+        Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Edition {
-        self.edition
+    fn finish(mut self: Box<Self>) -> Result<Edition, RecordError> {
+        for place in 0..self.steps.len() {
+            let Some((step, rest)) = self.steps[place..].split_first_mut() else {
+                break;
+            };
+            let mut behind = Behind {
+                rest,
+                emit: &mut Filled(&mut self.edition),
+            };
+            let mut progress = step.tick(0, &self.meta, &mut behind)?;
+            while progress == Progress::More {
+                progress = step.resume(&self.meta, &mut behind)?;
+            }
+            self.steps.iter_mut().for_each(|step| step.accept());
+        }
+        Ok(self.edition)
     }
 }
 

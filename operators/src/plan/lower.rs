@@ -466,7 +466,8 @@ impl<'c> Lowering<'c> {
             }
             return group_by::select(self, relation, select, tail, at);
         }
-        let (relation, select) = window_rows::taken(self, relation, select, at)?;
+        let (relation, select) = self.subquery_values(relation, select, parsed, ctes, at)?;
+        let (relation, select) = window_rows::taken(self, relation, &select, at)?;
         let select = &*select;
         if over {
             return over_select::select(self, relation, select, tail, at);
@@ -491,8 +492,14 @@ impl<'c> Lowering<'c> {
             own = vec![condition];
         }
         if !own.is_empty() {
+            let mut taken = Vec::with_capacity(own.len());
+            for part in own {
+                let value;
+                (relation, value) = self.subquery_value(relation, part, parsed, ctes, at)?;
+                taken.push(value);
+            }
             let scope = self.where_scope(&relation);
-            let own = own.into_iter().map(|part| check(part, &scope));
+            let own = taken.iter().map(|part| check(part, &scope));
             let own = own.map(|typed| self.condition(typed?));
             relation.node = Node::Filter {
                 conditions: own.collect::<Result<_, _>>()?,

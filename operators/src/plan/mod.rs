@@ -58,6 +58,7 @@ mod stateful;
 mod stateless;
 pub(crate) mod steps;
 mod subqueries;
+mod subquery_values;
 mod tail;
 pub(crate) mod times;
 pub(crate) mod twice;

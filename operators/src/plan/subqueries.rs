@@ -2,20 +2,26 @@
 //!
 //! They stand there alone or joined with the rest by AND; whatever a join with the table is refused for, they are too.
 
-use sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, Query, Select, SetExpr};
+use sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr};
+use thalweg_engine::counted::counted;
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::DataType;
 
 use crate::expr::check::check;
 use crate::expr::operators;
 use crate::expr::scope::Scope;
-use crate::expr::typed::{Comparison, Typed};
+use crate::expr::typed::{Comparison, Op, Typed};
 use crate::job_error::{JobError, Location};
+use crate::plan::group_by::groups;
 use crate::plan::join_from::pair;
+use crate::plan::lookup::still;
 use crate::plan::lower::{Ctes, Lowering, Relation};
 use crate::plan::node::Node;
+use crate::plan::over_select::has_over;
+use crate::plan::tail::Tail;
 use crate::sql::cursor::start_of;
 use crate::sql::front::ParsedQuery;
 use crate::stateful::join::Kind;
-use thalweg_engine::counted::counted;
 
 /// The parts of a condition that AND joins.
 pub(super) fn parts<'e>(condition: &'e Expr, all: &mut Vec<&'e Expr>) {
@@ -53,16 +59,11 @@ impl Lowering<'_> {
             Expr::InSubquery {
                 expr,
                 subquery,
-                negated: false,
+                negated,
             } => {
-                let right = self.subquery(subquery, parsed, ctes, at)?;
-                self.among(relation, expr, right, at)
+                let among = self.asked_values(&relation, subquery, parsed, ctes, at)?;
+                self.among(relation, expr, among, *negated, at)
             }
-            Expr::InSubquery { .. } => Err(JobError::new(
-                at,
-                "NOT IN (SELECT ...) is true for no row at all as soon as the subquery has a NULL",
-            )
-            .help("write NOT EXISTS (SELECT 1 FROM t WHERE t.id = ...), or LEFT ANTI JOIN")),
             Expr::Exists { subquery, negated } => {
                 let kind = if *negated {
                     Kind::LeftAnti
@@ -75,44 +76,113 @@ impl Lowering<'_> {
         }
     }
 
+    /// The rows whose values are among those of the subquery, or are not.
     fn among(
         &self,
         left: Relation,
         expr: &Expr,
-        right: Relation,
+        among: Among,
+        negated: bool,
         at: Location,
     ) -> Result<Relation, JobError> {
         let wanted: Vec<&Expr> = match expr {
             Expr::Tuple(several) => several.iter().collect(),
             one => vec![one],
         };
-        let shown = right.columns.iter().enumerate();
-        let shown: Vec<_> = shown.filter(|(_, column)| !column.metadata).collect();
-        if shown.len() != wanted.len() {
+        if among.values.len() != wanted.len() {
             return Err(JobError::new(
                 at,
                 format!(
                     "IN compares {} with the {} of the subquery",
                     counted(wanted.len(), "value"),
-                    counted(shown.len(), "column")
+                    counted(among.values.len(), "column")
                 ),
             ));
         }
         let width = left.columns.len();
         let scope = self.where_scope(&left);
-        let conditions = wanted
+        let equalities = wanted
             .into_iter()
-            .zip(shown)
-            .map(|(expr, (place, column))| {
+            .zip(among.values)
+            .map(|(expr, mut other)| {
                 let typed = check(expr, &scope)?;
-                let other = Typed::column(width + place, &column.field, at);
+                other.remap(&|place| width + place);
                 operators::comparison(Comparison::Equal, typed, other, self.settings(), at)
             });
-        let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
-        Ok(pair(Kind::LeftSemi, left, right, conditions, at))
+        let mut equalities = equalities.collect::<Result<Vec<_>, _>>()?;
+        let mut conditions = among.conditions;
+        if !negated {
+            equalities.append(&mut conditions);
+            return Ok(pair(Kind::LeftSemi, left, among.right, equalities, at));
+        }
+        let alone = equalities.len() == 1 && conditions.is_empty();
+        let is_static = still(&among.right.node).is_some();
+        match equalities.pop() {
+            Some(equality) if equalities.is_empty() && is_static => {
+                let condition = match alone {
+                    true => equality,
+                    // Equal, or not known to be different.
+                    false => operators::not(is_false(equality, at), at),
+                };
+                conditions.push(condition);
+                let mut relation = pair(Kind::LeftAnti, left, among.right, conditions, at);
+                if let Node::Join { join, .. } = &mut relation.node {
+                    join.null_aware = alone;
+                }
+                Ok(relation)
+            }
+            _ => Err(JobError::new(
+                at,
+                "NOT IN (SELECT ...) compares one value with those of a static table: a NULL among them makes it true for no row at all",
+            )
+            .help("write NOT EXISTS (SELECT 1 FROM t WHERE t.id = ...), or LEFT ANTI JOIN")),
+        }
     }
 
-    /// The WHERE of the subquery is of its own tables where all names are theirs, else the condition of the join.
+    /// What the subquery of an IN gives. Where it is a SELECT over tables alone, its WHERE may name columns of the row around
+    /// it.
+    pub(super) fn asked_values(
+        &self,
+        left: &Relation,
+        subquery: &Query,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<Among, JobError> {
+        if let Some(select) = plain(subquery)
+            && select.distinct.is_none()
+            && !has_over(select)
+            && !groups(select, &Tail::default(), &self.scope(Vec::new()))
+        {
+            let (right, conditions) = self.asked_of(left, select, parsed, ctes, at)?;
+            let scope = self.scope(right.columns.clone());
+            let given = select.projection.iter().map(|item| match item {
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                    check(expr, &scope).ok()
+                }
+                _ => None,
+            });
+            if !conditions.is_empty()
+                && let Some(values) = given.collect::<Option<Vec<_>>>()
+            {
+                return Ok(Among {
+                    right,
+                    values,
+                    conditions,
+                });
+            }
+        }
+        let right = self.subquery(subquery, parsed, ctes, at)?;
+        let shown = right.columns.iter().enumerate();
+        let shown = shown.filter(|(_, column)| !column.metadata);
+        let values = shown.map(|(place, column)| Typed::column(place, &column.field, at));
+        Ok(Among {
+            values: values.collect(),
+            conditions: Vec::new(),
+            right,
+        })
+    }
+
     fn exists(
         &self,
         left: Relation,
@@ -129,6 +199,20 @@ impl Lowering<'_> {
             )
             .help("write the rest as a view, and EXISTS (SELECT 1 FROM view WHERE ...)"));
         };
+        let (right, conditions) = self.asked_of(&left, select, parsed, ctes, at)?;
+        Ok(pair(kind, left, right, conditions, at))
+    }
+
+    /// The tables of a subquery, and the conditions that name columns of the row around it: a part of its WHERE is of its own
+    /// tables where all names are theirs, else a condition of the join.
+    pub(super) fn asked_of(
+        &self,
+        left: &Relation,
+        select: &Select,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<(Relation, Vec<Typed>), JobError> {
         let mut right = self.from(&select.from[0], parsed, ctes, at)?;
         let mut conditions = Vec::new();
         let mut all = Vec::new();
@@ -151,7 +235,7 @@ impl Lowering<'_> {
             let typed = check(part, &self.scope(both.cloned().collect()))?;
             conditions.push(operators::condition(typed, self.settings())?);
         }
-        Ok(pair(kind, left, right, conditions, at))
+        Ok((right, conditions))
     }
 
     /// What a part of WHERE may name.
@@ -164,8 +248,29 @@ impl Lowering<'_> {
     }
 }
 
+/// What the subquery of an IN gives.
+pub(super) struct Among {
+    pub(super) right: Relation,
+    /// Over the rows of `right`.
+    pub(super) values: Vec<Typed>,
+    /// Over the row around the subquery, then that of `right`.
+    pub(super) conditions: Vec<Typed>,
+}
+
+/// Whether a condition is FALSE, and not NULL.
+pub(super) fn is_false(condition: Typed, at: Location) -> Typed {
+    let no = Typed::literal(Value::Boolean(false), DataType::Boolean, at);
+    Typed::node(
+        Op::Compare(Comparison::NullSafeEqual),
+        vec![condition, no],
+        DataType::Boolean,
+        false,
+        at,
+    )
+}
+
 /// The SELECT of a subquery that has tables and a WHERE alone; what it lists is not asked for.
-fn plain(query: &Query) -> Option<&Select> {
+pub(super) fn plain(query: &Query) -> Option<&Select> {
     let alone = query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none();
     match query.body.as_ref() {
         SetExpr::Select(select)

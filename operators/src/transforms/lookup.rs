@@ -31,6 +31,8 @@ pub struct Edition {
     next: Vec<u32>,
     /// The first and the last row of each key.
     found: HashMap<Box<[u8]>, (u32, u32)>,
+    /// How many rows were left out because they have no key.
+    keyless: usize,
     /// What values keep elsewhere.
     beside: usize,
     key: Vec<u8>,
@@ -62,6 +64,7 @@ impl Edition {
     /// When there are more rows than can be counted.
     pub fn add(&mut self, row: &[Value]) -> Result<(), RecordError> {
         if !key_of(row, &self.keys, &mut self.key) {
+            self.keyless += 1;
             return Ok(());
         }
         let number = u32::try_from(self.next.len())
@@ -87,6 +90,14 @@ impl Edition {
             }
         }
         Ok(())
+    }
+
+    /// Whether one of its rows is equal to a key, or may be because one of both is NULL.
+    fn may_have(&self, key: Option<&[u8]>) -> bool {
+        match key {
+            Some(key) => self.keyless > 0 || self.first(key).is_some(),
+            None => self.keyless > 0 || !self.is_empty(),
+        }
     }
 
     fn first(&self, key: &[u8]) -> Option<u32> {
@@ -180,12 +191,26 @@ impl Shelf {
     }
 }
 
+/// How many rows of the table a row may meet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Most {
+    /// All that there are.
+    #[default]
+    All,
+    /// The first of them.
+    First,
+    /// One: a second is an error of the record.
+    One,
+}
+
 /// Joins rows with those of a static table.
 pub struct Lookup {
     kind: Kind,
     keys: Vec<usize>,
     width: usize,
     condition: Condition,
+    null_aware: bool,
+    most: Most,
     shelf: Arc<Shelf>,
     edition: Arc<Edition>,
     number: u64,
@@ -210,12 +235,27 @@ impl Lookup {
             keys,
             width,
             condition,
+            null_aware: false,
+            most: Most::All,
             shelf,
             edition,
             number,
             key: Vec::new(),
             joined: Vec::new(),
         }
+    }
+
+    /// Keeps the rows whose key is in no row of the table, and of which that is known, as NOT IN does. Of an anti join without
+    /// a condition.
+    pub fn null_aware(mut self, aware: bool) -> Self {
+        self.null_aware = aware;
+        self
+    }
+
+    /// Meets no more rows than that.
+    pub fn most(mut self, most: Most) -> Self {
+        self.most = most;
+        self
     }
 
     /// Takes the newest edition.
@@ -243,7 +283,15 @@ impl Operator for Lookup {
         self.renew();
         let mut met = false;
         let mut next = None;
-        if key_of(row, &self.keys, &mut self.key) {
+        let keyed = key_of(row, &self.keys, &mut self.key);
+        if self.null_aware {
+            let key = keyed.then_some(self.key.as_slice());
+            return match self.edition.may_have(key) {
+                true => Ok(()),
+                false => emit.emit(row, meta),
+            };
+        }
+        if keyed {
             next = self.edition.first(&self.key);
         }
         while let Some(number) = next {
@@ -251,11 +299,19 @@ impl Operator for Lookup {
             self.joined.extend_from_slice(row);
             self.joined.extend_from_slice(self.edition.row(number));
             if holds(&mut self.condition, &self.joined, meta)? {
+                if met && self.most == Most::One {
+                    return Err(RecordError::expression(
+                        "a subquery that stands for one value gave more than one row",
+                    ));
+                }
                 met = true;
                 if self.kind.left_only() {
                     break;
                 }
                 emit.emit(&self.joined, meta)?;
+                if self.most == Most::First {
+                    break;
+                }
             }
             next = self.edition.behind(number);
         }

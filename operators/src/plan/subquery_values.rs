@@ -1,0 +1,416 @@
+//! Subqueries within expressions: each becomes a column behind the row, by a join with a static table that keeps every row
+//! once.
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+
+use smol_str::{SmolStr, format_smolstr};
+use sqlparser::ast::{
+    BinaryOperator, Expr, Function, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr,
+    VisitMut, VisitorMut, visit_expressions,
+};
+use sqlparser::dialect::SparkSqlDialect;
+use sqlparser::parser::Parser;
+use thalweg_engine::row::Value;
+use thalweg_engine::schema::DataType;
+
+use crate::expr::check::check;
+use crate::expr::grouped::aggregate_of;
+use crate::expr::operators;
+use crate::expr::scope::{METADATA, ScopeColumn};
+use crate::expr::typed::{Comparison, Typed};
+use crate::job_error::{JobError, Location};
+use crate::plan::group_by::groups;
+use crate::plan::join_from::pair;
+use crate::plan::join_settle::with;
+use crate::plan::lookup::still;
+use crate::plan::lower::{Ctes, Lowering, Relation};
+use crate::plan::node::Node;
+use crate::plan::subqueries::{Among, is_false, parts, plain};
+use crate::plan::tail::Tail;
+use crate::sql::cursor::start_of;
+use crate::sql::front::ParsedQuery;
+use crate::stateful::join::Kind;
+use crate::transforms::Most;
+
+/// Whether an expression asks a subquery.
+fn asks(expr: &Expr) -> bool {
+    let found = visit_expressions(expr, |part| match part {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+fn expression(item: &SelectItem) -> Option<&Expr> {
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
+    }
+}
+
+impl Lowering<'_> {
+    /// The list of a SELECT without groups in which columns stand for subqueries.
+    pub(super) fn subquery_values<'s>(
+        &self,
+        mut relation: Relation,
+        select: &'s Select,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<(Relation, Cow<'s, Select>), JobError> {
+        if !select.projection.iter().filter_map(expression).any(asks) {
+            return Ok((relation, Cow::Borrowed(select)));
+        }
+        let mut select = select.clone();
+        for item in &mut select.projection {
+            let (written, alias) = match &*item {
+                SelectItem::UnnamedExpr(expr) => (expr.clone(), Ident::new(expr.to_string())),
+                SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), alias.clone()),
+                _ => continue,
+            };
+            if asks(&written) {
+                let expr;
+                (relation, expr) = self.subquery_value(relation, &written, parsed, ctes, at)?;
+                *item = SelectItem::ExprWithAlias { expr, alias };
+            }
+        }
+        Ok((relation, Cow::Owned(select)))
+    }
+
+    /// An expression in which columns stand for subqueries.
+    pub(super) fn subquery_value(
+        &self,
+        relation: Relation,
+        expr: &Expr,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<(Relation, Expr), JobError> {
+        let mut expr = expr.clone();
+        let mut taking = Taking {
+            lowering: self,
+            parsed,
+            ctes,
+            at,
+            relation: Some(relation),
+            error: None,
+        };
+        let _: ControlFlow<()> = expr.visit(&mut taking);
+        match (taking.error, taking.relation) {
+            (None, Some(relation)) => Ok((relation, expr)),
+            (Some(error), _) => Err(error),
+            (None, None) => Err(JobError::new(at, "the subquery has no rows around it")),
+        }
+    }
+}
+
+/// Takes subqueries out of an expression, from the outside.
+struct Taking<'l, 'c> {
+    lowering: &'l Lowering<'c>,
+    parsed: &'l ParsedQuery,
+    ctes: Ctes<'l>,
+    at: Location,
+    relation: Option<Relation>,
+    error: Option<JobError>,
+}
+
+impl VisitorMut for Taking<'_, '_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if !matches!(
+            expr,
+            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. }
+        ) {
+            return ControlFlow::Continue(());
+        }
+        let Some(relation) = self.relation.take() else {
+            return ControlFlow::Break(());
+        };
+        let at = start_of(expr, self.at);
+        match self.column(relation, expr, at) {
+            Ok((relation, column)) => {
+                self.relation = Some(relation);
+                *expr = column;
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                self.error = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+impl Taking<'_, '_> {
+    /// The rows with one more column, and the expression over it that a subquery is.
+    fn column(
+        &self,
+        left: Relation,
+        expr: &Expr,
+        at: Location,
+    ) -> Result<(Relation, Expr), JobError> {
+        let (lowering, parsed, ctes) = (self.lowering, self.parsed, self.ctes);
+        match expr {
+            Expr::Exists { subquery, negated } => {
+                let Some(select) = plain(subquery) else {
+                    return Err(JobError::new(
+                        at,
+                        "the SELECT of EXISTS has one FROM and a WHERE, and nothing behind it",
+                    )
+                    .help("write the rest as a view, and EXISTS (SELECT 1 FROM view WHERE ...)"));
+                };
+                let (right, conditions) = lowering.asked_of(&left, select, parsed, ctes, at)?;
+                let (relation, name) = beside(left, right, yes(at), conditions, Most::First, at)?;
+                Ok((relation, met(&name, *negated, at)?))
+            }
+            Expr::InSubquery {
+                expr: wanted,
+                subquery,
+                negated,
+            } => {
+                let among = lowering.asked_values(&left, subquery, parsed, ctes, at)?;
+                let Among {
+                    right,
+                    values,
+                    mut conditions,
+                } = among;
+                let [value] = &values[..] else {
+                    return Err(
+                        JobError::new(at, "IN within an expression compares one value")
+                            .help("write EXISTS (SELECT 1 FROM t WHERE t.a = ... AND t.b = ...)"),
+                    );
+                };
+                let mut value = value.clone();
+                let width = left.columns.len();
+                value.remap(&|place| width + place);
+                let wanted = check(wanted, &lowering.scope(left.columns.clone()))?;
+                let settings = lowering.settings();
+                let equal = operators::comparison(Comparison::Equal, wanted, value, settings, at)?;
+                conditions.push(match negated {
+                    true => operators::not(is_false(equal, at), at),
+                    false => equal,
+                });
+                let (relation, name) = beside(left, right, yes(at), conditions, Most::First, at)?;
+                Ok((relation, met(&name, *negated, at)?))
+            }
+            Expr::Subquery(query) => self.scalar(left, query, at),
+            other => Err(JobError::new(at, format!("`{other}` asks no subquery"))),
+        }
+    }
+
+    /// A subquery that stands for one value: NULL where it has no row.
+    fn scalar(
+        &self,
+        left: Relation,
+        query: &Query,
+        at: Location,
+    ) -> Result<(Relation, Expr), JobError> {
+        let (lowering, parsed, ctes) = (self.lowering, self.parsed, self.ctes);
+        if let Some(select) = plain(query)
+            && let [item] = select.projection.as_slice()
+            && let Some(item) = expression(item)
+        {
+            let (right, conditions) = lowering.asked_of(&left, select, parsed, ctes, at)?;
+            if !conditions.is_empty() {
+                if groups(select, &Tail::default(), &lowering.scope(Vec::new())) {
+                    return self.grouped(left, &right, query, select, at);
+                }
+                let value = check(item, &lowering.scope(right.columns.clone()))?;
+                let (relation, name) = beside(left, right, value, conditions, Most::One, at)?;
+                return Ok((relation, named(&name, at)?));
+            }
+        }
+        let right = lowering.subquery(query, parsed, ctes, at)?;
+        let mut shown = right
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| !c.metadata);
+        let (Some((place, column)), None) = (shown.next(), shown.next()) else {
+            return Err(JobError::new(
+                at,
+                "a subquery within an expression has one column",
+            ));
+        };
+        let value = Typed::column(place, &column.field, at);
+        let (relation, name) = beside(left, right, value, Vec::new(), Most::One, at)?;
+        Ok((relation, named(&name, at)?))
+    }
+
+    /// An aggregate of the rows that are equal to the row around: a group for each.
+    fn grouped(
+        &self,
+        left: Relation,
+        right: &Relation,
+        query: &Query,
+        select: &Select,
+        at: Location,
+    ) -> Result<(Relation, Expr), JobError> {
+        let lowering = self.lowering;
+        let inner = lowering.scope(right.columns.clone());
+        let outer = lowering.scope(left.columns.clone());
+        let mut all = Vec::new();
+        select
+            .selection
+            .iter()
+            .for_each(|condition| parts(condition, &mut all));
+        let mut select = select.clone();
+        let (mut own, mut keys, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+        for part in all {
+            if check(part, &inner).is_ok() {
+                own.push(part.clone());
+                continue;
+            }
+            let sides = match part {
+                Expr::BinaryOp {
+                    left: a,
+                    op: BinaryOperator::Eq,
+                    right: b,
+                } => match (check(a, &inner), check(b, &outer)) {
+                    (Ok(_), Ok(value)) => Some((a, value)),
+                    _ => check(b, &inner)
+                        .ok()
+                        .and(check(a, &outer).ok())
+                        .map(|value| (b, value)),
+                },
+                _ => None,
+            };
+            let Some((key, value)) = sides else {
+                return Err(JobError::new(
+                    start_of(part, at),
+                    "an aggregate of the rows of another table takes equalities with the row: t.id = id",
+                )
+                .help("join with the table, and aggregate the result"));
+            };
+            keys.push((**key).clone());
+            wanted.push(value);
+        }
+        let counts = select
+            .projection
+            .iter()
+            .filter_map(expression)
+            .any(|item| self.counts(item));
+        let alone = matches!(
+            select.projection.first().and_then(expression),
+            Some(Expr::Function(_))
+        );
+        if counts && !alone {
+            return Err(JobError::new(
+                at,
+                "a count within an expression of a subquery stands alone",
+            )
+            .help("write what is computed of it around the subquery: 1 + (SELECT count(*) ...)"));
+        }
+        select
+            .projection
+            .extend(keys.iter().cloned().map(SelectItem::UnnamedExpr));
+        select.group_by = GroupByExpr::Expressions(keys, Vec::new());
+        select.selection = own.into_iter().reduce(|a, b| Expr::BinaryOp {
+            left: Box::new(a),
+            op: BinaryOperator::And,
+            right: Box::new(b),
+        });
+        let query = Query {
+            body: Box::new(SetExpr::Select(Box::new(select))),
+            ..query.clone()
+        };
+        let right = lowering.subquery(&query, self.parsed, self.ctes, at)?;
+        let width = left.columns.len();
+        let conditions = wanted.into_iter().enumerate().map(|(place, wanted)| {
+            let place = place + 1;
+            let key = Typed::column(width + place, &right.columns[place].field, at);
+            operators::comparison(Comparison::Equal, wanted, key, lowering.settings(), at)
+        });
+        let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
+        let value = Typed::column(0, &right.columns[0].field, at);
+        let (relation, name) = beside(left, right, value, conditions, Most::One, at)?;
+        // Of no rows there is no group, and their count is 0.
+        let column = named(&name, at)?;
+        match counts {
+            true => Ok((relation, parse(&format!("coalesce({column}, 0)"), at)?)),
+            false => Ok((relation, column)),
+        }
+    }
+
+    /// Whether an expression has a number for no rows.
+    fn counts(&self, item: &Expr) -> bool {
+        let scope = self.lowering.scope(Vec::new());
+        let counting = |function: &Function| {
+            let known = aggregate_of(function, &scope).map(|known| known.name);
+            matches!(
+                known,
+                Some("count" | "count_if" | "regr_count" | "approx_count_distinct")
+            )
+        };
+        let found = visit_expressions(item, |part| match part {
+            Expr::Function(function) if counting(function) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        found.is_break()
+    }
+}
+
+fn yes(at: Location) -> Typed {
+    Typed::literal(Value::Boolean(true), DataType::Boolean, at)
+}
+
+/// Each row of the left side once, with a value of the right side's row that it meets behind it, or NULL; the name of that
+/// column, which is hidden.
+fn beside(
+    left: Relation,
+    right: Relation,
+    value: Typed,
+    conditions: Vec<Typed>,
+    most: Most,
+    at: Location,
+) -> Result<(Relation, SmolStr), JobError> {
+    if still(&right.node).is_none() {
+        return Err(JobError::new(at, "a subquery within an expression asks a static table")
+            .help("declare it with the option static 'true'; a stream is asked by a join, or by IN and EXISTS that stand in WHERE alone or beside the rest with AND"));
+    }
+    let name = format_smolstr!("\u{1}subquery{}", left.columns.len());
+    let (width, shown) = (left.columns.len(), right.columns.len());
+    let mut right = Relation {
+        node: with(right.node, vec![value]),
+        columns: right.columns,
+    };
+    let added = right.node.fields().pop();
+    right.columns.extend(added.map(|field| ScopeColumn {
+        qualifier: None,
+        field,
+        metadata: true,
+    }));
+    let mut relation = pair(Kind::Left, left, right, conditions, at);
+    if let Node::Join { join, .. } = &mut relation.node {
+        join.most = most;
+    }
+    for (place, column) in relation.columns.iter_mut().enumerate().skip(width) {
+        column.qualifier = None;
+        column.metadata = true;
+        column.field.name = match place == width + shown {
+            true => name.clone(),
+            false => format_smolstr!("\u{1}beside{place}"),
+        };
+    }
+    Ok((relation, name))
+}
+
+/// The hidden column of this name.
+fn named(name: &str, at: Location) -> Result<Expr, JobError> {
+    parse(&format!("{METADATA}.`{name}`"), at)
+}
+
+/// Whether a row was met, or was not.
+fn met(name: &str, negated: bool, at: Location) -> Result<Expr, JobError> {
+    let not = if negated { "" } else { "NOT " };
+    parse(&format!("({METADATA}.`{name}` IS {not}NULL)"), at)
+}
+
+fn parse(text: &str, at: Location) -> Result<Expr, JobError> {
+    Parser::new(&SparkSqlDialect {})
+        .try_with_sql(text)
+        .and_then(|mut parser| parser.parse_expr())
+        .map_err(|error| JobError::new(at, error.to_string()))
+}

@@ -1,0 +1,4 @@
+-- input: sales
+-- static: blocked
+-- mode: append
+SELECT id FROM sales s WHERE s.card IN (SELECT b.card FROM blocked b WHERE b.since < s.id)
