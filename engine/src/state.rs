@@ -82,6 +82,20 @@ impl Entries {
         latest
     }
 
+    /// Where each entry begins, in order.
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
+        let mut rest = self.iter();
+        std::iter::from_fn(move || {
+            let place = self.bytes.len() - rest.0.len();
+            rest.next().map(|_| place)
+        })
+    }
+
+    /// The entry that begins at a place.
+    pub(crate) fn at(&self, place: usize) -> Entry<'_> {
+        split(&self.bytes[place..]).map_or((&[], None), |(entry, _)| entry)
+    }
+
     /// Each entry, in order.
     pub fn iter(&self) -> Iter<'_> {
         Iter(&self.bytes)

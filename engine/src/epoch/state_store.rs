@@ -22,7 +22,7 @@ use std::io::{self, BufRead as _, BufReader, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::epoch::store::Store;
-use crate::state::{Entries, Entry, StateChanges, put, remove, split};
+use crate::state::{Entries, StateChanges, put, remove, split};
 
 /// The format that this version writes and reads.
 const FORMAT: u32 = 1;
@@ -58,14 +58,17 @@ fn damaged(what: &str) -> io::Error {
 /// # Errors
 /// What the store says.
 pub fn write(store: &dyn Store, name: &str, changes: &StateChanges) -> io::Result<u64> {
-    let mut entries: Vec<(usize, Entry<'_>)> = changes.entries.iter().enumerate().collect();
-    entries.sort_unstable_by(|(n, (a, _)), (m, (b, _))| (a, n).cmp(&(b, m)));
+    // Where each entry stands is all that is held beside the changes.
+    let mut places: Vec<usize> = changes.entries.places().collect();
+    let at = |place: usize| changes.entries.at(place);
+    places.sort_unstable_by_key(|place| (at(*place).0, *place));
     store.write(name, &mut |out| {
         let mut writer = Writer::new(out, name, changes.whole, &changes.layout)?;
-        for (index, (_, (key, value))) in entries.iter().enumerate() {
-            let last = entries.get(index + 1).is_none_or(|next| next.1.0 != *key);
+        for (index, place) in places.iter().enumerate() {
+            let (key, value) = at(*place);
+            let last = places.get(index + 1).is_none_or(|next| at(*next).0 != key);
             if last {
-                writer.entry(key, *value)?;
+                writer.entry(key, value)?;
             }
         }
         writer.finish()

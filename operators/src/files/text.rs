@@ -60,6 +60,7 @@ impl FileFormat for TextFormat {
         Ok(Box::new(TextRows {
             input: unpacked(file.content, file.path, self.encoding)?,
             text: Arc::default(),
+            piece: usize::try_from(file.size).unwrap_or(PIECE).min(PIECE - 1) + 1,
             from: 0,
             begun: false,
             over: false,
@@ -77,6 +78,8 @@ struct TextRows {
     input: Box<dyn Read + Send>,
     /// What was read and is not done: records that stand in a batch share it.
     text: Arc<Vec<u8>>,
+    /// How much is read next: of a small file no more than it has, and its end.
+    piece: usize,
     /// Where the next record begins in it.
     from: usize,
     /// Whether the file's begin has been looked at.
@@ -224,7 +227,7 @@ impl TextRows {
     /// Reads on behind what is not done.
     fn read(&mut self) -> Result<(), FileFault> {
         let rest = &self.text[self.from..];
-        let more = PIECE.max(rest.len());
+        let more = std::mem::replace(&mut self.piece, PIECE).max(rest.len());
         let mut text = Vec::with_capacity(rest.len() + more);
         text.extend_from_slice(rest);
         let count = (&mut self.input)

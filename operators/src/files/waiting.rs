@@ -18,9 +18,18 @@ pub(crate) fn key(settings: &Settings, path: &str) -> Key {
     }
 }
 
+/// What is held of a file that waits, beside its time and path.
+#[derive(Clone, Copy)]
+struct Held {
+    key: Key,
+    appeared: Micros,
+    size: u64,
+    tag: u64,
+}
+
 /// At most `maxCachedFiles` files: those that come first.
 pub(crate) struct Waiting {
-    files: BTreeMap<(Micros, Arc<str>), (Key, Found)>,
+    files: BTreeMap<(Micros, Box<str>), Held>,
     keys: HashSet<Key>,
     latest_first: bool,
     max: usize,
@@ -50,34 +59,66 @@ impl Waiting {
         self.keys.contains(&key)
     }
 
-    pub(crate) fn add(&mut self, key: Key, found: Found) {
-        if !self.keys.insert(key) {
+    pub(crate) fn add(&mut self, key: Key, found: &Found) {
+        if self.keys.contains(&key) {
             return;
         }
-        let place = (found.time, Arc::clone(&found.path));
-        self.files.insert(place, (key, found));
-        if self.files.len() > self.max {
+        if self.files.len() >= self.max {
             self.more = true;
-            let last = if self.latest_first {
-                self.files.pop_first()
-            } else {
-                self.files.pop_last()
-            };
-            if let Some((_, (key, _))) = last {
-                self.keys.remove(&key);
+            if !self.comes_before_the_last(found) {
+                return;
             }
+            if let Some((_, gone)) = self.pop_last() {
+                self.keys.remove(&gone.key);
+            }
+        }
+        self.keys.insert(key);
+        let held = Held {
+            key,
+            appeared: found.appeared,
+            size: found.size,
+            tag: found.tag,
+        };
+        self.files
+            .insert((found.time, Box::from(&*found.path)), held);
+    }
+
+    /// Whether a file is read before the last of those that are held.
+    fn comes_before_the_last(&self, found: &Found) -> bool {
+        let order =
+            |(time, path): &(Micros, Box<str>)| (found.time, &*found.path).cmp(&(*time, path));
+        if self.latest_first {
+            let last = self.files.first_key_value();
+            last.is_some_and(|(place, _)| order(place).is_gt())
+        } else {
+            let last = self.files.last_key_value();
+            last.is_some_and(|(place, _)| order(place).is_lt())
+        }
+    }
+
+    fn pop_last(&mut self) -> Option<((Micros, Box<str>), Held)> {
+        if self.latest_first {
+            self.files.pop_first()
+        } else {
+            self.files.pop_last()
         }
     }
 
     /// The next file.
     pub(crate) fn next(&mut self) -> Option<Found> {
-        let (_, (key, found)) = if self.latest_first {
+        let ((time, path), held) = if self.latest_first {
             self.files.pop_last()
         } else {
             self.files.pop_first()
         }?;
-        self.keys.remove(&key);
-        Some(found)
+        self.keys.remove(&held.key);
+        Some(Found {
+            path: Arc::from(path),
+            time,
+            appeared: held.appeared,
+            size: held.size,
+            tag: held.tag,
+        })
     }
 
     /// Whether there are more files than are held, and few are left.
@@ -116,6 +157,6 @@ impl Visitor for Scan<'_> {
             return;
         }
         let key = key(self.settings, &found.path);
-        self.waiting.add(key, found);
+        self.waiting.add(key, &found);
     }
 }

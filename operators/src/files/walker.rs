@@ -264,7 +264,7 @@ impl Walker {
         if let Some(found) = listing::look(&path)
             && !self.seen.is_old(found.time)
         {
-            walk.waiting.add(key, found);
+            walk.waiting.add(key, &found);
         }
     }
 
