@@ -87,7 +87,7 @@ pub(super) fn captures<'t>(
 }
 
 #[cold]
-fn too_hard(_: fancy_regex::Error) -> RecordError {
+pub(super) fn too_hard(_: fancy_regex::Error) -> RecordError {
     failed("the regular expression needs too many steps for this text")
 }
 

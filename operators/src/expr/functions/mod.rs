@@ -42,6 +42,7 @@ mod dates_arithmetic;
 mod dates_made;
 mod dates_text;
 mod digit_pattern;
+mod encryption;
 mod forms;
 pub(crate) mod generators;
 mod geography;
@@ -58,6 +59,7 @@ mod number_patterns;
 mod numbers;
 mod random;
 mod rounding;
+mod sentences;
 mod strings;
 mod strings_regex;
 mod strings_search;
@@ -159,7 +161,7 @@ impl Function {
 }
 
 /// The families and their functions, for the manual.
-pub fn families() -> [(&'static str, &'static [Function]); 31] {
+pub fn families() -> [(&'static str, &'static [Function]); 33] {
     [
         ("conditional", conditional::FUNCTIONS),
         ("numbers", numbers::FUNCTIONS),
@@ -172,6 +174,7 @@ pub fn families() -> [(&'static str, &'static [Function]); 31] {
         ("regular expressions", strings_regex::FUNCTIONS),
         ("numbers as text", number_formats::FUNCTIONS),
         ("numbers by digits", number_patterns::FUNCTIONS),
+        ("sentences", sentences::FUNCTIONS),
         ("templates", text_template::FUNCTIONS),
         ("likeness of texts", text_likeness::FUNCTIONS),
         ("encodings", text_formats::FUNCTIONS),
@@ -195,6 +198,7 @@ pub fn families() -> [(&'static str, &'static [Function]); 31] {
         ("CSV", csv::FUNCTIONS),
         ("places on Earth", geography::FUNCTIONS),
         ("hashes and identifiers", hash::FUNCTIONS),
+        ("encryption", encryption::FUNCTIONS),
     ]
 }
 
