@@ -25,9 +25,9 @@ impl Filling for Rows {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Edition {
+    fn finish(self: Box<Self>) -> Result<Edition, RecordError> {
         *self.to.lock() = self.rows;
-        Edition::default()
+        Ok(Edition::default())
     }
 }
 
