@@ -3,7 +3,7 @@
 //! A cooperative group moves a partition in two rounds: its owner gives it up, and asks for the second round, in which
 //! another one gets it. A static member that dies between the two and comes back under its name before the group takes notice is
 //! handed what it had, without a round; nobody asks for the second one. Kafka's protocol has no word for that from
-//! those who are there, but a member that comes or goes makes a round: so one without partitions comes and goes.
+//! those who are there, but a member that comes or goes makes a round: so one that wants none of theirs comes and goes.
 
 use std::collections::BTreeSet;
 use std::ffi::c_int;
@@ -18,6 +18,9 @@ use super::membership::{answer as group_answer, subscribe};
 use super::options::Connection;
 use super::starting::Place;
 
+/// What the member that comes and goes asks for: where groups keep their positions. The client joins only for a topic that is there,
+/// and no other member has this one. Nothing of it is read.
+const NOBODYS: &str = "__consumer_offsets";
 /// How long the member that comes and goes waits for its round.
 const ROUND: Duration = Duration::from_secs(20);
 /// How long it waits for its leave to be taken.
@@ -61,7 +64,7 @@ impl Lookout {
     }
 }
 
-/// Comes as a member without a topic, and goes.
+/// Comes as a member that wants nothing of what the others have, and goes.
 pub(super) fn come_and_go(connection: &Connection, group: &str) -> Result<(), Failure> {
     let configuration = connection.configuration(
         &[("client.id", "thalweg"), ("log.connection.close", "false")],
@@ -74,7 +77,7 @@ pub(super) fn come_and_go(connection: &Connection, group: &str) -> Result<(), Fa
     )?;
     let client = Client::new(Role::Member, configuration)?;
     let queue = Queue::consumer(&client);
-    subscribe(&client, [format!("{group}-no-topic").as_str()])?;
+    subscribe(&client, [NOBODYS])?;
     let mut until = Instant::now() + ROUND;
     let mut leaving = false;
     while Instant::now() < until {
