@@ -1,21 +1,22 @@
 //! What a query whose epochs are rare knows of an input that does not answer, and what it does when it answers again.
 #![allow(clippy::unwrap_used)]
 
+mod passing;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::{Arbiter, System};
+use passing::Passing;
 use smol_str::SmolStr;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::store::FolderStore;
 use thalweg_engine::error::Failure;
 use thalweg_engine::flow::lane::OnError;
-use thalweg_engine::flow::pipeline::{Step, Target};
 use thalweg_engine::memory::{MemoryLog, MemorySink, MemorySource};
 use thalweg_engine::metrics::Metrics;
-use thalweg_engine::plan::{Input, Opened, Plan, Role, Side};
 use thalweg_engine::query::{Host, Query, Settings};
 use thalweg_engine::record::{Partition, Position};
 use thalweg_engine::row::Value;
@@ -29,13 +30,12 @@ use tokio::sync::watch;
 #[derive(Clone)]
 struct Away {
     log: Arc<MemorySource>,
-    schema: Schema,
     away: Arc<AtomicBool>,
 }
 
 impl Source for Away {
     fn schema(&self) -> &Schema {
-        &self.schema
+        self.log.schema()
     }
 
     fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure> {
@@ -68,53 +68,14 @@ impl Source for Away {
     }
 }
 
-/// Passes its input on.
-struct Pass {
-    source: Away,
-    sink: MemorySink,
-}
-
-impl Plan for Pass {
-    fn open(&self, _: &str) -> Result<Opened, Failure> {
-        Ok(Opened {
-            inputs: vec![Input {
-                name: "numbers".into(),
-                entries: vec![Target::Writer],
-                role: Role::default(),
-                source: Arc::new(self.source.clone()),
-            }],
-            exchanges: Vec::new(),
-            sink: Arc::new(self.sink.clone()),
-            on_error: OnError::Fail,
-        })
-    }
-
-    fn steps(&self, _: Side, _: &[(SmolStr, SmolStr)]) -> Vec<Step> {
-        Vec::new()
-    }
-
-    fn gathers(&self) -> bool {
-        false
-    }
-
-    fn identity(&self) -> serde_json::Value {
-        "pass".into()
-    }
-
-    fn compare(&self, _: &serde_json::Value) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 #[test]
 fn with_an_epoch_an_hour_an_outage_is_known_in_seconds_and_the_epoch_it_kept_away_comes_after_it() {
     const HOUR: Duration = Duration::from_secs(3_600);
     let schema = Schema::new([Field::required("number", DataType::BigInt)]);
-    let log = MemoryLog::new("numbers", schema.clone(), 1);
+    let log = MemoryLog::new("numbers", schema, 1);
     let away = Arc::new(AtomicBool::new(false));
     let source = Away {
         log: Arc::new(MemorySource::new(&log)),
-        schema,
         away: Arc::clone(&away),
     };
     let folder = tempfile::tempdir().unwrap();
@@ -125,9 +86,10 @@ fn with_an_epoch_an_hour_an_outage_is_known_in_seconds_and_the_epoch_it_kept_awa
     let mut query = Query {
         job: "job".into(),
         name: "pass".into(),
-        plan: Arc::new(Pass {
-            source,
-            sink: sink.clone(),
+        plan: Arc::new(Passing {
+            source: Arc::new(source),
+            sink: Arc::new(sink.clone()),
+            on_error: OnError::Fail,
         }),
         settings: Settings {
             checkpoint_interval: HOUR,

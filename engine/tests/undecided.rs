@@ -1,6 +1,8 @@
 //! A writer that must learn something before it can tell whether a row can be written: its record waits, and nothing else.
 #![allow(clippy::unwrap_used)]
 
+mod passing;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,15 +10,13 @@ use std::time::Duration;
 
 use actix::{Arbiter, System};
 use parking_lot::Mutex;
-use smol_str::SmolStr;
+use passing::Passing;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::store::FolderStore;
 use thalweg_engine::error::{ErrorClass, Failure, RecordError};
 use thalweg_engine::flow::lane::OnError;
-use thalweg_engine::flow::pipeline::{Step, Target};
 use thalweg_engine::memory::{MemoryLog, MemorySink, MemorySource};
 use thalweg_engine::metrics::{Metrics, QueryMetrics};
-use thalweg_engine::plan::{Input, Opened, Plan, Role, Side};
 use thalweg_engine::query::{Host, Query, Settings};
 use thalweg_engine::record::Position;
 use thalweg_engine::row::Value;
@@ -97,42 +97,9 @@ impl Writer for AskingWriter {
     }
 }
 
-#[derive(Clone)]
 struct Copying {
     log: MemoryLog,
     sink: Asking,
-}
-
-impl Plan for Copying {
-    fn open(&self, _: &str) -> Result<Opened, Failure> {
-        Ok(Opened {
-            inputs: vec![Input {
-                name: "numbers".into(),
-                entries: vec![Target::Writer],
-                role: Role::default(),
-                source: Arc::new(MemorySource::new(&self.log)),
-            }],
-            exchanges: Vec::new(),
-            sink: Arc::new(self.sink.clone()),
-            on_error: OnError::Skip,
-        })
-    }
-
-    fn steps(&self, _: Side, _: &[(SmolStr, SmolStr)]) -> Vec<Step> {
-        Vec::new()
-    }
-
-    fn gathers(&self) -> bool {
-        false
-    }
-
-    fn identity(&self) -> serde_json::Value {
-        "copy".into()
-    }
-
-    fn compare(&self, _: &serde_json::Value) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 impl Copying {
@@ -160,7 +127,11 @@ impl Copying {
         let query = Query {
             job: "job".into(),
             name: "copy".into(),
-            plan: Arc::new(self.clone()),
+            plan: Arc::new(Passing {
+                source: Arc::new(MemorySource::new(&self.log)),
+                sink: Arc::new(self.sink.clone()),
+                on_error: OnError::Skip,
+            }),
             settings: Settings {
                 bounded,
                 ..Settings::default()
