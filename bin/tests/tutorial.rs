@@ -8,6 +8,7 @@
 #[allow(dead_code, unreachable_pub)]
 mod runtime;
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -26,6 +27,12 @@ fn blocks(document: &str) -> Vec<(&str, &str)> {
         found.push((language, text));
     }
     found
+}
+
+/// The transaction of a line.
+fn id(line: &str) -> &str {
+    let (_, from) = line.split_once("\"id\":\"").unwrap();
+    from.split('"').next().unwrap()
 }
 
 /// What a reader saves: the jobs under the names in their first lines, and the one script.
@@ -106,19 +113,24 @@ fn whoever_follows_the_tutorial_has_a_job_that_scores_with_a_model_of_ones_own()
         (lines("history.jsonl"), lines("scored.jsonl")),
         (200_000, 200_000)
     );
-    let planted = fs::read_to_string(folder.join("history.jsonl")).unwrap();
-    let planted = planted
+    // A machine that is busy with other tests may give the model no time: then the rules answer, and say so.
+    let scored = fs::read_to_string(folder.join("scored.jsonl")).unwrap();
+    let by_model: HashMap<&str, bool> = scored
         .lines()
-        .filter(|line| line.contains("\"planted\":"))
-        .count();
-    let declined = fs::read_to_string(folder.join("scored.jsonl")).unwrap();
-    let declined = declined
+        .filter(|line| !line.contains("\"fallback\":"))
+        .map(|line| (id(line), line.contains("\"verdict\":\"decline\"")))
+        .collect();
+    assert!(by_model.len() > 1000, "{} by the model", by_model.len());
+    let history = fs::read_to_string(folder.join("history.jsonl")).unwrap();
+    let planted = history
         .lines()
-        .filter(|line| line.contains("\"verdict\":\"decline\""))
+        .filter(|line| line.contains("\"planted\":") && by_model.contains_key(id(line)))
         .count();
+    let declined = by_model.values().filter(|declined| **declined).count();
     let (most, least) = (planted + planted / 10, planted - planted / 10);
     assert!(
-        (least..most).contains(&declined),
-        "{declined} declined, {planted} planted"
+        (least..=most).contains(&declined),
+        "of {} transactions that the model answered {declined} declined, {planted} planted",
+        by_model.len()
     );
 }
