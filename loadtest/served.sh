@@ -1,4 +1,4 @@
-# What s3.sh and kinesis.sh have in common: a server of somebody else's that is fetched once into the cache and serves on loopback.
+# What s3.sh, azure.sh and kinesis.sh have in common: a server of somebody else's that is fetched once into the cache and serves on loopback.
 # They source it with these set: `name` and `version`, what is fetched; `need`, the program that fetches it; `install FOLDER`, which
 # puts it there; and `serve PORT`.
 # shellcheck shell=bash disable=SC2154

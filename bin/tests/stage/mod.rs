@@ -9,6 +9,7 @@
     reason = "shared by several test programs, each of which uses a part"
 )]
 
+mod azure;
 mod broker;
 mod command;
 mod counting;
@@ -30,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+pub use azure::Azure;
 pub use broker::Broker;
 pub use command::{Running, Said, thalweg};
 pub use counting::{ANNA, Counting, bearer, json};

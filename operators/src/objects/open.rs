@@ -12,6 +12,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use super::access::Access;
 use super::address::{Address, Kind};
 use super::aws::{self, Chain};
+use super::manual::ACCOUNT_KEY;
 use super::trouble::trouble;
 
 const CONNECT_MAX: Duration = Duration::from_secs(3);
@@ -53,8 +54,13 @@ pub(super) async fn client(address: &Address, access: &Access) -> io::Result<Arc
     };
     made.map_err(|error| {
         // Nothing was asked yet, so it is what was given.
-        let error = trouble(&error);
-        io::Error::new(io::ErrorKind::InvalidInput, error.to_string())
+        let mut said = trouble(&error).to_string();
+        if address.kind == Kind::Azure && said.contains("Account must be specified") {
+            said = format!(
+                "no account is named: give the option `{ACCOUNT_KEY}ACCOUNT`, or AZURE_STORAGE_ACCOUNT_NAME in the environment"
+            );
+        }
+        io::Error::new(io::ErrorKind::InvalidInput, said)
     })
 }
 
