@@ -1,8 +1,6 @@
 //! `grouping(key)` and `grouping_id()`: which keys the grouping set of a row has.
 
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
-use sqlparser::dialect::SparkSqlDialect;
-use sqlparser::parser::Parser;
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::check::check;
@@ -10,6 +8,7 @@ use crate::expr::coerce::Settings;
 use crate::expr::grouped::{Grouped, normal};
 use crate::expr::scope::{Scope, ScopeColumn};
 use crate::expr::typed::Typed;
+use crate::expr::written::written;
 use crate::job_error::{JobError, Location};
 
 /// The key behind all others that is the number of the set: a bit for each key, 1 where the set has it not, the first
@@ -103,11 +102,7 @@ fn of_id(text: &str, place: usize, settings: Settings, at: Location) -> Result<T
         time_zone: settings.zone,
         ..Scope::default()
     };
-    let expr = Parser::new(&SparkSqlDialect {})
-        .try_with_sql(text)
-        .and_then(|mut parser| parser.parse_expr())
-        .map_err(|error| JobError::new(at, error.to_string()))?;
-    let mut typed = check(&expr, &scope)?;
+    let mut typed = check(&written(text, at)?, &scope)?;
     typed.remap(&|_| place);
     Ok(typed)
 }

@@ -41,6 +41,7 @@ pub mod text;
 mod time_arithmetic;
 pub mod type_name;
 pub mod typed;
+pub(crate) mod written;
 
 #[cfg(test)]
 mod testing;

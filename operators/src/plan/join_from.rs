@@ -1,15 +1,14 @@
 //! Joins in FROM: JOIN with ON or USING, and tables after a comma.
 
 use smol_str::SmolStr;
-use sqlparser::ast::{Join as Written, JoinConstraint, JoinOperator, ObjectName};
-use sqlparser::dialect::SparkSqlDialect;
-use sqlparser::parser::Parser;
+use sqlparser::ast::{Join as Joined, JoinConstraint, JoinOperator, ObjectName};
 use thalweg_engine::schema::Field;
 
 use crate::expr::check::check;
 use crate::expr::operators;
 use crate::expr::scope::ScopeColumn;
 use crate::expr::typed::{Comparison, Typed};
+use crate::expr::written::written;
 use crate::job_error::{JobError, Location};
 use crate::plan::join::Join;
 use crate::plan::lower::{Ctes, Lowering, Relation};
@@ -25,7 +24,7 @@ impl Lowering<'_> {
     pub(super) fn join(
         &self,
         left: Relation,
-        join: &Written,
+        join: &Joined,
         parsed: &ParsedQuery,
         ctes: Ctes<'_>,
         at: Location,
@@ -162,11 +161,7 @@ impl Lowering<'_> {
             metadata: false,
         };
         let scope = self.scope(vec![column("l", first), column("r", second)]);
-        let expr = Parser::new(&SparkSqlDialect {})
-            .try_with_sql("coalesce(l, r)")
-            .and_then(|mut parser| parser.parse_expr())
-            .map_err(|error| JobError::new(at, error.to_string()))?;
-        let mut typed = check(&expr, &scope)?;
+        let mut typed = check(&written("coalesce(l, r)", at)?, &scope)?;
         typed.remap(&|place| [first, second][place]);
         Ok(typed)
     }

@@ -9,8 +9,6 @@ use sqlparser::ast::{
     BinaryOperator, Expr, Function, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr,
     VisitMut, VisitorMut, visit_expressions,
 };
-use sqlparser::dialect::SparkSqlDialect;
-use sqlparser::parser::Parser;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
@@ -19,6 +17,7 @@ use crate::expr::grouped::aggregate_of;
 use crate::expr::operators;
 use crate::expr::scope::{METADATA, ScopeColumn};
 use crate::expr::typed::{Comparison, Typed};
+use crate::expr::written::written;
 use crate::job_error::{JobError, Location};
 use crate::plan::group_by::groups;
 use crate::plan::join_from::pair;
@@ -329,7 +328,7 @@ impl Taking<'_, '_> {
         // Of no rows there is no group, and their count is 0.
         let column = named(&name, at)?;
         match counts {
-            true => Ok((relation, parse(&format!("coalesce({column}, 0)"), at)?)),
+            true => Ok((relation, written(&format!("coalesce({column}, 0)"), at)?)),
             false => Ok((relation, column)),
         }
     }
@@ -399,18 +398,11 @@ fn beside(
 
 /// The hidden column of this name.
 fn named(name: &str, at: Location) -> Result<Expr, JobError> {
-    parse(&format!("{METADATA}.`{name}`"), at)
+    written(&format!("{METADATA}.`{name}`"), at)
 }
 
 /// Whether a row was met, or was not.
 fn met(name: &str, negated: bool, at: Location) -> Result<Expr, JobError> {
     let not = if negated { "" } else { "NOT " };
-    parse(&format!("({METADATA}.`{name}` IS {not}NULL)"), at)
-}
-
-fn parse(text: &str, at: Location) -> Result<Expr, JobError> {
-    Parser::new(&SparkSqlDialect {})
-        .try_with_sql(text)
-        .and_then(|mut parser| parser.parse_expr())
-        .map_err(|error| JobError::new(at, error.to_string()))
+    written(&format!("({METADATA}.`{name}` IS {not}NULL)"), at)
 }
