@@ -43,7 +43,7 @@ pub(super) fn start_of_select(select: &Select, otherwise: Location) -> Location 
 
 pub(super) fn refuse_clauses(query: &Query, at: Location) -> Result<(), JobError> {
     if query.fetch.is_some() {
-        return Err(needs_state(at, "FETCH"));
+        return Err(JobError::new(at, "FETCH is not part of the language").help("write LIMIT 10"));
     }
     if query
         .locks
@@ -55,11 +55,13 @@ pub(super) fn refuse_clauses(query: &Query, at: Location) -> Result<(), JobError
             "FOR UPDATE and FOR SHARE have no meaning on a stream",
         ));
     }
-    if query.for_clause.is_some()
-        || query.settings.is_some()
-        || query.format_clause.is_some()
-        || !query.pipe_operators.is_empty()
-    {
+    if !query.pipe_operators.is_empty() {
+        return Err(
+            JobError::new(at, "the |> of pipes is not part of the language")
+                .help("write SELECT ... FROM (SELECT ...) WHERE ..."),
+        );
+    }
+    if query.for_clause.is_some() || query.settings.is_some() || query.format_clause.is_some() {
         return Err(JobError::new(
             at,
             "a clause after this SELECT is not part of the language",
@@ -96,8 +98,11 @@ pub(super) fn refuse_select(select: &Select, at: Location) -> Result<(), JobErro
                 .help("write INSERT INTO table SELECT ..."),
         );
     }
-    let foreign = select.top.is_some()
-        || select.prewhere.is_some()
+    if select.top.is_some() {
+        return Err(JobError::new(at, "TOP is not part of the language")
+            .help("write LIMIT 10 at the end of the query"));
+    }
+    let foreign = select.prewhere.is_some()
         || select.exclude.is_some()
         || select.value_table_mode.is_some()
         || select.select_modifiers.is_some()

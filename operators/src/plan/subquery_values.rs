@@ -118,6 +118,14 @@ impl VisitorMut for Taking<'_, '_> {
     type Break = ();
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if matches!(expr, Expr::AnyOp { .. } | Expr::AllOp { .. }) {
+            let at = start_of(expr, self.at);
+            self.error = Some(
+                JobError::new(at, "ANY and ALL of a subquery are not part of the language")
+                    .help("write IN (SELECT ...) for = ANY, EXISTS (SELECT 1 FROM t WHERE ...) for others"),
+            );
+            return ControlFlow::Break(());
+        }
         if !matches!(
             expr,
             Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. }

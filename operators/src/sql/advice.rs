@@ -3,8 +3,7 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use crate::job_error::{JobError, nearest};
-use crate::sql::tokens::place;
+use crate::job_error::nearest;
 
 pub(super) const SEMICOLON: &str = "a statement ends with `;`";
 
@@ -46,7 +45,7 @@ pub(super) fn begins_a_statement(token: &Token) -> bool {
     })
 }
 
-fn keyword(token: &Token) -> Option<Keyword> {
+pub(super) fn keyword(token: &Token) -> Option<Keyword> {
     match token {
         Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
         _ => None,
@@ -81,52 +80,201 @@ pub(super) fn no_operator(text: &str, tokens: &[TokenWithSpan], found: usize) ->
     Some(format!("`{}` is no operator", token.token))
 }
 
-/// What to write instead of the token that was found.
-pub(super) fn of(tokens: &[TokenWithSpan], found: usize) -> Option<String> {
+/// What to write instead of the token that was found; `text` is what the parser says.
+pub(super) fn of(text: &str, tokens: &[TokenWithSpan], found: usize) -> Option<String> {
     let around = &tokens[found.saturating_sub(1).min(tokens.len())..tokens.len().min(found + 1)];
     let mut around = around.iter();
-    let word = around.find_map(|token| near(&token.token, &KEYWORDS));
-    word.or_else(|| instead(tokens, found).map(str::to_owned))
-}
-
-fn instead(tokens: &[TokenWithSpan], found: usize) -> Option<&'static str> {
-    let token = |index: usize| tokens.get(index).map(|token| &token.token);
-    let before = found.checked_sub(1).and_then(token);
-    let here = token(found)?;
-    match (before, here, token(found + 1)) {
-        (_, Token::Period, Some(Token::Mul)) => Some(
-            "name the struct in a subquery, and take its fields there: SELECT d.* FROM (SELECT from_json(...) AS d FROM t)",
-        ),
-        (_, Token::Overlap, _) => Some("write AND"),
-        (Some(Token::Comma), Token::Word(word), _) if word.keyword == Keyword::FROM => {
-            Some("remove the comma before FROM, or write a column between")
-        }
-        (Some(Token::Word(word)), _, _) if word.keyword == Keyword::IN => {
-            Some("write IN ('a', 'b'), or IN (SELECT a FROM t)")
-        }
-        (_, Token::Word(word), _) if word.keyword == Keyword::INTO => Some(SEMICOLON),
-        (_, Token::Word(_), Some(Token::Word(next))) if next.keyword == Keyword::INTO => {
-            Some(SEMICOLON)
-        }
-        _ => None,
-    }
-}
-
-/// A CASE that has no END: where it stands.
-pub(super) fn open_case(tokens: &[TokenWithSpan]) -> Option<JobError> {
-    let mut open = Vec::new();
-    let mut before = None;
-    for token in tokens {
-        match keyword(&token.token) {
-            _ if before == Some(&Token::Period) => {}
-            Some(Keyword::CASE) => open.push(place(token.span.start)),
-            Some(Keyword::END) => drop(open.pop()),
-            _ => {}
-        }
-        before = Some(&token.token);
-    }
-    open.pop().map(|at| {
-        JobError::new(at, "this CASE has no END")
-            .help("write CASE WHEN condition THEN value ELSE value END")
+    let known: &[&str] = match text.contains(" after IS") {
+        true => &["NULL"],
+        false => &KEYWORDS,
+    };
+    let word = around.find_map(|token| near(&token.token, known));
+    word.or_else(|| {
+        let here = Here {
+            text,
+            tokens,
+            found,
+        };
+        let said = here.wanted().or_else(|| here.instead());
+        said.or_else(|| here.between()).map(str::to_owned)
     })
+}
+
+/// The place where the parser stopped.
+struct Here<'t> {
+    text: &'t str,
+    tokens: &'t [TokenWithSpan],
+    found: usize,
+}
+
+impl<'t> Here<'t> {
+    /// The token so many places behind the one that was found, or before it.
+    fn token(&self, places: isize) -> Option<&'t Token> {
+        let place = self.found.checked_add_signed(places)?;
+        self.tokens.get(place).map(|token| &token.token)
+    }
+
+    fn word(&self, places: isize) -> Option<Keyword> {
+        self.token(places).and_then(keyword)
+    }
+
+    /// By what was expected.
+    fn wanted(&self) -> Option<&'static str> {
+        let begins = |text| self.text.starts_with(text);
+        if begins("expected AND") && self.token(0) == Some(&Token::Comma) {
+            Some("write BETWEEN 1 AND 2")
+        } else if begins("expected PRECEDING or FOLLOWING") && self.word(0) == Some(Keyword::ROW) {
+            Some(
+                "each end of a frame says its side: BETWEEN INTERVAL 1 HOUR PRECEDING AND CURRENT ROW",
+            )
+        } else if self.text.contains(" after IS") {
+            Some("IS asks for NULL, TRUE, FALSE or DISTINCT FROM; a value is compared with =")
+        } else if begins("expected <") {
+            match self.word(-1)? {
+                Keyword::ARRAY => Some("write ARRAY<INT>"),
+                Keyword::MAP => Some("write MAP<STRING, INT>"),
+                Keyword::STRUCT => Some("write STRUCT<a: INT, b: STRING>"),
+                _ => None,
+            }
+        } else if begins("expected ,") && self.token(0) == Some(&Token::Gt) {
+            Some("a MAP has two types: MAP<STRING, INT>")
+        } else if begins("expected (") && self.word(-1) == Some(Keyword::AS) {
+            Some("a table of WITH stands in parentheses: WITH x AS (SELECT ...) SELECT ...")
+        } else if self.text.contains(QUERY_BODY) {
+            match (self.token(-1), self.word(0)) {
+                (Some(Token::RParen), _) => Some(
+                    "a comma stands between the tables of WITH, and the SELECT follows the last one",
+                ),
+                _ => Some("write SELECT"),
+            }
+        } else {
+            None
+        }
+    }
+
+    /// By the token and its neighbours.
+    fn instead(&self) -> Option<&'static str> {
+        match (self.token(-1), self.token(0)?, self.token(1)) {
+            (_, Token::Period, Some(Token::Mul)) => Some(
+                "name the struct in a subquery, and take its fields there: SELECT d.* FROM (SELECT from_json(...) AS d FROM t)",
+            ),
+            (_, Token::Period, _) if self.word(-3) == Some(Keyword::JOIN) => {
+                Some("the condition of a join stands behind ON")
+            }
+            (_, Token::Overlap, _) => Some("write AND"),
+            (_, Token::RArrow, _) => Some(
+                "write >= where two values are compared, x -> x + 1 for a function of the elements",
+            ),
+            (Some(Token::Eq), Token::Lt, _) => Some("write <="),
+            (_, Token::ExclamationMark, Some(Token::Eq)) => Some("write != without a space"),
+            (_, Token::Placeholder(_), _) => Some(
+                "write if(condition, value, other), or CASE WHEN condition THEN value ELSE other END",
+            ),
+            (_, Token::Pipe | Token::VerticalBarRightAngleBracket, _) => {
+                Some("the |> of pipes is not part of the language: write SELECT")
+            }
+            (Some(Token::Comma), Token::RParen, _) => Some("remove the comma before `)`"),
+            (Some(Token::LParen), Token::RParen, _) if self.word(-2) == Some(Keyword::IN) => {
+                Some("IN takes one value at least")
+            }
+            (Some(Token::Number(..)), Token::Word(word), _) if is_unit(&word.value) => {
+                Some("write INTERVAL 10 MINUTES; in window '10 minutes'")
+            }
+            (_, Token::Number(number, _), _) if number.starts_with('.') => Some(
+                "an element of an array is written a[0], a field of a struct that has such a name s.`0`",
+            ),
+            _ => self.instead_of_word(),
+        }
+    }
+
+    fn instead_of_word(&self) -> Option<&'static str> {
+        let next = self.word(1);
+        match (self.word(-1), self.word(0)) {
+            (Some(Keyword::FROM), _) if self.word(-2) == Some(Keyword::AS) => {
+                Some("write a name between AS and FROM")
+            }
+            (Some(Keyword::IN), _) => Some("write IN ('a', 'b'), or IN (SELECT a FROM t)"),
+            (Some(Keyword::SELECT), _) if self.token(-2) == Some(&Token::Comma) => {
+                Some("remove the comma before SELECT")
+            }
+            (Some(Keyword::AND | Keyword::OR), _) if !self.behind_where() => {
+                Some("the conditions begin with WHERE")
+            }
+            (_, Some(Keyword::GROUP)) if next != Some(Keyword::BY) => Some("write GROUP BY"),
+            (_, Some(Keyword::ORDER)) if next != Some(Keyword::BY) => Some("write ORDER BY"),
+            (_, Some(Keyword::PARTITION)) if next != Some(Keyword::BY) => {
+                Some("write PARTITION BY")
+            }
+            (_, Some(Keyword::EXISTS)) if self.token(1) != Some(&Token::LParen) => {
+                Some("write EXISTS (SELECT ...)")
+            }
+            (_, Some(Keyword::THEN)) => Some(
+                "write if(condition, value, other), or CASE WHEN condition THEN value ELSE other END",
+            ),
+            (_, Some(Keyword::LATERAL)) => {
+                Some("write LATERAL VIEW explode(x) v AS name, or , LATERAL explode(x) AS v(name)")
+            }
+            (_, Some(Keyword::INTO)) => Some(SEMICOLON),
+            (_, Some(_)) if next == Some(Keyword::INTO) => Some(SEMICOLON),
+            (_, Some(Keyword::CREATE | Keyword::INSERT | Keyword::SELECT | Keyword::SET))
+                if self.text.starts_with("expected `;`") =>
+            {
+                Some(SEMICOLON)
+            }
+            _ => None,
+        }
+    }
+
+    /// What may be missing between two values.
+    fn between(&self) -> Option<&'static str> {
+        if !self.text.starts_with("expected `;`") {
+            return None;
+        }
+        match self.token(0)? {
+            Token::Comma if self.before(&[Keyword::LIMIT]) => {
+                Some("write LIMIT with one number: rows cannot be left out of a stream")
+            }
+            Token::Word(_) | Token::SingleQuotedString(_) | Token::Number(..) => {
+                let list = self.tokens[self.found..]
+                    .iter()
+                    .any(|token| keyword(&token.token) == Some(Keyword::FROM));
+                if list {
+                    Some("is a comma missing before it?")
+                } else if self.behind_where() {
+                    Some("is AND, OR or an operator missing before it?")
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn behind_where(&self) -> bool {
+        self.before(&[Keyword::WHERE, Keyword::ON, Keyword::HAVING])
+    }
+
+    /// Whether one of these words stands before the place.
+    fn before(&self, words: &[Keyword]) -> bool {
+        let mut before = self.tokens[..self.found].iter();
+        before.any(|token| keyword(&token.token).is_some_and(|word| words.contains(&word)))
+    }
+}
+
+/// What the parser crate calls a SELECT.
+pub(super) const QUERY_BODY: &str = "SELECT, VALUES, or a subquery in the query body";
+
+fn is_unit(word: &str) -> bool {
+    const UNITS: [&str; 8] = [
+        "MICROSECOND",
+        "MILLISECOND",
+        "SECOND",
+        "MINUTE",
+        "HOUR",
+        "DAY",
+        "WEEK",
+        "MONTH",
+    ];
+    let upper = word.to_ascii_uppercase();
+    UNITS.contains(&upper.strip_suffix('S').unwrap_or(&upper))
 }

@@ -12,6 +12,7 @@ use crate::sql::advice;
 use crate::sql::dialect::JobDialect;
 use crate::sql::front::{Name, ParsedQuery, Replace};
 use crate::sql::tokens::{is_word, lower_first, over_rows, place};
+use crate::sql::unfinished;
 use crate::sql::watermark;
 
 /// How deep parentheses and calls may nest.
@@ -208,7 +209,7 @@ impl<'t> Cursor<'t> {
                 over_rows: over_rows(&tokens),
                 at,
             }),
-            Err(error) => Err(advice::open_case(&tokens)
+            Err(error) => Err(unfinished::missing(&tokens)
                 .or_else(|| inner_error(&tokens, self.end))
                 .unwrap_or(error)),
         }
@@ -294,26 +295,56 @@ fn job_error(
         .replacen("expected: ", "expected ", 1)
         .replacen("found: EOF", "found: the end of the statement", 1)
         .replacen(", found: ", ", found ", 1);
-    let found = tokens
-        .iter()
-        .position(|token| place(token.span.start) == at)
-        .unwrap_or(tokens.len());
+    let found = found(&text, tokens, at);
+    let at = tokens
+        .get(found)
+        .map_or(end, |token| place(token.span.start));
+    let help = advice::of(&text, tokens, found);
     match advice::no_operator(&text, tokens, found) {
         Some(text) => JobError::new(at, text),
         None => JobError::new(at, quoted(text)),
     }
-    .or_help(advice::of(tokens, found))
+    .or_help(help)
 }
 
-/// The message with the token that was found in quotes.
-fn quoted(text: String) -> String {
-    match text.split_once(", found ") {
-        Some((expected, found)) if !found.starts_with("the end") => {
-            format!("{expected}, found `{found}`")
-        }
-        _ => text,
+/// The place of the token that the crate's text speaks of; for some errors the crate's own is one further.
+fn found(text: &str, tokens: &[TokenWithSpan], at: Location) -> usize {
+    let place = tokens
+        .iter()
+        .position(|token| place(token.span.start) == at)
+        .unwrap_or(tokens.len());
+    let said = text.rsplit_once(", found ").map(|(_, found)| found);
+    let is = |place: usize| {
+        let token = tokens.get(place).map(|token| token.token.to_string());
+        token.as_deref() == said
+    };
+    match place.checked_sub(1) {
+        Some(before) if said.is_some() && !is(place) && is(before) => before,
+        _ => place,
     }
 }
+
+/// The message with what was expected in our words, and marks and the token that was found in quotes.
+fn quoted(text: String) -> String {
+    let Some((expected, found)) = text.split_once(", found ") else {
+        return text;
+    };
+    let expected = match expected.strip_prefix("expected ") {
+        Some(IS) => "expected NULL, TRUE, FALSE or DISTINCT FROM after IS".to_owned(),
+        Some(advice::QUERY_BODY) => "expected a SELECT".to_owned(),
+        Some(mark) if mark.chars().all(|c| c.is_ascii_punctuation() && c != '`') => {
+            format!("expected `{mark}`")
+        }
+        _ => expected.to_owned(),
+    };
+    match found.starts_with("the end") {
+        true => format!("{expected}, found {found}"),
+        false => format!("{expected}, found `{found}`"),
+    }
+}
+
+/// What the crate expects behind IS.
+const IS: &str = "[NOT] NULL | TRUE | FALSE | DISTINCT | [NOT] JSON [VALUE | SCALAR | ARRAY | OBJECT] [WITH | WITHOUT UNIQUE [KEYS]] | [form] NORMALIZED FROM after IS";
 
 fn location(text: &str) -> Option<Location> {
     let (line, column) = text.split_once(", Column: ")?;

@@ -6,6 +6,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::job_error::{JobError, Location};
+use crate::sql::advice;
 use crate::sql::cursor::{Cursor, parse, replaced};
 use crate::sql::quotes;
 use crate::sql::spark_calls;
@@ -156,24 +157,15 @@ impl Cursor<'_> {
                 },
                 next,
                 ..,
-            ] => {
-                return Err(JobError::new(
-                    place(next.span.start),
-                    format!("expected `;`, found `{}`", next.token),
-                ));
-            }
+            ] => return Err(unended(next)),
             [first, rest @ ..] => {
                 let mut text = first.token.to_string();
                 let mut end = first.span.end;
                 for token in rest {
                     if matches!(token.token, Token::SingleQuotedString(_) | Token::Eq)
-                        || is_word(&token.token, "SET")
-                        || is_word(&token.token, "CREATE")
+                        || advice::begins_a_statement(&token.token)
                     {
-                        return Err(JobError::new(
-                            place(token.span.start),
-                            format!("expected `;`, found `{}`", token.token),
-                        ));
+                        return Err(unended(token));
                     }
                     if token.span.start != end {
                         text.push(' ');
@@ -361,6 +353,11 @@ impl Cursor<'_> {
                 .expected("USING and the connector")
                 .map_err(|e: JobError| e.help("write USING kafka OPTIONS (...)"));
         }
+        if self.peek().is_some_and(|token| is_word(token, "AS")) {
+            return self.expected("USING and the connector").map_err(|e: JobError| {
+                e.help("write CREATE VIEW name AS SELECT ... for a step between, CREATE TABLE and INSERT INTO name SELECT ... for an output")
+            });
+        }
         self.expect_word("USING")?;
         let connector = self.name("the connector's name")?;
         let mut parts = TableParts {
@@ -385,6 +382,7 @@ impl Cursor<'_> {
         let Some(clause) = CLAUSES.into_iter().find(|word| self.accept_word(word)) else {
             let error = self.expected::<()>("OPTIONS, PARTITIONED BY, WATERMARK or `;`");
             return match self.peek() {
+                Some(Token::LParen) => error.map_err(|e| e.help("write OPTIONS before `(`")),
                 Some(Token::Word(given)) => error.map_err(|e| {
                     e.or_help(spark_calls::clause(&given.value))
                         .nearest(&given.value, CLAUSES)
@@ -442,7 +440,13 @@ impl Cursor<'_> {
             if self.accept(&Token::RParen) {
                 return Ok(columns);
             }
-            self.expect(&Token::Comma, "`,` or `)` after the column")?;
+            let fields = self.peek() == Some(&Token::LParen);
+            self.expect(&Token::Comma, "`,` or `)` after the column")
+                .map_err(|error| {
+                    error.or_help(
+                        fields.then_some("the fields of a STRUCT stand in <>: STRUCT<a: INT>"),
+                    )
+                })?;
         }
     }
 
@@ -511,7 +515,10 @@ impl Cursor<'_> {
                     (word.value.to_lowercase(), false)
                 }
                 found => {
-                    let comma = found == Some(&Token::Comma);
+                    let comma = matches!(
+                        found,
+                        Some(Token::Comma | Token::Colon | Token::RArrow | Token::Assignment)
+                    );
                     let wanted = format!("the value of option `{}` in quotes", name.text);
                     return self
                         .expected_after(&name.text, &wanted)
@@ -535,6 +542,13 @@ impl Cursor<'_> {
             }
         }
     }
+}
+
+/// A SET whose value is over, and something that is no `;` behind it.
+fn unended(next: &TokenWithSpan) -> JobError {
+    let message = format!("expected `;`, found `{}`", next.token);
+    let begins = advice::begins_a_statement(&next.token);
+    JobError::new(place(next.span.start), message).or_help(begins.then_some(advice::SEMICOLON))
 }
 
 /// Advice where a text goes over lines: mostly its own quote is missing, and it ends at the first of the next text.

@@ -19,6 +19,7 @@ pub(crate) mod spark_calls;
 pub(crate) mod spark_words;
 mod substitute;
 pub(crate) mod tokens;
+mod unfinished;
 pub(crate) mod watermark;
 
 use std::sync::Arc;

@@ -198,6 +198,27 @@ const STATEMENTS: Words = &[
         "ALTER",
         "a job file declares what it needs: change the CREATE TABLE",
     ),
+    (
+        "ANALYZE",
+        "a stream has no statistics, and no plan that depends on them: remove it",
+    ),
+    ("OPTIMIZE", TIDY),
+    ("VACUUM", TIDY),
+    ("MSCK", "files are noticed by themselves: remove it"),
+    (
+        "TRUNCATE",
+        "a job reads and writes, and takes nothing away: remove it",
+    ),
+    ("BEGIN", TRANSACTION),
+    ("START", TRANSACTION),
+    ("COMMIT", TRANSACTION),
+    ("ROLLBACK", TRANSACTION),
+    ("EXECUTE", "write the query itself"),
+    ("CALL", "write the query itself"),
+    (
+        "RESET",
+        "a setting that is not set has its default: remove it",
+    ),
     ("REFRESH", "files are noticed by themselves: remove it"),
     ("CACHE", "nothing is computed twice or kept: remove it"),
     (
@@ -231,6 +252,10 @@ const STATEMENTS: Words = &[
     ("%", PYTHON),
     ("@", PYTHON),
 ];
+
+const TIDY: &str = "what a job writes needs no tidying: remove it";
+const TRANSACTION: &str =
+    "there are no transactions: each query commits its own epochs, see checkpointInterval";
 
 /// What to write instead of a statement that there is not; `assigned` where `=`, `.` or `(` follows its first word.
 pub(super) fn statement(word: &str, assigned: bool) -> Option<&'static str> {
