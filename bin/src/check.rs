@@ -290,6 +290,14 @@ fn describe(job: &str, query: &Query, out: &mut String) {
     for line in query.fmt_tree().lines() {
         let _ = writeln!(out, "    {line}");
     }
+    let statics = query.statics().into_iter();
+    for looking in statics.filter(|looking| looking.compares_all()) {
+        let _ = writeln!(
+            out,
+            "  cost\n    each row is compared with every row of {}: an equality of columns of both would find those that fit by key",
+            looking.input().table().name
+        );
+    }
     let _ = writeln!(out, "  output");
     table(query.output(), out);
     for line in query.files() {

@@ -192,6 +192,24 @@ fn check_shows_the_typed_plan_and_the_settings_in_force() {
 }
 
 #[test]
+fn check_says_which_table_each_row_is_compared_with_whole() {
+    let job_of = |condition: &str| {
+        job(&format!(
+            "CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '50');\n\
+             CREATE TABLE bands (low BIGINT, name STRING) USING csv OPTIONS (path './bands', static 'true');\n\
+             SELECT value, name FROM ticks JOIN bands ON {condition};\n"
+        ))
+    };
+    let cost = "each row is compared with every row of bands";
+    let folder = job_of("value > low");
+    let checked = said(folder.path(), &["check", "job.sql"]);
+    assert!(checked.out.contains(cost), "{checked:?}");
+    let folder = job_of("value = low");
+    let checked = said(folder.path(), &["check", "job.sql"]);
+    assert!(!checked.out.contains(cost), "{checked:?}");
+}
+
+#[test]
 fn two_processes_cannot_share_a_checkpoint_folder() {
     let text = "SET checkpointLocation = './checkpoints';\n\
                 CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '50');\n\

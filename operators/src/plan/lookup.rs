@@ -238,6 +238,11 @@ impl Looking {
         }
     }
 
+    /// Whether each row of the stream is compared with every row of the table, because no column of both is equal.
+    pub fn compares_all(&self) -> bool {
+        self.join.keys[0].is_empty()
+    }
+
     /// Where its rows lie.
     pub fn shelf(&self) -> &Arc<Shelf> {
         &self.shelf
@@ -309,7 +314,11 @@ impl Looking {
         let conditions = self.join.conditions.iter().map(expression);
         let all: Vec<String> = keys.chain(conditions).collect();
         format!(
-            "{} join with {} on {}",
+            "{}{} join with {} on {}",
+            match self.join.null_aware {
+                true => "null-aware ",
+                false => "",
+            },
             self.join.kind.words(),
             self.name(),
             match all.is_empty() {

@@ -400,6 +400,30 @@ mod tests {
     }
 
     #[test]
+    fn not_in_keeps_a_payment_whose_merchant_is_certainly_not_in_the_table() {
+        let payments = [
+            payment(1, Value::from("a")),
+            payment(2, Value::from("c")),
+            payment(3, Value::Null),
+        ];
+        let kept = |edition: Edition| {
+            let shelf = Arc::new(Shelf::default());
+            shelf.put(edition);
+            let mut not_in = lookup(Kind::LeftAnti, &shelf).null_aware(true);
+            through(&mut not_in, &payments).unwrap().rows
+        };
+        let mut blocked = Edition::new(vec![0], 2);
+        blocked
+            .add(&[Value::from("a"), Value::from("Riga")])
+            .unwrap();
+        assert_eq!(kept(blocked), payments[1..2]);
+        // A merchant that is not known may be any of them.
+        assert!(kept(merchants(&[("a", "Riga")])).is_empty());
+        // None is in an empty table.
+        assert_eq!(kept(Edition::new(vec![0], 2)), payments);
+    }
+
+    #[test]
     fn a_condition_chooses_among_the_rows_of_the_key() {
         let shelf = Arc::new(Shelf::default());
         shelf.put(merchants(&[("a", "Riga"), ("a", "Oslo")]));
