@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use smol_str::SmolStr;
-use sqlparser::ast::{ObjectName, TableAlias, TableFactor, TableWithJoins};
+use sqlparser::ast::{ObjectName, Select, TableAlias, TableFactor, TableWithJoins};
 use thalweg_engine::counted::counted;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
@@ -12,15 +12,64 @@ use crate::expr::check::check;
 use crate::expr::scope::ScopeColumn;
 use crate::expr::typed::Kind;
 use crate::job_error::{JobError, Location};
+use crate::plan::lateral_subquery::is_lateral;
 use crate::plan::lookup::still;
 use crate::plan::lower::{Ctes, Lowering, Relation, View, named};
 use crate::plan::node::{Declared, Node};
+use crate::plan::values::one_row;
+use crate::plan::{generator, lateral};
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
 use crate::sql::spark_calls;
 use crate::sql::watermark::{self, Watermark};
 
+/// How many LATERAL VIEWs a SELECT may have.
+const LATERAL_VIEWS_MAX: usize = 50;
+
 impl Lowering<'_> {
+    /// The tables of a SELECT, joined, with the LATERAL VIEWs behind them; one row without columns where it has no FROM.
+    pub(super) fn tables(
+        &self,
+        select: &Select,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<Relation, JobError> {
+        let Some((first, others)) = select.from.split_first() else {
+            self.scan(at)?;
+            return Ok(Relation {
+                node: one_row(at),
+                columns: Vec::new(),
+            });
+        };
+        let mut relation = self.from(first, parsed, ctes, at)?;
+        for other in others {
+            let at = start_of(other, at);
+            if let Some(view) = lateral::view(&other.relation, false) {
+                relation = generator::lateral_view(self, relation, &view, at)?;
+            } else if is_lateral(&other.relation) {
+                let factor = &other.relation;
+                relation = self.lateral_subquery(relation, factor, false, parsed, ctes, at)?;
+            } else {
+                let right = self.from(other, parsed, ctes, at)?;
+                relation = self.comma(relation, right, at);
+                continue;
+            }
+            for join in &other.joins {
+                relation = self.join(relation, join, parsed, ctes, at)?;
+            }
+        }
+        if let Some(view) = select.lateral_views.get(LATERAL_VIEWS_MAX) {
+            let at = start_of(&view.lateral_view, at);
+            let message = format!("more than {LATERAL_VIEWS_MAX} LATERAL VIEWs in one SELECT");
+            return Err(JobError::new(at, message));
+        }
+        for view in &select.lateral_views {
+            relation = generator::lateral_view(self, relation, view, at)?;
+        }
+        Ok(relation)
+    }
+
     pub(super) fn from(
         &self,
         from: &TableWithJoins,
@@ -108,20 +157,19 @@ impl Lowering<'_> {
                 table_with_joins,
                 alias: None,
             } => self.enter(at, || self.from(table_with_joins, parsed, ctes, at)),
-            TableFactor::Derived { lateral: true, .. } => {
-                Err(JobError::new(at, "LATERAL subqueries are not supported")
-                    .help("write LATERAL VIEW explode(...)"))
-            }
+            TableFactor::Derived { lateral: true, .. } => Err(JobError::new(
+                at,
+                "LATERAL stands behind the table whose rows it computes of",
+            )
+            .help("write FROM t, LATERAL (SELECT t.a + t.b AS c)")),
             TableFactor::Pivot { .. } => Err(JobError::new(
                 at,
                 "PIVOT is not part of the language: its columns are aggregates of a part of the rows",
             )
             .help("write sum(x) FILTER (WHERE kind = 'a') AS a, ... with GROUP BY")),
-            TableFactor::Unpivot { .. } => Err(JobError::new(
-                at,
-                "UNPIVOT is not part of the language: it makes rows of columns",
-            )
-            .help("write SELECT id, name, value FROM t LATERAL VIEW stack(2, 'a', a, 'b', b) s AS name, value WHERE value IS NOT NULL")),
+            TableFactor::Unpivot { .. } => {
+                self.enter(at, || self.unpivot(factor, parsed, ctes, at))
+            }
             other => Err(JobError::new(
                 at,
                 format!(
@@ -235,7 +283,7 @@ impl Lowering<'_> {
     }
 
     /// Gives a relation its name and, with WATERMARK, its event time.
-    fn alias(
+    pub(super) fn alias(
         &self,
         mut relation: Relation,
         alias: Option<&TableAlias>,

@@ -1,7 +1,7 @@
 //! Joins in FROM: JOIN with ON or USING, and tables after a comma.
 
 use smol_str::SmolStr;
-use sqlparser::ast::{Join as Joined, JoinConstraint, JoinOperator, ObjectName};
+use sqlparser::ast::{Join as Joined, JoinConstraint, JoinOperator};
 use thalweg_engine::schema::Field;
 
 use crate::expr::check::check;
@@ -11,6 +11,7 @@ use crate::expr::typed::{Comparison, Typed};
 use crate::expr::written::written;
 use crate::job_error::{JobError, Location};
 use crate::plan::join::Join;
+use crate::plan::lateral_subquery::is_lateral;
 use crate::plan::lower::{Ctes, Lowering, Relation};
 use crate::plan::node::{Item, Node};
 use crate::plan::{generator, lateral};
@@ -36,6 +37,10 @@ impl Lowering<'_> {
                 return generator::lateral_view(self, left, &view, at);
             }
         }
+        if is_lateral(&join.relation) {
+            let outer = lateral::keeps(&join.join_operator, at)?;
+            return self.lateral_subquery(left, &join.relation, outer, parsed, ctes, at);
+        }
         let (kind, constraint) = kind_of(&join.join_operator, at)?;
         let right = self.factor(&join.relation, parsed, ctes, at)?;
         match constraint {
@@ -47,12 +52,15 @@ impl Lowering<'_> {
                 let typed = operators::condition(typed, self.settings())?;
                 Ok(pair(kind, left, right, vec![typed], at))
             }
-            JoinConstraint::Using(names) => self.using(kind, left, right, names, at),
-            JoinConstraint::Natural => Err(JobError::new(
-                at,
-                "NATURAL JOIN changes its meaning with every column that is added",
-            )
-            .help("write USING (column, ...)")),
+            JoinConstraint::Using(names) => {
+                let names = names.iter().map(|name| name.to_string());
+                let names: Vec<_> = names.map(|name| name.trim_matches('`').into()).collect();
+                self.using(kind, left, right, &names, at)
+            }
+            JoinConstraint::Natural => {
+                let names = shared_names(&left, &right);
+                self.using(kind, left, right, &names, at)
+            }
         }
     }
 
@@ -67,15 +75,13 @@ impl Lowering<'_> {
         kind: Kind,
         left: Relation,
         right: Relation,
-        names: &[ObjectName],
+        names: &[SmolStr],
         at: Location,
     ) -> Result<Relation, JobError> {
         let width = left.columns.len();
         let mut conditions = Vec::new();
         let mut shared = Vec::new();
         for name in names {
-            let name = name.to_string();
-            let name = name.trim_matches('`');
             let first = named(&left.columns, name, at)?;
             let second = named(&right.columns, name, at)?;
             let column = |place: usize, columns: &[ScopeColumn], offset: usize| {
@@ -165,6 +171,18 @@ impl Lowering<'_> {
         typed.remap(&|place| [first, second][place]);
         Ok(typed)
     }
+}
+
+/// The names of the columns that both sides have, in the order of the left one.
+fn shared_names(left: &Relation, right: &Relation) -> Vec<SmolStr> {
+    let names = |side: &Relation| -> Vec<SmolStr> {
+        let shown = side.columns.iter().filter(|column| !column.metadata);
+        shown.map(|column| column.field.name.clone()).collect()
+    };
+    let others = names(right);
+    let mut all = names(left);
+    all.retain(|name| others.iter().any(|other| other.eq_ignore_ascii_case(name)));
+    all
 }
 
 /// The place of the one column of this name.

@@ -21,7 +21,7 @@ use crate::plan::node::{Declared, Item, Node};
 use crate::plan::order::Dedup;
 use crate::plan::refuse::{self, over_rows, refuse_clauses, refuse_select, start_of_select};
 use crate::plan::tail::{self, Tail};
-use crate::plan::{generator, group_by, lateral, over_select, select, subqueries, window_rows};
+use crate::plan::{group_by, over_select, select, subqueries, window_rows};
 use crate::sql::cursor::{ident_at, start_of};
 use crate::sql::front::{Name, ParsedQuery};
 use crate::sql::settings::Settings;
@@ -33,8 +33,6 @@ const VIEWS_MAX: usize = 64;
 const STEPS_MAX: usize = 2_000;
 /// How often tables may be named, views counted each time they are used.
 const SCANS_MAX: usize = 10_000;
-/// How many LATERAL VIEWs a SELECT may have.
-const LATERAL_VIEWS_MAX: usize = 50;
 
 /// A view as it was declared.
 pub(crate) struct View {
@@ -129,6 +127,14 @@ impl<'c> Lowering<'c> {
 
     /// Lowers a whole query.
     pub(crate) fn query(&self, parsed: &ParsedQuery) -> Result<Relation, JobError> {
+        if let SetExpr::Select(select) = parsed.query.body.as_ref()
+            && select.from.is_empty()
+        {
+            return Err(JobError::new(
+                start_of_select(select, parsed.at),
+                "the SELECT has no FROM: a query reads at least one input table",
+            ));
+        }
         let relation = self.subquery(
             &parsed.query,
             parsed,
@@ -430,32 +436,7 @@ impl<'c> Lowering<'c> {
     ) -> Result<Relation, JobError> {
         let at = start_of_select(select, at);
         refuse_select(select, at)?;
-        let Some((first, others)) = select.from.split_first() else {
-            return Err(JobError::new(
-                at,
-                "the SELECT has no FROM: a query reads at least one input table",
-            ));
-        };
-        let mut relation = self.from(first, parsed, ctes, at)?;
-        for other in others {
-            if let Some(view) = lateral::view(&other.relation, false) {
-                relation = generator::lateral_view(self, relation, &view, at)?;
-                for join in &other.joins {
-                    relation = self.join(relation, join, parsed, ctes, at)?;
-                }
-                continue;
-            }
-            let right = self.from(other, parsed, ctes, at)?;
-            relation = self.comma(relation, right, start_of(other, at));
-        }
-        if let Some(view) = select.lateral_views.get(LATERAL_VIEWS_MAX) {
-            let at = start_of(&view.lateral_view, at);
-            let message = format!("more than {LATERAL_VIEWS_MAX} LATERAL VIEWs in one SELECT");
-            return Err(JobError::new(at, message));
-        }
-        for view in &select.lateral_views {
-            relation = generator::lateral_view(self, relation, view, at)?;
-        }
+        let mut relation = self.tables(select, parsed, ctes, at)?;
         if let Some(condition) = &select.selection {
             relation = self.chosen(relation, condition, parsed, ctes, at)?;
         }
@@ -484,6 +465,8 @@ impl<'c> Lowering<'c> {
         ctes: Ctes<'_>,
         at: Location,
     ) -> Result<Relation, JobError> {
+        let condition = self.asked_by_side(condition, parsed, ctes, at);
+        let condition = condition.as_ref();
         let mut parts = Vec::new();
         subqueries::parts(condition, &mut parts);
         let (asked, mut own): (Vec<&Expr>, Vec<&Expr>) =

@@ -4,6 +4,7 @@
 //! job file ─ sql ─► parser's tree ─ lower ─► Node (a tree) ─ optimize ─► Query (steps in order) ─► operators of a lane
 //! ```
 
+mod asked_sides;
 mod built;
 mod built_query;
 mod changes;
@@ -29,6 +30,7 @@ pub(crate) mod join_settle;
 mod join_table;
 mod join_times;
 mod lateral;
+mod lateral_subquery;
 mod lookup;
 pub(crate) mod lower;
 pub(crate) mod members;
@@ -62,6 +64,7 @@ mod subquery_values;
 mod tail;
 pub(crate) mod times;
 pub(crate) mod twice;
+mod unpivot;
 pub(crate) mod values;
 mod window;
 mod window_columns;

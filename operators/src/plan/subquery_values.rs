@@ -86,7 +86,7 @@ impl Lowering<'_> {
         ctes: Ctes<'_>,
         at: Location,
     ) -> Result<(Relation, Expr), JobError> {
-        let mut expr = expr.clone();
+        let mut expr = self.asked_by_side(expr, parsed, ctes, at).into_owned();
         let mut taking = Taking {
             lowering: self,
             parsed,

@@ -148,7 +148,7 @@ impl Lowering<'_> {
 }
 
 /// The source of one row, which has no columns.
-fn one_row(at: Location) -> Node {
+pub(super) fn one_row(at: Location) -> Node {
     let table = Table {
         at,
         connector: NAME.to_owned(),

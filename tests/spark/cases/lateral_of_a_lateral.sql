@@ -1,0 +1,3 @@
+-- input: sales
+-- mode: append
+SELECT id, d FROM sales, LATERAL (SELECT units + 1 AS c), LATERAL (SELECT c * 2 AS d)

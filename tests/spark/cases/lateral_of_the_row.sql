@@ -1,0 +1,3 @@
+-- input: sales
+-- mode: append
+SELECT id, c FROM sales, LATERAL (SELECT units + small AS c)
