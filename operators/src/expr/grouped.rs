@@ -357,6 +357,10 @@ fn aggregate(
                 | "approx_count_distinct"
                 | "collect_list"
                 | "collect_set"
+                | "collect_union"
+                | "bitmap_construct_agg"
+                | "bitmap_or_agg"
+                | "bitmap_and_agg"
         ),
     };
     let mut grouped = grouped.borrow_mut();

@@ -4,10 +4,11 @@ use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
-use super::Param::{Any, Long};
+use super::Param::{Any, Int, Long, Number as Numeric};
 use super::forms::{constant_long, failed};
 use super::{BindContext, Function, function};
 use crate::expr::access::array;
+use crate::expr::coerce::wider;
 use crate::expr::typed::Typed;
 use crate::job_error::JobError;
 
@@ -59,7 +60,126 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Ok(typed)
         },
     ),
+    function(
+        "uniform",
+        "uniform(low, high[, seed])",
+        "A random number from low to below high, which are constants: a whole one where both are.",
+        "uniform(10, 20, 0)",
+        "17",
+        uniform,
+    ),
+    function(
+        "randstr",
+        "randstr(length[, seed])",
+        "A random text of so many letters and digits; the length is a constant.",
+        "randstr(3, 0)",
+        "ceV",
+        randstr,
+    ),
 ];
+
+fn uniform(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
+    let param = |place: usize| match args.get(place) {
+        Some(arg) if arg.data_type == DataType::Void => Any,
+        _ if place == 2 => Long,
+        _ => Numeric,
+    };
+    let params = [param(0), param(1), param(2)];
+    let args = cx.take(args, &params, 2)?;
+    let seed = constant_seed(args.get(2), cx)?;
+    let bounds: Vec<&Value> = args[..2].iter().filter_map(Typed::constant).collect();
+    let [low, high] = bounds[..] else {
+        return Err(cx.error("both bounds must be constants"));
+    };
+    if low.is_null() || high.is_null() {
+        return Ok(Typed::literal(Value::Null, DataType::Double, cx.at));
+    }
+    let of = uniform_type(&args[0].data_type, &args[1].data_type, cx);
+    let (Some(low), Some(high)) = (
+        double(low, &args[0].data_type),
+        double(high, &args[1].data_type),
+    ) else {
+        return Err(cx.error("both bounds must be numbers"));
+    };
+    cx.volatile(of.clone(), Vec::new(), move || {
+        let mut generator = Lazy::new(seed);
+        let of = of.clone();
+        Box::new(move |_| {
+            let number = low + (high - low) * generator.get()?.double();
+            Ok(rounded(number, &of))
+        })
+    })
+}
+
+/// The type of a number between two: that of the wider bound, where one has a point the type of that.
+fn uniform_type(low: &DataType, high: &DataType, cx: &BindContext) -> DataType {
+    let any = |of: DataType| *low == of || *high == of;
+    match (low.is_integer(), high.is_integer()) {
+        _ if any(DataType::Double) => DataType::Double,
+        _ if any(DataType::Float) => DataType::Float,
+        (true, false) => high.clone(),
+        (false, true) => low.clone(),
+        _ => wider(low, high, cx.settings.ansi).unwrap_or(DataType::Double),
+    }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn double(value: &Value, data_type: &DataType) -> Option<f64> {
+    Some(match (value, data_type) {
+        (Value::TinyInt(n), _) => f64::from(*n),
+        (Value::SmallInt(n), _) => f64::from(*n),
+        (Value::Int(n), _) => f64::from(*n),
+        (Value::BigInt(n), _) => *n as f64,
+        (Value::Float(n), _) => f64::from(*n),
+        (Value::Double(n), _) => *n,
+        (Value::Decimal(n), DataType::Decimal { scale, .. }) => {
+            i128::from(*n) as f64 / 10_f64.powi(i32::from(*scale))
+        }
+        _ => return None,
+    })
+}
+
+/// A number as a value of a type, which is as wide as both bounds.
+#[allow(clippy::cast_possible_truncation)]
+fn rounded(number: f64, of: &DataType) -> Value {
+    match of {
+        DataType::TinyInt => Value::TinyInt(number as i8),
+        DataType::SmallInt => Value::SmallInt(number as i16),
+        DataType::Int => Value::Int(number as i32),
+        DataType::BigInt => Value::BigInt(number as i64),
+        DataType::Float => Value::Float(number as f32),
+        DataType::Decimal { scale, .. } => {
+            let digits = (number * 10_f64.powi(i32::from(*scale))).round();
+            Value::Decimal((digits as i128).into())
+        }
+        _ => Value::Double(number),
+    }
+}
+
+/// The longest text that a call may make.
+const LENGTH_MAX: i32 = 1 << 20;
+
+fn randstr(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
+    let args = cx.take(args, &[Int, Long], 1)?;
+    let seed = constant_seed(args.get(1), cx)?;
+    let length = match args[0].constant() {
+        Some(Value::Null) => 0,
+        Some(Value::Int(length)) if (0..=LENGTH_MAX).contains(length) => *length,
+        _ => {
+            return Err(cx.error(format!(
+                "the length must be a constant INT from 0 to {LENGTH_MAX}"
+            )));
+        }
+    };
+    cx.volatile(DataType::String, Vec::new(), move || {
+        let mut generator = Lazy::new(seed);
+        Box::new(move |_| {
+            let generator = generator.get()?;
+            let letters = (0..length).map(|_| generator.letter());
+            Ok(Value::String(letters.collect()))
+        })
+    })
+}
 
 fn constant_seed(arg: Option<&Typed>, cx: &BindContext) -> Result<Option<i64>, JobError> {
     match arg {
@@ -164,6 +284,14 @@ impl Generator {
                 return x * factor;
             }
         }
+    }
+
+    /// One of 0 to 9, a to z and A to Z.
+    fn letter(&mut self) -> char {
+        const LETTERS: &[u8; 62] =
+            b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let place = self.next(32).unsigned_abs() % 62;
+        char::from(LETTERS[place as usize])
     }
 
     fn below(&mut self, bound: usize) -> usize {

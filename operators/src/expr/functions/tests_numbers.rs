@@ -115,3 +115,25 @@ fn remainders_and_the_try_family() {
     ]);
     assert_eq!(legacy("pmod(1, 0)"), "NULL");
 }
+
+#[test]
+fn random_numbers_and_texts_of_a_seed_are_sparks() {
+    expect(&[
+        ("uniform(20, 10, 0)", "12"),
+        ("uniform(5, 5, 0)", "5"),
+        ("typeof(uniform(1L, 3, 0))", "bigint"),
+        ("uniform(1S, 9S, 0)", "7"),
+        ("typeof(uniform(1Y, 9Y, 0))", "tinyint"),
+        ("uniform(0.5D, 1.5D, 3)", "0.7573814350596229"),
+        ("typeof(uniform(CAST(1.5 AS FLOAT), 3, 0))", "float"),
+        ("uniform(1, 5.5, 3)", "2.2"),
+        ("typeof(uniform(1, 5.5, 3))", "decimal(2,1)"),
+        ("uniform(1.25, 9.5, 0)", "7.52"),
+        ("uniform(NULL, 1, 0)", "NULL"),
+        ("uniform(1, 2, NULL)", "1"),
+        ("randstr(5, 0)", "ceV0P"),
+        ("randstr(10, 7)", "6Ogz59i3TI"),
+        ("randstr(0, 7)", ""),
+        ("randstr(NULL, 0)", ""),
+    ]);
+}

@@ -7,9 +7,11 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use super::accumulator::Accumulator;
+use super::bitmaps::{Bitmaps, Way};
 use super::both::Both;
 use super::counts::{Bits, Count, Join};
 use super::distinct::Distinct;
+use super::elements::Elements;
 use super::find;
 use super::hll::ApproxCountDistinct;
 use super::listagg::ListAgg;
@@ -70,6 +72,18 @@ fn plain(name: &str, aggregate: &Aggregate, arguments: &[usize]) -> Box<dyn Accu
         "first" => Box::new(arrival(false)),
         "last" => Box::new(arrival(true)),
         "collect_list" | "collect_set" => Box::new(CollectList::new(x, data_type.clone())),
+        "collect_union" => {
+            let element = match data_type {
+                DataType::Array(element) => element.as_ref().clone(),
+                other => other.clone(),
+            };
+            let list = CollectList::new(0, element.clone());
+            let each = Distinct::new(vec![0], vec![element], Box::new(list));
+            Box::new(Elements::new(x, each))
+        }
+        "bitmap_construct_agg" => Box::new(Bitmaps::new(x, Way::Set)),
+        "bitmap_or_agg" => Box::new(Bitmaps::new(x, Way::Or)),
+        "bitmap_and_agg" => Box::new(Bitmaps::new(x, Way::And)),
         "listagg" => {
             let (delimiter, directions) = (&aggregate.delimiter, &aggregate.parameters);
             Box::new(ListAgg::new(x, data_type, delimiter, directions))

@@ -12,10 +12,12 @@ use thalweg_engine::schema::DataType;
 use crate::extensions::Own;
 
 mod accumulator;
+mod bitmaps;
 mod both;
 mod build;
 mod counts;
 mod distinct;
+mod elements;
 mod hll;
 mod hll_bias;
 mod hll_raw;

@@ -33,6 +33,12 @@ pub enum Arguments {
     Integer,
     /// A number, a date, a time or an interval; a STRING becomes a DOUBLE.
     Quantile,
+    /// The place of a bit: an integer, which becomes a BIGINT, or its text.
+    Place,
+    /// BINARY.
+    Binary,
+    /// An ARRAY of what has an order.
+    Elements,
 }
 
 impl Arguments {
@@ -108,6 +114,19 @@ impl Arguments {
                 given if given.is_numeric() => Ok(given.clone()),
                 _ => refused("a number, a date, a time or an interval"),
             },
+            Self::Place => match given {
+                DataType::Void | DataType::String => Ok(DataType::BigInt),
+                given if given.is_integer() => Ok(DataType::BigInt),
+                _ => refused("an integer"),
+            },
+            Self::Binary => match given {
+                DataType::Void | DataType::Binary => Ok(DataType::Binary),
+                _ => refused("BINARY"),
+            },
+            Self::Elements => match given {
+                DataType::Array(_) if !given.has_map() => Ok(given.clone()),
+                _ => refused("an ARRAY of a type that has an order"),
+            },
             Self::Integer => match given {
                 DataType::Void => Ok(DataType::BigInt),
                 given if given.is_integer() => Ok(given.clone()),
@@ -126,6 +145,8 @@ pub enum Gives {
     Double,
     /// BOOLEAN.
     Boolean,
+    /// BINARY.
+    Binary,
     /// The type of the first argument.
     Same,
     /// An array of it.
@@ -155,6 +176,7 @@ impl Gives {
             (Self::BigInt, _) => DataType::BigInt,
             (Self::Double, _) => DataType::Double,
             (Self::Boolean, _) => DataType::Boolean,
+            (Self::Binary, _) => DataType::Binary,
             (Self::Array, argument) => DataType::Array(Arc::new(argument.clone())),
             (Self::Sum, DataType::Decimal { precision, scale }) => {
                 decimal(*precision, 10, *scale, 0)

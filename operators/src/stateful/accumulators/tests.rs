@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
-use super::{Constants, Function, Within, all, build, find};
+use super::{Arguments, Constants, Function, Within, all, build, find};
 use crate::stateful::grouping::Aggregate;
 
 fn aggregate(function: &'static Function, types: &[DataType], distinct: bool) -> Aggregate {
@@ -38,6 +38,17 @@ fn shares(function: &'static Function, share: f64) -> Vec<f64> {
         .collect()
 }
 
+/// The type of an argument that a function takes.
+fn argument_of(function: &Function) -> DataType {
+    match function.arguments {
+        Arguments::Boolean => DataType::Boolean,
+        Arguments::Binary => DataType::Binary,
+        Arguments::Elements => DataType::Array(DataType::BigInt.into()),
+        _ if function.name == "count_if" => DataType::Boolean,
+        _ => DataType::BigInt,
+    }
+}
+
 /// A value as an example writes it, of the type that the function wants.
 fn parse(text: &str, wanted: &DataType) -> Value {
     match (text, wanted) {
@@ -45,6 +56,20 @@ fn parse(text: &str, wanted: &DataType) -> Value {
         (text, DataType::Double) => Value::Double(text.parse().unwrap()),
         (text, DataType::Boolean) => Value::Boolean(text.parse().unwrap()),
         (text, DataType::String) => Value::from(text.trim_matches('\'')),
+        (text, DataType::BigInt) => Value::BigInt(text.parse().unwrap()),
+        (text, DataType::Binary) => {
+            let digits = text.trim_start_matches("X'").trim_end_matches('\'');
+            Value::Binary([u8::from_str_radix(digits, 16).unwrap()].as_slice().into())
+        }
+        (text, DataType::Array(element)) => {
+            let elements = text.trim_start_matches("array(").trim_end_matches(')');
+            Value::Array(
+                elements
+                    .split(',')
+                    .map(|text| parse(text, element))
+                    .collect(),
+            )
+        }
         (text, _) => Value::Int(text.parse().unwrap()),
     }
 }
@@ -57,6 +82,11 @@ fn show(value: &Value) -> String {
         Value::BigInt(number) => number.to_string(),
         Value::Double(number) => format!("{number:?}"),
         Value::String(text) => text.to_string(),
+        // A bitmap by its first byte.
+        Value::Binary(bytes) => match bytes[1..].iter().all(|byte| *byte == bytes[0]) {
+            true => "NULL".to_owned(),
+            false => format!("X'{:02X}...'", bytes[0]),
+        },
         Value::Array(values) => {
             let values: Vec<_> = values.iter().map(show).collect();
             format!("[{}]", values.join(","))
@@ -78,6 +108,8 @@ fn example(function: &'static Function) -> String {
         .map(|column| match rows[0][column] {
             "true" | "false" => DataType::Boolean,
             text if text.starts_with('\'') => DataType::String,
+            text if text.starts_with("X'") => DataType::Binary,
+            text if text.starts_with("array") => DataType::Array(DataType::Int.into()),
             _ if function.name == "count_if" => DataType::Boolean,
             _ => DataType::Int,
         })
@@ -116,15 +148,12 @@ fn the_examples_of_the_manual_are_true() {
 #[test]
 fn nothing_gives_zero_or_null() {
     for function in all() {
-        let types = match function.name {
-            name if name.starts_with("bool") || name == "count_if" => vec![DataType::Boolean],
-            _ => vec![DataType::BigInt; function.arity.0.max(1)],
-        };
+        let types = vec![argument_of(function); function.arity.0.max(1)];
         let accumulator = build(&aggregate(function, &types, false));
         let nothing = accumulator.result(&vec![0; accumulator.words()]).unwrap();
         let expected = match function.name {
             "count" | "count_if" | "regr_count" | "approx_count_distinct" => "0",
-            "collect_list" | "collect_set" => "[]",
+            "collect_list" | "collect_set" | "collect_union" => "[]",
             _ => "NULL",
         };
         assert_eq!(show(&nothing), expected, "{}", function.name);
@@ -250,11 +279,7 @@ proptest! {
         distinct: bool,
     ) {
         for function in all() {
-            let boolean = function.name.starts_with("bool") || function.name == "count_if";
-            let types = vec![
-                if boolean { DataType::Boolean } else { DataType::BigInt };
-                function.arity.0.max(1)
-            ];
+            let types = vec![argument_of(function); function.arity.0.max(1)];
             let aggregate = aggregate(function, &types, distinct && function.arity.0 == 1);
             let row = |&(x, y): &(Option<i64>, i64)| -> Vec<Value> {
                 let value = |number: Option<i64>, wanted: &DataType| match (number, wanted) {
@@ -263,6 +288,9 @@ proptest! {
                     #[allow(clippy::cast_precision_loss)]
                     (Some(n), DataType::Double) => Value::Double(n as f64),
                     (Some(n), DataType::String) => Value::from(n.to_string().as_str()),
+                    (Some(n), DataType::Binary) => Value::Binary(n.to_le_bytes().as_slice().into()),
+                    (Some(n), DataType::Array(_)) => Value::Array([Value::BigInt(n), Value::BigInt(n / 2)].as_slice().into()),
+                    (Some(n), _) if function.arguments == Arguments::Place => Value::BigInt(n + 20),
                     (Some(n), _) => Value::BigInt(n),
                 };
                 [x, Some(y)].into_iter().zip(&aggregate.types).map(|(n, t)| value(n, t)).collect()
