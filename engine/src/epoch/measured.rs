@@ -174,6 +174,15 @@ impl Store for Measured {
         }))
     }
 
+    fn read_range(&self, name: &str, from: u64, length: u64) -> io::Result<Box<dyn Read + Send>> {
+        let get = &self.counters.get;
+        let inner = get.time(|| self.store.read_range(name, from, length))?;
+        Ok(Box::new(Counting {
+            inner,
+            counters: get.clone(),
+        }))
+    }
+
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
         self.counters.list.time(|| self.store.list(folder))
     }

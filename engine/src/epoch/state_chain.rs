@@ -5,7 +5,8 @@
 
 use std::io::{self, Read};
 
-use crate::epoch::state_store::{Reader, merged, of};
+use crate::epoch::blocks::{Reader, of};
+use crate::epoch::state_store::merged;
 use crate::epoch::store::Store;
 
 /// The objects of a chain, open, oldest first.
@@ -42,9 +43,13 @@ impl Chain {
             .map(|(name, file)| Reader::of(&name, file).map_err(|error| of(&name, error)));
         let mut readers: Vec<Reader> = readers.collect::<io::Result<_>>()?;
         // What stands before a whole object is void.
-        let begin = readers.iter().rposition(Reader::whole).unwrap_or(0);
+        let begin = readers
+            .iter()
+            .rposition(|reader| reader.header.whole)
+            .unwrap_or(0);
         readers.drain(..begin);
-        let layouts: Vec<String> = readers.iter().map(|r| r.layout().to_owned()).collect();
+        let layouts = readers.iter().map(|reader| reader.header.layout.clone());
+        let layouts: Vec<String> = layouts.collect();
         merged(&mut readers, |key, value, number| match value {
             Some(value) => each(&layouts[number], key, value),
             None => Ok(()),

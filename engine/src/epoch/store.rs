@@ -1,7 +1,7 @@
 //! Where checkpoints and state lie: named, immutable objects that are safe once `put` has returned.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Cursor, Read, Write};
+use std::io::{self, BufWriter, Cursor, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -52,6 +52,16 @@ pub trait Store: Send + Sync {
     /// As [`Store::get`].
     fn read(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(Cursor::new(self.get(name)?)))
+    }
+
+    /// `length` bytes of an object from `from` on, which it has.
+    ///
+    /// # Errors
+    /// As [`Store::get`]; whoever reads an object that is shorter meets its end.
+    fn read_range(&self, name: &str, from: u64, length: u64) -> io::Result<Box<dyn Read + Send>> {
+        let mut whole = self.read(name)?;
+        io::copy(&mut (&mut whole).take(from), &mut io::sink())?;
+        Ok(Box::new(whole.take(length)))
     }
 
     /// The objects of a folder, in order of their names; empty when there is no such folder.
@@ -294,6 +304,12 @@ impl Store for FolderStore {
 
     fn read(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(File::open(self.root.join(name))?))
+    }
+
+    fn read_range(&self, name: &str, from: u64, length: u64) -> io::Result<Box<dyn Read + Send>> {
+        let mut file = File::open(self.root.join(name))?;
+        file.seek(SeekFrom::Start(from))?;
+        Ok(Box::new(file.take(length)))
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {

@@ -1,6 +1,6 @@
 //! The engine's named objects in an object store: each one object below a key.
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -9,7 +9,8 @@ use thalweg_engine::error::Failure;
 
 use super::object::{Object, Patience, Stream};
 use super::remote::Remote;
-use super::store::Store;
+use super::store::{Store, path};
+use super::trouble::closed;
 use crate::checkpoints::Place;
 
 /// Objects that are read or removed at once.
@@ -91,13 +92,31 @@ impl Shelf for Bucket {
 
     fn write(&self, name: &str, write: &mut WriteObject<'_>) -> io::Result<u64> {
         // One run alone gives such a name, so what stands there is a part of what is written now, or the same.
-        self.store.write(&self.key(name), write)
+        self.store.write(&self.key(name), &mut |out| write(out))
     }
 
     fn read(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
         // Whatever the size is, the first answer tells it; an object of nothing is never put here.
         let object = Object::open(&self.store, &self.key(name), 1, Arc::new(AFewTimes))?;
         Ok(Box::new(Stream::new(&object)))
+    }
+
+    fn read_range(&self, name: &str, from: u64, length: u64) -> io::Result<Box<dyn Read + Send>> {
+        let at = path(&self.key(name))?;
+        let mut times = 0;
+        loop {
+            let asked = self.store.begin(&at, from..from + length, None);
+            match asked.recv().unwrap_or_else(|_| Err(closed())) {
+                Ok(piece) => return Ok(Box::new(Cursor::new(piece.bytes))),
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    times += 1;
+                    if !AFewTimes.wait(times, &error) {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {

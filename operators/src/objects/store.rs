@@ -299,7 +299,7 @@ impl Store {
     pub(crate) fn write(
         &self,
         key: &str,
-        write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+        write: &mut dyn FnMut(&mut (dyn Write + Send)) -> io::Result<()>,
     ) -> io::Result<u64> {
         let mut upload = Upload::begin(self, key)?;
         match write(&mut upload).and_then(|()| upload.finish()) {
