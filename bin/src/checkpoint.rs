@@ -372,7 +372,7 @@ fn effect(old: Option<&Checkpoint>, new: &Checkpoint, content: u64) -> String {
             );
         }
     }
-    if moved && new.objects().next().is_some() {
+    if moved && new.state().next().is_some() {
         out.push_str(
             "  The state of the query stays as it is: what is read again is counted again.\n",
         );

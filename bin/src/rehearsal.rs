@@ -164,6 +164,7 @@ fn pipeline(steps: Vec<Step>, sink: &MemorySink) -> Result<Pipeline, Failure> {
     let writer: Box<dyn Writer> = sink.open(WriterContext {
         lane: "rehearsal".to_owned(),
         observer: Arc::new(Nobody),
+        beside: None,
     })?;
     Pipeline::new(steps, writer)
 }

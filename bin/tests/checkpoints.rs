@@ -29,6 +29,7 @@ fn epoch(number: u64, first: i64, second: i64) -> Checkpoint {
             start: None,
         }],
         writer: None,
+        kept: Vec::new(),
         state: BTreeMap::new(),
     };
     Checkpoint {

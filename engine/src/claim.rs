@@ -188,7 +188,7 @@ impl Query {
         self.log.recover()?;
         let epoch = claim.epoch;
         let owned = || self.log.last().is_ok_and(|last| last == Some(epoch));
-        take_over(opened, claim, rewound, &owned)?;
+        take_over(opened, claim, rewound, (&**self.log.store(), &owned))?;
         // What is built is in the chain with the first epoch after it, and so is the plan that has it: who takes over before builds
         // it as well.
         self.follow(claim);

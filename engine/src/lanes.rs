@@ -58,6 +58,7 @@ pub(crate) fn beginning(plan: &dyn Plan, partitions: Vec<PartitionCut>) -> LaneC
         lane,
         partitions,
         writer: None,
+        kept: Vec::new(),
         state: BTreeMap::new(),
     }
 }

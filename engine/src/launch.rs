@@ -15,6 +15,7 @@ use crate::lanes;
 use crate::plan::{Opened, Side};
 use crate::query::{Ends, LaneStates, Places, Query};
 use crate::record::{Micros, Partition, Position};
+use crate::sink::Beside;
 use crate::source::Start;
 
 /// What the launcher of one run knows.
@@ -138,6 +139,7 @@ impl Launching {
             }
         };
         let (plan, before) = (Arc::clone(&query.plan), self.before.clone());
+        let (log, own) = (Arc::clone(&query.log), Arc::clone(&self.run));
         let spec = LaneSpec {
             id,
             name: name.clone(),
@@ -158,7 +160,10 @@ impl Launching {
             alignment_max: query.settings.alignment_max,
             budget: Arc::clone(&query.host.budget),
             coordinator: news.clone(),
-            store: Arc::clone(query.log.store()),
+            beside: Beside {
+                store: Arc::clone(query.log.store()),
+                owned: Arc::new(move || log.is_still_of(&own)),
+            },
             workers: query.host.workers.clone(),
             metrics: Arc::clone(query.status.metrics()),
             pauses: query.status.pauses(),

@@ -153,6 +153,7 @@ mod tests {
             .open(WriterContext {
                 lane: "in:0".to_owned(),
                 observer: Arc::clone(&counts) as _,
+                beside: None,
             })
             .unwrap();
         let meta = meta(0, 0, None);

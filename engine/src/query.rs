@@ -350,7 +350,7 @@ impl Query {
                 (zero, BTreeMap::new(), warming)
             }
         };
-        recover(opened, &mut newest)?;
+        recover(opened, &mut newest, &**self.log.store())?;
         Ok(Resolved {
             starts,
             ends,
@@ -369,7 +369,7 @@ impl Query {
     /// state, at the next commit.
     pub(crate) fn follow(&self, checkpoint: &mut Checkpoint) {
         checkpoint.plan = self.plan.identity();
-        if checkpoint.objects().next().is_none() {
+        if checkpoint.state().next().is_none() {
             return;
         }
         let steps: Vec<SmolStr> = [Side::Whole, Side::Before, Side::Behind]

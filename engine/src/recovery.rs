@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use smol_str::SmolStr;
 
 use crate::epoch::checkpoint::{Checkpoint, LaneCut};
+use crate::epoch::store::Store;
 use crate::error::Failure;
 use crate::plan::{Opened, Side};
 use crate::record::{Partition, Position};
@@ -31,19 +32,23 @@ pub(crate) fn prepared_by<'l>(
 ///
 /// # Errors
 /// As [`Sink::recover`](crate::sink::Sink::recover).
-pub(crate) fn recover(opened: &Opened, checkpoint: &mut Checkpoint) -> Result<(), Failure> {
+pub(crate) fn recover(
+    opened: &Opened,
+    checkpoint: &mut Checkpoint,
+    store: &dyn Store,
+) -> Result<(), Failure> {
     // What is prepared before an exchange is of the exchange's writers.
     let writes = |lane: &LaneCut| {
         let first = lane.partitions.first();
         first.is_none_or(|cut| opened.side(&cut.input) != Side::Before)
     };
     let rewound = checkpoint.rewound;
-    bring(checkpoint, writes, rewound, |recovery| {
+    bring(checkpoint, writes, (rewound, store), |recovery| {
         opened.sink.recover(recovery)
     })
 }
 
-/// As [`recover`], of the lane whose chain this checkpoint has just claimed.
+/// As [`recover`], of the lane whose chain in this store this checkpoint has just claimed.
 ///
 /// # Errors
 /// As [`Sink::take_over`](crate::sink::Sink::take_over).
@@ -51,7 +56,7 @@ pub(crate) fn take_over(
     opened: &Opened,
     claim: &mut Checkpoint,
     rewound: bool,
-    owned: &dyn Fn() -> bool,
+    (store, owned): (&dyn Store, &(dyn Fn() -> bool + Sync)),
 ) -> Result<(), Failure> {
     let Some(lane) = claim.lanes.first() else {
         return Ok(());
@@ -61,7 +66,7 @@ pub(crate) fn take_over(
     bring(
         claim,
         |_| true,
-        rewound,
+        (rewound, store),
         |recovery| {
             sink.take_over(&TakenOver {
                 lane: &name,
@@ -76,7 +81,7 @@ pub(crate) fn take_over(
 fn bring(
     checkpoint: &mut Checkpoint,
     writes: impl Fn(&LaneCut) -> bool,
-    rewound: bool,
+    (rewound, store): (bool, &dyn Store),
     act: impl FnOnce(&Recovery<'_>) -> Result<Recovered, Failure>,
 ) -> Result<(), Failure> {
     let prepared = prepared_by(checkpoint.lanes.iter().filter(|lane| writes(lane)));
@@ -97,10 +102,12 @@ fn bring(
         rewound,
         prepared: &prepared,
         partitions: &partitions,
+        store,
     })?;
     if recovered == Recovered::Done {
         for lane in checkpoint.lanes.iter_mut().filter(|lane| writes(lane)) {
             lane.writer = None;
+            lane.kept.clear();
         }
     }
     Ok(())

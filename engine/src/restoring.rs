@@ -32,7 +32,7 @@ impl Query {
             let steps = read_steps(&self.log, checkpoint.epoch, lane, |name| held.remove(name))?;
             states.insert(lane.lane.clone(), steps);
         }
-        let count = checkpoint.objects().count();
+        let count = checkpoint.state().count();
         let in_memory = had - held.len();
         if count > 0 {
             tracing::debug!(

@@ -9,14 +9,19 @@
 //! `commit` makes that visible once the checkpoint with these bytes is on disk, and [`Sink::recover`] at the start of a
 //! run does what was left to do for the newest checkpoint, and removes what it does not name; [`Sink::take_over`] does that lane
 //! by lane where processes share them. Several epochs may be open:
-//! an epoch's bytes name all that no `commit` has finished yet, because only the newest are there at a start.
+//! an epoch's bytes name all that no `commit` has finished yet, because only the newest are there at a start. What such an output
+//! has no place for until it is visible it may keep [`Beside`] the checkpoints, as objects that its epochs name.
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use crate::epoch::checkpoint::ObjectRef;
+use crate::epoch::store::Store;
 use crate::error::{Failure, RecordError};
 use crate::record::{Micros, Partition, Position, RecordMeta};
 use crate::recorder::Trace;
@@ -75,16 +80,50 @@ pub trait DeliveryObserver: Send + Sync {
     }
 }
 
+/// Tells whether the checkpoints are still those of a run. Blocks.
+pub type StillOwned = dyn Fn() -> io::Result<bool> + Send + Sync;
+
+/// The place beside a lane's checkpoints, where a writer may keep objects that its epochs name: in the folder `state`, under
+/// names that begin with the sink's run. As with state, what no kept epoch names is removed, and by nobody but who owns the lane.
+#[derive(Clone)]
+pub struct Beside {
+    /// The objects.
+    pub store: Arc<dyn Store>,
+    /// Whether no other process has gone on with the lane since.
+    pub owned: Arc<StillOwned>,
+}
+
 /// What a writer is opened with.
 pub struct WriterContext {
     /// The lane's name, unique in the query and the same after every restart.
     pub lane: String,
     /// Where to note acknowledgements.
-    pub observer: std::sync::Arc<dyn DeliveryObserver>,
+    pub observer: Arc<dyn DeliveryObserver>,
+    /// Where it may keep objects that its epochs name; None where no epoch would.
+    pub beside: Option<Beside>,
+}
+
+/// What a writer has for the checkpoint of an epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prepared {
+    /// Bytes in its own words.
+    pub bytes: Vec<u8>,
+    /// The objects [`Beside`] the checkpoints that they need, each once.
+    pub objects: Vec<ObjectRef>,
+}
+
+impl From<Vec<u8>> for Prepared {
+    /// Bytes that need no object.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            objects: Vec::new(),
+        }
+    }
 }
 
 /// What a run begins from, as far as its output is concerned.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Recovery<'a> {
     /// The checkpoint's id: the same in all runs of one history.
     pub checkpoint: &'a str,
@@ -96,6 +135,8 @@ pub struct Recovery<'a> {
     pub prepared: &'a BTreeMap<SmolStr, Vec<u8>>,
     /// The partitions that its lanes read, and where each goes on.
     pub partitions: &'a [(Partition, Position)],
+    /// Where the objects lie that writers had kept beside the checkpoints.
+    pub store: &'a dyn Store,
 }
 
 /// A lane of a query whose partitions several processes read, as the process finds it that goes on with it.
@@ -106,7 +147,7 @@ pub struct TakenOver<'a> {
     pub recovery: Recovery<'a>,
     /// Whether no other process has taken it over since. Looks at the checkpoints, so that what this process saw before it asked
     /// is of nobody who came later.
-    pub owned: &'a dyn Fn() -> bool,
+    pub owned: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// What a sink has made of the bytes that its writers had prepared.
@@ -251,9 +292,9 @@ pub trait Writer {
         let _ = epoch;
     }
 
-    /// Bytes that the cut carries. What they are of is taken before this returns; the future resolves when what they name
+    /// What the cut carries. What that is of is taken before this returns; the future resolves when what it names
     /// would survive a crash, while later rows are being written. `last` says that no row comes after this cut in this run.
-    fn prepare(&mut self, last: bool) -> LocalFuture<Result<Option<Vec<u8>>, Failure>> {
+    fn prepare(&mut self, last: bool) -> LocalFuture<Result<Option<Prepared>, Failure>> {
         let _ = last;
         Box::pin(std::future::ready(Ok(None)))
     }

@@ -112,7 +112,7 @@ impl Standby {
         let Some(newest) = log.newest()? else {
             return Ok(());
         };
-        let named: BTreeSet<&String> = newest.objects().collect();
+        let named: BTreeSet<&String> = newest.state().collect();
         let missing: Vec<&String> = {
             let held = self.held.lock();
             match held.get(place) {

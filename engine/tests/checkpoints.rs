@@ -206,6 +206,7 @@ fn partitions_that_have_ended_are_let_go_but_not_with_what_their_lane_remembers(
         lane: name.into(),
         partitions: parts,
         writer: writer.map(str::to_owned),
+        kept: Vec::new(),
         state: Default::default(),
     };
     let mut whole = checkpoint(1, &["count"]);

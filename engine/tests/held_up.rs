@@ -111,6 +111,21 @@ fn the_newest_epoch_is_the_one_there_is_when_it_is_read() {
 }
 
 #[test]
+fn a_lane_is_anothers_also_where_the_epoch_that_says_so_is_not_kept_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, below) = held_up(folder.path());
+    let other = CheckpointLog::new(Arc::new(store(folder.path(), "c-")), 3, false);
+    other.recover().unwrap();
+    other.commit(&checkpoint(2, &["count"])).unwrap();
+    *below.meanwhile.lock() = Some(Box::new(move || {
+        for epoch in 3..10 {
+            other.commit(&checkpoint(epoch, &["count"])).unwrap();
+        }
+    }));
+    assert!(!log.is_still_of("held up").unwrap());
+}
+
+#[test]
 fn what_another_process_has_put_stays_where_this_one_cannot_write_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let (own, other) = (store(folder.path(), "a-"), store(folder.path(), "b-"));

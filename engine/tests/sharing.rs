@@ -2,6 +2,8 @@
 //! choice made by a seed. Whatever happens, no row is lost and every count is right.
 #![allow(clippy::unwrap_used)]
 
+#[path = "sharing/beside.rs"]
+mod beside;
 #[path = "sharing/files.rs"]
 mod files;
 #[path = "sharing/group.rs"]

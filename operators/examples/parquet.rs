@@ -33,6 +33,7 @@ mod measured {
     use parquet::basic::Compression;
     use parquet::file::properties::WriterProperties;
     use smol_str::SmolStr;
+    use thalweg_engine::epoch::store::FolderStore;
     use thalweg_engine::record::{Partition, Position, RecordMeta};
     use thalweg_engine::row::{Row, Value};
     use thalweg_engine::schema::Schema;
@@ -232,18 +233,21 @@ mod measured {
         let columns = input.table().columns.clone().expect("declared columns");
         let schema = Schema::new(Arc::from(columns));
         let sink = (folder::PARQUET.open)(query.output(), &schema, &context()).expect("a folder");
+        let store = FolderStore::lock(folder.join("_checkpoints")).expect("a folder");
         let recovery = Recovery {
             checkpoint: "example",
             epoch: 0,
             rewound: false,
             prepared: &BTreeMap::new(),
             partitions: &[],
+            store: &store,
         };
         sink.recover(&recovery).expect("nothing to recover");
         let mut writer = sink
             .open(WriterContext {
                 lane: "0".to_owned(),
                 observer: Arc::new(Nobody),
+                beside: None,
             })
             .expect("a writer");
         let meta = RecordMeta {
@@ -278,7 +282,9 @@ mod measured {
         let lane = begun.elapsed() - waited;
         let prepared = runtime.block_on(writer.prepare(true)).expect("a cut");
         let prepared = prepared.expect("there are parts");
-        runtime.block_on(writer.commit(&prepared)).expect("visible");
+        runtime
+            .block_on(writer.commit(&prepared.bytes))
+            .expect("visible");
         drop(writer);
         sink.close();
         lane

@@ -110,6 +110,7 @@ fn allocations(brokers: &str, topic: &str, coordinates: Coordinates) -> f64 {
         .open(WriterContext {
             lane: "lane".into(),
             observer: Arc::new(Nobody),
+            beside: None,
         })
         .unwrap();
     writer.epoch(1);

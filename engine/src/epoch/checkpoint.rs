@@ -63,6 +63,9 @@ pub struct LaneCut {
     pub partitions: Vec<PartitionCut>,
     /// The writer's own bytes in base64.
     pub writer: Option<String>,
+    /// The objects that these bytes need.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<ObjectRef>,
     /// The state objects of each step, oldest first.
     pub state: BTreeMap<SmolStr, Vec<ObjectRef>>,
 }
@@ -166,8 +169,14 @@ impl Checkpoint {
         (others.count() > 0).then_some(slowest)
     }
 
-    /// The names of all state objects that it needs.
+    /// The names of all objects that it needs: of state, and those that writers keep beside it.
     pub fn objects(&self) -> impl Iterator<Item = &String> {
+        let kept = self.lanes.iter().flat_map(|lane| &lane.kept);
+        self.state().chain(kept.map(|object| &object.name))
+    }
+
+    /// The names of the objects that hold state.
+    pub fn state(&self) -> impl Iterator<Item = &String> {
         self.lanes
             .iter()
             .flat_map(|lane| lane.state.values().flatten())
@@ -239,13 +248,16 @@ impl Checkpoint {
                     lane: name.clone(),
                     partitions: Vec::new(),
                     writer: None,
+                    kept: Vec::new(),
                     state: BTreeMap::new(),
                 });
                 lanes.len() - 1
             });
         let lane = &mut lanes[place];
         lane.partitions.extend(cut.partitions.iter().cloned());
-        lane.writer = cut.writer.as_ref().map(|bytes| BASE64.encode(bytes));
+        let writer = cut.writer.as_ref();
+        lane.writer = writer.map(|prepared| BASE64.encode(&prepared.bytes));
+        lane.kept = writer.map_or_else(Vec::new, |prepared| prepared.objects.clone());
         for object in &cut.state {
             let chain = lane.state.entry(object.step.clone()).or_default();
             if object.whole {

@@ -308,6 +308,35 @@ impl CheckpointLog {
         }
     }
 
+    /// Whether the newest epoch is of this run still: no other process has gone on from there. Asked where this run has committed.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn is_still_of(&self, run: &str) -> io::Result<bool> {
+        if self.store.locked() {
+            return Ok(true);
+        }
+        let there = self.store.list("epochs")?;
+        let Some(last) = there.iter().filter_map(kept).map(|kept| kept.epoch).max() else {
+            return Ok(false);
+        };
+        if *self.own.lock() == Some(last) {
+            return Ok(true);
+        }
+        // This run may be about to learn that it has committed it.
+        let name = object(last);
+        let bytes = match self.store.get(&name) {
+            // Too old to be kept by now: there are later ones, and none of them is of this run.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            got => got?,
+        };
+        let newest = Checkpoint::decode(&bytes).map_err(|damage| {
+            let failure = self.damaged(&name, &damage);
+            io::Error::new(io::ErrorKind::InvalidData, failure.message)
+        })?;
+        Ok(newest.run == run)
+    }
+
     /// What to say of a failure in what this process does with the checkpoints that it has claimed: if another process has
     /// gone on from them meanwhile, it has removed what it does not need.
     pub(crate) fn or_taken_over(&self, failure: Failure) -> Failure {

@@ -39,7 +39,7 @@ impl Coordinator {
         let prepared = complete
             .reports
             .into_iter()
-            .filter_map(|(lane, cut)| Some((lane, cut.writer?)))
+            .filter_map(|(lane, cut)| Some((lane, cut.writer?.bytes)))
             .collect();
         self.commit(checkpoint, complete.begun, prepared, ctx);
     }
@@ -124,12 +124,46 @@ impl Coordinator {
             self.launch(waiting, ctx);
         }
         if self.ending == Ending::LastEpoch(Epoch(checkpoint.epoch)) {
+            self.ended_well = true;
             return self.stop_lanes(|| Order::Finish, ctx);
         }
         if self.ending == Ending::Stopping {
             return self.end_if_alone(ctx);
         }
         self.commit_next(ctx);
+    }
+
+    /// Commits an epoch behind the last one where writers kept objects beside the checkpoints: all that is visible now. Without
+    /// it a start, however late, would make visible once more what somebody has fetched and removed by then. False where there is
+    /// nothing to do.
+    pub(super) fn let_go_of_kept(&mut self, ctx: &mut Context<Self>) -> bool {
+        if !std::mem::take(&mut self.ended_well) {
+            return false;
+        }
+        let mut checkpoint = self.spec.newest.clone();
+        if checkpoint.lanes.iter().all(|lane| lane.kept.is_empty()) {
+            return false;
+        }
+        for lane in &mut checkpoint.lanes {
+            if !lane.kept.is_empty() {
+                lane.writer = None;
+                lane.kept.clear();
+            }
+        }
+        checkpoint.epoch += 1;
+        checkpoint.committed_at = now();
+        self.committing = true;
+        let log = Arc::clone(&self.spec.log);
+        let work = self.spec.workers.run(move || log.commit(&checkpoint));
+        ctx.spawn(work.into_actor(self).map(|result, this, ctx| {
+            this.committing = false;
+            // Who has gone on from the last epoch meanwhile looks itself.
+            if let Some(Err(error)) = result {
+                tracing::debug!(%error, "the epoch behind the last one was not committed");
+            }
+            this.end_if_alone(ctx);
+        }));
+        true
     }
 
     /// Tells the sources what is safe, and the metrics where the partitions stand.

@@ -141,6 +141,8 @@ pub struct Coordinator {
     /// Complete epochs whose turn has not come.
     pub(super) complete: VecDeque<Complete<Cut>>,
     pub(super) committing: bool,
+    /// Whether the last epoch is committed and no lane has fallen since.
+    pub(super) ended_well: bool,
     /// Partitions that wait for others to end, by input.
     pub(super) waiting: Vec<(SmolStr, Start)>,
     /// Every partition that was ever launched or waits, by input.
@@ -181,6 +183,7 @@ impl Coordinator {
             finished: false,
             complete: VecDeque::new(),
             committing: false,
+            ended_well: false,
             waiting: Vec::new(),
             known: BTreeMap::new(),
             discovering: false,
@@ -225,6 +228,7 @@ impl Coordinator {
 
     /// The run is over: what is open will not be committed.
     pub(super) fn fall(&mut self, failure: Failure, at: Option<String>, ctx: &mut Context<Self>) {
+        self.ended_well = false;
         self.end.failure.get_or_insert(failure);
         if self.end.at.is_none() {
             self.end.at = at;
@@ -241,7 +245,8 @@ impl Coordinator {
     }
 
     pub(super) fn end_if_alone(&mut self, ctx: &mut Context<Self>) {
-        if self.ending == Ending::Stopping && self.lanes.is_empty() && !self.committing {
+        let alone = self.ending == Ending::Stopping && self.lanes.is_empty() && !self.committing;
+        if alone && !self.let_go_of_kept(ctx) {
             self.spans.over();
             if let Some(done) = self.done.take() {
                 // Nobody waits only when the whole process is going down.

@@ -135,6 +135,7 @@ mod tests {
                 lane: "gather".into(),
                 partitions: Vec::new(),
                 writer: None,
+                kept: Vec::new(),
                 state: [("count".into(), chain.collect())].into(),
             }],
         }

@@ -16,6 +16,7 @@ use crate::epoch::checkpoint::{ObjectRef, PartitionCut};
 use crate::epoch::ledger::{Epoch, LaneId};
 use crate::error::Failure;
 use crate::flow::lane::Reading;
+use crate::sink::Prepared;
 
 /// From the coordinator to a lane.
 #[derive(Message)]
@@ -88,8 +89,8 @@ pub enum News {
 pub struct Cut {
     /// Where its partitions stand.
     pub partitions: Vec<PartitionCut>,
-    /// The bytes its writer prepared.
-    pub writer: Option<Vec<u8>>,
+    /// What its writer prepared.
+    pub writer: Option<Prepared>,
     /// The objects written for this epoch.
     pub state: Vec<StateObject>,
 }

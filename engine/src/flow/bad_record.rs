@@ -57,7 +57,7 @@ impl Lane {
                         step_over(
                             self.spec.side,
                             &*self.readers[reader].source,
-                            &self.spec.store.location(),
+                            &self.spec.beside.store.location(),
                             (&place, &record.meta.position),
                         ),
                     )),

@@ -111,7 +111,10 @@ impl Lane {
         state: Vec<(SmolStr, StateChanges)>,
     ) -> impl Future<Output = Vec<StateObject>> + use<> {
         let (run, lane) = (Arc::clone(&self.spec.run), self.spec.name.clone());
-        let (store, workers) = (Arc::clone(&self.spec.store), self.spec.workers.clone());
+        let (store, workers) = (
+            Arc::clone(&self.spec.beside.store),
+            self.spec.workers.clone(),
+        );
         let coordinator = self.spec.coordinator.clone();
         async move {
             let mut objects = Vec::with_capacity(state.len());

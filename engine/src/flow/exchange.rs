@@ -33,6 +33,7 @@ pub(super) fn unobserved(lane: &str, spans: Option<&Arc<LaneSpans>>) -> WriterCo
     WriterContext {
         lane: lane.to_owned(),
         observer: Arc::new(Nobody(spans.cloned())),
+        beside: None,
     }
 }
 

@@ -10,14 +10,13 @@ use tokio::sync::watch;
 
 use crate::epoch::ledger::LaneId;
 use crate::epoch::messages::News;
-use crate::epoch::store::Store;
 use crate::error::RecordError;
 use crate::flow::pipeline::{Step, Target};
 use crate::metrics::QueryMetrics;
 use crate::plan::{Role, Side};
 use crate::record::{Micros, Partition, Position, Record};
 use crate::row::Row;
-use crate::sink::Sink;
+use crate::sink::{Beside, Sink};
 use crate::source::Source;
 use crate::state::{StateBudget, StateChanges};
 use crate::workers::Workers;
@@ -107,8 +106,8 @@ pub struct LaneSpec {
     pub budget: Arc<StateBudget>,
     /// Where its reports go.
     pub coordinator: Recipient<News>,
-    /// Where its state goes.
-    pub store: Arc<dyn Store>,
+    /// Where its state goes, and what its writer keeps there.
+    pub beside: Beside,
     /// Where that is done.
     pub workers: Workers,
     /// What it counts into.

@@ -29,7 +29,7 @@ use crate::histogram::Run;
 use crate::plan::{Role, Side};
 use crate::record::{Body, Micros, Partition, Position, Record, Skip};
 use crate::recorder::Doing;
-use crate::sink::{LocalFuture, Readiness, Writer, WriterContext};
+use crate::sink::{Beside, LocalFuture, Readiness, Writer, WriterContext};
 use crate::source::{Source, SourceEvent};
 
 /// A partition that is being read.
@@ -150,20 +150,21 @@ impl Lane {
     }
 
     fn open(&mut self, ctx: &mut Context<Self>) -> Result<(), Failure> {
-        let context = || WriterContext {
+        let context = |beside: Option<Beside>| WriterContext {
             lane: self.spec.name.to_string(),
             observer: self.recording.observer(),
+            beside,
         };
         let mut writer = self.spec.sink.open(match self.spec.side {
             Side::Before => unobserved(&self.spec.name, self.recording.spans()),
-            _ => context(),
+            _ => context(Some(self.spec.beside.clone())),
         })?;
         if let Some(prepared) = self.spec.prepared.take() {
             writer.resume(&prepared)?;
         }
         writer.epoch(self.spec.epoch);
         if let OnError::DeadLetter(dead) = &self.spec.on_error {
-            self.dead = Some(dead.sink.open(context())?);
+            self.dead = Some(dead.sink.open(context(None))?);
         }
         let mut pipeline = Pipeline::new((self.spec.steps)(), writer)?;
         let state = std::mem::take(&mut self.spec.state);

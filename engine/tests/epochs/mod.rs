@@ -28,6 +28,7 @@ pub(crate) fn checkpoint(epoch: u64, objects: &[&str]) -> Checkpoint {
                 start: None,
             }],
             writer: None,
+            kept: Vec::new(),
             state: [(
                 "count".into(),
                 objects

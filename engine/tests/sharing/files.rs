@@ -13,11 +13,11 @@ use serde_json::json;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::sink::{
-    LocalFuture, Origin, Readiness, Recovered, Sink, TakenOver, Writer, WriterContext,
+    LocalFuture, Origin, Prepared, Readiness, Recovered, Sink, TakenOver, Writer, WriterContext,
 };
 
 use crate::world::{Dice, World};
-use crate::{NEVER, chaos, seeds, simulated};
+use crate::{NEVER, beside, chaos, seeds, simulated};
 
 /// What may be wrong with an output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,14 +43,34 @@ pub(crate) struct Disk {
     hidden: Arc<Mutex<BTreeMap<(String, String), Part>>>,
     visible: Arc<Mutex<BTreeMap<String, Part>>>,
     bug: Bug,
+    /// Whether hidden parts lie beside the checkpoints instead, and what is wrong with that.
+    pub(crate) beside: Option<beside::Bug>,
 }
 
 impl Disk {
+    /// One whose hidden parts lie beside the checkpoints.
+    pub(crate) fn beside(bug: beside::Bug) -> Self {
+        Self {
+            beside: Some(bug),
+            ..Self::default()
+        }
+    }
+
     /// The rows that can be seen.
     pub(crate) fn rows(&self) -> Vec<Row> {
         let visible = self.visible.lock();
         let parts = visible.values();
         parts.flat_map(|part| part.lock().clone()).collect()
+    }
+
+    /// Makes a part visible that consists of these rows, whoever does it: where it is visible with others, these are there too.
+    pub(crate) fn show(&self, name: &str, rows: Vec<Row>) {
+        let mut visible = self.visible.lock();
+        let part = visible.entry(name.to_owned()).or_default();
+        let mut there = part.lock();
+        if *there != rows {
+            there.extend(rows);
+        }
     }
 
     fn publish(&self, lane: &str, name: &str) {
@@ -197,7 +217,7 @@ impl Writer for FileWriter {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn prepare(&mut self, last: bool) -> LocalFuture<Result<Option<Vec<u8>>, Failure>> {
+    fn prepare(&mut self, last: bool) -> LocalFuture<Result<Option<Prepared>, Failure>> {
         if last || self.dice.below(8) == 0 {
             self.end();
         }
@@ -215,7 +235,7 @@ impl Writer for FileWriter {
         let delay = self.dice.millis(30);
         Box::pin(async move {
             sleep(delay).await;
-            Ok(bytes)
+            Ok(bytes.map(Prepared::from))
         })
     }
 

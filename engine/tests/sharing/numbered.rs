@@ -14,6 +14,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::sink::Sink;
 use thalweg_engine::state::{Entries, StateChanges};
 
+use crate::beside::{BesideSink, Bug};
 use crate::files::{Disk, FileSink};
 use crate::group::{Hub, SharedSource};
 use crate::world::Dice;
@@ -87,6 +88,14 @@ impl Plan for Numbered {
     fn open(&self, run: &str) -> Result<Opened, Failure> {
         let sink: Arc<dyn Sink> = match &self.files {
             None => Arc::new(self.sink.clone()),
+            Some((disk, dice)) if disk.beside.is_some() => Arc::new(BesideSink {
+                disk: disk.clone(),
+                dice: dice.clone(),
+                run: run.to_owned(),
+                next: Arc::default(),
+                workers: dice.workers(),
+                bug: disk.beside.unwrap_or(Bug::None),
+            }),
             Some((disk, dice)) => Arc::new(FileSink {
                 disk: disk.clone(),
                 dice: dice.clone(),

@@ -63,6 +63,17 @@ impl Dice {
         self.holds && self.below(times) == 0
     }
 
+    /// Where work is done that these choices hold up.
+    pub(crate) fn workers(&self) -> Workers {
+        let dice = self.clone();
+        let delay = Arc::new(move || dice.millis(15));
+        if self.holds {
+            Workers::held_up(delay)
+        } else {
+            Workers::simulated(delay)
+        }
+    }
+
     /// Here work may be held up for a moment, or for long.
     pub(crate) fn hold(&self) {
         if self.once_in(120) {
@@ -146,8 +157,7 @@ impl World {
         let leaving = Arc::default();
         let (dice, shelf) = (self.dice.clone(), self.shelf.seen_by(member));
         let (kept, root) = (self.kept, Arc::new(shelf.clone()));
-        let holds = dice.holds;
-        let delay = Arc::new(move || dice.millis(15));
+        let workers = dice.workers();
         let query = Query {
             job: "job".into(),
             name: "q".into(),
@@ -171,11 +181,7 @@ impl World {
             log: Arc::new(CheckpointLog::new(root, kept, false)),
             host: Host {
                 arbiters: Vec::new(),
-                workers: if holds {
-                    Workers::held_up(delay)
-                } else {
-                    Workers::simulated(delay)
-                },
+                workers,
                 budget: Arc::default(),
             },
             status: Arc::clone(&status),

@@ -19,7 +19,7 @@ use thalweg_engine::plan::{Exchange, Input, Opened, Plan, Role, Side};
 use thalweg_engine::record::{Position, RecordMeta};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::Schema;
-use thalweg_engine::sink::{LocalFuture, Origin, Readiness, Sink, Writer, WriterContext};
+use thalweg_engine::sink::{LocalFuture, Origin, Prepared, Readiness, Sink, Writer, WriterContext};
 use thalweg_engine::state::{Entries, StateChanges};
 use tokio::sync::Notify;
 
@@ -177,9 +177,10 @@ impl Writer for LogWriter {
         self.written()
     }
 
-    fn prepare(&mut self, _: bool) -> LocalFuture<Result<Option<Vec<u8>>, Failure>> {
+    fn prepare(&mut self, _: bool) -> LocalFuture<Result<Option<Prepared>, Failure>> {
         let chain = self.last.iter().flat_map(|last| last.to_le_bytes());
-        Box::pin(std::future::ready(Ok(Some(chain.collect()))))
+        let chain: Vec<u8> = chain.collect();
+        Box::pin(std::future::ready(Ok(Some(chain.into()))))
     }
 
     fn resume(&mut self, prepared: &[u8]) -> Result<(), Failure> {

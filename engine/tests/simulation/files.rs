@@ -15,7 +15,7 @@ use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::record::Position;
 use thalweg_engine::row::Value;
 use thalweg_engine::sink::{
-    LocalFuture, Origin, Readiness, Recovered, Recovery, Sink, Writer, WriterContext,
+    LocalFuture, Origin, Prepared, Readiness, Recovered, Recovery, Sink, Writer, WriterContext,
 };
 
 use super::{Bug, Simulation, World, counting, quiet, seeds};
@@ -178,7 +178,7 @@ impl Writer for FileWriter {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn prepare(&mut self, last: bool) -> LocalFuture<Result<Option<Vec<u8>>, Failure>> {
+    fn prepare(&mut self, last: bool) -> LocalFuture<Result<Option<Prepared>, Failure>> {
         if last || self.world.dice.one_in(5) {
             self.complete.extend(self.open.take());
         }
@@ -199,7 +199,7 @@ impl Writer for FileWriter {
             if fails {
                 return Err(Failure::restart("planted: the disk failed"));
             }
-            Ok(bytes)
+            Ok(bytes.map(Prepared::from))
         })
     }
 

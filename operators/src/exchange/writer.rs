@@ -9,7 +9,8 @@ use thalweg_engine::record::Position;
 use thalweg_engine::recorder::Trace;
 use thalweg_engine::row::Value;
 use thalweg_engine::sink::{
-    DeliveryObserver, LocalFuture, Origin, Promise, Readiness, Sink, Writer, WriterContext,
+    DeliveryObserver, LocalFuture, Origin, Prepared, Promise, Readiness, Sink, Writer,
+    WriterContext,
 };
 use thalweg_engine::source::Health;
 use thalweg_engine::spans::Carried;
@@ -314,12 +315,12 @@ impl Writer for ExchangeWriter {
     }
 
     /// The chain: the last coordinate on each way.
-    fn prepare(&mut self, _last: bool) -> LocalFuture<Result<Option<Vec<u8>>, Failure>> {
+    fn prepare(&mut self, _last: bool) -> LocalFuture<Result<Option<Prepared>, Failure>> {
         let mut bytes = Vec::with_capacity(self.outs.len() * 6);
         for out in &self.outs {
             coordinate::write(out.last, &mut bytes);
         }
-        Box::pin(std::future::ready(Ok(Some(bytes))))
+        Box::pin(std::future::ready(Ok(Some(bytes.into()))))
     }
 
     /// Takes up the chain where the checkpoint left it.

@@ -13,7 +13,7 @@ use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::record::Micros;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::Schema;
-use thalweg_engine::sink::{LocalFuture, Origin, Readiness, Sink, Writer, WriterContext};
+use thalweg_engine::sink::{LocalFuture, Origin, Prepared, Readiness, Sink, Writer, WriterContext};
 
 use super::console_table::{self, Columns};
 pub use super::file_outlet::READER_GONE;
@@ -282,7 +282,7 @@ impl Writer for Batches {
         Ok(())
     }
 
-    fn prepare(&mut self, _last: bool) -> LocalFuture<Result<Option<Vec<u8>>, Failure>> {
+    fn prepare(&mut self, _last: bool) -> LocalFuture<Result<Option<Prepared>, Failure>> {
         let batch = if self.complete {
             // A part of a result that the next trigger emits as a whole.
             let number = self.batch.number;
@@ -293,7 +293,7 @@ impl Writer for Batches {
         } else {
             serde_json::to_vec(&self.batch)
         };
-        Box::pin(std::future::ready(Ok(batch.ok())))
+        Box::pin(std::future::ready(Ok(batch.ok().map(Prepared::from))))
     }
 
     /// Goes on with the batch that the checkpoint holds.

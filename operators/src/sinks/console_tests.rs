@@ -147,13 +147,13 @@ fn rows_that_wait_for_a_tick_survive_a_restart() {
     let prepared = wait(writer.prepare(false)).unwrap().unwrap();
     row(&mut writer, 8, "after the cut");
     // The cut of this life is committed: it must not bring back its rows.
-    wait(writer.commit(&prepared)).unwrap();
+    wait(writer.commit(&prepared.bytes)).unwrap();
     writer.tick(1).unwrap();
     assert!(before.shown(&mut writer).contains("after the cut"));
 
     let after = Screen::new(true, &[]);
     let mut writer = after.writer();
-    writer.resume(&prepared).unwrap();
+    writer.resume(&prepared.bytes).unwrap();
     writer.tick(2).unwrap();
     let shown = after.shown(&mut writer);
     assert!(
@@ -169,7 +169,7 @@ fn after_a_restart_without_records_the_numbers_go_on_and_nothing_is_shown() {
     let prepared = wait(writer.prepare(false)).unwrap().unwrap();
     let after = Screen::new(true, &[]);
     let mut writer = after.writer();
-    writer.resume(&prepared).unwrap();
+    writer.resume(&prepared.bytes).unwrap();
     writer.tick(1).unwrap();
     assert_eq!(after.shown(&mut writer), "");
     writer.tick(2).unwrap();
@@ -189,7 +189,7 @@ fn a_whole_result_that_a_crash_cut_in_two_is_shown_once() {
     let prepared = wait(writer.prepare(false)).unwrap().unwrap();
     let after = Screen::opened(&whole, &[]);
     let mut writer = after.writer();
-    writer.resume(&prepared).unwrap();
+    writer.resume(&prepared.bytes).unwrap();
     row(&mut writer, 1, "first half");
     row(&mut writer, 2, "second half");
     writer.tick(1).unwrap();

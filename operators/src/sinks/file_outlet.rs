@@ -385,6 +385,7 @@ pub(super) mod testing {
         WriterContext {
             lane: "0".to_owned(),
             observer: Arc::clone(observed) as Arc<dyn DeliveryObserver>,
+            beside: None,
         }
     }
 

@@ -16,7 +16,7 @@ use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::Schema;
 use thalweg_engine::sink::{
-    DeliveryObserver, LocalFuture, Origin, Readiness, Recovered, Recovery, Sink, Writer,
+    DeliveryObserver, LocalFuture, Origin, Prepared, Readiness, Recovered, Recovery, Sink, Writer,
     WriterContext,
 };
 use thalweg_engine::source::Health;
@@ -467,12 +467,12 @@ impl Writer for KafkaWriter {
     }
 
     /// With coordinates: behind which offsets later rows stand.
-    fn prepare(&mut self, _last: bool) -> LocalFuture<Result<Option<Vec<u8>>, Failure>> {
+    fn prepare(&mut self, _last: bool) -> LocalFuture<Result<Option<Prepared>, Failure>> {
         let mut marks = None;
         if let (Some(stamper), Some(route)) = (&self.stamper, &self.default) {
             let windows = route.target.windows();
             marks = stamper.marks(windows.iter().map(|window| window.end()));
         }
-        Box::pin(std::future::ready(Ok(marks)))
+        Box::pin(std::future::ready(Ok(marks.map(Prepared::from))))
     }
 }

@@ -522,6 +522,7 @@ pub(crate) fn open_writer(sink: &Arc<dyn Sink>, lane: &str) -> (Box<dyn Writer>,
     let observer = Arc::clone(&counter) as Arc<dyn DeliveryObserver>;
     let writer = sink
         .open(WriterContext {
+            beside: None,
             lane: lane.into(),
             observer,
         })

@@ -8,25 +8,25 @@ use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, Remedy};
 #[cfg(feature = "parquet")]
 use thalweg_engine::row::Value;
-use thalweg_engine::sink::{Recovery, TakenOver, WriterContext};
+use thalweg_engine::sink::{Recovery, TakenOver};
 
 #[cfg(feature = "parquet")]
 use super::table::PARQUET;
 use super::table::TEXT;
-use super::tests::{Run, Scene, one};
-use crate::sinks::file_outlet::testing::Observed;
+use super::tests::{Run, Scene};
 
 const LANE: &str = "in:records/0";
 
 impl Scene {
     /// A process takes a lane over.
-    fn try_heir(
+    pub(super) fn try_heir(
         &mut self,
         lane: &str,
         prepared: Option<&[u8]>,
         owned: bool,
     ) -> Result<Run, Failure> {
-        let sink = self.open(&one())?;
+        let schema = self.schema();
+        let sink = self.open(&schema)?;
         let prepared = prepared.map(|bytes| (SmolStr::from(lane), bytes.to_vec()));
         let prepared: BTreeMap<SmolStr, Vec<u8>> = prepared.into_iter().collect();
         sink.take_over(&TakenOver {
@@ -37,17 +37,15 @@ impl Scene {
                 rewound: false,
                 prepared: &prepared,
                 partitions: &[],
+                store: &*self.store,
             },
             owned: &|| owned,
         })?;
-        let writer = sink.open(WriterContext {
-            lane: lane.to_owned(),
-            observer: Arc::new(Observed::default()),
-        })?;
+        let writer = sink.open(self.context(lane))?;
         Ok(Run { sink, writer })
     }
 
-    fn heir(&mut self, lane: &str, prepared: Option<&[u8]>) -> Run {
+    pub(super) fn heir(&mut self, lane: &str, prepared: Option<&[u8]>) -> Run {
         self.try_heir(lane, prepared, true).unwrap()
     }
 
@@ -119,14 +117,12 @@ fn one_process_writes_several_lanes_and_gives_them_up_one_by_one() {
                 rewound: false,
                 prepared: &BTreeMap::new(),
                 partitions: &[],
+                store: &*scene.store,
             },
             owned: &|| true,
         })
         .unwrap();
-    let second = first.sink.open(WriterContext {
-        lane: lane.to_owned(),
-        observer: Arc::new(Observed::default()),
-    });
+    let second = first.sink.open(scene.context(lane));
     let mut second = Run {
         sink: Arc::clone(&first.sink),
         writer: second.unwrap(),

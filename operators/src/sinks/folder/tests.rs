@@ -5,17 +5,19 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use smol_str::SmolStr;
+use thalweg_engine::epoch::store::{FolderStore, Store};
 use thalweg_engine::error::{Failure, Remedy};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field, Schema};
-use thalweg_engine::sink::{Origin, Readiness, Recovery, Sink, Writer};
+use thalweg_engine::sink::{Beside, Origin, Readiness, Recovery, Sink, Writer, WriterContext};
 
 use super::table::{CSV, JSON, PARQUET, TEXT};
 use crate::connectors::Output;
 use crate::job_error::Location;
-use crate::sinks::file_outlet::testing::{Observed, context, meta, wait};
+use crate::sinks::file_outlet::testing::{Observed, meta, wait};
 use crate::table::{OpenContext, OptionValue, Options, Table};
 
 /// A folder, and what a checkpoint says of it.
@@ -27,6 +29,9 @@ pub(super) struct Scene {
     options: Vec<(&'static str, &'static str)>,
     partitioned_by: Vec<&'static str>,
     runs: u32,
+    /// Beside the checkpoints, and whether they are still those of who writes.
+    pub(super) store: Arc<dyn Store>,
+    pub(super) owned: Arc<AtomicBool>,
 }
 
 /// One run.
@@ -37,8 +42,12 @@ pub(super) struct Run {
 
 impl Scene {
     pub(super) fn new(output: Output, options: &[(&'static str, &'static str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FolderStore::lock(dir.path().join("checkpoints")).unwrap();
         Self {
-            dir: tempfile::tempdir().unwrap(),
+            dir,
+            store: Arc::new(store),
+            owned: Arc::new(AtomicBool::new(true)),
             member: None,
             output,
             options: options.to_vec(),
@@ -55,6 +64,14 @@ impl Scene {
     pub(super) fn by(mut self, columns: &[&'static str]) -> Self {
         self.partitioned_by = columns.to_vec();
         self
+    }
+
+    /// The columns of its rows: those that name folders, and a text.
+    pub(super) fn schema(&self) -> Schema {
+        let folders = self.partitioned_by.iter();
+        let folders = folders.map(|name| Field::nullable(*name, DataType::String));
+        let text = [Field::nullable("value", DataType::String)];
+        Schema::new(folders.chain(text).collect::<Vec<_>>())
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -96,6 +113,19 @@ impl Scene {
         (self.output.open)(&self.table(), schema, &context)
     }
 
+    /// What a writer is opened with.
+    pub(super) fn context(&self, lane: &str) -> WriterContext {
+        let owned = Arc::clone(&self.owned);
+        WriterContext {
+            lane: lane.to_owned(),
+            observer: Arc::new(Observed::default()),
+            beside: Some(Beside {
+                store: Arc::clone(&self.store),
+                owned: Arc::new(move || Ok(owned.load(Ordering::Relaxed))),
+            }),
+        }
+    }
+
     fn try_start(
         &mut self,
         schema: &Schema,
@@ -110,12 +140,13 @@ impl Scene {
             rewound,
             prepared: &prepared.into_iter().collect(),
             partitions: &[],
+            store: &*self.store,
         });
         if let Err(failure) = recovered {
             sink.close();
             return Err(failure);
         }
-        let writer = sink.open(context(&Arc::new(Observed::default())))?;
+        let writer = sink.open(self.context("0"))?;
         Ok(Run { sink, writer })
     }
 
@@ -184,7 +215,9 @@ impl Run {
     }
 
     pub(super) fn prepare(&mut self, last: bool) -> Option<Vec<u8>> {
-        wait(self.writer.prepare(last)).unwrap()
+        wait(self.writer.prepare(last))
+            .unwrap()
+            .map(|prepared| prepared.bytes)
     }
 
     pub(super) fn commit(&mut self, prepared: &[u8]) {

@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::recorder::Trace;
 use thalweg_engine::row::{Row, Value};
-use thalweg_engine::sink::{DeliveryObserver, LocalFuture, Origin, Readiness, Writer};
+use thalweg_engine::sink::{DeliveryObserver, LocalFuture, Origin, Prepared, Readiness, Writer};
 
 use super::outlet::{Outlet, Rows};
 use super::part::{self, Hidden, Part};
@@ -292,7 +292,7 @@ impl Writer for FolderWriter {
     }
 
     /// The open parts as far as they are written, and the complete ones that are not visible yet.
-    fn prepare(&mut self, last: bool) -> LocalFuture<Result<Option<Vec<u8>>, Failure>> {
+    fn prepare(&mut self, last: bool) -> LocalFuture<Result<Option<Prepared>, Failure>> {
         let interval = self.rolling().interval;
         let over = |open: &Open| last || open.since.elapsed() >= interval;
         let over: Vec<SmolStr> = self
@@ -339,7 +339,7 @@ impl Writer for FolderWriter {
                 part.bytes = bytes;
             }
             parts.retain(|part| part.bytes > 0);
-            Ok(part::encode(&parts))
+            Ok(part::encode(&parts).map(Prepared::from))
         })
     }
 
