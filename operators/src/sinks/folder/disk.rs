@@ -22,7 +22,7 @@ pub(super) struct Disk {
     failed: Mutex<Option<Failure>>,
     closed: AtomicBool,
     closing: Condvar,
-    /// Told whenever something is written, made visible, or has failed.
+    /// Told whenever something is written, made visible, or has failed, and at the end.
     pub(super) progress: Notify,
 }
 
@@ -41,6 +41,7 @@ impl Disk {
         let _away = self.away.lock();
         self.closed.store(true, Ordering::Release);
         self.closing.notify_all();
+        self.progress.notify_waiters();
     }
 
     pub(super) fn closed(&self) -> bool {

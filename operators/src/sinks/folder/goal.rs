@@ -1,17 +1,22 @@
 //! Where parts become visible: in a folder of this machine, or in a bucket of an object store.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 #[cfg(feature = "object-store")]
 use std::sync::Arc;
 
 use thalweg_engine::error::Failure;
+use thalweg_engine::query::new_id;
 
+use super::OWN;
 use super::disk;
 use super::table::Layout;
 #[cfg(feature = "object-store")]
 use crate::objects::Store;
+
+/// Writes the bytes of a part to where they go.
+pub(super) type Making<'m> = dyn FnMut(&mut (dyn Write + Send)) -> io::Result<()> + 'm;
 
 /// The place.
 pub(super) enum Goal {
@@ -123,6 +128,32 @@ impl Goal {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                     _ => Ok(true),
                 }
+            }
+        }
+    }
+
+    /// Writes a part there, which appears in one step when all of it is written.
+    pub(super) fn make(&self, file: &str, write: &mut Making<'_>) -> io::Result<()> {
+        match self {
+            Self::Folder(root) => {
+                let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
+                let half = root.join(OWN).join(format!("{name}.{}.half", new_id()));
+                let to = root.join(file);
+                let folder = to.parent().unwrap_or(root);
+                fs::create_dir_all(root.join(OWN))?;
+                make_folder(folder, root)?;
+                let mut out = fs::File::create(&half)?;
+                let made = write(&mut out)
+                    .and_then(|()| out.sync_all())
+                    .and_then(|()| fs::rename(&half, &to));
+                if made.is_err() {
+                    let _ = fs::remove_file(&half);
+                }
+                made.and_then(|()| disk::sync_folder(folder))
+            }
+            #[cfg(feature = "object-store")]
+            Self::Bucket { store, below } => {
+                store.write(&format!("{below}{file}"), write).map(drop)
             }
         }
     }

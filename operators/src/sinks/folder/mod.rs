@@ -4,12 +4,19 @@
 //! `outlet` appends to it; each cut makes what is there safe and notes its length. It is complete after a time, at a size,
 //! or when the run ends; once an epoch that says so is committed, the `publisher` renames it to its place. At a start
 //! `recovery` cuts off what is not committed, makes the rest visible and removes what no checkpoint names. So what is
-//! visible is committed, whole, and there once. Where it becomes visible is its `goal`: with one in an object store parts are
-//! hidden beside the checkpoints. Where processes share the lanes, each lane has a folder of its own in the hidden one, and its
-//! heir does what a start does, but only there: that is `takeover`.
+//! visible is committed, whole, and there once. Where processes share the lanes, each lane has a folder of its own in the hidden
+//! one, and its heir does what a start does, but only there: that is `takeover`.
+//!
+//! Where a part becomes visible is its `goal`. With one in an object store parts are hidden beside the checkpoints. Where those
+//! lie in one too, nothing can be appended to: parts are `strands` through segments that the `depositor` puts there, `beside`
+//! the epochs that name them, and each is made of its segments at its goal, also by an heir. `waiting` is the one or the other.
 
 #[cfg(feature = "parquet")]
 mod arrays;
+mod beside;
+#[cfg(test)]
+mod beside_tests;
+mod depositor;
 mod disk;
 mod goal;
 mod lock;
@@ -26,11 +33,15 @@ mod partitions;
 mod publisher;
 mod recovery;
 #[cfg(test)]
+mod scene;
+#[cfg(test)]
 mod shared_tests;
+mod strands;
 mod table;
 mod takeover;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod writer;
 
 use std::fs::File;
@@ -42,9 +53,10 @@ use chrono_tz::Tz;
 use parking_lot::Mutex;
 use thalweg_engine::error::Failure;
 use thalweg_engine::schema::{Field, Schema};
-use thalweg_engine::sink::{Recovered, Recovery, Sink, TakenOver, Writer, WriterContext};
+use thalweg_engine::sink::{Beside, Recovered, Recovery, Sink, TakenOver, Writer, WriterContext};
 use thalweg_engine::source::Health;
 
+use depositor::Depositor;
 use disk::Disk;
 use goal::Goal;
 use options::{Compression, Rolling};
@@ -52,12 +64,15 @@ use outlet::Outlet;
 use packing::Packing;
 use partitions::Partitions;
 use publisher::Publisher;
+use strands::Strands;
 #[cfg(feature = "object-store")]
 pub(crate) use table::reach;
 pub use table::{CSV, JSON, ORC, PARQUET, TEXT, folder};
 use table::{Format, Layout};
+use waiting::{Keeper, Waiting};
 use writer::FolderWriter;
 
+use crate::checkpoints::is_remote;
 use crate::codecs::csv::CsvOptions;
 use crate::codecs::json::JsonOptions;
 use crate::codecs::{Encoder, csv, json, text};
@@ -73,10 +88,12 @@ const OWN: &str = "_thalweg";
 
 /// What the writers of one run share.
 struct Target {
-    /// Whose own folder hides parts.
+    /// Whose own folder hides parts, where they do not lie beside the checkpoints.
     root: PathBuf,
     goal: Arc<Goal>,
     hidden: OnceLock<PathBuf>,
+    /// Set once it is known that the goal is there.
+    checked: OnceLock<()>,
     /// Whether other processes write other lanes.
     shared: bool,
     /// Whether parts are kept as rows until they are complete.
@@ -89,7 +106,7 @@ struct Target {
     run: String,
     next: AtomicU64,
     disk: Arc<Disk>,
-    outlet: Outlet,
+    keeper: Keeper,
     publisher: Publisher,
 }
 
@@ -98,6 +115,23 @@ impl Target {
     fn name(&self) -> (u64, String) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         (number, part::name(number, &self.run, &self.extension))
+    }
+
+    /// Where what is not visible yet of a lane waits.
+    fn waiting(&self, lane: &str, beside: Option<Beside>) -> Result<Waiting, Failure> {
+        match (&self.keeper, beside) {
+            (Keeper::Hidden(outlet), _) => Ok(Waiting::Hidden {
+                outlet: Arc::clone(outlet),
+                folder: self.hidden(lane),
+                as_rows: self.as_rows,
+            }),
+            (Keeper::Beside(depositor), Some(beside)) => {
+                Ok(Waiting::Beside(Strands::new(depositor, beside)))
+            }
+            (Keeper::Beside(_), None) => Err(Failure::restart(
+                "this output has no checkpoints to lie beside: a bug",
+            )),
+        }
     }
 
     /// Where the parts of a lane are hidden.
@@ -111,7 +145,7 @@ impl Target {
     }
 
     fn full(&self) -> bool {
-        self.outlet.full() || self.publisher.full()
+        self.keeper.full() || self.publisher.full()
     }
 }
 
@@ -132,6 +166,20 @@ fn open(
     input: &Schema,
     context: &OpenContext,
 ) -> Result<Arc<dyn Sink>, Failure> {
+    // An object cannot grow, and whoever goes on may be on another machine.
+    let path = declared.options.get("path").unwrap_or_default().trim();
+    let beside = is_remote(path) && is_remote(&context.checkpoint);
+    open_keeping(format, declared, input, context, beside)
+}
+
+/// As [`open`]; `beside` says whether what is not complete lies beside the checkpoints.
+fn open_keeping(
+    format: Format,
+    declared: &Table,
+    input: &Schema,
+    context: &OpenContext,
+    beside: bool,
+) -> Result<Arc<dyn Sink>, Failure> {
     let layout =
         Layout::of(format, declared, input).map_err(|error| Failure::refuse(error.message))?;
     let root = match layout.remote {
@@ -141,8 +189,13 @@ fn open(
     };
     let goal = Arc::new(Goal::open(&layout)?);
     let lock = match context.member {
-        None => lock::alone(&root)?,
-        Some(_) => lock::shared(&root, &format!("{} {}", context.job, context.query))?,
+        // Whose checkpoints they are, the checkpoints say.
+        _ if beside => None,
+        None => Some(lock::alone(&root)?),
+        Some(_) => {
+            let name = format!("{} {}", context.job, context.query);
+            Some(lock::shared(&root, &name)?)
+        }
     };
     let packing = match (format, layout.compression) {
         (Format::Parquet, _) => Packing::Plain,
@@ -153,6 +206,7 @@ fn open(
     let disk = Arc::new(Disk::default());
     let target = Target {
         hidden: OnceLock::new(),
+        checked: OnceLock::new(),
         shared: context.member.is_some(),
         as_rows: format == Format::Parquet,
         begins_with: begin(&layout, declared, input),
@@ -161,7 +215,11 @@ fn open(
         rolling: layout.rolling,
         run: context.run.clone(),
         next: AtomicU64::new(0),
-        outlet: Outlet::start(&disk, packing)?,
+        keeper: if beside {
+            Keeper::Beside(Arc::new(Depositor::start(&disk, packing, &context.run)?))
+        } else {
+            Keeper::Hidden(Arc::new(Outlet::start(&disk, packing)?))
+        },
         publisher: Publisher::start(&disk, &goal)?,
         disk,
         root,
@@ -173,7 +231,7 @@ fn open(
         options: declared.options.clone(),
         input: input.clone(),
         zone: context.time_zone,
-        lock: Mutex::new(Some(lock)),
+        lock: Mutex::new(lock),
     }))
 }
 
@@ -229,6 +287,10 @@ impl FolderSink {
 impl Sink for FolderSink {
     fn recover(&self, recovery: &Recovery<'_>) -> Result<Recovered, Failure> {
         self.target.goal.check()?;
+        if matches!(self.target.keeper, Keeper::Beside(_)) {
+            beside::recover(&self.target.goal, recovery, &|| true)?;
+            return Ok(Recovered::Done);
+        }
         let hidden = self.target.root.join(OWN).join(recovery.checkpoint);
         recovery::recover(&self.target.goal, &hidden, recovery)?;
         let _ = self.target.hidden.set(hidden);
@@ -237,6 +299,14 @@ impl Sink for FolderSink {
 
     fn take_over(&self, taken: &TakenOver<'_>) -> Result<Recovered, Failure> {
         let target = &self.target;
+        if matches!(target.keeper, Keeper::Beside(_)) {
+            if target.checked.get().is_none() {
+                target.goal.check()?;
+                let _ = target.checked.set(());
+            }
+            beside::recover(&target.goal, &taken.recovery, taken.owned)?;
+            return Ok(Recovered::Done);
+        }
         if target.hidden.get().is_none() {
             target.goal.check()?;
             let hidden = target.root.join(OWN).join(taken.recovery.checkpoint);
@@ -255,7 +325,7 @@ impl Sink for FolderSink {
         });
         Ok(Box::new(FolderWriter::new(
             &self.target,
-            self.target.hidden(&context.lane),
+            self.target.waiting(&context.lane, context.beside)?,
             context.observer,
             self.encoder(written(&self.layout, &self.input))?,
             partitions,
@@ -268,13 +338,13 @@ impl Sink for FolderSink {
     }
 
     fn in_flight(&self) -> u64 {
-        self.target.outlet.in_flight()
+        self.target.keeper.in_flight()
     }
 
     fn close(&self) {
         self.target.disk.close();
         self.target.goal.close();
-        self.target.outlet.join();
+        self.target.keeper.join();
         self.target.publisher.join();
         self.lock.lock().take();
     }

@@ -4,9 +4,7 @@
 //! log is a header (the columns and the compression, so that it can be read whatever the job says by then) and the rows, each
 //! behind its length.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::io::{self, BufReader, Read, Write};
 
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -84,9 +82,9 @@ impl Encoder for RowsEncoder {
     }
 }
 
-/// Makes `file` a Parquet file of the first `bytes` of a log, and makes it survive a crash.
-pub(super) fn make(log: &Path, bytes: u64, file: &File) -> io::Result<()> {
-    let mut reader = BufReader::with_capacity(1 << 16, File::open(log)?).take(bytes);
+/// Writes a Parquet file of the first `bytes` of a log.
+pub(super) fn make(log: impl Read, bytes: u64, out: impl Write + Send) -> io::Result<()> {
+    let mut reader = BufReader::with_capacity(1 << 16, log).take(bytes);
     let mut frame = Vec::new();
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, "its rows cannot be read");
     if !next(&mut reader, &mut frame)? {
@@ -105,7 +103,7 @@ pub(super) fn make(log: &Path, bytes: u64, file: &File) -> io::Result<()> {
         .with_properties(properties)
         .with_skip_arrow_metadata(true);
     let mut writer =
-        ArrowWriter::try_new_with_options(file, schema.clone(), options).map_err(plain)?;
+        ArrowWriter::try_new_with_options(out, schema.clone(), options).map_err(plain)?;
     let mut rows: Vec<Row> = Vec::with_capacity(BATCH_ROWS);
     let mut taken = 0;
     loop {
@@ -128,8 +126,7 @@ pub(super) fn make(log: &Path, bytes: u64, file: &File) -> io::Result<()> {
             break;
         }
     }
-    writer.close().map_err(plain)?;
-    file.sync_all()
+    writer.close().map(drop).map_err(plain)
 }
 
 /// Reads the next frame; false at the end.

@@ -8,8 +8,8 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field, Schema};
 
+use super::scene::Scene;
 use super::table::PARQUET;
-use super::tests::Scene;
 
 pub(super) fn read(path: &Path) -> Vec<String> {
     let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
@@ -101,7 +101,7 @@ fn the_crash_of_a_publication_at_any_of_its_steps_is_made_good() {
         } else {
             let length = fs::metadata(&rows).unwrap().len();
             let file = fs::File::create(&whole).unwrap();
-            super::parquet::make(&rows, length, &file).unwrap();
+            super::parquet::make(fs::File::open(&rows).unwrap(), length, &file).unwrap();
         }
         if step == 2 {
             fs::remove_file(&rows).unwrap();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use thalweg_engine::epoch::segment::Span;
 use thalweg_engine::error::Failure;
 use thalweg_engine::query::new_id;
 
@@ -21,6 +22,39 @@ pub(super) struct Part {
     pub(super) complete: bool,
     /// Whether these bytes are rows that have yet to become the part.
     pub(super) as_rows: bool,
+    /// Where these bytes lie, oldest first, if that is beside the checkpoints.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) strands: Vec<Strand>,
+}
+
+/// Bytes of a part beside the checkpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u64, u64, u64)", into = "(u64, u64, u64)")]
+pub(super) struct Strand {
+    /// The number of the segment in the part's run.
+    pub(super) segment: u64,
+    /// Where they stand in it.
+    pub(super) span: Span,
+}
+
+impl From<(u64, u64, u64)> for Strand {
+    fn from((segment, from, length): (u64, u64, u64)) -> Self {
+        Self {
+            segment,
+            span: Span { from, length },
+        }
+    }
+}
+
+impl From<Strand> for (u64, u64, u64) {
+    fn from(strand: Strand) -> Self {
+        (strand.segment, strand.span.from, strand.span.length)
+    }
+}
+
+/// The name of a segment beside the checkpoints, which no other ever has: its run, and its number there.
+pub(super) fn segment(run: &str, number: u64) -> String {
+    format!("{run}-{number:06}-rows")
 }
 
 /// Where a part is hidden until it is visible: as it will be seen, or as rows that have yet to become that.

@@ -17,8 +17,10 @@ use std::thread::JoinHandle;
 use parking_lot::{Condvar, Mutex};
 use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::Failure;
+use thalweg_engine::sink::Beside;
 use tokio::sync::oneshot;
 
+use super::beside;
 use super::disk::{self, Disk, Undone};
 use super::goal::Goal;
 use super::part::{Hidden, Part};
@@ -26,9 +28,18 @@ use super::part::{Hidden, Part};
 /// So many complete parts may wait before no row is taken.
 const WAITING_MAX: usize = 64;
 
+/// Where the rows of a part are.
+#[derive(Clone)]
+pub(super) enum Place {
+    /// In a folder of hidden files.
+    Hidden(PathBuf),
+    /// Beside the checkpoints.
+    Beside(Beside),
+}
+
 struct Job {
     part: Part,
-    hidden: PathBuf,
+    place: Place,
     done: oneshot::Sender<()>,
 }
 
@@ -61,13 +72,9 @@ impl Publisher {
     }
 
     /// Makes a part visible; resolves when it is.
-    pub(super) fn publish(&self, part: Part, hidden: &Path) -> oneshot::Receiver<()> {
+    pub(super) fn publish(&self, part: Part, place: Place) -> oneshot::Receiver<()> {
         let (done, published) = oneshot::channel();
-        self.shared.jobs.lock().push_back(Job {
-            part,
-            hidden: hidden.to_path_buf(),
-            done,
-        });
+        self.shared.jobs.lock().push_back(Job { part, place, done });
         self.shared.wake.notify_one();
         published
     }
@@ -110,7 +117,11 @@ fn run(shared: &Shared, disk: &Disk, goal: &Goal) {
             }
         };
         let shown = goal.shown(&job.part.file);
-        match disk.patiently(&shown, || publish(&job.part, &job.hidden, goal)) {
+        let published = disk.patiently(&shown, || match &job.place {
+            Place::Hidden(hidden) => publish(&job.part, hidden, goal),
+            Place::Beside(beside) => beside::publish(&job.part, beside, goal),
+        });
+        match published {
             Ok(()) => {
                 // Nobody waits only when the lane is gone.
                 let _ = job.done.send(());
@@ -150,7 +161,10 @@ fn make_whole(part: &Part, from: &Hidden, hidden: &Path) -> io::Result<()> {
     // There before the rows are looked for: who takes the lane over removes it when the rows have gone.
     let half = from.half();
     let made = fs::File::create(&half)
-        .and_then(|file| super::parquet::make(&from.rows, part.bytes, &file))
+        .and_then(|file| {
+            super::parquet::make(fs::File::open(&from.rows)?, part.bytes, &file)?;
+            file.sync_all()
+        })
         .and_then(|()| from.rows.try_exists());
     let done = match made {
         Ok(true) => fs::rename(&half, &from.whole),

@@ -13,6 +13,7 @@ use thalweg_engine::counted::counted;
 use thalweg_engine::error::Failure;
 use thalweg_engine::sink::Recovery;
 
+use super::beside;
 use super::disk;
 use super::goal::Goal;
 use super::part::{self, Hidden, Part};
@@ -28,7 +29,8 @@ pub(super) fn recover(goal: &Goal, hidden: &Path, recovery: &Recovery<'_>) -> Re
     }
     let mut lost = Vec::new();
     for part in named(recovery)? {
-        if !settle(&part, goal, hidden, recovery)? && !known {
+        let lacks = !settle(&part, goal, hidden, recovery)?;
+        if lacks && (!known || !part.strands.is_empty()) {
             lost.push(part.file);
         }
     }
@@ -87,6 +89,9 @@ fn settle(
     hidden: &Path,
     recovery: &Recovery<'_>,
 ) -> Result<bool, Failure> {
+    if !part.strands.is_empty() {
+        return beside::settle(part, goal, recovery, &|| true);
+    }
     let at = Hidden::of(hidden, &part.file);
     let to = goal.shown(&part.file);
     let found = |path: &Path| {
@@ -117,16 +122,22 @@ pub(super) fn was_shown(
     let to = goal.shown(&part.file);
     let visible = goal.has(&part.file);
     let visible = visible.map_err(|error| disk::hindrance(&to, &error))?;
-    if visible && recovery.rewound && !part.complete {
+    if visible {
+        stands_there(part, &to, recovery);
+    } else {
+        tracing::info!(file = %to.display(), "a file that was made visible is not there any more");
+    }
+    Ok(visible)
+}
+
+/// Says so where a part that is visible has more than the checkpoint names.
+pub(super) fn stands_there(part: &Part, to: &Path, recovery: &Recovery<'_>) {
+    if recovery.rewound && !part.complete {
         tracing::warn!(
             file = %to.display(),
             "this file has rows of later epochs than the one gone back to: they will be written again, to other files"
         );
     }
-    if !visible {
-        tracing::info!(file = %to.display(), "a file that was made visible is not there any more");
-    }
-    Ok(visible)
 }
 
 /// What to say of a hidden file that has less than is committed.

@@ -10,12 +10,12 @@ use thalweg_engine::error::{Failure, Remedy};
 use thalweg_engine::row::Value;
 use thalweg_engine::sink::{Recovery, TakenOver};
 
+use super::scene::{Run, Scene};
 #[cfg(feature = "parquet")]
 use super::table::PARQUET;
 use super::table::TEXT;
-use super::tests::{Run, Scene};
 
-const LANE: &str = "in:records/0";
+pub(super) const LANE: &str = "in:records/0";
 
 impl Scene {
     /// A process takes a lane over.

@@ -15,8 +15,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use thalweg_engine::error::Failure;
-use thalweg_engine::sink::{Recovery, TakenOver};
+use thalweg_engine::sink::TakenOver;
 
+use super::beside;
 use super::disk;
 use super::goal::Goal;
 use super::part::{self, Hidden, Part};
@@ -43,7 +44,8 @@ pub(super) fn take_over(
     for part in &parts {
         let known = mark(hidden, part::run_of(&part.file)).try_exists();
         let known = known.map_err(hindered)?;
-        if !settle(part, goal, hidden, &taken.recovery)? && !known {
+        let lacks = !settle(part, goal, hidden, taken)?;
+        if lacks && (!known || !part.strands.is_empty()) {
             lost.push(part.file.clone());
         }
     }
@@ -83,12 +85,11 @@ fn make(hidden: &Path) -> io::Result<()> {
 }
 
 /// Makes a part visible as far as it is committed; false where nothing is there of it.
-fn settle(
-    part: &Part,
-    goal: &Goal,
-    hidden: &Path,
-    recovery: &Recovery<'_>,
-) -> Result<bool, Failure> {
+fn settle(part: &Part, goal: &Goal, hidden: &Path, taken: &TakenOver<'_>) -> Result<bool, Failure> {
+    let recovery = &taken.recovery;
+    if !part.strands.is_empty() {
+        return beside::settle(part, goal, recovery, taken.owned);
+    }
     let at = Hidden::of(hidden, &part.file);
     let hindered = |error: io::Error| disk::hindrance(&goal.shown(&part.file), &error);
     for _ in 0..LOOKS {

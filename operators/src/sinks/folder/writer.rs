@@ -1,7 +1,6 @@
 //! The writer of one lane: rows go to the open part of their folder; when parts begin and end.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,9 +11,10 @@ use thalweg_engine::recorder::Trace;
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::sink::{DeliveryObserver, LocalFuture, Origin, Prepared, Readiness, Writer};
 
-use super::outlet::{Outlet, Rows};
-use super::part::{self, Hidden, Part};
+use super::outlet::Rows;
+use super::part::{self, Part};
 use super::partitions::Partitions;
+use super::waiting::Waiting;
 use super::{Rolling, Target};
 use crate::codecs::Encoder;
 
@@ -24,8 +24,8 @@ const COLLECTED: usize = 256 << 10;
 /// The writer of one lane.
 pub(super) struct FolderWriter {
     output: Arc<Target>,
-    /// Where its parts are hidden.
-    hidden: PathBuf,
+    /// What of its parts is not visible yet.
+    waiting: Waiting,
     observer: Arc<dyn DeliveryObserver>,
     encoder: Box<dyn Encoder>,
     partitions: Partitions,
@@ -74,7 +74,7 @@ struct Open {
 impl FolderWriter {
     pub(super) fn new(
         output: &Arc<Target>,
-        hidden: PathBuf,
+        waiting: Waiting,
         observer: Arc<dyn DeliveryObserver>,
         encoder: Box<dyn Encoder>,
         partitions: Partitions,
@@ -82,7 +82,7 @@ impl FolderWriter {
     ) -> Self {
         Self {
             output: Arc::clone(output),
-            hidden,
+            waiting,
             observer,
             encoder,
             partitions,
@@ -128,10 +128,7 @@ impl FolderWriter {
         } else {
             format!("{folder}/{name}")
         };
-        let hidden = Hidden::of(&self.hidden, &file);
-        self.output
-            .outlet
-            .open(id, hidden.growing(self.output.as_rows));
+        self.waiting.open(id, &file);
         let now = Instant::now();
         let open = Open {
             id,
@@ -155,8 +152,8 @@ impl FolderWriter {
             return;
         };
         self.collected -= open.bytes.len();
-        hand_over(&mut open, &self.output.outlet, &self.observer);
-        self.output.outlet.complete(open.id);
+        hand_over(&mut open, &mut self.waiting, &self.observer);
+        self.waiting.complete(open.id);
         self.complete.push((open.id, open.file));
     }
 
@@ -185,7 +182,7 @@ impl FolderWriter {
     /// Hands over what is collected.
     fn flush(&mut self) {
         for open in self.open.values_mut() {
-            hand_over(open, &self.output.outlet, &self.observer);
+            hand_over(open, &mut self.waiting, &self.observer);
         }
         self.collected = 0;
     }
@@ -196,11 +193,11 @@ impl Drop for FolderWriter {
     fn drop(&mut self) {
         let open = self.open.values().map(|open| open.id);
         let parts = open.chain(self.complete.iter().map(|(id, _)| *id));
-        self.output.outlet.forget(parts.collect());
+        self.waiting.forget(parts.collect());
     }
 }
 
-fn hand_over(open: &mut Open, outlet: &Outlet, observer: &Arc<dyn DeliveryObserver>) {
+fn hand_over(open: &mut Open, waiting: &mut Waiting, observer: &Arc<dyn DeliveryObserver>) {
     if open.bytes.is_empty() {
         return;
     }
@@ -212,7 +209,7 @@ fn hand_over(open: &mut Open, outlet: &Outlet, observer: &Arc<dyn DeliveryObserv
         trace: open.trace,
         observer: Arc::clone(observer),
     };
-    outlet.write(open.id, rows);
+    waiting.write(open.id, rows);
 }
 
 impl Writer for FolderWriter {
@@ -312,7 +309,7 @@ impl Writer for FolderWriter {
         self.complete = complete;
         if !gone.is_empty() {
             let gone = gone.into_iter().map(|(id, _)| id);
-            self.output.outlet.forget(gone.collect());
+            self.waiting.forget(gone.collect());
         }
         let complete = self.complete.iter().map(|(id, file)| (*id, file, true));
         let open = self.open.values().map(|open| (open.id, &open.file, false));
@@ -324,6 +321,7 @@ impl Writer for FolderWriter {
                     bytes: 0,
                     complete,
                     as_rows: self.output.as_rows,
+                    strands: Vec::new(),
                 };
                 (id, part)
             })
@@ -331,15 +329,15 @@ impl Writer for FolderWriter {
         if ids.is_empty() {
             return Box::pin(std::future::ready(Ok(None)));
         }
-        let lengths = self.output.outlet.cut(ids);
-        let disk = Arc::clone(&self.output.disk);
+        let safe = self.waiting.cut(ids, &self.output.disk);
         Box::pin(async move {
-            let lengths = lengths.await.unwrap_or_else(|_| Err(disk.why()))?;
-            for (part, bytes) in parts.iter_mut().zip(lengths) {
-                part.bytes = bytes;
+            let (laid, objects) = safe.await?;
+            for (part, laid) in parts.iter_mut().zip(laid) {
+                part.bytes = laid.bytes;
+                part.strands = laid.strands;
             }
             parts.retain(|part| part.bytes > 0);
-            Ok(part::encode(&parts).map(Prepared::from))
+            Ok(part::encode(&parts).map(|bytes| Prepared { bytes, objects }))
         })
     }
 
@@ -356,7 +354,7 @@ impl Writer for FolderWriter {
         for part in complete() {
             if self.asked.insert(part.file.clone()) {
                 let publisher = &self.output.publisher;
-                let published = publisher.publish(part.clone(), &self.hidden);
+                let published = publisher.publish(part.clone(), self.waiting.place());
                 under_way.push((part.file.clone(), published));
             }
         }
