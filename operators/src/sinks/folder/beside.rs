@@ -6,7 +6,9 @@
 //! appears: its heir has shown it, and somebody may have fetched it since.
 
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use thalweg_engine::behalf::carrying;
 use thalweg_engine::counted::counted;
 use thalweg_engine::epoch::segment;
 use thalweg_engine::epoch::store::Store;
@@ -16,7 +18,7 @@ use thalweg_engine::sink::{Beside, Recovery};
 use super::disk;
 use super::goal::Goal;
 use super::part::{self, Part, Strand};
-use super::recovery::{named, was_shown};
+use super::recovery::{named, stands_there, was_shown};
 
 /// What became of a part that was to be made.
 enum Made {
@@ -27,24 +29,39 @@ enum Made {
     Lacks(String),
 }
 
-/// Makes visible what the checkpoint names. `owned` says whether no other process goes on with it.
+/// Makes visible what the checkpoint names, several parts at once: the lane stands still until all are.
 pub(super) fn recover(
     goal: &Goal,
     recovery: &Recovery<'_>,
-    owned: &dyn Fn() -> bool,
+    owned: &(dyn Fn() -> bool + Sync),
 ) -> Result<(), Failure> {
-    let mut lost = Vec::new();
-    for part in named(recovery)? {
-        let there = match part.strands.as_slice() {
-            // Of a time when the checkpoints lay in a folder, and hidden files beside them: a part that was complete then was
-            // made visible before they were moved.
-            [] => was_shown(&part, goal, recovery)? || part.complete,
-            _ => settle(&part, goal, recovery, owned)?,
-        };
-        if !there {
-            lost.push(part.file);
+    let parts = named(recovery)?;
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut lost = Vec::new();
+        while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let there = match part.strands.as_slice() {
+                // Of a time when the checkpoints lay in a folder, and hidden files beside them: a part that was complete then
+                // was made visible before they were moved.
+                [] => was_shown(part, goal, recovery)? || part.complete,
+                _ => settle(part, goal, recovery, owned)?,
+            };
+            if !there {
+                lost.push(&part.file);
+            }
         }
-    }
+        Ok(lost)
+    };
+    let lost = std::thread::scope(|scope| {
+        let threads = goal.at_once().min(parts.len());
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(carrying(work))).collect();
+        let panicked = || Err(Failure::restart("making a file visible panicked: a bug"));
+        let lost = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| panicked()));
+        lost.collect::<Result<Vec<_>, Failure>>()
+    })?;
+    let lost: Vec<&String> = lost.into_iter().flatten().collect();
     let Some(first) = lost.first() else {
         return Ok(());
     };
@@ -82,7 +99,10 @@ pub(super) fn settle(
     let shown = goal.shown(&part.file);
     let hindered = |error: io::Error| disk::hindrance(&shown, &error);
     match goal.has(&part.file) {
-        Ok(true) => return was_shown(part, goal, recovery),
+        Ok(true) => {
+            stands_there(part, &shown, recovery);
+            return Ok(true);
+        }
         // Who may write need not be allowed to look: then it is written again, as it is.
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
             return Err(hindered(error));

@@ -15,6 +15,10 @@ use super::table::Layout;
 #[cfg(feature = "object-store")]
 use crate::objects::Store;
 
+/// Parts that become visible at once in a bucket, because each waits for several answers. Each of Parquet takes memory.
+#[cfg(feature = "object-store")]
+const AT_ONCE: usize = 4;
+
 /// Writes the bytes of a part to where they go.
 pub(super) type Making<'m> = dyn FnMut(&mut (dyn Write + Send)) -> io::Result<()> + 'm;
 
@@ -67,6 +71,15 @@ impl Goal {
                 }
                 _ => Ok(()),
             },
+        }
+    }
+
+    /// How many parts should become visible at once.
+    pub(super) fn at_once(&self) -> usize {
+        match self {
+            Self::Folder(_) => 1,
+            #[cfg(feature = "object-store")]
+            Self::Bucket { .. } => AT_ONCE,
         }
     }
 

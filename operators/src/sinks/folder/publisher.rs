@@ -49,26 +49,30 @@ struct Shared {
     wake: Condvar,
 }
 
-/// The thread that makes parts visible while rows are being written.
+/// The threads that make parts visible while rows are being written.
 pub(super) struct Publisher {
     shared: Arc<Shared>,
     disk: Arc<Disk>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Publisher {
     pub(super) fn start(disk: &Arc<Disk>, goal: &Arc<Goal>) -> Result<Self, Failure> {
-        let shared = Arc::new(Shared::default());
-        let (inside, own, goal) = (Arc::clone(&shared), Arc::clone(disk), Arc::clone(goal));
-        let thread = std::thread::Builder::new()
-            .name("publish files".to_owned())
-            .spawn(carrying(move || run(&inside, &own, &goal)))
-            .map_err(|error| Failure::restart(format!("no thread to write with: {error}")))?;
-        Ok(Self {
-            shared,
+        let this = Self {
+            shared: Arc::default(),
             disk: Arc::clone(disk),
-            thread: Mutex::new(Some(thread)),
-        })
+            threads: Mutex::default(),
+        };
+        for _ in 0..goal.at_once() {
+            let (shared, disk, goal) =
+                (Arc::clone(&this.shared), Arc::clone(disk), Arc::clone(goal));
+            let thread = std::thread::Builder::new()
+                .name("publish files".to_owned())
+                .spawn(carrying(move || run(&shared, &disk, &goal)))
+                .map_err(|error| Failure::restart(format!("no thread to write with: {error}")))?;
+            this.threads.lock().push(thread);
+        }
+        Ok(this)
     }
 
     /// Makes a part visible; resolves when it is.
@@ -84,12 +88,12 @@ impl Publisher {
         self.shared.jobs.lock().len() >= WAITING_MAX
     }
 
-    /// Ends the thread; the disk is closed already. The next start makes visible what is left.
+    /// Ends the threads; the disk is closed already. The next start makes visible what is left.
     pub(super) fn join(&self) {
-        // Under the lock, so that the thread cannot look just before and wait just after.
+        // Under the lock, so that no thread can look just before and wait just after.
         drop(self.shared.jobs.lock());
         self.shared.wake.notify_all();
-        if let Some(thread) = self.thread.lock().take() {
+        for thread in std::mem::take(&mut *self.threads.lock()) {
             let _ = thread.join();
         }
     }
