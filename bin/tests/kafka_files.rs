@@ -6,8 +6,12 @@
 
 mod stage;
 
+#[cfg(feature = "object-store")]
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
+#[cfg(feature = "object-store")]
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -27,7 +31,11 @@ fn broker() -> &'static Broker {
 
 /// The first column of a Parquet file.
 fn column(path: &Path) -> Vec<i64> {
-    let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
+    column_of(fs::File::open(path).unwrap())
+}
+
+fn column_of(file: fs::File) -> Vec<i64> {
+    let reader = SerializedFileReader::new(file).unwrap();
     let rows = reader.get_row_iter(None).unwrap();
     rows.map(|row| row.unwrap().get_long(0).unwrap()).collect()
 }
@@ -169,19 +177,25 @@ fn a_topic_is_archived_to_parquet_once_whatever_kills_the_job() {
 
 /// An archive that members share, at this path with these options.
 fn shared_archive(scene: &Scene, format: &str, options: &str) -> PathBuf {
+    let checkpoints = format!("'{}'", scene.checkpoints().display());
+    let options = format!("rollInterval '2 seconds', {options}");
+    shared_archive_with(scene, &checkpoints, format, &options)
+}
+
+/// The same, with checkpoints in this place, behind which settings may follow.
+fn shared_archive_with(scene: &Scene, checkpoints: &str, format: &str, options: &str) -> PathBuf {
     scene.write(&format!(
         "SET jobName = '{name}';
 SET assignment = 'group';
-SET checkpointLocation = '{checkpoints}';
+SET checkpointLocation = {checkpoints};
 SET checkpointInterval = '100 ms';
 CREATE TABLE records (id BIGINT) USING kafka OPTIONS (
   kafka.bootstrap.servers '${{KAFKA}}', subscribe '{input}', startingOffsets 'earliest', format 'json',
   kafka.session.timeout.ms '6000', kafka.heartbeat.interval.ms '200');
-CREATE TABLE archive USING {format} OPTIONS (rollInterval '2 seconds', {options}) PARTITIONED BY (kind);
+CREATE TABLE archive USING {format} OPTIONS ({options}) PARTITIONED BY (kind);
 INSERT INTO archive SELECT id, id % 3 AS kind FROM records;
 ",
         name = scene.name,
-        checkpoints = scene.checkpoints().display(),
         input = scene.input(),
     ))
 }
@@ -277,17 +291,84 @@ fn members_archive_a_topic_to_a_bucket_once_whatever_happens_to_them() {
         s3.options()
     );
     let job = shared_archive(&scene, "json", &options);
-    members_archive(&scene, &job, || {
-        let mut seen = BTreeMap::new();
+    let found = RefCell::new(Seen::default());
+    members_archive(&scene, &job, || found.borrow_mut().look(&s3));
+}
+
+/// What stands in the objects of an archive. An object never changes, so each is fetched once.
+#[cfg(feature = "object-store")]
+#[derive(Default)]
+struct Seen(BTreeMap<String, Vec<i64>>);
+
+#[cfg(feature = "object-store")]
+impl Seen {
+    fn look(&mut self, s3: &S3) -> BTreeMap<i64, u32> {
         // A list of the bucket ends at a thousand.
         let keys = (0..3).flat_map(|kind| s3.keys(&format!("archive/kind={kind}/")));
+        let keys: Vec<String> = keys.collect();
+        for gone in self.0.keys() {
+            assert!(keys.contains(gone), "{gone} is gone");
+        }
         for key in keys {
-            for id in ids(std::str::from_utf8(&s3.get(&key)).unwrap()) {
-                *seen.entry(id).or_default() += 1;
-            }
+            self.0.entry(key).or_insert_with_key(|key| {
+                let content = s3.get(key);
+                let ids = match key.ends_with(".parquet") {
+                    true => {
+                        let mut file = tempfile::tempfile().unwrap();
+                        file.write_all(&content).unwrap();
+                        column_of(file)
+                    }
+                    false => ids(std::str::from_utf8(&content).unwrap()),
+                };
+                assert!(!ids.is_empty(), "{key} has no row");
+                ids
+            });
+        }
+        let mut seen = BTreeMap::new();
+        for id in self.0.values().flatten() {
+            *seen.entry(*id).or_default() += 1;
         }
         seen
-    });
+    }
+}
+
+/// Nothing but the bucket is shared: files, what is not complete of them, and checkpoints.
+#[cfg(feature = "object-store")]
+fn members_archive_to_a_bucket_alone(name: &str, format: &str) {
+    let (scene, s3) = (Scene::with_topics(name, broker(), 4), S3::start());
+    let checkpoints = format!(
+        "'s3://shop/jobs';
+SET checkpointOptions = 'fs.s3a.endpoint={}, fs.s3a.access.key=t, fs.s3a.secret.key=t'",
+        s3.url()
+    );
+    // Few files, each of many epochs: the bucket answers one request after the other, also those of who looks into it.
+    let options = format!(
+        "path 's3://shop/archive', rollInterval '10 seconds', {}, fs.s3a.access.key 't', fs.s3a.secret.key 't'",
+        s3.options()
+    );
+    let job = shared_archive_with(&scene, &checkpoints, format, &options);
+    let found = RefCell::new(Seen::default());
+    members_archive(&scene, &job, || found.borrow_mut().look(&s3));
+    // What waited for its file is not kept any longer than the epochs that name it, and nothing lies on this machine.
+    assert!(!scene.checkpoints().exists());
+    for lane in 0..4 {
+        let waiting = s3.keys(&format!(
+            "jobs/archive/lanes/in%3A{name}-in%2F{lane}/state/"
+        ));
+        assert!(waiting.len() <= 400, "{} objects wait", waiting.len());
+    }
+}
+
+#[cfg(feature = "object-store")]
+#[test]
+fn members_archive_a_topic_to_a_bucket_alone_once_whatever_happens_to_them() {
+    members_archive_to_a_bucket_alone("bucketjson", "json");
+}
+
+#[cfg(all(feature = "object-store", feature = "parquet"))]
+#[test]
+fn members_archive_a_topic_to_parquet_in_a_bucket_alone_once_whatever_happens_to_them() {
+    members_archive_to_a_bucket_alone("bucketparquet", "parquet");
 }
 
 #[test]

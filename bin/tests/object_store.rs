@@ -237,6 +237,38 @@ fn an_output_waits_for_its_store_and_loses_nothing() {
     assert!(archived(&s3).values().all(|times| *times == 1));
 }
 
+#[test]
+fn files_that_were_fetched_and_removed_do_not_come_back_when_the_job_runs_again() {
+    let s3 = S3::start();
+    let reach = s3.options();
+    let job = s3.job(&format!(
+        "SET checkpointLocation = 's3://shop/jobs'; SET checkpointOptions = 'fs.s3a.endpoint={}'; SET trigger = 'once';
+         CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path 'in');
+         CREATE TABLE archive USING json OPTIONS (path 's3://shop/archive', {reach});
+         INSERT INTO archive SELECT id FROM arrivals;",
+        s3.url(),
+    ));
+    std::fs::create_dir(s3.dir().join("in")).unwrap();
+    for day in 0..3 {
+        let arrives = s3.dir().join(format!("in/{day}.json"));
+        std::fs::write(arrives, ids(day * 10..day * 10 + 10)).unwrap();
+        for again in [false, true] {
+            s3.call(&["run", job.to_str().unwrap(), "--http", "off"])
+                .expect(0, &[]);
+            let seen: Vec<u64> = archived(&s3).into_keys().collect();
+            let expected: Vec<u64> = if again {
+                Vec::new()
+            } else {
+                (day * 10..day * 10 + 10).collect()
+            };
+            assert_eq!(seen, expected, "day {day}, again {again}");
+            for key in s3.keys("archive/") {
+                s3.delete(&key);
+            }
+        }
+    }
+}
+
 /// So many lines that an object of them is fetched in several ranges.
 fn lines() -> String {
     (0..200_000)
