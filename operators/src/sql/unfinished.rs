@@ -46,7 +46,8 @@ fn case(tokens: &[TokenWithSpan]) -> Option<JobError> {
                 (case.when, case.any) = (Some(at), true);
             }
             (Some(Keyword::THEN), Some(case)) => {
-                if case.when.take().is_none() && !case.any {
+                let begun = case.when.take().is_some() || case.any;
+                if !begun {
                     return error(case.at, "this CASE has no WHEN");
                 }
             }

@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use thalweg_engine::epoch::checkpoint::ObjectRef;
-use thalweg_engine::error::Failure;
-use thalweg_engine::sink::{Beside, LocalFuture};
+use thalweg_engine::sink::Beside;
 
 use super::depositor::{Content, Depositor, Note, Segment};
 use super::outlet::Rows;
 use super::part::Strand;
+use super::waiting::Safe;
 
 /// So many bytes are collected before a segment ends, if there is no cut meanwhile.
 const COLLECTED: usize = 4 << 20;
@@ -110,10 +110,7 @@ impl Strands {
     }
 
     /// What is beside the checkpoints of these parts, once all is there that was written before.
-    pub(super) fn cut(
-        &mut self,
-        parts: Vec<u64>,
-    ) -> LocalFuture<Result<(Vec<Laid>, Vec<ObjectRef>), Failure>> {
+    pub(super) fn cut(&mut self, parts: Vec<u64>) -> Safe {
         self.end_segment();
         if let Some(newest) = self.segments.last() {
             self.named = Some(newest.number);
