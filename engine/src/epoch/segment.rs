@@ -1,6 +1,6 @@
 //! A segment: bytes that an output keeps beside the checkpoints until they are complete, several strands of them in one object.
 //!
-//! It is an object as those of state are, in [`blocks`](super::blocks), so whoever copies or verifies them has it too. An entry
+//! It is an object as those of state are, in `blocks`, so whoever copies or verifies them has it too. An entry
 //! is a piece of a strand behind its place; a strand begins with a block of its own, so that it can be read alone.
 
 use std::io::{self, Read};

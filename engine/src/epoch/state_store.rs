@@ -1,5 +1,5 @@
 //! State objects: what a step changed in an epoch, on disk, and their merging in the background. How one is written is in
-//! [`blocks`](super::blocks).
+//! `blocks`.
 //!
 //! A chain is the objects of one step, oldest first. What is new is appended; [`merge_from`] says when a stretch of it is
 //! worth merging into one object, so that a chain stays short and each entry is written a logarithmic number of times.
