@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Read as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actix::clock::sleep;
@@ -22,9 +21,9 @@ use thalweg_engine::sink::{
 };
 use thalweg_engine::workers::Workers;
 
-use crate::files::Disk;
+use crate::files::{Disk, is_found, play};
+use crate::seeds;
 use crate::world::{Dice, World};
-use crate::{NEVER, chaos, seeds, simulated};
 
 /// What may be wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -298,47 +297,31 @@ impl Writer for BesideWriter {
     }
 }
 
-/// Members come, go, die and are left behind while they write.
-fn play_in(world: fn(u64) -> World, seed: u64, bug: Bug) {
-    simulated(move || async move {
-        println!("seed {seed}");
-        let mut world = world(seed + 1);
-        world.disk = Some(Disk::beside(bug));
-        chaos(&mut world, NEVER).await;
-    });
-}
-
-/// Whether a seed of these finds it.
-fn is_found(bug: Bug) -> bool {
-    let play = |seed| catch_unwind(AssertUnwindSafe(|| play_in(World::new, seed, bug)));
-    (0..60).any(|seed| play(seed).is_err())
-}
-
 #[test]
 fn rows_beside_the_checkpoints_of_lanes_that_are_handed_on_are_shown_once() {
     for seed in 0..seeds() {
-        play_in(World::new, seed, Bug::None);
+        play(World::new, seed, Disk::beside(Bug::None));
     }
 }
 
 #[test]
 fn rows_beside_the_checkpoints_are_shown_once_whatever_is_held_up_in_the_middle() {
     for seed in 0..seeds() / 5 {
-        play_in(World::held_up, seed, Bug::None);
+        play(World::held_up, seed, Disk::beside(Bug::None));
     }
 }
 
 #[test]
 fn epochs_that_do_not_name_what_they_need_are_found() {
-    assert!(is_found(Bug::NotNamed));
+    assert!(is_found(|| Disk::beside(Bug::NotNamed)));
 }
 
 #[test]
 fn an_epoch_that_is_reported_before_its_rows_are_there_is_found() {
-    assert!(is_found(Bug::Hasty));
+    assert!(is_found(|| Disk::beside(Bug::Hasty)));
 }
 
 #[test]
 fn open_parts_that_are_shown_are_found() {
-    assert!(is_found(Bug::OpenPartsAreShown));
+    assert!(is_found(|| Disk::beside(Bug::OpenPartsAreShown)));
 }

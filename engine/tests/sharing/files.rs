@@ -48,6 +48,14 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
+    /// One with hidden parts of its own.
+    fn hiding(bug: Bug) -> Self {
+        Self {
+            bug,
+            ..Self::default()
+        }
+    }
+
     /// One whose hidden parts lie beside the checkpoints.
     pub(crate) fn beside(bug: beside::Bug) -> Self {
         Self {
@@ -252,58 +260,52 @@ impl Writer for FileWriter {
     }
 }
 
-/// Members come, go, die and are left behind while they write files.
-fn play(seed: u64, bug: Bug) {
-    play_in(World::new, seed, bug);
-}
-
-fn play_in(world: fn(u64) -> World, seed: u64, bug: Bug) {
+/// Members come, go, die and are left behind while they write to this disk.
+pub(crate) fn play(world: fn(u64) -> World, seed: u64, disk: Disk) {
     simulated(move || async move {
         println!("seed {seed}");
         let mut world = world(seed + 1);
-        world.disk = Some(Disk {
-            bug,
-            ..Disk::default()
-        });
+        world.disk = Some(disk);
         chaos(&mut world, NEVER).await;
     });
 }
 
-/// Whether a seed of these finds it.
-fn is_found(bug: Bug) -> bool {
-    (0..60).any(|seed| catch_unwind(AssertUnwindSafe(|| play(seed, bug))).is_err())
+/// Whether a seed of these finds what is wrong with such disks.
+pub(crate) fn is_found(disk: impl Fn() -> Disk) -> bool {
+    let play = |seed| play(World::new, seed, disk());
+    (0..60).any(|seed| catch_unwind(AssertUnwindSafe(|| play(seed))).is_err())
 }
 
 #[test]
 fn files_of_lanes_that_are_handed_on_hold_every_row_once() {
     for seed in 0..seeds() {
-        play(seed, Bug::None);
+        play(World::new, seed, Disk::hiding(Bug::None));
     }
 }
 
 #[test]
 fn files_hold_every_row_once_whatever_is_held_up_in_the_middle() {
     for seed in 0..seeds() / 5 {
-        play_in(World::held_up, seed, Bug::None);
+        play(World::held_up, seed, Disk::hiding(Bug::None));
     }
 }
 
 #[test]
 fn a_lane_that_is_taken_over_without_a_look_at_its_files_is_found() {
-    assert!(is_found(Bug::NothingIsDone));
+    assert!(is_found(|| Disk::hiding(Bug::NothingIsDone)));
 }
 
 #[test]
 fn a_file_that_an_heir_shows_while_its_predecessor_has_it_open_is_found() {
-    assert!(is_found(Bug::SameFile));
+    assert!(is_found(|| Disk::hiding(Bug::SameFile)));
 }
 
 #[test]
 fn an_heir_that_removes_what_is_of_other_lanes_is_found() {
-    assert!(is_found(Bug::OthersToo));
+    assert!(is_found(|| Disk::hiding(Bug::OthersToo)));
 }
 
 #[test]
 fn leftovers_that_an_heir_shows_are_found() {
-    assert!(is_found(Bug::LeftoversAreShown));
+    assert!(is_found(|| Disk::hiding(Bug::LeftoversAreShown)));
 }
