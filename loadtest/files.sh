@@ -6,7 +6,8 @@
 #   files.sh json       the same of invoices in JSON, ten columns
 #   files.sh fields     four of the ten columns of invoices in JSON: declared, and taken out of lines by from_json; processor time
 #                       of a record of the whole job each
-#   files.sh waiting    100,000 files of one row that wait: when the first row is out, and the memory then and at the end
+#   files.sh waiting    100,000 files of one row that wait: when the first row is out, and the memory then and at the end; the
+#                       same rows in one file beside it
 #   files.sh appearing  100 files of one row that are renamed into the folder one after the other: how long until its row is out
 #   files.sh outputs    the invoices in CSV to folders of json, csv and parquet: rows a second by the clock, processor time of
 #                       a row beyond what it takes to read it, bytes of a row
@@ -88,11 +89,22 @@ fields() {
 
 waiting() {
     (cd "$folder/in" && seq 100000 | split -l 1 -a 5 -d --additional-suffix=.csv - row)
+    echo "100,000 files of a row:"
+    rows_out
+    rm -rf "$folder/in"
+    mkdir "$folder/in"
+    seq 100000 > "$folder/in/rows.csv"
+    echo "the same rows in one file:"
+    rows_out
+}
+
+# rows_out: starts a job that shows what is in the folder, says when the first row is out and what memory it takes, ends it.
+rows_out() {
     cat > "$folder/job.sql" <<SQL
 CREATE TABLE rows (n INT) USING csv OPTIONS (path '$folder/in');
 SELECT n FROM rows;
 SQL
-    local begun rows=0 line memory
+    local begun rows=0 line
     begun="$(date +%s%N)"
     coproc job { exec "$thalweg" run "$folder/job.sql" --http off 2>/dev/null; }
     # shellcheck disable=SC2154
@@ -103,9 +115,9 @@ SQL
         [[ "$line" =~ [0-9] ]] || continue
         rows=$((rows + 1))
         case "$rows" in
-            1) echo "first row after $(since) ms, $(memory VmRSS)" ;;
-            50000) echo "half of them after $(since) ms, $(memory VmRSS)" ;;
-            100000) echo "all of them after $(since) ms, $(memory VmRSS), at most $(memory VmHWM)"; break ;;
+            1) echo "  first row after $(since) ms, $(memory VmRSS)" ;;
+            50000) echo "  half of them after $(since) ms, $(memory VmRSS)" ;;
+            100000) echo "  all of them after $(since) ms, $(memory VmRSS), at most $(memory VmHWM)"; break ;;
         esac
     done
     kill "$process"
