@@ -9,8 +9,9 @@ use crate::expr::coerce::{self, Settings};
 use crate::expr::operators::{self, Bits};
 use crate::expr::scope::Scope;
 use crate::expr::typed::{Arithmetic, Comparison, Mode, Op, Typed};
-use crate::expr::{arithmetic, call, cast, choice, grouped, literal, path, type_name};
+use crate::expr::{arithmetic, call, cast, choice, grouped, joined, literal, path, type_name};
 use crate::job_error::{JobError, Location};
+use crate::sql::advice;
 
 /// How deep expressions may be nested.
 const DEEPEST: usize = 200;
@@ -42,6 +43,7 @@ pub fn check_condition(expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
             zone: scope.time_zone,
         },
     )
+    .map_err(|error| error.or_help(joined::advice(&[expr])))
 }
 
 pub(crate) struct Checker<'s> {
@@ -105,6 +107,9 @@ impl Checker<'_> {
             Expr::Case { .. } => self.case(expr, at),
             Expr::Struct { values, fields } if fields.is_empty() => self.structure(values, at),
             Expr::Tuple(values) => self.structure(values, at),
+            Expr::Array(array) if !array.named => {
+                Err(JobError::new(at, "`[` begins no expression").help(advice::BRACKET))
+            }
             Expr::Array(array) => call::named(self, "array", array.elem.iter().collect(), at),
             Expr::Lambda(_) => Err(JobError::new(
                 at,
@@ -270,6 +275,10 @@ impl Checker<'_> {
         }
         match op {
             B::And | B::Or => self.logic(left, op, right, at),
+            B::StringConcat if joined::is_condition(left) || joined::is_condition(right) => {
+                let (what, help) = joined::CONDITION;
+                Err(JobError::new(at, what).help(help))
+            }
             B::StringConcat => call::named(self, "concat", vec![left, right], at),
             B::BitwiseAnd => self.bits(Bits::And, left, right, at),
             B::BitwiseOr => self.bits(Bits::Or, left, right, at),
@@ -336,8 +345,9 @@ impl Checker<'_> {
         right: &Expr,
         at: Location,
     ) -> Result<Typed, JobError> {
-        let (left, right) = (self.expr(left, at)?, self.expr(right, at)?);
-        operators::comparison(comparison, left, right, self.settings(), at)
+        let (first, second) = (self.expr(left, at)?, self.expr(right, at)?);
+        operators::comparison(comparison, first, second, self.settings(), at)
+            .map_err(|error| error.or_help(joined::advice(&[left, right])))
     }
 
     fn unary(&mut self, op: &UnaryOperator, inner: &Expr, at: Location) -> Result<Typed, JobError> {

@@ -27,6 +27,7 @@ pub mod functions;
 pub(crate) mod grouped;
 pub(crate) mod grouping_id;
 pub mod interval;
+pub(crate) mod joined;
 mod literal;
 mod matching;
 pub mod number;

@@ -188,6 +188,7 @@ impl Layout {
                     format!("option `{option}` names `{name}`, which is no column of the query"),
                 )
                 .nearest(name, input.fields.iter().map(|field| field.name.as_str()))
+                .or_help(has(input))
             })
         };
         let key = match table.options.get("key") {
@@ -450,4 +451,13 @@ fn position(input: &Schema, name: &str) -> Option<usize> {
             .iter()
             .position(|field| field.name.eq_ignore_ascii_case(name))
     })
+}
+/// The columns of the query, where they are few enough to be read.
+fn has(input: &Schema) -> Option<String> {
+    let names: Vec<&str> = input
+        .fields
+        .iter()
+        .map(|field| field.name.as_str())
+        .collect();
+    (names.len() <= 12).then(|| format!("its columns are {}", names.join(", ")))
 }

@@ -12,6 +12,7 @@ use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::check::check;
 use crate::expr::coerce::{self, cast_implicitly};
+use crate::expr::joined;
 use crate::expr::scope::{Macro, Scope, ScopeColumn};
 use crate::expr::typed::Typed;
 use crate::extensions::Extensions;
@@ -483,7 +484,10 @@ impl<'c> Lowering<'c> {
             }
             let scope = self.where_scope(&relation);
             let own = taken.iter().map(|part| check(part, &scope));
-            let own = own.map(|typed| self.condition(typed?));
+            let own = own.zip(&taken).map(|(typed, part)| {
+                let condition = self.condition(typed?);
+                condition.map_err(|error| error.or_help(joined::advice(&[part])))
+            });
             relation.node = Node::Filter {
                 conditions: own.collect::<Result<_, _>>()?,
                 below: Box::new(relation.node),

@@ -7,6 +7,10 @@ use crate::job_error::nearest;
 
 pub(super) const SEMICOLON: &str = "a statement ends with `;`";
 
+/// Where a `[` stands that takes no element of what is before it.
+pub(crate) const BRACKET: &str =
+    "a name is quoted with backticks, as in `id`; an array is written array(1, 2)";
+
 /// Words of the language that an alias is easily taken for when they are misspelt.
 const KEYWORDS: [&str; 24] = [
     "SELECT",
@@ -162,6 +166,7 @@ impl<'t> Here<'t> {
                 Some("the condition of a join stands behind ON")
             }
             (_, Token::Overlap, _) => Some("write AND"),
+            (_, Token::LBracket, _) => Some(BRACKET),
             (_, Token::RArrow, _) => Some(
                 "write >= where two values are compared, x -> x + 1 for a function of the elements",
             ),

@@ -383,6 +383,9 @@ impl Cursor<'_> {
             let error = self.expected::<()>("OPTIONS, PARTITIONED BY, WATERMARK or `;`");
             return match self.peek() {
                 Some(Token::LParen) => error.map_err(|e| e.help("write OPTIONS before `(`")),
+                Some(Token::Word(given)) if given.value.eq_ignore_ascii_case("WITH") => {
+                    error.map_err(|e| e.help("options are written OPTIONS (name 'value', ...)"))
+                }
                 Some(Token::Word(given)) => error.map_err(|e| {
                     e.or_help(spark_calls::clause(&given.value))
                         .nearest(&given.value, CLAUSES)

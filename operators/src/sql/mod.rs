@@ -3,7 +3,7 @@
 //! Spark's words wherever Spark has a word. The text becomes tokens, the tokens statements, the statements tables, views,
 //! functions and queries, and each query a typed plan. Whatever is wrong is a [`JobError`] with its place.
 
-mod advice;
+pub(crate) mod advice;
 pub(crate) mod cursor;
 pub(crate) mod dialect;
 pub(crate) mod excepted;

@@ -1,0 +1,2 @@
+CREATE TABLE sales (id INT, card STRING, amount DOUBLE) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'sales', format 'json');
+SELECT s.[id] FROM sales s;
