@@ -436,9 +436,10 @@ impl Query {
             beside: self.plan.beside(),
             lanes: begun,
         };
-        self.log
-            .commit(&checkpoint)
-            .map_err(|error| self.log.unwritable("the first checkpoint", &error))?;
+        self.log.commit(&checkpoint).map_err(|error| {
+            let failure = self.log.unwritable("the first checkpoint", &error);
+            self.log.or_taken_over(failure)
+        })?;
         Ok(checkpoint)
     }
 

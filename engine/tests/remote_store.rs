@@ -166,16 +166,24 @@ impl Operator for Count {
     }
 }
 
+/// What others do while a process is held up.
+type Meanwhile = Box<dyn FnOnce() + Send>;
+
 /// One process with the query.
 #[derive(Clone)]
 struct Counting {
     bucket: Bucket,
     log: MemoryLog,
     sink: MemorySink,
+    /// It is held up between its look at the checkpoints and its first epoch.
+    meanwhile: Arc<Mutex<Option<Meanwhile>>>,
 }
 
 impl Plan for Counting {
     fn open(&self, _: &str) -> Result<Opened, Failure> {
+        if let Some(meanwhile) = self.meanwhile.lock().take() {
+            meanwhile();
+        }
         Ok(Opened {
             inputs: vec![Input {
                 name: "in".into(),
@@ -224,6 +232,7 @@ impl Counting {
             bucket: Bucket::default(),
             log: MemoryLog::new("in", schema, 1),
             sink: MemorySink::default(),
+            meanwhile: Arc::default(),
         }
     }
 
@@ -409,6 +418,27 @@ fn used() -> Bucket {
         ended.unwrap();
     });
     counting.bucket
+}
+
+#[test]
+fn whoever_is_paused_before_its_first_epoch_takes_nothing_from_a_process_that_was_started_meanwhile()
+ {
+    let of_another = used();
+    let names = |bucket: &Bucket| bucket.objects.lock().keys().cloned().collect::<Vec<_>>();
+    let before = names(&of_another);
+    let counting = Counting::new();
+    let bucket = counting.bucket.clone();
+    *counting.meanwhile.lock() = Some(Box::new(move || {
+        bucket.objects.lock().clone_from(&of_another.objects.lock());
+    }));
+    play(async {
+        let (shown, life) = counting.process();
+        let failure = life.await.unwrap_err();
+        assert_eq!(failure.remedy, Remedy::End);
+        assert!(failure.message.contains("started later"), "{failure}");
+        assert_eq!(shown.metrics.restarts.get(), 0);
+    });
+    assert_eq!(names(&counting.bucket), before);
 }
 
 /// Commits the epoch behind this one, as it is.

@@ -337,11 +337,12 @@ impl CheckpointLog {
         Ok(newest.run == run)
     }
 
-    /// What to say of a failure in what this process does with the checkpoints that it has claimed: if another process has
-    /// gone on from them meanwhile, it has removed what it does not need.
+    /// What to say of a failure in what this process does with the checkpoints that it has claimed, or begins where there were
+    /// none: if another process has gone on from them meanwhile, it has removed what it does not need, and others show traces
+    /// of what it has done. Epoch 0 alone may be this process's own, put late.
     pub(crate) fn or_taken_over(&self, failure: Failure) -> Failure {
-        let own = *self.own.lock();
-        let behind = |last: Option<u64>| own.is_some() && last > own;
+        let own = self.own.lock().unwrap_or(0);
+        let behind = |last: Option<u64>| last > Some(own);
         if !self.store.locked() && self.last().is_ok_and(behind) {
             return self.taken_over();
         }
