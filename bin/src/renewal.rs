@@ -265,8 +265,8 @@ impl Renewable {
             match end {
                 Ok(()) => {}
                 // The clients of before could not end in peace, perhaps because nobody takes their login any more.
-                Err(failure) if failure.message == STOPPED_LATE => {
-                    tracing::warn!(query = self.plan.query().name, "{STOPPED_LATE}");
+                Err(failure) if failure.message.starts_with(STOPPED_LATE) => {
+                    tracing::warn!(query = self.plan.query().name, "{failure}");
                 }
                 Err(failure) => return Err(failure),
             }

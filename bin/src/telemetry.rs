@@ -15,7 +15,13 @@ use crate::log_lines::{JsonLines, Lines};
 static JSON: AtomicBool = AtomicBool::new(false);
 
 /// What others log stays quiet unless it matters.
-const OTHERS: [&str; 4] = ["actix_server", "actix_http", "actix_web", "kafka"];
+const OTHERS: [&str; 5] = [
+    "actix_server",
+    "actix_http",
+    "actix_web",
+    "kafka",
+    "object_store",
+];
 
 /// The audit log is written whatever else is.
 const AUDIT: &str = "audit=info";

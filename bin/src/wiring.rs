@@ -326,6 +326,7 @@ pub(crate) fn settings(query: &Query) -> Settings {
         restarts_max: given
             .restarts_max
             .map(|max| u32::try_from(max).unwrap_or(u32::MAX)),
+        outage_timeout: given.outage_timeout,
         trigger: query.interval(),
         bounded: query.bounded(),
         show_records: given.show_records,

@@ -154,7 +154,7 @@ fn a_disk_without_room_holds_rows_back_and_loses_none() {
     let mut running = job.start();
     running.until_ready();
     running.limit_files(40_000);
-    running.until_said("the output has no room", PATIENCE);
+    running.until_said("no row is taken until there is room", PATIENCE);
     until("the job is not ready", || running.get("/ready").0 == 503);
     let (_, why) = running.get("/ready");
     assert!(
@@ -162,7 +162,7 @@ fn a_disk_without_room_holds_rows_back_and_loses_none() {
         "{why}"
     );
     running.limit_files(libc::RLIM_INFINITY);
-    running.until_said("the output has room again", PATIENCE);
+    running.until_said("running again", PATIENCE);
     running.until_ready();
     let so_far = running.metric("thalweg_records_out_total");
     until("rows flow again", || {
@@ -178,7 +178,7 @@ fn a_kill_while_there_is_no_room_costs_nothing() {
     let mut running = job.start();
     running.until_ready();
     running.limit_files(40_000);
-    running.until_said("the output has no room", PATIENCE);
+    running.until_said("no row is taken until there is room", PATIENCE);
     running.kill();
     let mut running = job.start();
     running.until_ready();

@@ -221,12 +221,15 @@ fn a_full_disk_stops_no_rows_and_loses_none() {
     scene.topics.send(&scene.input(), &invoices(0..100));
     scene.until_out(100, PATIENCE);
     let full = fill(&scene.checkpoints());
-    running.until_said("the checkpoint folder takes nothing", PATIENCE);
+    running.until_said("does not take anything", PATIENCE);
     scene.topics.send(&scene.input(), &invoices(100..200));
     scene.until_out(200, PATIENCE);
     let (status, why) = running.get("/ready");
     assert_eq!(status, 503, "{why}");
     assert!(why.contains("No space left"), "{why}");
+    let said = running.said();
+    let warnings = said.lines().filter(|line| line.contains(" WARN ")).count();
+    assert_eq!(warnings, 1, "one line for one fault: {said}");
     std::fs::remove_file(full).unwrap();
     running.until_said("takes checkpoints again", PATIENCE);
     running.until_ready();

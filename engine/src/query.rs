@@ -48,6 +48,9 @@ pub struct Settings {
     pub stop_timeout: Duration,
     /// How many failed runs are followed by another; None: any number.
     pub restarts_max: Option<u32>,
+    /// How long the query puts up with what does not answer, or with runs that fail, while nothing is committed; None: for
+    /// ever.
+    pub outage_timeout: Option<Duration>,
     /// The trigger's interval; None when continuous.
     pub trigger: Option<Duration>,
     /// Whether the query ends at the end that its inputs had at its start.
@@ -78,6 +81,7 @@ impl Default for Settings {
             open_epochs_max: 4,
             stop_timeout: Duration::from_secs(30),
             restarts_max: None,
+            outage_timeout: None,
             trigger: None,
             bounded: false,
             show_records: false,
@@ -139,7 +143,7 @@ pub struct Group {
 /// What closing the clients may take at least when a stop has used up its time.
 const CLOSE_MIN: Duration = Duration::from_millis(500);
 
-/// What a query says that was stopped and could not commit its last epoch within its stop timeout.
+/// How a query begins to say that it was stopped and could not commit its last epoch within its stop timeout.
 pub const STOPPED_LATE: &str = "stopped after stopTimeout without the last epoch: what came after the newest checkpoint will be processed again";
 
 /// How a lane's advice about a failed record begins; nothing comes after it.
@@ -205,7 +209,8 @@ impl Query {
     }
 
     async fn live(self: &Arc<Self>, stop: &mut watch::Receiver<bool>) -> Result<(), Failure> {
-        let mut restarts = Restarts::new(self.settings.restarts_max);
+        let began = Instant::now();
+        let mut restarts = Restarts::new(self.settings.restarts_max, self.settings.outage_timeout);
         let workers = &self.host.workers;
         let this = Arc::clone(self);
         let recovered = workers.run(move || this.recover()).await;
@@ -231,7 +236,7 @@ impl Query {
             let Some(failure) = end.failure.take() else {
                 return Ok(());
             };
-            match restarts.decide(&failure, &end) {
+            match restarts.decide(&failure, &end, began.elapsed()) {
                 Decision::End(failure) => return Err(self.advise(failure)),
                 Decision::Restart(pause) => {
                     self.status.set(Phase::Restarting(failure.message));
@@ -531,6 +536,7 @@ impl Query {
             checkpoint_interval: settings.checkpoint_interval,
             epoch_timeout: settings.epoch_timeout,
             open_epochs_max: settings.open_epochs_max,
+            outage_timeout: settings.outage_timeout,
             discover_interval: (!settings.bounded && grows).then_some(discover_interval),
             partition_metrics: settings.partition_metrics,
             workers: self.host.workers.clone(),
@@ -552,7 +558,7 @@ impl Query {
                     coordinator.do_send(AbandonRun);
                     let _ = ended.await;
                     Ok(RunEnd {
-                        failure: Some(Failure::end(STOPPED_LATE)),
+                        failure: Some(self.stopped_late()),
                         ..RunEnd::default()
                     })
                 }
@@ -566,6 +572,16 @@ impl Query {
             ..RunEnd::default()
         });
         (end, stopped)
+    }
+}
+
+impl Query {
+    /// What is said of a stop that took too long, and of what it waited for.
+    fn stopped_late(&self) -> Failure {
+        match self.status.phase().0 {
+            Phase::Waiting(why) => Failure::end(format!("{STOPPED_LATE}. It waited: {why}")),
+            _ => Failure::end(STOPPED_LATE),
+        }
     }
 }
 

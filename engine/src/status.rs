@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use smol_str::SmolStr;
@@ -12,6 +12,9 @@ use crate::elsewhere::{Elsewhere, Glance};
 use crate::epoch::checkpoint::Checkpoint;
 use crate::error::Failure;
 use crate::metrics::QueryMetrics;
+
+/// How often the log says again that a query still waits, or that its runs still fail.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// Where a query is in its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct QueryStatus {
     query: String,
     metrics: Arc<QueryMetrics>,
     phase: Mutex<(Phase, Instant)>,
+    /// When the log said last where it is.
+    said: Mutex<Instant>,
     newest: Mutex<Option<Arc<Checkpoint>>>,
     /// What others read of it, where several processes share it.
     glance: Glance,
@@ -53,6 +58,7 @@ impl QueryStatus {
             query: query.into(),
             metrics,
             phase: Mutex::new((Phase::Starting, Instant::now())),
+            said: Mutex::new(Instant::now()),
             newest: Mutex::default(),
             glance: Glance::default(),
             parts: Mutex::default(),
@@ -107,16 +113,19 @@ impl QueryStatus {
         self.phase.lock().clone()
     }
 
-    /// Moves it on; the log says so once per change.
+    /// Moves it on; the log says so once per change, and once a minute what it waits for.
     pub fn set(&self, phase: Phase) {
         let mut current = self.phase.lock();
-        if current.0 == phase {
-            return;
-        }
         if self.part {
-            *current = (phase, Instant::now());
+            if current.0 != phase {
+                *current = (phase, Instant::now());
+            }
             return;
         }
+        if current.0 == phase {
+            return self.say_again(&current.0, current.1);
+        }
+        *self.said.lock() = Instant::now();
         let query = &self.query;
         match &phase {
             Phase::Starting => tracing::debug!(query, "starting"),
@@ -128,7 +137,13 @@ impl QueryStatus {
             Phase::Restarting(why) => {
                 tracing::warn!(query, why, "the run failed, a new one begins");
             }
-            Phase::Ended => tracing::info!(query, "ended"),
+            Phase::Ended => {
+                let (records_in, records_out) = (
+                    self.metrics.records_in.get(),
+                    self.metrics.records_out.get(),
+                );
+                tracing::info!(query, records_in, records_out, "ended");
+            }
             Phase::Failed(failure) => {
                 tracing::error!(query, why = failure.message, "the query cannot go on");
             }
@@ -136,6 +151,20 @@ impl QueryStatus {
         *current = (phase, Instant::now());
         drop(current);
         self.show_ready();
+    }
+
+    fn say_again(&self, phase: &Phase, since: Instant) {
+        let (what, why) = match phase {
+            Phase::Waiting(why) => ("still waiting", why),
+            Phase::Restarting(why) => ("each new run fails", why),
+            _ => return,
+        };
+        let mut said = self.said.lock();
+        if said.elapsed() >= AGAIN {
+            *said = Instant::now();
+            let seconds = since.elapsed().as_secs();
+            tracing::warn!(query = self.query, why, seconds, "{what}");
+        }
     }
 
     /// Has all its lanes take no further record, or go on. Epochs, timers and its place among other processes go on

@@ -4,6 +4,7 @@
 mod passing;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use passing::Passing;
 use smol_str::SmolStr;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::store::FolderStore;
-use thalweg_engine::error::Failure;
+use thalweg_engine::error::{Failure, Remedy};
 use thalweg_engine::flow::lane::OnError;
 use thalweg_engine::memory::{MemoryLog, MemorySink, MemorySource};
 use thalweg_engine::metrics::Metrics;
@@ -31,6 +32,8 @@ use tokio::sync::watch;
 struct Away {
     log: Arc<MemorySource>,
     away: Arc<AtomicBool>,
+    /// The end that a bounded run finds.
+    end: i64,
 }
 
 impl Source for Away {
@@ -47,7 +50,10 @@ impl Source for Away {
     }
 
     fn ends(&self) -> Result<BTreeMap<SmolStr, Position>, Failure> {
-        self.log.ends()
+        let ends = self.log.ends()?.into_keys();
+        Ok(ends
+            .map(|name| (name, Position::Number(self.end)))
+            .collect())
     }
 
     fn read(
@@ -68,22 +74,22 @@ impl Source for Away {
     }
 }
 
-#[test]
-fn with_an_epoch_an_hour_an_outage_is_known_in_seconds_and_the_epoch_it_kept_away_comes_after_it() {
-    const HOUR: Duration = Duration::from_secs(3_600);
-    let schema = Schema::new([Field::required("number", DataType::BigInt)]);
-    let log = MemoryLog::new("numbers", schema, 1);
-    let away = Arc::new(AtomicBool::new(false));
+/// A query of one partition, with checkpoints in a folder, and what it shows.
+fn query(
+    log: &MemoryLog,
+    away: &Arc<AtomicBool>,
+    sink: &MemorySink,
+    folder: &Path,
+    settings: Settings,
+) -> Query {
     let source = Away {
-        log: Arc::new(MemorySource::new(&log)),
-        away: Arc::clone(&away),
+        log: Arc::new(MemorySource::new(log)),
+        away: Arc::clone(away),
+        end: 2,
     };
-    let folder = tempfile::tempdir().unwrap();
     let metrics = Metrics::new().query("pass");
-    let status = Arc::new(QueryStatus::new("pass", Arc::clone(&metrics)));
-    let store = FolderStore::lock(folder.path()).unwrap();
-    let sink = MemorySink::default();
-    let mut query = Query {
+    let store = FolderStore::lock(folder).unwrap();
+    Query {
         job: "job".into(),
         name: "pass".into(),
         plan: Arc::new(Passing {
@@ -91,27 +97,50 @@ fn with_an_epoch_an_hour_an_outage_is_known_in_seconds_and_the_epoch_it_kept_awa
             sink: Arc::new(sink.clone()),
             on_error: OnError::Fail,
         }),
-        settings: Settings {
-            checkpoint_interval: HOUR,
-            ..Settings::default()
-        },
+        settings,
         log: Arc::new(CheckpointLog::new(Arc::new(store), 10, true)),
         host: Host {
             arbiters: Vec::new(),
             workers: Workers::simulated(Arc::new(|| Duration::from_millis(1))),
             budget: Arc::default(),
         },
-        status: Arc::clone(&status),
+        status: Arc::new(QueryStatus::new("pass", metrics)),
         group: None,
-    };
-    let (tell, told) = watch::channel(false);
-    // Time that nobody waits in passes at once.
+    }
+}
+
+/// Time that nobody waits in passes at once.
+fn play(story: impl Future<Output = ()>) {
     let system = System::with_tokio_rt(|| {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().start_paused(true).build();
         runtime.expect("a runtime")
     });
-    system.block_on(async {
+    system.block_on(story);
+}
+
+fn numbers() -> MemoryLog {
+    let schema = Schema::new([Field::required("number", DataType::BigInt)]);
+    MemoryLog::new("numbers", schema, 1)
+}
+
+#[test]
+fn with_an_epoch_an_hour_an_outage_is_known_in_seconds_and_the_epoch_it_kept_away_comes_after_it() {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let (log, away, sink) = (
+        numbers(),
+        Arc::new(AtomicBool::new(false)),
+        MemorySink::default(),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        checkpoint_interval: HOUR,
+        ..Settings::default()
+    };
+    let mut query = query(&log, &away, &sink, folder.path(), settings);
+    let status = Arc::clone(&query.status);
+    let (tell, told) = watch::channel(false);
+    play(async {
         query.host.arbiters.push(Arbiter::current());
         let running = actix::spawn(query.run(told));
         let newest = || status.newest().map_or(0, |checkpoint| checkpoint.epoch);
@@ -127,7 +156,7 @@ fn with_an_epoch_an_hour_an_outage_is_known_in_seconds_and_the_epoch_it_kept_awa
         log.append(0, Ok(vec![Value::BigInt(1)]));
         sleep(HOUR).await;
         assert_eq!(newest(), first, "no epoch begins while it is away");
-        assert_eq!(metrics.epochs_refused.get(), 1);
+        assert_eq!(status.metrics().epochs_refused.get(), 1);
         away.store(false, Ordering::Relaxed);
         sleep(Duration::from_secs(2)).await;
         assert!(!waits(), "{:?}", status.phase().0);
@@ -135,6 +164,49 @@ fn with_an_epoch_an_hour_an_outage_is_known_in_seconds_and_the_epoch_it_kept_awa
 
         tell.send(true).unwrap();
         running.await.unwrap().unwrap();
+    });
+    assert_eq!(sink.rows().len(), 1);
+}
+
+#[test]
+fn a_run_that_is_to_end_waits_for_an_outage_as_long_as_it_may_and_then_ends_with_what_it_waited_for()
+ {
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let (log, away, sink) = (
+        numbers(),
+        Arc::new(AtomicBool::new(false)),
+        MemorySink::default(),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        bounded: true,
+        outage_timeout: Some(minutes(10)),
+        ..Settings::default()
+    };
+    let mut query = query(&log, &away, &sink, folder.path(), settings);
+    let (_tell, told) = watch::channel(false);
+    play(async {
+        query.host.arbiters.push(Arbiter::current());
+        let running = actix::spawn(query.run(told));
+        let sleep = actix::clock::sleep;
+        // One of two rows is there.
+        log.append(0, Ok(vec![Value::BigInt(1)]));
+        sleep(minutes(1)).await;
+        for outage in [minutes(9), minutes(11)] {
+            assert!(!running.is_finished());
+            away.store(true, Ordering::Relaxed);
+            sleep(outage).await;
+            away.store(false, Ordering::Relaxed);
+            sleep(minutes(2)).await;
+        }
+        assert!(running.is_finished());
+        let failure = running.await.unwrap().unwrap_err();
+        assert_eq!(failure.remedy, Remedy::End);
+        assert!(
+            failure.message.contains("the broker does not answer"),
+            "{failure}"
+        );
+        assert!(failure.message.contains("outageTimeout"), "{failure}");
     });
     assert_eq!(sink.rows().len(), 1);
 }

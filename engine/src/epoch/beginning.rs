@@ -11,6 +11,7 @@ use crate::epoch::ledger::Epoch;
 use crate::epoch::messages::Order;
 use crate::error::Failure;
 use crate::recorder::Doing;
+use crate::restarts::given_up;
 use crate::source::Health;
 
 /// How often to look, unless epochs are more frequent.
@@ -41,8 +42,16 @@ impl Coordinator {
             self.answering_since = Instant::now();
             self.spec.status.waiting(&away);
             recorder.begin(Doing::Away, 0);
+            let since = *self.away_since.get_or_insert_with(Instant::now);
+            if let Some(max) = self.spec.outage_timeout
+                && since.elapsed() >= max
+                && self.ending != Ending::Stopping
+            {
+                self.fall(given_up(&away, max), None, ctx);
+            }
             return;
         }
+        self.away_since = None;
         self.spec.status.running();
         recorder.end(Doing::Away, 0);
         if !self.building.is_empty() {
@@ -85,10 +94,7 @@ impl Coordinator {
     /// Why no epoch may begin now.
     fn away(&self) -> Option<String> {
         if let Some(away) = &self.store_away {
-            return Some(format!(
-                "the checkpoint folder {} does not take anything: {away}",
-                self.spec.log.location()
-            ));
+            return Some(self.not_taken(away));
         }
         let sources = self.spec.sources.iter().map(|(_, source)| source.health());
         sources
@@ -97,6 +103,13 @@ impl Coordinator {
                 Health::Up => None,
                 Health::Down(why) => Some(why),
             })
+    }
+
+    fn not_taken(&self, why: &str) -> String {
+        format!(
+            "the checkpoint folder {} does not take anything: {why}. Rows flow on, no epoch is committed",
+            self.spec.log.location()
+        )
     }
 
     /// An epoch that is open for too long while all sides answer: a lane hangs.
@@ -152,13 +165,8 @@ impl Coordinator {
     pub(super) fn store(&mut self, away: Option<String>) {
         let _for = self.behalf().enter();
         match (&away, &self.store_away) {
-            (Some(why), None) => {
-                tracing::warn!(
-                    why,
-                    location = self.spec.log.location(),
-                    "the checkpoint folder takes nothing; rows flow on, no epoch is committed"
-                );
-            }
+            // The status says it, and names the store: one fault, one line.
+            (Some(why), None) => self.spec.status.waiting(&self.not_taken(why)),
             (None, Some(_)) => tracing::info!("the checkpoint folder takes checkpoints again"),
             _ => {}
         }

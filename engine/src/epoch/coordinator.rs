@@ -99,6 +99,8 @@ pub struct CoordinatorSpec {
     pub epoch_timeout: Duration,
     /// How many epochs may be open.
     pub open_epochs_max: usize,
+    /// How long broker or store may be away before the query ends; None: for ever.
+    pub outage_timeout: Option<Duration>,
     /// How often to look for new partitions; None in a bounded run, which has an end and reads no further.
     pub discover_interval: Option<Duration>,
     /// Whether positions and lags are shown by partition.
@@ -153,6 +155,8 @@ pub struct Coordinator {
     pub(super) store_away: Option<String>,
     /// Since when broker and store answer: the time of an outage is not counted against an epoch.
     pub(super) answering_since: Instant,
+    /// Since when one of them does not.
+    pub(super) away_since: Option<Instant>,
     pub(super) origin: Instant,
 }
 
@@ -194,6 +198,7 @@ impl Coordinator {
             ),
             store_away: None,
             answering_since: Instant::now(),
+            away_since: None,
             origin: Instant::now(),
             spec,
         }

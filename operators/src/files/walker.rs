@@ -61,10 +61,8 @@ impl Shared {
     /// Says when the folder cannot be read any more, and when it can again.
     pub(super) fn missing(&self, why: Option<String>, folder: &str) {
         let mut known = self.missing.lock();
-        match (&*known, &why) {
-            (None, Some(why)) => tracing::warn!("{why}; waiting until it can"),
-            (Some(_), None) => tracing::info!(folder, "the folder can be read again"),
-            _ => {}
+        if known.is_some() && why.is_none() {
+            tracing::info!(folder, "the folder can be read again");
         }
         *known = why;
     }

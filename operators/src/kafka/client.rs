@@ -307,6 +307,10 @@ fn failure_shown() -> bool {
     due
 }
 
+/// What the client calls its warnings about addresses of two clusters, certificates and logins: only a person can mend those. Its
+/// other warnings are of outages, which the query tells of itself.
+const TO_MEND: [&str; 4] = ["CLUSTERID", "SSL", "SSLPASSWD", "SASLREFRESH"];
+
 /// The client's log lines become ours; those about properties of the other role are noise.
 unsafe extern "C" fn on_log(
     client: *const sys::rd_kafka_t,
@@ -330,6 +334,9 @@ unsafe extern "C" fn on_log(
             tracing::debug!(target: "kafka", "{facility}: {line}");
         }
         0..=3 => tracing::warn!(target: "kafka", "the Kafka client says: {line}"),
+        4 if TO_MEND.contains(&&*facility) => {
+            tracing::warn!(target: "kafka", "the Kafka client says: {line}");
+        }
         4 => tracing::info!(target: "kafka", "the Kafka client says: {line}"),
         _ => tracing::debug!(target: "kafka", "{facility}: {line}"),
     }

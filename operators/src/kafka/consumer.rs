@@ -489,7 +489,6 @@ impl Shared {
             }
             Code::ALL_BROKERS_DOWN => {
                 self.set_health(self.down());
-                tracing::warn!(target: "kafka", "no Kafka broker at {} answers", self.servers);
             }
             Code::AUTHENTICATION | Code::SSL | Code::RESOLVE => {
                 tracing::warn!(target: "kafka", "{}: {text}", self.servers);

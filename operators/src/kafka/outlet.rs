@@ -521,7 +521,6 @@ impl Shared {
             }
             Code::ALL_BROKERS_DOWN => {
                 *self.health.lock() = self.down();
-                tracing::warn!(target: "kafka", "no Kafka broker at {} answers", self.servers);
             }
             Code::AUTHENTICATION | Code::SSL | Code::RESOLVE => {
                 tracing::warn!(target: "kafka", "{}: {text}", self.servers);

@@ -275,6 +275,14 @@ pub const SETTINGS: &[SettingSpec] = &[
         "How many new runs a query may begin after failures.",
     ),
     spec(
+        "outageTimeout",
+        SettingKind::DurationOrNone,
+        "",
+        Reach::Query,
+        "How long a query waits for what does not answer, or begins run after run that fails, while nothing is committed; then it \
+         ends with exit code 1. `10 minutes` with the triggers `once` and `available now`, else `none`: for ever.",
+    ),
+    spec(
         "assignment",
         SettingKind::OneOf(&["manual", "group"]),
         "manual",

@@ -96,6 +96,8 @@ pub struct Settings {
     pub stop_timeout: Duration,
     /// `restartsMax`; None is unlimited.
     pub restarts_max: Option<u64>,
+    /// `outageTimeout`; None where it is `none`.
+    pub outage_timeout: Option<Duration>,
     /// Whether `assignment` says `group`.
     pub shared: bool,
     /// `standbyReplicas`.
@@ -309,12 +311,8 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
             entry.at = Some(one.at);
         }
     }
-    let text = |name: &str| {
-        in_force
-            .iter()
-            .find(|entry| entry.spec.name == name)
-            .map_or("", |entry| entry.value.as_str())
-    };
+    by_trigger(&mut in_force);
+    let text = |name: &str| value(&in_force, name);
     let optional = |name: &str| {
         Some(text(name))
             .filter(|value| !value.is_empty())
@@ -354,6 +352,7 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
         ansi: text("ansi") == "true",
         stop_timeout: duration("stopTimeout"),
         restarts_max: text("restartsMax").parse().ok(),
+        outage_timeout: parse_duration(text("outageTimeout")),
         shared: text("assignment") == "group",
         standby: whole("standbyReplicas"),
         through_topic: text("exchange") == "topic",
@@ -369,6 +368,27 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
         deadline_from_record: text("deadlineFrom") == "record",
         models_from_files_only: text("modelSource") == "file",
         in_force: in_force.iter().map(InForce::shown).collect(),
+    }
+}
+
+fn value<'f>(in_force: &'f [InForce], name: &str) -> &'f str {
+    in_force
+        .iter()
+        .find(|entry| entry.spec.name == name)
+        .map_or("", |entry| entry.value.as_str())
+}
+
+/// A run that is to end must not wait for ever; one that is to go on is best there when the other side is back.
+fn by_trigger(in_force: &mut [InForce]) {
+    let ends = matches!(
+        trigger(value(in_force, "trigger")),
+        Some(Trigger::Once | Trigger::AvailableNow)
+    );
+    let timeout = in_force
+        .iter_mut()
+        .find(|entry| entry.spec.name == "outageTimeout" && entry.value.is_empty());
+    if let Some(timeout) = timeout {
+        timeout.value = if ends { "10 minutes" } else { "none" }.to_owned();
     }
 }
 

@@ -73,33 +73,26 @@ impl Disk {
         path: &Path,
         mut act: impl FnMut() -> io::Result<T>,
     ) -> Result<T, Undone> {
-        let mut waited = None;
+        let mut waited = false;
         loop {
             match act() {
                 Ok(done) => {
-                    if let Some(kind) = waited {
+                    if waited {
                         *self.away.lock() = None;
-                        let what = match kind {
-                            io::ErrorKind::NotConnected => "the output's store answers again",
-                            _ => "the output has room again",
-                        };
-                        tracing::info!(path = %path.display(), "{what}");
                     }
                     return Ok(done);
                 }
                 Err(error) if passes(&error) => {
                     let mut away = self.away.lock();
-                    if waited.is_none() {
-                        let what = match error.kind() {
-                            io::ErrorKind::NotConnected => {
-                                "the output's store does not answer; what is complete waits for it"
-                            }
-                            _ => "the output has no room; no row is taken until it has",
-                        };
-                        tracing::warn!(path = %path.display(), %error, "{what}");
-                    }
-                    waited = Some(error.kind());
-                    *away = Some(format!("{} cannot be written: {error}", path.display()));
+                    waited = true;
+                    let then = match error.kind() {
+                        io::ErrorKind::NotConnected => "what is complete waits for the store",
+                        _ => "no row is taken until there is room",
+                    };
+                    *away = Some(format!(
+                        "{} cannot be written: {error}; {then}",
+                        path.display()
+                    ));
                     if !self.closed() {
                         self.closing.wait_for(&mut away, RETRY);
                     }
