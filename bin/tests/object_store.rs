@@ -210,6 +210,81 @@ fn a_store_that_goes_away_is_waited_for_and_said_while_rows_of_others_go_on() {
     assert!(copied(&s3.out()).values().all(|times| *times == 1));
 }
 
+/// The lines of a log that warn of something.
+fn warnings(said: &str) -> Vec<&str> {
+    said.lines()
+        .filter(|line| line.contains(" WARN "))
+        .collect()
+}
+
+#[test]
+fn a_run_once_gives_up_a_store_that_stays_away_and_says_for_what() {
+    let s3 = S3::start();
+    let job = copies(&s3, "s3://shop/in", "");
+    let path = job.to_str().unwrap();
+    s3.put("in/a.json", ids(0..10));
+    s3.away();
+    let run = ["run", path, "--http", "off", "--set", "trigger=once"];
+    let limited = [&run[..], &["--set", "outageTimeout=1 second"]].concat();
+    let said = s3.call(&limited);
+    said.expect(
+        1,
+        &["s3://shop/in cannot be read: planted", "outageTimeout"],
+    );
+    // One line for the fault, one for the end: the client's own tries are nobody's business.
+    assert_eq!(warnings(&said.err).len(), 1, "{}", said.err);
+    assert!(!said.err.contains("retry"), "{}", said.err);
+    s3.back();
+    s3.call(&run).expect(0, &[]);
+    assert_eq!(s3.out().len(), 10);
+}
+
+#[test]
+fn an_address_that_can_never_be_one_is_refused_at_the_start() {
+    let s3 = S3::start();
+    for wrong in [
+        "ftp://localhost:9000",
+        "http://local host",
+        "http://localhost:port",
+    ] {
+        let options = format!(
+            "{}, fs.s3a.endpoint '{wrong}'",
+            "fs.s3a.path.style.access 'true'"
+        );
+        let job = s3.job(&format!(
+            "{HEAD}CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path 's3://shop/in', {options});
+             SELECT id FROM arrivals;"
+        ));
+        for command in [&["check"][..], &["run", "--http", "off"]] {
+            let path = job.to_str().unwrap();
+            let said = s3.call(&[command, &[path]].concat());
+            said.expect(2, &["the address in the option `fs.s3a.endpoint`"]);
+        }
+    }
+    // What is a part of a key's file is known when the store is asked first.
+    let key = r#"{"gcs_base_url": "http://localhost:1", "disable_oauth": true, "client_email": "", "private_key": "",
+        "private_key_id": ""}"#;
+    std::fs::write(s3.dir().join("key.json"), key).unwrap();
+    let job = s3.job(&format!(
+        "{HEAD}CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (
+           path 'gs://shop/in', google.cloud.auth.service.account.json.keyfile 'key.json');
+         CREATE TABLE copy USING file OPTIONS (path 'out.jsonl');
+         INSERT INTO copy SELECT id FROM arrivals;"
+    ));
+    for trigger in ["continuous", "once"] {
+        let trigger = format!("trigger={trigger}");
+        s3.call(&[
+            "run",
+            job.to_str().unwrap(),
+            "--http",
+            "off",
+            "--set",
+            &trigger,
+        ])
+        .expect(2, &["gs://shop/in cannot be read", "https:// only"]);
+    }
+}
+
 #[test]
 fn an_output_waits_for_its_store_and_loses_nothing() {
     let s3 = S3::start();

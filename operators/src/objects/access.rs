@@ -1,8 +1,9 @@
 //! How an object store is reached, as options say it.
 
 use super::address::{Address, Kind};
+use super::endpoint;
 use super::manual::{ACCOUNT_KEY, ALIASES, OPTIONS};
-use crate::job_error::JobError;
+use crate::job_error::{JobError, Location};
 use crate::table::{OptionValue, Options};
 
 /// A key of S3. Never shown.
@@ -97,6 +98,9 @@ impl Access {
                 format!("http{}://{endpoint}", if secure { "s" } else { "" })
             }
         });
+        if let Some(wrong) = endpoint.as_deref().and_then(endpoint::wrong_in) {
+            return Err(no_address(options, wrong));
+        }
         Ok(Self {
             endpoint,
             region: text("fs.s3a.endpoint.region"),
@@ -107,6 +111,17 @@ impl Access {
             account: account(options)?,
         })
     }
+}
+
+/// What can never be the address of a service. What was put in from outside never shows.
+fn no_address(options: &Options, wrong: &str) -> JobError {
+    let names = ["fs.s3a.endpoint", "endpoint"];
+    let entry = names.iter().find_map(|name| options.entry(name));
+    let (name, at) = entry.map_or((names[0], Location::default()), |entry| {
+        (entry.name.as_str(), entry.at)
+    });
+    JobError::new(at, format!("the address in the option `{name}` {wrong}"))
+        .help("write it as https://minio.example:9000")
 }
 
 /// The option by one of these names; refuses two that differ.
@@ -254,6 +269,8 @@ mod tests {
         );
         let twice = [("region", "a"), ("fs.s3a.endpoint.region", "b")];
         refused("s3://b", &twice, "the same option");
+        let ftp = [("endpoint", "ftp://minio:9000")];
+        refused("s3://b", &ftp, "`endpoint` begins with neither");
         let java = [("fs.s3a.aws.credentials.provider", "com.me.Mine")];
         refused("s3://b", &java, "AnonymousAWSCredentialsProvider only");
     }

@@ -11,6 +11,7 @@ mod aws;
 mod blocks;
 #[cfg(feature = "object-store")]
 mod bucket;
+mod endpoint;
 mod manual;
 #[cfg(feature = "object-store")]
 mod object;

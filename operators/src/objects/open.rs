@@ -12,6 +12,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use super::access::Access;
 use super::address::{Address, Kind};
 use super::aws::{self, Chain};
+use super::endpoint;
 use super::manual::ACCOUNT_KEY;
 use super::trouble::trouble;
 
@@ -69,6 +70,13 @@ async fn amazon(
     access: &Access,
 ) -> Result<object_store::aws::AmazonS3, object_store::Error> {
     let endpoint = access.endpoint.clone().or_else(endpoint_of_environment);
+    if let Some(wrong) = endpoint.as_deref().and_then(endpoint::wrong_in) {
+        return Err(object_store::Error::Generic {
+            store: "S3",
+            source: format!("the address in AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL {wrong}")
+                .into(),
+        });
+    }
     let region = match (&access.region, &endpoint) {
         (Some(region), _) => region.clone(),
         (None, Some(endpoint)) => match (region_of(endpoint), std::env::var("AWS_REGION")) {

@@ -12,7 +12,7 @@ use object_store::Error;
 /// | `NotFound` | there is no such object, or no such bucket |
 /// | `StaleNetworkFileHandle` | the object was replaced while it was read |
 /// | `PermissionDenied` | this key may not do that |
-/// | `InvalidInput` | key, region or name are wrong: a person must mend it |
+/// | `InvalidInput` | address, key, region or name are wrong: a person must mend it |
 /// | `AlreadyExists` | there is one already where a new one was to be |
 /// | `NotConnected` | the store is away, and may come back |
 pub(super) fn trouble(error: &Error) -> io::Error {
@@ -25,6 +25,10 @@ pub(super) fn trouble(error: &Error) -> io::Error {
         _ if kind == ErrorKind::NotFound && !said.contains("<") => {
             "there is no such object".to_owned()
         }
+        _ if said == NOT_HTTPS => {
+            "the address of the store begins with http://, and keys are sent by https:// only"
+                .to_owned()
+        }
         _ => match said.strip_prefix("Server returned non-2xx status code: ") {
             Some(status) => format!("the store answers {}", status.trim_end_matches([':', ' '])),
             None => said.chars().take(400).collect(),
@@ -32,6 +36,15 @@ pub(super) fn trouble(error: &Error) -> io::Error {
     };
     io::Error::new(kind, text)
 }
+
+/// What the HTTP client says of an address that it takes none of.
+const NOT_HTTPS: &str = "URL scheme is not allowed";
+const NO_ADDRESS: [&str; 4] = [
+    NOT_HTTPS,
+    "relative URL without a base",
+    "empty host",
+    "invalid port number",
+];
 
 /// What the store calls its errors says more than how the client sorts them, which is another way for each request.
 fn kind(error: &Error, code: Option<&str>, said: &str) -> ErrorKind {
@@ -64,6 +77,7 @@ fn kind(error: &Error, code: Option<&str>, said: &str) -> ErrorKind {
             ErrorKind::PermissionDenied
         }
         _ if said.contains("without LOCATION") => ErrorKind::InvalidInput,
+        _ if NO_ADDRESS.iter().any(|text| said.contains(text)) => ErrorKind::InvalidInput,
         _ if said.contains("status code: 403") && code.is_none() => ErrorKind::PermissionDenied,
         _ if said.contains("status code: 404") => ErrorKind::NotFound,
         _ => ErrorKind::NotConnected,
