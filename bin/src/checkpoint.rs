@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
+use thalweg_engine::query::new_id;
 use thalweg_engine::record::Position;
 use thalweg_engine::source::Start;
 use thalweg_operators::connectors;
@@ -13,6 +14,7 @@ use thalweg_operators::extensions::Extensions;
 use thalweg_operators::plan;
 use thalweg_operators::table::{OpenContext, OptionValue, Options, Table};
 
+use crate::at_rest;
 use crate::cli::{JobArgs, RollbackArgs, SetArgs, StoreArgs};
 use crate::console;
 use crate::duration::{grouped, now, parse_time, time};
@@ -78,12 +80,20 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<End, Refusal> {
     write(&log, old.as_ref(), new, last, args.yes)
 }
 
-/// Locks the folder of one query that is there. An object store has no locks: a job that still runs ends at its next epoch.
+/// Opens the place of one stopped query, or of one of its lanes, that is there. A folder of one process is locked; elsewhere
+/// whether the job stands still is seen by its epochs.
 fn lock(folder: &Path, store: &StoreArgs) -> Result<Arc<CheckpointLog>, Refusal> {
     let place = Place::at(folder, &place::options(&store.option)?)?;
     let place = folder::one_query(&place)?;
     // Nothing that is kept is removed, however much it is.
-    folder::own(&place, usize::MAX, true, None)
+    let log = if folder::is_of_a_lane(&place) {
+        let token = format!("{}-", new_id());
+        Arc::new(folder::share(&place, &token, usize::MAX, true, None)?)
+    } else {
+        folder::own(&place, usize::MAX, true, None)?
+    };
+    at_rest::wait(&log)?;
+    Ok(log)
 }
 
 fn nothing(log: &CheckpointLog) -> Refusal {
@@ -317,6 +327,8 @@ fn write(
             }
         }
     }
+    // Whoever was asked may have taken his time.
+    at_rest::unchanged(log, last)?;
     new.committed_at = now();
     log.commit(&new).map_err(|error| {
         Refusal::new(format!(
@@ -324,11 +336,48 @@ fn write(
             log.location()
         ))
     })?;
+    if !log.store().locked() {
+        or_take_back(log, old, &new)?;
+    }
     console::line(&format!(
         "Epoch {} is written. The next start goes on from there.",
         new.epoch
     ));
     Ok(End::Clean)
+}
+
+/// Where nothing is locked, a job that ran unseen may have removed what the new epoch names while it was written. Then an
+/// epoch behind it says again what the newest one said before: that one is kept whole.
+fn or_take_back(
+    log: &CheckpointLog,
+    old: Option<&Checkpoint>,
+    new: &Checkpoint,
+) -> Result<(), Refusal> {
+    let Err(missing) = log.verify_state(new) else {
+        return Ok(());
+    };
+    let Some(old) = old else {
+        return Err(missing.into());
+    };
+    let back = Checkpoint {
+        epoch: new.epoch.saturating_add(1),
+        committed_at: now(),
+        run: new.run.clone(),
+        rewound: true,
+        ..old.clone()
+    };
+    let said = match log.commit(&back) {
+        Ok(_) => format!(
+            "epoch {} says again what epoch {} said",
+            back.epoch, old.epoch
+        ),
+        Err(error) => format!("going back to epoch {} failed too: {error}", old.epoch),
+    };
+    Err(Refusal::new(format!(
+        "the job runs, and has removed state of the epoch that was gone back to: {}; {said}. Stop the job first, then do this \
+         again.",
+        missing.message
+    )))
 }
 
 fn effect(old: Option<&Checkpoint>, new: &Checkpoint, content: u64) -> String {

@@ -131,6 +131,17 @@ fn unusable(folder: &Path, what: &str, error: &std::io::Error) -> String {
     )
 }
 
+/// Whether a place is a folder with the checkpoints of one lane of a shared query: several processes write there, none locks it.
+pub(crate) fn is_of_a_lane(place: &Place) -> bool {
+    match place {
+        Place::Folder(folder) => fs::canonicalize(folder)
+            .ok()
+            .and_then(|folder| Some(folder.parent()?.file_name()? == LANES))
+            .unwrap_or(false),
+        Place::Remote(_) => false,
+    }
+}
+
 /// The places of queries at a place: the place itself, or those right below it, by name.
 ///
 /// # Errors

@@ -52,6 +52,7 @@
 //! The documents of the repository say the rest: `docs/rust.md` for all of this at more length, `docs/guarantees.md` for
 //! what is promised, `docs/language.md` for the SQL.
 
+mod at_rest;
 mod check;
 mod checkpoint;
 mod cli;

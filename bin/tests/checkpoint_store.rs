@@ -414,6 +414,40 @@ fn an_interrupted_copy_shows_nothing_and_is_gone_on_with() {
 }
 
 #[test]
+fn a_query_that_runs_is_not_moved_and_one_that_was_killed_is() {
+    let s3 = S3::start();
+    let job = counts(&s3);
+    arrive(&s3, "a.json", 0..70);
+    let mut running = s3.run(&job, &[]);
+    until_counted(&s3, 70);
+    running.until_ready();
+    let option = option(&s3);
+    let place = "s3://shop/jobs/counts";
+    let back = || {
+        let newest = inspected(&s3, place)["newest"]["epoch"].to_string();
+        let back = [
+            "checkpoint",
+            "rollback",
+            place,
+            &newest,
+            "--yes",
+            "--option",
+            &option,
+        ];
+        s3.call(&back)
+    };
+    back().expect(2, &["the job runs", "Stop it first"]);
+    arrive(&s3, "b.json", 70..140);
+    until_counted(&s3, 140);
+    running.kill();
+    back().expect(0, &["is written"]);
+    let mut running = s3.run(&job, &[]);
+    running.until_ready();
+    until_counted(&s3, 140);
+    ended(running);
+}
+
+#[test]
 fn a_stopped_query_is_moved_in_its_store_as_in_a_folder() {
     let s3 = S3::start();
     let job = counts(&s3);

@@ -1,0 +1,142 @@
+//! Whether anybody commits epochs at a place that no lock keeps: an object store, or the checkpoints of a partition whose job
+//! several processes share. A job that runs shows itself there by its epochs alone.
+
+use std::time::Duration;
+
+use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
+use thalweg_engine::record::Micros;
+
+use crate::console;
+use crate::duration::now;
+use crate::refusal::Refusal;
+
+/// So many of the newest epochs say how often a job commits.
+const EPOCHS: usize = 5;
+/// What is taken for the interval where a run has committed too few epochs to tell.
+const UNTOLD: Duration = Duration::from_secs(5);
+/// Shorter and longer intervals are taken for these.
+const LEAST: Duration = Duration::from_secs(1);
+const MOST: Duration = Duration::from_secs(60);
+/// How often to look for a new epoch.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// An epoch: which run committed it, and when.
+#[derive(Clone, Debug)]
+struct Mark {
+    run: String,
+    at: Micros,
+}
+
+/// Waits until a job that runs would have committed another epoch.
+///
+/// # Errors
+/// When one comes, or the place cannot be read.
+pub(crate) fn wait(log: &CheckpointLog) -> Result<(), Refusal> {
+    if log.store().locked() {
+        return Ok(());
+    }
+    let kept = log.list()?;
+    let Some(newest) = kept.last() else {
+        return Ok(());
+    };
+    let marks: Vec<Mark> = kept[kept.len().saturating_sub(EPOCHS)..]
+        .iter()
+        // A damaged one tells nothing.
+        .filter_map(|kept| log.read(kept.epoch).ok())
+        .map(|checkpoint| Mark {
+            run: checkpoint.run,
+            at: checkpoint.committed_at,
+        })
+        .collect();
+    let mut left = left(&marks, now());
+    if left > LEAST {
+        console::line(&format!(
+            "Looking for {} s whether the job still runs: it would commit an epoch meanwhile.",
+            left.as_secs()
+        ));
+    }
+    while !left.is_zero() {
+        std::thread::sleep(LOOK.min(left));
+        left = left.saturating_sub(LOOK);
+        unchanged(log, newest.epoch)?;
+    }
+    Ok(())
+}
+
+/// Whether this epoch is still the newest.
+///
+/// # Errors
+/// When another has been committed: the job runs.
+pub(crate) fn unchanged(log: &CheckpointLog, epoch: u64) -> Result<(), Refusal> {
+    if log.store().locked() {
+        return Ok(());
+    }
+    match log.list()?.last() {
+        Some(last) if last.epoch > epoch => Err(Refusal::new(format!(
+            "the job runs: epoch {} was committed in {} just now. Stop it first, then do this again. Nothing was changed.",
+            last.epoch,
+            log.location()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// How long to look yet, after the newest of these epochs: twice the interval of a job that committed them.
+fn left(marks: &[Mark], now: Micros) -> Duration {
+    let Some(newest) = marks.last() else {
+        return Duration::ZERO;
+    };
+    let own: Vec<Micros> = marks
+        .iter()
+        .filter(|mark| mark.run == newest.run)
+        .map(|mark| mark.at)
+        .collect();
+    let gaps = own.windows(2).map(|pair| micros(pair[1] - pair[0]));
+    // The first epoch of a run comes early, so one gap says nothing.
+    let interval = gaps.max().filter(|_| own.len() > 2).unwrap_or(UNTOLD);
+    // Where the clock of the job's machine is ahead nothing of the time has passed.
+    let passed = micros(now - newest.at);
+    (interval.clamp(LEAST, MOST) * 2 + LEAST).saturating_sub(passed)
+}
+
+fn micros(micros: Micros) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Micros = 1_000_000;
+
+    fn marks(of: &[(&str, Micros)]) -> Vec<Mark> {
+        let marks = of.iter().map(|(run, at)| Mark {
+            run: (*run).to_owned(),
+            at: at * SECOND,
+        });
+        marks.collect()
+    }
+
+    #[test]
+    fn a_job_is_looked_for_as_long_as_its_epochs_are_apart() {
+        let marks = marks(&[("a", 0), ("b", 500), ("b", 510), ("b", 520)]);
+        assert_eq!(left(&marks, 520 * SECOND), Duration::from_secs(21));
+        assert_eq!(left(&marks, 530 * SECOND), Duration::from_secs(11));
+        assert_eq!(left(&marks, 600 * SECOND), Duration::ZERO);
+        // The job's clock is ahead of ours.
+        assert_eq!(left(&marks, 100 * SECOND), Duration::from_secs(21));
+    }
+
+    #[test]
+    fn the_first_epochs_of_a_run_do_not_say_how_far_apart_the_next_ones_are() {
+        let two = marks(&[("a", 0), ("b", 500), ("b", 500)]);
+        assert_eq!(left(&two, 500 * SECOND), Duration::from_secs(11));
+        assert_eq!(left(&[], 0), Duration::ZERO);
+    }
+
+    #[test]
+    fn epochs_far_apart_are_waited_for_within_reason() {
+        let far = marks(&[("b", 0), ("b", 900), ("b", 1_800)]);
+        assert_eq!(left(&far, 1_800 * SECOND), Duration::from_secs(121));
+    }
+}
