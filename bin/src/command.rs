@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use thalweg_operators::extensions::Extensions;
 
 use crate::cli::{CheckpointCommand, Cli, Command, DlqCommand};
@@ -24,7 +25,7 @@ pub fn command_line(extensions: Extensions) -> ! {
     // A file that reaches the limit of sizes (`ulimit -f`) is then an error like a full disk, and kills no job.
     // SAFETY: sets how a signal is treated before any other thread of ours lives.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|told| said(&told));
     // A command that answers and ends has no story to tell beside its answer.
     let level = match cli.command {
         Command::Run(_) | Command::Demo(_) => "info",
@@ -57,6 +58,22 @@ pub fn command_line(extensions: Extensions) -> ! {
         telemetry::fatal(refusal.message());
         End::Refused
     });
+    leave_well(end)
+}
+
+/// What the command line alone says: help, the version, or what is wrong with it.
+fn said(told: &clap::Error) -> ! {
+    match told.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            console::note(told.print());
+            leave_well(End::Clean)
+        }
+        _ => told.exit(),
+    }
+}
+
+/// Ends the process; nothing is well that could not be said.
+fn leave_well(end: End) -> ! {
     let unwritten = console::unwritten().filter(|_| end == End::Clean);
     stop::leave(unwritten.map_or(end, |why| {
         telemetry::fatal(&format!("stdout cannot be written: {why}"));

@@ -86,3 +86,34 @@ fn a_build_says_its_version_its_features_and_its_commit() {
     assert_eq!(features.contains("onnx"), cfg!(feature = "onnx"));
     assert!(lines[2].starts_with("commit    "), "{said:?}");
 }
+
+#[test]
+fn what_cannot_be_said_on_a_full_disk_is_an_error_and_a_reader_that_has_gone_is_none() {
+    for arguments in [
+        &["help"][..],
+        &["help", "run"],
+        &["run", "--help"],
+        &["--version"],
+        &["version"],
+        &["functions"],
+        &["completions", "zsh"],
+    ] {
+        let program = || Command::new(env!("CARGO_BIN_EXE_thalweg"));
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let said = program().args(arguments).stdout(full).output().unwrap();
+        let why = String::from_utf8(said.stderr).unwrap();
+        assert_eq!(said.status.code(), Some(1), "{arguments:?}: {why}");
+        assert!(
+            why.contains("stdout cannot be written"),
+            "{arguments:?}: {why}"
+        );
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let said = program().args(arguments).stdout(writer).output().unwrap();
+        assert_eq!(said.status.code(), Some(0), "{arguments:?}: {said:?}");
+        assert!(said.stderr.is_empty(), "{arguments:?}: {said:?}");
+    }
+}
