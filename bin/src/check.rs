@@ -21,6 +21,7 @@ use crate::models;
 use crate::place::Place;
 use crate::refusal::{End, Refusal};
 use crate::telemetry;
+use crate::topics;
 use crate::wiring;
 
 /// `thalweg check`.
@@ -298,6 +299,9 @@ fn describe(job: &str, query: &Query, out: &mut String) {
             looking.input().table().name
         );
     }
+    if let Some(topic) = topics::read_back(query) {
+        let _ = writeln!(out, "  beware\n    {}", reads_back(&topic));
+    }
     let _ = writeln!(out, "  output");
     table(query.output(), out);
     for line in query.files() {
@@ -364,4 +368,10 @@ fn table(table: &Table, out: &mut String) {
     for entry in table.options.iter() {
         let _ = writeln!(out, "      {} {}", entry.name, Options::shown(entry));
     }
+}
+/// What is said of a query that reads the topic it writes.
+pub(crate) fn reads_back(topic: &str) -> String {
+    format!(
+        "the query reads the topic {topic} that it writes: each row comes back as a record, without an end unless a filter ends it"
+    )
 }

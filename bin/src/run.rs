@@ -24,6 +24,7 @@ use thalweg_operators::table::OpenContext;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::check;
 use crate::cli::RunArgs;
 use crate::console;
 use crate::folder;
@@ -43,6 +44,7 @@ use crate::renewal::{Again, Renewable, Watch};
 use crate::static_tables::StaticTables;
 use crate::stop::{self, Asked, Signals, Stop};
 use crate::telemetry;
+use crate::topics;
 use crate::wiring::{self, Wired};
 
 /// Lanes are dealt over at most so many threads; more would cost memory before they save time.
@@ -188,6 +190,9 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
     let mut users = Vec::new();
     for query in launch.job.queries {
         let (used, temporary_only) = (query.models.clone(), query.temporary);
+        if let Some(topic) = topics::read_back(&query) {
+            tracing::warn!(query = query.name, "{}", check::reads_back(&topic));
+        }
         let statics = query.statics().into_iter();
         let shelves: Vec<_> = statics.map(|looking| Arc::clone(looking.shelf())).collect();
         let opened = open(

@@ -70,6 +70,24 @@ pub(crate) fn subscribed(table: &Table) -> Vec<String> {
     named.map(str::to_owned).collect()
 }
 
+/// The topic that a query reads and writes, if there is one: each of its rows comes back to it.
+pub(crate) fn read_back(query: &Query) -> Option<String> {
+    let servers = |table: &Table| {
+        let servers = table.options.get("kafka.bootstrap.servers");
+        servers.map(|servers| servers.trim().to_owned())
+    };
+    let output = query.output();
+    let topic = output.options.get("topic")?.trim();
+    let reads = query.inputs().any(|(_, input)| {
+        let table = input.table();
+        input.replaced().is_none()
+            && table.connector == output.connector
+            && servers(table) == servers(output)
+            && subscribed(table).iter().any(|read| read == topic)
+    });
+    (reads && output.connector == "kafka").then(|| topic.to_owned())
+}
+
 /// The table without what is no matter of the connection.
 pub(crate) fn connection_of(table: &Table) -> Table {
     let mut reduced = Table::using(&table.name, &table.connector);

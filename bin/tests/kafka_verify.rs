@@ -105,6 +105,11 @@ fn a_job_that_did_its_work_is_accounted_for_with_its_own_filters() {
     said.expect(0, &["offsets 16 to 21", "5  records of the input"]);
     let said = verify(&scene, &["--input", "nowhere", "--job", job]);
     said.expect(2, &["reads no topic `nowhere`"]);
+    // What comes after the job was stopped is not lost.
+    scene.topics.send(&scene.input(), &invoices(105..108));
+    let yet =
+        "offsets 0 to 105; the newest checkpoint stands at 102: the job has yet to read the rest";
+    verify(&scene, &["--job", job]).expect(1, &["3  missing", yet]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod account;
 mod expectation;
+mod read_so_far;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -97,8 +98,10 @@ pub(crate) fn verify(args: &VerifyArgs, extensions: &Arc<Extensions>) -> Result<
     }
     let counts = account.finish();
     faults.rest();
+    let read = query.map(read_so_far::positions).unwrap_or_default();
     console::text(&summary(
         &spans,
+        &read,
         &counts,
         &met,
         subject.place.map(|_| exact),
@@ -359,13 +362,24 @@ fn line(fault: &Fault) -> String {
 }
 
 /// What was looked at and what came of it.
-fn summary(spans: &[Span], counts: &Counts, met: &Met, exact: Option<bool>) -> String {
+fn summary(
+    spans: &[Span],
+    read: &BTreeMap<String, i64>,
+    counts: &Counts,
+    met: &Met,
+    exact: Option<bool>,
+) -> String {
     let mut out = String::new();
     for span in spans {
+        let partition = format!("{}/{}", span.topic, span.partition);
+        let stands = read.get(&partition).filter(|at| **at < span.until);
+        let yet = stands.map_or_else(String::new, |at| {
+            format!("; the newest checkpoint stands at {at}: the job has yet to read the rest")
+        });
         let _ = writeln!(
             out,
-            "{}/{}: offsets {} to {}",
-            span.topic, span.partition, span.from, span.until
+            "{partition}: offsets {} to {}{yet}",
+            span.from, span.until
         );
     }
     let mut count = |number: u64, what: &str| {
