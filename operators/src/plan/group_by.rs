@@ -92,7 +92,8 @@ pub(super) fn select(
         grouped: Some(Rc::clone(&grouped)),
         ..lowering.scope(columns.clone())
     };
-    // Twice: the first time finds the aggregates, the second knows how wide the row is.
+    // Twice: the first time finds the aggregates, the second knows how wide the row is. Until then it is wider than any,
+    // so that no aggregate is taken for an item of the list.
     let finish = |node: Node, width: usize| {
         let mut scope = scope();
         let items = select::list(&mut scope, width, None, &select.projection, at)?;
@@ -104,7 +105,7 @@ pub(super) fn select(
         list.finish(node, Some(select), tail, at)
     };
     let nothing = || Node::Union { below: Vec::new() };
-    finish(nothing(), columns.len())?;
+    finish(nothing(), usize::MAX / 2)?;
     let node = aggregate(
         below,
         keys,
