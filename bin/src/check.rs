@@ -299,8 +299,8 @@ fn describe(job: &str, query: &Query, out: &mut String) {
             looking.input().table().name
         );
     }
-    if let Some(topic) = topics::read_back(query) {
-        let _ = writeln!(out, "  beware\n    {}", reads_back(&topic));
+    if let Some(warning) = topics::read_back(query) {
+        let _ = writeln!(out, "  beware\n    {warning}");
     }
     let _ = writeln!(out, "  output");
     table(query.output(), out);
@@ -368,10 +368,4 @@ fn table(table: &Table, out: &mut String) {
     for entry in table.options.iter() {
         let _ = writeln!(out, "      {} {}", entry.name, Options::shown(entry));
     }
-}
-/// What is said of a query that reads the topic it writes.
-pub(crate) fn reads_back(topic: &str) -> String {
-    format!(
-        "the query reads the topic {topic} that it writes: each row comes back as a record, without an end unless a filter ends it"
-    )
 }

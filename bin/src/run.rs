@@ -24,7 +24,6 @@ use thalweg_operators::table::OpenContext;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::check;
 use crate::cli::RunArgs;
 use crate::console;
 use crate::folder;
@@ -190,8 +189,8 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
     let mut users = Vec::new();
     for query in launch.job.queries {
         let (used, temporary_only) = (query.models.clone(), query.temporary);
-        if let Some(topic) = topics::read_back(&query) {
-            tracing::warn!(query = query.name, "{}", check::reads_back(&topic));
+        if let Some(warning) = topics::read_back(&query) {
+            tracing::warn!(query = query.name, "{warning}");
         }
         let statics = query.statics().into_iter();
         let shelves: Vec<_> = statics.map(|looking| Arc::clone(looking.shelf())).collect();

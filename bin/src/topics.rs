@@ -70,7 +70,7 @@ pub(crate) fn subscribed(table: &Table) -> Vec<String> {
     named.map(str::to_owned).collect()
 }
 
-/// The topic that a query reads and writes, if there is one: each of its rows comes back to it.
+/// What is said of a query that reads the topic it writes; None of others.
 pub(crate) fn read_back(query: &Query) -> Option<String> {
     let servers = |table: &Table| {
         let servers = table.options.get("kafka.bootstrap.servers");
@@ -85,7 +85,11 @@ pub(crate) fn read_back(query: &Query) -> Option<String> {
             && servers(table) == servers(output)
             && subscribed(table).iter().any(|read| read == topic)
     });
-    (reads && output.connector == "kafka").then(|| topic.to_owned())
+    (reads && output.connector == "kafka").then(|| {
+        format!(
+            "the query reads the topic {topic} that it writes: each row comes back as a record, without an end unless a filter ends it"
+        )
+    })
 }
 
 /// The table without what is no matter of the connection.

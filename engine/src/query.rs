@@ -573,9 +573,7 @@ impl Query {
         });
         (end, stopped)
     }
-}
 
-impl Query {
     /// What is said of a stop that took too long, and of what it waited for.
     fn stopped_late(&self) -> Failure {
         match self.status.phase().0 {

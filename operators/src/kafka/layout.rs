@@ -452,6 +452,7 @@ fn position(input: &Schema, name: &str) -> Option<usize> {
             .position(|field| field.name.eq_ignore_ascii_case(name))
     })
 }
+
 /// The columns of the query, where they are few enough to be read.
 fn has(input: &Schema) -> Option<String> {
     let names: Vec<&str> = input
