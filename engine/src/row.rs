@@ -46,7 +46,7 @@ pub enum Value {
     DayTimeInterval(i64),
     /// `ARRAY`.
     Array(Arc<[Value]>),
-    /// `MAP`, in insertion order, keys unique.
+    /// `MAP`, in insertion order, keys unique but for those that a text names twice.
     Map(Arc<[(Value, Value)]>),
     /// `STRUCT`, in the order of its type's fields.
     Struct(Arc<[Value]>),

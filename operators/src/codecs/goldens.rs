@@ -28,10 +28,6 @@ const DIFFERENT: &[(&str, &str)] = &[
         "json half a character",
         "half of a surrogate pair is an error of the record",
     ),
-    (
-        "json twice in a map",
-        "a name that stands twice in a MAP takes the last value",
-    ),
 ];
 
 /// What Spark writes otherwise: part of the case's name, part of the row, and why.

@@ -236,12 +236,9 @@ fn array(element: &mut Node, s: &mut Scanner<'_>, cx: &mut Context) -> Result<Va
     Ok(Value::Array(values.into()))
 }
 
-/// A name that stands twice keeps its place and takes the last value.
+/// A name that stands twice is there twice, as in Spark.
 fn map(element: &mut Node, s: &mut Scanner<'_>, cx: &mut Context) -> Result<Value, Fault> {
-    // Below this a walk over the pairs is faster than a table of the names.
-    const FEW: usize = 16;
     let mut pairs: Vec<(Value, Value)> = Vec::new();
-    let mut places: HashMap<SmolStr, usize> = HashMap::new();
     s.enter()?;
     if !s.take(b'}') {
         loop {
@@ -250,32 +247,7 @@ fn map(element: &mut Node, s: &mut Scanner<'_>, cx: &mut Context) -> Result<Valu
                 None => s.string(&mut cx.scratch)?,
             });
             s.colon()?;
-            let value = element.value(s, cx)?;
-            if pairs.len() == FEW && places.is_empty() {
-                places = pairs
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(place, pair)| match &pair.0 {
-                        Value::String(name) => Some((name.clone(), place)),
-                        _ => None,
-                    })
-                    .collect();
-            }
-            let known = if places.is_empty() {
-                pairs
-                    .iter()
-                    .position(|pair| matches!(&pair.0, Value::String(known) if *known == name))
-            } else {
-                places.get(&name).copied()
-            };
-            if let Some(place) = known {
-                pairs[place].1 = value;
-            } else {
-                if !places.is_empty() {
-                    places.insert(name.clone(), pairs.len());
-                }
-                pairs.push((Value::String(name), value));
-            }
+            pairs.push((Value::String(name), element.value(s, cx)?));
             if !s.more(b'}')? {
                 break;
             }
