@@ -107,7 +107,7 @@ const SOURCE: &[OptionSpec] = &[
         "maxOffsetsPerTrigger",
         Whole(1, i64::MAX),
         "",
-        "At most this many records per trigger interval; per second when continuous. Shared by all partitions.",
+        "At most this many records per trigger interval; per second when continuous. Shared by all partitions. The triggers `once` and `available now` do not wait.",
     ),
     option(
         "groupIdPrefix",

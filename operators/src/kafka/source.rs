@@ -300,7 +300,8 @@ impl KafkaSource {
             &self.group,
             Limits {
                 partitions,
-                max_offsets: self.settings.max_offsets,
+                // A bounded run waits for no next interval.
+                max_offsets: self.settings.max_offsets.filter(|_| !self.context.bounded),
                 trigger: self.context.trigger_interval,
                 stall_after: STALL_AFTER,
             },
