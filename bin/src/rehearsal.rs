@@ -37,6 +37,8 @@ pub(crate) struct Script {
     pub(crate) start: Micros,
     /// The trigger's interval, where there is one.
     pub(crate) interval: Option<Micros>,
+    /// Whether all records are one batch.
+    pub(crate) one_batch: bool,
     /// How long a partition without records holds the watermark back.
     pub(crate) idle: Micros,
     /// Whether every record is followed by a restart.
@@ -181,6 +183,8 @@ struct Stage<'w> {
     pipeline: Pipeline,
     sink: MemorySink,
     watermarks: Watermarks,
+    /// The watermark that all steps have heard of.
+    heard: Option<Micros>,
     readers: Vec<Reader>,
     clock: Micros,
     /// The next trigger's moment.
@@ -193,10 +197,15 @@ struct Stage<'w> {
 
 impl<'w> Stage<'w> {
     fn new(wired: &'w Wired, script: Script, pipeline: Pipeline, sink: MemorySink) -> Self {
+        let mut watermarks = Watermarks::default();
+        if script.one_batch {
+            watermarks.hold();
+        }
         Self {
             pipeline,
             sink,
-            watermarks: Watermarks::default(),
+            watermarks,
+            heard: None,
             readers: Vec::new(),
             clock: script.start,
             next: script.interval.map(|interval| script.start + interval),
@@ -327,7 +336,7 @@ impl<'w> Stage<'w> {
             position: Position::Number(0),
             record_time: None,
             event_time: None,
-            watermark: self.watermarks.current(),
+            watermark: self.heard,
             taken_at: self.clock,
             taken: Instant::now(),
         });
@@ -341,6 +350,9 @@ impl<'w> Stage<'w> {
                     self.accept();
                     self.outcome.late += self.pipeline.take_late();
                     if now == Progress::Done || self.over() {
+                        if let Moment::Watermark(now) = moment {
+                            self.heard = self.heard.max(Some(now));
+                        }
                         return;
                     }
                 }
@@ -375,6 +387,9 @@ impl<'w> Stage<'w> {
     fn end(&mut self) {
         if self.over() {
             return;
+        }
+        if let Some(now) = self.watermarks.let_go() {
+            self.emit(Moment::Watermark(now), None);
         }
         if let Some(next) = self.next {
             self.clock = next;

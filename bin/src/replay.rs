@@ -405,6 +405,7 @@ async fn run(
         start: request.kept.map_or(0, |kept| kept.committed_at),
         // What waits for a trigger is written at the trigger, and not for a record.
         interval: None,
+        one_batch: query.one_batch(),
         idle: Micros::try_from(query.settings.idle_timeout.as_micros()).unwrap_or(Micros::MAX),
         restarts: false,
         policy: match query.settings.on_error {

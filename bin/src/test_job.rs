@@ -205,6 +205,7 @@ fn script(args: &Trial<'_>, query: &Query) -> Script {
     Script {
         start: START,
         interval: query.interval().map(micros),
+        one_batch: query.one_batch(),
         idle: micros(query.settings.idle_timeout),
         restarts: args.restarts,
         policy: match query.settings.on_error {

@@ -329,6 +329,7 @@ pub(crate) fn settings(query: &Query) -> Settings {
         outage_timeout: given.outage_timeout,
         trigger: query.interval(),
         bounded: query.bounded(),
+        one_batch: query.one_batch(),
         show_records: given.show_records,
         partition_metrics: given.partition_metrics,
         idle_timeout: given.idle_timeout,

@@ -25,6 +25,7 @@ fn epoch(number: u64, first: i64, second: i64) -> Checkpoint {
             partition: partition.into(),
             position: Position::Number(position),
             watermark: None,
+            seen: None,
             ended: false,
             start: None,
         }],

@@ -207,6 +207,7 @@ impl Query {
                     partition: begin.partition.clone(),
                     position: begin.position.clone(),
                     watermark: None,
+                    seen: None,
                     ended: false,
                     start: None,
                 })

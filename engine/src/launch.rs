@@ -25,8 +25,8 @@ pub(crate) struct Launching {
     pub(crate) opened: Arc<Opened>,
     pub(crate) ends: Ends,
     pub(crate) state: LaneStates,
-    /// What the checkpoint says of the partitions that it names.
-    pub(crate) watermarks: Places<Option<Micros>>,
+    /// The watermarks that the checkpoint says of the partitions that it names, and what they have seen beyond.
+    pub(crate) watermarks: Places<[Option<Micros>; 2]>,
     /// Where rows begin to be written, of partitions that are read from before.
     pub(crate) warm: Places<Position>,
     /// The steps that the lanes of the beginning build from that, beside kept state.
@@ -101,12 +101,14 @@ impl Launching {
             .all_inputs()
             .find(|known| known.name == *input)?;
         let place = (input.clone(), start.partition.clone());
+        let [watermark, seen] = self.watermarks.get(&place).copied().unwrap_or_default();
         Some(Reading {
             until: self
                 .ends
                 .get(input)
                 .and_then(|ends| ends.get(&start.partition).cloned()),
-            watermark: self.watermarks.get(&place).copied().flatten(),
+            watermark,
+            seen,
             new: !self.watermarks.contains_key(&place),
             start: self.warm.get(&place).cloned(),
             partition: Arc::new(Partition {
@@ -156,6 +158,7 @@ impl Launching {
             on_error: self.opened.on_error.clone(),
             show_records: query.settings.show_records,
             trigger: query.settings.trigger.filter(|_| side != Side::Before),
+            one_batch: query.settings.one_batch,
             idle_timeout: query.settings.idle_timeout,
             alignment_max: query.settings.alignment_max,
             budget: Arc::clone(&query.host.budget),

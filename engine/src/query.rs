@@ -55,6 +55,9 @@ pub struct Settings {
     pub trigger: Option<Duration>,
     /// Whether the query ends at the end that its inputs had at its start.
     pub bounded: bool,
+    /// Whether all that a bounded run reads is one batch: what is late is judged by the watermark before it, and windows close
+    /// behind it. What must be remembered until then is state.
+    pub one_batch: bool,
     /// Whether messages may quote what records hold.
     pub show_records: bool,
     /// Whether positions and lags are shown by partition.
@@ -84,6 +87,7 @@ impl Default for Settings {
             outage_timeout: None,
             trigger: None,
             bounded: false,
+            one_batch: false,
             show_records: false,
             partition_metrics: true,
             discover_interval: Duration::from_secs(4),
@@ -404,6 +408,7 @@ impl Query {
             partition: start.partition.clone(),
             position: start.position.clone(),
             watermark: None,
+            seen: None,
             ended: false,
             start: warm.get(&(input.clone(), start.partition.clone())).cloned(),
         };
@@ -505,7 +510,9 @@ impl Query {
         let exchanges = exchanges.map(|exchange| exchange.input.name.clone());
         let place = |cut: &PartitionCut| (cut.input.clone(), cut.partition.clone());
         let cuts = resolved.newest.partitions();
-        let watermarks = cuts.map(|cut| (place(cut), cut.watermark)).collect();
+        let watermarks = cuts
+            .map(|cut| (place(cut), [cut.watermark, cut.seen]))
+            .collect();
         let builds = resolved.warming.builds.is_some();
         let writers = prepared_by(&resolved.newest.lanes);
         let launching = Launching {

@@ -138,6 +138,14 @@ impl QueryStatus {
                 tracing::warn!(query, why, "the run failed, a new one begins");
             }
             Phase::Ended => {
+                let late = self.metrics.late.get();
+                if late > 0 {
+                    tracing::warn!(
+                        query,
+                        late,
+                        "rows came behind the watermark and were dropped"
+                    );
+                }
                 let (records_in, records_out) = (
                     self.metrics.records_in.get(),
                     self.metrics.records_out.get(),

@@ -199,6 +199,7 @@ fn partitions_that_have_ended_are_let_go_but_not_with_what_their_lane_remembers(
         partition: name.into(),
         position: Position::Number(1),
         watermark: None,
+        seen: None,
         ended,
         start: None,
     };

@@ -105,6 +105,9 @@ pub struct PartitionCut {
     pub position: Position,
     /// Its watermark.
     pub watermark: Option<Micros>,
+    /// The watermark that it has seen beyond that, in a run that is one batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Micros>,
     /// Whether it has ended for good.
     pub ended: bool,
     /// Where its rows begin to be written, while what stands before is read to build state.

@@ -76,11 +76,13 @@ impl Lane {
     pub(super) fn track(&mut self, reading: &Reading) -> usize {
         let timed = reading.role.event_time;
         let add = |watermarks: &mut Watermarks| {
-            if reading.new {
+            let number = if reading.new {
                 watermarks.join(timed)
             } else {
                 watermarks.add(reading.watermark, timed)
-            }
+            };
+            watermarks.remember(number, reading.seen);
+            number
         };
         let Some(building) = &mut self.building else {
             return add(&mut self.watermarks);

@@ -30,6 +30,7 @@ impl Lane {
                 partition: reader.partition.name.clone(),
                 position: reader.position.clone(),
                 watermark: self.watermarks.of(index),
+                seen: self.watermarks.seen(index),
                 ended: reader.ended && !reader.bounded,
                 start: reader.start.clone(),
             })

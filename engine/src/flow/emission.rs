@@ -79,7 +79,7 @@ impl Lane {
             position: Position::Number(0),
             record_time: None,
             event_time: None,
-            watermark: self.watermarks.current(),
+            watermark: self.heard,
             taken_at: now(),
             taken: std::time::Instant::now(),
         }
@@ -137,6 +137,9 @@ impl Lane {
             self.recording.worked(Doing::Emitting, emission.begun, 0);
         }
         self.emission = None;
+        if let Moment::Watermark(now) = moment {
+            self.heard = self.heard.max(Some(now));
+        }
         if holds {
             self.open_gate();
         }

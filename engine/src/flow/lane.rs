@@ -37,6 +37,8 @@ pub struct Reading {
     pub until: Option<Position>,
     /// Its watermark as of the checkpoint.
     pub watermark: Option<Micros>,
+    /// The watermark that it had seen beyond that, in a run that was one batch.
+    pub seen: Option<Micros>,
     /// Whether the checkpoint does not name it.
     pub new: bool,
     /// What its input is.
@@ -98,6 +100,8 @@ pub struct LaneSpec {
     pub show_records: bool,
     /// The trigger's interval; None when continuous.
     pub trigger: Option<Duration>,
+    /// Whether all that it reads in this run is one batch: nothing in it is late for the rest of it.
+    pub one_batch: bool,
     /// How long a partition stays at its end before it counts as idle.
     pub idle_timeout: Duration,
     /// How far one input may be ahead of another in event time.

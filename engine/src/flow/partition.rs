@@ -89,6 +89,8 @@ pub struct Lane {
     pub(super) at: Option<usize>,
     /// What is being emitted in slices; no record is taken meanwhile.
     pub(super) emission: Option<Emission>,
+    /// The watermark that all steps have heard of: what rows are late against that come from no record alone.
+    pub(super) heard: Option<Micros>,
     /// A moment that came while another was being emitted.
     pub(super) next: VecDeque<Moment>,
     /// Whether there may be something to emit at the next trigger: records came, or the watermark made rows.
@@ -133,6 +135,7 @@ impl Lane {
             tally: Tally::default(),
             at: None,
             emission: None,
+            heard: None,
             next: VecDeque::new(),
             // What came before the newest checkpoint may not have been emitted.
             stirred: true,
@@ -172,6 +175,10 @@ impl Lane {
         self.recording.steps(&pipeline);
         self.pipeline = Some(pipeline);
         self.set_aside(&state)?;
+        // What is read back closes its windows in silence, as it comes.
+        if self.spec.one_batch && !self.spec.warms_up() {
+            self.watermarks.hold();
+        }
         for reading in std::mem::take(&mut self.spec.readings) {
             if let Some(changes) = state.get(&reading.partition.name) {
                 reading.source.restore(&reading.partition, changes)?;
@@ -441,7 +448,13 @@ impl Lane {
         }
         self.spec.coordinator.do_send(News::Ended);
         if !self.spec.more && self.readers.iter().all(|reader| reader.ended) {
-            self.tick(ctx);
+            let stops = self.gate.ended.get();
+            let end = (!stops).then(|| self.watermarks.let_go()).flatten();
+            match end.map(Moment::Watermark) {
+                // The trigger's moment follows before the end is told.
+                Some(end) => self.begin_all([end, Moment::Trigger(now())], ctx),
+                None => self.tick(ctx),
+            }
         }
     }
 }

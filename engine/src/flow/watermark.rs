@@ -3,6 +3,8 @@
 //! Each partition's own watermark is a pure function of that partition's log, so a replay after a crash finds the same
 //! one; the lane's is their minimum. A partition without any event yet holds it back, until it is idle: read to its end,
 //! with nothing new for a while. When all are idle, the watermark stays.
+//!
+//! Held, all of that stays as it was, and what is seen is kept beside it until the hold ends.
 
 use crate::record::Micros;
 
@@ -11,11 +13,14 @@ use crate::record::Micros;
 pub struct Watermarks {
     partitions: Vec<Track>,
     current: Option<Micros>,
+    held: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Track {
     own: Option<Micros>,
+    /// The newest that it has seen while all are held.
+    seen: Option<Micros>,
     /// Whether its input has event times at all.
     counts: bool,
     idle: bool,
@@ -38,6 +43,7 @@ impl Watermarks {
     fn push(&mut self, restored: Option<Micros>, counts: bool, new: bool) -> usize {
         self.partitions.push(Track {
             own: restored.max(self.current),
+            seen: None,
             counts,
             idle: false,
             new,
@@ -63,6 +69,10 @@ impl Watermarks {
     pub fn observe(&mut self, partition: usize, watermark: Micros) -> Option<Micros> {
         let track = self.partitions.get_mut(partition)?;
         track.idle = false;
+        if self.held {
+            track.seen = track.seen.max(Some(watermark));
+            return None;
+        }
         if track.own >= Some(watermark) {
             return None;
         }
@@ -74,10 +84,43 @@ impl Watermarks {
     /// The partition was read to its end long ago. Gives the lane's new watermark if it moved.
     pub fn idle(&mut self, partition: usize) -> Option<Micros> {
         let track = self.partitions.get_mut(partition)?;
-        if std::mem::replace(&mut track.idle, true) {
+        if std::mem::replace(&mut track.idle, true) || self.held {
             return None;
         }
         self.minimum()
+    }
+
+    /// From now on nothing moves until [`Watermarks::let_go`].
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// What the partition had seen in a run before this one, while that held it. Before [`Watermarks::reached`].
+    pub fn remember(&mut self, partition: usize, seen: Option<Micros>) {
+        if let Some(track) = self.partitions.get_mut(partition) {
+            let place = if self.held {
+                &mut track.seen
+            } else {
+                &mut track.own
+            };
+            *place = seen.max(*place);
+        }
+    }
+
+    /// The hold is over: what was seen meanwhile counts. Gives the lane's new watermark if it moved.
+    pub fn let_go(&mut self) -> Option<Micros> {
+        if !std::mem::replace(&mut self.held, false) {
+            return None;
+        }
+        for track in &mut self.partitions {
+            track.own = track.own.max(track.seen.take());
+        }
+        self.minimum()
+    }
+
+    /// What the partition has seen while held.
+    pub fn seen(&self, partition: usize) -> Option<Micros> {
+        self.partitions.get(partition)?.seen
     }
 
     fn minimum(&mut self) -> Option<Micros> {
@@ -159,6 +202,49 @@ mod tests {
         );
         assert_eq!(watermarks.observe(0, 90), None, "it holds them back again");
         assert_eq!(watermarks.observe(1, 70), Some(70));
+    }
+
+    #[test]
+    fn while_held_nothing_moves_and_then_all_that_was_seen_counts() {
+        let mut watermarks = Watermarks::default();
+        watermarks.add(Some(10), true);
+        watermarks.add(Some(20), true);
+        watermarks.hold();
+        assert_eq!(watermarks.reached(), Some(10));
+        assert_eq!(watermarks.observe(0, 50), None);
+        assert_eq!(watermarks.observe(0, 40), None);
+        assert_eq!(watermarks.observe(1, 30), None);
+        assert_eq!((watermarks.of(0), watermarks.of(1)), (Some(10), Some(20)));
+        assert_eq!(
+            (watermarks.seen(0), watermarks.seen(1)),
+            (Some(50), Some(30))
+        );
+        assert_eq!(watermarks.let_go(), Some(30));
+        assert_eq!((watermarks.of(0), watermarks.seen(0)), (Some(50), None));
+        assert_eq!(watermarks.observe(1, 60), Some(50), "it goes on as ever");
+    }
+
+    #[test]
+    fn what_was_seen_before_a_restart_counts_with_the_rest_or_at_once() {
+        for held in [true, false] {
+            let mut watermarks = Watermarks::default();
+            if held {
+                watermarks.hold();
+            }
+            for (restored, seen) in [(Some(10), Some(50)), (Some(20), None)] {
+                let number = watermarks.add(restored, true);
+                watermarks.remember(number, seen);
+            }
+            let of = |watermarks: &Watermarks| [0, 1].map(|number| watermarks.of(number));
+            if held {
+                assert_eq!(watermarks.reached(), Some(10));
+                assert_eq!(of(&watermarks), [Some(10), Some(20)]);
+                assert_eq!(watermarks.let_go(), Some(20));
+            } else {
+                assert_eq!(watermarks.reached(), Some(20));
+            }
+            assert_eq!(of(&watermarks), [Some(50), Some(20)]);
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(crate) fn checkpoint(epoch: u64, objects: &[&str]) -> Checkpoint {
                 partition: "invoices/0".into(),
                 position: Position::Number(310),
                 watermark: None,
+                seen: None,
                 ended: false,
                 start: None,
             }],

@@ -440,6 +440,27 @@ impl Query {
         }
     }
 
+    /// Whether all that a bounded run reads is one batch, as in Spark: none of it is late for the rest of it. With a limit per
+    /// trigger it is many, and the watermark moves row by row, as it does where rows are answered one by one from frames of rows,
+    /// which are to be forgotten behind it, and where watermarks go through a topic.
+    pub fn one_batch(&self) -> bool {
+        let limits = [
+            "maxOffsetsPerTrigger",
+            "maxFilesPerTrigger",
+            "maxBytesPerTrigger",
+        ];
+        let limited = |input: &Input| {
+            limits
+                .iter()
+                .any(|name| input.table().options.get(name).is_some())
+        };
+        let rows = |step: &Step| matches!(step.kind, StepKind::Over(_) | StepKind::Own(_));
+        self.bounded()
+            && !self.exchanges()
+            && !self.inputs().any(|(_, input)| limited(input))
+            && !self.steps.iter().any(rows)
+    }
+
     /// Whether the order of its rows is part of its result: it has an ORDER BY.
     pub fn sorts(&self) -> bool {
         let sort = |step: &Step| matches!(step.kind, StepKind::Sort(_));

@@ -2,7 +2,7 @@ SET checkpointLocation = './checkpoints';
 
 CREATE TABLE events (id STRING, at TIMESTAMP, card STRING, note STRING) USING kafka OPTIONS (
   kafka.bootstrap.servers '${KAFKA:-localhost:9092}', subscribe 'events', startingOffsets 'earliest',
-  format 'json', mode 'PERMISSIVE')
+  maxOffsetsPerTrigger '1', format 'json', mode 'PERMISSIVE')
   WATERMARK at DELAY OF INTERVAL 10 MINUTES;
 
 CREATE TABLE `unique` USING kafka OPTIONS (
