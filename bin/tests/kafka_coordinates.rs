@@ -103,7 +103,7 @@ fn kills_repeat_nothing_but_what_was_in_flight() {
         .write(&scene);
     scene.topics.send(&scene.input(), &invoices(0..count));
     scene.kill_again_and_again(&job, count, kills);
-    let running = scene.run(&job);
+    let running = scene.started(&job);
     stage::until("all are out", to_the_end(kills), || {
         Account::of(&scene).missing(count).is_empty()
     });

@@ -128,7 +128,7 @@ fn a_job_that_is_killed_goes_on_and_misses_no_record() {
         send(life * 1000 + 500..life * 1000 + 1000);
         running.kill();
     }
-    let running = scene.run(&job);
+    let running = scene.started(&job);
     until("every record is out", PATIENCE, || {
         let keys: BTreeSet<String> = written(&scene).into_iter().map(|(key, _)| key).collect();
         keys.len() == 3000

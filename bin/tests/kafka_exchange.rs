@@ -133,7 +133,7 @@ fn counts_are_exact_after_kills() {
     let job = counting(&scene, "");
     scene.topics.send(&scene.input(), &transactions(0..count));
     scene.kill_again_and_again(&job, count, kills);
-    let running = scene.run(&job);
+    let running = scene.started(&job);
     until("every transaction is counted", PATIENCE, || {
         exact(&scene, count)
     });
@@ -180,7 +180,7 @@ WINDOW mine AS (PARTITION BY card ORDER BY ts)",
     );
     scene.topics.send(&scene.input(), &transactions(0..count));
     scene.kill_again_and_again(&job, count, kills);
-    let running = scene.run(&job);
+    let running = scene.started(&job);
     until("every transaction has its total", PATIENCE, || {
         exact(&scene, count)
     });
@@ -409,7 +409,7 @@ fn what_is_no_longer_needed_is_deleted_from_the_topic() {
         scene.topics.ends(&exchange(&scene), 0).0 > 20
     });
     running.kill();
-    let running = scene.run(&job);
+    let running = scene.started(&job);
     until("all are counted", PATIENCE, || exact(&scene, sent));
     running.finish();
 }
