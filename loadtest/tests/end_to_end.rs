@@ -189,7 +189,7 @@ fn a_broker_of_its_own_is_killed_under_load_and_nothing_is_lost() {
 #[test]
 fn two_commands_are_compared_behind_a_slow_network() {
     let (_dir, path) = json();
-    let engine = floor("--linger-ms 60");
+    let engine = floor("--linger-ms 300");
     let output = run(&[
         "compare",
         "--engine",
