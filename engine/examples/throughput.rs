@@ -154,10 +154,6 @@ impl Writer for Nowhere {
 
     fn reject(&mut self) {}
 
-    fn drained(&mut self) -> LocalFuture<Result<(), Failure>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-
     fn delivered(&mut self) -> LocalFuture<Result<(), Failure>> {
         Box::pin(std::future::ready(Ok(())))
     }

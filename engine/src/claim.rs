@@ -18,11 +18,12 @@ use crate::error::{Failure, Remedy};
 use crate::flow::partition::now;
 use crate::lanes;
 use crate::plan::{Opened, Side};
-use crate::query::{LaneStates, Prepared, Query, Resolved, new_id};
+use crate::query::{LaneStates, Query, new_id};
 use crate::record::Position;
 use crate::recovery::take_over;
 use crate::source::{Resume, Start};
 use crate::standby::Standby;
+use crate::starting::{Prepared, Resolved};
 
 /// A partition of an input.
 pub(crate) type Place = (SmolStr, SmolStr);

@@ -13,10 +13,11 @@ use crate::flow::lane::{LaneSpec, Reading};
 use crate::flow::partition::Lane;
 use crate::lanes;
 use crate::plan::{Opened, Side};
-use crate::query::{Ends, LaneStates, Places, Query};
+use crate::query::{LaneStates, Query};
 use crate::record::{Micros, Partition, Position};
 use crate::sink::Beside;
 use crate::source::Start;
+use crate::starting::{Ends, Places};
 
 /// What the launcher of one run knows.
 pub(crate) struct Launching {

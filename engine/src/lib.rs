@@ -33,6 +33,7 @@ pub mod sink;
 pub mod source;
 pub mod spans;
 mod standby;
+mod starting;
 pub mod state;
 pub mod status;
 pub mod testing;

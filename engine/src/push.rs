@@ -84,10 +84,6 @@ impl Writer for Pushing {
         self.held.clear();
     }
 
-    fn drained(&mut self) -> LocalFuture<Result<(), Failure>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-
     fn delivered(&mut self) -> LocalFuture<Result<(), Failure>> {
         let synced = match self.unsafe_rows {
             0 => Ok(()),

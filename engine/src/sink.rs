@@ -249,8 +249,10 @@ pub trait Writer {
     /// Forgets what was written since the last call.
     fn reject(&mut self);
 
-    /// Resolves when the writer likes to take more.
-    fn drained(&mut self) -> LocalFuture<Result<(), Failure>>;
+    /// Resolves when the writer likes to take more. Asked of a writer that has said [`Readiness::Full`].
+    fn drained(&mut self) -> LocalFuture<Result<(), Failure>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Resolves when every row handed over before this call is acknowledged. Later rows do not delay it. Dropping it
     /// is allowed.

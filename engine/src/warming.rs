@@ -8,9 +8,10 @@ use smol_str::SmolStr;
 use crate::epoch::checkpoint::Checkpoint;
 use crate::error::Failure;
 use crate::plan::Opened;
-use crate::query::{Places, Query};
+use crate::query::Query;
 use crate::record::Position;
 use crate::source::Start;
+use crate::starting::Places;
 
 /// The warm-up of one run.
 #[derive(Debug, Default)]

@@ -74,9 +74,6 @@ impl Writer for Nowhere {
         Ok(Readiness::Ready)
     }
     fn reject(&mut self) {}
-    fn drained(&mut self) -> LocalFuture<Result<(), Failure>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
     fn delivered(&mut self) -> LocalFuture<Result<(), Failure>> {
         Box::pin(std::future::ready(Ok(())))
     }

@@ -53,9 +53,6 @@ impl Writer for Out {
         Ok(Readiness::Ready)
     }
     fn reject(&mut self) {}
-    fn drained(&mut self) -> LocalFuture<Result<(), Failure>> {
-        Box::pin(ready(Ok(())))
-    }
     fn delivered(&mut self) -> LocalFuture<Result<(), Failure>> {
         Box::pin(ready(Ok(())))
     }

@@ -13,5 +13,6 @@ pub mod partition;
 mod pausing;
 pub mod pipeline;
 mod recording;
+mod taking;
 mod warm_up;
 pub mod watermark;

@@ -209,10 +209,6 @@ impl Writer for BesideWriter {
         self.staged.clear();
     }
 
-    fn drained(&mut self) -> LocalFuture<Result<(), Failure>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-
     fn delivered(&mut self) -> LocalFuture<Result<(), Failure>> {
         Box::pin(std::future::ready(Ok(())))
     }

@@ -302,10 +302,6 @@ impl Writer for Answers {
         self.1.clear();
     }
 
-    fn drained(&mut self) -> LocalFuture<Result<(), Failure>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-
     fn delivered(&mut self) -> LocalFuture<Result<(), Failure>> {
         Box::pin(std::future::ready(Ok(())))
     }

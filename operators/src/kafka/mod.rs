@@ -1,7 +1,7 @@
 //! Kafka: what the source and the sink share.
 //!
 //! `client` is the only room that speaks to the C client; `scout` asks a broker before anything is read or written;
-//! `commits`, `options`, `starting`, `known_topics`, `witness`, `window`, `partitioner` and `murmur2` decide and touch
+//! `commits`, `options`, `starting`, `known_topics`, `witness`, `gate`, `partitioner` and `murmur2` decide and touch
 //! nothing.
 
 mod addresses;
@@ -16,6 +16,7 @@ mod consumer;
 #[cfg(test)]
 mod consumer_stories;
 mod delivery_errors;
+mod gate;
 mod group;
 mod hand_over;
 mod inquiry;
@@ -70,5 +71,6 @@ pub(crate) use scout::Scout;
 pub(crate) use source::KafkaSource;
 pub(crate) use stamp::{Stamp, Way};
 pub(crate) use starting::{Starting, Subscription};
-pub(crate) use target::{Target, Window};
+pub(crate) use target::Target;
+pub(crate) use window::Window;
 pub(crate) use witness::group_id;

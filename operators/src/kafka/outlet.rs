@@ -3,6 +3,9 @@
 //! All writers of a query share it. Each output partition has a [`Window`] with a gate; rows come from the lanes'
 //! threads, acknowledgements from the producer's own, which also hands over what was held meanwhile.
 
+mod reports;
+mod topics;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -13,22 +16,24 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use rdkafka_sys as sys;
 use thalweg_engine::behalf::carrying;
-use thalweg_engine::error::{Failure, RecordError};
+use thalweg_engine::error::Failure;
 use thalweg_engine::recorder::Trace;
 use thalweg_engine::sink::{DeliveryObserver, Readiness};
 use thalweg_engine::source::Health;
 
-use super::client::{Client, Event, Queue, Role, code_of};
+use super::client::{Client, Queue, Role};
 use super::codes::Code;
 use super::delivery_errors::{failure, fatal};
 use super::inquiry::Inquiry;
 use super::layout::Staged;
 use super::options::Connection;
-use super::outlet_settings::{CLIENT_MAX, Found, ask, configuration, limits, number, slots};
+use super::outlet_settings::{CLIENT_MAX, ask, configuration, number, slots};
 use super::questions::metadata;
 use super::scout::Scout;
-use super::statistics::Statistics;
-use super::target::{Brokers, Flight, Target, Window};
+use super::target::{Brokers, Target};
+use super::window::{Flight, Window};
+pub(crate) use topics::LookUp;
+use topics::inquire;
 
 /// Bytes taken and not yet acknowledged, with their bookkeeping, from which on writers are full.
 const BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -184,109 +189,7 @@ impl Drop for Outlet {
     }
 }
 
-/// Starts the thread that asks for the topics of a column. It ends by itself once the outlet is closed: a broker that is
-/// away would hold up who waits for it.
-fn inquire(scout: Scout, shared: &Arc<Shared>) -> Result<(), Failure> {
-    let shared = Arc::clone(shared);
-    std::thread::Builder::new()
-        .name("kafka-topics".to_owned())
-        .spawn(carrying(move || {
-            if let Some(inquiry) = &shared.inquiry {
-                inquiry.serve(&scout, |scout, name, partitions| {
-                    shared.add_found(scout, name, partitions)
-                });
-            }
-        }))
-        .map(|_| ())
-        .map_err(|error| Failure::restart(format!("no thread for the topics of a column: {error}")))
-}
-
-/// What is known of a topic that a column names.
-pub(crate) enum LookUp {
-    /// It can be written.
-    Known(Arc<Target>),
-    /// It cannot.
-    Unusable(RecordError),
-    /// The broker is being asked.
-    Asked,
-}
-
 impl Shared {
-    fn add_target(
-        &self,
-        client: &Arc<Client>,
-        name: &str,
-        found: &Found,
-    ) -> Result<Arc<Target>, Failure> {
-        let limit = found
-            .max
-            .map_or(self.client_max, |max| max.min(self.client_max));
-        let target = Arc::new(Target::new(
-            client,
-            name,
-            found.partitions,
-            limit,
-            &self.brokers,
-        )?);
-        let mut targets = self.targets.write();
-        Ok(Arc::clone(targets.entry(name.to_owned()).or_insert(target)))
-    }
-
-    /// The topic of the option.
-    pub(crate) fn known(&self, name: &str) -> Option<Arc<Target>> {
-        self.targets.read().get(name).cloned()
-    }
-
-    /// The topic of a column. One that is not known yet is asked for aside.
-    pub(crate) fn look_up(&self, name: &str) -> LookUp {
-        if let Some(target) = self.known(name) {
-            return LookUp::Known(target);
-        }
-        let reason = match &self.inquiry {
-            Some(inquiry) => match inquiry.put(name) {
-                Some(reason) => reason,
-                None => return LookUp::Asked,
-            },
-            None => "it is not the topic of the option `topic`".to_owned(),
-        };
-        LookUp::Unusable(
-            RecordError::write(format!(
-                "the topic of the column `topic` cannot be written: {reason}"
-            ))
-            .with_content(name),
-        )
-    }
-
-    /// Whether the broker is still asked for this topic; the waker is woken when it has answered.
-    pub(crate) fn waits_for(&self, topic: &str, waker: &Waker) -> bool {
-        self.inquiry
-            .as_ref()
-            .is_some_and(|inquiry| inquiry.waits(topic, waker))
-    }
-
-    /// Makes a topic that was found one that can be written; gives the reason where that cannot be.
-    fn add_found(
-        &self,
-        scout: &Scout,
-        name: &str,
-        partitions: i32,
-    ) -> Result<Option<String>, Failure> {
-        let found = limits(scout, name, partitions)?;
-        if found.max.is_some_and(|max| max < self.client_max) {
-            return Ok(Some(format!(
-                "its max.message.bytes is below {}: set kafka.message.max.bytes to it",
-                self.client_max
-            )));
-        }
-        // Held meanwhile, so that a close either sees the topic or comes first.
-        let client = self.client.lock();
-        let Some(client) = &*client else {
-            return Ok(None);
-        };
-        self.add_target(client, name, &found)?;
-        Ok(None)
-    }
-
     /// Registers a writer's observer; the number goes with each of its rows.
     pub(crate) fn observe(&self, observer: Arc<dyn DeliveryObserver>) -> u32 {
         let mut observers = self.observers.write();
@@ -394,192 +297,6 @@ impl Shared {
         let mut drains = self.drains.lock();
         if !drains.iter().any(|known| known.will_wake(waker)) {
             drains.push(waker.clone());
-        }
-    }
-
-    /// The thread.
-    fn serve(&self, queue: &Queue) {
-        let mut messages = Vec::new();
-        let mut landed = Vec::new();
-        loop {
-            let Some(event) = queue.poll(1000) else {
-                if self.stopping.load(Ordering::Acquire) {
-                    break;
-                }
-                continue;
-            };
-            match event.kind() {
-                sys::RD_KAFKA_EVENT_DR => self.delivered(&event, &mut messages, &mut landed),
-                sys::RD_KAFKA_EVENT_STATS => self.measure(&Statistics::read(event.statistics())),
-                sys::RD_KAFKA_EVENT_ERROR => self.notice(queue, event.error(), &event.error_text()),
-                _ => {}
-            }
-        }
-    }
-
-    fn delivered(
-        &self,
-        event: &Event,
-        messages: &mut Vec<*const sys::rd_kafka_message_t>,
-        landed: &mut Vec<Flight>,
-    ) {
-        event.delivered(messages);
-        let mut rest = messages.as_slice();
-        // SAFETY: messages live as long as the event; `_private` is the window that the row was handed over with.
-        let window_of = |message: *const sys::rd_kafka_message_t| unsafe {
-            (*message)._private.cast_const().cast::<Window>()
-        };
-        while let Some(first) = rest.first() {
-            let address = window_of(*first);
-            let count = rest
-                .iter()
-                .take_while(|message| window_of(**message) == address)
-                .count();
-            let (run, later) = rest.split_at(count);
-            // SAFETY: the outlet keeps all windows until this thread has ended.
-            let window = unsafe { &*address };
-            self.acknowledge(window, run, landed);
-            rest = later;
-        }
-    }
-
-    fn acknowledge(
-        &self,
-        window: &Window,
-        run: &[*const sys::rd_kafka_message_t],
-        landed: &mut Vec<Flight>,
-    ) {
-        // SAFETY: live messages.
-        let code_at = |message: &*const sys::rd_kafka_message_t| unsafe {
-            code_of(&raw const (**message).err)
-        };
-        if let Some(code) = run.iter().map(code_at).find(|code| *code != Code::OK) {
-            // Purged at the end of the run, or failed: nothing of this run is acknowledged any more.
-            if !self.closing.load(Ordering::Acquire) {
-                self.fail_at(window, code);
-            }
-            return;
-        }
-        if let Some(last) = run.last() {
-            // SAFETY: a live message.
-            window.ends_at(unsafe { (**last).offset } + 1);
-        }
-        let changed = window.land(run.len(), self.failing.load(Ordering::Acquire), landed);
-        if changed.idle {
-            self.busy.fetch_sub(1, Ordering::Relaxed);
-        }
-        if let Err(code) = changed.done {
-            self.fail_at(window, code);
-        }
-        if let Some(next) = changed.next {
-            self.busy.fetch_add(1, Ordering::Relaxed);
-            if let Err(code) = next.granted() {
-                self.fail_at(&next, code);
-            }
-        }
-        self.report(landed);
-    }
-
-    /// Frees what has landed and tells the observers.
-    fn report(&self, landed: &[Flight]) {
-        let cost: usize = landed
-            .iter()
-            .map(|flight| flight.size as usize + ROW_COST)
-            .sum();
-        let before = self.brokers.bytes.fetch_sub(cost, Ordering::AcqRel);
-        self.rows.fetch_sub(landed.len() as u64, Ordering::Relaxed);
-        if before - cost < BYTES_MAX / 2 {
-            for waker in self.drains.lock().drain(..) {
-                waker.wake();
-            }
-        }
-        let now = self.micros(Instant::now());
-        let observers = self.observers.read();
-        for run in landed.chunk_by(|a, b| a.lane == b.lane) {
-            let Some(observer) = observers.get(run[0].lane as usize) else {
-                continue;
-            };
-            let bytes = run.iter().map(|flight| u64::from(flight.size)).sum();
-            observer.acknowledged(run.len() as u64, bytes);
-            for flight in run {
-                let since_written = now.saturating_sub(flight.written);
-                let since_taken = since_written + u64::from(flight.waited);
-                observer.delivered(&flight.trace, since_written, since_taken);
-            }
-        }
-    }
-
-    fn notice(&self, queue: &Queue, code: Code, text: &str) {
-        match code {
-            Code::FATAL => {
-                let (code, reason) = queue
-                    .client()
-                    .fatal()
-                    .unwrap_or_else(|| (code, text.to_owned()));
-                let topics: Vec<String> = self.targets.read().keys().cloned().collect();
-                self.fail(fatal(code, &reason, &topics.join(", ")));
-            }
-            Code::ALL_BROKERS_DOWN => {
-                *self.health.lock() = self.down();
-            }
-            Code::AUTHENTICATION | Code::SSL | Code::RESOLVE => {
-                tracing::warn!(target: "kafka", "{}: {text}", self.servers);
-            }
-            _ => tracing::debug!(target: "kafka", "{}: {text}", code.name()),
-        }
-    }
-
-    fn down(&self) -> Health {
-        Health::Down(format!("no Kafka broker at {} answers", self.servers))
-    }
-
-    /// Health, new partitions, and records that wait too long although their broker answers.
-    fn measure(&self, statistics: &Statistics) {
-        *self.health.lock() = if statistics.any_answers() {
-            Health::Up
-        } else {
-            if let Some(client) = &*self.client.lock() {
-                client.begin_again(&self.servers);
-            }
-            self.down()
-        };
-        for broker in statistics.brokers.values() {
-            if let Some(near) = broker.near() {
-                self.brokers.near(broker.nodeid, near);
-            }
-        }
-        let now = self.micros(Instant::now());
-        let limit = u64::try_from(self.delivery_timeout.as_micros()).unwrap_or(u64::MAX);
-        let mut overdue = None;
-        let targets: Vec<Arc<Target>> = self.targets.read().values().cloned().collect();
-        for target in targets {
-            let Some(told) = statistics.topics.get(target.name()) else {
-                continue;
-            };
-            let known = told
-                .partitions
-                .values()
-                .filter(|partition| partition.partition >= 0 && !partition.unknown)
-                .count();
-            target.grow(i32::try_from(known).unwrap_or(0));
-            for window in target.windows() {
-                let (topic, partition) = window.place();
-                let leader = told
-                    .partitions
-                    .get(itoa::Buffer::new().format(partition))
-                    .map_or(-1, |partition| partition.leader);
-                window.led_by(leader);
-                let answers = statistics.answers(leader);
-                if window.overdue(answers, now, limit) {
-                    overdue = Some(format!("{topic}/{partition}"));
-                }
-            }
-        }
-        if let Some(place) = overdue {
-            self.fail(Failure::restart(format!(
-                "a record for {place} was not acknowledged within deliveryTimeout ({:?}) although its broker answers",
-                self.delivery_timeout
-            )));
         }
     }
 }

@@ -3,9 +3,9 @@
 use thalweg_engine::error::Failure;
 
 use super::client::Configuration;
+use super::gate::SLOTS;
 use super::options::Connection;
 use super::scout::Scout;
-use super::window::SLOTS;
 
 /// What the C client allows for one request where the user says nothing.
 pub(super) const CLIENT_MAX: usize = 1_000_000;

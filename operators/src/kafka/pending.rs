@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use thalweg_engine::error::Failure;
 
 use super::outlet::Shared;
-use super::target::Window;
+use super::window::Window;
 
 /// Resolves when everything before the marks is acknowledged.
 pub(crate) struct Delivered {

@@ -1,109 +1,23 @@
-//! The topics that are written to: a window per partition, from which rows are handed to the client.
+//! The topics that are written to, each with a window for every partition, and the brokers whose slots these share.
 
-use std::collections::{HashMap, VecDeque};
-use std::ffi::c_void;
-use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
-use std::task::Waker;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use rdkafka_sys as sys;
 use thalweg_engine::error::Failure;
-use thalweg_engine::recorder::Trace;
 
-use super::client::{Client, code_of};
-use super::codes::Code;
-use super::hand_over;
-use super::layout::{Header, Staged};
+use super::client::Client;
+use super::gate::{SLOTS_NEAR, Slots};
 use super::questions::Topic;
-use super::stamp::Stamp;
-use super::window::{After, Gate, SLOTS_NEAR, Slots, Step};
+use super::window::Window;
 
 /// What a batch and a record take in the log beyond key, value and headers, at most.
 const BATCH_OVERHEAD: usize = 61;
 const RECORD_OVERHEAD: usize = 36;
-/// Held memory that is kept for the next batch.
-const KEEP_CAPACITY: usize = 256 * 1024;
 
 /// With so many bytes on their way the output is loaded: all slots are used, wherever the broker is.
 const MUCH_BYTES: usize = 1024 * 1024;
-
-/// A row on its way or held.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Flight {
-    /// Microseconds since the outlet was opened.
-    pub(crate) written: u64,
-    /// Microseconds from taken to written.
-    pub(crate) waited: u32,
-    /// Bytes of key, value and headers.
-    pub(crate) size: u32,
-    /// The number of its writer.
-    pub(crate) lane: u32,
-    /// The record it comes from, for who looks for slow ones.
-    pub(crate) trace: Trace,
-}
-
-/// What became of a row that was given to a window.
-pub(crate) struct Pushed {
-    /// How many rows the window has taken with it.
-    pub(crate) tail: u64,
-    /// Whether the partition was idle before.
-    pub(crate) woke: bool,
-    /// Whether the client took what was handed over.
-    pub(crate) done: Result<(), Code>,
-}
-
-/// What an acknowledgement changed.
-pub(crate) struct Landed {
-    /// Whether the partition is idle now.
-    pub(crate) idle: bool,
-    /// Whether the client took what was held.
-    pub(crate) done: Result<(), Code>,
-    /// Whose turn has come.
-    pub(crate) next: Option<Arc<Window>>,
-}
-
-/// A row that is held: its bytes stand in the window's buffer, key first.
-struct Held {
-    key: Option<usize>,
-    value: Option<usize>,
-    headers: Option<Box<[Header]>>,
-    stamp: Option<Stamp>,
-}
-
-#[derive(Default)]
-struct Inner {
-    gate: Gate,
-    /// On their way and held, in order.
-    flights: VecDeque<Flight>,
-    bytes: Vec<u8>,
-    held: Vec<Held>,
-    appended: u64,
-    acknowledged: u64,
-    waiters: Vec<(u64, Waker)>,
-    /// The broker whose slot it holds or stands in line for.
-    broker: i32,
-    /// The texts of coordinates.
-    text: Vec<u8>,
-}
-
-/// The way to one output partition.
-pub(crate) struct Window {
-    route: Arc<Route>,
-    partition: i32,
-    inner: Mutex<Inner>,
-    /// When its broker was last seen not to answer, in microseconds since the outlet was opened.
-    silent_at: AtomicU64,
-    /// The number of its broker; below zero where not known.
-    leader: AtomicI32,
-    /// The offset behind the last record that was acknowledged, or where the partition ended at the start; below zero where
-    /// neither is known.
-    end: AtomicI64,
-    brokers: Arc<Brokers>,
-    /// Itself, to stand in line with.
-    me: Weak<Self>,
-}
 
 /// A broker's slots, and whether it is near.
 #[derive(Default)]
@@ -130,7 +44,11 @@ impl Brokers {
         }
     }
 
-    fn with<T>(&self, broker: i32, act: impl FnOnce(&mut Slots<Arc<Window>>, usize) -> T) -> T {
+    pub(super) fn with<T>(
+        &self,
+        broker: i32,
+        act: impl FnOnce(&mut Slots<Arc<Window>>, usize) -> T,
+    ) -> T {
         let mut all = self.all.lock();
         let broker = all.entry(broker).or_default();
         let few = broker.near && self.bytes.load(Ordering::Relaxed) < MUCH_BYTES;
@@ -154,9 +72,9 @@ impl Brokers {
 }
 
 /// A topic that the client holds.
-struct Route {
-    name: String,
-    topic: Topic,
+pub(super) struct Route {
+    pub(super) name: String,
+    pub(super) topic: Topic,
 }
 
 /// A topic that is written to.
@@ -197,16 +115,7 @@ impl Target {
         }
         let mut windows = self.windows.write();
         for partition in windows.len() as i32..partitions {
-            windows.push(Arc::new_cyclic(|me| Window {
-                route: Arc::clone(&self.route),
-                partition,
-                inner: Mutex::default(),
-                silent_at: AtomicU64::new(0),
-                leader: AtomicI32::new(-1),
-                end: AtomicI64::new(-1),
-                brokers: Arc::clone(&self.brokers),
-                me: Weak::clone(me),
-            }));
+            windows.push(Window::new(&self.route, partition, &self.brokers));
         }
     }
 
@@ -233,335 +142,5 @@ impl Target {
     /// Bytes of key, value and headers that one record may have.
     pub(crate) fn record_max(&self) -> usize {
         self.record_max
-    }
-}
-
-impl Inner {
-    fn hold(&mut self, row: &mut Staged, bytes: &[u8]) {
-        let (key, value) = (row.key.clone(), row.value.clone());
-        for range in [&key, &value].into_iter().flatten() {
-            self.bytes.extend_from_slice(&bytes[range.clone()]);
-        }
-        self.held.push(Held {
-            key: key.map(|range| range.len()),
-            value: value.map(|range| range.len()),
-            headers: row.headers.take(),
-            stamp: row.stamp.take(),
-        });
-    }
-}
-
-impl Window {
-    fn opaque(&self) -> *mut c_void {
-        ptr::from_ref(self).cast_mut().cast::<c_void>()
-    }
-
-    /// Topic and partition.
-    pub(crate) fn place(&self) -> (&str, i32) {
-        (&self.route.name, self.partition)
-    }
-
-    /// Takes a row: hands it over, or holds it.
-    pub(crate) fn push(&self, row: &mut Staged, bytes: &[u8], flight: Flight) -> Pushed {
-        let mut inner = self.inner.lock();
-        let was_busy = inner.gate.busy();
-        inner.flights.push_back(flight);
-        inner.appended += 1;
-        let leader = self.leader.load(Ordering::Relaxed);
-        let slot = || {
-            self.me.upgrade().is_none_or(|me| {
-                self.brokers
-                    .with(leader, |slots, limit| slots.take(limit, || me))
-            })
-        };
-        let step = inner.gate.offer(row.size(), slot);
-        let done = match step {
-            Step::Send => {
-                inner.broker = leader;
-                self.send(
-                    row.key.clone().map(|range| &bytes[range]),
-                    row.value.clone().map(|range| &bytes[range]),
-                    row.headers.as_deref(),
-                    row.stamp.as_ref(),
-                    &mut inner.text,
-                )
-            }
-            Step::Queue => {
-                inner.broker = leader;
-                inner.hold(row, bytes);
-                Ok(())
-            }
-            Step::Hold => {
-                inner.hold(row, bytes);
-                Ok(())
-            }
-            Step::Release => {
-                inner.hold(row, bytes);
-                self.release(&mut inner)
-            }
-        };
-        Pushed {
-            tail: inner.appended,
-            woke: !was_busy && inner.gate.busy(),
-            done,
-        }
-    }
-
-    /// The oldest `count` rows were acknowledged: gives them out, hands over what is held now, wakes who waited.
-    pub(crate) fn land(&self, count: usize, failing: bool, landed: &mut Vec<Flight>) -> Landed {
-        landed.clear();
-        let mut inner = self.inner.lock();
-        let count = count.min(inner.flights.len());
-        landed.extend(inner.flights.drain(..count));
-        inner.acknowledged += count as u64;
-        let (mut done, mut next) = (Ok(()), None);
-        let broker = inner.broker;
-        let after = if failing {
-            After::Wait
-        } else {
-            inner.gate.landed(count)
-        };
-        match after {
-            After::Wait => {}
-            After::Free => next = self.brokers.with(broker, Slots::give_back),
-            After::Held => {
-                let passed = self.me.upgrade().map(|me| {
-                    self.brokers
-                        .with(broker, |slots, limit| slots.pass_on(limit, || me))
-                });
-                if passed.as_ref().is_none_or(|passed| passed.keeps) {
-                    done = self.release(&mut inner);
-                } else {
-                    inner.gate.queue();
-                }
-                next = passed.and_then(|passed| passed.next);
-            }
-        }
-        let reached = inner.acknowledged;
-        inner.waiters.retain(|(tail, waker)| {
-            let waits = *tail > reached;
-            if !waits {
-                waker.wake_by_ref();
-            }
-            waits
-        });
-        Landed {
-            idle: !inner.gate.busy(),
-            done,
-            next,
-        }
-    }
-
-    /// Its turn for a slot has come: hands over what is held.
-    pub(crate) fn granted(&self) -> Result<(), Code> {
-        self.release(&mut self.inner.lock())
-    }
-
-    /// Whether so many rows were acknowledged; if not, the waker is woken when they are.
-    pub(crate) fn wait_for(&self, tail: u64, waker: &Waker) -> bool {
-        let mut inner = self.inner.lock();
-        if inner.acknowledged >= tail {
-            return true;
-        }
-        let known = inner
-            .waiters
-            .iter()
-            .any(|(waits, known)| *waits == tail && known.will_wake(waker));
-        if !known {
-            inner.waiters.push((tail, waker.clone()));
-        }
-        false
-    }
-
-    /// Wakes everyone who waits.
-    pub(crate) fn wake_all(&self) {
-        for (_, waker) in self.inner.lock().waiters.drain(..) {
-            waker.wake();
-        }
-    }
-
-    /// Notes whether the partition's broker answers at `now`; says whether it does and the oldest row has waited longer
-    /// than `limit` since then. Times are microseconds since the outlet was opened.
-    pub(crate) fn overdue(&self, answers: bool, now: u64, limit: u64) -> bool {
-        if !answers {
-            self.silent_at.store(now, Ordering::Relaxed);
-            return false;
-        }
-        let oldest = self
-            .inner
-            .lock()
-            .flights
-            .front()
-            .map(|flight| flight.written);
-        let silent_at = self.silent_at.load(Ordering::Relaxed);
-        oldest.is_some_and(|oldest| now.saturating_sub(oldest.max(silent_at)) > limit)
-    }
-
-    /// Notes the number of its broker.
-    pub(crate) fn led_by(&self, broker: i32) {
-        self.leader.store(broker, Ordering::Relaxed);
-    }
-
-    /// Notes that everything before this offset stands in the partition.
-    pub(crate) fn ends_at(&self, offset: i64) {
-        self.end.fetch_max(offset, Ordering::Relaxed);
-    }
-
-    /// An offset that the partition reached before now: what is handed over later stands behind it. Below zero where none is
-    /// known.
-    pub(crate) fn end(&self) -> i64 {
-        self.end.load(Ordering::Relaxed)
-    }
-
-    /// Whether anything is on its way.
-    pub(crate) fn busy(&self) -> bool {
-        self.inner.lock().gate.busy()
-    }
-
-    /// Whether so many rows were acknowledged.
-    pub(crate) fn reached(&self, tail: u64) -> bool {
-        self.inner.lock().acknowledged >= tail
-    }
-
-    /// Hands over everything that is held.
-    fn release(&self, inner: &mut Inner) -> Result<(), Code> {
-        inner.gate.release();
-        let Inner {
-            bytes, held, text, ..
-        } = inner;
-        let mut rest = bytes.as_slice();
-        let mut batch: Vec<sys::rd_kafka_message_t> = Vec::with_capacity(held.len());
-        for row in &*held {
-            let mut part = |length: Option<usize>| {
-                length.map(|length| {
-                    let (part, later) = rest.split_at(length);
-                    rest = later;
-                    part
-                })
-            };
-            let (key, value) = (part(row.key), part(row.value));
-            if row.headers.is_some() || row.stamp.is_some() {
-                self.send_batch(&mut batch)?;
-                let (headers, stamp) = (row.headers.as_deref(), row.stamp.as_ref());
-                self.send(key, value, headers, stamp, text)?;
-            } else {
-                batch.push(self.message(key, value));
-            }
-        }
-        self.send_batch(&mut batch)?;
-        held.clear();
-        bytes.clear();
-        bytes.shrink_to(KEEP_CAPACITY);
-        held.shrink_to(KEEP_CAPACITY / 64);
-        Ok(())
-    }
-
-    fn message(&self, key: Option<&[u8]>, value: Option<&[u8]>) -> sys::rd_kafka_message_t {
-        let pointer = |part: Option<&[u8]>| {
-            part.map_or(ptr::null_mut(), |part| {
-                part.as_ptr().cast_mut().cast::<c_void>()
-            })
-        };
-        sys::rd_kafka_message_t {
-            err: sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR,
-            rkt: ptr::null_mut(),
-            partition: self.partition,
-            payload: pointer(value),
-            len: value.map_or(0, <[u8]>::len),
-            key: pointer(key),
-            key_len: key.map_or(0, <[u8]>::len),
-            offset: 0,
-            _private: self.opaque(),
-        }
-    }
-
-    fn send_batch(&self, batch: &mut Vec<sys::rd_kafka_message_t>) -> Result<(), Code> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        // SAFETY: keys and values live for the call, which copies them.
-        let taken = unsafe {
-            sys::rd_kafka_produce_batch(
-                self.route.topic.native(),
-                self.partition,
-                sys::RD_KAFKA_MSG_F_COPY,
-                batch.as_mut_ptr(),
-                i32::try_from(batch.len()).unwrap_or(i32::MAX),
-            )
-        };
-        let refused = (usize::try_from(taken).unwrap_or(0) < batch.len()).then(|| {
-            batch
-                .iter()
-                // SAFETY: the client has set the code of each message.
-                .map(|message| unsafe { code_of(&raw const message.err) })
-                .find(|code| *code != Code::OK)
-                .unwrap_or(Code::BAD_MSG)
-        });
-        batch.clear();
-        refused.map_or(Ok(()), Err)
-    }
-
-    fn send(
-        &self,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: Option<&[Header]>,
-        stamp: Option<&Stamp>,
-        text: &mut Vec<u8>,
-    ) -> Result<(), Code> {
-        if headers.is_some() || stamp.is_some() {
-            let headers = headers.unwrap_or_default();
-            return self.send_with_headers(key, value, headers, stamp, text);
-        }
-        let message = self.message(key, value);
-        // SAFETY: key and value live for the call, which copies the value and the key.
-        unsafe {
-            let failed = sys::rd_kafka_produce(
-                self.route.topic.native(),
-                self.partition,
-                sys::RD_KAFKA_MSG_F_COPY,
-                message.payload,
-                message.len,
-                message.key,
-                message.key_len,
-                self.opaque(),
-            );
-            if failed == 0 {
-                Ok(())
-            } else {
-                Err(Code::from(sys::rd_kafka_last_error()))
-            }
-        }
-    }
-
-    fn send_with_headers(
-        &self,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[Header],
-        stamp: Option<&Stamp>,
-        text: &mut Vec<u8>,
-    ) -> Result<(), Code> {
-        let way = hand_over::Way {
-            client: self.route.topic.client(),
-            topic: self.route.topic.native(),
-            partition: self.partition,
-            opaque: self.opaque(),
-        };
-        // SAFETY: the route holds the topic, and the topic its client.
-        unsafe {
-            hand_over::with_headers(&way, key, value, |add| {
-                for header in headers {
-                    if stamp.is_none() || !Stamp::names(&header.name) {
-                        add(&header.name, header.value.as_deref());
-                    }
-                }
-                if let Some(stamp) = stamp {
-                    for (name, at) in stamp.write(text) {
-                        add(name, Some(&text[at]));
-                    }
-                }
-            })
-        }
     }
 }

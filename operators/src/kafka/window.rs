@@ -1,354 +1,443 @@
-//! Batching by itself: what may be handed to the client now, and what waits for an acknowledgement.
-//!
-//! One [`Gate`] stands before each output partition. While nothing of the partition is on its way a row goes at once, so
-//! an idle output adds no delay. While something is, rows are held and go together when it has landed: the slower the
-//! broker, the larger the batch. A batch of [`RELEASE_BYTES`] does not wait, so that throughput is not bound to the
-//! round trip.
-//!
-//! A connection carries few requests at a time, and a request carries one partition. How many pays depends on the way to
-//! the broker: while a far one answers others can be under way, a near one is only kept busy by them. So each partition with something on
-//! its way holds one of a broker's [`Slots`], and a partition that finds none stands in line. What stands in line grows
-//! here, where later rows can still join it, and not in the client's queue, where they could not.
+//! The window of an output partition: rows that are on their way or held, and the way on which they are handed to the client.
 
 use std::collections::VecDeque;
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::Waker;
 
-/// Held bytes that go without waiting for an acknowledgement.
-pub(crate) const RELEASE_BYTES: usize = 128 * 1024;
+use parking_lot::Mutex;
+use rdkafka_sys as sys;
+use thalweg_engine::recorder::Trace;
 
-/// Requests that an idempotent producer may have on its way to one broker.
-pub(crate) const SLOTS: usize = 5;
+use super::client::code_of;
+use super::codes::Code;
+use super::gate::{After, Gate, Slots, Step};
+use super::hand_over;
+use super::layout::{Header, Staged};
+use super::stamp::Stamp;
+use super::target::{Brokers, Route};
 
-/// As many to a broker whose answers take hardly longer than its work: more would not come back earlier, but smaller
-/// requests cost it, and this process, more.
-pub(crate) const SLOTS_NEAR: usize = 2;
+/// Held memory that is kept for the next batch.
+const KEEP_CAPACITY: usize = 256 * 1024;
 
-/// What to do with a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Hand it over at once.
-    Send,
-    /// Keep it.
-    Hold,
-    /// Keep it: there was no slot, the partition stands in line.
-    Queue,
-    /// Keep it, and then hand over all that is kept.
-    Release,
+/// A row on its way or held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flight {
+    /// Microseconds since the outlet was opened.
+    pub(crate) written: u64,
+    /// Microseconds from taken to written.
+    pub(crate) waited: u32,
+    /// Bytes of key, value and headers.
+    pub(crate) size: u32,
+    /// The number of its writer.
+    pub(crate) lane: u32,
+    /// The record it comes from, for who looks for slow ones.
+    pub(crate) trace: Trace,
 }
 
-/// What to do after an acknowledgement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum After {
-    /// More is on its way.
-    Wait,
-    /// All has landed and nothing is held: the slot is free.
-    Free,
-    /// All has landed and something is held: it goes with the same slot, or stands in line when others do.
-    Held,
+/// What became of a row that was given to a window.
+pub(crate) struct Pushed {
+    /// How many rows the window has taken with it.
+    pub(crate) tail: u64,
+    /// Whether the partition was idle before.
+    pub(crate) woke: bool,
+    /// Whether the client took what was handed over.
+    pub(crate) done: Result<(), Code>,
 }
 
-/// The gate of one output partition. Counts rows and bytes; knows neither clock nor client.
-#[derive(Debug, Default)]
-pub(crate) struct Gate {
-    flying_rows: usize,
-    held_rows: usize,
-    held_bytes: usize,
-    in_line: bool,
+/// What an acknowledgement changed.
+pub(crate) struct Landed {
+    /// Whether the partition is idle now.
+    pub(crate) idle: bool,
+    /// Whether the client took what was held.
+    pub(crate) done: Result<(), Code>,
+    /// Whose turn has come.
+    pub(crate) next: Option<Arc<Window>>,
 }
 
-impl Gate {
-    /// A row of so many bytes wants to go; `slot` takes one or stands in line.
-    pub(crate) fn offer(&mut self, bytes: usize, slot: impl FnOnce() -> bool) -> Step {
-        if self.flying_rows == 0 && !self.in_line && slot() {
-            self.flying_rows = 1;
-            return Step::Send;
+/// A row that is held: its bytes stand in the window's buffer, key first.
+struct Held {
+    key: Option<usize>,
+    value: Option<usize>,
+    headers: Option<Box<[Header]>>,
+    stamp: Option<Stamp>,
+}
+
+#[derive(Default)]
+struct Inner {
+    gate: Gate,
+    /// On their way and held, in order.
+    flights: VecDeque<Flight>,
+    bytes: Vec<u8>,
+    held: Vec<Held>,
+    appended: u64,
+    acknowledged: u64,
+    waiters: Vec<(u64, Waker)>,
+    /// The broker whose slot it holds or stands in line for.
+    broker: i32,
+    /// The texts of coordinates.
+    text: Vec<u8>,
+}
+
+/// The way to one output partition.
+pub(crate) struct Window {
+    route: Arc<Route>,
+    partition: i32,
+    inner: Mutex<Inner>,
+    /// When its broker was last seen not to answer, in microseconds since the outlet was opened.
+    silent_at: AtomicU64,
+    /// The number of its broker; below zero where not known.
+    leader: AtomicI32,
+    /// The offset behind the last record that was acknowledged, or where the partition ended at the start; below zero where
+    /// neither is known.
+    end: AtomicI64,
+    brokers: Arc<Brokers>,
+    /// Itself, to stand in line with.
+    me: Weak<Self>,
+}
+
+impl Inner {
+    fn hold(&mut self, row: &mut Staged, bytes: &[u8]) {
+        let (key, value) = (row.key.clone(), row.value.clone());
+        for range in [&key, &value].into_iter().flatten() {
+            self.bytes.extend_from_slice(&bytes[range.clone()]);
         }
-        self.held_rows += 1;
-        self.held_bytes += bytes;
-        if self.flying_rows == 0 {
-            if self.in_line {
-                return Step::Hold;
+        self.held.push(Held {
+            key: key.map(|range| range.len()),
+            value: value.map(|range| range.len()),
+            headers: row.headers.take(),
+            stamp: row.stamp.take(),
+        });
+    }
+}
+
+impl Window {
+    /// The way to a partition of a topic.
+    pub(super) fn new(route: &Arc<Route>, partition: i32, brokers: &Arc<Brokers>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            route: Arc::clone(route),
+            partition,
+            inner: Mutex::default(),
+            silent_at: AtomicU64::new(0),
+            leader: AtomicI32::new(-1),
+            end: AtomicI64::new(-1),
+            brokers: Arc::clone(brokers),
+            me: Weak::clone(me),
+        })
+    }
+
+    fn opaque(&self) -> *mut c_void {
+        ptr::from_ref(self).cast_mut().cast::<c_void>()
+    }
+
+    /// Topic and partition.
+    pub(crate) fn place(&self) -> (&str, i32) {
+        (&self.route.name, self.partition)
+    }
+
+    /// Takes a row: hands it over, or holds it.
+    pub(crate) fn push(&self, row: &mut Staged, bytes: &[u8], flight: Flight) -> Pushed {
+        let mut inner = self.inner.lock();
+        let was_busy = inner.gate.busy();
+        inner.flights.push_back(flight);
+        inner.appended += 1;
+        let leader = self.leader.load(Ordering::Relaxed);
+        let slot = || {
+            self.me.upgrade().is_none_or(|me| {
+                self.brokers
+                    .with(leader, |slots, limit| slots.take(limit, || me))
+            })
+        };
+        let step = inner.gate.offer(row.size(), slot);
+        let done = match step {
+            Step::Send => {
+                inner.broker = leader;
+                self.send(
+                    row.key.clone().map(|range| &bytes[range]),
+                    row.value.clone().map(|range| &bytes[range]),
+                    row.headers.as_deref(),
+                    row.stamp.as_ref(),
+                    &mut inner.text,
+                )
             }
-            self.in_line = true;
-            return Step::Queue;
+            Step::Queue => {
+                inner.broker = leader;
+                inner.hold(row, bytes);
+                Ok(())
+            }
+            Step::Hold => {
+                inner.hold(row, bytes);
+                Ok(())
+            }
+            Step::Release => {
+                inner.hold(row, bytes);
+                self.release(&mut inner)
+            }
+        };
+        Pushed {
+            tail: inner.appended,
+            woke: !was_busy && inner.gate.busy(),
+            done,
         }
-        if self.held_bytes >= RELEASE_BYTES {
-            self.release();
-            return Step::Release;
-        }
-        Step::Hold
     }
 
-    /// So many rows were acknowledged.
-    pub(crate) fn landed(&mut self, rows: usize) -> After {
-        self.flying_rows = self.flying_rows.saturating_sub(rows);
-        if self.flying_rows > 0 {
+    /// The oldest `count` rows were acknowledged: gives them out, hands over what is held now, wakes who waited.
+    pub(crate) fn land(&self, count: usize, failing: bool, landed: &mut Vec<Flight>) -> Landed {
+        landed.clear();
+        let mut inner = self.inner.lock();
+        let count = count.min(inner.flights.len());
+        landed.extend(inner.flights.drain(..count));
+        inner.acknowledged += count as u64;
+        let (mut done, mut next) = (Ok(()), None);
+        let broker = inner.broker;
+        let after = if failing {
             After::Wait
-        } else if self.held_rows == 0 {
-            After::Free
         } else {
-            After::Held
+            inner.gate.landed(count)
+        };
+        match after {
+            After::Wait => {}
+            After::Free => next = self.brokers.with(broker, Slots::give_back),
+            After::Held => {
+                let passed = self.me.upgrade().map(|me| {
+                    self.brokers
+                        .with(broker, |slots, limit| slots.pass_on(limit, || me))
+                });
+                if passed.as_ref().is_none_or(|passed| passed.keeps) {
+                    done = self.release(&mut inner);
+                } else {
+                    inner.gate.queue();
+                }
+                next = passed.and_then(|passed| passed.next);
+            }
+        }
+        let reached = inner.acknowledged;
+        inner.waiters.retain(|(tail, waker)| {
+            let waits = *tail > reached;
+            if !waits {
+                waker.wake_by_ref();
+            }
+            waits
+        });
+        Landed {
+            idle: !inner.gate.busy(),
+            done,
+            next,
         }
     }
 
-    /// It stands in line again, after [`After::Held`].
-    pub(crate) fn queue(&mut self) {
-        self.in_line = true;
+    /// Its turn for a slot has come: hands over what is held.
+    pub(crate) fn granted(&self) -> Result<(), Code> {
+        self.release(&mut self.inner.lock())
     }
 
-    /// All that is held goes: the slot was kept, or its turn in the line has come.
-    pub(crate) fn release(&mut self) {
-        self.flying_rows += self.held_rows;
-        self.held_rows = 0;
-        self.held_bytes = 0;
-        self.in_line = false;
+    /// Whether so many rows were acknowledged; if not, the waker is woken when they are.
+    pub(crate) fn wait_for(&self, tail: u64, waker: &Waker) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.acknowledged >= tail {
+            return true;
+        }
+        let known = inner
+            .waiters
+            .iter()
+            .any(|(waits, known)| *waits == tail && known.will_wake(waker));
+        if !known {
+            inner.waiters.push((tail, waker.clone()));
+        }
+        false
+    }
+
+    /// Wakes everyone who waits.
+    pub(crate) fn wake_all(&self) {
+        for (_, waker) in self.inner.lock().waiters.drain(..) {
+            waker.wake();
+        }
+    }
+
+    /// Notes whether the partition's broker answers at `now`; says whether it does and the oldest row has waited longer
+    /// than `limit` since then. Times are microseconds since the outlet was opened.
+    pub(crate) fn overdue(&self, answers: bool, now: u64, limit: u64) -> bool {
+        if !answers {
+            self.silent_at.store(now, Ordering::Relaxed);
+            return false;
+        }
+        let oldest = self
+            .inner
+            .lock()
+            .flights
+            .front()
+            .map(|flight| flight.written);
+        let silent_at = self.silent_at.load(Ordering::Relaxed);
+        oldest.is_some_and(|oldest| now.saturating_sub(oldest.max(silent_at)) > limit)
+    }
+
+    /// Notes the number of its broker.
+    pub(crate) fn led_by(&self, broker: i32) {
+        self.leader.store(broker, Ordering::Relaxed);
+    }
+
+    /// Notes that everything before this offset stands in the partition.
+    pub(crate) fn ends_at(&self, offset: i64) {
+        self.end.fetch_max(offset, Ordering::Relaxed);
+    }
+
+    /// An offset that the partition reached before now: what is handed over later stands behind it. Below zero where none is
+    /// known.
+    pub(crate) fn end(&self) -> i64 {
+        self.end.load(Ordering::Relaxed)
     }
 
     /// Whether anything is on its way.
     pub(crate) fn busy(&self) -> bool {
-        self.flying_rows > 0
-    }
-}
-
-/// The slots of one broker, and who stands in line for them. While there is a line no newcomer finds a slot. How many
-/// there are may change from call to call; somebody holds one as long as there is a line.
-#[derive(Debug)]
-pub(crate) struct Slots<T> {
-    taken: usize,
-    line: VecDeque<T>,
-}
-
-/// What becomes of a slot whose partition has more to send.
-#[derive(Debug)]
-pub(crate) struct Passed<T> {
-    /// Whose turn has come.
-    pub(crate) next: Option<T>,
-    /// Whether the partition keeps its slot; otherwise it stands behind the last.
-    pub(crate) keeps: bool,
-}
-
-impl<T> Default for Slots<T> {
-    fn default() -> Self {
-        Self {
-            taken: 0,
-            line: VecDeque::new(),
-        }
-    }
-}
-
-impl<T> Slots<T> {
-    /// Takes a slot or, when none is free, stands in line. One step, so that no slot that is given back is missed.
-    pub(crate) fn take(&mut self, limit: usize, who: impl FnOnce() -> T) -> bool {
-        if self.line.is_empty() && self.taken < limit {
-            self.taken += 1;
-            return true;
-        }
-        self.line.push_back(who());
-        false
+        self.inner.lock().gate.busy()
     }
 
-    /// Gives a slot back: it goes to the first in line, who is returned, unless there are too many now.
-    pub(crate) fn give_back(&mut self, limit: usize) -> Option<T> {
-        if self.taken > limit {
-            self.taken -= 1;
-            return None;
-        }
-        let next = self.line.pop_front();
-        self.taken -= usize::from(next.is_none());
-        next
+    /// Whether so many rows were acknowledged.
+    pub(crate) fn reached(&self, tail: u64) -> bool {
+        self.inner.lock().acknowledged >= tail
     }
 
-    /// Passes a slot on to the first in line and stands behind the last. Kept where there is no line, or where there are
-    /// more slots now than are taken.
-    pub(crate) fn pass_on(&mut self, limit: usize, who: impl FnOnce() -> T) -> Passed<T> {
-        if self.line.is_empty() {
-            return Passed {
-                next: None,
-                keeps: true,
+    /// Hands over everything that is held.
+    fn release(&self, inner: &mut Inner) -> Result<(), Code> {
+        inner.gate.release();
+        let Inner {
+            bytes, held, text, ..
+        } = inner;
+        let mut rest = bytes.as_slice();
+        let mut batch: Vec<sys::rd_kafka_message_t> = Vec::with_capacity(held.len());
+        for row in &*held {
+            let mut part = |length: Option<usize>| {
+                length.map(|length| {
+                    let (part, later) = rest.split_at(length);
+                    rest = later;
+                    part
+                })
             };
-        }
-        if self.taken > limit {
-            self.taken -= 1;
-            self.line.push_back(who());
-            return Passed {
-                next: None,
-                keeps: false,
-            };
-        }
-        let next = self.line.pop_front();
-        let keeps = self.taken < limit;
-        if keeps {
-            self.taken += 1;
-        } else {
-            self.line.push_back(who());
-        }
-        Passed { next, keeps }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn an_idle_partition_sends_at_once() {
-        let mut gate = Gate::default();
-        for _ in 0..3 {
-            assert_eq!(gate.offer(100, || true), Step::Send);
-            assert_eq!(gate.landed(1), After::Free);
-        }
-    }
-
-    #[test]
-    fn rows_wait_for_the_one_on_its_way_and_then_go_together() {
-        let mut gate = Gate::default();
-        assert_eq!(gate.offer(100, || true), Step::Send);
-        assert_eq!(gate.offer(100, || true), Step::Hold);
-        assert_eq!(gate.offer(100, || true), Step::Hold);
-        assert_eq!(gate.landed(1), After::Held);
-        gate.release();
-        assert_eq!(gate.offer(100, || true), Step::Hold);
-        assert_eq!(gate.landed(1), After::Wait);
-        assert_eq!(gate.landed(1), After::Held);
-        gate.release();
-        assert_eq!(gate.landed(1), After::Free);
-        assert!(!gate.busy());
-    }
-
-    #[test]
-    fn a_large_batch_does_not_wait() {
-        let mut gate = Gate::default();
-        assert_eq!(gate.offer(100, || true), Step::Send);
-        assert_eq!(gate.offer(RELEASE_BYTES - 1, || true), Step::Hold);
-        assert_eq!(gate.offer(1, || true), Step::Release);
-        assert_eq!(gate.offer(1, || true), Step::Hold);
-    }
-
-    #[test]
-    fn without_a_slot_rows_gather_until_the_turn_comes() {
-        let mut gate = Gate::default();
-        assert_eq!(gate.offer(100, || false), Step::Queue);
-        assert_eq!(
-            gate.offer(RELEASE_BYTES, || panic!("it stands in line")),
-            Step::Hold
-        );
-        gate.release();
-        assert_eq!(gate.landed(2), After::Free);
-    }
-
-    /// An outlet in small: gates, slots, and what is on its way.
-    struct Model {
-        gates: Vec<Gate>,
-        held: Vec<usize>,
-        flying: Vec<usize>,
-        slots: Slots<usize>,
-        limit: usize,
-    }
-
-    impl Model {
-        fn offer(&mut self, who: usize, bytes: usize) {
-            let (slots, limit) = (&mut self.slots, self.limit);
-            match self.gates[who].offer(bytes, || slots.take(limit, || who)) {
-                Step::Send => {
-                    assert_eq!(self.held[who], 0, "a row has overtaken another");
-                    self.flying[who] += 1;
-                }
-                Step::Hold | Step::Queue => self.held[who] += 1,
-                Step::Release => {
-                    self.flying[who] += self.held[who] + 1;
-                    self.held[who] = 0;
-                }
+            let (key, value) = (part(row.key), part(row.value));
+            if row.headers.is_some() || row.stamp.is_some() {
+                self.send_batch(&mut batch)?;
+                let (headers, stamp) = (row.headers.as_deref(), row.stamp.as_ref());
+                self.send(key, value, headers, stamp, text)?;
+            } else {
+                batch.push(self.message(key, value));
             }
         }
+        self.send_batch(&mut batch)?;
+        held.clear();
+        bytes.clear();
+        bytes.shrink_to(KEEP_CAPACITY);
+        held.shrink_to(KEEP_CAPACITY / 64);
+        Ok(())
+    }
 
-        fn release(&mut self, who: usize) {
-            self.gates[who].release();
-            self.flying[who] += self.held[who];
-            self.held[who] = 0;
+    fn message(&self, key: Option<&[u8]>, value: Option<&[u8]>) -> sys::rd_kafka_message_t {
+        let pointer = |part: Option<&[u8]>| {
+            part.map_or(ptr::null_mut(), |part| {
+                part.as_ptr().cast_mut().cast::<c_void>()
+            })
+        };
+        sys::rd_kafka_message_t {
+            err: sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR,
+            rkt: ptr::null_mut(),
+            partition: self.partition,
+            payload: pointer(value),
+            len: value.map_or(0, <[u8]>::len),
+            key: pointer(key),
+            key_len: key.map_or(0, <[u8]>::len),
+            offset: 0,
+            _private: self.opaque(),
         }
+    }
 
-        fn land(&mut self, who: usize, rows: usize) {
-            self.flying[who] -= rows;
-            match self.gates[who].landed(rows) {
-                After::Wait => {}
-                After::Free => {
-                    if let Some(next) = self.slots.give_back(self.limit) {
-                        self.release(next);
+    fn send_batch(&self, batch: &mut Vec<sys::rd_kafka_message_t>) -> Result<(), Code> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: keys and values live for the call, which copies them.
+        let taken = unsafe {
+            sys::rd_kafka_produce_batch(
+                self.route.topic.native(),
+                self.partition,
+                sys::RD_KAFKA_MSG_F_COPY,
+                batch.as_mut_ptr(),
+                i32::try_from(batch.len()).unwrap_or(i32::MAX),
+            )
+        };
+        let refused = (usize::try_from(taken).unwrap_or(0) < batch.len()).then(|| {
+            batch
+                .iter()
+                // SAFETY: the client has set the code of each message.
+                .map(|message| unsafe { code_of(&raw const message.err) })
+                .find(|code| *code != Code::OK)
+                .unwrap_or(Code::BAD_MSG)
+        });
+        batch.clear();
+        refused.map_or(Ok(()), Err)
+    }
+
+    fn send(
+        &self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: Option<&[Header]>,
+        stamp: Option<&Stamp>,
+        text: &mut Vec<u8>,
+    ) -> Result<(), Code> {
+        if headers.is_some() || stamp.is_some() {
+            let headers = headers.unwrap_or_default();
+            return self.send_with_headers(key, value, headers, stamp, text);
+        }
+        let message = self.message(key, value);
+        // SAFETY: key and value live for the call, which copies the value and the key.
+        unsafe {
+            let failed = sys::rd_kafka_produce(
+                self.route.topic.native(),
+                self.partition,
+                sys::RD_KAFKA_MSG_F_COPY,
+                message.payload,
+                message.len,
+                message.key,
+                message.key_len,
+                self.opaque(),
+            );
+            if failed == 0 {
+                Ok(())
+            } else {
+                Err(Code::from(sys::rd_kafka_last_error()))
+            }
+        }
+    }
+
+    fn send_with_headers(
+        &self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header],
+        stamp: Option<&Stamp>,
+        text: &mut Vec<u8>,
+    ) -> Result<(), Code> {
+        let way = hand_over::Way {
+            client: self.route.topic.client(),
+            topic: self.route.topic.native(),
+            partition: self.partition,
+            opaque: self.opaque(),
+        };
+        // SAFETY: the route holds the topic, and the topic its client.
+        unsafe {
+            hand_over::with_headers(&way, key, value, |add| {
+                for header in headers {
+                    if stamp.is_none() || !Stamp::names(&header.name) {
+                        add(&header.name, header.value.as_deref());
                     }
                 }
-                After::Held => {
-                    let passed = self.slots.pass_on(self.limit, || who);
-                    if passed.keeps {
-                        self.release(who);
-                    } else {
-                        self.gates[who].queue();
-                    }
-                    if let Some(next) = passed.next {
-                        self.release(next);
+                if let Some(stamp) = stamp {
+                    for (name, at) in stamp.write(text) {
+                        add(name, Some(&text[at]));
                     }
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn slots_become_more_and_fewer_as_something_lands() {
-        let mut slots = Slots::default();
-        assert!(slots.take(1, || 'a'));
-        assert!(!slots.take(1, || 'b'));
-        // There is a line, so a newcomer finds none of the new ones; the first that lands brings one more on its way.
-        assert!(!slots.take(3, || 'c'));
-        let passed = slots.pass_on(3, || 'a');
-        assert!(passed.keeps && passed.next == Some('b'));
-        let passed = slots.pass_on(1, || 'a');
-        assert!(!passed.keeps && passed.next.is_none());
-        assert_eq!(slots.give_back(1), Some('c'));
-        assert_eq!(slots.give_back(1), Some('a'));
-        assert_eq!(slots.give_back(1), None);
-        assert_eq!(slots.taken, 0);
-    }
-
-    proptest! {
-        /// Whatever comes and lands: no more partitions are on their way than there are slots, rows go in order, and
-        /// whatever is held has something to wait for.
-        #[test]
-        fn no_row_is_left_behind(
-            events in prop::collection::vec((any::<bool>(), 0_usize..6, 1_usize..90_000, 1_usize..4), 1..400),
-        ) {
-            let mut model = Model {
-                gates: (0..6).map(|_| Gate::default()).collect(),
-                held: vec![0; 6],
-                flying: vec![0; 6],
-                slots: Slots::default(),
-                limit: 1,
-            };
-            let mut slots = 1;
-            for (offers, who, number, limit) in events {
-                model.limit = limit;
-                // Slots that are taken stay so until something lands.
-                slots = slots.max(limit);
-                if offers {
-                    model.offer(who, number);
-                } else if model.flying[who] > 0 {
-                    let rows = 1 + number % model.flying[who];
-                    model.land(who, rows);
-                }
-                let busy = model.flying.iter().filter(|rows| **rows > 0).count();
-                prop_assert!(busy <= slots);
-                prop_assert_eq!(model.slots.taken, busy);
-                for who in 0..6 {
-                    prop_assert_eq!(model.gates[who].busy(), model.flying[who] > 0);
-                    prop_assert!(model.held[who] == 0 || model.flying[who] > 0 || busy > 0);
-                }
-            }
-            // When everything lands, everything that was held goes.
-            while let Some(who) = model.flying.iter().position(|rows| *rows > 0) {
-                let rows = model.flying[who];
-                model.land(who, rows);
-            }
-            prop_assert_eq!(model.held.iter().sum::<usize>(), 0);
-            prop_assert_eq!(model.slots.taken, 0);
+            })
         }
     }
 }

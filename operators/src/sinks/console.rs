@@ -16,8 +16,9 @@ use thalweg_engine::schema::Schema;
 use thalweg_engine::sink::{LocalFuture, Origin, Prepared, Readiness, Sink, Writer, WriterContext};
 
 use super::console_table::{self, Columns};
-pub use super::file_outlet::READER_GONE;
-use super::file_outlet::{Inlet, Outlet, Target};
+use super::file_outlet::{Inlet, Outlet};
+pub use super::stream::READER_GONE;
+use super::stream::Target;
 use crate::codecs::json::JsonOptions;
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionKind, OptionSpec, Table};

@@ -7,7 +7,7 @@ use thalweg_engine::schema::{DataType, Field};
 
 use super::*;
 use crate::job_error::Location;
-use crate::sinks::file_outlet::testing::{Observed, context, meta, wait};
+use crate::sinks::testing::{Observed, context, meta, wait};
 use crate::sources::file::test_context;
 use crate::table::{OptionValue, Options};
 

@@ -15,8 +15,9 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::{Field, Schema};
 use thalweg_engine::sink::{LocalFuture, Origin, Readiness, Sink, Writer, WriterContext};
 
-pub use super::file_outlet::READER_GONE;
-use super::file_outlet::{Inlet, Outlet, Target};
+use super::file_outlet::{Inlet, Outlet};
+pub use super::stream::READER_GONE;
+use super::stream::Target;
 use crate::codecs::json::{self, JsonOptions};
 use crate::codecs::{Encoder, text};
 use crate::job_error::JobError;
@@ -188,7 +189,7 @@ mod tests {
     use thalweg_engine::schema::DataType;
 
     use super::*;
-    use crate::sinks::file_outlet::testing::{Observed, context, meta, wait};
+    use crate::sinks::testing::{Observed, context, meta, wait};
     use crate::sources::file::test_context;
     use crate::table::Options;
 

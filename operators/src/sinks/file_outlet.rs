@@ -2,9 +2,6 @@
 //!
 //! It writes what has gathered since its last write: one line at once when little comes, many together when much comes.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -16,98 +13,10 @@ use thalweg_engine::recorder::Trace;
 use thalweg_engine::sink::{DeliveryObserver, LocalFuture, Origin, Readiness};
 use tokio::sync::oneshot;
 
-/// The message of the failure when the reader of standard output has ended, as `| head` does. It is no fault of the job:
-/// the command may end as if it had been told to stop.
-pub const READER_GONE: &str = "the reader of standard output has gone away";
+use super::stream::Target;
 
 /// With so many bytes waiting the lanes pause.
 const WAITING_MAX: usize = 1 << 20;
-/// A pipe that can be written at all takes this much without blocking (POSIX: `PIPE_BUF` is at least 512, Linux has 4096).
-const SLICE: usize = 4096;
-/// How long a blocked pipe is waited for before the thread looks whether it should stop.
-const PATIENCE_MS: i32 = 100;
-
-/// Where the lines go.
-pub(super) struct Target {
-    file: File,
-    /// A regular file: writes do not block, and only fsync makes them safe.
-    regular: bool,
-    /// Lines of several outlets may meet on standard output.
-    stdout: bool,
-    shown: String,
-}
-
-impl Target {
-    pub(super) fn stdout() -> Result<Self, Failure> {
-        let shown = "standard output".to_owned();
-        let file = io::stdout()
-            .as_fd()
-            .try_clone_to_owned()
-            .map(File::from)
-            .map_err(|error| Failure::end(format!("{shown} cannot be written: {error}")))?;
-        let mut target = Self::file(file, shown)?;
-        target.stdout = true;
-        Ok(target)
-    }
-
-    pub(super) fn file(file: File, shown: String) -> Result<Self, Failure> {
-        let regular = file
-            .metadata()
-            .map_err(|error| Failure::restart(format!("{shown} cannot be written: {error}")))?
-            .is_file();
-        Ok(Self {
-            file,
-            regular,
-            stdout: false,
-            shown,
-        })
-    }
-
-    fn write(&mut self, bytes: &[u8], shared: &Shared) -> io::Result<()> {
-        let _whole = self.stdout.then(|| io::stdout().lock());
-        if self.regular {
-            return self.file.write_all(bytes);
-        }
-        for slice in bytes.chunks(SLICE) {
-            while !self.writable()? {
-                if shared.state.lock().closed {
-                    return Ok(());
-                }
-            }
-            self.file.write_all(slice)?;
-        }
-        Ok(())
-    }
-
-    fn writable(&self) -> io::Result<bool> {
-        let mut poll = libc::pollfd {
-            fd: self.file.as_raw_fd(),
-            events: libc::POLLOUT,
-            revents: 0,
-        };
-        // SAFETY: `poll` is one valid pollfd, and its descriptor is open as long as `self.file` lives.
-        let ready = unsafe { libc::poll(&raw mut poll, 1, PATIENCE_MS) };
-        if ready < 0 {
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-        }
-        Ok(ready > 0)
-    }
-
-    fn failure(&self, error: &io::Error) -> Failure {
-        if self.stdout && error.kind() == io::ErrorKind::BrokenPipe {
-            return Failure::end(READER_GONE);
-        }
-        let message = format!("{} cannot be written: {error}", self.shown);
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::end(message),
-            _ => Failure::restart(message),
-        }
-    }
-}
-
 /// The output rows of one record.
 struct Note {
     observer: Arc<dyn DeliveryObserver>,
@@ -151,7 +60,7 @@ impl Outlet {
     pub(super) fn open(target: Target) -> Result<Arc<Self>, Failure> {
         let shared = Arc::new(Shared::default());
         let thread = std::thread::Builder::new()
-            .name(format!("write {}", target.shown))
+            .name(format!("write {}", target.shown()))
             .spawn(carrying({
                 let shared = Arc::clone(&shared);
                 move || run(target, &shared)
@@ -207,12 +116,12 @@ fn run(mut target: Target, shared: &Shared) {
         for waiter in drained {
             let _ = waiter.send(Ok(()));
         }
-        let written = target.write(&bytes, shared).and_then(|()| {
-            // Safe is only what would survive a crash of the machine, where that can be had.
-            if delivered.is_empty() || !target.regular {
+        let closed = || shared.state.lock().closed;
+        let written = target.write(&bytes, &closed).and_then(|()| {
+            if delivered.is_empty() {
                 Ok(())
             } else {
-                target.file.sync_data()
+                target.make_safe()
             }
         });
         let result = written.map_err(|error| target.failure(&error));
@@ -351,74 +260,13 @@ impl Inlet {
 }
 
 #[cfg(test)]
-pub(super) mod testing {
-    //! What sinks are tested with.
-
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    use thalweg_engine::record::{Partition, Position, RecordMeta};
-    use thalweg_engine::sink::WriterContext;
-
-    use super::*;
-
-    /// Counts what is acknowledged.
-    #[derive(Default)]
-    pub(in crate::sinks) struct Observed(AtomicU64);
-
-    impl Observed {
-        pub(in crate::sinks) fn rows(&self) -> u64 {
-            self.0.load(Ordering::Relaxed)
-        }
-    }
-
-    impl DeliveryObserver for Observed {
-        fn acknowledged(&self, rows: u64, _bytes: u64) {
-            self.0.fetch_add(rows, Ordering::Relaxed);
-        }
-
-        fn latency(&self, written: u64, taken: u64) {
-            assert!(written <= taken);
-        }
-    }
-
-    pub(in crate::sinks) fn context(observed: &Arc<Observed>) -> WriterContext {
-        WriterContext {
-            lane: "0".to_owned(),
-            observer: Arc::clone(observed) as Arc<dyn DeliveryObserver>,
-            beside: None,
-        }
-    }
-
-    pub(in crate::sinks) fn meta() -> RecordMeta {
-        RecordMeta {
-            partition: Arc::new(Partition {
-                input: "t".into(),
-                name: "t/0".into(),
-            }),
-            position: Position::Number(0),
-            record_time: None,
-            event_time: None,
-            watermark: None,
-            taken_at: 0,
-            taken: Instant::now(),
-        }
-    }
-
-    /// Runs a future of a writer.
-    pub(in crate::sinks) fn wait<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap()
-            .block_on(future)
-    }
-}
-
-#[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::fs::File;
+    use std::io::{self, Read};
     use std::os::fd::OwnedFd;
 
-    use super::testing::{Observed, meta, wait};
+    use super::super::stream::READER_GONE;
+    use super::super::testing::{Observed, meta, wait};
     use super::*;
 
     fn pipe() -> (io::PipeReader, Target) {

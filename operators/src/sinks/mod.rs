@@ -8,3 +8,6 @@ pub mod folder;
 pub mod http;
 pub mod kafka;
 pub mod noop;
+mod stream;
+#[cfg(test)]
+mod testing;

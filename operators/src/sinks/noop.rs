@@ -85,10 +85,6 @@ impl Writer for NoopWriter {
         self.taken = None;
     }
 
-    fn drained(&mut self) -> LocalFuture<Result<(), Failure>> {
-        Box::pin(std::future::ready(Ok(())))
-    }
-
     fn delivered(&mut self) -> LocalFuture<Result<(), Failure>> {
         Box::pin(std::future::ready(Ok(())))
     }
@@ -97,7 +93,7 @@ impl Writer for NoopWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sinks::file_outlet::testing::{Observed, context, meta};
+    use crate::sinks::testing::{Observed, context, meta};
 
     #[test]
     fn every_accepted_row_is_acknowledged_at_once_and_no_rejected_one() {

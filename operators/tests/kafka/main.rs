@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod broker;
+mod drivers;
 mod reading;
 mod secured;
 mod topics;

@@ -12,10 +12,8 @@ use thalweg_engine::source::{Committed, Health, SourceEvent};
 use thalweg_operators::connectors::{CONNECTORS, find};
 use thalweg_operators::sources::kafka;
 
-use crate::broker::{
-    Broker, SOON, context, drain, next_record, open_source, put_numbers, read, resume, row, shared,
-    table, text, until, wait,
-};
+use crate::broker::{Broker, SOON, put_numbers, shared, until, wait};
+use crate::drivers::{context, drain, next_record, open_source, read, resume, row, table, text};
 
 #[test]
 fn a_topic_is_read_with_sparks_columns() {

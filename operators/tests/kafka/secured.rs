@@ -11,7 +11,8 @@ use thalweg_operators::kafka::check_connect;
 use thalweg_operators::table::{Options, Table};
 use thalweg_operators::{sinks, sources};
 
-use crate::broker::{Broker, context, free_port, output, table};
+use crate::broker::{Broker, free_port};
+use crate::drivers::{context, output, table};
 
 /// A broker with certificates, where alice may read and write the topic `open` and nothing else.
 struct Secured {
@@ -260,8 +261,8 @@ fn writing_without_the_right_ends_the_query() {
     let schema = output(&[("value", DataType::String)]);
     let table = broker.table(&broker.plain, "wonder", &[("topic", "closed")]);
     let sink = sinks::kafka::open(&table, &schema, None, None, &context("forbidden")).unwrap();
-    let (mut writer, _) = crate::broker::open_writer(&sink, "lane");
-    crate::broker::write(&mut writer, &["x".into()]);
+    let (mut writer, _) = crate::drivers::open_writer(&sink, "lane");
+    crate::drivers::write(&mut writer, &["x".into()]);
     let failure = crate::broker::wait(writer.delivered()).unwrap_err();
     assert_eq!(failure.remedy, Remedy::End, "{failure}");
     assert!(failure.message.contains("closed"), "{failure}");

@@ -2,9 +2,8 @@
 
 use thalweg_engine::error::Remedy;
 
-use crate::broker::{
-    next_record, open_source, positions, put_numbers, read, resume, row, shared, text, until, wait,
-};
+use crate::broker::{put_numbers, shared, until, wait};
+use crate::drivers::{next_record, open_source, positions, read, resume, row, text};
 
 #[test]
 fn new_partitions_are_found_and_start_at_their_earliest() {

@@ -12,9 +12,8 @@ use thalweg_engine::source::Health;
 use thalweg_operators::connectors::{CONNECTORS, find};
 use thalweg_operators::sinks::kafka;
 
-use crate::broker::{
-    Broker, Seen, context, open_writer, origin, output, shared, table, until, wait, write,
-};
+use crate::broker::{Broker, Seen, shared, until, wait};
+use crate::drivers::{context, open_writer, origin, output, table, write};
 
 fn headers_type() -> DataType {
     let header: Arc<[Field]> = Arc::from([

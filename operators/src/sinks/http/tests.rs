@@ -12,7 +12,7 @@ use thalweg_engine::source::Health;
 
 use super::server::{Answer, Request, Server, TAKEN};
 use super::*;
-use crate::sinks::file_outlet::testing::{Observed, context, meta, wait};
+use crate::sinks::testing::{Observed, context, meta, wait};
 use crate::sources::file::test_context;
 use crate::table::Options;
 

@@ -1,0 +1,354 @@
+//! Batching by itself: what may be handed to the client now, and what waits for an acknowledgement.
+//!
+//! One [`Gate`] stands before each output partition. While nothing of the partition is on its way a row goes at once, so
+//! an idle output adds no delay. While something is, rows are held and go together when it has landed: the slower the
+//! broker, the larger the batch. A batch of [`RELEASE_BYTES`] does not wait, so that throughput is not bound to the
+//! round trip.
+//!
+//! A connection carries few requests at a time, and a request carries one partition. How many pays depends on the way to
+//! the broker: while a far one answers others can be under way, a near one is only kept busy by them. So each partition with something on
+//! its way holds one of a broker's [`Slots`], and a partition that finds none stands in line. What stands in line grows
+//! here, where later rows can still join it, and not in the client's queue, where they could not.
+
+use std::collections::VecDeque;
+
+/// Held bytes that go without waiting for an acknowledgement.
+pub(crate) const RELEASE_BYTES: usize = 128 * 1024;
+
+/// Requests that an idempotent producer may have on its way to one broker.
+pub(crate) const SLOTS: usize = 5;
+
+/// As many to a broker whose answers take hardly longer than its work: more would not come back earlier, but smaller
+/// requests cost it, and this process, more.
+pub(crate) const SLOTS_NEAR: usize = 2;
+
+/// What to do with a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Hand it over at once.
+    Send,
+    /// Keep it.
+    Hold,
+    /// Keep it: there was no slot, the partition stands in line.
+    Queue,
+    /// Keep it, and then hand over all that is kept.
+    Release,
+}
+
+/// What to do after an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// More is on its way.
+    Wait,
+    /// All has landed and nothing is held: the slot is free.
+    Free,
+    /// All has landed and something is held: it goes with the same slot, or stands in line when others do.
+    Held,
+}
+
+/// The gate of one output partition. Counts rows and bytes; knows neither clock nor client.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    flying_rows: usize,
+    held_rows: usize,
+    held_bytes: usize,
+    in_line: bool,
+}
+
+impl Gate {
+    /// A row of so many bytes wants to go; `slot` takes one or stands in line.
+    pub(crate) fn offer(&mut self, bytes: usize, slot: impl FnOnce() -> bool) -> Step {
+        if self.flying_rows == 0 && !self.in_line && slot() {
+            self.flying_rows = 1;
+            return Step::Send;
+        }
+        self.held_rows += 1;
+        self.held_bytes += bytes;
+        if self.flying_rows == 0 {
+            if self.in_line {
+                return Step::Hold;
+            }
+            self.in_line = true;
+            return Step::Queue;
+        }
+        if self.held_bytes >= RELEASE_BYTES {
+            self.release();
+            return Step::Release;
+        }
+        Step::Hold
+    }
+
+    /// So many rows were acknowledged.
+    pub(crate) fn landed(&mut self, rows: usize) -> After {
+        self.flying_rows = self.flying_rows.saturating_sub(rows);
+        if self.flying_rows > 0 {
+            After::Wait
+        } else if self.held_rows == 0 {
+            After::Free
+        } else {
+            After::Held
+        }
+    }
+
+    /// It stands in line again, after [`After::Held`].
+    pub(crate) fn queue(&mut self) {
+        self.in_line = true;
+    }
+
+    /// All that is held goes: the slot was kept, or its turn in the line has come.
+    pub(crate) fn release(&mut self) {
+        self.flying_rows += self.held_rows;
+        self.held_rows = 0;
+        self.held_bytes = 0;
+        self.in_line = false;
+    }
+
+    /// Whether anything is on its way.
+    pub(crate) fn busy(&self) -> bool {
+        self.flying_rows > 0
+    }
+}
+
+/// The slots of one broker, and who stands in line for them. While there is a line no newcomer finds a slot. How many
+/// there are may change from call to call; somebody holds one as long as there is a line.
+#[derive(Debug)]
+pub(crate) struct Slots<T> {
+    taken: usize,
+    line: VecDeque<T>,
+}
+
+/// What becomes of a slot whose partition has more to send.
+#[derive(Debug)]
+pub(crate) struct Passed<T> {
+    /// Whose turn has come.
+    pub(crate) next: Option<T>,
+    /// Whether the partition keeps its slot; otherwise it stands behind the last.
+    pub(crate) keeps: bool,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self {
+            taken: 0,
+            line: VecDeque::new(),
+        }
+    }
+}
+
+impl<T> Slots<T> {
+    /// Takes a slot or, when none is free, stands in line. One step, so that no slot that is given back is missed.
+    pub(crate) fn take(&mut self, limit: usize, who: impl FnOnce() -> T) -> bool {
+        if self.line.is_empty() && self.taken < limit {
+            self.taken += 1;
+            return true;
+        }
+        self.line.push_back(who());
+        false
+    }
+
+    /// Gives a slot back: it goes to the first in line, who is returned, unless there are too many now.
+    pub(crate) fn give_back(&mut self, limit: usize) -> Option<T> {
+        if self.taken > limit {
+            self.taken -= 1;
+            return None;
+        }
+        let next = self.line.pop_front();
+        self.taken -= usize::from(next.is_none());
+        next
+    }
+
+    /// Passes a slot on to the first in line and stands behind the last. Kept where there is no line, or where there are
+    /// more slots now than are taken.
+    pub(crate) fn pass_on(&mut self, limit: usize, who: impl FnOnce() -> T) -> Passed<T> {
+        if self.line.is_empty() {
+            return Passed {
+                next: None,
+                keeps: true,
+            };
+        }
+        if self.taken > limit {
+            self.taken -= 1;
+            self.line.push_back(who());
+            return Passed {
+                next: None,
+                keeps: false,
+            };
+        }
+        let next = self.line.pop_front();
+        let keeps = self.taken < limit;
+        if keeps {
+            self.taken += 1;
+        } else {
+            self.line.push_back(who());
+        }
+        Passed { next, keeps }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_idle_partition_sends_at_once() {
+        let mut gate = Gate::default();
+        for _ in 0..3 {
+            assert_eq!(gate.offer(100, || true), Step::Send);
+            assert_eq!(gate.landed(1), After::Free);
+        }
+    }
+
+    #[test]
+    fn rows_wait_for_the_one_on_its_way_and_then_go_together() {
+        let mut gate = Gate::default();
+        assert_eq!(gate.offer(100, || true), Step::Send);
+        assert_eq!(gate.offer(100, || true), Step::Hold);
+        assert_eq!(gate.offer(100, || true), Step::Hold);
+        assert_eq!(gate.landed(1), After::Held);
+        gate.release();
+        assert_eq!(gate.offer(100, || true), Step::Hold);
+        assert_eq!(gate.landed(1), After::Wait);
+        assert_eq!(gate.landed(1), After::Held);
+        gate.release();
+        assert_eq!(gate.landed(1), After::Free);
+        assert!(!gate.busy());
+    }
+
+    #[test]
+    fn a_large_batch_does_not_wait() {
+        let mut gate = Gate::default();
+        assert_eq!(gate.offer(100, || true), Step::Send);
+        assert_eq!(gate.offer(RELEASE_BYTES - 1, || true), Step::Hold);
+        assert_eq!(gate.offer(1, || true), Step::Release);
+        assert_eq!(gate.offer(1, || true), Step::Hold);
+    }
+
+    #[test]
+    fn without_a_slot_rows_gather_until_the_turn_comes() {
+        let mut gate = Gate::default();
+        assert_eq!(gate.offer(100, || false), Step::Queue);
+        assert_eq!(
+            gate.offer(RELEASE_BYTES, || panic!("it stands in line")),
+            Step::Hold
+        );
+        gate.release();
+        assert_eq!(gate.landed(2), After::Free);
+    }
+
+    /// An outlet in small: gates, slots, and what is on its way.
+    struct Model {
+        gates: Vec<Gate>,
+        held: Vec<usize>,
+        flying: Vec<usize>,
+        slots: Slots<usize>,
+        limit: usize,
+    }
+
+    impl Model {
+        fn offer(&mut self, who: usize, bytes: usize) {
+            let (slots, limit) = (&mut self.slots, self.limit);
+            match self.gates[who].offer(bytes, || slots.take(limit, || who)) {
+                Step::Send => {
+                    assert_eq!(self.held[who], 0, "a row has overtaken another");
+                    self.flying[who] += 1;
+                }
+                Step::Hold | Step::Queue => self.held[who] += 1,
+                Step::Release => {
+                    self.flying[who] += self.held[who] + 1;
+                    self.held[who] = 0;
+                }
+            }
+        }
+
+        fn release(&mut self, who: usize) {
+            self.gates[who].release();
+            self.flying[who] += self.held[who];
+            self.held[who] = 0;
+        }
+
+        fn land(&mut self, who: usize, rows: usize) {
+            self.flying[who] -= rows;
+            match self.gates[who].landed(rows) {
+                After::Wait => {}
+                After::Free => {
+                    if let Some(next) = self.slots.give_back(self.limit) {
+                        self.release(next);
+                    }
+                }
+                After::Held => {
+                    let passed = self.slots.pass_on(self.limit, || who);
+                    if passed.keeps {
+                        self.release(who);
+                    } else {
+                        self.gates[who].queue();
+                    }
+                    if let Some(next) = passed.next {
+                        self.release(next);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn slots_become_more_and_fewer_as_something_lands() {
+        let mut slots = Slots::default();
+        assert!(slots.take(1, || 'a'));
+        assert!(!slots.take(1, || 'b'));
+        // There is a line, so a newcomer finds none of the new ones; the first that lands brings one more on its way.
+        assert!(!slots.take(3, || 'c'));
+        let passed = slots.pass_on(3, || 'a');
+        assert!(passed.keeps && passed.next == Some('b'));
+        let passed = slots.pass_on(1, || 'a');
+        assert!(!passed.keeps && passed.next.is_none());
+        assert_eq!(slots.give_back(1), Some('c'));
+        assert_eq!(slots.give_back(1), Some('a'));
+        assert_eq!(slots.give_back(1), None);
+        assert_eq!(slots.taken, 0);
+    }
+
+    proptest! {
+        /// Whatever comes and lands: no more partitions are on their way than there are slots, rows go in order, and
+        /// whatever is held has something to wait for.
+        #[test]
+        fn no_row_is_left_behind(
+            events in prop::collection::vec((any::<bool>(), 0_usize..6, 1_usize..90_000, 1_usize..4), 1..400),
+        ) {
+            let mut model = Model {
+                gates: (0..6).map(|_| Gate::default()).collect(),
+                held: vec![0; 6],
+                flying: vec![0; 6],
+                slots: Slots::default(),
+                limit: 1,
+            };
+            let mut slots = 1;
+            for (offers, who, number, limit) in events {
+                model.limit = limit;
+                // Slots that are taken stay so until something lands.
+                slots = slots.max(limit);
+                if offers {
+                    model.offer(who, number);
+                } else if model.flying[who] > 0 {
+                    let rows = 1 + number % model.flying[who];
+                    model.land(who, rows);
+                }
+                let busy = model.flying.iter().filter(|rows| **rows > 0).count();
+                prop_assert!(busy <= slots);
+                prop_assert_eq!(model.slots.taken, busy);
+                for who in 0..6 {
+                    prop_assert_eq!(model.gates[who].busy(), model.flying[who] > 0);
+                    prop_assert!(model.held[who] == 0 || model.flying[who] > 0 || busy > 0);
+                }
+            }
+            // When everything lands, everything that was held goes.
+            while let Some(who) = model.flying.iter().position(|rows| *rows > 0) {
+                let rows = model.flying[who];
+                model.land(who, rows);
+            }
+            prop_assert_eq!(model.held.iter().sum::<usize>(), 0);
+            prop_assert_eq!(model.slots.taken, 0);
+        }
+    }
+}
