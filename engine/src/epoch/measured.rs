@@ -8,7 +8,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
 };
 
-use crate::epoch::store::{Entry, Store, WriteObject};
+use crate::epoch::store::{Entry, Fetch, Store, WriteObject};
 
 /// Upper bounds of the histogram in seconds.
 const BOUNDS: [f64; 6] = [0.001, 0.01, 0.05, 0.25, 1.0, 5.0];
@@ -181,6 +181,18 @@ impl Store for Measured {
             inner,
             counters: get.clone(),
         }))
+    }
+
+    /// What counts is how long it was waited for.
+    fn fetch<'s>(&'s self, name: &str, from: u64, length: u64) -> Fetch<'s> {
+        let (get, coming) = (&self.counters.get, self.store.fetch(name, from, length));
+        Box::new(move || {
+            let inner = get.time(coming)?;
+            Ok(Box::new(Counting {
+                inner,
+                counters: get.clone(),
+            }))
+        })
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {

@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 
 use crate::epoch::blocks::{Writer, block, damaged};
-use crate::epoch::store::Store;
+use crate::epoch::store::{Fetch, Store};
 use crate::state::split;
 
 /// The layout in its header.
@@ -50,17 +50,47 @@ pub fn write(store: &dyn Store, name: &str, strands: &[Vec<u8>]) -> io::Result<(
 ///
 /// # Errors
 /// `NotFound`, or what the store says; whoever reads what is damaged is told so.
-pub fn read(store: &dyn Store, name: &str, span: Span) -> io::Result<impl Read + Send + use<>> {
-    Ok(Strand {
-        from: store.read_range(name, span.from, span.length)?,
-        left: span.length,
-        block: Vec::new(),
-        at: 0,
-        piece: 0,
-    })
+pub fn read(store: &dyn Store, name: &str, span: Span) -> io::Result<Strand> {
+    fetch(store, name, span).arrive()
 }
 
-struct Strand {
+/// As [`read`], asked now and waited for later: others may be on their way meanwhile.
+pub fn fetch<'s>(store: &'s dyn Store, name: &str, span: Span) -> Coming<'s> {
+    Coming {
+        from: store.fetch(name, span.from, span.length),
+        span,
+    }
+}
+
+/// A strand that may be on its way.
+pub struct Coming<'s> {
+    from: Fetch<'s>,
+    span: Span,
+}
+
+impl Coming<'_> {
+    /// The bytes that it takes in its object.
+    pub fn bytes(&self) -> u64 {
+        self.span.length
+    }
+
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn arrive(self) -> io::Result<Strand> {
+        Ok(Strand {
+            from: (self.from)()?,
+            left: self.span.length,
+            block: Vec::new(),
+            at: 0,
+            piece: 0,
+        })
+    }
+}
+
+/// A strand that is being read.
+pub struct Strand {
     from: Box<dyn Read + Send>,
     /// Bytes of blocks that are not read.
     left: u64,

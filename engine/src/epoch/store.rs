@@ -20,6 +20,9 @@ pub struct Entry {
 /// Writes an object's bytes to where they go.
 pub type WriteObject<'a> = dyn FnMut(&mut dyn Write) -> io::Result<()> + 'a;
 
+/// Bytes of an object that may be on their way: waits for them.
+pub type Fetch<'s> = Box<dyn FnOnce() -> io::Result<Box<dyn Read + Send>> + Send + 's>;
+
 /// Objects by name; a name is `folder/object`. Methods block.
 pub trait Store: Send + Sync {
     /// Writes a new object; durable when it returns, and never visible in part. An object of that name must not exist.
@@ -62,6 +65,13 @@ pub trait Store: Send + Sync {
         let mut whole = self.read(name)?;
         io::copy(&mut (&mut whole).take(from), &mut io::sink())?;
         Ok(Box::new(whole.take(length)))
+    }
+
+    /// As [`Store::read_range`], asked now and waited for later, so that several are on their way at once where an answer takes
+    /// long. Where it does not, nothing is asked before somebody waits.
+    fn fetch<'s>(&'s self, name: &str, from: u64, length: u64) -> Fetch<'s> {
+        let name = name.to_owned();
+        Box::new(move || self.read_range(&name, from, length))
     }
 
     /// The objects of a folder, in order of their names; empty when there is no such folder.

@@ -4,7 +4,8 @@ use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use thalweg_engine::epoch::store::{Entry, Store as Shelf, WriteObject};
+use object_store::path::Path;
+use thalweg_engine::epoch::store::{Entry, Fetch, Store as Shelf, WriteObject};
 use thalweg_engine::error::Failure;
 
 use super::object::{Object, Patience, Stream};
@@ -102,21 +103,32 @@ impl Shelf for Bucket {
     }
 
     fn read_range(&self, name: &str, from: u64, length: u64) -> io::Result<Box<dyn Read + Send>> {
-        let at = path(&self.key(name))?;
-        let mut times = 0;
-        loop {
-            let asked = self.store.begin(&at, from..from + length, None);
-            match asked.recv().unwrap_or_else(|_| Err(closed())) {
-                Ok(piece) => return Ok(Box::new(Cursor::new(piece.bytes))),
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                    times += 1;
-                    if !AFewTimes.wait(times, &error) {
-                        return Err(error);
+        self.fetch(name, from, length)()
+    }
+
+    fn fetch<'s>(&'s self, name: &str, from: u64, length: u64) -> Fetch<'s> {
+        let begin = move |at: &Path| {
+            self.store
+                .begin(at, from..from.saturating_add(length), None)
+        };
+        let begun = path(&self.key(name)).map(|at| (begin(&at), at));
+        Box::new(move || {
+            let (mut asked, at) = begun?;
+            let mut times = 0;
+            loop {
+                match asked.recv().unwrap_or_else(|_| Err(closed())) {
+                    Ok(piece) => return Ok(Box::new(Cursor::new(piece.bytes))),
+                    Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                        times += 1;
+                        if !AFewTimes.wait(times, &error) {
+                            return Err(error);
+                        }
                     }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
+                asked = begin(&at);
             }
-        }
+        })
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {

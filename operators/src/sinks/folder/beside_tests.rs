@@ -3,18 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use thalweg_engine::error::Remedy;
 use thalweg_engine::row::Value;
 use thalweg_engine::sink::{Prepared, Recovery};
 
+use super::lease::HOLDS;
 use super::scene::{Run, Scene};
 use super::shared_tests::LANE;
 use super::table::{CSV, Format, TEXT};
 use crate::connectors::Output;
-use crate::sinks::file_outlet::testing::wait;
+use crate::sinks::testing::wait;
 
 /// How long threads may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -199,7 +199,7 @@ fn what_an_heir_has_shown_does_not_come_back_when_its_predecessor_goes_on() {
     for file in scene.seen().into_keys() {
         fs::remove_file(scene.path().join(file)).unwrap();
     }
-    scene.owned.store(false, Ordering::Relaxed);
+    scene.lane.lose();
     first.commit(&committed.bytes);
     assert!(scene.seen().is_empty(), "what somebody has fetched is back");
     // Nor when its rows are gone by then.
@@ -209,6 +209,34 @@ fn what_an_heir_has_shown_does_not_come_back_when_its_predecessor_goes_on() {
     scene.keep_only(&Prepared::default());
     late.commit(&committed.bytes);
     assert!(scene.seen().is_empty());
+}
+
+#[test]
+fn whoever_was_held_up_with_the_answer_asks_again_before_a_file_appears() {
+    let mut scene = texts(&[]);
+    let mut first = scene.heir(LANE, None);
+    first.text("a");
+    let committed = first.cut(true).unwrap();
+    // Its heir has shown the file, and somebody has fetched and removed it.
+    scene.lane.lose_behind_the_next_look(HOLDS);
+    first.commit(&committed.bytes);
+    assert!(scene.seen().is_empty(), "what somebody has fetched is back");
+    assert_eq!(scene.lane.looks(), 2);
+}
+
+#[test]
+fn the_files_of_one_moment_ask_once_whose_the_lane_is() {
+    let mut scene = texts(&[]).by(&["k"]);
+    let mut run = scene.heir(LANE, None);
+    for folder in 0..40 {
+        run.write(&[Value::from(folder.to_string().as_str()), Value::from("row")]);
+    }
+    let last = run.cut(true).unwrap();
+    let since = Instant::now();
+    run.commit(&last.bytes);
+    assert_eq!(scene.seen().len(), 40);
+    let moments = since.elapsed().as_secs() / HOLDS.as_secs();
+    assert!(scene.lane.looks() <= 1 + moments, "{}", scene.lane.looks());
 }
 
 #[test]

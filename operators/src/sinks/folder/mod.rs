@@ -10,6 +10,7 @@
 //! Where a part becomes visible is its `goal`. With one in an object store parts are hidden beside the checkpoints. Where those
 //! lie in one too, nothing can be appended to: parts are `strands` through segments that the `depositor` puts there, `beside`
 //! the epochs that name them, and each is made of its segments at its goal, also by an heir. `waiting` is the one or the other.
+//! `gathering` reads a part's segments, several at once; `lease` says whether the lane is one's own when the part appears.
 
 #[cfg(feature = "parquet")]
 mod arrays;
@@ -18,7 +19,9 @@ mod beside;
 mod beside_tests;
 mod depositor;
 mod disk;
+mod gathering;
 mod goal;
+mod lease;
 mod lock;
 mod options;
 mod outlet;
@@ -34,6 +37,7 @@ mod publisher;
 mod recovery;
 #[cfg(test)]
 mod scene;
+mod settling;
 #[cfg(test)]
 mod shared_tests;
 mod strands;

@@ -16,13 +16,14 @@ use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 use thalweg_engine::behalf::carrying;
+use thalweg_engine::epoch::store::Store;
 use thalweg_engine::error::Failure;
-use thalweg_engine::sink::Beside;
 use tokio::sync::oneshot;
 
 use super::beside;
 use super::disk::{self, Disk, Undone};
 use super::goal::Goal;
+use super::lease::Lease;
 use super::part::{Hidden, Part};
 
 /// So many complete parts may wait before no row is taken.
@@ -33,8 +34,11 @@ const WAITING_MAX: usize = 64;
 pub(super) enum Place {
     /// In a folder of hidden files.
     Hidden(PathBuf),
-    /// Beside the checkpoints.
-    Beside(Beside),
+    /// Beside the checkpoints, as long as these are this process's.
+    Beside {
+        store: Arc<dyn Store>,
+        lease: Arc<Lease<'static>>,
+    },
 }
 
 struct Job {
@@ -123,7 +127,7 @@ fn run(shared: &Shared, disk: &Disk, goal: &Goal) {
         let shown = goal.shown(&job.part.file);
         let published = disk.patiently(&shown, || match &job.place {
             Place::Hidden(hidden) => publish(&job.part, hidden, goal),
-            Place::Beside(beside) => beside::publish(&job.part, beside, goal),
+            Place::Beside { store, lease } => beside::publish(&job.part, &**store, lease, goal),
         });
         match published {
             Ok(()) => {

@@ -16,8 +16,10 @@ use thalweg_engine::sink::Recovery;
 use super::beside;
 use super::disk;
 use super::goal::Goal;
+use super::lease::Lease;
 use super::part::{self, Hidden, Part};
 use super::publisher::publish;
+use super::settling;
 
 /// Makes visible what the checkpoint names, and removes from `hidden` what it does not name.
 pub(super) fn recover(goal: &Goal, hidden: &Path, recovery: &Recovery<'_>) -> Result<(), Failure> {
@@ -27,13 +29,11 @@ pub(super) fn recover(goal: &Goal, hidden: &Path, recovery: &Recovery<'_>) -> Re
             .and_then(|()| disk::sync_folder(hidden.parent().unwrap_or(hidden)));
         made.map_err(|error| disk::hindrance(hidden, &error))?;
     }
-    let mut lost = Vec::new();
-    for part in named(recovery)? {
-        let lacks = !settle(&part, goal, hidden, recovery)?;
-        if lacks && (!known || !part.strands.is_empty()) {
-            lost.push(part.file);
-        }
-    }
+    let parts = named(recovery)?;
+    let lost = settling::each(&parts, goal.at_once(), |part| {
+        let there = settle(part, goal, hidden, recovery)?;
+        Ok(there || (known && part.strands.is_empty()))
+    })?;
     accept_loss(&lost, goal, recovery).inspect_err(|_| {
         // So that the next start finds the same, and does not take them for files that somebody has fetched.
         let _ = fs::remove_dir(hidden);
@@ -57,7 +57,7 @@ pub(super) fn named(recovery: &Recovery<'_>) -> Result<Vec<Part>, Failure> {
 
 /// Refuses to go on without the rows of these parts, unless the checkpoint was set by hand.
 pub(super) fn accept_loss(
-    lost: &[String],
+    lost: &[&Part],
     goal: &Goal,
     recovery: &Recovery<'_>,
 ) -> Result<(), Failure> {
@@ -65,11 +65,12 @@ pub(super) fn accept_loss(
         return Ok(());
     };
     let message = format!(
-        "{} lacks the rows of {} that epoch {} has committed, `{first}` among them: it is not the folder that they \
+        "{} lacks the rows of {} that epoch {} has committed, `{}` among them: it is not the folder that they \
          were written to, or it was emptied",
         goal.place().display(),
         counted(lost.len(), "file"),
-        recovery.epoch
+        recovery.epoch,
+        first.file
     );
     if recovery.rewound {
         tracing::warn!("{message}; the rows are lost, because the checkpoint was set by hand");
@@ -90,7 +91,7 @@ fn settle(
     recovery: &Recovery<'_>,
 ) -> Result<bool, Failure> {
     if !part.strands.is_empty() {
-        return beside::settle(part, goal, recovery, &|| true);
+        return beside::settle(part, goal, recovery, &Lease::new(|| Ok(true)));
     }
     let at = Hidden::of(hidden, &part.file);
     let to = goal.shown(&part.file);

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use smol_str::SmolStr;
 use thalweg_engine::epoch::store::{FolderStore, Store};
 use thalweg_engine::error::Failure;
@@ -16,7 +18,7 @@ use thalweg_engine::sink::{Beside, Origin, Readiness, Recovery, Sink, Writer, Wr
 use super::table::Format;
 use crate::connectors::Output;
 use crate::job_error::Location;
-use crate::sinks::file_outlet::testing::{Observed, meta, wait};
+use crate::sinks::testing::{Observed, meta, wait};
 use crate::table::{OpenContext, OptionValue, Options, Table};
 
 /// A folder, and what a checkpoint says of it.
@@ -28,11 +30,46 @@ pub(super) struct Scene {
     options: Vec<(&'static str, &'static str)>,
     partitioned_by: Vec<&'static str>,
     runs: u32,
-    /// Beside the checkpoints, and whether they are still those of who writes.
+    /// Beside the checkpoints, and whose these are.
     pub(super) store: Arc<dyn Store>,
-    pub(super) owned: Arc<AtomicBool>,
+    pub(super) lane: Arc<Lane>,
     /// Whether what is not complete lies there.
     pub(super) beside: Option<Format>,
+}
+
+/// A lane as its checkpoints say whose it is.
+#[derive(Default)]
+pub(super) struct Lane {
+    anothers: AtomicBool,
+    looks: AtomicU64,
+    held_up: Mutex<Option<Duration>>,
+}
+
+impl Lane {
+    /// Another process goes on with it.
+    pub(super) fn lose(&self) {
+        self.anothers.store(true, Ordering::Relaxed);
+    }
+
+    /// The answer to the next look is on its way for so long, and another process has gone on by then.
+    pub(super) fn lose_behind_the_next_look(&self, time: Duration) {
+        *self.held_up.lock() = Some(time);
+    }
+
+    /// How often it was looked whose it is.
+    pub(super) fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
+    }
+
+    fn look(&self) -> bool {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        let owned = !self.anothers.load(Ordering::Relaxed);
+        if let Some(time) = self.held_up.lock().take() {
+            std::thread::sleep(time);
+            self.lose();
+        }
+        owned
+    }
 }
 
 /// One run.
@@ -48,7 +85,7 @@ impl Scene {
         Self {
             dir,
             store: Arc::new(store),
-            owned: Arc::new(AtomicBool::new(true)),
+            lane: Arc::default(),
             beside: None,
             member: None,
             output,
@@ -120,13 +157,13 @@ impl Scene {
 
     /// What a writer is opened with.
     pub(super) fn context(&self, lane: &str) -> WriterContext {
-        let owned = Arc::clone(&self.owned);
+        let owner = Arc::clone(&self.lane);
         WriterContext {
             lane: lane.to_owned(),
             observer: Arc::new(Observed::default()),
             beside: Some(Beside {
                 store: Arc::clone(&self.store),
-                owned: Arc::new(move || Ok(owned.load(Ordering::Relaxed))),
+                owned: Arc::new(move || Ok(owner.look())),
             }),
         }
     }

@@ -9,11 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use thalweg_engine::epoch::checkpoint::ObjectRef;
+use thalweg_engine::epoch::store::Store;
 use thalweg_engine::sink::Beside;
 
 use super::depositor::{Content, Depositor, Note, Segment};
+use super::lease::Lease;
 use super::outlet::Rows;
 use super::part::Strand;
+use super::publisher::Place;
 use super::waiting::Safe;
 
 /// So many bytes are collected before a segment ends, if there is no cut meanwhile.
@@ -31,7 +34,8 @@ pub(super) struct Laid {
 /// The lane's strands.
 pub(super) struct Strands {
     depositor: Arc<Depositor>,
-    beside: Beside,
+    store: Arc<dyn Store>,
+    lease: Arc<Lease<'static>>,
     /// Parts that are not visible yet, and those of them that are complete.
     parts: BTreeSet<u64>,
     complete: BTreeSet<u64>,
@@ -49,7 +53,8 @@ impl Strands {
     pub(super) fn new(depositor: &Arc<Depositor>, beside: Beside) -> Self {
         Self {
             depositor: Arc::clone(depositor),
-            beside,
+            store: beside.store,
+            lease: Arc::new(Lease::new(move || (beside.owned)())),
             parts: BTreeSet::new(),
             complete: BTreeSet::new(),
             loose: BTreeMap::new(),
@@ -60,9 +65,12 @@ impl Strands {
         }
     }
 
-    /// Where they lie.
-    pub(super) fn beside(&self) -> &Beside {
-        &self.beside
+    /// From where its parts become visible.
+    pub(super) fn place(&self) -> Place {
+        Place::Beside {
+            store: Arc::clone(&self.store),
+            lease: Arc::clone(&self.lease),
+        }
     }
 
     /// Begins a part.
@@ -168,7 +176,7 @@ impl Strands {
         }
         let notes = std::mem::take(&mut self.notes);
         self.bytes = 0;
-        let segment = self.depositor.put(&self.beside.store, content, notes);
+        let segment = self.depositor.put(&self.store, content, notes);
         self.segments.push(segment);
     }
 

@@ -20,9 +20,11 @@ use thalweg_engine::sink::TakenOver;
 use super::beside;
 use super::disk;
 use super::goal::Goal;
+use super::lease::Lease;
 use super::part::{self, Hidden, Part};
 use super::publisher::publish;
 use super::recovery::{accept_loss, damaged, named, was_shown};
+use super::settling;
 
 /// How the file ends that says which run has written here.
 const RUN: &str = ".run";
@@ -40,15 +42,13 @@ pub(super) fn take_over(
     let hindered = |error: io::Error| disk::hindrance(hidden, &error);
     make(hidden).map_err(hindered)?;
     let parts = named(&taken.recovery)?;
-    let mut lost = Vec::new();
-    for part in &parts {
+    let lease = Lease::new(|| Ok((taken.owned)()));
+    let lost = settling::each(&parts, goal.at_once(), |part| {
         let known = mark(hidden, part::run_of(&part.file)).try_exists();
         let known = known.map_err(hindered)?;
-        let lacks = !settle(part, goal, hidden, taken)?;
-        if lacks && (!known || !part.strands.is_empty()) {
-            lost.push(part.file.clone());
-        }
-    }
+        let there = settle(part, goal, hidden, taken, &lease)?;
+        Ok(there || (known && part.strands.is_empty()))
+    })?;
     if !lost.is_empty() && !(taken.owned)() {
         return Err(Failure::restart(format!(
             "another process goes on with {}",
@@ -85,10 +85,16 @@ fn make(hidden: &Path) -> io::Result<()> {
 }
 
 /// Makes a part visible as far as it is committed; false where nothing is there of it.
-fn settle(part: &Part, goal: &Goal, hidden: &Path, taken: &TakenOver<'_>) -> Result<bool, Failure> {
+fn settle(
+    part: &Part,
+    goal: &Goal,
+    hidden: &Path,
+    taken: &TakenOver<'_>,
+    lease: &Lease<'_>,
+) -> Result<bool, Failure> {
     let recovery = &taken.recovery;
     if !part.strands.is_empty() {
-        return beside::settle(part, goal, recovery, taken.owned);
+        return beside::settle(part, goal, recovery, lease);
     }
     let at = Hidden::of(hidden, &part.file);
     let hindered = |error: io::Error| disk::hindrance(&goal.shown(&part.file), &error);

@@ -11,7 +11,7 @@ use thalweg_engine::sink::Origin;
 use super::scene::{Scene, one};
 use super::table::{CSV, JSON, PARQUET, TEXT};
 use crate::connectors::Output;
-use crate::sinks::file_outlet::testing::{meta, wait};
+use crate::sinks::testing::{meta, wait};
 
 #[test]
 fn rows_become_visible_when_their_file_is_complete_and_its_epoch_committed() {

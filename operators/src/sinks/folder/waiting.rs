@@ -119,7 +119,7 @@ impl Waiting {
     pub(super) fn place(&self) -> Place {
         match self {
             Self::Hidden { folder, .. } => Place::Hidden(folder.clone()),
-            Self::Beside(strands) => Place::Beside(strands.beside().clone()),
+            Self::Beside(strands) => strands.place(),
         }
     }
 }
