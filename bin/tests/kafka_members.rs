@@ -327,14 +327,24 @@ fn a_query_goes_on_in_the_way_it_began() {
 #[test]
 fn two_processes_of_one_name_are_told_so() {
     let scene = Scene::with_topics("doubles", broker(), 2);
-    let job = shared(&scene).write(&scene);
+    // Longer than a partition that was lost is left alone.
+    let session = "kafka.session.timeout.ms '12000', kafka.heartbeat.interval.ms '200'";
+    let job = Loyalty::default()
+        .set("assignment = 'group'")
+        .set(&format!("jobName = '{}'", scene.name))
+        .reading(&["startingOffsets 'earliest'", session])
+        .write(&scene);
     let first = member(&scene, &job, "a");
     let mut second = scene.run_with(&job, &["--member", "a"]);
     second.until_ready();
     first
         .end(PATIENCE)
         .expect(1, &["each process needs its own"]);
-    second.finish();
+    // The first one took nothing back while it found out.
+    let moved = second.metric("thalweg_handover_pause_seconds_count{query=\"notification\"}");
+    assert_eq!(moved, 2.0);
+    let said = second.finish();
+    assert!(!said.err.contains("another process goes on"), "{said:?}");
 }
 
 /// The partitions that a member shows, by who reads them.

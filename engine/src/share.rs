@@ -249,6 +249,10 @@ impl Share<'_> {
                     .extend(partitions);
                 self.let_go(&input);
             }
+            Ownership::Doubted => {
+                self.owned.retain(|(of, _)| *of != input);
+                self.again.retain(|(of, _), _| *of != input);
+            }
         }
     }
 

@@ -90,6 +90,9 @@ pub enum Ownership {
     Given(Vec<SmolStr>),
     /// These no more; they wait for [`Source::release`]. One of them may belong to another process already.
     Taken(Vec<SmolStr>),
+    /// Another process may have this one's name. Until the source has found out, and ends the run: what is read here is read
+    /// on, and what another process goes on with is left to it.
+    Doubted,
 }
 
 /// Those who share an input.

@@ -262,6 +262,10 @@ impl Member {
         let Some((code, reason)) = self.client.fatal() else {
             return Ok(());
         };
+        // It takes a session to be sure: what the other one has claimed meanwhile must not be taken back from it.
+        if code == Code::FENCED_INSTANCE_ID {
+            (self.tell)(Ownership::Doubted);
+        }
         Err(match code {
             Code::FENCED_INSTANCE_ID if self.is_held_by_another() => Failure::end(
                 "another process has joined the group as the member of this name: each process needs its own, see --member",
