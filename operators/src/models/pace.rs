@@ -76,7 +76,9 @@ impl Pace {
     }
 
     fn quantile(&self) -> u64 {
-        let above = self.total / 100;
+        // Of the first hundred one is passed over too, once the last ones tell whether all are slow.
+        let by_chance = u32::from(self.total as usize > LAST);
+        let above = (self.total / 100).max(by_chance);
         let mut seen = 0;
         for (slot, count) in self.slots.iter().enumerate().rev() {
             seen += count;
@@ -154,6 +156,22 @@ mod tests {
         assert!((0..=SILENT_MAX).any(|_| pace.fits(5_000_000)));
         pace.observe(4_000);
         assert!(pace.fits(5_000_000));
+    }
+
+    #[test]
+    fn one_slow_call_among_the_first_hundred_is_passed_over_and_a_second_is_not() {
+        for slow in [LAST, 20, 31, 32, 63, 99] {
+            let mut pace = Pace::default();
+            for call in 0..100 {
+                pace.observe(if call == slow { 9_000_000 } else { 4_000 });
+                assert!(pace.fits(5_000_000), "{slow} {call}");
+            }
+        }
+        let mut pace = Pace::default();
+        for call in 0..EVERY {
+            pace.observe(if call % 20 == 5 { 9_000_000 } else { 4_000 });
+        }
+        assert!(!pace.fits(5_000_000));
     }
 
     #[test]
