@@ -243,6 +243,9 @@ fn a_posted_model_scores_at_once_survives_a_kill_and_can_be_rolled_back() {
     assert_eq!(answer["active"]["version"], "steady-2");
     assert_eq!(answer["previous"]["version"], "fraud");
     scored(&mut running, 200.0);
+    // Sent again, it changes nothing: what is gone back to stays.
+    let (_, answer) = posted(&mut running, "steady-2");
+    assert_eq!(answer["previous"]["version"], "fraud");
     running.kill();
     // The file in place is still the old one; the checkpoint names what was posted.
     let mut running = job.start();

@@ -219,7 +219,15 @@ impl Keeper {
     }
 
     fn ordered(&mut self, model: &Model, read: Result<Edition, String>) -> Answer {
-        match read.and_then(|edition| self.swap(model, edition, None)) {
+        let swapped = read.and_then(|edition| {
+            // Sent again, as by somebody who had no answer: the version before stays what is gone back to.
+            let active = model.standing().map(|standing| standing.active);
+            if active.as_ref() == Some(&edition.tag) {
+                return Ok(());
+            }
+            self.swap(model, edition, None)
+        });
+        match swapped {
             Ok(()) => {
                 model.says(None);
                 model.standing().ok_or_else(|| "it is not open".to_owned())
