@@ -1,5 +1,6 @@
 //! Topics on the command line: brokers, places, stretches of partitions.
 
+use thalweg_engine::counted::counted;
 use thalweg_engine::error::Failure;
 use thalweg_operators::kafka::{Span, Survey};
 use thalweg_operators::plan::Query;
@@ -155,6 +156,30 @@ impl Bounds {
             .map(|(_, _, offset)| *offset)
     }
 
+    /// Looks whether each partition that is named is one of these topics, of which each has so many.
+    ///
+    /// # Errors
+    /// For one that is not.
+    pub(crate) fn fit(&self, flag: &str, topics: &[(String, i32)]) -> Result<(), Refusal> {
+        for (of, number, offset) in &self.offsets {
+            let mut meant = topics
+                .iter()
+                .filter(|(topic, _)| of.as_ref().is_none_or(|of| of == topic));
+            if !meant.any(|(_, count)| (0..*count).contains(number)) {
+                let place = of.as_ref().map_or_else(String::new, |of| format!("{of}/"));
+                let there: Vec<String> = topics
+                    .iter()
+                    .map(|(topic, count)| format!("{topic} has {}", counted(count, "partition")))
+                    .collect();
+                return Err(Refusal::new(format!(
+                    "{flag} {place}{number}={offset}: there is no such partition: {}, counted from 0",
+                    there.join(", ")
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Only partitions that are named count, where some are.
     fn covers(&self, topic: &str, partition: i32) -> bool {
         self.offsets.is_empty() || self.of(topic, partition).is_some()
@@ -211,6 +236,25 @@ mod tests {
         let read = bounds(&["2026-01-31T12:00:00Z"]).unwrap();
         assert_eq!(read.time, Some(1_769_860_800_000));
         assert!(read.covers("in", 1));
+    }
+
+    #[test]
+    fn a_partition_that_no_topic_has_is_refused() {
+        let topics = [("in".to_owned(), 4), ("more".to_owned(), 6)];
+        let fit = |given: &[&str], topics: &[_]| {
+            let given: Vec<String> = given.iter().map(|text| (*text).to_owned()).collect();
+            let bounds = Bounds::read("--from", &given).unwrap();
+            let fits = bounds.fit("--from", topics);
+            fits.map_err(|refusal| refusal.message().to_owned())
+        };
+        assert_eq!(fit(&["0=5", "in/3=310", "5=1"], &topics), Ok(()));
+        let said = fit(&["4=17"], &topics[..1]).unwrap_err();
+        assert_eq!(
+            said,
+            "--from 4=17: there is no such partition: in has 4 partitions, counted from 0"
+        );
+        assert!(fit(&["in/4=17"], &topics).is_err());
+        assert!(fit(&["im/0=17"], &topics).is_err());
     }
 
     #[test]

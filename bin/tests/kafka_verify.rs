@@ -105,6 +105,25 @@ fn a_job_that_did_its_work_is_accounted_for_with_its_own_filters() {
     said.expect(0, &["offsets 16 to 21", "5  records of the input"]);
     let said = verify(&scene, &["--input", "nowhere", "--job", job]);
     said.expect(2, &["reads no topic `nowhere`"]);
+    // What is misspelt is not taken for an hour without records.
+    let named = |from, until| ["--job", job, "--from", from, "--until", until];
+    let said = verify(&scene, &named("7=0", "7=5"));
+    said.expect(
+        2,
+        &["--from 7=0: there is no such partition", "has 1 partition"],
+    );
+    let said = verify(&scene, &["--job", job, "--until", "2001-01-01T00:00:00Z"]);
+    said.expect(0, &["the input holds no record there"]);
+    let text = std::fs::read_to_string(job).unwrap();
+    let own = "SET coordinates = on;";
+    assert!(text.contains(own), "{text}");
+    scene.write(&text.replace(own, "SET jobName = 'stranger';"));
+    let said = verify(&scene, &["--job", job]);
+    said.expect(
+        2,
+        &["the job has no SET coordinates = on", "is of its query"],
+    );
+    scene.write(&text);
     // What comes after the job was stopped is not lost.
     scene.topics.send(&scene.input(), &invoices(105..108));
     let yet =

@@ -24,7 +24,7 @@ option, command line, checkpoint).";
 
 /// The exit codes of an account.
 const VERIFY_EXIT_CODES: &str = "\
-Exit codes: 0 every record is accounted for; 1 one is missing, doubled, out of place or unexpected; 2 the topics cannot be \
+Exit codes: 0 every record is accounted for, or there is none; 1 one is missing, doubled, out of place or unexpected; 2 the topics cannot be \
 read, no output has coordinates, or something is wrong in the job or the command line.";
 
 /// The exit codes of a test.

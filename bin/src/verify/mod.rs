@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use thalweg_engine::error::Failure;
-use thalweg_operators::coordinates::{ORIGIN, Origin};
+use thalweg_operators::coordinates::{Coordinates, ORIGIN, Origin};
 use thalweg_operators::extensions::Extensions;
 use thalweg_operators::kafka::{Found, Span, Survey};
 use thalweg_operators::plan::Query;
@@ -58,9 +58,20 @@ pub(crate) fn verify(args: &VerifyArgs, extensions: &Arc<Extensions>) -> Result<
         Bounds::read("--from", &args.from)?,
         Bounds::read("--until", &args.until)?,
     );
+    let mut partitions = Vec::new();
+    for topic in &subject.inputs {
+        partitions.push((topic.clone(), input.partitions(topic)?));
+    }
+    from.fit("--from", &partitions)?;
+    until.fit("--until", &partitions)?;
     let mut spans = Vec::new();
     for topic in &subject.inputs {
         spans.extend(topics::spans(&input, topic, &from, &until)?);
+    }
+    if spans.is_empty() {
+        return Err(Refusal::new(
+            "no partition is named by both --from and --until: name the same ones, or leave one of both out",
+        ));
     }
     let mut faults = Faults::new(args.limit);
     let mut say = |fault| faults.say(&fault);
@@ -71,6 +82,14 @@ pub(crate) fn verify(args: &VerifyArgs, extensions: &Arc<Extensions>) -> Result<
             "nothing can be accounted for: none of the {} records of {} says which record it comes from (the header \
              {ORIGIN}). The job that writes them needs SET coordinates = on; of what it has written before, nothing can \
              be said",
+            grouped(met.records),
+            subject.output
+        )));
+    }
+    let off = |query: &Query| query.coordinates() == Coordinates::Off;
+    if met.others > 0 && met.bare + met.others == met.records && query.is_some_and(off) {
+        return Err(Refusal::new(format!(
+            "nothing can be accounted for: the job has no SET coordinates = on, and none of the {} records of {} is of its query",
             grouped(met.records),
             subject.output
         )));
@@ -275,6 +294,8 @@ struct Met {
     records: u64,
     /// Without a coordinate.
     bare: u64,
+    /// Of other jobs or queries.
+    others: u64,
     /// That no record alone has made.
     moments: u64,
     /// Of other inputs, by topic.
@@ -292,6 +313,7 @@ impl Met {
             return false;
         };
         if !subject.counts(&origin) {
+            self.others += 1;
             return false;
         }
         let (Some(number), Some(at)) = (origin.number(), origin.coordinate()) else {
@@ -411,6 +433,12 @@ fn summary(
             &format!("records of the output without {ORIGIN}, not looked at"),
         );
     }
+    if met.others > 0 {
+        count(
+            met.others,
+            "outputs of other jobs or queries, not looked at",
+        );
+    }
     for (topic, number) in &met.elsewhere {
         count(
             *number,
@@ -420,7 +448,9 @@ fn summary(
     if exact == Some(false) {
         out.push_str("the query keeps rows: its steps say which records are filtered, and --expect how many outputs the others have\n");
     }
-    out.push_str(if counts.well() {
+    out.push_str(if counts.well() && counts.records == 0 {
+        "the input holds no record there: nothing was to be accounted for\n"
+    } else if counts.well() {
         "every record is accounted for\n"
     } else {
         "not every record is accounted for\n"
