@@ -275,6 +275,22 @@ fn where_they_go_is_the_users_choice() {
     let elsewhere = [&bare[..], &["--to", "dlqto-elsewhere", "--only", "0@1"]].concat();
     scene.call(&elsewhere).expect(0, &["1 record sent"]);
     until_sent(&scene, "dlqto-elsewhere", 1);
+    let gone = [&bare[..], &["--to", "dlqto-elsewhere", "--only", "0@99"]].concat();
+    scene
+        .call(&gone)
+        .expect(2, &["stands at 0@99", "Nothing was sent"]);
+    // Those of a job are those that it wrote under its name.
+    let text = std::fs::read_to_string(&job).unwrap();
+    scene.write(&format!("SET jobName = 'renamed';\n{text}"));
+    let said = scene.call(&["dlq", "list", "--job", job.to_str().unwrap()]);
+    said.expect(
+        0,
+        &[
+            "0 dead letters",
+            "4 more in the topic are of other jobs or queries",
+        ],
+    );
+    scene.write(&text);
     let before = scene.topics.read(&scene.input()).len();
     let back = [&bare[..], &["--to-source"]].concat();
     scene

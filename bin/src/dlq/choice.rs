@@ -68,6 +68,15 @@ impl Letters {
         })
     }
 
+    /// Words for whose letters count, behind a noun; none where all do.
+    pub(super) fn whose(&self) -> String {
+        self.names
+            .as_ref()
+            .map_or_else(String::new, |(job, query)| {
+                format!(" of the query {query} of the job {job}")
+            })
+    }
+
     /// Whether a letter is of the job.
     fn counts(&self, letter: &Letter) -> bool {
         match (&self.names, letter.origin()) {
@@ -185,7 +194,16 @@ pub(super) fn place(text: &str) -> Result<(i32, i64), Refusal> {
     })
 }
 
-/// Shows all chosen letters of these stretches. Gives how many other records there are, which are no dead letters.
+/// What stands beside the letters of a job.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Others {
+    /// Records that are no dead letters.
+    pub(super) records: u64,
+    /// Dead letters of other jobs or queries.
+    pub(super) letters: u64,
+}
+
+/// Shows all chosen letters of these stretches. Gives what else stands there.
 ///
 /// # Errors
 /// When the topic cannot be read.
@@ -195,15 +213,16 @@ pub(super) fn each(
     letters: &Letters,
     choice: &Choice,
     show: &mut dyn FnMut(Letter, &Found<'_>) -> ControlFlow<()>,
-) -> Result<(u64, Read), Failure> {
-    let mut others = 0;
-    let read = survey.read(spans, None, &mut |found| match Letter::of(found) {
-        Some(letter) if letters.counts(&letter) && choice.covers(&letter) => show(letter, found),
-        Some(_) => ControlFlow::Continue(()),
-        None => {
-            others += 1;
-            ControlFlow::Continue(())
+) -> Result<(Others, Read), Failure> {
+    let mut others = Others::default();
+    let read = survey.read(spans, None, &mut |found| {
+        match Letter::of(found) {
+            Some(letter) if !letters.counts(&letter) => others.letters += 1,
+            Some(letter) if choice.covers(&letter) => return show(letter, found),
+            Some(_) => {}
+            None => others.records += 1,
         }
+        ControlFlow::Continue(())
     })?;
     Ok((others, read))
 }

@@ -20,7 +20,7 @@ use crate::duration::{grouped, time};
 use crate::refusal::{End, Refusal};
 use thalweg_engine::counted::counted;
 
-use choice::{Choice, Letters, each, place};
+use choice::{Choice, Letters, Others, each, place};
 use letter::{Letter, place as shown};
 
 pub(crate) use replay::replay;
@@ -122,7 +122,7 @@ fn json(topic: &str, letter: &Letter) -> String {
 fn summary(
     topic: &str,
     heaps: &BTreeMap<String, Heap>,
-    (listed, twice, others): (u64, u64, u64),
+    (listed, twice, others): (u64, u64, Others),
 ) -> String {
     let all: u64 = heaps.values().map(|heap| heap.count).sum();
     let noun = if all == 1 {
@@ -161,11 +161,18 @@ fn summary(
             grouped(twice)
         );
     }
-    if others > 0 {
+    if others.letters > 0 {
+        let _ = writeln!(
+            out,
+            "  {} more in the topic are of other jobs or queries",
+            grouped(others.letters)
+        );
+    }
+    if others.records > 0 {
         let _ = writeln!(
             out,
             "  {} other records of the topic are no dead letters",
-            grouped(others)
+            grouped(others.records)
         );
     }
     out

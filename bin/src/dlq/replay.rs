@@ -52,7 +52,19 @@ pub(crate) fn replay(args: &DlqReplayArgs, extensions: &Arc<Extensions>) -> Resu
     };
     let all = plan.wanted()?;
     let Some(table) = route.table(&letters, all.targets.keys())? else {
-        console::line(&format!("{}: no dead letter is chosen", letters.topic));
+        if !args.only.is_empty() {
+            return Err(Refusal::new(format!(
+                "{}: no dead letter{} stands at {}: see `thalweg dlq list`. Nothing was sent.",
+                letters.topic,
+                letters.whose(),
+                args.only.join(", ")
+            )));
+        }
+        console::line(&format!(
+            "{}: no dead letter{} is chosen",
+            letters.topic,
+            letters.whose()
+        ));
         return Ok(End::Clean);
     };
     // Of a replay that was killed only what it committed counts.
@@ -167,7 +179,7 @@ impl Route {
             let table = table.map_or(&letters.table, |(_, table)| table);
             if chosen.is_some_and(|chosen| servers(chosen) != servers(table)) {
                 return Err(Refusal::new(
-                    "these dead letters go to several Kafka clusters: choose those of one topic with --from TOPIC",
+                    "these dead letters go to several Kafka clusters: choose those of one topic with --input TOPIC",
                 ));
             }
             chosen = Some(table);
