@@ -3,6 +3,7 @@
 //! The steps are replayed from the newest kept checkpoint at or before the record. Only files are read and the broker, with
 //! the rights of whoever calls: nothing is locked, no consumer group is touched, and the state of a running job is not asked.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -72,9 +73,13 @@ pub(crate) fn explain(args: &ExplainArgs, extensions: &Arc<Extensions>) -> Resul
     };
     let loaded = job_file::load(&job, false, extensions)?;
     let mut explained = Vec::new();
-    let mut known = Vec::new();
+    let (mut known, mut read) = (Vec::new(), BTreeSet::new());
     for query in loaded.job.queries {
         known.push(query.name.clone());
+        for (_, input) in query.inputs() {
+            let topics = crate::topics::subscribed(input.table());
+            read.extend(topics);
+        }
         if args.query.as_ref().is_some_and(|name| *name != query.name) {
             continue;
         }
@@ -90,7 +95,15 @@ pub(crate) fn explain(args: &ExplainArgs, extensions: &Arc<Extensions>) -> Resul
                 known.join(", ")
             ),
             Some(name) => format!("the query `{name}` does not read {}", place.partition()),
-            None => format!("no query of {} reads {}", loaded.file, place.partition()),
+            None if read.is_empty() => {
+                format!("no query of {} reads {}", loaded.file, place.partition())
+            }
+            None => format!(
+                "no query of {} reads {}; it reads {}",
+                loaded.file,
+                place.partition(),
+                read.into_iter().collect::<Vec<_>>().join(", ")
+            ),
         }));
     }
     if args.json {

@@ -335,7 +335,7 @@ fn what_cannot_be_explained_is_said_with_its_reason() {
     said(&format!("{input}/1/10"), &[])
         .expect(2, &["ends before offset 10", "no record at 10 yet"]);
     said(&format!("{input}/7/0"), &[]).expect(2, &["has 2 partitions (0 to 1)"]);
-    said("elsewhere/0/0", &[]).expect(2, &["no query of", "reads elsewhere/0"]);
+    said("elsewhere/0/0", &[]).expect(2, &["no query of", "reads elsewhere/0; it reads "]);
     said("nonsense", &[]).expect(2, &["write TOPIC/PARTITION/OFFSET"]);
     said(&format!("{input}/1/3"), &["--query", "other"]).expect(2, &["has no query `other`"]);
     said(&format!("{input}/1/3"), &["--set", "jobName=other"]).expect(

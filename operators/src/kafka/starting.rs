@@ -338,25 +338,31 @@ pub(crate) fn resumed(
     Ok(starts)
 }
 
+/// So many records, with the verb.
+fn gone(records: i64) -> String {
+    let verb = if records == 1 { "is" } else { "are" };
+    format!("{} {verb}", counted(records, "record"))
+}
+
 /// What is lost when a partition is to be read from `wanted`, in words, and where to go on instead.
 pub(crate) fn loss(name: &str, wanted: i64, ends: Ends) -> Option<(String, i64)> {
     if wanted < ends.earliest {
         Some((
             format!(
-                "{name}: wanted offset {wanted}, the earliest kept is {}, {} records are gone (retention removed them)",
+                "{name}: wanted offset {wanted}, the earliest kept is {}, {} gone (retention removed them)",
                 ends.earliest,
-                ends.earliest - wanted
+                gone(ends.earliest - wanted)
             ),
             ends.earliest,
         ))
     } else if wanted > ends.latest {
         Some((
             format!(
-                "{name}: wanted offset {wanted}, but the topic ends at {} (earliest {}): {} records are gone (perhaps the \
+                "{name}: wanted offset {wanted}, but the topic ends at {} (earliest {}): {} gone (perhaps the \
                  topic was deleted and made again)",
                 ends.latest,
                 ends.earliest,
-                wanted - ends.latest
+                gone(wanted - ends.latest)
             ),
             ends.earliest,
         ))
@@ -480,6 +486,9 @@ mod tests {
         let positions = at("t/0", 30);
         let refused = resumed(&one(0, 20), &resume(&positions), true).unwrap_err();
         assert!(refused.message.contains("ends at 20"));
+        assert!(refused.message.contains("10 records are gone"));
+        let refused = resumed(&one(0, 29), &resume(&positions), true).unwrap_err();
+        assert!(refused.message.contains("1 record is gone"));
         assert!(resumed(&one(0, 30), &resume(&positions), true).is_ok());
     }
 
