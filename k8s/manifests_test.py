@@ -188,6 +188,15 @@ class Manifests(unittest.TestCase):
         self.assertEqual(workload(rendered)["metadata"]["name"], "thalweg-mine")
         self.assertEqual([*manifests.one_process(rendered), *manifests.selectors(rendered)], [])
 
+    def test_a_copy_on_top_with_a_suffix_of_its_own_may_still_leave(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(manifests.HERE, Path(folder, "k8s"))
+            mine = Path(folder, "k8s", "overlays", "s3", "kustomization.yaml")
+            mine.write_text(mine.read_text() + "\nnameSuffix: -mine\n")
+            rendered = manifests.render(mine.parent)
+        self.assertEqual(workload(rendered)["metadata"]["name"], "thalweg-card-counts-mine")
+        self.assertEqual([*manifests.one_process(rendered), *manifests.selectors(rendered)], [])
+
     def test_durations_are_read_as_the_job_file_writes_them(self):
         self.assertEqual([manifests.seconds(d) for d in ("30 seconds", "500 ms", "2 minutes", "45s")], [30, 0.5, 120, 45])
 
