@@ -4,7 +4,6 @@
 mod passing;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use std::time::Duration;
 use actix::{Arbiter, System};
 use passing::Passing;
 use smol_str::SmolStr;
+use tempfile::TempDir;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::store::FolderStore;
 use thalweg_engine::error::{Failure, Remedy};
@@ -26,6 +26,7 @@ use thalweg_engine::source::{Health, RecordStream, Resume, Source, Start};
 use thalweg_engine::status::{Phase, QueryStatus};
 use thalweg_engine::workers::Workers;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// A log whose system can go away.
 #[derive(Clone)]
@@ -74,39 +75,67 @@ impl Source for Away {
     }
 }
 
-/// A query of one partition, with checkpoints in a folder, and what it shows.
-fn query(
-    log: &MemoryLog,
-    away: &Arc<AtomicBool>,
-    sink: &MemorySink,
-    folder: &Path,
-    settings: Settings,
-) -> Query {
-    let source = Away {
-        log: Arc::new(MemorySource::new(log)),
-        away: Arc::clone(away),
-        end: 2,
-    };
-    let metrics = Metrics::new().query("pass");
-    let store = FolderStore::lock(folder).unwrap();
-    Query {
-        job: "job".into(),
-        name: "pass".into(),
-        plan: Arc::new(Passing {
-            source: Arc::new(source),
-            sink: Arc::new(sink.clone()),
-            on_error: OnError::Fail,
-        }),
-        settings,
-        log: Arc::new(CheckpointLog::new(Arc::new(store), 10, true)),
-        host: Host {
-            arbiters: Vec::new(),
-            workers: Workers::simulated(Arc::new(|| Duration::from_millis(1))),
-            budget: Arc::default(),
-        },
-        status: Arc::new(QueryStatus::new("pass", metrics)),
-        group: None,
+/// What is around a query of one partition that has its checkpoints in a folder.
+struct Scene {
+    log: MemoryLog,
+    away: Arc<AtomicBool>,
+    sink: MemorySink,
+    _folder: TempDir,
+}
+
+impl Scene {
+    fn new(settings: Settings) -> (Self, Query) {
+        let schema = Schema::new([Field::required("number", DataType::BigInt)]);
+        let log = MemoryLog::new("numbers", schema, 1);
+        let (away, sink) = (Arc::new(AtomicBool::new(false)), MemorySink::default());
+        let source = Away {
+            log: Arc::new(MemorySource::new(&log)),
+            away: Arc::clone(&away),
+            end: 2,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Metrics::new().query("pass");
+        let store = FolderStore::lock(folder.path()).unwrap();
+        let query = Query {
+            job: "job".into(),
+            name: "pass".into(),
+            plan: Arc::new(Passing {
+                source: Arc::new(source),
+                sink: Arc::new(sink.clone()),
+                on_error: OnError::Fail,
+            }),
+            settings,
+            log: Arc::new(CheckpointLog::new(Arc::new(store), 10, true)),
+            host: Host {
+                arbiters: Vec::new(),
+                workers: Workers::simulated(Arc::new(|| Duration::from_millis(1))),
+                budget: Arc::default(),
+            },
+            status: Arc::new(QueryStatus::new("pass", metrics)),
+            group: None,
+        };
+        let scene = Self {
+            log,
+            away,
+            sink,
+            _folder: folder,
+        };
+        (scene, query)
     }
+
+    fn append(&self) {
+        self.log.append(0, Ok(vec![Value::BigInt(1)]));
+    }
+
+    fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
+    }
+}
+
+/// Runs the query in the system of this thread.
+fn begin(mut query: Query, told: watch::Receiver<bool>) -> JoinHandle<Result<(), Failure>> {
+    query.host.arbiters.push(Arbiter::current());
+    actix::spawn(query.run(told))
 }
 
 /// Time that nobody waits in passes at once.
@@ -119,45 +148,32 @@ fn play(story: impl Future<Output = ()>) {
     system.block_on(story);
 }
 
-fn numbers() -> MemoryLog {
-    let schema = Schema::new([Field::required("number", DataType::BigInt)]);
-    MemoryLog::new("numbers", schema, 1)
-}
-
 #[test]
 fn with_an_epoch_an_hour_an_outage_is_known_in_seconds_and_the_epoch_it_kept_away_comes_after_it() {
     const HOUR: Duration = Duration::from_secs(3_600);
-    let (log, away, sink) = (
-        numbers(),
-        Arc::new(AtomicBool::new(false)),
-        MemorySink::default(),
-    );
-    let folder = tempfile::tempdir().unwrap();
-    let settings = Settings {
+    let (scene, query) = Scene::new(Settings {
         checkpoint_interval: HOUR,
         ..Settings::default()
-    };
-    let mut query = query(&log, &away, &sink, folder.path(), settings);
+    });
     let status = Arc::clone(&query.status);
     let (tell, told) = watch::channel(false);
     play(async {
-        query.host.arbiters.push(Arbiter::current());
-        let running = actix::spawn(query.run(told));
+        let running = begin(query, told);
         let newest = || status.newest().map_or(0, |checkpoint| checkpoint.epoch);
         let waits = || matches!(status.phase().0, Phase::Waiting(_));
         let sleep = actix::clock::sleep;
 
         sleep(Duration::from_secs(10)).await;
         let first = newest();
-        away.store(true, Ordering::Relaxed);
+        scene.set_away(true);
         sleep(Duration::from_secs(2)).await;
         assert!(waits(), "{:?}", status.phase().0);
 
-        log.append(0, Ok(vec![Value::BigInt(1)]));
+        scene.append();
         sleep(HOUR).await;
         assert_eq!(newest(), first, "no epoch begins while it is away");
         assert_eq!(status.metrics().epochs_refused.get(), 1);
-        away.store(false, Ordering::Relaxed);
+        scene.set_away(false);
         sleep(Duration::from_secs(2)).await;
         assert!(!waits(), "{:?}", status.phase().0);
         assert_eq!(newest(), first + 1, "its time had come");
@@ -165,38 +181,30 @@ fn with_an_epoch_an_hour_an_outage_is_known_in_seconds_and_the_epoch_it_kept_awa
         tell.send(true).unwrap();
         running.await.unwrap().unwrap();
     });
-    assert_eq!(sink.rows().len(), 1);
+    assert_eq!(scene.sink.rows().len(), 1);
 }
 
 #[test]
 fn a_run_that_is_to_end_waits_for_an_outage_as_long_as_it_may_and_then_ends_with_what_it_waited_for()
  {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-    let (log, away, sink) = (
-        numbers(),
-        Arc::new(AtomicBool::new(false)),
-        MemorySink::default(),
-    );
-    let folder = tempfile::tempdir().unwrap();
-    let settings = Settings {
+    let (scene, query) = Scene::new(Settings {
         bounded: true,
         outage_timeout: Some(minutes(10)),
         ..Settings::default()
-    };
-    let mut query = query(&log, &away, &sink, folder.path(), settings);
+    });
     let (_tell, told) = watch::channel(false);
     play(async {
-        query.host.arbiters.push(Arbiter::current());
-        let running = actix::spawn(query.run(told));
+        let running = begin(query, told);
         let sleep = actix::clock::sleep;
         // One of two rows is there.
-        log.append(0, Ok(vec![Value::BigInt(1)]));
+        scene.append();
         sleep(minutes(1)).await;
         for outage in [minutes(9), minutes(11)] {
             assert!(!running.is_finished());
-            away.store(true, Ordering::Relaxed);
+            scene.set_away(true);
             sleep(outage).await;
-            away.store(false, Ordering::Relaxed);
+            scene.set_away(false);
             sleep(minutes(2)).await;
         }
         assert!(running.is_finished());
@@ -208,5 +216,5 @@ fn a_run_that_is_to_end_waits_for_an_outage_as_long_as_it_may_and_then_ends_with
         );
         assert!(failure.message.contains("outageTimeout"), "{failure}");
     });
-    assert_eq!(sink.rows().len(), 1);
+    assert_eq!(scene.sink.rows().len(), 1);
 }
