@@ -8,14 +8,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use smol_str::{SmolStr, format_smolstr};
 use thalweg_engine::error::Failure;
 use thalweg_engine::record::{Partition, Position};
 use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::source::{Health, RecordStream, Resume, Source, Start};
 
-use super::socket_lines::{Lines, Server};
+use super::socket_lines::{Lines, Outage, Server};
 use crate::codecs::{Mode, json, text};
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
@@ -94,7 +93,10 @@ pub fn open(
         host: table.options.get("host").unwrap_or_default().to_owned(),
         port: u16::try_from(port).unwrap_or_default(),
     };
-    let missing = format!("`{}`: {server} is being called", table.name);
+    let calling = format!(
+        "`{}`: {server} is being called and has not answered yet",
+        table.name
+    );
     Ok(Arc::new(Socket {
         table: SmolStr::new(&table.name),
         server,
@@ -106,7 +108,7 @@ pub fn open(
                 .filter_map(|place| all.fields.get(*place).cloned())
                 .collect::<Vec<_>>(),
         ),
-        missing: Arc::new(Mutex::new(Some(missing))),
+        outage: Arc::new(Outage::begun(calling)),
     }))
 }
 
@@ -123,8 +125,7 @@ struct Socket {
     mode: Mode,
     wanted: Vec<usize>,
     schema: Schema,
-    /// Why there is no connection now, if there is none.
-    missing: Arc<Mutex<Option<String>>>,
+    outage: Arc<Outage>,
 }
 
 impl Socket {
@@ -193,16 +194,13 @@ impl Source for Socket {
             decoder,
             self.wanted.contains(&1),
             count(from)?,
-            Arc::clone(&self.missing),
+            Arc::clone(&self.outage),
         );
         Ok(Box::pin(lines))
     }
 
     fn health(&self) -> Health {
-        match &*self.missing.lock() {
-            None => Health::Up,
-            Some(why) => Health::Down(why.clone()),
-        }
+        self.outage.health()
     }
 }
 

@@ -15,7 +15,7 @@ use socket2::{SockRef, TcpKeepalive};
 use thalweg_engine::error::RecordError;
 use thalweg_engine::record::{Body, Original, Partition, Position, Raw, Record, RecordMeta, Skip};
 use thalweg_engine::row::{Row, Value};
-use thalweg_engine::source::SourceEvent;
+use thalweg_engine::source::{Health, SourceEvent};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep, timeout};
@@ -67,6 +67,44 @@ impl Server {
     }
 }
 
+/// The time without a connection, which the query tells of. Its first reason stands until the server answers: each other one
+/// would be told as an outage of its own.
+pub(super) struct Outage(Mutex<Option<Reason>>);
+
+struct Reason {
+    why: String,
+    /// The first call is under way, and nobody has been told so.
+    open: bool,
+}
+
+impl Outage {
+    /// There is no connection yet.
+    pub(super) fn begun(why: String) -> Self {
+        Self(Mutex::new(Some(Reason { why, open: true })))
+    }
+
+    pub(super) fn goes_on(&self, why: String) {
+        let mut reason = self.0.lock();
+        if reason.as_ref().is_none_or(|known| known.open) {
+            *reason = Some(Reason { why, open: false });
+        }
+    }
+
+    pub(super) fn over(&self) {
+        *self.0.lock() = None;
+    }
+
+    pub(super) fn health(&self) -> Health {
+        match &mut *self.0.lock() {
+            None => Health::Up,
+            Some(reason) => {
+                reason.open = false;
+                Health::Down(reason.why.clone())
+            }
+        }
+    }
+}
+
 /// The connection, or the way to it.
 enum Link {
     Calling(Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>),
@@ -84,9 +122,7 @@ pub(super) struct Lines {
     next: i64,
     link: Link,
     pause: Duration,
-    /// Whether somebody has been told that the server is away.
-    warned: bool,
-    missing: Arc<Mutex<Option<String>>>,
+    outage: Arc<Outage>,
     /// Bytes that were read; those before `done` are records already, those before `seen` hold no further line end.
     buffer: Vec<u8>,
     done: usize,
@@ -107,7 +143,7 @@ impl Lines {
         decoder: Box<dyn Decoder>,
         timestamp: bool,
         next: i64,
-        missing: Arc<Mutex<Option<String>>>,
+        outage: Arc<Outage>,
     ) -> Self {
         Self {
             partition,
@@ -117,8 +153,7 @@ impl Lines {
             timestamp,
             next,
             pause: PAUSE_MIN,
-            warned: false,
-            missing,
+            outage,
             buffer: Vec::new(),
             done: 0,
             seen: 0,
@@ -253,10 +288,7 @@ impl Lines {
     }
 
     fn connected(&mut self, stream: TcpStream) {
-        if std::mem::take(&mut self.warned) {
-            tracing::info!(target: "socket", "`{}`: {} answers", self.partition.input, self.server);
-        }
-        *self.missing.lock() = None;
+        self.outage.over();
         self.ended = false;
         self.link = Link::Open(stream);
     }
@@ -268,11 +300,10 @@ impl Lines {
     }
 
     fn away(&mut self, what: &str) {
-        let text = format!("`{}`: {} {what}", self.partition.input, self.server);
-        if !std::mem::replace(&mut self.warned, true) {
-            tracing::warn!(target: "socket", "{text}; calling it again until it answers");
-        }
-        *self.missing.lock() = Some(text);
+        let (table, server) = (&self.partition.input, &self.server);
+        tracing::debug!(target: "socket", "`{table}`: {server} {what}");
+        let why = format!("`{table}`: {server} {what}; calling it again until it answers");
+        self.outage.goes_on(why);
         self.link = Link::Pausing(Box::pin(sleep(self.pause)));
         self.pause = (self.pause * 2).min(PAUSE_MAX);
     }

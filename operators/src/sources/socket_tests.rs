@@ -14,7 +14,7 @@ use thalweg_engine::source::SourceEvent;
 use super::*;
 use crate::job_error::Location;
 use crate::sources::file::test_context;
-use crate::sources::socket_lines::LINE_MAX;
+use crate::sources::socket_lines::{LINE_MAX, Outage};
 use crate::table::{OptionValue, Options};
 
 fn table(options: &[(&str, &str)]) -> Table {
@@ -266,6 +266,23 @@ fn health_tells_whether_the_server_answers() {
     });
     down("127.0.0.1:");
     down("has ended the connection");
+}
+
+#[test]
+fn one_outage_has_one_reason_and_the_next_one_its_own() {
+    let why = |outage: &Outage| match outage.health() {
+        Health::Down(why) => why,
+        Health::Up => "up".to_owned(),
+    };
+    let outage = Outage::begun("is being called".to_owned());
+    outage.goes_on("refuses".to_owned());
+    assert_eq!(why(&outage), "refuses", "nobody had been told yet");
+    outage.goes_on("does not answer".to_owned());
+    assert_eq!(why(&outage), "refuses");
+    outage.over();
+    assert_eq!(why(&outage), "up");
+    outage.goes_on("has ended the connection".to_owned());
+    assert_eq!(why(&outage), "has ended the connection");
 }
 
 #[test]
