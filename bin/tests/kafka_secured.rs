@@ -314,7 +314,10 @@ fn a_password_over_tls_with_certificates_from_pem_and_from_pkcs12() {
             name,
             address,
             &login(PASSWORD, trust),
-            &["by TLS", "certificate"],
+            &[
+                "certificate that is not trusted",
+                "kafka.ssl.truststore.location",
+            ],
         );
     }
     // TLS where the broker knows none.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stage::{PATIENCE, Running, S3, kills, until};
+use stage::{PATIENCE, Running, S3, Terminator, kills, until};
 
 /// What a job begins with.
 const HEAD: &str =
@@ -283,6 +283,40 @@ fn an_address_that_can_never_be_one_is_refused_at_the_start() {
         ])
         .expect(2, &["gs://shop/in cannot be read", "https:// only"]);
     }
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_refused_at_the_first_start_and_waited_for_later() {
+    let s3 = S3::start();
+    let front = Terminator::start(s3.url().trim_start_matches("http://"));
+    s3.put("in/a.json", ids(0..10));
+    let job = s3.job(&format!(
+        "{HEAD}CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path 's3://shop/in', fs.s3a.endpoint '{}');
+         CREATE TABLE copy USING file OPTIONS (path 'out.jsonl');
+         INSERT INTO copy SELECT id FROM arrivals;",
+        front.url()
+    ));
+    let run = |trusted: &str| {
+        let mut command = s3.command(&["run", job.to_str().unwrap(), "--http", "127.0.0.1:0"]);
+        command.env("SSL_CERT_FILE", trusted);
+        Running::start(command)
+    };
+    let authority = front.authority();
+    let (known, other) = (authority.to_str().unwrap(), Terminator::start(s3.address()));
+    let stranger = other.authority();
+    let stranger = stranger.to_str().unwrap();
+    let said = [
+        "the certificate of the store is not trusted",
+        "SSL_CERT_FILE",
+    ];
+    run(stranger).end(PATIENCE).expect(2, &said);
+    let running = run(known);
+    s3.until_out(10);
+    ended(running);
+    // A certificate that was replaced: nothing is read, and nothing ends.
+    let mut running = run(stranger);
+    until_not_ready(&mut running, said[0]);
+    ended(running);
 }
 
 #[test]

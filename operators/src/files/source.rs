@@ -26,6 +26,7 @@ use super::token::{self, Place};
 use super::waiting::key;
 use super::walker::{Shared, Walker};
 use crate::job_error::JobError;
+use crate::objects::untrusted;
 use crate::sources::file_lines::wall_clock;
 use crate::table::{OpenContext, Table};
 
@@ -102,7 +103,7 @@ impl Folder {
             ));
         }
         let text = format!("`{}`: {shown} cannot be read: {error}", self.table);
-        if error.kind() == std::io::ErrorKind::NotConnected {
+        if error.kind() == std::io::ErrorKind::NotConnected && !untrusted(error) {
             return Failure::restart(text);
         }
         Failure::refuse(text)

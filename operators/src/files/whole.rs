@@ -24,6 +24,7 @@ use super::options::Settings;
 use super::text::fault;
 use super::watch::{Post, watch};
 use crate::job_error::JobError;
+use crate::objects::untrusted;
 use crate::table::{OpenContext, Table};
 use crate::transforms::{Edition, Shelf};
 
@@ -178,7 +179,7 @@ impl Reader {
         let (name, shown) = (&self.name, &self.settings.pattern.text);
         for left in (0..TRIES).rev() {
             let files = self.files().map_err(|error| match error.kind() {
-                io::ErrorKind::NotConnected => {
+                io::ErrorKind::NotConnected if !untrusted(&error) => {
                     Failure::restart(format!("`{name}`: {shown} cannot be read: {error}"))
                 }
                 io::ErrorKind::NotFound if self.depot.tells() => Failure::refuse(format!(

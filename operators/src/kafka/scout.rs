@@ -373,6 +373,11 @@ fn meaning(code: Code, reason: &str) -> (&'static str, &'static str) {
             "refuses the connection by TLS",
             "it wants a certificate that it trusts: check kafka.ssl.keystore.location",
         ),
+        Code::SSL if reason.contains("verify failed") => (
+            "shows a certificate that is not trusted",
+            "name the authority that has signed it in kafka.ssl.truststore.location; without that option those of this machine \
+             are trusted",
+        ),
         Code::SSL => (
             "cannot be reached by TLS",
             "check kafka.security.protocol and the certificates",
@@ -417,5 +422,15 @@ mod tests {
             "does not speak Kafka's protocol"
         );
         assert_eq!(said("Connection refused").0, "does not answer");
+    }
+
+    #[test]
+    fn a_broker_that_is_not_trusted_is_told_from_one_without_tls() {
+        let handshake = |why: &str| format!("ssl://a:1/bootstrap: SSL handshake failed: {why}");
+        let said = |why: &str| meaning(Code::SSL, &handshake(why));
+        let (what, remedy) = said("error:0A000086: certificate verify failed: broker certificate");
+        assert_eq!(what, "shows a certificate that is not trusted");
+        assert!(remedy.contains("kafka.ssl.truststore.location"), "{remedy}");
+        assert_eq!(said("wrong version number").0, "cannot be reached by TLS");
     }
 }

@@ -24,6 +24,7 @@ mod remote;
 mod store;
 #[cfg(feature = "object-store")]
 mod trouble;
+mod trust;
 #[cfg(feature = "object-store")]
 mod upload;
 
@@ -40,6 +41,7 @@ pub(crate) use reach::{Need, reach};
 pub(crate) use remote::Remote;
 #[cfg(feature = "object-store")]
 pub(crate) use store::{Facts, Store};
+pub(crate) use trust::untrusted;
 
 /// What a build without object stores says of an address.
 #[cfg(not(feature = "object-store"))]

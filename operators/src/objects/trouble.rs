@@ -14,10 +14,13 @@ use object_store::Error;
 /// | `PermissionDenied` | this key may not do that |
 /// | `InvalidInput` | address, key, region or name are wrong: a person must mend it |
 /// | `AlreadyExists` | there is one already where a new one was to be |
-/// | `NotConnected` | the store is away, and may come back |
+/// | `NotConnected` | the store is away, and may come back; at a start [`super::untrusted`] tells whether it is one that is not trusted |
 pub(super) fn trouble(error: &Error) -> io::Error {
     let said = innermost(error);
     let code = tag(&said, "Code");
+    if said.contains(NOT_TRUSTED) {
+        return super::trust::untrusted_store(&said);
+    }
     let kind = kind(error, code, &said);
     let text = match (code, tag(&said, "Message")) {
         (Some(code), Some(message)) => format!("{message} ({code})"),
@@ -36,6 +39,9 @@ pub(super) fn trouble(error: &Error) -> io::Error {
     };
     io::Error::new(kind, text)
 }
+
+/// What the TLS library says of a certificate that it does not take.
+const NOT_TRUSTED: &str = "invalid peer certificate";
 
 /// What the HTTP client says of an address that it takes none of.
 const NOT_HTTPS: &str = "URL scheme is not allowed";

@@ -10,6 +10,8 @@ use parking_lot::{Condvar, Mutex};
 use thalweg_engine::error::Failure;
 use tokio::sync::Notify;
 
+use crate::objects::untrusted;
+
 /// How long a disk without room is left alone.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -115,6 +117,7 @@ pub(super) fn failure(path: &Path, error: &io::Error) -> Failure {
 pub(super) fn hindrance(path: &Path, error: &io::Error) -> Failure {
     let failure = failure(path, error);
     match error.kind() {
+        _ if untrusted(error) => Failure::refuse(failure.message),
         io::ErrorKind::PermissionDenied
         | io::ErrorKind::ReadOnlyFilesystem
         | io::ErrorKind::NotADirectory
