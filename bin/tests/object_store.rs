@@ -261,27 +261,33 @@ fn an_address_that_can_never_be_one_is_refused_at_the_start() {
             said.expect(2, &["the address in the option `fs.s3a.endpoint`"]);
         }
     }
-    // What is a part of a key's file is known when the store is asked first.
+    // What stands in the environment or in a key's file is known when the store is opened: at each start, not at the first alone.
+    let text = |path: &str| {
+        format!(
+            "{HEAD}CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path {path});
+             CREATE TABLE copy USING file OPTIONS (path 'out.jsonl');
+             INSERT INTO copy SELECT id FROM arrivals;"
+        )
+    };
+    let job = s3.job(&text("'s3://shop/in'"));
+    let run = |trigger: &str, address: &str| {
+        let trigger = format!("trigger={trigger}");
+        let path = job.to_str().unwrap();
+        let arguments = ["run", path, "--http", "off", "--set", &trigger];
+        s3.call_in(&arguments, &[("AWS_ENDPOINT_URL", address)])
+    };
+    run("once", &s3.url()).expect(0, &[]);
+    let said = "the address in AWS_ENDPOINT_URL begins with neither http:// nor https://";
+    run("continuous", s3.address()).expect(2, &[said]);
     let key = r#"{"gcs_base_url": "http://localhost:1", "disable_oauth": true, "client_email": "", "private_key": "",
         "private_key_id": ""}"#;
     std::fs::write(s3.dir().join("key.json"), key).unwrap();
-    let job = s3.job(&format!(
-        "{HEAD}CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (
-           path 'gs://shop/in', google.cloud.auth.service.account.json.keyfile 'key.json');
-         CREATE TABLE copy USING file OPTIONS (path 'out.jsonl');
-         INSERT INTO copy SELECT id FROM arrivals;"
-    ));
+    s3.job(
+        &text("'gs://shop/in', google.cloud.auth.service.account.json.keyfile 'key.json'")
+            .replace("./checkpoints", "./others"),
+    );
     for trigger in ["continuous", "once"] {
-        let trigger = format!("trigger={trigger}");
-        s3.call(&[
-            "run",
-            job.to_str().unwrap(),
-            "--http",
-            "off",
-            "--set",
-            &trigger,
-        ])
-        .expect(2, &["gs://shop/in cannot be read", "https:// only"]);
+        run(trigger, "").expect(2, &["gs://shop", "`gcs_base_url`", "https:// only"]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! How an object store is reached, as options say it.
 
 use super::address::{Address, Kind};
-use super::endpoint;
+use super::endpoint::Endpoint;
 use super::manual::{ACCOUNT_KEY, ALIASES, OPTIONS};
 use crate::job_error::{JobError, Location};
 use crate::table::{OptionValue, Options};
@@ -32,7 +32,7 @@ pub(crate) struct Key {
 )]
 pub(crate) struct Access {
     /// The service's address, with its scheme.
-    pub(crate) endpoint: Option<String>,
+    pub(crate) endpoint: Option<Endpoint>,
     pub(crate) region: Option<String>,
     pub(crate) key: Option<Key>,
     pub(crate) path_style: Option<bool>,
@@ -92,17 +92,15 @@ impl Access {
         let flag = |name: &str| options.entry(name).map(|_| options.flag(name, false));
         let secure = flag("fs.s3a.connection.ssl.enabled").unwrap_or(true);
         let endpoint = text("fs.s3a.endpoint").map(|endpoint| {
-            if endpoint.contains("://") {
+            let whole = if endpoint.contains("://") {
                 endpoint
             } else {
                 format!("http{}://{endpoint}", if secure { "s" } else { "" })
-            }
+            };
+            address_in(options, whole)
         });
-        if let Some(wrong) = endpoint.as_deref().and_then(endpoint::wrong_in) {
-            return Err(no_address(options, wrong));
-        }
         Ok(Self {
-            endpoint,
+            endpoint: endpoint.transpose()?,
             region: text("fs.s3a.endpoint.region"),
             key: key(options)?,
             path_style: flag("fs.s3a.path.style.access"),
@@ -113,15 +111,15 @@ impl Access {
     }
 }
 
-/// What can never be the address of a service. What was put in from outside never shows.
-fn no_address(options: &Options, wrong: &str) -> JobError {
+/// The address of the service that options name.
+fn address_in(options: &Options, text: String) -> Result<Endpoint, JobError> {
     let names = ["fs.s3a.endpoint", "endpoint"];
     let entry = names.iter().find_map(|name| options.entry(name));
     let (name, at) = entry.map_or((names[0], Location::default()), |entry| {
         (entry.name.as_str(), entry.at)
     });
-    JobError::new(at, format!("the address in the option `{name}` {wrong}"))
-        .help("write it as https://minio.example:9000")
+    Endpoint::of(text, &format!("the option `{name}`"))
+        .map_err(|wrong| JobError::new(at, wrong).help("write it as https://minio.example:9000"))
 }
 
 /// The option by one of these names; refuses two that differ.
@@ -237,7 +235,8 @@ mod tests {
         for given in [&hadoop[..], &short] {
             let access = access("s3a://b", given).map_err(|error| panic!("{error}"));
             let Ok(access) = access;
-            assert_eq!(access.endpoint.as_deref(), Some("http://localhost:9000"));
+            let endpoint = access.endpoint.unwrap();
+            assert_eq!(endpoint.text(), "http://localhost:9000");
             assert_eq!(access.key.unwrap().secret, "hush");
         }
         let azure = [("fs.azure.account.key.me.dfs.core.windows.net", "hush")];

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
 use super::access::Access;
 use super::address::{Address, Kind};
 use super::aws::{self, Chain};
-use super::endpoint;
+use super::endpoint::Endpoint;
 use super::manual::ACCOUNT_KEY;
 use super::trouble::trouble;
 
@@ -29,9 +29,14 @@ const REGION_DEFAULT: &str = "us-east-1";
 /// A client of the store.
 pub(super) async fn client(address: &Address, access: &Access) -> io::Result<Arc<dyn ObjectStore>> {
     let made: Result<Arc<dyn ObjectStore>, object_store::Error> = match address.kind {
-        Kind::Amazon => amazon(address, access)
-            .await
-            .map(|store| Arc::new(store) as _),
+        Kind::Amazon => {
+            let endpoint = match &access.endpoint {
+                Some(endpoint) => Some(endpoint.clone()),
+                None => endpoint_of_environment().map_err(no_address)?,
+            };
+            let store = amazon(endpoint.as_ref(), address, access).await;
+            store.map(|store| Arc::new(store) as _)
+        }
         Kind::Google => {
             let mut builder = GoogleCloudStorageBuilder::from_env()
                 .with_url(&address.root)
@@ -40,6 +45,7 @@ pub(super) async fn client(address: &Address, access: &Access) -> io::Result<Arc
             if let Some(file) = &access.service_account {
                 builder = builder.with_service_account_path(file);
             }
+            google_address(&builder).map_err(no_address)?;
             builder.build().map(|store| Arc::new(store) as _)
         }
         Kind::Azure => {
@@ -50,6 +56,7 @@ pub(super) async fn client(address: &Address, access: &Access) -> io::Result<Arc
             if let Some((name, key)) = &access.account {
                 builder = builder.with_account(name).with_access_key(key);
             }
+            azure_address(&builder).map_err(no_address)?;
             builder.build().map(|store| Arc::new(store) as _)
         }
     };
@@ -65,21 +72,56 @@ pub(super) async fn client(address: &Address, access: &Access) -> io::Result<Arc
     })
 }
 
+/// An address that can never be one, wherever it stands.
+fn no_address(wrong: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, wrong)
+}
+
+/// Refuses what environment or key say of Google's address and can never be one. Without either it is Google's own.
+fn google_address(builder: &GoogleCloudStorageBuilder) -> Result<(), String> {
+    let given = |key| builder.get_config_value(&key);
+    if let Some(base) = given(GoogleConfigKey::BaseUrl) {
+        return Endpoint::of_tls(base, "GOOGLE_BASE_URL").map(drop);
+    }
+    let account = match given(GoogleConfigKey::ServiceAccount) {
+        // One that cannot be read is said when the client is made.
+        Some(file) => std::fs::read_to_string(file).ok(),
+        None => given(GoogleConfigKey::ServiceAccountKey),
+    };
+    let account: Option<serde_json::Value> =
+        account.and_then(|text| serde_json::from_str(&text).ok());
+    match account
+        .as_ref()
+        .and_then(|account| account["gcs_base_url"].as_str())
+    {
+        None => Ok(()),
+        Some(base) => {
+            let there = "`gcs_base_url` of the service account";
+            Endpoint::of_tls(base.to_owned(), there).map(drop)
+        }
+    }
+}
+
+/// The same of Azure's address. The emulator's is another one, and is spoken to without TLS.
+fn azure_address(builder: &MicrosoftAzureBuilder) -> Result<(), String> {
+    let given = |key| builder.get_config_value(&key);
+    let emulator = given(AzureConfigKey::UseEmulator).is_some_and(|text| text != "false");
+    match given(AzureConfigKey::Endpoint) {
+        Some(endpoint) if !emulator => {
+            Endpoint::of_tls(endpoint, "AZURE_STORAGE_ENDPOINT").map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn amazon(
+    endpoint: Option<&Endpoint>,
     address: &Address,
     access: &Access,
 ) -> Result<object_store::aws::AmazonS3, object_store::Error> {
-    let endpoint = access.endpoint.clone().or_else(endpoint_of_environment);
-    if let Some(wrong) = endpoint.as_deref().and_then(endpoint::wrong_in) {
-        return Err(object_store::Error::Generic {
-            store: "S3",
-            source: format!("the address in AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL {wrong}")
-                .into(),
-        });
-    }
-    let region = match (&access.region, &endpoint) {
+    let region = match (&access.region, endpoint) {
         (Some(region), _) => region.clone(),
-        (None, Some(endpoint)) => match (region_of(endpoint), std::env::var("AWS_REGION")) {
+        (None, Some(endpoint)) => match (region_of(endpoint.text()), std::env::var("AWS_REGION")) {
             (Some(region), _) => region.to_owned(),
             (None, Ok(region)) if !region.is_empty() => region,
             _ => REGION_DEFAULT.to_owned(),
@@ -97,9 +139,7 @@ async fn amazon(
     let bucket = address.root.split_once("://").map_or("", |(_, name)| name);
     let dotted = bucket.contains('.');
     let hosted = !access.path_style.unwrap_or(endpoint.is_some() || dotted);
-    let plain = endpoint
-        .as_ref()
-        .is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let plain = endpoint.is_some_and(Endpoint::is_plain);
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(&region)
@@ -108,12 +148,12 @@ async fn amazon(
         .with_retry(retry())
         // Not every service that speaks S3 deletes several objects at once.
         .with_disable_bulk_delete(true);
-    if let Some(endpoint) = &endpoint {
+    if let Some(endpoint) = endpoint.map(Endpoint::text) {
         // With the bucket as its host's first name it is given so.
         builder = builder.with_endpoint(if hosted {
             endpoint.replacen("://", &format!("://{bucket}."), 1)
         } else {
-            endpoint.clone()
+            endpoint.to_owned()
         });
     }
     builder = match &access.key {
@@ -133,12 +173,16 @@ async fn amazon(
 }
 
 /// The address that AWS' own tools take from the environment where none is given.
-fn endpoint_of_environment() -> Option<String> {
+fn endpoint_of_environment() -> Result<Option<Endpoint>, String> {
     let given = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
     if given("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|text| text == "true") {
-        return None;
+        return Ok(None);
     }
-    given("AWS_ENDPOINT_URL_S3").or_else(|| given("AWS_ENDPOINT_URL"))
+    let mut names = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter();
+    let found = names.find_map(|name| Some((name, given(name)?)));
+    found
+        .map(|(name, text)| Endpoint::of(text, name))
+        .transpose()
 }
 
 /// The region in the name of one of AWS' own hosts: `s3.eu-west-1.amazonaws.com`.
