@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use thalweg_engine::epoch::checkpoint::USUAL_INTERVAL_MAX;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::record::Micros;
 
@@ -10,21 +11,25 @@ use crate::console;
 use crate::duration::now;
 use crate::refusal::Refusal;
 
-/// So many of the newest epochs say how often a job commits.
+/// So many of the newest epochs say how often a job commits that does not tell its interval, because it is a usual one.
 const EPOCHS: usize = 5;
 /// What is taken for the interval where a run has committed too few epochs to tell.
-const UNTOLD: Duration = Duration::from_secs(5);
-/// Shorter and longer intervals are taken for these.
+const UNTOLD: Duration = USUAL_INTERVAL_MAX;
+/// Shorter intervals are taken for this.
 const LEAST: Duration = Duration::from_secs(1);
+/// Epochs without an interval that are further apart are those of a slow store, or of a job that was stopped for a while.
 const MOST: Duration = Duration::from_secs(60);
+/// Whoever has to wait longer is told what spares him that.
+const LONG: Duration = Duration::from_secs(30);
 /// How often to look for a new epoch.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// An epoch: which run committed it, and when.
+/// An epoch: which run committed it, when, and how long the next one may take as it says.
 #[derive(Clone, Debug)]
 struct Mark {
     run: String,
     at: Micros,
+    interval: Option<Micros>,
 }
 
 /// Waits until a job that runs would have committed another epoch.
@@ -46,12 +51,18 @@ pub(crate) fn wait(log: &CheckpointLog) -> Result<(), Refusal> {
         .map(|checkpoint| Mark {
             run: checkpoint.run,
             at: checkpoint.committed_at,
+            interval: checkpoint.interval,
         })
         .collect();
     let mut left = left(&marks, now());
     if left > LEAST {
+        let hint = if left > LONG {
+            " If you know that it is stopped, say --stopped."
+        } else {
+            ""
+        };
         console::line(&format!(
-            "Looking for {} s whether the job still runs: it would commit an epoch meanwhile.",
+            "Looking for {} s whether the job still runs: it would commit an epoch meanwhile.{hint}",
             left.as_secs()
         ));
     }
@@ -93,10 +104,14 @@ fn left(marks: &[Mark], now: Micros) -> Duration {
         .collect();
     let gaps = own.windows(2).map(|pair| micros(pair[1] - pair[0]));
     // The first epoch of a run comes early, so one gap says nothing.
-    let interval = gaps.max().filter(|_| own.len() > 2).unwrap_or(UNTOLD);
+    let seen = gaps.max().filter(|_| own.len() > 2).unwrap_or(UNTOLD);
+    let interval = match newest.interval {
+        Some(said) => micros(said),
+        None => seen.min(MOST),
+    };
     // Where the clock of the job's machine is ahead nothing of the time has passed.
     let passed = micros(now - newest.at);
-    (interval.clamp(LEAST, MOST) * 2 + LEAST).saturating_sub(passed)
+    (interval.max(LEAST) * 2 + LEAST).saturating_sub(passed)
 }
 
 fn micros(micros: Micros) -> Duration {
@@ -113,6 +128,7 @@ mod tests {
         let marks = of.iter().map(|(run, at)| Mark {
             run: (*run).to_owned(),
             at: at * SECOND,
+            interval: None,
         });
         marks.collect()
     }
@@ -138,5 +154,17 @@ mod tests {
     fn epochs_far_apart_are_waited_for_within_reason() {
         let far = marks(&[("b", 0), ("b", 900), ("b", 1_800)]);
         assert_eq!(left(&far, 1_800 * SECOND), Duration::from_secs(121));
+    }
+
+    #[test]
+    fn a_job_that_says_its_interval_is_looked_for_as_long_from_its_first_epoch_on() {
+        let mut first = marks(&[("b", 0)]);
+        first[0].interval = Some(900 * SECOND);
+        assert_eq!(left(&first, 100 * SECOND), Duration::from_secs(1_701));
+        // The last epoch of a run says none.
+        let mut ended = [first, marks(&[("b", 900)])].concat();
+        assert_eq!(left(&ended, 900 * SECOND), Duration::from_secs(11));
+        ended[1].interval = Some(10 * SECOND);
+        assert_eq!(left(&ended, 900 * SECOND), Duration::from_secs(21));
     }
 }

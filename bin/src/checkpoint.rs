@@ -34,7 +34,7 @@ const IF_NONE: &str = "startingOffsetsByTimestampStrategy";
 /// # Errors
 /// When the folder is in use or damaged, a partition is not there or not where it must be, or nobody confirms.
 pub(crate) fn set(args: &SetArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
-    let log = lock(&args.folder, &args.store)?;
+    let log = lock(&args.folder, &args.store, args.sure.stopped)?;
     let old = log.newest()?.ok_or_else(|| nothing(&log))?;
     let mut new = old.clone();
     for (partition, offset) in &args.to_offset {
@@ -48,7 +48,7 @@ pub(crate) fn set(args: &SetArgs, extensions: &Arc<Extensions>) -> Result<End, R
         to_time(&mut new, time, job, extensions)?;
     }
     new.run = "checkpoint-set".to_owned();
-    write(&log, Some(&old), new, old.epoch, args.yes)
+    write(&log, Some(&old), new, old.epoch, args.sure.yes)
 }
 
 /// `thalweg checkpoint rollback`.
@@ -56,7 +56,7 @@ pub(crate) fn set(args: &SetArgs, extensions: &Arc<Extensions>) -> Result<End, R
 /// # Errors
 /// When the folder is in use, the epoch is not there, it or its state is damaged, or nobody confirms.
 pub(crate) fn rollback(args: &RollbackArgs) -> Result<End, Refusal> {
-    let log = lock(&args.folder, &args.store)?;
+    let log = lock(&args.folder, &args.store, args.sure.stopped)?;
     let kept = log.list()?;
     let Some(newest) = kept.last() else {
         return Err(nothing(&log));
@@ -77,12 +77,12 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<End, Refusal> {
     // An epoch that shares a damaged object with the newest would be no way out.
     log.verify_state(&new)?;
     new.run = "checkpoint-rollback".to_owned();
-    write(&log, old.as_ref(), new, last, args.yes)
+    write(&log, old.as_ref(), new, last, args.sure.yes)
 }
 
 /// Opens the place of one stopped query, or of one of its lanes, that is there. A folder of one process is locked; elsewhere
 /// whether the job stands still is seen by its epochs.
-fn lock(folder: &Path, store: &StoreArgs) -> Result<Arc<CheckpointLog>, Refusal> {
+fn lock(folder: &Path, store: &StoreArgs, stopped: bool) -> Result<Arc<CheckpointLog>, Refusal> {
     let place = Place::at(folder, &place::options(&store.option)?)?;
     let place = folder::one_query(&place)?;
     // Nothing that is kept is removed, however much it is.
@@ -92,7 +92,9 @@ fn lock(folder: &Path, store: &StoreArgs) -> Result<Arc<CheckpointLog>, Refusal>
     } else {
         folder::own(&place, usize::MAX, true, None)?
     };
-    at_rest::wait(&log)?;
+    if !stopped {
+        at_rest::wait(&log)?;
+    }
     Ok(log)
 }
 
@@ -312,6 +314,7 @@ fn write(
     let content = new.epoch;
     new.epoch = last.saturating_add(1);
     new.rewound = true;
+    new.interval = None;
     console::text(&effect(old, &new, content));
     if !yes {
         match console::confirm(&format!("Write epoch {}?", new.epoch)) {
@@ -364,6 +367,7 @@ fn or_take_back(
         committed_at: now(),
         run: new.run.clone(),
         rewound: true,
+        interval: None,
         ..old.clone()
     };
     let said = match log.commit(&back) {

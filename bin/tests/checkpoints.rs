@@ -41,6 +41,7 @@ fn epoch(number: u64, first: i64, second: i64) -> Checkpoint {
         run: "1234".to_owned(),
         epoch: number,
         committed_at: 1_769_860_800_000_000,
+        interval: None,
         rewound: false,
         plan: json!({"inputs": {"invoices": {"connector": "kafka", "options": {}}}, "output": "kafka"}),
         sources: BTreeMap::new(),

@@ -51,6 +51,7 @@ impl Query {
             claim.epoch += 1;
             claim.run = run.to_string();
             claim.committed_at = now();
+            claim.interval = self.log.announces(self.settings.checkpoint_interval);
             // Where another has just committed, this is tried again from what that one says.
             self.log
                 .commit(&claim)
@@ -145,6 +146,7 @@ impl Query {
             let since = claim.committed_at;
             claim.run = run.to_string();
             claim.committed_at = now();
+            claim.interval = self.log.announces(self.settings.checkpoint_interval);
             match self.log.commit(&claim) {
                 Ok(_) => {
                     let epoch = claim.epoch;

@@ -228,6 +228,7 @@ impl Query {
             run: run.to_string(),
             epoch: 0,
             committed_at: now(),
+            interval: self.log.announces(self.settings.checkpoint_interval),
             rewound: false,
             plan: self.plan.identity(),
             sources,

@@ -250,6 +250,14 @@ impl Counting {
 
     /// A process: what it shows, and its life.
     fn process(&self) -> (Shown, impl Future<Output = Result<(), Failure>> + use<>) {
+        self.process_every(Duration::from_millis(100))
+    }
+
+    /// One whose epochs are so far apart.
+    fn process_every(
+        &self,
+        checkpoint_interval: Duration,
+    ) -> (Shown, impl Future<Output = Result<(), Failure>> + use<>) {
         let metrics = Metrics::new().query("q");
         let status = Arc::new(QueryStatus::new("q", Arc::clone(&metrics)));
         let query = Query {
@@ -257,7 +265,7 @@ impl Counting {
             name: "q".into(),
             plan: Arc::new(self.clone()),
             settings: Settings {
-                checkpoint_interval: Duration::from_millis(100),
+                checkpoint_interval,
                 epoch_timeout: Duration::from_secs(60),
                 ..Settings::default()
             },
@@ -307,6 +315,27 @@ fn waits(shown: &Shown) -> String {
         Phase::Waiting(why) => why,
         other => panic!("it does not wait: {other:?}"),
     }
+}
+
+#[test]
+fn a_run_whose_epochs_are_rare_says_how_rare_until_it_ends() {
+    const RARE: Duration = Duration::from_secs(900);
+    play(async {
+        let counting = Counting::new();
+        let said = || counting.bucket.log().newest().unwrap().unwrap().interval;
+        for start in 0..2 {
+            let (shown, life) = counting.process_every(RARE);
+            let story = async {
+                sleep(Duration::from_millis(50)).await;
+                assert_eq!(said(), Some(900_000_000), "the claim of start {start}");
+                sleep(Duration::from_secs(1)).await;
+                assert_eq!(said(), Some(900_000_000), "the first epoch");
+                shown.stop.send(true).unwrap();
+            };
+            tokio::join!(life, story).0.unwrap();
+            assert_eq!(said(), None);
+        }
+    });
 }
 
 #[test]

@@ -89,9 +89,8 @@ pub(crate) struct SetArgs {
     /// The job file, whose broker is asked which offsets a time has.
     #[arg(long, value_name = "JOB.sql")]
     pub(crate) job: Option<PathBuf>,
-    /// Do not ask for confirmation.
-    #[arg(long)]
-    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) sure: SureArgs,
 }
 
 #[derive(Args, Debug)]
@@ -104,7 +103,17 @@ pub(crate) struct RollbackArgs {
     /// The kept epoch to go back to; `thalweg inspect DIR` lists them.
     #[arg(value_name = "N")]
     pub(crate) epoch: u64,
+    #[command(flatten)]
+    pub(crate) sure: SureArgs,
+}
+
+/// What whoever moves a query is sure of.
+#[derive(Args, Debug)]
+pub(crate) struct SureArgs {
     /// Do not ask for confirmation.
     #[arg(long)]
     pub(crate) yes: bool,
+    /// The job is known to be stopped: where no lock tells, do not wait to see whether it commits an epoch.
+    #[arg(long)]
+    pub(crate) stopped: bool,
 }

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -21,6 +22,9 @@ use crate::record::{Micros, Position};
 
 /// The format that this version writes and reads.
 pub const FORMAT: u32 = 1;
+
+/// An interval between epochs that is no longer needs no word, so that the usual checkpoints stay as they are.
+pub const USUAL_INTERVAL_MAX: Duration = Duration::from_secs(5);
 
 /// One committed epoch of one query.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +44,10 @@ pub struct Checkpoint {
     pub epoch: u64,
     /// When it was committed.
     pub committed_at: Micros,
+    /// How long it may take until the next one is committed. It stands where that is long and no lock tells whether anybody commits,
+    /// and not in the last one of a run that has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Micros>,
     /// Whether an explicit command wrote it to step over or back.
     pub rewound: bool,
     /// What of the plan must not change between runs.

@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
-use crate::epoch::checkpoint::{Checkpoint, Damage};
+use crate::epoch::checkpoint::{Checkpoint, Damage, USUAL_INTERVAL_MAX};
 use crate::epoch::retention;
 use crate::epoch::state_store;
 use crate::epoch::store::{Entry, Store};
@@ -293,6 +293,12 @@ impl CheckpointLog {
                 .collect::<Result<Vec<_>, _>>()
         });
         Ok(shares?.into_iter().flatten().collect())
+    }
+
+    /// What a checkpoint says of when the next one comes: nothing where a lock tells whether anybody commits, or where it comes soon.
+    pub(crate) fn announces(&self, interval: Duration) -> Option<Micros> {
+        let said = !self.store.locked() && interval > USUAL_INTERVAL_MAX;
+        said.then(|| Micros::try_from(interval.as_micros()).unwrap_or(Micros::MAX))
     }
 
     /// Where no lock keeps other processes out: whether a start has to claim the epoch behind the newest checkpoint before it

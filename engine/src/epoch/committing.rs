@@ -202,6 +202,10 @@ impl Coordinator {
         checkpoint.run = self.spec.run.to_string();
         checkpoint.epoch = complete.epoch.0;
         checkpoint.committed_at = now();
+        let last = self.ending == Ending::LastEpoch(complete.epoch) && self.end.failure.is_none();
+        checkpoint.interval = (!last)
+            .then(|| self.spec.log.announces(self.spec.checkpoint_interval))
+            .flatten();
         checkpoint.rewound = false;
         checkpoint.beside = self.spec.plan.beside();
         for (input, source) in &self.spec.sources {

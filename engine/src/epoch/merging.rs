@@ -127,6 +127,7 @@ mod tests {
             run: "r".into(),
             epoch: 9,
             committed_at: 0,
+            interval: None,
             rewound: false,
             plan: serde_json::Value::Null,
             sources: BTreeMap::new(),

@@ -13,6 +13,7 @@ pub(crate) fn checkpoint(epoch: u64, objects: &[&str]) -> Checkpoint {
         run: "r1".into(),
         epoch,
         committed_at: i64::try_from(epoch).unwrap() * 1_000_000,
+        interval: None,
         rewound: false,
         plan: serde_json::json!({"inputs": ["invoices"]}),
         sources: Default::default(),
