@@ -1,5 +1,5 @@
-//! The progress of each query in the fields of Spark's `StreamingQueryProgress`: a line in the log every ten seconds, and
-//! the answer of `/api/v1/queries`. Here it exists in every mode, continuous ones too.
+//! The progress of each query in the fields of Spark's `StreamingQueryProgress`: a line in the log every ten seconds, of a query
+//! where nothing happens every minute, and the answer of `/api/v1/queries`. Here it exists in every mode, continuous ones too.
 //!
 //! `batchId` is the newest committed epoch, `numInputRows` and the rates are of the stretch of time `batchDuration` (in
 //! milliseconds) before `timestamp`. What Spark has and a run without batches has not is left out.
@@ -20,6 +20,10 @@ use crate::inspect::sorted;
 
 /// How often progress is noted.
 const INTERVAL: Duration = Duration::from_secs(10);
+/// How often the log says it of a query where nothing happens.
+const QUIET_INTERVAL: Duration = Duration::from_secs(60);
+/// What changes although nothing happens.
+const PASSING: [&str; 4] = ["timestamp", "batchId", "batchDuration", "durationMs"];
 
 /// What was counted at a moment.
 #[derive(Clone, Default)]
@@ -39,6 +43,32 @@ struct Tracked {
     status: Arc<QueryStatus>,
     before: Sample,
     last: Sample,
+    said: Said,
+}
+
+/// What the log said last of a query, and when.
+#[derive(Default)]
+struct Said(Option<(Micros, Value)>);
+
+impl Said {
+    /// Whether this is to be said now: rows came or went, something is another than what was said, or that is long ago.
+    fn is_due(&mut self, progress: &Value, now: Micros) -> bool {
+        let mut lasting = progress.clone();
+        if let Value::Object(fields) = &mut lasting {
+            fields.retain(|name, _| !PASSING.contains(&name.as_str()));
+        }
+        let flows = progress["numInputRows"] != 0 || progress["sink"]["numOutputRows"] != 0;
+        let quiet = Micros::try_from(QUIET_INTERVAL.as_micros()).unwrap_or(Micros::MAX);
+        // The clock that rings for it is another one.
+        let slack = Micros::try_from(INTERVAL.as_micros() / 2).unwrap_or(0);
+        let known = self.0.as_ref();
+        let due =
+            flows || known.is_none_or(|(at, said)| *said != lasting || now - at >= quiet - slack);
+        if due {
+            self.0 = Some((now, lasting));
+        }
+        due
+    }
 }
 
 /// The progress of all queries of a job.
@@ -54,6 +84,7 @@ impl Progress {
                 status: Arc::clone(status),
                 before: now.clone(),
                 last: now,
+                said: Said::default(),
             }
         });
         let progress = Self(Arc::new(Mutex::new(tracked.collect())));
@@ -68,7 +99,9 @@ impl Progress {
                 let now = sample(&query.status, duration::now());
                 query.before = std::mem::replace(&mut query.last, now);
                 let progress = describe(&query.status, &query.before, &query.last);
-                tracing::info!(query = query.status.query(), "progress {progress}");
+                if query.said.is_due(&progress, query.last.at) {
+                    tracing::info!(query = query.status.query(), "progress {progress}");
+                }
             }
         }
     }
@@ -250,6 +283,31 @@ mod tests {
     use thalweg_engine::metrics::Metrics;
 
     use super::*;
+
+    #[test]
+    fn a_query_where_nothing_happens_is_said_once_a_minute() {
+        let metrics = Metrics::new();
+        let status = QueryStatus::new("q", metrics.query("q"));
+        let mut said = Said::default();
+        let mut before = Sample::default();
+        let mut told = Vec::new();
+        for tick in 1..=20 {
+            let second = tick * 10;
+            let now = Sample {
+                at: second * 1_000_000,
+                // Rows come until here, and once more.
+                rows_in: u64::try_from(tick.min(3)).unwrap() + u64::from(tick >= 15),
+                // Epochs go on.
+                epochs: u64::try_from(second).unwrap(),
+                ..Sample::default()
+            };
+            if said.is_due(&describe(&status, &before, &now), now.at) {
+                told.push(second);
+            }
+            before = now;
+        }
+        assert_eq!(told, [10, 20, 30, 40, 100, 150, 160]);
+    }
 
     #[test]
     fn rows_and_rates_are_those_of_the_stretch_before() {
