@@ -211,10 +211,11 @@ fn bytes_that_are_no_model_are_refused_by_the_reader_or_by_the_runtime() {
     assert!(error.contains("refuses"), "{error}");
 }
 
-/// How long a score takes: run it alone, in release, with `--ignored --nocapture`.
+/// How long a score takes: run it alone, in release, with `--nocapture` and `THALWEG_SCORES=50`, so many rounds of a thousand.
 #[test]
-#[ignore = "a measurement"]
-fn the_cost_of_a_score() {
+fn the_cost_of_a_score_that_is_the_same_in_every_round() {
+    let rounds = std::env::var("THALWEG_SCORES").ok();
+    let rounds: u32 = rounds.map_or(2, |rounds| rounds.parse().unwrap());
     for name in [
         "gradient_boosting",
         "lightgbm",
@@ -225,15 +226,13 @@ fn the_cost_of_a_score() {
         let edition = edition(name);
         let mut scorer = edition.scorer().unwrap();
         let rows = rows("rows.jsonl", &edition);
+        let mut round = || -> f64 { rows.iter().map(|(row, _)| score(&mut scorer, row)).sum() };
+        let first = round();
         let begun = std::time::Instant::now();
-        let mut sum = 0.0;
-        for _ in 0..50 {
-            sum += rows
-                .iter()
-                .map(|(row, _)| score(&mut scorer, row))
-                .sum::<f64>();
+        for _ in 0..rounds {
+            assert!((round() - first).abs() < f64::EPSILON, "{name}");
         }
-        let each = begun.elapsed().as_nanos() / 50_000;
-        println!("{name}: {each} ns a score ({sum:.3})");
+        let scores = u128::from(rounds) * rows.len() as u128;
+        println!("{name}: {} ns a score", begun.elapsed().as_nanos() / scores);
     }
 }
