@@ -66,6 +66,35 @@ fn option(s3: &S3) -> String {
     format!("fs.s3a.endpoint={}", s3.url())
 }
 
+/// The job has counted 70 ids, and is ready.
+fn counting() -> (S3, PathBuf, Running) {
+    let s3 = S3::start();
+    let job = counts(&s3);
+    arrive(&s3, "a.json", 0..70);
+    let mut running = s3.run(&job, &[]);
+    until_counted(&s3, 70);
+    running.until_ready();
+    (s3, job, running)
+}
+
+/// Files keep arriving behind the first 70 ids, and each is counted, until `/ready` says no and it is as told. How many ids came.
+#[track_caller]
+fn flows_until(s3: &S3, running: &mut Running, so: impl Fn(u64, &str) -> bool) -> u64 {
+    let began = Instant::now();
+    let mut next = 70;
+    loop {
+        arrive(s3, &format!("{next:06}.json"), next..next + 70);
+        next += 70;
+        until_counted(s3, next);
+        let (status, said) = running.get("/ready");
+        if status == 503 && so(next, &said) {
+            return next;
+        }
+        assert!(began.elapsed() < PATIENCE, "{status} {said}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 fn ended(running: Running) {
     running.terminate();
     running.end(PATIENCE).expect(0, &[]);
@@ -150,28 +179,11 @@ fn who_was_started_later_has_the_checkpoints_and_the_other_one_ends() {
 
 #[test]
 fn a_store_that_is_away_delays_epochs_and_no_row() {
-    let s3 = S3::start();
-    let job = counts(&s3);
-    arrive(&s3, "a.json", 0..70);
-    let mut running = s3.run(&job, &[]);
-    until_counted(&s3, 70);
-    running.until_ready();
+    let (s3, job, mut running) = counting();
     s3.away();
-    let began = Instant::now();
-    let mut next = 70;
-    let mut said = String::new();
-    while !said.starts_with("503 ") || next < 700 {
-        arrive(&s3, &format!("{next:06}.json"), next..next + 70);
-        next += 70;
-        until_counted(&s3, next);
-        let (status, body) = running.get("/ready");
-        said = format!("{status} {body}");
-        assert!(began.elapsed() < PATIENCE, "{said}");
-    }
-    assert!(
-        said.contains("s3://shop/jobs/counts does not take anything"),
-        "{said}"
-    );
+    let next = flows_until(&s3, &mut running, |next, said| {
+        next >= 700 && said.contains("s3://shop/jobs/counts does not take anything")
+    });
     let (_, metrics) = running.get("/metrics");
     let open = metrics
         .lines()
@@ -193,24 +205,11 @@ fn a_store_that_is_away_delays_epochs_and_no_row() {
 
 #[test]
 fn a_store_that_says_nothing_is_told_of_and_waited_for() {
-    let s3 = S3::start();
-    let job = counts(&s3);
-    arrive(&s3, "a.json", 0..70);
-    let mut running = s3.run(&job, &[]);
-    until_counted(&s3, 70);
-    running.until_ready();
+    let (s3, _, mut running) = counting();
     s3.plant(&json!([{ "method": "PUT", "path": "/shop", "hold": true, "times": -1 }]));
-    let mut next = 70;
-    let mut said = String::new();
-    let began = Instant::now();
-    while !said.contains("it has not answered for 5 s") {
-        arrive(&s3, &format!("{next:06}.json"), next..next + 70);
-        next += 70;
-        until_counted(&s3, next);
-        said = running.get("/ready").1;
-        assert!(began.elapsed() < PATIENCE, "{said}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let next = flows_until(&s3, &mut running, |_, said| {
+        said.contains("it has not answered for 5 s")
+    });
     s3.back();
     running.until_ready();
     ended(running);
@@ -415,12 +414,7 @@ fn an_interrupted_copy_shows_nothing_and_is_gone_on_with() {
 
 #[test]
 fn a_query_that_runs_is_not_moved_and_one_that_was_killed_is() {
-    let s3 = S3::start();
-    let job = counts(&s3);
-    arrive(&s3, "a.json", 0..70);
-    let mut running = s3.run(&job, &[]);
-    until_counted(&s3, 70);
-    running.until_ready();
+    let (s3, job, running) = counting();
     let option = option(&s3);
     let place = "s3://shop/jobs/counts";
     let back = |more: &[&str]| {
