@@ -243,3 +243,90 @@ impl QueryStatus {
         self.set(Phase::Waiting(why.to_owned()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::{Debug, Write};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// The lines of a log: level and message.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<String>>>);
+
+    struct Message<'l>(&'l mut String);
+
+    impl Visit for Message<'_> {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            if field.name() == "message" {
+                let _ = write!(self.0, "{value:?}");
+            }
+        }
+    }
+
+    impl Subscriber for Lines {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let mut line = format!("{} ", event.metadata().level());
+            event.record(&mut Message(&mut line));
+            self.0.lock().push(line);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn an_outage_is_said_once_then_once_a_minute_and_once_when_it_is_over() {
+        let lines = Lines::default();
+        let status = QueryStatus::new("q", Metrics::new().query("q"));
+        tracing::subscriber::with_default(lines.clone(), || {
+            status.running();
+            let passed = || {
+                let mut said = status.said.lock();
+                *said = said.checked_sub(AGAIN).unwrap();
+            };
+            for _ in 0..2 {
+                // It is looked at every second.
+                for _ in 0..3 {
+                    status.waiting("the broker does not answer");
+                }
+                passed();
+            }
+            status.running();
+            status.set(Phase::Restarting("the store is away".to_owned()));
+            passed();
+            for _ in 0..2 {
+                status.set(Phase::Restarting("the store is away".to_owned()));
+            }
+        });
+        assert_eq!(
+            *lines.0.lock(),
+            [
+                "INFO running",
+                "WARN waiting",
+                "WARN still waiting",
+                "INFO running again",
+                "WARN the run failed, a new one begins",
+                "WARN each new run fails",
+            ]
+        );
+    }
+}
