@@ -49,6 +49,25 @@ fn a_typo_is_shown_with_line_column_and_caret() {
 }
 
 #[test]
+fn a_query_that_reads_the_topic_it_writes_is_warned_of() {
+    let echo = |reads: &str| {
+        format!(
+            "SET checkpointLocation = './checkpoints';
+             CREATE TABLE came USING kafka OPTIONS (kafka.bootstrap.servers 'b:9092', subscribe '{reads}');
+             CREATE TABLE goes USING kafka OPTIONS (kafka.bootstrap.servers 'b:9092', topic 'words');
+             INSERT INTO goes SELECT value FROM came;"
+        )
+    };
+    for (reads, warned) in [("other, words", true), ("word", false)] {
+        let folder = job(&echo(reads));
+        let check = said(folder.path(), &["check", "job.sql"]);
+        assert_eq!(check.code, 0, "{check:?}");
+        let warning = "the query reads the topic words that it writes";
+        assert_eq!(check.out.contains(warning), warned, "{check:?}");
+    }
+}
+
+#[test]
 fn what_the_command_line_gets_wrong_is_refused_before_anything_begins() {
     let folder = job(COUNTS);
     for (arguments, why) in [
