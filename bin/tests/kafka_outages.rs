@@ -66,7 +66,13 @@ fn away_and_back(
         "{}",
         running.said()
     );
-    running.finish();
+    let said = running.finish().err;
+    // What the client says of it comes through the log: with time and level, and none of its own lines beside.
+    assert!(said.contains(" the Kafka client says: "), "{said}");
+    let strange = said
+        .lines()
+        .find(|line| line.starts_with('%') || line.contains("rdkafka#"));
+    assert_eq!(strange, None, "{said}");
     // The same run went on and idempotent delivery holds: nothing twice.
     Account::of(&scene).expect_exactly(sent);
 }
