@@ -37,6 +37,18 @@ fn member(scene: &Scene, job: &Path, name: &str) -> Running {
     running
 }
 
+/// The checkpoints of a partition, and the newest epoch there.
+fn chain(scene: &Scene) -> (PathBuf, String) {
+    let lanes = std::fs::read_dir(scene.folder().join("lanes")).unwrap();
+    let lane = lanes.flatten().map(|entry| entry.path());
+    let lane = lane.min().unwrap();
+    let epochs = std::fs::read_dir(lane.join("epochs")).unwrap().flatten();
+    let newest = epochs.map(|entry| entry.file_name().into_string().unwrap());
+    let newest = newest.filter(|name| name.ends_with(".json")).max().unwrap();
+    let number: u64 = newest.trim_end_matches(".json").parse().unwrap();
+    (lane, number.to_string())
+}
+
 #[test]
 fn partitions_are_shared_out_and_a_clean_start_and_stop_repeats_nothing() {
     let scene = Scene::with_topics("members", broker(), 6);
@@ -48,6 +60,16 @@ fn partitions_are_shared_out_and_a_clean_start_and_stop_repeats_nothing() {
     until_shared(&mut members, &[3, 3]);
     members.push(member(&scene, &job, "c"));
     until_shared(&mut members, &[2, 2, 2]);
+    // A partition that one of them reads is not moved meanwhile.
+    let (lane, newest) = chain(&scene);
+    let lane = lane.to_str().unwrap();
+    for moves in [
+        ["rollback", lane, newest.as_str(), "--yes"],
+        ["set", lane, "--to-offset=members-in/0=0", "--yes"],
+    ] {
+        let said = scene.call(&[&["checkpoint"], &moves[..]].concat());
+        said.expect(2, &["the job runs", "Stop it first"]);
+    }
     // A member that comes back under its name finds its partitions where they were.
     let before = members[0].metric("thalweg_handover_pause_seconds_count{query=\"notification\"}");
     members.remove(2).finish();
