@@ -30,20 +30,33 @@ pub fn check(expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
     .expr(expr, Location::default())
 }
 
-/// Checks a condition (WHERE, HAVING, FILTER): as [`check`], and the result is BOOLEAN.
+/// Checks a FILTER: as [`check`], and the result is BOOLEAN.
 ///
 /// # Errors
 /// Those of [`check`], and when the expression is no condition.
 pub fn check_condition(expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
-    let typed = check(expr, scope)?;
-    operators::condition(
-        typed,
-        Settings {
-            ansi: scope.ansi,
-            zone: scope.time_zone,
-        },
-    )
-    .map_err(|error| error.or_help(joined::advice(&[expr])))
+    conditional(expr, scope, operators::decision)
+}
+
+/// Checks a HAVING: as [`check_condition`], but a text becomes a condition, as in Spark.
+///
+/// # Errors
+/// Those of [`check_condition`].
+pub(crate) fn check_having(expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
+    conditional(expr, scope, operators::condition)
+}
+
+fn conditional(
+    expr: &Expr,
+    scope: &Scope,
+    condition: fn(Typed, Settings) -> Result<Typed, JobError>,
+) -> Result<Typed, JobError> {
+    let settings = Settings {
+        ansi: scope.ansi,
+        zone: scope.time_zone,
+    };
+    let typed = condition(check(expr, scope)?, settings);
+    typed.map_err(|error| error.or_help(joined::advice(&[expr])))
 }
 
 pub(crate) struct Checker<'s> {

@@ -10,7 +10,7 @@ use crate::expr::Eval;
 use crate::expr::body::{Body, Outcome};
 use crate::expr::coerce::{self, Settings};
 use crate::expr::compare::{compare, equal};
-use crate::expr::operators::{call, cast_constant, condition, has_order, not_if};
+use crate::expr::operators::{call, cast_constant, decision, has_order, not_if};
 use crate::expr::typed::{Form, Typed};
 use crate::job_error::{JobError, Location};
 
@@ -146,7 +146,7 @@ pub(crate) fn case(
         || branches.iter().any(|(_, value)| value.nullable);
     let mut args = Vec::with_capacity(branches.len() * 2 + 1);
     for (when, then) in branches {
-        args.push(condition(when, settings)?);
+        args.push(decision(when, settings)?);
         args.push(coerce::cast_implicitly(then, &common, settings));
     }
     if let Some(value) = otherwise {

@@ -320,7 +320,7 @@ fn aggregate(
     let call = aggregated::call(known, &parts, &columns, |expr| inner.expr(expr, at), at)?;
     let filter = match &function.filter {
         None => None,
-        Some(filter) => Some(operators::condition(inner.expr(filter, at)?, settings)?),
+        Some(filter) => Some(operators::decision(inner.expr(filter, at)?, settings)?),
     };
     let aggregated::Call {
         arguments,

@@ -55,6 +55,17 @@ pub(crate) fn condition(typed: Typed, settings: Settings) -> Result<Typed, JobEr
     }
 }
 
+/// What decides alone, in CASE and FILTER: BOOLEAN or NULL; a text becomes none there, as in Spark.
+pub(crate) fn decision(typed: Typed, settings: Settings) -> Result<Typed, JobError> {
+    match typed.data_type {
+        DataType::String => {
+            let message = "expected a condition (BOOLEAN), got STRING";
+            Err(JobError::new(typed.at, message).help("write CAST(... AS BOOLEAN)"))
+        }
+        _ => condition(typed, settings),
+    }
+}
+
 /// AND or OR over two or more conditions.
 pub(crate) fn logic(and: bool, args: Vec<Typed>, at: Location) -> Typed {
     let nullable = args.iter().any(|arg| arg.nullable);

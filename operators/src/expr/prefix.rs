@@ -251,7 +251,7 @@ fn exists(parser: &mut Parser<'_>, name: &TokenWithSpan) -> Option<Result<Expr, 
     Some(args.map(|args| call(Ident::with_span(name.span, "exists"), args)))
 }
 
-/// `struct(*)`, `struct(t.*, x AS name)`: the parser takes no stars there.
+/// `struct(*)`, `struct(t.*, x AS name, y other)`: the parser takes neither stars nor names without AS there.
 fn structure(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
     if parser.peek_nth_token(1).token != Token::LParen {
         return None;
@@ -261,7 +261,9 @@ fn structure(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
     let values = parser
         .parse_comma_separated(|parser| {
             let expr = parser.parse_wildcard_expr()?;
-            if !parser.parse_keyword(Keyword::AS) {
+            // Behind a value only its name can be a word.
+            let named = matches!(parser.peek_token_ref().token, Token::Word(_));
+            if !parser.parse_keyword(Keyword::AS) && !named {
                 return Ok(expr);
             }
             Ok(Expr::Named {

@@ -8,7 +8,7 @@ use sqlparser::ast::{
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
-use crate::expr::check::{check, check_condition};
+use crate::expr::check::{check, check_having};
 use crate::expr::scope::Scope;
 use crate::expr::typed::{Kind, Typed};
 use crate::job_error::{JobError, Location};
@@ -99,7 +99,7 @@ impl List {
             })
             .collect();
         if let Some(having) = select.and_then(|select| select.having.as_ref()) {
-            let condition = self.inline(check_condition(having, &self.scope)?);
+            let condition = self.inline(check_having(having, &self.scope)?);
             node = Node::Filter {
                 below: Box::new(node),
                 conditions: vec![condition],
@@ -243,7 +243,8 @@ impl List {
     }
 }
 
-fn key(place: usize, options: &OrderByOptions) -> SortKey {
+/// A column with the direction that is written behind it.
+pub(super) fn key(place: usize, options: &OrderByOptions) -> SortKey {
     let descending = matches!(options.sort, Some(OrderBySort::Desc));
     SortKey {
         place,

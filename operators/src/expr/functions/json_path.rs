@@ -88,7 +88,7 @@ fn append_found(json: &str, steps: &[Step], out: &mut String) -> bool {
 
 /// Appends the text of one JSON value: a text without its quotes, anything else as JSON; false for null.
 pub(super) fn append_text(json: &str, out: &mut String) -> bool {
-    append_found(json, &[], out)
+    json != "null" && append_found(json, &[], out)
 }
 
 struct Found<'o> {
@@ -100,7 +100,6 @@ struct Found<'o> {
 fn walk(json: &str, steps: &[Step], found: &mut Found<'_>) {
     let first = json.bytes().next().unwrap_or(b' ');
     match (first, steps) {
-        (b'n', []) if found.style == Style::Raw => {}
         (b'[', []) if found.style == Style::Flat => {
             each_element(json, &mut |_, element| walk(element, &[], found));
         }
@@ -262,7 +261,7 @@ mod tests {
             ("$.a.b", Some(r#"[1,{"c":"x y"},null]"#)),
             ("$.a.b[0]", Some("1")),
             ("$.a.b[1].c", Some("x y")),
-            ("$.a.b[2]", None),
+            ("$.a.b[2]", Some("null")),
             ("$.a.b[9]", None),
             ("$['a'].d", Some("q\"uote")),
             ("$.e", None),
@@ -280,5 +279,6 @@ mod tests {
         }
         assert_eq!(get("not json", "$.a"), None);
         assert_eq!(get("\"text\"", "$").as_deref(), Some("text"));
+        assert_eq!(get("null", "$").as_deref(), Some("null"));
     }
 }
