@@ -9,7 +9,7 @@ use thalweg_engine::error::Failure;
 use thalweg_operators::connect::{self, Reach};
 use thalweg_operators::coordinates::Coordinates;
 use thalweg_operators::extensions::Extensions;
-use thalweg_operators::plan::{self, Changes, Load, Query};
+use thalweg_operators::plan::{self, Changes, Load, Looking, Query};
 use thalweg_operators::table::{OpenContext, Options, Table};
 
 use crate::cli::CheckArgs;
@@ -284,8 +284,8 @@ fn describe(job: &str, query: &Query, out: &mut String) {
             }
         }
     }
-    for looking in query.statics() {
-        table(looking.input().table(), out);
+    for input in query.statics().into_iter().flat_map(Looking::inputs) {
+        table(input.table(), out);
     }
     let _ = writeln!(out, "  plan");
     for line in query.fmt_tree().lines() {
@@ -296,7 +296,7 @@ fn describe(job: &str, query: &Query, out: &mut String) {
         let _ = writeln!(
             out,
             "  cost\n    each row is compared with every row of {}: an equality of columns of both would find those that fit by key",
-            looking.input().table().name
+            looking.tables()
         );
     }
     if let Some(warning) = topics::read_back(query) {

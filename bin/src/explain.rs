@@ -12,7 +12,7 @@ use thalweg_engine::record::Micros;
 use thalweg_engine::replay::{KeptLane, kept_lane};
 use thalweg_operators::extensions::Extensions;
 use thalweg_operators::kafka::look;
-use thalweg_operators::plan::{Query, StepKind};
+use thalweg_operators::plan::{Looking, Query, StepKind};
 use thalweg_operators::table::OpenContext;
 
 use crate::cli::{ExplainArgs, JobArgs};
@@ -300,8 +300,8 @@ fn notes(query: &Query, replayed: &Replayed) -> Vec<String> {
             "the input `{input}` is no Kafka topic and was not replayed: its rows since the checkpoint are missing here"
         ));
     }
-    for looking in query.statics() {
-        let table = &looking.input().table().name;
+    for input in query.statics().into_iter().flat_map(Looking::inputs) {
+        let table = &input.table().name;
         notes.push(format!("the static table `{table}` was read as it is now"));
     }
     if replayed.late > 0 {

@@ -19,7 +19,7 @@ const OUTDATED: (&str, &str) = (
 
 /// The static tables of a job.
 pub(crate) struct StaticTables {
-    /// Query, table, and where its rows lie.
+    /// Query, table (or those that make one side of a join), and where its rows lie.
     shelves: Vec<(String, String, Arc<Shelf>)>,
     rows: IntGaugeVec,
     outdated: IntGaugeVec,
@@ -31,8 +31,8 @@ impl StaticTables {
         let shelves = queries.iter().flat_map(|query| {
             let all = query.statics().into_iter();
             all.map(|looking| {
-                let table = looking.input().table().name.clone();
-                (query.name.clone(), table, Arc::clone(looking.shelf()))
+                let shelf = Arc::clone(looking.shelf());
+                (query.name.clone(), looking.tables(), shelf)
             })
         });
         let shelves: Vec<_> = shelves.collect();

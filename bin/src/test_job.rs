@@ -142,19 +142,24 @@ fn rehearse(
         files.push((place, given::read(input, &file, &context, START)?));
     }
     for looking in query.statics() {
-        let input = looking.input();
-        let file = input_file(args.folder, &input.table().name)?;
-        let wrong = |error: &RecordError| {
-            Refusal::new(format!("`{}`: {}", input.table().name, error.reason))
-        };
-        let records = given::read(input, &file, &context, START)?;
-        let rows = records.iter().filter_map(|record| match &record.body {
-            Body::Row(row) => Some(Ok(row)),
-            Body::Skipped(_) => None,
-            Body::Bad(error) => Some(Err(wrong(error))),
-        });
-        let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
-        looking.fill(rows).map_err(|error| wrong(&error))?;
+        let mut rows = Vec::new();
+        for (number, input) in looking.inputs().enumerate() {
+            let file = input_file(args.folder, &input.table().name)?;
+            let wrong = |error: &RecordError| {
+                Refusal::new(format!("`{}`: {}", input.table().name, error.reason))
+            };
+            for record in given::read(input, &file, &context, START)? {
+                match record.body {
+                    Body::Row(row) => rows.push((number, row)),
+                    Body::Skipped(_) => {}
+                    Body::Bad(error) => return Err(wrong(&error)),
+                }
+            }
+        }
+        let rows = rows.iter().map(|(number, row)| (*number, row));
+        looking
+            .fill(rows)
+            .map_err(|error| Refusal::new(format!("`{}`: {}", looking.tables(), error.reason)))?;
     }
     let values = query.fill_values();
     values.map_err(|error| Refusal::new(format!("VALUES: {}", error.reason)))?;

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use thalweg_operators::plan::Query;
+use thalweg_operators::plan::{Looking, Query};
 use thalweg_operators::table::{Options, Table};
 
 use crate::http::Shared;
@@ -82,8 +82,8 @@ fn query(query: &Query) -> QuerySheet {
         to: step.to,
     });
     let inputs = query.inputs().map(|(_, input)| table(input.table()));
-    let statics = query.statics().into_iter();
-    let statics = statics.map(|looking| table(looking.input().table()));
+    let statics = query.statics().into_iter().flat_map(Looking::inputs);
+    let statics = statics.map(|input| table(input.table()));
     let in_force = query.settings.in_force.iter();
     let in_force = in_force.filter(|entry| !entry.value.is_empty());
     let settings = in_force.map(|entry| SettingSheet {

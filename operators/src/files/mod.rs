@@ -36,6 +36,7 @@ mod waiting;
 mod walker;
 mod watch;
 pub(crate) mod whole;
+mod whole_files;
 
 pub use columns::{columns, metadata};
 pub use options::OPTIONS;

@@ -1,10 +1,10 @@
-//! A static table: its files read whole, and again when they are others.
+//! A static table, or several together: their files read whole, and again when they are others.
 //!
 //! The first reading is part of the start of a run. A thread then watches, as the walker of a stream does, by notifications and
 //! by listing; what cannot be read leaves the rows in force that there are.
 
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,14 +16,9 @@ use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Row;
 use thalweg_engine::workers::yielding;
 
-use super::columns::{Shape, columns, format};
-use super::depot::{self, Depot, Waiter};
-use super::format::{FileFault, FileFormat, Item, OpenFile};
-use super::listing::{self, Found, Visitor};
-use super::options::Settings;
-use super::text::fault;
-use super::watch::{Post, watch};
-use crate::job_error::JobError;
+use super::listing::Found;
+use super::watch::Post;
+use super::whole_files::{Files, Trouble};
 use crate::objects::untrusted;
 use crate::table::{OpenContext, Table};
 use crate::transforms::{Edition, Shelf};
@@ -42,13 +37,13 @@ pub(crate) fn is_static(table: &Table) -> bool {
         && table.options.flag("static", false)
 }
 
-/// Makes an edition of the rows of a table.
+/// Makes an edition of the rows of tables.
 pub(crate) trait Filling {
-    /// Takes the next row: the wanted columns.
+    /// Takes the next row of the table of this number: the wanted columns. All rows of a table come before those of the next.
     ///
     /// # Errors
     /// When what is computed of it fails.
-    fn add(&mut self, row: Row) -> Result<(), RecordError>;
+    fn add(&mut self, table: usize, row: Row) -> Result<(), RecordError>;
     /// The edition of all rows.
     ///
     /// # Errors
@@ -59,7 +54,7 @@ pub(crate) trait Filling {
 /// Begins an edition.
 pub(crate) type Begin = Arc<dyn Fn() -> Box<dyn Filling> + Send + Sync>;
 
-/// Watches the files of a table as long as it lives.
+/// Watches the files of tables as long as it lives.
 pub(crate) struct Keeper {
     post: Arc<Post>,
 }
@@ -70,123 +65,87 @@ impl Drop for Keeper {
     }
 }
 
-/// Reads a table, of which the columns at the places `wanted` are used, and keeps the newest edition on the shelf as long as the
-/// keeper lives. A bounded run keeps what it began with.
+/// Reads tables, of each of which the columns at the places beside it are used, and keeps the newest edition of all of them on
+/// the shelf as long as the keeper lives. A bounded run keeps what it began with.
 ///
 /// # Errors
 /// When the files cannot be read: what is in force then is nothing.
 pub(crate) fn keep(
-    table: &Table,
-    wanted: &[usize],
+    tables: &[(&Table, &[usize])],
     context: &OpenContext,
     begin: Begin,
     shelf: Arc<Shelf>,
 ) -> Result<Keeper, Failure> {
-    let refuse = |error: JobError| Failure::refuse(error.message);
-    let columns = columns(table).map_err(refuse)?;
-    let settings = Settings::of(table).map_err(refuse)?;
-    let shape = Shape::new(table, &columns.fields, wanted, context.time_zone);
-    let spec = format(table).map_err(refuse)?;
-    let format = (spec.open)(table, &shape.inside, &shape.wanted, context)?;
-    let base = depot::absolute(&settings);
-    let depot = Depot::open(&settings)?;
+    let names: Vec<&str> = tables
+        .iter()
+        .map(|(table, _)| table.name.as_str())
+        .collect();
+    let names = names.join(", ");
+    let tables = tables.iter();
+    let tables = tables.map(|(table, wanted)| Files::open(table, wanted, context));
     let post = Arc::new(Post::default());
     let mut reader = Reader {
-        name: SmolStr::new(&table.name),
-        settings,
-        depot,
-        format,
-        shape,
-        base,
+        name: SmolStr::new(&names),
+        tables: tables.collect::<Result<_, _>>()?,
         begin,
         shelf,
         post: Arc::clone(&post),
-        watcher: None,
+        watchers: Vec::new(),
         in_force: Vec::new(),
         tried: None,
     };
     if !context.bounded {
-        reader.listen();
+        let tables = reader.tables.iter();
+        reader.watchers = tables.filter_map(|table| table.listen(&post)).collect();
     }
     reader.first()?;
     let keeper = Keeper { post };
     if !context.bounded {
-        let name = format!("static {}", table.name);
-        let thread = std::thread::Builder::new().name(name);
+        let thread = std::thread::Builder::new().name(format!("static {names}"));
         thread
             .spawn(carrying(yielding(move || reader.watch())))
-            .map_err(|error| {
-                Failure::restart(format!("no thread to watch `{}`: {error}", table.name))
-            })?;
+            .map_err(|error| Failure::restart(format!("no thread to watch `{names}`: {error}")))?;
     }
     Ok(keeper)
 }
 
-/// Why there is no new edition.
-enum Trouble {
-    /// The files hold what cannot be read; others may.
-    Files(String),
-    /// The system failed, and may not the next time.
-    System(Failure),
-    /// The files changed while they were read.
-    Changing,
-}
-
 struct Reader {
     name: SmolStr,
-    settings: Settings,
-    depot: Depot,
-    format: Arc<dyn FileFormat>,
-    shape: Shape,
-    base: std::path::PathBuf,
+    tables: Vec<Files>,
     begin: Begin,
     shelf: Arc<Shelf>,
     post: Arc<Post>,
-    watcher: Option<RecommendedWatcher>,
-    /// The files whose rows are in force.
-    in_force: Vec<Found>,
+    watchers: Vec<RecommendedWatcher>,
+    /// The files of each table whose rows are in force.
+    in_force: Vec<Vec<Found>>,
     /// Those that could not be read.
-    tried: Option<Vec<Found>>,
-}
-
-/// All files.
-struct All(Vec<Found>);
-
-impl Visitor for All {
-    fn skips(&mut self, _: &str) -> bool {
-        false
-    }
-
-    fn visit(&mut self, found: Found) {
-        self.0.push(found);
-    }
+    tried: Option<Vec<Vec<Found>>>,
 }
 
 impl Reader {
-    /// The files that there are, by path.
-    fn files(&self) -> io::Result<Vec<Found>> {
-        let mut all = All(Vec::new());
-        match self.depot.list(&self.settings, &mut all) {
-            Err(error) if !self.settings.may_be_missing(&error) => return Err(error),
-            _ => {}
-        }
-        all.0.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(all.0)
+    /// The files that there are of each table; where they cannot be listed, of which.
+    fn files(&self) -> Result<Vec<Vec<Found>>, (&Files, io::Error)> {
+        let tables = self.tables.iter();
+        let listed = tables.map(|table| table.list().map_err(|error| (table, error)));
+        listed.collect()
     }
 
     /// The reading of a start.
     fn first(&mut self) -> Result<(), Failure> {
-        let (name, shown) = (&self.name, &self.settings.pattern.text);
+        let name = &self.name;
         for left in (0..TRIES).rev() {
-            let files = self.files().map_err(|error| match error.kind() {
-                io::ErrorKind::NotConnected if !untrusted(&error) => {
-                    Failure::restart(format!("`{name}`: {shown} cannot be read: {error}"))
+            let files = self.files().map_err(|(table, error)| {
+                let shown = table.shown();
+                match error.kind() {
+                    io::ErrorKind::NotConnected if !untrusted(&error) => {
+                        Failure::restart(format!("`{name}`: {shown} cannot be read: {error}"))
+                    }
+                    io::ErrorKind::NotFound if table.tells() => Failure::refuse(format!(
+                        "`{name}`: there is no {shown}: put it there, or mend the option `path` (relative paths begin at the \
+                         working directory)"
+                    )),
+                    _ => Failure::refuse(format!("`{name}`: {shown} cannot be read: {error}")),
                 }
-                io::ErrorKind::NotFound if self.depot.tells() => Failure::refuse(format!(
-                    "`{name}`: there is no {shown}: put it there, or mend the option `path` (relative paths begin at the \
-                     working directory)"
-                )),
-                _ => Failure::refuse(format!("`{name}`: {shown} cannot be read: {error}")),
             })?;
             match self.read(&files, left == 0) {
                 Ok(edition) => {
@@ -211,11 +170,13 @@ impl Reader {
     }
 
     /// Reads all rows of these files. With `anyway` also where the files are others behind it.
-    fn read(&self, files: &[Found], anyway: bool) -> Result<Edition, Trouble> {
+    fn read(&self, files: &[Vec<Found>], anyway: bool) -> Result<Edition, Trouble> {
         let mut filling = (self.begin)();
-        let read = files
-            .iter()
-            .try_for_each(|found| self.file(found, &mut *filling));
+        let mut tables = self.tables.iter().zip(files).enumerate();
+        let read = tables.try_for_each(|(number, (table, files))| {
+            let mut files = files.iter();
+            files.try_for_each(|found| table.read(found, &mut |row| filling.add(number, row)))
+        });
         let same = || self.files().is_ok_and(|now| now == files);
         match read {
             _ if !anyway && !same() => Err(Trouble::Changing),
@@ -224,62 +185,6 @@ impl Reader {
                 .map_err(|error| Trouble::Files(error.reason.to_string())),
             Err(trouble) => Err(trouble),
         }
-    }
-
-    fn file(&self, found: &Found, filling: &mut dyn Filling) -> Result<(), Trouble> {
-        let path = &found.path;
-        let lost = |fault: FileFault| match fault {
-            FileFault::Lost(error) => Trouble::Files(format!("{path}: {}", error.reason)),
-            FileFault::System(failure) => Trouble::System(Failure {
-                message: format!("{path}: {}", failure.message),
-                ..failure
-            }),
-        };
-        let at = Path::new(&**path);
-        let content = self.depot.content(found, &never());
-        let content = content.map_err(|error| lost(fault(&error)))?;
-        let mut fills = self
-            .shape
-            .fills(found)
-            .map_err(|error| lost(FileFault::Lost(error)))?;
-        let open = OpenFile {
-            content,
-            path: at,
-            size: found.size,
-        };
-        let mut rows = self.format.open(open, 0).map_err(lost)?;
-        let mut number = 0;
-        while let Some(mut batch) = rows.next().map_err(lost)? {
-            fills.apply(number, &mut batch);
-            for item in batch.take_rows() {
-                number += 1;
-                let taken = match item {
-                    Item::Row(row) => filling.add(row),
-                    Item::Dropped => Ok(()),
-                    Item::Bad(error) => Err(*error),
-                };
-                taken.map_err(|error| {
-                    Trouble::Files(format!("{path}, row {number}: {}", error.reason))
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks the system to tell of changes: of a folder in it, of a file in the folder where it lies.
-    fn listen(&mut self) {
-        if !self.depot.tells() {
-            return;
-        }
-        let folder = if self.base.is_dir() {
-            Some(self.base.as_path())
-        } else {
-            self.base.parent()
-        };
-        let settings = &self.settings;
-        let deep = self.base.is_dir()
-            && (settings.recursive || settings.partitioned || !settings.pattern.levels.is_empty());
-        self.watcher = folder.and_then(|folder| watch(folder, deep, &self.post));
     }
 
     /// Looks at the files whenever something is heard of them, and every second, until the keeper is gone.
@@ -291,18 +196,15 @@ impl Reader {
             if noticed.stop {
                 return;
             }
-            let own = |path: &std::path::PathBuf| {
-                *path == self.base || listing::own(&self.settings, &self.base, path).is_some()
-            };
+            let own = |path: &PathBuf| self.tables.iter().any(|table| table.has(path));
             let heard = noticed.rescan || noticed.appeared.iter().any(own);
             if heard || Instant::now() >= next {
                 let begun = Instant::now();
                 self.look();
                 // Files of a slow system are not looked at all the time.
-                let least = if self.depot.tells() {
-                    LOOK
-                } else {
-                    LOOK_REMOTE
+                let least = match self.tables.iter().all(Files::tells) {
+                    true => LOOK,
+                    false => LOOK_REMOTE,
                 };
                 next = Instant::now() + begun.elapsed().saturating_mul(20).max(least);
             }
@@ -312,9 +214,9 @@ impl Reader {
     fn look(&mut self) {
         let files = match self.files() {
             Ok(files) => files,
-            Err(error) => {
-                let shown = &self.settings.pattern.text;
-                return self.stays(format!("{shown} cannot be read: {error}"));
+            Err((table, error)) => {
+                let why = format!("{} cannot be read: {error}", table.shown());
+                return self.stays(why);
             }
         };
         if files == self.in_force {
@@ -330,7 +232,7 @@ impl Reader {
         let written = |found: &Found| {
             std::path::absolute(&*found.path).is_ok_and(|path| self.post.is_written(&path))
         };
-        if self.tried.as_ref() == Some(&files) || files.iter().any(written) {
+        if self.tried.as_ref() == Some(&files) || files.iter().flatten().any(written) {
             return;
         }
         let shelf = Arc::clone(&self.shelf);
@@ -364,20 +266,11 @@ impl Reader {
     }
 }
 
-/// Nobody waits for a store here: the rows of before stay.
-#[cfg(feature = "object-store")]
-fn never() -> Waiter {
-    Arc::new(super::patience::Never)
-}
-
-#[cfg(not(feature = "object-store"))]
-fn never() -> Waiter {}
-
-fn read(name: &str, files: &[Found], edition: &Edition) -> String {
+fn read(name: &str, files: &[Vec<Found>], edition: &Edition) -> String {
     format!(
         "the static table `{name}` is read: {} of {}",
         counted(edition.len(), "row"),
-        counted(files.len(), "file")
+        counted(files.iter().map(Vec::len).sum::<usize>(), "file")
     )
 }
 

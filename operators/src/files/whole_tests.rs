@@ -20,7 +20,7 @@ struct Rows {
 }
 
 impl Filling for Rows {
-    fn add(&mut self, row: Row) -> Result<(), RecordError> {
+    fn add(&mut self, _: usize, row: Row) -> Result<(), RecordError> {
         self.rows.push(row);
         Ok(())
     }
@@ -52,7 +52,8 @@ fn kept(table: &Table) -> (Keeper, InForce, Arc<Shelf>) {
             to: Arc::clone(&to),
         })
     });
-    let keeper = keep(table, &[0, 1], &test_context(), begin, Arc::clone(&shelf)).unwrap();
+    let tables: [(&Table, &[usize]); 1] = [(table, &[0, 1])];
+    let keeper = keep(&tables, &test_context(), begin, Arc::clone(&shelf)).unwrap();
     (keeper, in_force, shelf)
 }
 

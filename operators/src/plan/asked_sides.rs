@@ -9,9 +9,9 @@ use sqlparser::ast::{
 };
 
 use crate::job_error::Location;
-use crate::plan::lookup::still;
 use crate::plan::lower::{Ctes, Lowering};
 use crate::plan::node::Node;
+use crate::plan::static_side::still;
 use crate::sql::front::ParsedQuery;
 
 impl Lowering<'_> {

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use thalweg_engine::error::{Failure, RecordError};
-use thalweg_engine::operator::{Emit, Operator, Progress};
-use thalweg_engine::record::{Partition, Position, RecordMeta};
-use thalweg_engine::row::{Row, Value};
+use thalweg_engine::operator::Operator;
+use thalweg_engine::row::Row;
 use thalweg_engine::schema::Field;
 
 use crate::expr::operators;
 use crate::expr::typed::Typed;
-use crate::files::whole::{self, Filling, Keeper, is_static};
+use crate::files::whole::{self, Filling, Keeper};
 use crate::job_error::JobError;
 use crate::plan::exchange::unfit;
 use crate::plan::join::Join;
@@ -20,28 +19,12 @@ use crate::plan::join_settle::matched;
 use crate::plan::join_table::{full, refused};
 use crate::plan::node::{Declared, Node};
 use crate::plan::show::columns;
-use crate::plan::steps::steps;
+use crate::plan::static_side::{Static, of_all_rows};
 use crate::plan::values::is_values;
 use crate::plan::{Input, Query, Step, StepKind};
-use crate::stateful::grouping::{Emits, Over};
 use crate::stateful::join::Kind;
 use crate::table::OpenContext;
-use crate::transforms::{Behind, Edition, Lookup, Shelf};
-
-/// The static table that a side is, perhaps with steps over it.
-pub(super) fn still(node: &Node) -> Option<&Declared> {
-    match node {
-        Node::Source { input, .. } if is_static(&input.table) || is_values(&input.table) => {
-            Some(input)
-        }
-        Node::Filter { below, .. }
-        | Node::Project { below, .. }
-        | Node::Explode { below, .. }
-        | Node::Aggregate { below, .. }
-        | Node::Dedup { below, .. } => still(below),
-        _ => None,
-    }
-}
+use crate::transforms::{Lookup, Shelf};
 
 /// The side of a join that is a static table.
 #[derive(Clone, Debug)]
@@ -78,9 +61,7 @@ pub(super) fn with_static(below: [Node; 2], join: Join) -> Result<Node, JobError
         Kind::Full => return Err(full(&join)),
         _ => {}
     }
-    if let Some(table) = still(&below[1])
-        && table.read_from.is_some()
-    {
+    if let Some(table) = replaced(&below[1]) {
         let message = format!(
             "`{}` is static, and cannot be replaced on the command line",
             table.table.name
@@ -96,23 +77,22 @@ pub(super) fn with_static(below: [Node; 2], join: Join) -> Result<Node, JobError
     let [stream, side] = below;
     // Without an equality each row of the table is compared with each of the stream.
     let none = || Ok(());
-    matched([stream, whole(side)], join, none, |[stream, side], join| {
-        Node::Lookup {
+    matched(
+        [stream, of_all_rows(side)],
+        join,
+        none,
+        |[stream, side], join| Node::Lookup {
             below: Box::new(stream),
             beside: Box::new(Beside { side, join }),
-        }
-    })
+        },
+    )
 }
 
-/// The groups of a table that is read to its end are those of all its rows.
-fn whole(node: Node) -> Node {
-    match node.map_below(&mut whole) {
-        Node::Aggregate { below, mut group } => {
-            group.grouping.emits = Emits::Complete;
-            group.grouping.over = Over::Never;
-            Node::Aggregate { below, group }
-        }
-        other => other,
+/// A table that the command line has read from elsewhere.
+fn replaced(node: &Node) -> Option<&Declared> {
+    match node {
+        Node::Source { input, .. } => Some(&**input).filter(|input| input.read_from.is_some()),
+        other => other.below().find_map(replaced),
     }
 }
 
@@ -184,57 +164,48 @@ pub struct Looking {
     keeper: Mutex<Option<Keeper>>,
 }
 
-/// The side of the table: what is read, and the steps over it.
-struct Static {
-    input: Input,
-    /// The columns that are read.
-    read: Vec<Field>,
-    steps: Vec<Step>,
-    fields: Vec<Field>,
-    keys: Vec<usize>,
-}
-
 impl Looking {
     /// None for a side that does not begin with a table.
     pub(super) fn new(stream: Vec<Field>, beside: Beside) -> Option<Self> {
         let Beside { side, join } = beside;
-        let fields = side.fields();
-        let mut steps = steps(side);
-        let first = steps.remove(0);
-        let StepKind::Source(input) = first.kind else {
-            return None;
-        };
-        let keys = join.keys[1].clone();
+        let table = Static::new(side, join.keys[1].clone())?;
         Some(Self {
             join,
             stream,
-            table: Arc::new(Static {
-                input,
-                read: first.schema.fields.to_vec(),
-                steps,
-                fields,
-                keys,
-            }),
+            table: Arc::new(table),
             shelf: Arc::default(),
             keeper: Mutex::default(),
         })
     }
 
-    /// The table, as an input.
-    pub fn input(&self) -> &Input {
-        &self.table.input
+    /// The tables of files that it is made of, as inputs, in the order in which they are read.
+    pub fn inputs(&self) -> impl Iterator<Item = &Input> {
+        self.table.inputs()
+    }
+
+    /// The names of these tables; `VALUES` where its rows stand in the text of the job.
+    pub fn tables(&self) -> String {
+        let names: Vec<&str> = self
+            .inputs()
+            .map(|input| input.table().name.as_str())
+            .collect();
+        match names.as_slice() {
+            [] => "VALUES".to_owned(),
+            names => names.join(", "),
+        }
     }
 
     /// Whether its rows stand in the text of the job.
     fn is_values(&self) -> bool {
-        is_values(self.input().table())
+        self.inputs().next().is_none()
     }
 
     /// What the memory that it takes is shown under.
     pub(super) fn name(&self) -> String {
-        match self.is_values() {
-            true => self.input().table().name.clone(),
-            false => format!("static table {}", self.input().table().name),
+        match self.inputs().count() {
+            0 => self.tables(),
+            1 => format!("static table {}", self.tables()),
+            _ => format!("static tables {}", self.tables()),
         }
     }
 
@@ -259,9 +230,10 @@ impl Looking {
         let mut keeper = self.keeper.lock();
         if keeper.is_none() {
             let table = Arc::clone(&self.table);
+            let inputs = self.inputs();
+            let inputs = inputs.map(|input| (input.table(), input.wanted()));
             *keeper = Some(whole::keep(
-                self.input().table(),
-                self.input().wanted(),
+                &inputs.collect::<Vec<_>>(),
                 context,
                 Arc::new(move || Box::new(table.begin())),
                 Arc::clone(&self.shelf),
@@ -270,14 +242,17 @@ impl Looking {
         Ok(())
     }
 
-    /// Gives the table these rows: for tests of a job.
+    /// Gives the tables these rows, each with the number of its table: for tests of a job.
     ///
     /// # Errors
     /// When what is computed of a row fails.
-    pub fn fill<'r>(&self, rows: impl IntoIterator<Item = &'r Row>) -> Result<(), RecordError> {
+    pub fn fill<'r>(
+        &self,
+        rows: impl IntoIterator<Item = (usize, &'r Row)>,
+    ) -> Result<(), RecordError> {
         let mut filling = self.table.begin();
-        for row in rows {
-            filling.add(row.clone())?;
+        for (table, row) in rows {
+            filling.add(table, row.clone())?;
         }
         self.shelf.put(Box::new(filling).finish()?);
         Ok(())
@@ -328,86 +303,17 @@ impl Looking {
         )
     }
 
-    /// What is read of the table.
-    pub(super) fn source(&self) -> String {
-        let table = self.input().table();
-        if self.is_values() {
-            return "rows of the job's text".to_owned();
-        }
-        let read = columns(&self.table.read);
-        format!("read {} {}: {read}", table.connector, table.name)
-    }
-
-    /// The steps over the table, the last first.
-    pub(super) fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.table.steps.iter().rev()
-    }
-}
-
-impl Static {
-    fn begin(&self) -> Beginning {
-        let steps = self.steps.iter();
-        let steps = steps.filter_map(|step| step.kind.operator("", &step.schema));
-        let name = SmolStr::new(&self.input.table().name);
-        Beginning {
-            steps: steps.collect(),
-            edition: Edition::new(self.keys.clone(), self.fields.len()),
-            meta: RecordMeta {
-                partition: Arc::new(Partition {
-                    input: name.clone(),
-                    name,
-                }),
-                position: Position::Number(0),
-                record_time: None,
-                event_time: None,
-                watermark: None,
-                taken_at: 0,
-                taken: std::time::Instant::now(),
-            },
-        }
-    }
-}
-
-/// An edition while its rows come.
-struct Beginning {
-    steps: Vec<Box<dyn Operator>>,
-    edition: Edition,
-    meta: RecordMeta,
-}
-
-/// Rows become rows of an edition.
-struct Filled<'e>(&'e mut Edition);
-
-impl Emit for Filled<'_> {
-    fn emit(&mut self, row: &[Value], _: &RecordMeta) -> Result<(), RecordError> {
-        self.0.add(row)
-    }
-}
-
-impl Filling for Beginning {
-    fn add(&mut self, row: Row) -> Result<(), RecordError> {
-        let (rest, emit) = (&mut self.steps[..], &mut Filled(&mut self.edition));
-        Behind { rest, emit }.emit(&row, &self.meta)?;
-        self.steps.iter_mut().for_each(|step| step.accept());
-        Ok(())
-    }
-
-    fn finish(mut self: Box<Self>) -> Result<Edition, RecordError> {
-        for place in 0..self.steps.len() {
-            let Some((step, rest)) = self.steps[place..].split_first_mut() else {
-                break;
-            };
-            let mut behind = Behind {
-                rest,
-                emit: &mut Filled(&mut self.edition),
-            };
-            let mut progress = step.tick(0, &self.meta, &mut behind)?;
-            while progress == Progress::More {
-                progress = step.resume(&self.meta, &mut behind)?;
+    /// What it is made of, in one line.
+    pub(super) fn made_of(&self, step: &dyn Fn(&Step) -> String) -> String {
+        let source = |input: &Input, step: &Step| {
+            let table = input.table();
+            if is_values(table) {
+                return "rows of the job's text".to_owned();
             }
-            self.steps.iter_mut().for_each(|step| step.accept());
-        }
-        Ok(self.edition)
+            let read = columns(&step.schema.fields);
+            format!("read {} {}: {read}", table.connector, table.name)
+        };
+        self.table.shown(&source, step)
     }
 }
 
@@ -455,6 +361,6 @@ impl Query {
     pub fn fill_values(&self) -> Result<(), RecordError> {
         let all = self.beside().into_iter();
         let mut values = all.filter(|looking| looking.is_values());
-        values.try_for_each(|looking| looking.fill([&Row::default()]))
+        values.try_for_each(|looking| looking.fill([]))
     }
 }

@@ -20,7 +20,7 @@ use crate::job_error::{JobError, Location};
 use crate::models::{Deadline, Model, Models};
 use crate::plan::node::{Declared, Item, Node};
 use crate::plan::order::Dedup;
-use crate::plan::refuse::{self, over_rows, refuse_clauses, refuse_select, start_of_select};
+use crate::plan::refuse::{over_rows, refuse_clauses, refuse_select, start_of_select};
 use crate::plan::tail::{self, Tail};
 use crate::plan::{group_by, over_select, select, subqueries, window_rows};
 use crate::sql::cursor::{ident_at, start_of};
@@ -293,9 +293,13 @@ impl<'c> Lowering<'c> {
                 tail::over(self, relation, tail, at)
             }
             SetExpr::SetOperation {
-                op, set_quantifier, ..
+                op,
+                set_quantifier,
+                left,
+                right,
             } => {
                 let at = start_of(body, at);
+                let mut sides = Vec::new();
                 match (op, set_quantifier) {
                     (SetOperator::Union, SetQuantifier::All) => {}
                     (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => {}
@@ -305,9 +309,16 @@ impl<'c> Lowering<'c> {
                                 .help("write UNION ALL with the columns in one order"),
                         );
                     }
-                    _ => return Err(refuse::set_operation(*op, at)),
+                    _ => {
+                        for side in [left, right] {
+                            let at = start_of(&**side, at);
+                            let tail = Tail::default();
+                            sides.push((self.body(side, &tail, parsed, ctes, at)?, at));
+                        }
+                        let relation = self.set_operation(*op, *set_quantifier, sides, at)?;
+                        return tail::over(self, relation, tail, at);
+                    }
                 }
-                let mut sides = Vec::new();
                 self.sides(body, parsed, ctes, at, &mut sides)?;
                 let mut relation = self.union(sides)?;
                 if *set_quantifier != SetQuantifier::All {
@@ -364,7 +375,7 @@ impl<'c> Lowering<'c> {
     }
 
     /// UNION ALL: columns by position, each cast to the type that all sides have in common.
-    fn union(&self, sides: Vec<(Relation, Location)>) -> Result<Relation, JobError> {
+    pub(super) fn union(&self, sides: Vec<(Relation, Location)>) -> Result<Relation, JobError> {
         let mut fields: Vec<Field> = Vec::new();
         for (number, (side, at)) in sides.iter().enumerate() {
             let these = side.node.fields();

@@ -17,9 +17,12 @@ use crate::expr::typed::{self, Typed};
 use crate::job_error::{JobError, Location};
 use crate::plan::lower::{Lowering, Relation};
 use crate::plan::node::{Item, Node};
+use crate::plan::order::SortKey;
 use crate::plan::over::Windows;
 use crate::plan::over_call::{self, Call};
 use crate::plan::over_frame;
+use crate::plan::over_table;
+use crate::plan::static_side::still;
 use crate::plan::tail::{List, Tail};
 use crate::plan::{names, over_own, select};
 use crate::sql::cursor::{ident_at, start_of};
@@ -75,6 +78,7 @@ pub(super) fn select(
     let mut windows = Gathered {
         lowering,
         select,
+        of_table: still(&relation.node).is_some(),
         scope,
         width: relation.node.width(),
         extra: Vec::new(),
@@ -96,12 +100,12 @@ pub(super) fn select(
     let mut first = node.width();
     // Where the results of each step begin.
     let mut begins = Vec::new();
-    for step in steps {
+    for (windows, sort) in steps {
         begins.push(first);
-        first += step.fields.len();
+        first += windows.fields.len();
         node = Node::Over {
-            below: Box::new(node),
-            windows: Box::new(step),
+            below: Box::new(over_table::sorted(node, sort, at)),
+            windows: Box::new(windows),
         };
     }
     let mut scope = lowering.scope(relation.columns);
@@ -149,12 +153,15 @@ fn with_extra(below: Node, extra: Vec<Item>, at: Location) -> Node {
 pub(super) struct Gathered<'a> {
     pub(super) lowering: &'a Lowering<'a>,
     select: &'a Select,
+    /// Whether the rows are those of a static table, which are all there.
+    of_table: bool,
     /// The row below.
     pub(super) scope: Scope,
     width: usize,
     /// What is computed behind that row.
     extra: Vec<Item>,
-    steps: Vec<Windows>,
+    /// Each with what its rows are sorted by before it, where they are all there.
+    steps: Vec<(Windows, Vec<SortKey>)>,
     /// For each call its step, its place among the results there, and its column.
     calls: Vec<(usize, usize, Field, Option<over_own::Answer>)>,
 }
@@ -165,6 +172,8 @@ struct Part {
     texts: Vec<SmolStr>,
     order: Option<Order>,
     order_text: Option<SmolStr>,
+    /// The ORDER BY of a static table.
+    sort: Vec<SortKey>,
 }
 
 impl Gathered<'_> {
@@ -221,6 +230,9 @@ impl Gathered<'_> {
             ));
         }
         let spec = self.spec(function, at)?;
+        if self.of_table {
+            over_table::refuse(function, &spec, at)?;
+        }
         let part = self.part(&spec, at)?;
         let frame = over_frame::of(&spec, part.order.as_ref(), &self.scope, at)?;
         let window = over_call::Window {
@@ -301,6 +313,15 @@ impl Gathered<'_> {
             keys.push(self.place(typed, &text));
             texts.push(text);
         }
+        if self.of_table {
+            return Ok(Part {
+                sort: over_table::order(self, &keys, spec, at)?,
+                keys,
+                texts,
+                order: None,
+                order_text: over_table::shown(spec),
+            });
+        }
         let (order, order_text) = match over_frame::order(spec, &self.scope, at)? {
             None => (None, None),
             Some((typed, text)) => {
@@ -318,6 +339,7 @@ impl Gathered<'_> {
             texts,
             order,
             order_text,
+            sort: Vec::new(),
         })
     }
 
@@ -328,17 +350,19 @@ impl Gathered<'_> {
             texts,
             order,
             order_text,
+            sort,
         } = part;
-        let same = |windows: &Windows| {
+        let same = |(windows, sorted): &(Windows, Vec<SortKey>)| {
             let place = |order: &Option<Order>| order.as_ref().map(|order| order.place);
             windows.over.keys == keys
                 && place(&windows.over.order) == place(&order)
                 && windows.over.step == step
+                && *sorted == sort
         };
         if let Some(place) = self.steps.iter().position(same) {
             return place;
         }
-        self.steps.push(Windows {
+        let windows = Windows {
             over: Over {
                 keys,
                 order,
@@ -351,7 +375,8 @@ impl Gathered<'_> {
             fields: Vec::new(),
             keys: texts,
             order: order_text,
-        });
+        };
+        self.steps.push((windows, sort));
         self.steps.len() - 1
     }
 
@@ -380,7 +405,7 @@ impl Gathered<'_> {
 
     /// The place of a function among the results of its step, and its column.
     fn function(&mut self, step: usize, frame: Frame, call: Call) -> (usize, Field) {
-        let windows = &mut self.steps[step];
+        let (windows, _) = &mut self.steps[step];
         let frames = &mut windows.over.frames;
         let frame = frames
             .iter()

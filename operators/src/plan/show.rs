@@ -118,9 +118,8 @@ impl Query {
     /// What a static table is made of; the branches of a fork, a line each: the last step first, as in the tree.
     fn forked(&self, place: usize, indent: &str, out: &mut String) {
         if let StepKind::Lookup(looking) = &self.steps[place].kind {
-            let steps = looking.steps().map(|step| self.one(step));
-            let steps: Vec<String> = steps.chain([looking.source()]).collect();
-            let _ = writeln!(out, "{indent}table: {}", steps.join(" ← "));
+            let made_of = looking.made_of(&|step| self.one(step));
+            let _ = writeln!(out, "{indent}table: {made_of}");
             return;
         }
         let StepKind::Fork(branches) = &self.steps[place].kind else {

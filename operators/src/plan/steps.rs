@@ -13,8 +13,12 @@ use crate::plan::{Explosion, Input, Looking, Projection, Step, StepKind, Time};
 pub(crate) fn steps(root: Node) -> Vec<Step> {
     let mut steps = Vec::new();
     let ends = place(root, &mut steps);
-    for end in ends {
-        steps[end].to = Target::Writer;
+    for (number, end) in ends.iter().enumerate() {
+        // The rows of a table may go elsewhere, too, or come out twice.
+        let step = &mut steps[*end];
+        if step.to != Target::Writer || ends[..number].contains(end) {
+            step.also.push(Target::Writer);
+        }
     }
     steps
 }

@@ -33,9 +33,9 @@ impl Operator for Fork {
 }
 
 /// The steps that are still to come, then what is behind them.
-pub(crate) struct Behind<'b> {
-    pub(crate) rest: &'b mut [Box<dyn Operator>],
-    pub(crate) emit: &'b mut dyn Emit,
+struct Behind<'b> {
+    rest: &'b mut [Box<dyn Operator>],
+    emit: &'b mut dyn Emit,
 }
 
 impl Emit for Behind<'_> {

@@ -14,7 +14,6 @@ pub use closure::Rows;
 pub use event_time::EventTime;
 pub use explode::{Explode, Generator};
 pub use filter::Filter;
-pub(crate) use fork::Behind;
 pub use fork::Fork;
 pub use lookup::{Edition, Lookup, Most, Shelf};
 pub use project::{Cell, Project};

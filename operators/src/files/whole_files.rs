@@ -1,0 +1,174 @@
+//! The files of one static table: which there are, and their rows.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use notify::RecommendedWatcher;
+use thalweg_engine::error::{Failure, RecordError};
+use thalweg_engine::row::Row;
+
+use super::columns::{Shape, columns, format};
+use super::depot::{self, Depot, Waiter};
+use super::format::{FileFault, FileFormat, Item, OpenFile};
+use super::listing::{self, Found, Visitor};
+use super::options::Settings;
+use super::text::fault;
+use super::watch::{Post, watch};
+use crate::job_error::JobError;
+use crate::table::{OpenContext, Table};
+
+/// Why there is no new edition.
+pub(super) enum Trouble {
+    /// The files hold what cannot be read; others may.
+    Files(String),
+    /// The system failed, and may not the next time.
+    System(Failure),
+    /// The files changed while they were read.
+    Changing,
+}
+
+pub(super) struct Files {
+    settings: Settings,
+    depot: Depot,
+    format: Arc<dyn FileFormat>,
+    shape: Shape,
+    base: PathBuf,
+}
+
+/// All files.
+struct All(Vec<Found>);
+
+impl Visitor for All {
+    fn skips(&mut self, _: &str) -> bool {
+        false
+    }
+
+    fn visit(&mut self, found: Found) {
+        self.0.push(found);
+    }
+}
+
+impl Files {
+    /// Those of a table, of which the columns at the places `wanted` are used.
+    ///
+    /// # Errors
+    /// When its options do not fit, or its store cannot be reached.
+    pub(super) fn open(
+        table: &Table,
+        wanted: &[usize],
+        context: &OpenContext,
+    ) -> Result<Self, Failure> {
+        let refuse = |error: JobError| Failure::refuse(error.message);
+        let columns = columns(table).map_err(refuse)?;
+        let settings = Settings::of(table).map_err(refuse)?;
+        let shape = Shape::new(table, &columns.fields, wanted, context.time_zone);
+        let spec = format(table).map_err(refuse)?;
+        let format = (spec.open)(table, &shape.inside, &shape.wanted, context)?;
+        let base = depot::absolute(&settings);
+        let depot = Depot::open(&settings)?;
+        Ok(Self {
+            settings,
+            depot,
+            format,
+            shape,
+            base,
+        })
+    }
+
+    /// The option `path`, as it is shown.
+    pub(super) fn shown(&self) -> &str {
+        &self.settings.pattern.text
+    }
+
+    /// Whether the system tells of changes.
+    pub(super) fn tells(&self) -> bool {
+        self.depot.tells()
+    }
+
+    /// The files that there are, by path.
+    pub(super) fn list(&self) -> io::Result<Vec<Found>> {
+        let mut all = All(Vec::new());
+        match self.depot.list(&self.settings, &mut all) {
+            Err(error) if !self.settings.may_be_missing(&error) => return Err(error),
+            _ => {}
+        }
+        all.0.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(all.0)
+    }
+
+    /// Takes each row of a file.
+    pub(super) fn read(
+        &self,
+        found: &Found,
+        take: &mut dyn FnMut(Row) -> Result<(), RecordError>,
+    ) -> Result<(), Trouble> {
+        let path = &found.path;
+        let lost = |fault: FileFault| match fault {
+            FileFault::Lost(error) => Trouble::Files(format!("{path}: {}", error.reason)),
+            FileFault::System(failure) => Trouble::System(Failure {
+                message: format!("{path}: {}", failure.message),
+                ..failure
+            }),
+        };
+        let at = Path::new(&**path);
+        let content = self.depot.content(found, &never());
+        let content = content.map_err(|error| lost(fault(&error)))?;
+        let mut fills = self
+            .shape
+            .fills(found)
+            .map_err(|error| lost(FileFault::Lost(error)))?;
+        let open = OpenFile {
+            content,
+            path: at,
+            size: found.size,
+        };
+        let mut rows = self.format.open(open, 0).map_err(lost)?;
+        let mut number = 0;
+        while let Some(mut batch) = rows.next().map_err(lost)? {
+            fills.apply(number, &mut batch);
+            for item in batch.take_rows() {
+                number += 1;
+                let taken = match item {
+                    Item::Row(row) => take(row),
+                    Item::Dropped => Ok(()),
+                    Item::Bad(error) => Err(*error),
+                };
+                taken.map_err(|error| {
+                    Trouble::Files(format!("{path}, row {number}: {}", error.reason))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the system to tell of changes: of a folder in it, of a file in the folder where it lies.
+    pub(super) fn listen(&self, post: &Arc<Post>) -> Option<RecommendedWatcher> {
+        if !self.depot.tells() {
+            return None;
+        }
+        let folder = if self.base.is_dir() {
+            Some(self.base.as_path())
+        } else {
+            self.base.parent()
+        };
+        let settings = &self.settings;
+        let deep = self.base.is_dir()
+            && (settings.recursive || settings.partitioned || !settings.pattern.levels.is_empty());
+        folder.and_then(|folder| watch(folder, deep, post))
+    }
+
+    /// Whether a file that was heard of may be one of them.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        path == self.base || listing::own(&self.settings, &self.base, path).is_some()
+    }
+}
+
+/// Nobody waits for a store here: the rows of before stay.
+#[cfg(feature = "object-store")]
+fn never() -> Waiter {
+    Arc::new(super::patience::Never)
+}
+
+#[cfg(not(feature = "object-store"))]
+fn never() -> Waiter {}
