@@ -223,7 +223,12 @@ fn certificates_are_trusted_from_pem_and_from_pkcs12() {
     // Without the certificate, and with a wrong password of its store.
     let table = broker.table(&broker.tls, "wonder", &[("subscribe", "open")]);
     let failure = resolve(&table).unwrap_err();
-    assert!(failure.message.contains("a certificate that is not trusted"), "{failure}");
+    assert!(
+        failure
+            .message
+            .contains("a certificate that is not trusted"),
+        "{failure}"
+    );
     let table = broker.table(
         &broker.tls,
         "wonder",
