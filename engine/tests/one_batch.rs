@@ -28,6 +28,12 @@ use tokio::sync::watch;
 /// for the step behind, `told` the trigger's moment.
 type Diary = Arc<Mutex<Vec<String>>>;
 
+/// A row's time, and whether it is late.
+fn judged(time: Micros, meta: &RecordMeta) -> String {
+    let late = meta.watermark > Some(time);
+    format!("{time}{}", if late { " late" } else { "" })
+}
+
 /// Rows that promise their own time.
 struct Judge(Diary);
 
@@ -42,12 +48,7 @@ impl Operator for Judge {
         let Value::BigInt(time) = row[0] else {
             return Err(RecordError::expression("not a number"));
         };
-        let late = if meta.watermark > Some(time) {
-            " late"
-        } else {
-            ""
-        };
-        self.0.lock().unwrap().push(format!("{time}{late}"));
+        self.0.lock().unwrap().push(judged(time, meta));
         emit.watermark(time);
         emit.emit(row, meta)
     }
@@ -88,12 +89,10 @@ impl Operator for Behind {
         let [Value::BigInt(time), Value::Null] = row else {
             return emit.emit(row, meta);
         };
-        let late = if meta.watermark > Some(*time) {
-            " late"
-        } else {
-            ""
-        };
-        self.0.lock().unwrap().push(format!("behind {time}{late}"));
+        self.0
+            .lock()
+            .unwrap()
+            .push(format!("behind {}", judged(*time, meta)));
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ use super::content::Content;
 use super::content::Remote;
 use super::listing::{self, Found, Visitor};
 use super::options::{Clean, Settings};
+use crate::objects::untrusted;
 #[cfg(feature = "object-store")]
 use crate::objects::{Facts, Object, Patience, Store};
 
@@ -55,6 +56,28 @@ impl Depot {
     /// Whether the system may tell of what happens there.
     pub(crate) fn tells(&self) -> bool {
         matches!(self, Self::Folders)
+    }
+
+    /// Why a start ends, or is tried again, that cannot list what the option `path` of this table names. `remedy` is for what is
+    /// not there.
+    pub(super) fn unreadable(
+        &self,
+        table: &str,
+        shown: &str,
+        remedy: &str,
+        error: &io::Error,
+    ) -> Failure {
+        if error.kind() == io::ErrorKind::NotFound && self.tells() {
+            return Failure::refuse(format!(
+                "`{table}`: there is no {shown}: {remedy}, or mend the option `path` (relative paths begin at the working \
+                 directory)"
+            ));
+        }
+        let text = format!("`{table}`: {shown} cannot be read: {error}");
+        if error.kind() == io::ErrorKind::NotConnected && !untrusted(error) {
+            return Failure::restart(text);
+        }
+        Failure::refuse(text)
     }
 
     /// How long to wait after so many listings in a row that went wrong.

@@ -26,7 +26,6 @@ use super::token::{self, Place};
 use super::waiting::key;
 use super::walker::{Shared, Walker};
 use crate::job_error::JobError;
-use crate::objects::untrusted;
 use crate::sources::file_lines::wall_clock;
 use crate::table::{OpenContext, Table};
 
@@ -95,18 +94,8 @@ impl Folder {
 
     fn unreadable(&self, error: &std::io::Error) -> Failure {
         let shown = &self.settings.pattern.text;
-        if error.kind() == std::io::ErrorKind::NotFound && self.depot.tells() {
-            return Failure::refuse(format!(
-                "`{}`: there is no {shown}: make the folder, or mend the option `path` (relative paths begin at the working \
-                 directory)",
-                self.table
-            ));
-        }
-        let text = format!("`{}`: {shown} cannot be read: {error}", self.table);
-        if error.kind() == std::io::ErrorKind::NotConnected && !untrusted(error) {
-            return Failure::restart(text);
-        }
-        Failure::refuse(text)
+        self.depot
+            .unreadable(&self.table, shown, "make the folder", error)
     }
 
     #[cfg(feature = "object-store")]

@@ -19,7 +19,6 @@ use thalweg_engine::workers::yielding;
 use super::listing::Found;
 use super::watch::Post;
 use super::whole_files::{Files, Trouble};
-use crate::objects::untrusted;
 use crate::table::{OpenContext, Table};
 use crate::transforms::{Edition, Shelf};
 
@@ -134,19 +133,8 @@ impl Reader {
     fn first(&mut self) -> Result<(), Failure> {
         let name = &self.name;
         for left in (0..TRIES).rev() {
-            let files = self.files().map_err(|(table, error)| {
-                let shown = table.shown();
-                match error.kind() {
-                    io::ErrorKind::NotConnected if !untrusted(&error) => {
-                        Failure::restart(format!("`{name}`: {shown} cannot be read: {error}"))
-                    }
-                    io::ErrorKind::NotFound if table.tells() => Failure::refuse(format!(
-                        "`{name}`: there is no {shown}: put it there, or mend the option `path` (relative paths begin at the \
-                         working directory)"
-                    )),
-                    _ => Failure::refuse(format!("`{name}`: {shown} cannot be read: {error}")),
-                }
-            })?;
+            let files = self.files();
+            let files = files.map_err(|(table, error)| table.unreadable(name, &error))?;
             match self.read(&files, left == 0) {
                 Ok(edition) => {
                     tracing::info!("{}", read(name, &files, &edition));

@@ -81,6 +81,12 @@ impl Files {
         &self.settings.pattern.text
     }
 
+    /// Why a start ends, or is tried again, that cannot list them for the table of this name.
+    pub(super) fn unreadable(&self, table: &str, error: &io::Error) -> Failure {
+        self.depot
+            .unreadable(table, self.shown(), "put it there", error)
+    }
+
     /// Whether the system tells of changes.
     pub(super) fn tells(&self) -> bool {
         self.depot.tells()
