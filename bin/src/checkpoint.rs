@@ -316,19 +316,8 @@ fn write(
     new.rewound = true;
     new.interval = None;
     console::text(&effect(old, &new, content));
-    if !yes {
-        match console::confirm(&format!("Write epoch {}?", new.epoch)) {
-            Some(true) => {}
-            Some(false) => {
-                console::line("Nothing was changed.");
-                return Ok(End::Refused);
-            }
-            None => {
-                return Err(Refusal::new(
-                    "nobody can be asked, because stdin is not a terminal: add --yes to write it. Nothing was changed.",
-                ));
-            }
-        }
+    if !confirmed(yes, &format!("Write epoch {}?", new.epoch))? {
+        return Ok(End::Refused);
     }
     // Whoever was asked may have taken his time.
     at_rest::unchanged(log, last)?;
@@ -347,6 +336,26 @@ fn write(
         new.epoch
     ));
     Ok(End::Clean)
+}
+
+/// Whether whoever is there says yes, or has said it before.
+///
+/// # Errors
+/// When nobody can be asked.
+pub(crate) fn confirmed(yes: bool, question: &str) -> Result<bool, Refusal> {
+    if yes {
+        return Ok(true);
+    }
+    match console::confirm(question) {
+        Some(true) => Ok(true),
+        Some(false) => {
+            console::line("Nothing was changed.");
+            Ok(false)
+        }
+        None => Err(Refusal::new(
+            "nobody can be asked, because stdin is not a terminal: add --yes to write it. Nothing was changed.",
+        )),
+    }
 }
 
 /// Where nothing is locked, a job that ran unseen may have removed what the new epoch names while it was written. Then an

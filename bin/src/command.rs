@@ -11,7 +11,7 @@ use crate::cli::{CheckpointCommand, Cli, Command, DlqCommand};
 use crate::refusal::{End, Refusal};
 use crate::{
     check, checkpoint, completions, console, copying, demo, dlq, explain, functions, inspect,
-    leave, run, stop, telemetry, test_job, top, verify, version, why_slow,
+    leave, run, stop, telemetry, test_job, top, upgrading, verify, version, why_slow,
 };
 
 /// The whole command line of `thalweg` (`run`, `check`, `test`, `inspect` and the rest), for jobs that may also use these
@@ -42,6 +42,7 @@ pub fn command_line(extensions: Extensions) -> ! {
             Command::Checkpoint(CheckpointCommand::Set(args)) => checkpoint::set(args, &extensions),
             Command::Checkpoint(CheckpointCommand::Rollback(args)) => checkpoint::rollback(args),
             Command::Checkpoint(CheckpointCommand::Copy(args)) => copying::copy(args),
+            Command::Checkpoint(CheckpointCommand::Upgrade(args)) => upgrading::upgrade(args),
             Command::Verify(args) => verify::verify(args, &extensions),
             Command::Dlq(DlqCommand::List(args)) => dlq::list(args, &extensions),
             Command::Dlq(DlqCommand::Show(args)) => dlq::show(args, &extensions),

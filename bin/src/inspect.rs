@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 use thalweg_engine::counted::counted;
-use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
+use thalweg_engine::epoch::checkpoint::{Checkpoint, FORMAT, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::{CheckpointLog, Kept};
 use thalweg_engine::error::Failure;
 use thalweg_engine::record::Position;
@@ -69,6 +69,8 @@ struct Newest {
     committed_at: String,
     age_seconds: i64,
     rewound: bool,
+    /// The format that it is written in.
+    format: u32,
     /// What its steps keep, in all lanes together.
     state: Vec<StepReport>,
     /// The partition with the lowest watermark, where others are further.
@@ -213,6 +215,7 @@ fn describe(checkpoint: &Checkpoint, now: i64) -> Newest {
         committed_at: time(checkpoint.committed_at),
         age_seconds: (now - checkpoint.committed_at) / 1_000_000,
         rewound: checkpoint.rewound,
+        format: checkpoint.format,
         state: steps(checkpoint),
         held_back_by: checkpoint
             .held_back_by()
@@ -294,6 +297,15 @@ pub(crate) fn connector<'c>(checkpoint: &'c Checkpoint, input: &str) -> &'c str 
         .unwrap_or_default()
 }
 
+/// What to say of a format that this version reads and writes, but does not begin in.
+fn older(format: u32) -> String {
+    if format < FORMAT {
+        format!(", format {format} (`thalweg checkpoint upgrade` goes on in {FORMAT})")
+    } else {
+        String::new()
+    }
+}
+
 fn text(report: &Report) -> String {
     let mut out = format!("{}\n", report.folder);
     if let Some(newest) = &report.newest {
@@ -305,7 +317,7 @@ fn text(report: &Report) -> String {
     if let (Some(newest), Some(last)) = (&report.newest, report.epochs.last()) {
         let _ = writeln!(
             out,
-            "  newest    epoch {}, committed {} ago ({}), {}{}",
+            "  newest    epoch {}, committed {} ago ({}), {}{}{}",
             newest.epoch,
             ago(newest.age_seconds * 1_000_000),
             newest.committed_at,
@@ -314,7 +326,8 @@ fn text(report: &Report) -> String {
                 ", written by a checkpoint command"
             } else {
                 ""
-            }
+            },
+            older(newest.format)
         );
     }
     kept(&report.epochs, &mut out);

@@ -105,6 +105,7 @@ mod telemetry;
 mod test_job;
 mod top;
 mod topics;
+mod upgrading;
 mod verify;
 mod version;
 mod why_slow;

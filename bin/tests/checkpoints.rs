@@ -412,3 +412,95 @@ fn exactly_one_kind_of_move_must_be_given() {
     assert_eq!(none.code, 2);
     assert!(none.err.contains("--to-offset"), "{none:?}");
 }
+
+/// Epochs 0 to 3 as a version of the program left them that knew format 1 alone.
+fn older(root: &Path) -> std::path::PathBuf {
+    let folder = folder(root);
+    for number in 0..4_i64 {
+        let mut checkpoint = epoch(number.unsigned_abs(), 100 * number, 10 * number);
+        checkpoint.format = 1;
+        fs::write(file(&folder, checkpoint.epoch), checkpoint.encode()).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn an_upgrade_says_the_same_in_the_format_of_this_version_and_a_rollback_leads_back() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = older(root.path());
+    let before = content(&folder.join("epochs"));
+    let place = root.path().to_str().unwrap();
+    let seen = run(&["inspect", place]);
+    assert!(seen.out.contains("format 1"), "{seen:?}");
+
+    let asked = run(&["checkpoint", "upgrade", place]);
+    assert_eq!(asked.code, 2, "{asked:?}");
+    assert!(asked.err.contains("add --yes"), "{asked:?}");
+    assert_eq!(content(&folder.join("epochs")), before);
+
+    let done = run(&["checkpoint", "upgrade", place, "--yes"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let upgraded = newest(&folder);
+    assert_eq!((upgraded.format, upgraded.epoch), (FORMAT, 4));
+    assert!(!upgraded.rewound);
+    assert_eq!(positions(&upgraded), ["invoices/0=300", "invoices/10=30"]);
+    let after = content(&folder.join("epochs"));
+    assert!(
+        before
+            .iter()
+            .all(|(name, bytes)| after.get(name) == Some(bytes))
+    );
+    let seen = run(&["inspect", place]);
+    assert!(!seen.out.contains("format"), "{seen:?}");
+
+    let again = run(&["checkpoint", "upgrade", place, "--yes"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert!(again.out.contains("already"), "{again:?}");
+    assert_eq!(newest(&folder), upgraded);
+
+    let query = folder.to_str().unwrap();
+    let back = run(&["checkpoint", "rollback", query, "3", "--yes"]);
+    assert_eq!(back.code, 0, "{back:?}");
+    let back = newest(&folder);
+    assert_eq!((back.format, back.epoch, back.rewound), (1, 5, true));
+}
+
+#[test]
+fn a_job_goes_on_in_the_format_of_the_version_before_until_it_is_told_otherwise() {
+    let root = tempfile::tempdir().unwrap();
+    let (place, purchases) = (root.path().join("checkpoints"), root.path().join("in"));
+    fs::create_dir(&purchases).unwrap();
+    let job = root.path().join("spent.sql");
+    let text = format!(
+        "SET checkpointLocation = '{}';\nSET trigger = 'available now';\nSET outputMode = 'update';\n\
+         CREATE TABLE purchases (card STRING, amount BIGINT) USING json OPTIONS (path '{}');\n\
+         CREATE TABLE nowhere USING noop;\n\
+         INSERT INTO nowhere SELECT card, sum(amount) AS spent FROM purchases GROUP BY card;\n",
+        place.display(),
+        purchases.display()
+    );
+    fs::write(&job, text).unwrap();
+    let query = place.join("nowhere");
+    let spent = |day: &str, amount: u64| -> (u32, Value) {
+        let purchase = json!({"card": "a", "amount": amount}).to_string();
+        fs::write(purchases.join(day), purchase + "\n").unwrap();
+        let ran = run(&["run", job.to_str().unwrap(), "--http", "off"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let dump = run(&["inspect", place.to_str().unwrap(), "--dump"]);
+        let group = dump.out.lines().find(|line| line.contains("\"group\""));
+        let group: Value = serde_json::from_str(group.unwrap()).unwrap();
+        (newest(&query).format, group["value"]["sum(amount)"].clone())
+    };
+    assert_eq!(spent("monday", 1), (FORMAT, json!(1)));
+
+    // As the version before would have left it.
+    let mut left = newest(&query);
+    left.format = 1;
+    fs::write(file(&query, left.epoch), left.encode()).unwrap();
+    assert_eq!(spent("tuesday", 20), (1, json!(21)));
+    assert_eq!(spent("wednesday", 300), (1, json!(321)));
+
+    let done = run(&["checkpoint", "upgrade", place.to_str().unwrap(), "--yes"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(spent("thursday", 4_000), (FORMAT, json!(4_321)));
+}

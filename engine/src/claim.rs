@@ -69,7 +69,7 @@ impl Query {
             None => self.first_start(&run)?,
         };
         self.accept_start(&newest)?;
-        if newest.epoch > 0 {
+        if !newest.is_the_start() {
             return Err(Failure::refuse(format!(
                 "the checkpoints in {} are of one process that read all partitions, up to epoch {}: a query goes on in the \
                  way it began. Set another checkpointLocation, or leave `assignment = 'group'` out",

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use epochs::checkpoint;
 use proptest::prelude::*;
-use thalweg_engine::epoch::checkpoint::{Checkpoint, Damage, LaneCut, PartitionCut};
+use thalweg_engine::epoch::checkpoint::{
+    Checkpoint, Damage, FORMAT, LaneCut, PartitionCut, START_MAX, UPGRADE,
+};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::store::{FolderStore, OpenError};
 use thalweg_engine::error::Remedy;
@@ -115,8 +117,8 @@ fn a_newer_format_and_an_unknown_field_are_refused() {
         bytes
     };
     assert_eq!(
-        Checkpoint::decode(&sealed(r#"{"format":2,"what":"ever"}"#)),
-        Err(Damage::Format(2))
+        Checkpoint::decode(&sealed(r#"{"format":3,"what":"ever"}"#)),
+        Err(Damage::Format(3))
     );
     let text = String::from_utf8(checkpoint(1, &[]).encode()).unwrap();
     let (json, _) = text.split_once('\n').unwrap();
@@ -125,6 +127,35 @@ fn a_newer_format_and_an_unknown_field_are_refused() {
         Checkpoint::decode(&sealed(&foreign)),
         Err(Damage::Content(why)) if why.contains("later")
     ));
+}
+
+/// What a program wrote that knew format 1 alone.
+const FORMAT_1: &[u8] = include_bytes!("formats/1.json");
+
+#[test]
+fn the_format_before_is_read_and_written_byte_by_byte_as_it_was() {
+    let mut read = Checkpoint::decode(FORMAT_1).unwrap();
+    assert_eq!((read.format, read.epoch), (1, 16));
+    assert_eq!(read.encode(), FORMAT_1);
+    // What it has no field for is no reason to write another format, or one that nobody knows.
+    read.interval = Some(60_000_000);
+    read.lanes[0].partitions[1].seen = Some(1);
+    assert_eq!(read.encode(), FORMAT_1);
+    read.format = FORMAT;
+    let again = Checkpoint::decode(&read.encode()).unwrap();
+    assert_eq!(again, read, "the format of this version has fields for all");
+}
+
+#[test]
+fn the_start_that_processes_share_is_one_still_after_a_move_to_another_format() {
+    let mut start = checkpoint(0, &[]);
+    assert!(start.is_the_start());
+    start.epoch = 1;
+    assert!(!start.is_the_start(), "a process has gone on from it");
+    start.run = UPGRADE.to_owned();
+    assert!(start.is_the_start());
+    start.epoch = START_MAX + 1;
+    assert!(!start.is_the_start(), "what was moved was no start");
 }
 
 #[test]

@@ -36,9 +36,11 @@ pub(crate) struct MembersArgs {
     #[command(flatten)]
     payload: PayloadArgs,
     /// Command to start for each member; {bootstrap}, {input}, {output}, {checkpoint}, {member} and {http} are filled in.
-    /// It must write each record to the partition that it was read from: the same key, topics of equally many partitions
-    #[arg(long)]
-    command: String,
+    /// It must write each record to the partition that it was read from: the same key, topics of equally many partitions.
+    /// Several: each round of `restart` starts the next one, and after the last the first, as when another version is rolled out and
+    /// rolled back
+    #[arg(long, required = true)]
+    command: Vec<String>,
     /// How many members there are
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=26))]
     members: u16,
@@ -91,6 +93,9 @@ struct Noted {
 
 /// Runs the test. Gives whether the account is clean.
 pub(crate) fn run(args: &MembersArgs) -> Result<bool> {
+    if args.command.len() > 1 && args.event != Event::Restart {
+        return Err(Failure::new("several --command go with --event restart"));
+    }
     let broker = Broker::open(&args.broker, &[])?;
     let topics = Topics::connect(broker.bootstrap())?;
     let (inputs, outputs) = args.topics.ensure(&topics)?;
@@ -107,13 +112,16 @@ pub(crate) fn run(args: &MembersArgs) -> Result<bool> {
         output: &args.topics.output,
         checkpoint: &checkpoint,
     };
-    let command = Template(args.command.clone()).fill(places);
+    let commands = args.command.iter();
+    let commands: Vec<String> = commands
+        .map(|command| Template(command.clone()).fill(places))
+        .collect();
     let from = topics.ends(&args.topics.output, outputs)?;
     drop(topics);
     let trial = Trial {
         args,
         bootstrap: broker.bootstrap(),
-        command: &command,
+        commands: &commands,
         place: &place,
     };
     let (noted, events, sent, unclean) = trial.run(from)?;
@@ -122,7 +130,7 @@ pub(crate) fn run(args: &MembersArgs) -> Result<bool> {
     let faults = faults(args, &account, &pauses, unclean);
     print(&account, &pauses, &faults);
     if let Some(path) = &args.json {
-        document(args, command, &account, &pauses)?.write(path)?;
+        document(args, commands.join("; "), &account, &pauses)?.write(path)?;
     }
     Ok(faults.is_empty())
 }
@@ -136,7 +144,7 @@ struct Member {
 struct Trial<'a> {
     args: &'a MembersArgs,
     bootstrap: &'a str,
-    command: &'a str,
+    commands: &'a [String],
     place: &'a Workplace,
 }
 
@@ -146,7 +154,7 @@ impl Trial<'_> {
         let (payload, shared) = (self.args.payload.stream(), Shared::default());
         let schedule = Schedule::constant(self.args.rate, LONG);
         let mut members = (0..self.args.members)
-            .map(|number| self.start(number))
+            .map(|number| self.start(number, 0))
             .collect::<Result<Vec<_>>>()?;
         let start = Instant::now() + self.args.run_up;
         let traffic = Traffic {
@@ -188,7 +196,8 @@ impl Trial<'_> {
         })
     }
 
-    fn start(&self, number: u16) -> Result<Member> {
+    /// Starts a member with the command of this turn.
+    fn start(&self, number: u16, turn: u16) -> Result<Member> {
         let name = format!("member-{number}");
         // Free a moment ago: nobody else takes it on a quiet machine.
         let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| Failure::io("a port", &e))?;
@@ -197,8 +206,7 @@ impl Trial<'_> {
             .map_err(|e| Failure::io("a port", &e))?;
         drop(listener);
         let http = address.to_string();
-        let command = self
-            .command
+        let command = self.commands[usize::from(turn) % self.commands.len()]
             .replace("{member}", &name)
             .replace("{http}", &http);
         let child = Child::start(&command, &self.place.join(&format!("{name}.log")))?;
@@ -220,7 +228,7 @@ impl Trial<'_> {
                     happened("a clean restart");
                     let ended = member.child.stop(STOP_PATIENCE);
                     *unclean += u64::from(!ended.is_some_and(|status| status.success()));
-                    *member = self.start(number)?;
+                    *member = self.start(number, round + 1)?;
                     thread::sleep(gap);
                 }
             }
@@ -230,12 +238,12 @@ impl Trial<'_> {
                 members[usize::from(number)].child.kill();
                 thread::sleep(gap);
                 happened("a return");
-                members[usize::from(number)] = self.start(number)?;
+                members[usize::from(number)] = self.start(number, 0)?;
                 thread::sleep(gap);
             }
             Event::Scale => {
                 happened("one more");
-                let mut more = self.start(self.args.members)?;
+                let mut more = self.start(self.args.members, 0)?;
                 thread::sleep(gap);
                 happened("a leave");
                 leave(&more.http)?;

@@ -48,6 +48,20 @@ pub(crate) enum CheckpointCommand {
     Rollback(RollbackArgs),
     /// Copy the checkpoints of a stopped job to another place, a folder or an object store, with all that they name.
     Copy(CopyArgs),
+    /// Go on in the checkpoint format of this version, which versions before it cannot read. The job must be stopped; nothing is
+    /// deleted.
+    Upgrade(UpgradeArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UpgradeArgs {
+    /// A checkpointLocation, or the folder of one query in it; also s3://, gs:// and az://.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) sure: SureArgs,
 }
 
 #[derive(Args, Debug)]

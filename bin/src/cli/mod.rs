@@ -8,7 +8,7 @@ mod topics;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use checkpoints::{
-    CheckpointCommand, CopyArgs, InspectArgs, RollbackArgs, SetArgs, StoreArgs,
+    CheckpointCommand, CopyArgs, InspectArgs, RollbackArgs, SetArgs, StoreArgs, UpgradeArgs,
 };
 pub(crate) use job::{CheckArgs, DemoArgs, JobArgs, RunArgs, TestArgs};
 pub(crate) use served::{LeaveArgs, TopArgs, WhySlowArgs};

@@ -5,9 +5,19 @@
 //! | given | then |
 //! | --- | --- |
 //! | checksum missing or wrong | damaged |
-//! | `format` other than [`FORMAT`] | of another version |
+//! | `format` not from [`OLDEST`] to [`FORMAT`] | of another version |
 //! | a field that this version does not know, or one missing | damaged |
+//!
+//! | format | beyond the one before |
+//! | --- | --- |
+//! | 1 | |
+//! | 2 | [`Checkpoint::interval`], [`PartitionCut::seen`] |
+//!
+//! Each epoch is written in the format of the one before it, so that the version that wrote that one can take the query back;
+//! only what begins anew, and an explicit command, writes [`FORMAT`]. What a format has no field for is left out of it, and
+//! must be of no harm where it is missing.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
@@ -20,8 +30,15 @@ use smol_str::SmolStr;
 use crate::epoch::messages::Cut;
 use crate::record::{Micros, Position};
 
-/// The format that this version writes and reads.
-pub const FORMAT: u32 = 1;
+/// The format in which this version begins.
+pub const FORMAT: u32 = 2;
+/// The oldest format that this version reads, and goes on to write where it is found.
+pub const OLDEST: u32 = 1;
+/// The highest number of an epoch that says where all partitions start and nothing else: 0, and one more for each move to another
+/// format.
+pub const START_MAX: u64 = (FORMAT - OLDEST) as u64;
+/// What stands as the run of an epoch that was written to move to [`FORMAT`].
+pub const UPGRADE: &str = "checkpoint-upgrade";
 
 /// An interval between epochs that is no longer needs no word, so that the usual checkpoints stay as they are.
 pub const USUAL_INTERVAL_MAX: Duration = Duration::from_secs(5);
@@ -30,7 +47,7 @@ pub const USUAL_INTERVAL_MAX: Duration = Duration::from_secs(5);
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
-    /// [`FORMAT`].
+    /// From [`OLDEST`] to [`FORMAT`].
     pub format: u32,
     /// The job's name.
     pub job: String,
@@ -142,7 +159,7 @@ impl fmt::Display for Damage {
             }
             Self::Format(format) => write!(
                 f,
-                "it has format {format}, and this version reads format {FORMAT}: use the version of thalweg that wrote it, or a newer one"
+                "it has format {format}, and this version reads formats {OLDEST} to {FORMAT}: use the version of thalweg that wrote it, or a newer one"
             ),
             Self::Content(why) => write!(f, "its content is not a checkpoint: {why}"),
         }
@@ -278,10 +295,33 @@ impl Checkpoint {
         }
     }
 
+    /// Whether it says where all partitions start, and nothing was committed behind it but moves to another format.
+    pub fn is_the_start(&self) -> bool {
+        self.epoch == 0 || (self.epoch <= START_MAX && self.run == UPGRADE)
+    }
+
+    /// The same without what its format has no field for.
+    fn within_its_format(&self) -> Cow<'_, Self> {
+        let later = self.interval.is_some() || self.partitions().any(|cut| cut.seen.is_some());
+        if self.format >= 2 || !later {
+            return Cow::Borrowed(self);
+        }
+        let mut without = self.clone();
+        without.interval = None;
+        for cut in without
+            .lanes
+            .iter_mut()
+            .flat_map(|lane| &mut lane.partitions)
+        {
+            cut.seen = None;
+        }
+        Cow::Owned(without)
+    }
+
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
         // A value of plain strings, numbers and maps with string keys always has a JSON form.
-        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
+        let mut bytes = serde_json::to_vec(&self.within_its_format()).unwrap_or_default();
         bytes.push(b'\n');
         let seal = format!("{SEAL}{:08x}\n", crc32c::crc32c(&bytes));
         bytes.extend_from_slice(seal.as_bytes());
@@ -307,7 +347,7 @@ impl Checkpoint {
             .get("format")
             .and_then(serde_json::Value::as_u64)
             .ok_or_else(|| Damage::Content("it has no format".into()))?;
-        if format != u64::from(FORMAT) {
+        if !(u64::from(OLDEST)..=u64::from(FORMAT)).contains(&format) {
             return Err(Damage::Format(format));
         }
         serde_json::from_value(value).map_err(|error| Damage::Content(error.to_string()))
