@@ -1,5 +1,6 @@
 //! The position in the Kafka group as a witness of checkpoints: text that a commit stores beside each offset.
 
+use thalweg_engine::epoch::checkpoint::START_MAX;
 use thalweg_engine::error::Failure;
 use thalweg_engine::source::Resume;
 
@@ -66,6 +67,7 @@ pub(crate) fn group_id(given: Option<&str>, prefix: Option<&str>, context: &Open
 /// | none | some | refused, unless the user asked for a fresh start |
 /// | some | of another checkpoint, or not ahead | goes on |
 /// | some | of this checkpoint and ahead | refused, unless the checkpoint was set back by hand |
+/// | the start that processes share | of a partition that has none of its own | refused, unless the user asked for a fresh start |
 pub(crate) fn judge(
     witnesses: &[Witness],
     resume: Option<&Resume<'_>>,
@@ -92,6 +94,17 @@ pub(crate) fn judge(
         .max()
         .filter(|epoch| *epoch > resume.epoch);
     match ahead {
+        Some(epoch) if context.member.is_some() && !resume.rewound => {
+            if resume.epoch <= START_MAX && context.fresh {
+                return Ok(());
+            }
+            Err(Failure::refuse(format!(
+                "the newest checkpoint of a partition in {}/lanes is epoch {}, but the Kafka group `{group}` says that its epoch {epoch} \
+                 was committed: newer files were deleted. Restore them, or go back on purpose with `thalweg checkpoint rollback` to an \
+                 epoch that is kept there; where none is, a start with --fresh reads the partition from where the query began",
+                context.checkpoint, resume.epoch
+            )))
+        }
         Some(epoch) if !resume.rewound => Err(Failure::refuse(format!(
             "the newest checkpoint in {} is epoch {}, but the Kafka group `{group}` says that epoch {epoch} was \
              committed: newer files were deleted. Restore them, or go back on purpose with `thalweg checkpoint rollback {} {}`",
@@ -190,5 +203,31 @@ mod tests {
         assert!(judged(&[witness("c1", 9)], Some(("c1", 7, true)), false).is_ok());
         assert!(judged(&[witness("c1", 7)], Some(("c1", 7, false)), false).is_ok());
         assert!(judged(&[witness("other", 9)], Some(("c1", 7, false)), false).is_ok());
+    }
+
+    #[test]
+    fn a_shared_partition_without_its_checkpoints_is_refused_unless_the_start_is_fresh() {
+        let judged = |epoch: u64, fresh: bool| {
+            let (positions, mut context) = (BTreeMap::new(), context(fresh));
+            context.member = Some("a".into());
+            let resume = Resume {
+                checkpoint: "c1",
+                epoch,
+                rewound: false,
+                positions: &positions,
+                state: None,
+            };
+            judge(&[witness("c1", 9)], Some(&resume), "g", &context)
+        };
+        let refused = judged(0, false).unwrap_err().message;
+        assert!(
+            refused.contains("--fresh") && refused.contains("/lanes"),
+            "{refused}"
+        );
+        assert!(judged(0, true).is_ok());
+        assert!(
+            judged(7, true).is_err(),
+            "what is kept of it is not passed over"
+        );
     }
 }
