@@ -2,8 +2,10 @@
 //!
 //! Every two seconds the files are looked at that the job names by `${file:...}` or as a location of the Kafka client. When
 //! one has changed, and stays as it is until the next look, a client is made with it for each Kafka table, beside those that
-//! run. Only when all brokers have taken the login each query ends its run as a stop does, with a last epoch, and begins
-//! another with new clients from there: nothing is repeated. Until then the clients of before go on.
+//! run, and each store of checkpoints is asked with its new keys. Only when all brokers and stores have taken the login each query
+//! whose tables are reached in another way now ends its run as a stop does, with a last epoch, and begins another with new
+//! clients from there: nothing is repeated. A store of checkpoints goes on with its new keys in the same run. Until then the
+//! clients of before go on.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -24,6 +26,7 @@ use thalweg_operators::table::Table;
 use tokio::sync::watch;
 
 use crate::job_file;
+use crate::place::Place;
 use crate::refusal::Refusal;
 use crate::wiring::Wired;
 
@@ -48,12 +51,19 @@ impl Again {
             .map(|loaded| loaded.job)
     }
 
-    /// The job with what the files hold now, once each broker has taken a client that was made with it. Blocks.
-    fn tried(&self) -> Result<Job, Refusal> {
+    /// The job with what the files hold now, once each broker has taken a client that was made with it, and the stores of
+    /// checkpoints their new keys. Blocks.
+    fn tried(&self, running: &[Running]) -> Result<Job, Refusal> {
         let job = self.job()?;
         let used = job.queries.iter().flat_map(tables);
         for table in used.filter(|table| is_kafka(table)) {
             Survey::open(table, true)?;
+        }
+        for query in &job.queries {
+            let running = running.iter().find(|running| running.is(query));
+            if let Some(Place::Remote(place)) = running.map(|running| &running.place) {
+                place.renew(&query.settings.checkpoint_options)?;
+            }
         }
         Ok(job)
     }
@@ -101,35 +111,67 @@ fn content(files: &BTreeSet<PathBuf>) -> u64 {
     hasher.finish()
 }
 
+/// A query that runs, with what may be made anew for it.
+struct Running {
+    plan: Arc<Wired>,
+    /// Where its checkpoints lie.
+    place: Place,
+    renew: watch::Sender<u64>,
+}
+
+impl Running {
+    fn is(&self, query: &plan::Query) -> bool {
+        self.plan.query().name == query.name
+    }
+
+    /// Whether clients of the query as it was read again are others than those of now. What a certificate's file holds stands in no
+    /// option.
+    fn differs(&self, again: &plan::Query) -> bool {
+        tables(again).any(is_kafka)
+            || self.plan.with_clients(|now| {
+                let mut pairs = tables(now).zip(tables(again));
+                pairs.any(|(now, again)| !now.options.are(&again.options))
+            })
+    }
+}
+
 /// Looks at the files of a job for as long as it runs.
 pub(crate) struct Watch {
     again: Arc<Again>,
     files: Arc<BTreeSet<PathBuf>>,
-    plans: Vec<Arc<Wired>>,
-    renew: watch::Sender<u64>,
+    running: Arc<Vec<Running>>,
     in_force: u64,
 }
 
 impl Watch {
-    /// Of the files as they are now; None where the job names none, or none of its queries has clients to renew.
-    pub(crate) fn of(again: Again, tables: &[Table], plans: &[Arc<Wired>]) -> Option<Self> {
+    /// Of the files as they are now; None where the job names none, or there is nothing that could be made anew.
+    pub(crate) fn of(
+        again: Again,
+        tables: &[Table],
+        queries: &[(Arc<Wired>, Place)],
+    ) -> Option<Self> {
         let files = files(&again.text, tables);
-        let plans: Vec<Arc<Wired>> = plans.iter().filter(|plan| renews(plan)).cloned().collect();
-        if files.is_empty() || plans.is_empty() {
+        let reached =
+            |(plan, place): &(Arc<Wired>, Place)| renews(plan) || matches!(place, Place::Remote(_));
+        if files.is_empty() || !queries.iter().any(reached) {
             return None;
         }
+        let running = queries.iter().map(|(plan, place)| Running {
+            plan: Arc::clone(plan),
+            place: place.clone(),
+            renew: watch::Sender::new(0),
+        });
         Some(Self {
             in_force: content(&files),
             files: Arc::new(files),
             again: Arc::new(again),
-            plans,
-            renew: watch::Sender::new(0),
+            running: Arc::new(running.collect()),
         })
     }
 
-    /// Tells of each renewal.
-    pub(crate) fn renewals(&self) -> watch::Receiver<u64> {
-        self.renew.subscribe()
+    /// Tells of each renewal of the query at this place in the job.
+    pub(crate) fn renewals(&self, query: usize) -> watch::Receiver<u64> {
+        self.running[query].renew.subscribe()
     }
 
     /// Looks, and renews, for ever.
@@ -139,11 +181,12 @@ impl Watch {
         loop {
             actix::clock::sleep(LOOK).await;
             let (again, files) = (Arc::clone(&self.again), Arc::clone(&self.files));
+            let running = Arc::clone(&self.running);
             let in_force = self.in_force;
             let looked = tokio::task::spawn_blocking(move || {
                 let now = content(&files);
                 let settled = now != in_force && now == before;
-                (now, settled.then(|| again.tried()))
+                (now, settled.then(|| again.tried(&running)))
             });
             let Ok((now, tried)) = looked.await else {
                 continue;
@@ -170,22 +213,20 @@ impl Watch {
     fn hand_over(&self, job: Job) {
         tracing::info!("files of secrets or certificates have changed: new clients are made");
         for query in job.queries {
-            if let Some(plan) = self
-                .plans
-                .iter()
-                .find(|plan| plan.query().name == query.name)
-            {
-                plan.renew(query);
+            let running = self.running.iter().find(|running| running.is(&query));
+            if let Some(running) = running.filter(|running| running.differs(&query)) {
+                running.plan.renew(query);
+                running.renew.send_modify(|count| *count += 1);
             }
         }
-        self.renew.send_modify(|count| *count += 1);
     }
 }
 
-/// Whether a query has clients that are made of such files. A socket that is opened anew would lose what comes meanwhile.
+/// Whether a query may have clients that are made of such files. A socket that is opened anew would lose what comes meanwhile.
 fn renews(plan: &Wired) -> bool {
     let query = plan.query();
-    tables(query).any(is_kafka)
+    let substituted = |table: &Table| table.options.iter().any(|option| option.substituted);
+    tables(query).any(|table| is_kafka(table) || substituted(table))
         && !query.bounded()
         && !tables(query).any(|table| table.connector == "socket")
 }

@@ -237,13 +237,13 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
                 "the system does not give this process what it needs: {error}"
             ))
         })?;
-    let plans: Vec<Arc<Wired>> = ready
+    let queries: Vec<(Arc<Wired>, Place)> = ready
         .iter()
-        .map(|ready| Arc::clone(&ready.query.plan))
+        .map(|ready| (Arc::clone(&ready.query.plan), ready.place.clone()))
         .collect();
     let renewal = launch
         .again
-        .and_then(|again| Watch::of(again, &launch.job.tables, &plans));
+        .and_then(|again| Watch::of(again, &launch.job.tables, &queries));
     let system = System::with_tokio_rt(move || runtime);
     let shows: Vec<bool> = ready.iter().map(|ready| ready.shows).collect();
     let job = launch.name;
@@ -259,7 +259,9 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
         let (stop, stopped) = watch::channel(false);
         let mut running = JoinSet::new();
-        let renewals = renewal.as_ref().map(Watch::renewals);
+        let renewals: Vec<_> = (0..ready.len())
+            .map(|query| renewal.as_ref().map(|renewal| renewal.renewals(query)))
+            .collect();
         if let Some(renewal) = renewal {
             actix::spawn(renewal.follow());
         }
@@ -268,7 +270,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
             let mut own = handles.clone();
             own.rotate_left(index % handles.len().max(1));
             ready.query.host.arbiters = own;
-            let (stopped, renewals) = (stopped.clone(), renewals.clone());
+            let (stopped, renewals) = (stopped.clone(), renewals[index].clone());
             running.spawn_local(async move { (index, ready.query.run(stopped, renewals).await) });
         }
         let queries = seen.len();

@@ -51,6 +51,12 @@ impl Wired {
         *self.renewed.lock() = Some(Arc::new(query));
     }
 
+    /// Looks at the query of which the next run makes its clients.
+    pub(crate) fn with_clients<T>(&self, look: impl FnOnce(&Query) -> T) -> T {
+        let renewed = self.renewed.lock().clone();
+        look(renewed.as_deref().unwrap_or(&self.query))
+    }
+
     /// The query.
     pub(crate) fn query(&self) -> &Query {
         &self.query

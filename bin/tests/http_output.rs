@@ -133,6 +133,37 @@ fn a_server_that_is_away_is_waited_for_and_shown_and_a_stop_does_not_wait() {
 }
 
 #[test]
+fn a_token_that_changes_in_its_file_goes_along_from_then_on_and_each_number_comes_once() {
+    let server = Server::start(|_, _| TAKEN);
+    let folder = job(&server.url(), "batchSize '10',");
+    let (file, token) = (folder.path().join("job.sql"), folder.path().join("token"));
+    fs::write(&token, "early-hush").unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    let secret = format!("${{file:{}}}", token.display());
+    fs::write(&file, text.replace("${TOKEN}", &secret)).unwrap();
+    let mut running = start(&folder);
+    running.until_ready();
+    let came_with = |token: &str| {
+        let bearer = format!("bearer {token}");
+        let requests = server.requests();
+        requests
+            .iter()
+            .any(|request| request.head.contains(&bearer))
+    };
+    until("numbers come", || came_with("early-hush"));
+    fs::write(&token, "late-hush").unwrap();
+    until("the new token goes along", || came_with("late-hush"));
+    let said = running.finish();
+    assert!(!said.err.contains("hush"), "{}", said.err);
+    let requests = server.requests();
+    let all: usize = requests.iter().map(|request| numbers(request).len()).sum();
+    assert_eq!(
+        all,
+        usize::try_from(expect_all_in_order(&requests)).unwrap()
+    );
+}
+
+#[test]
 fn a_server_is_reached_by_https_when_the_job_names_who_has_signed_its_certificate() {
     let server = Server::start(|_, _| TAKEN);
     let front = Terminator::start(&server.address.to_string());

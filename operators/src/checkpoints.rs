@@ -30,6 +30,13 @@ pub trait Place: Store {
     /// # Errors
     /// `Refuse`, with what is missing.
     fn prove(&self) -> Result<(), Failure>;
+
+    /// Reaches the store as these options say from now on, here and at all places that were made from one with this; what is under
+    /// way ends as it began. Only once the store answers to them. Blocks.
+    ///
+    /// # Errors
+    /// When it does not; then nothing has changed.
+    fn renew(&self, options: &Options) -> Result<(), Failure>;
 }
 
 /// Reads `name=value, name=value`: how the store is reached, in the words of tables that lie in one.

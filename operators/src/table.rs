@@ -219,6 +219,12 @@ impl Options {
         self.entry(name).map_or(otherwise, |entry| entry.at)
     }
 
+    /// Whether both say the same, whatever stands between the words.
+    pub fn are(&self, other: &Self) -> bool {
+        let said = |entry: &OptionValue| (entry.name.to_ascii_lowercase(), entry.value.clone());
+        self.iter().map(said).eq(other.iter().map(said))
+    }
+
     /// A boolean option that [`Options::verify`] has seen.
     pub fn flag(&self, name: &str, default: bool) -> bool {
         self.get(name)

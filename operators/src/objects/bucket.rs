@@ -12,7 +12,9 @@ use super::object::{Object, Patience, Stream};
 use super::remote::Remote;
 use super::store::{Store, path};
 use super::trouble::closed;
-use crate::checkpoints::Place;
+use crate::checkpoints::{self, Place};
+use crate::job_error::Location;
+use crate::table::Options;
 
 /// Objects that are read or removed at once.
 const AT_ONCE: usize = 16;
@@ -209,6 +211,14 @@ impl Place for Bucket {
         self.store.folders(&self.below)
     }
 
+    fn renew(&self, options: &Options) -> Result<(), Failure> {
+        let remote = checkpoints::remote(&self.location(), options, Location::default());
+        match remote.map_err(|error| Failure::refuse(error.message))? {
+            Some(remote) => self.store.renew(&remote),
+            None => Ok(()),
+        }
+    }
+
     fn prove(&self) -> Result<(), Failure> {
         let unusable = |what: &str, error: &io::Error| {
             Failure::refuse(format!(
@@ -232,5 +242,48 @@ impl Place for Bucket {
              processes could commit one epoch. Take a store that keeps the condition If-None-Match, or a local folder",
             self.location()
         )))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::sinks::http::server::{Answer, Request, Server};
+
+    const EMPTY: &str = "<?xml version=\"1.0\"?><ListBucketResult><Name>shop</Name><KeyCount>0</KeyCount>\
+                         <MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>";
+
+    fn named(request: &Request, key: &str) -> bool {
+        request.head.contains(&format!("credential={key}/"))
+    }
+
+    #[test]
+    fn a_place_goes_on_with_new_keys_once_the_store_takes_them_and_so_do_the_places_below() {
+        let server = Server::start(|_, request| {
+            if named(request, "wrong") {
+                return Answer::Status(403, "", "<Error><Code>InvalidAccessKeyId</Code></Error>");
+            }
+            Answer::Status(200, "Content-Type: application/xml\r\n", EMPTY)
+        });
+        let keys = |key: &str| {
+            let text = format!(
+                "fs.s3a.endpoint=http://{}, fs.s3a.access.key={key}, fs.s3a.secret.key=hush",
+                server.address
+            );
+            checkpoints::options(&text, Location::default()).unwrap()
+        };
+        let place = checkpoints::open("s3://shop/jobs", &keys("first")).unwrap();
+        let place = place.unwrap();
+        let below = place.below("query");
+        let asked_as = |key: &str| {
+            below.places().unwrap();
+            named(server.requests().last().unwrap(), key)
+        };
+        assert!(asked_as("first"));
+        assert!(place.renew(&keys("wrong")).is_err());
+        assert!(asked_as("first"), "the keys of before go on");
+        place.renew(&keys("second")).unwrap();
+        assert!(asked_as("second"));
     }
 }

@@ -14,6 +14,7 @@ use object_store::{
     GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
     PutOptions, PutPayload,
 };
+use parking_lot::RwLock;
 use thalweg_engine::error::Failure;
 use thalweg_engine::record::Micros;
 
@@ -59,7 +60,8 @@ pub(super) struct Piece {
 /// A bucket that can be reached.
 pub(crate) struct Store {
     aside: Aside,
-    client: Arc<dyn ObjectStore>,
+    /// Another one after a renewal; a question keeps the one that it began with.
+    client: RwLock<Arc<dyn ObjectStore>>,
     /// What stands before each key: `s3://bucket`.
     root: String,
 }
@@ -71,14 +73,27 @@ impl Store {
     /// When address and options do not say enough.
     pub(crate) fn open(remote: &Remote) -> Result<Self, Failure> {
         let aside = Aside::start("object store")?;
-        let (to, root) = (remote.clone(), remote.address.root.clone());
-        let client = aside.ask(async move { client(&to.address, &to.access).await })?;
-        let client = client.map_err(|error| Failure::refuse(format!("{root}: {error}")))?;
         Ok(Self {
+            client: RwLock::new(opened(&aside, remote)?),
             aside,
-            client,
-            root,
+            root: remote.address.root.clone(),
         })
+    }
+
+    /// Asks with these keys from now on, once the bucket can be listed with them below the place. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot; the keys of before stay in force.
+    pub(crate) fn renew(&self, remote: &Remote) -> Result<(), Failure> {
+        let client = opened(&self.aside, remote)?;
+        self.first_with(&client, &remote.address.key)
+            .map_err(|error| Failure::refuse(format!("{}: {error}", self.root)))?;
+        *self.client.write() = client;
+        Ok(())
+    }
+
+    fn client(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.client.read())
     }
 
     /// What stands before each key: `s3://bucket`.
@@ -100,7 +115,7 @@ impl Store {
         T: Send + 'static,
         F: Future<Output = object_store::Result<T>> + Send + 'static,
     {
-        let asked = self.aside.ask(question(Arc::clone(&self.client)));
+        let asked = self.aside.ask(question(self.client()));
         let answer = asked.map_err(|_| closed())?;
         answer.map_err(|error| trouble(&error))
     }
@@ -111,7 +126,7 @@ impl Store {
     /// When the bucket cannot be listed.
     pub(crate) fn each(&self, below: &str, mut visit: impl FnMut(Facts)) -> io::Result<()> {
         let prefix = (!below.is_empty()).then(|| path(below)).transpose()?;
-        let mut listing = self.client.list(prefix.as_ref()).chunks(PAGE);
+        let mut listing = self.client().list(prefix.as_ref()).chunks(PAGE);
         loop {
             // The listing goes there and back, so that no more than a page is held.
             let (page, rest) = self.ask(|_| async move {
@@ -133,8 +148,12 @@ impl Store {
     /// # Errors
     /// When it cannot.
     pub(crate) fn first(&self, below: &str) -> io::Result<Option<Facts>> {
+        self.first_with(&self.client(), below)
+    }
+
+    fn first_with(&self, client: &Arc<dyn ObjectStore>, below: &str) -> io::Result<Option<Facts>> {
         let prefix = (!below.is_empty()).then(|| path(below)).transpose()?;
-        let mut listing = self.client.list(prefix.as_ref());
+        let mut listing = client.list(prefix.as_ref());
         let first = self.ask(|_| async move { listing.next().await.transpose() })?;
         Ok(first.as_ref().map(Facts::of))
     }
@@ -187,7 +206,7 @@ impl Store {
         tag: Option<&str>,
     ) -> Receiver<io::Result<Piece>> {
         let (answer, answered) = sync_channel(1);
-        let (client, at) = (Arc::clone(&self.client), at.clone());
+        let (client, at) = (self.client(), at.clone());
         let options = GetOptions::new()
             .with_range(Some(GetRange::Bounded(range)))
             .with_if_match(tag);
@@ -325,6 +344,12 @@ impl Store {
     pub(crate) fn close(&self) {
         self.aside.close();
     }
+}
+
+fn opened(aside: &Aside, remote: &Remote) -> Result<Arc<dyn ObjectStore>, Failure> {
+    let to = remote.clone();
+    let client = aside.ask(async move { client(&to.address, &to.access).await })?;
+    client.map_err(|error| Failure::refuse(format!("{}: {error}", remote.address.root)))
 }
 
 /// A key as the client names it.
