@@ -369,6 +369,59 @@ fn two_processes_of_one_name_are_told_so() {
     assert!(!said.err.contains("another process goes on"), "{said:?}");
 }
 
+#[test]
+fn a_group_is_one_jobs_and_whoever_is_a_stranger_there_is_refused() {
+    let scene = Scene::with_topics("kin", broker(), 2);
+    let joining = |scene: &Scene, group: &str, more: &str| {
+        let group = format!("kafka.group.id '{group}'");
+        let options = ["startingOffsets 'earliest'", SESSION, &group, more];
+        shared(scene).reading(&options)
+    };
+    let named = joining(&scene, "kin-points", "kafka.client.id 'tills'").write(&scene);
+    let mut members = vec![member(&scene, &named, "a")];
+    until_shared(&mut members, &[2]);
+    // Another job, also where its process has the name of one that is there.
+    let other = Scene::new("notkin", broker());
+    let elsewhere = |group: &str| {
+        let job = joining(&other, group, "kafka.client.id 'tills'");
+        let job = job.subscribed_to(&scene.input());
+        job.published_to(&scene.output()).write(&other)
+    };
+    let job = elsewhere("kin-points");
+    for name in ["b", "a"] {
+        let said = other.run_with(&job, &["--member", name]).end(PATIENCE);
+        let texts = [
+            "the Kafka group `kin-points` has a member that does not belong to the job `notkin`",
+            "`a` (client.id `tills/thalweg/kin`, at 127.0.0.1) is a process of the job `kin`",
+            "another `kafka.group.id`",
+        ];
+        said.expect(2, &texts);
+    }
+    // Another process of the job, whatever its clients are called.
+    let job = joining(&scene, "kin-points", "failOnDataLoss 'true'").write(&scene);
+    members.push(member(&scene, &job, "b"));
+    until_shared(&mut members, &[1, 1]);
+    for member in members {
+        let said = member.finish();
+        assert!(!said.err.contains("used by others"), "{said:?}");
+    }
+    // A consumer that is no process of any job.
+    let tool = scene.topics.joined("kin-tool", &scene.input());
+    let job = elsewhere("kin-tool");
+    let said = other.run_with(&job, &["--member", "a"]).end(PATIENCE);
+    said.expect(2, &["client.id `rdkafka`", "is no process of this job"]);
+    drop(tool);
+    let mut members = [member(&other, &job, "a")];
+    until_shared(&mut members, &[2]);
+    // One that comes later is told of, and this process reads on.
+    let tool = scene.topics.joined("kin-tool", &scene.input());
+    members[0].until_said("the group kin-tool is used by others too", PATIENCE);
+    drop(tool);
+    until_shared(&mut members, &[2]);
+    let [last] = members;
+    last.finish();
+}
+
 /// The partitions that a member shows, by who reads them.
 fn shown(running: &mut Running) -> BTreeMap<String, Vec<serde_json::Value>> {
     let (status, body) = running.get("/api/v1/board");

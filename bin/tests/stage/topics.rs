@@ -12,7 +12,7 @@ use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::PATIENCE;
+use super::{PATIENCE, until};
 
 /// A record to send.
 #[derive(Clone, Debug, Default)]
@@ -287,6 +287,22 @@ impl Topics {
                 _ => -1,
             })
             .collect()
+    }
+
+    /// Joins a group as any consumer may that shares out as this program does, and waits until it is given something.
+    pub fn joined(&self, group: &str, topic: &str) -> BaseConsumer {
+        let member: BaseConsumer = consumer(&self.bootstrap)
+            .set("group.id", group)
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .create()
+            .unwrap();
+        member.subscribe(&[topic]).unwrap();
+        let given = || member.assignment().unwrap().count() > 0;
+        until("the consumer is given a partition", PATIENCE, || {
+            let _ = member.poll(Duration::from_millis(10));
+            given()
+        });
+        member
     }
 
     /// Sends records and waits until all are acknowledged.

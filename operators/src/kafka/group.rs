@@ -26,6 +26,10 @@ pub(super) struct GroupView {
 pub(super) struct MemberView {
     /// The id that the group has given to whoever joined last under its name.
     pub(super) id: SmolStr,
+    /// What it calls itself, its `client.id`.
+    pub(super) client: SmolStr,
+    /// Where it is, as the broker writes it.
+    pub(super) host: SmolStr,
     /// What it has.
     pub(super) owned: BTreeSet<Place>,
 }
@@ -107,6 +111,8 @@ unsafe fn member(member: *const sys::rd_kafka_MemberDescription_t) -> (SmolStr, 
         };
         let name = text(if own.is_null() { given } else { own });
         let id = text(given);
+        let client = text(sys::rd_kafka_MemberDescription_client_id(member));
+        let host = text(sys::rd_kafka_MemberDescription_host(member));
         let assignment = sys::rd_kafka_MemberDescription_assignment(member);
         let list = if assignment.is_null() {
             std::ptr::null()
@@ -118,6 +124,12 @@ unsafe fn member(member: *const sys::rd_kafka_MemberDescription_t) -> (SmolStr, 
             .map(|index| entry_of((*list).elems.add(index)))
             .map(|entry| (entry.topic, entry.partition))
             .collect();
-        (name, MemberView { id, owned })
+        let view = MemberView {
+            id,
+            client,
+            host,
+            owned,
+        };
+        (name, view)
     }
 }

@@ -11,8 +11,11 @@
 //! | --- | --- |
 //! | these partitions too | answered at once; each is read from where its chain goes on |
 //! | these no more | answered when their lanes have ended: until then they are still ours |
+//!
+//! A group is one job's. Who else is in it is looked for before this process joins, and once more when it is given the first
+//! partitions, because two jobs may join at the same moment; a stranger that comes later is told of.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,18 +28,17 @@ use rdkafka_sys as sys;
 use smol_str::SmolStr;
 use thalweg_engine::behalf::carrying;
 use thalweg_engine::error::Failure;
-use thalweg_engine::source::{Ownership, Resume, Sharers, Start, TellOwnership};
+use thalweg_engine::source::{Ownership, TellOwnership};
 
 use super::client::{Client, Event, Queue, Role, take_error};
 use super::codes::Code;
-use super::consumer::{Consumer, Shared};
-use super::group;
+use super::consumer::Shared;
+use super::group::{self, GroupView};
 use super::nudge::{self, Lookout};
 use super::options::Connection;
 use super::partition_list::{PartitionList, entry_of};
-use super::scout::Scout;
-use super::source::KafkaSource;
-use super::starting::{Place, Subscription, partition_name, place_of, resumed};
+use super::starting::{Place, partition_name};
+use super::strangers::Kin;
 
 /// In a list of topics: the partition does not matter.
 const ANY_PARTITION: i32 = -1;
@@ -62,6 +64,11 @@ pub(super) struct Member {
     connection: Connection,
     group: String,
     name: SmolStr,
+    kin: Kin,
+    /// Whether the group was looked at since this member is in it.
+    looked: AtomicBool,
+    /// Whether a stranger in the group was told of.
+    told: AtomicBool,
     /// All ids that the group has given to this member so far.
     ids: Mutex<BTreeSet<SmolStr>>,
     /// Partitions were taken, and the group waits until it is told that their lanes have ended.
@@ -76,9 +83,9 @@ pub(super) struct Member {
 
 impl Member {
     /// Joins the group for these topics. `shared` is of the consumer that reads what the group gives.
-    fn join(
+    pub(super) fn join(
         connection: &Connection,
-        (group, name): (&str, &str),
+        (group, name, kin): (&str, &str, Kin),
         all: BTreeSet<Place>,
         tell: TellOwnership,
         shared: &Arc<Shared>,
@@ -93,9 +100,9 @@ impl Member {
                 ("retry.backoff.max.ms", "200"),
                 ("socket.nagle.disable", "true"),
                 ("log.connection.close", "false"),
-                ("client.id", "thalweg"),
             ],
             &[
+                ("client.id", &kin.client_id()),
                 ("group.id", group),
                 ("group.instance.id", name),
                 ("partition.assignment.strategy", "cooperative-sticky"),
@@ -112,6 +119,9 @@ impl Member {
             connection: connection.clone(),
             group: group.to_owned(),
             name: name.into(),
+            kin,
+            looked: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             ids: Mutex::default(),
             unanswered: AtomicBool::new(false),
             all,
@@ -151,6 +161,24 @@ impl Member {
         }
     }
 
+    /// The name of its process.
+    pub(super) fn name(&self) -> &SmolStr {
+        &self.name
+    }
+
+    /// Its group, as its coordinator sees it now; None where it cannot be had.
+    pub(super) fn view(&self) -> Option<GroupView> {
+        group::view(&self.client, &self.group)
+    }
+
+    /// The lanes of what was taken have ended: the group, where it waits for that, is told so.
+    pub(super) fn let_go(&self) -> Result<(), Failure> {
+        if self.unanswered.swap(false, Ordering::AcqRel) {
+            answer(&self.client, false)?;
+        }
+        Ok(())
+    }
+
     /// Its client and the queue of its events.
     pub(super) fn parts(&self) -> (&Arc<Client>, &Queue) {
         (&self.client, &self.queue)
@@ -172,16 +200,16 @@ impl Member {
     pub(super) fn leave(&self) {
         self.leaving.store(true, Ordering::Release);
         // What was taken before waits for an answer no more.
-        if self.unanswered.swap(false, Ordering::AcqRel) {
-            let _ = answer(&self.client, false);
-        }
+        let _ = self.let_go();
         // A static member does not leave when its client ends, but when it wants nothing any more.
         // SAFETY: a live handle.
         let code = Code::from(unsafe { sys::rd_kafka_unsubscribe(self.client.native()) });
         let until = Instant::now() + LEAVE;
         while code == Code::OK && Instant::now() < until {
-            let view = group::view(&self.client, &self.group);
-            if view.is_some_and(|view| !view.members.contains_key(&self.name)) {
+            if self
+                .view()
+                .is_some_and(|view| !view.members.contains_key(&self.name))
+            {
                 tracing::info!(target: "kafka", "the group {} is left", self.group);
                 return;
             }
@@ -225,7 +253,9 @@ impl Member {
         if !self.lookout.lock().due(Instant::now()) {
             return;
         }
-        let owned = group::view(&self.client, &self.group).and_then(|view| view.owned());
+        let view = self.view();
+        self.tell_of_strangers(view.as_ref());
+        let owned = view.and_then(|view| view.owned());
         let mut lookout = self.lookout.lock();
         let left = lookout.saw(owned.as_ref(), &self.all, Instant::now());
         drop(lookout);
@@ -233,9 +263,10 @@ impl Member {
             tracing::info!(target: "kafka", "the group {} has left partitions to nobody: it is made to share them out again", self.group);
             // Aside: the round asks this member too.
             let (connection, group) = (self.connection.clone(), self.group.clone());
+            let kin = self.kin.clone();
             let aside = std::thread::Builder::new().name("kafka-nudge".to_owned());
             let aside = aside.spawn(carrying(move || {
-                if let Err(failure) = nudge::come_and_go(&connection, &group) {
+                if let Err(failure) = nudge::come_and_go(&connection, &group, &kin) {
                     tracing::warn!(target: "kafka", "the group cannot be made to share out its partitions: {failure}");
                 }
             }));
@@ -243,6 +274,30 @@ impl Member {
                 tracing::warn!(target: "kafka", "no thread for a look after the group: {error}");
             }
         }
+    }
+
+    /// Says once that somebody has joined who does not belong here. This process reads on: it was here first.
+    fn tell_of_strangers(&self, view: Option<&GroupView>) {
+        let stranger = view.and_then(|view| self.kin.stranger(view, Some(&self.name)));
+        if let Some(stranger) = stranger
+            && !self.told.swap(true, Ordering::AcqRel)
+        {
+            tracing::warn!(target: "kafka", "the group {} is used by others too, partitions that they are given are not read by this job: {stranger}", self.group);
+        }
+    }
+
+    /// Once, before the first partition is read: nobody has joined at the same moment who does not belong here. Else this process goes.
+    fn among_strangers(&self) -> Option<Failure> {
+        if self.looked.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        let view = self.view()?;
+        let stranger = self.kin.stranger(&view, Some(&self.name))?;
+        self.leaving.store(true, Ordering::Release);
+        let _ = answer(&self.client, true);
+        // SAFETY: a live handle.
+        unsafe { sys::rd_kafka_unsubscribe(self.client.native()) };
+        Some(self.kin.refusal(&self.group, &stranger))
     }
 
     fn notice(&self, event: &Event, shared: &Shared) -> Result<(), Failure> {
@@ -287,7 +342,7 @@ impl Member {
         while !self.stopping.load(Ordering::Acquire) {
             // Asked after that moment, not answered: a broker that is away is slow to say that it says nothing.
             let sure = Instant::now() >= until;
-            match group::view(&self.client, &self.group) {
+            match self.view() {
                 Some(view) => {
                     let holder = view.members.get(&self.name);
                     if holder.is_none_or(|holder| self.ids.lock().contains(&holder.id)) {
@@ -319,6 +374,9 @@ impl Member {
         };
         match event.error() {
             Code::ASSIGN_PARTITIONS => {
+                if let Some(refusal) = self.among_strangers() {
+                    return Err(refusal);
+                }
                 // Whoever had them has let go of them: they wait for nothing but us.
                 (self.tell)(Ownership::Given(names));
                 self.ids.lock().extend(self.id());
@@ -407,116 +465,4 @@ pub(super) fn answer(client: &Client, given: bool) -> Result<(), Failure> {
             "the Kafka client cannot answer the group: {reason}"
         ))
     })
-}
-
-impl KafkaSource {
-    /// As [`thalweg_engine::source::Source::join`].
-    pub(super) fn join_group(
-        &self,
-        state: Option<&[u8]>,
-        tell: TellOwnership,
-    ) -> Result<(), Failure> {
-        let (all, name) = self.open_shared(state)?;
-        Member::join(
-            self.connection(),
-            (&self.group, name),
-            all,
-            tell,
-            &self.consumer()?.shared,
-        )
-    }
-
-    /// As [`thalweg_engine::source::Source::accompany`].
-    pub(super) fn accompany_group(&self, state: Option<&[u8]>) -> Result<(), Failure> {
-        self.open_shared(state).map(drop)
-    }
-
-    /// Makes the client that reads a shared input. Gives what there is to share out, and the name of this member.
-    fn open_shared(&self, state: Option<&[u8]>) -> Result<(BTreeSet<Place>, &str), Failure> {
-        let (Subscription::Topics(_), Some(name)) =
-            (&self.settings.subscription, &self.context.member)
-        else {
-            return Err(Failure::refuse(
-                "several processes share the topics that `subscribe` names: `assign` and `subscribePattern` cannot be taken \
-                 with assignment = 'group'",
-            ));
-        };
-        let scout = Scout::connect(self.connection(), &self.group)?;
-        let topics = self.topics(&scout)?;
-        // What the topics were at the first start of all: whether they have grown or were made again.
-        let resume = Resume {
-            checkpoint: "",
-            epoch: 0,
-            rewound: false,
-            positions: &BTreeMap::new(),
-            state,
-        };
-        self.identify(&scout, &topics, state.is_some().then_some(&resume))?;
-        let all: BTreeSet<Place> = self.places(&topics)?.into_iter().collect();
-        let names: Vec<&str> = topics.keys().map(String::as_str).collect();
-        self.start_consumer(all.len(), &names)?;
-        Ok((all, name))
-    }
-
-    /// As [`thalweg_engine::source::Source::start_of`].
-    pub(super) fn start_of_one(
-        &self,
-        partition: &str,
-        resume: &Resume<'_>,
-    ) -> Result<Start, Failure> {
-        let (topic, number) = place_of(partition).ok_or_else(|| {
-            Failure::refuse(format!(
-                "`{partition}` is not the name of a Kafka partition"
-            ))
-        })?;
-        let consumer = self.consumer()?;
-        consumer.healthy()?;
-        let scout = consumer.scout();
-        let places = [(topic.to_owned(), number)];
-        self.group_offsets(&scout, &places, Some(resume))?;
-        let ends = self.ends_of(&scout, &places)?;
-        let start = resumed(&ends, resume, self.settings.fail_on_data_loss)?.pop();
-        start.ok_or_else(|| Failure::restart(format!("{partition} is not there")))
-    }
-
-    /// As [`thalweg_engine::source::Source::release`].
-    pub(super) fn let_go(&self) {
-        let Ok(consumer) = self.consumer() else {
-            return;
-        };
-        let member = consumer.shared.member.get();
-        let answered = member
-            .filter(|member| member.unanswered.swap(false, Ordering::AcqRel))
-            .map(|member| answer(&member.client, false));
-        if let Some(Err(failure)) = answered {
-            consumer.shared.fail(failure);
-        }
-    }
-}
-
-impl Consumer {
-    /// As [`thalweg_engine::source::Source::sharers`].
-    pub(super) fn sharers(&self) -> Option<Sharers> {
-        let member = self.shared.member.get()?;
-        let view = group::view(&member.client, &member.group)?;
-        let named = |places: BTreeSet<Place>| {
-            let places = places.into_iter();
-            places
-                .map(|(topic, number)| partition_name(&topic, number))
-                .collect()
-        };
-        let shares = view
-            .members
-            .into_iter()
-            .map(|(name, member)| (name, member.owned));
-        Some(Sharers {
-            own: member.name.clone(),
-            shares: shares.map(|(name, share)| (name, named(share))).collect(),
-        })
-    }
-
-    /// Whether it has not failed.
-    pub(super) fn healthy(&self) -> Result<(), Failure> {
-        self.shared.failure().map_or(Ok(()), Err)
-    }
 }

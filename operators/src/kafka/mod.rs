@@ -1,7 +1,7 @@
 //! Kafka: what the source and the sink share.
 //!
 //! `client` is the only room that speaks to the C client; `scout` asks a broker before anything is read or written;
-//! `commits`, `options`, `starting`, `known_topics`, `witness`, `gate`, `partitioner` and `murmur2` decide and touch
+//! `commits`, `options`, `starting`, `known_topics`, `witness`, `strangers`, `gate`, `partitioner` and `murmur2` decide and touch
 //! nothing.
 
 mod addresses;
@@ -41,11 +41,13 @@ mod questions;
 mod reader;
 mod scout;
 mod sender;
+mod sharing;
 mod source;
 mod stamp;
 mod starting;
 mod starts;
 mod statistics;
+mod strangers;
 mod survey;
 mod target;
 mod trust;

@@ -17,6 +17,7 @@ use super::codes::Code;
 use super::membership::{answer as group_answer, subscribe};
 use super::options::Connection;
 use super::starting::Place;
+use super::strangers::Kin;
 
 /// What the member that comes and goes asks for: where groups keep their positions. The client joins only for a topic that is there,
 /// and no other member has this one. Nothing of it is read.
@@ -65,10 +66,11 @@ impl Lookout {
 }
 
 /// Comes as a member that wants nothing of what the others have, and goes.
-pub(super) fn come_and_go(connection: &Connection, group: &str) -> Result<(), Failure> {
+pub(super) fn come_and_go(connection: &Connection, group: &str, kin: &Kin) -> Result<(), Failure> {
     let configuration = connection.configuration(
-        &[("client.id", "thalweg"), ("log.connection.close", "false")],
+        &[("log.connection.close", "false")],
         &[
+            ("client.id", &kin.client_id()),
             ("group.id", group),
             ("partition.assignment.strategy", "cooperative-sticky"),
             ("enable.auto.commit", "false"),
