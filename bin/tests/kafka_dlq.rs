@@ -306,3 +306,40 @@ fn where_they_go_is_the_users_choice() {
     began.expect(2, &["topic `nowhere` does not exist"]);
     assert!(began.took < Duration::from_secs(30));
 }
+
+#[test]
+fn one_component_says_more_from_when_it_is_asked_to_until_it_is_told_otherwise() {
+    let scene = Scene::with_topics("dlqlevel", broker(), 1);
+    scene.topics.make(&retry(&scene), 1, &[]);
+    scene.topics.make(&letters(&scene), 1, &[]);
+    let job = job(&scene, BROKEN);
+    let mut running = scene.run_with(&job, &["--log-format", "json"]);
+    for (number, level) in (0..).zip(["info", "debug", "info"]) {
+        let body = format!(r#"{{"component":"thalweg_engine","level":"{level}"}}"#);
+        let kind = "Content-Type: application/json\r\n";
+        let (status, ..) = running.with("PUT /api/v1/log", kind, body.as_bytes());
+        assert_eq!(status, 200);
+        scene.topics.send(&scene.input(), &[bad(number)]);
+        let all = i64::try_from(number).unwrap() + 1;
+        stage::until("it is a dead letter", PATIENCE, || {
+            scene.topics.count(&letters(&scene)) == all
+        });
+    }
+    let said = running.finish();
+    let lines = said.err.lines().map(|line| -> serde_json::Value {
+        serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))
+    });
+    let more: Vec<_> = lines.filter(|line| line["level"] == "DEBUG").collect();
+    assert!(
+        more.iter().all(|line| line["target"]
+            .as_str()
+            .unwrap()
+            .starts_with("thalweg_engine")),
+        "{more:?}"
+    );
+    let failed = more
+        .iter()
+        .filter(|line| line["message"] == "a record failed and goes to the dead letters");
+    let places: Vec<_> = failed.map(|line| &line["place"]).collect();
+    assert_eq!(places, [&format!("{}/0@1", scene.input())]);
+}

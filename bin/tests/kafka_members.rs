@@ -133,7 +133,8 @@ fn one_that_leaves_is_succeeded_at_once_and_repeats_nothing() {
         took < Duration::from_secs(5),
         "as if it were missed: {took:?}"
     );
-    leaver.end(PATIENCE).expect(0, &["leaves"]);
+    let audited = "changed (who 127.0.0.1, what member, before a, after leaves";
+    leaver.end(PATIENCE).expect(0, &[audited]);
     // The same over HTTP alone; the last one has all then.
     let (status, said) = members[0].post("/api/v1/leave", "application/json", b"");
     assert_eq!((status, said.as_str()), (202, r#"{"leaving":"b"}"#));

@@ -101,7 +101,9 @@ impl Running {
     #[track_caller]
     pub fn address(&mut self) -> String {
         let line = self.until_said("metrics and probes at http://", PATIENCE);
-        line.rsplit("http://").next().unwrap().trim().to_owned()
+        let address = line.rsplit("http://").next().unwrap().trim();
+        // In a line of JSON its end stands behind it.
+        address.trim_end_matches(['"', '}']).to_owned()
     }
 
     /// A connection to its HTTP side.
