@@ -247,6 +247,7 @@ fn a_network_that_fails_between_engine_and_store_delays_no_row_and_loses_nothing
         Way::Resets(20),
         Way::Cut,
         Way::Silent,
+        Way::Unanswered,
     ] {
         proxy.set(way);
         flow(5);

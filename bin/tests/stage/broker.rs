@@ -1,8 +1,11 @@
 //! A real Apache Kafka broker, started by the project's script. It ends when the test program does.
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+
+use super::Proxy;
 
 /// A broker on loopback with a data folder of its own.
 pub struct Broker {
@@ -22,6 +25,18 @@ impl Broker {
         };
         broker.bootstrap = broker.up_with(options);
         broker
+    }
+
+    /// Starts one that is reached through a proxy too. Who comes through it is led back to it by what the broker says of itself.
+    pub fn proxied() -> (Self, Proxy) {
+        // Below the range from which outgoing connections take their ports.
+        let mut ports = (20_000..32_000).rev();
+        let port = ports
+            .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+            .unwrap();
+        let proxy = Proxy::start(&format!("127.0.0.1:{port}"));
+        let listener = format!("PROXIED=PLAINTEXT:{port}:{}", proxy.port());
+        (Self::start(&["--listener", &listener]), proxy)
     }
 
     /// Starts so many that are one cluster: three replicas of each topic, two of which must be in sync.

@@ -22,6 +22,8 @@ pub enum Way {
     Cut,
     /// Connections live, and nothing goes through them.
     Silent,
+    /// Connections live, and what clients say arrives, but no answer comes back.
+    Unanswered,
 }
 
 struct Network {
@@ -56,10 +58,11 @@ impl Proxy {
                 let Ok(server) = TcpStream::connect(&address) else {
                     continue;
                 };
-                for (from, to) in [(&client, &server), (&server, &client)] {
+                let ways = [(&client, &server, false), (&server, &client, true)];
+                for (from, to, answers) in ways {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                     let network = Arc::clone(&shared);
-                    std::thread::spawn(move || network.pump(&from, &to));
+                    std::thread::spawn(move || network.pump(&from, &to, answers));
                 }
             }
         });
@@ -67,7 +70,16 @@ impl Proxy {
     }
 
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address())
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// From now on bytes go this way.
@@ -82,13 +94,15 @@ impl Proxy {
 }
 
 impl Network {
-    fn pump(&self, mut from: &TcpStream, mut to: &TcpStream) {
+    /// Carries one direction of a connection: what clients say, or the answers.
+    fn pump(&self, mut from: &TcpStream, mut to: &TcpStream, answers: bool) {
         let age = self.age.load(Ordering::Relaxed);
         from.set_read_timeout(Some(LOOK)).unwrap();
         let mut buffer = [0; 16 << 10];
         loop {
             let way = *self.way.lock();
-            if way == Way::Silent || self.age.load(Ordering::Relaxed) != age {
+            let silent = way == Way::Silent || way == Way::Unanswered && answers;
+            if silent || self.age.load(Ordering::Relaxed) != age {
                 std::thread::sleep(LOOK);
                 continue;
             }

@@ -1,0 +1,125 @@
+//! The network between engine and broker fails while records flow: late, reset, cut, silent, half open. Nothing is lost and nothing is counted
+//! twice, the process lives, and where nothing answers any more its log says so once.
+
+#![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
+
+mod stage;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use stage::{Broker, Load, PATIENCE, Proxy, Rec, Running, Scene, Way};
+
+const CARDS: u64 = 40;
+
+/// Transactions a second.
+const RATE: u32 = 200;
+
+/// How long a connection may say nothing.
+const TIMEOUT: &str = "kafka.socket.timeout.ms '2000'";
+
+/// What a query that waits says of a network that is away, with the broker's address.
+const AWAY: &str = "waiting: no Kafka broker at";
+
+fn transaction(number: u64) -> Rec {
+    let card = format!("C-{}", number % CARDS);
+    let value = format!(r#"{{"card":"{card}"}}"#);
+    Rec::new(card, value)
+}
+
+/// A running count for each card, read and written through the proxy.
+fn counting(scene: &Scene, proxy: &Proxy) -> PathBuf {
+    let address = proxy.address();
+    scene.write(&format!(
+        "SET checkpointLocation = '{}';
+SET checkpointInterval = '200 ms';
+SET outputMode = 'update';
+CREATE TABLE transactions (card STRING NOT NULL) USING kafka OPTIONS (
+  kafka.bootstrap.servers '{address}', subscribe '{}', startingOffsets 'earliest', format 'json', {TIMEOUT}
+) PARTITIONED BY (card);
+CREATE TABLE notification USING kafka OPTIONS (
+  kafka.bootstrap.servers '{address}', topic '{}', format 'json', key 'card', {TIMEOUT});
+INSERT INTO notification SELECT card, count(*) AS n FROM transactions GROUP BY card;
+",
+        scene.checkpoints().display(),
+        scene.input(),
+        scene.output()
+    ))
+}
+
+/// Asserts that every count of every card was written once.
+#[track_caller]
+fn expect_exactly(scene: &Scene, count: u64) {
+    let mut said: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for got in scene.topics.read(&scene.output()) {
+        let n = got.json()["n"].as_u64().unwrap();
+        said.entry(got.key()).or_default().push(n);
+    }
+    for card in 0..CARDS {
+        let all: Vec<u64> = (1..=count / CARDS + u64::from(card < count % CARDS)).collect();
+        assert_eq!(said[&format!("C-{card}")], all, "card {card}");
+    }
+}
+
+/// Waits until all that was sent so far came out.
+#[track_caller]
+fn until_caught_up(scene: &Scene, load: &Load, within: Duration) {
+    scene.until_out(i64::try_from(load.sent()).unwrap(), within);
+}
+
+/// How often it was said that nothing answers.
+fn said_away(running: &Running) -> usize {
+    let said = running.said();
+    let waits = |line: &&str| line.contains(AWAY);
+    said.lines().filter(waits).count()
+}
+
+#[test]
+fn a_network_that_fails_loses_nothing_counts_nothing_twice_and_is_told_of() {
+    let (broker, proxy) = Broker::proxied();
+    let scene = Scene::with_topics("network", Box::leak(Box::new(broker)), 4);
+    let mut running = scene.started(&counting(&scene, &proxy));
+    let load = Load::of(&scene.topics, &scene.input(), RATE, transaction);
+    scene.until_out(100, PATIENCE);
+
+    // Rows flow on, later.
+    for way in [Way::Late(Duration::from_millis(200)), Way::Resets(100)] {
+        proxy.set(way);
+        let held = scene.topics.count(&scene.output());
+        scene.until_out(held + 2 * i64::from(RATE), PATIENCE);
+        proxy.set(Way::Open);
+        until_caught_up(&scene, &load, PATIENCE);
+    }
+
+    // Nothing flows until it is over. It is said once, by the address.
+    for way in [Way::Cut, Way::Silent, Way::Unanswered] {
+        running.until_ready();
+        let number = said_away(&running) + 1;
+        proxy.set(way);
+        let began = Instant::now();
+        stage::until("it is said", PATIENCE, || said_away(&running) == number);
+        println!("{way:?} is told of after {:?}", began.elapsed());
+        let (status, why) = running.get("/ready");
+        assert!(status == 503 && why.contains(&proxy.address()), "{why}");
+        proxy.set(Way::Open);
+        let began = Instant::now();
+        until_caught_up(&scene, &load, Duration::from_secs(10));
+        println!("{way:?} is over after {:?}", began.elapsed());
+        running.until_ready();
+        assert_eq!(said_away(&running), number, "{}", running.said());
+    }
+
+    // Connections are forgotten on the way, and nobody is told: they are noticed by their silence.
+    proxy.forget();
+    let held = scene.topics.count(&scene.output());
+    scene.until_out(held + 2 * i64::from(RATE), Duration::from_secs(10));
+    running.until_ready();
+
+    let restarts = running.metric("thalweg_restarts_total");
+    assert!(restarts < 1.0, "{}", running.said());
+    let sent = load.stop();
+    scene.until_out(i64::try_from(sent).unwrap(), PATIENCE);
+    running.finish();
+    expect_exactly(&scene, sent);
+}
