@@ -170,24 +170,33 @@ fn a_folder_that_cannot_be_written_is_refused() {
     assert_eq!(scene.topics.count(&scene.output()), 0);
 }
 
-/// A small file system in memory.
+/// A file system where a folder was.
 struct Mount(PathBuf);
 
 impl Mount {
     /// None, with the reason on stderr, where this user may not mount.
     fn on(place: &Path, options: &str) -> Option<Self> {
         std::fs::create_dir_all(place).unwrap();
-        let output = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "thalweg-story"])
-            .arg(place)
-            .output();
-        match output {
-            Ok(output) if output.status.success() => Some(Self(place.to_owned())),
-            other => {
-                eprintln!("skipped: no file system can be mounted here: {other:?}");
-                None
-            }
+        let place = place.to_str().unwrap();
+        Self::mount(&["-t", "tmpfs", "-o", options, "thalweg-story", place])
+            .then(|| Self(place.into()))
+    }
+
+    /// Makes a folder read-only until it is dropped. What has a file open there keeps the file system itself from becoming so; a second
+    /// mount of the folder has no such file.
+    fn read_only(place: &Path) -> Option<Self> {
+        let path = place.to_str().unwrap();
+        let mount = Self::mount(&["--bind", path, path]).then(|| Self(place.into()))?;
+        Self::mount(&["-o", "remount,bind,ro", path]).then_some(mount)
+    }
+
+    fn mount(arguments: &[&str]) -> bool {
+        let output = Command::new("mount").args(arguments).output();
+        let mounted = output.as_ref().is_ok_and(|output| output.status.success());
+        if !mounted {
+            eprintln!("skipped: no file system can be mounted here: {output:?}");
         }
+        mounted
     }
 }
 
@@ -235,6 +244,41 @@ fn a_full_disk_stops_no_rows_and_loses_none() {
     running.until_ready();
     running.finish();
     assert_eq!(scene.positions(), [("full-in/0".to_owned(), 200)]);
+    Account::of(&scene).expect_exactly(200);
+}
+
+#[test]
+fn a_folder_that_becomes_read_only_stops_no_rows_and_loses_none() {
+    let scene = Scene::with_topics("readonly", broker(), 1);
+    let mut running = scene.started(&Loyalty::default().write(&scene));
+    scene.topics.send(&scene.input(), &invoices(0..100));
+    scene.until_out(100, PATIENCE);
+    let Some(mount) = Mount::read_only(&scene.checkpoints()) else {
+        return;
+    };
+    let line = running.until_said("does not take anything", PATIENCE);
+    assert!(line.contains("Read-only file system"), "{line}");
+    scene.topics.send(&scene.input(), &invoices(100..200));
+    scene.until_out(200, PATIENCE);
+    let (status, why) = running.get("/ready");
+    assert_eq!(status, 503, "{why}");
+    assert!(why.contains("Read-only file system"), "{why}");
+    let epochs = "thalweg_epochs_committed_total";
+    let before = running.metric(epochs);
+    let said = running.said();
+    assert_eq!(
+        said.matches(" WARN ").count(),
+        1,
+        "one line for one fault: {said}"
+    );
+    drop(mount);
+    running.until_said("takes checkpoints again", PATIENCE);
+    running.until_ready();
+    stage::until("epochs are committed again", PATIENCE, || {
+        running.metric(epochs) > before
+    });
+    running.finish();
+    assert_eq!(scene.positions(), [("readonly-in/0".to_owned(), 200)]);
     Account::of(&scene).expect_exactly(200);
 }
 
