@@ -268,6 +268,33 @@ fn a_network_that_fails_between_engine_and_store_delays_no_row_and_loses_nothing
 }
 
 #[test]
+fn a_job_that_runs_says_no_secret_of_its_store_not_even_at_trace_level() {
+    let s3 = S3::start();
+    let job = counts(&s3);
+    let options = format!(
+        "checkpointOptions=fs.s3a.endpoint={}, fs.s3a.access.key=test, fs.s3a.secret.key=hush-hush, fs.s3a.session.token=hush-token",
+        s3.url()
+    );
+    let levels = "trace,object_store=trace,actix_http=trace,actix_web=trace";
+    let mut running = s3.run(&job, &["--log-level", levels, "--set", &options]);
+    arrive(&s3, "a.json", 0..70);
+    until_counted(&s3, 70);
+    running.until_ready();
+    let shown = running.everything();
+    running.terminate();
+    let said = running.end(PATIENCE);
+    said.expect(0, &["TRACE"]);
+    let place = |text: &str| {
+        text.lines()
+            .find(|line| line.contains("hush"))
+            .map(str::to_owned)
+    };
+    for text in [&said.err, &said.out, &shown] {
+        assert_eq!(place(text), None);
+    }
+}
+
+#[test]
 fn what_cannot_keep_checkpoints_is_refused_at_the_start_and_no_secret_is_said() {
     let s3 = S3::start();
     let job = counts(&s3);

@@ -16,6 +16,8 @@ use stage::{Account, Broker, Loyalty, PATIENCE, Scene, Tokens, invoices};
 const PASSWORD: &str = "correct-horse";
 const WRONG: &str = "battery-staple";
 const STORE: &str = "store-secret";
+/// How each token begins.
+const TOKEN: &str = "eyJhbGciOiJub25lIn0";
 
 /// How long it may take until a user reads what is wrong.
 const SOON: Duration = Duration::from_secs(10);
@@ -198,17 +200,25 @@ fn scene(name: &str) -> Scene {
     scene
 }
 
-/// The whole job runs this way: it reads, writes, commits and shows no secret.
+/// The whole job runs this way: it reads, writes, commits and shows no secret, however much it is asked to say.
 #[track_caller]
 fn works(name: &str, address: &str, options: &Options<'_>) {
     let scene = scene(name);
-    let job = job(&scene, address, options);
+    let mut wordy = options.clone();
+    wordy.push(("debug", "all".to_owned()));
+    let job = job(&scene, address, &wordy);
     let path = job.to_str().unwrap();
     let check = scene.call(&["check", path, "--connect"]);
     check.expect(0, &[address]);
-    let running = scene.run(&job);
+    let mut running = scene.run_with(&job, &["--log-level", "trace,kafka=trace"]);
     scene.until_out(10, PATIENCE);
+    running.until_ready();
+    let shown = running.everything();
     let said = running.finish();
+    assert!(
+        said.err.contains("SASL") || said.err.contains("SSL"),
+        "{said:?}"
+    );
     Account::of(&scene).expect_exactly(10);
     assert_eq!(
         scene
@@ -218,7 +228,7 @@ fn works(name: &str, address: &str, options: &Options<'_>) {
             .sum::<i64>(),
         10
     );
-    hides(&format!("{check:?}{said:?}"));
+    hides(&format!("{check:?}{said:?}{shown}"));
 }
 
 /// Nothing runs this way: `check` and `run` say the address and these words in time.
@@ -256,8 +266,11 @@ fn ends_cleanly(name: &str, address: &str, options: &Options<'_>) {
 
 #[track_caller]
 fn hides(said: &str) {
-    for secret in [PASSWORD, WRONG, STORE] {
-        assert!(!said.contains(secret), "a secret is shown: {said}");
+    for secret in [PASSWORD, WRONG, STORE, TOKEN] {
+        if let Some(at) = said.find(secret) {
+            let before = said.get(at.saturating_sub(300)..at).unwrap_or(said);
+            panic!("a secret is shown: {before}{secret}");
+        }
     }
 }
 

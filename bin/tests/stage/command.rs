@@ -150,6 +150,28 @@ impl Running {
         (status.parse().unwrap(), body.to_owned())
     }
 
+    /// All that its HTTP side shows of itself.
+    #[track_caller]
+    pub fn everything(&mut self) -> String {
+        let paths = [
+            "/",
+            "/metrics",
+            "/ready",
+            "/api/v1/queries",
+            "/api/v1/board",
+            "/api/v1/settings",
+            "/api/v1/slow",
+            "/api/v1/log",
+            "/api/v1/models",
+        ];
+        let pages = paths.map(|path| {
+            let (status, body) = self.get(path);
+            assert_eq!(status, 200, "{path}: {body}");
+            body
+        });
+        pages.join("\n")
+    }
+
     /// Waits until `/ready` says yes.
     #[track_caller]
     pub fn until_ready(&mut self) {
