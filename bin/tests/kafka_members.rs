@@ -7,12 +7,13 @@
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use stage::{
-    Account, Broker, Loyalty, PATIENCE, Rec, Running, Scene, invoices, json, kills, until,
+    Account, Broker, Loyalty, PATIENCE, Rec, Running, Scene, invoices, json, kills, owned, until,
     until_shared,
 };
 
@@ -29,6 +30,39 @@ fn shared(scene: &Scene) -> Loyalty {
         .set("assignment = 'group'")
         .set(&format!("jobName = '{}'", scene.name))
         .reading(&["startingOffsets 'earliest'", SESSION])
+}
+
+/// How often a process took over a partition that was read before: by another one, or by itself before it was started again.
+const TAKEN_OVER: &str = "thalweg_handover_pause_seconds_count{query=\"notification\"}";
+/// The sum of their pauses.
+const PAUSES: &str = "thalweg_handover_pause_seconds_sum{query=\"notification\"}";
+
+/// What a member has, and how often it took something over.
+fn standing(running: &mut Running) -> (f64, BTreeSet<String>) {
+    (running.metric(TAKEN_OVER), owned(running))
+}
+
+/// The longest time in milliseconds, within a span, in which nothing of one of these partitions came out. A key lies in the output where
+/// it lies in the input.
+fn longest_silence(scene: &Scene, partitions: &BTreeSet<String>, span: &Range<SystemTime>) -> i64 {
+    let millis = |at: SystemTime| {
+        let since = at.duration_since(UNIX_EPOCH).unwrap();
+        i64::try_from(since.as_millis()).unwrap()
+    };
+    let (begin, end) = (millis(span.start), millis(span.end));
+    let rows = scene.topics.read(&scene.output());
+    let silence = |name: &String| {
+        let own = format!("{}/", scene.input());
+        let number: i32 = name.strip_prefix(&own).unwrap().parse().unwrap();
+        let rows = rows.iter().filter(|row| row.partition == number);
+        let within = rows
+            .map(|row| row.millis)
+            .filter(|at| (begin..end).contains(at));
+        let mut times: Vec<i64> = within.chain([begin, end]).collect();
+        times.sort_unstable();
+        times.windows(2).map(|pair| pair[1] - pair[0]).max()
+    };
+    partitions.iter().filter_map(silence).max().unwrap()
 }
 
 fn member(scene: &Scene, job: &Path, name: &str) -> Running {
@@ -56,8 +90,14 @@ fn partitions_are_shared_out_and_a_clean_start_and_stop_repeats_nothing() {
     let load = scene.load(300);
     let mut members = vec![member(&scene, &job, "a")];
     until_shared(&mut members, &[6]);
+    scene.until_out(300, PATIENCE);
+    let began = SystemTime::now();
     members.push(member(&scene, &job, "b"));
     until_shared(&mut members, &[3, 3]);
+    let move_of_three = began..SystemTime::now();
+    let stayed = owned(&mut members[0]);
+    let pause = members[1].metric(PAUSES) / members[1].metric(TAKEN_OVER);
+    assert!(0.0 < pause && pause < 3.0, "{pause} s");
     members.push(member(&scene, &job, "c"));
     until_shared(&mut members, &[2, 2, 2]);
     // A partition that one of them reads is not moved meanwhile.
@@ -70,18 +110,28 @@ fn partitions_are_shared_out_and_a_clean_start_and_stop_repeats_nothing() {
         let said = scene.call(&[&["checkpoint"], &moves[..]].concat());
         said.expect(2, &["the job runs", "Stop it first"]);
     }
-    // A member that comes back under its name finds its partitions where they were.
-    let before = members[0].metric("thalweg_handover_pause_seconds_count{query=\"notification\"}");
-    members.remove(2).finish();
-    members.push(member(&scene, &job, "c"));
-    until_shared(&mut members, &[2, 2, 2]);
-    let after = members[0].metric("thalweg_handover_pause_seconds_count{query=\"notification\"}");
-    assert_eq!(before, after, "nothing moved while it was away");
+    // A rolling restart: each comes back under its name and finds its partitions where they were, and the others notice nothing.
+    for name in ["a", "b", "c"] {
+        let before: Vec<_> = members.iter_mut().map(standing).collect();
+        members.remove(0).finish();
+        members.push(member(&scene, &job, name));
+        until_shared(&mut members, &[2, 2, 2]);
+        let after: Vec<_> = members.iter_mut().map(standing).collect();
+        assert_eq!(after[..2], before[1..], "moved while {name} was away");
+        assert_eq!(after[2], (2.0, before[0].1.clone()), "{name}");
+        let pause = members[2].metric(PAUSES) / 2.0;
+        assert!(
+            0.0 < pause && pause < 6.0,
+            "as if it were missed: {pause} s"
+        );
+    }
     let sent = load.stop();
     until("every invoice is answered", PATIENCE, || {
         Account::of(&scene).missing(sent).is_empty()
     });
     Account::of(&scene).expect_exactly(sent);
+    let silence = longest_silence(&scene, &stayed, &move_of_three);
+    assert!(silence < 2_000, "what stayed was held up for {silence} ms");
     for member in members {
         member.finish();
     }
@@ -220,7 +270,7 @@ INSERT INTO notification SELECT BillNo FROM some UNION ALL SELECT BillNo FROM mo
 const CARDS: u64 = 40;
 
 /// Transactions by their numbers, keyed by card.
-fn transactions(numbers: std::ops::Range<u64>, by_card: bool) -> Vec<Rec> {
+fn transactions(numbers: Range<u64>, by_card: bool) -> Vec<Rec> {
     numbers
         .map(|number| {
             let card = format!("C-{}", number % CARDS);
@@ -364,7 +414,7 @@ fn two_processes_of_one_name_are_told_so() {
         .end(PATIENCE)
         .expect(1, &["each process needs its own"]);
     // The first one took nothing back while it found out.
-    let moved = second.metric("thalweg_handover_pause_seconds_count{query=\"notification\"}");
+    let moved = second.metric(TAKEN_OVER);
     assert_eq!(moved, 2.0);
     let said = second.finish();
     assert!(!said.err.contains("another process goes on"), "{said:?}");

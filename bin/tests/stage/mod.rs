@@ -37,7 +37,7 @@ pub use command::{Running, Said, thalweg};
 pub use counting::{ANNA, Counting, bearer, json};
 pub use kinesis::Kinesis;
 pub use loyalty::{Account, Load, Loyalty, invoice, invoices};
-pub use members::until_shared;
+pub use members::{owned, until_shared};
 pub use proxy::{Proxy, Way};
 pub use runtime::{hash_of, models, runtime};
 pub use s3::S3;

@@ -62,6 +62,8 @@ impl Rec {
 pub struct Got {
     pub partition: i32,
     pub offset: i64,
+    /// Its timestamp in milliseconds.
+    pub millis: i64,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
@@ -378,6 +380,7 @@ impl Topics {
                 Some(Ok(message)) => got.push(Got {
                     partition: message.partition(),
                     offset: message.offset(),
+                    millis: message.timestamp().to_millis().unwrap_or(-1),
                     key: message.key().map(<[u8]>::to_vec),
                     value: message.payload().map(<[u8]>::to_vec),
                     headers: message
