@@ -161,7 +161,7 @@ pub const CONNECTORS: &[Connector] = &[
     },
     Connector {
         name: "file",
-        about: "A file of JSON lines, a pipe, or with `-` standard input and output.",
+        about: "A file of JSON lines, a pipe, or with `-` standard input and output. A line of more than 64 MiB is a bad record.",
         input: Some(Input {
             options: sources::file::OPTIONS,
             columns: sources::file::columns,

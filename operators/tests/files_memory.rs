@@ -1,18 +1,20 @@
-//! What a folder of many files takes of memory: bytes that are held, counted one by one.
+//! What a folder of many files, and a line without end, take of memory: bytes that are held, counted one by one.
 
 #![allow(clippy::unwrap_used, reason = "this is a test and its helpers")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Arc;
+use std::io::{Seek, SeekFrom, Write};
 use std::sync::atomic::AtomicIsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use thalweg_engine::record::{Partition, Position};
+use thalweg_engine::record::{Body, Partition, Position};
 use thalweg_engine::source::SourceEvent;
 use thalweg_operators::coordinates::Coordinates;
 use thalweg_operators::files;
+use thalweg_operators::sources::file;
 use thalweg_operators::table::{OpenContext, Table};
 
 /// Counts the bytes that all threads hold, and the most there were.
@@ -39,6 +41,9 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+/// What is counted is of all threads, so one story is told at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 fn context() -> OpenContext {
     OpenContext {
@@ -110,6 +115,7 @@ fn held(files: usize) -> [isize; 3] {
 #[test]
 fn a_file_costs_little_while_it_waits_and_less_when_it_was_read() {
     const FILES: usize = 7_000;
+    let _alone = ALONE.lock().unwrap();
     // What is made once, by the first who needs it.
     held(10);
     let few = held(10);
@@ -122,4 +128,60 @@ fn a_file_costs_little_while_it_waits_and_less_when_it_was_read() {
         "while files are read each takes {most} bytes at most"
     );
     assert!(read <= 25, "a file that was read takes {read} bytes");
+}
+
+#[test]
+fn a_line_that_is_too_long_is_a_bad_record_and_no_more_of_it_is_held_than_the_limit() {
+    const LONG: u64 = 300_000_000;
+    let _alone = ALONE.lock().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lines");
+    let mut lines = std::fs::File::create(&path).unwrap();
+    lines.write_all(b"first\n").unwrap();
+    lines.seek(SeekFrom::Start(6 + LONG)).unwrap();
+    lines.write_all(b"\nthird\nfourth").unwrap();
+    let table = Table::using("in", "file")
+        .option("path", path.to_str().unwrap())
+        .option("format", "text");
+    let source = file::open(&table, &[0], &context()).unwrap();
+    let partition = Arc::new(Partition {
+        input: "in".into(),
+        name: "in/0".into(),
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    MOST.store(HELD.load(Relaxed), Relaxed);
+    let before = HELD.load(Relaxed);
+    let end = 6 + LONG.cast_signed() + 1;
+    // From the begin, at the long line, and behind it.
+    for (from, rows) in [(0, 4), (6, 3), (end, 2)] {
+        let mut stream = source
+            .read(&partition, &Position::Number(from), None)
+            .unwrap();
+        let mut shown = Vec::new();
+        runtime.block_on(async {
+            while let Some(event) = stream.next().await {
+                let SourceEvent::Record(record) = event else {
+                    continue;
+                };
+                match record.body {
+                    Body::Row(row) => shown.push(format!("{:?}", row[0])),
+                    Body::Bad(error) => {
+                        assert_eq!(record.meta.position, Position::Number(6));
+                        assert_eq!(record.next, Position::Number(end));
+                        shown.push(error.reason.to_string());
+                    }
+                    Body::Skipped(_) => panic!("skipped"),
+                }
+            }
+        });
+        let long = format!("{}:2: the line is longer than 64 MiB", path.display());
+        let all = ["\"first\"", &long, "\"third\"", "\"fourth\""];
+        let short = |text: &String| text.replace("String(", "").replace(')', "");
+        let shown: Vec<String> = shown.iter().map(short).collect();
+        assert_eq!(shown, all[4 - rows..]);
+    }
+    let most = MOST.load(Relaxed) - before;
+    assert!(most < 200 << 20, "{most} bytes were held");
 }

@@ -98,6 +98,7 @@ impl TextCodec for Json {
             },
             documents: Documents::new(self.options.syntax),
             waiting: VecDeque::new(),
+            leaving: false,
         })
     }
 
@@ -117,6 +118,8 @@ struct Objects {
     documents: Documents,
     /// The objects of an array that were not given yet: each counted from where the last one ended.
     waiting: VecDeque<Cut>,
+    /// Whether the next document is the rest of one that is too long.
+    leaving: bool,
 }
 
 impl Splitter for Objects {
@@ -125,6 +128,9 @@ impl Splitter for Objects {
             return next;
         }
         let cut = self.lines.cut(text, whole);
+        if cut == Cut::More || std::mem::take(&mut self.leaving) {
+            return cut;
+        }
         let Cut::Record(span, next) = cut else {
             return cut;
         };
@@ -149,6 +155,7 @@ impl Splitter for Objects {
 
     fn leave(&mut self) {
         self.lines.leave();
+        self.leaving = true;
     }
 }
 
@@ -161,6 +168,7 @@ mod tests {
             lines: lines(None, false),
             documents: Documents::default(),
             waiting: VecDeque::new(),
+            leaving: false,
         };
         let (mut at, mut found) = (0, Vec::new());
         while at < text.len() {

@@ -19,7 +19,8 @@ pub trait Splitter: Send {
     /// text and more behind it; `whole` says that no more will come, and then [`Cut::More`] must not be answered.
     fn cut(&mut self, text: &[u8], whole: bool) -> Cut;
 
-    /// The record that begins the text is too long: what has been seen of it is taken away, and the next text is its rest.
+    /// The record that begins the text is too long: what has been seen of it is taken away but for its last bytes, and the
+    /// next text is its rest.
     fn leave(&mut self);
 
     /// What ends lines in this file, as far as its text has said it.

@@ -1,7 +1,7 @@
 //! Stories of folders while time passes: the pace, links that are swapped, records that are too long, rows stepped over by hand.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use std::time::Instant;
 use futures_util::StreamExt;
 use thalweg_engine::source::SourceEvent;
 
-use super::tests::{partition, put, put_at, read, run, shown, text};
+use super::tests::{partition, put, put_at, read, run, shown, table, text};
 use super::*;
 use crate::files::config_map::config_map;
 use crate::sources::file::test_context;
@@ -139,6 +139,21 @@ fn a_record_that_is_too_long_is_one_bad_record_and_the_next_begins_behind_it() {
             &[],
         );
         assert_eq!(again.shown(), shown[4 - rest..]);
+    }
+}
+
+#[test]
+fn in_lines_of_json_and_csv_too() {
+    for (format, first, last) in [("json", "{\"id\":1}", "{\"id\":3}"), ("csv", "1", "3")] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = fs::File::create(folder.path().join("a")).unwrap();
+        writeln!(file, "{first}").unwrap();
+        // A hole is a line of zeros.
+        file.seek(SeekFrom::Current(70 << 20)).unwrap();
+        write!(file, "\n{last}").unwrap();
+        let shown = read(&table(format, folder.path(), &[]));
+        assert_eq!([&*shown[0], &*shown[2]], ["1", "3"], "{shown:?}");
+        assert!(shown[1].contains("a, row 2: the record is longer than 64 MiB"));
     }
 }
 

@@ -16,7 +16,7 @@ use crate::job_error::Location;
 use crate::sources::file::test_context;
 use crate::table::{OptionValue, Options};
 
-fn table(connector: &str, folder: &Path, options: &[(&str, &str)]) -> Table {
+pub(super) fn table(connector: &str, folder: &Path, options: &[(&str, &str)]) -> Table {
     let at = Location { line: 1, column: 1 };
     let path = folder.to_str().unwrap();
     let mut all = vec![("path", path)];
@@ -32,7 +32,7 @@ fn table(connector: &str, folder: &Path, options: &[(&str, &str)]) -> Table {
         name: "in".to_owned(),
         at,
         connector: connector.to_owned(),
-        columns: (connector == "json").then(|| {
+        columns: (connector != "text").then(|| {
             vec![
                 Field::nullable("id", DataType::Int),
                 Field::nullable("day", DataType::Date),

@@ -16,6 +16,8 @@ use crate::codecs::{Decoded, Decoder};
 const PIECE: usize = 128 * 1024;
 /// A longer record is an error, and no more of it is held.
 const RECORD_MAX: usize = 64 << 20;
+/// So much of its end is held, in which the beginning of a line's end may stand.
+const TAIL: usize = 64;
 
 /// A format of text with the columns and options of one table.
 pub trait TextCodec: Send + Sync {
@@ -123,12 +125,15 @@ impl TextRows {
         {
             match self.splitter.cut(&text[self.from..], self.over) {
                 Cut::More => {
-                    if text.len() - self.from > RECORD_MAX {
+                    if self.leaving || text.len() - self.from > RECORD_MAX {
                         self.too_long(batch);
                     }
                     break;
                 }
-                Cut::Nothing(next) => self.from += next,
+                Cut::Nothing(next) => {
+                    self.from += next;
+                    self.leaving = false;
+                }
                 Cut::Record(span, next) => {
                     let at = self.from;
                     self.from += next;
@@ -220,14 +225,17 @@ impl TextRows {
                 batch.spans.push((0, 0));
             }
         }
-        self.from = self.text.len();
+        self.from = self.from.max(self.text.len().saturating_sub(TAIL));
         self.splitter.leave();
     }
 
     /// Reads on behind what is not done.
     fn read(&mut self) -> Result<(), FileFault> {
         let rest = &self.text[self.from..];
-        let more = std::mem::replace(&mut self.piece, PIECE).max(rest.len());
+        // Twice as much each time, but no more of a record than may be held.
+        let most = (RECORD_MAX + PIECE).saturating_sub(rest.len()).max(PIECE);
+        let more = std::mem::replace(&mut self.piece, PIECE);
+        let more = more.max(rest.len()).min(most);
         let mut text = Vec::with_capacity(rest.len() + more);
         text.extend_from_slice(rest);
         let count = (&mut self.input)

@@ -19,16 +19,12 @@ use thalweg_engine::record::{
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field};
 use thalweg_engine::source::SourceEvent;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Receiver, channel};
 
 use super::file::STDIN;
+use super::file_reader::{LINE_MAX, Long, Message, PIECES_MAX, Piece, Reader};
 use crate::codecs::{Decoded, Decoder};
 
-/// How much is read at once, and how many of such pieces may wait.
-const PIECE: usize = 64 * 1024;
-const PIECES_MAX: usize = 4;
-/// A longer line ends the query: it is no file of lines.
-const LINE_MAX: usize = 64 << 20;
 /// So many records in a row, then the others on the thread have their turn.
 const TURN: u32 = 64;
 
@@ -75,20 +71,6 @@ pub(super) struct Shape {
     pub facts: Vec<Fact>,
     /// Whether an empty line is a record.
     pub blank_lines: bool,
-}
-
-/// Whole lines, as they were read.
-struct Piece {
-    bytes: Arc<Vec<u8>>,
-    /// The byte offset of the first one in the file, and its number from 0.
-    at: u64,
-    line: u64,
-}
-
-enum Message {
-    Piece(Piece),
-    Failed(Failure),
-    End,
 }
 
 /// The records of one file.
@@ -182,16 +164,47 @@ impl Lines {
     }
 
     fn record(&mut self, start: u64, span: Range<usize>, line: u64) -> Record {
-        let (taken, taken_at) = (Instant::now(), wall_clock());
+        let taken = (Instant::now(), wall_clock());
         let bytes = Arc::clone(&self.piece.bytes);
-        let body = match self.row(&bytes[span.clone()], line, taken_at) {
+        let body = match self.row(&bytes[span.clone()], line, taken.1) {
             Ok(Some(row)) => Body::Row(row),
             Ok(None) => Body::Skipped(Skip::Malformed),
-            Err(mut error) => {
-                error.reason = format!("{}:{}: {}", self.path, line + 1, error.reason).into();
-                Body::Bad(Box::new(error))
-            }
+            Err(error) => self.bad(line, error),
         };
+        let size = span.len() as u64;
+        let raw = Some(Original::own(Line { bytes, span }));
+        self.made(start, self.at(), taken, body, size, raw)
+    }
+
+    /// The record of a line that is too long. Reading goes on behind it.
+    fn too_long(&mut self, long: &Long) -> Record {
+        self.piece = Piece {
+            bytes: Arc::default(),
+            at: long.next,
+            line: long.line + 1,
+        };
+        self.done = 0;
+        let reason = format!("the line is longer than {} MiB", LINE_MAX >> 20);
+        let body = self.bad(long.line, RecordError::decode(reason));
+        let size = long.next - long.at;
+        let taken = (Instant::now(), wall_clock());
+        self.made(long.at, long.next, taken, body, size, None)
+    }
+
+    fn bad(&self, line: u64, mut error: RecordError) -> Body {
+        error.reason = format!("{}:{}: {}", self.path, line + 1, error.reason).into();
+        Body::Bad(Box::new(error))
+    }
+
+    fn made(
+        &self,
+        start: u64,
+        next: u64,
+        (taken, taken_at): (Instant, Micros),
+        body: Body,
+        size: u64,
+        raw: Option<Original>,
+    ) -> Record {
         Record {
             meta: RecordMeta {
                 partition: Arc::clone(&self.partition),
@@ -202,10 +215,10 @@ impl Lines {
                 taken_at,
                 taken,
             },
-            next: position(self.at()),
+            next: position(next),
             body,
-            size: u32::try_from(span.len()).unwrap_or(u32::MAX),
-            raw: Some(Original::own(Line { bytes, span })),
+            size: u32::try_from(size).unwrap_or(u32::MAX),
+            raw,
         }
     }
 
@@ -301,6 +314,11 @@ impl Stream for Lines {
                     this.piece = piece;
                     this.done = 0;
                 }
+                Poll::Ready(Some(Message::Long(long))) => {
+                    this.turn += 1;
+                    this.caught_up = false;
+                    return Poll::Ready(Some(SourceEvent::Record(this.too_long(&long))));
+                }
                 Poll::Ready(Some(Message::Failed(failure))) => {
                     this.ended = true;
                     return Poll::Ready(Some(SourceEvent::Failed(failure)));
@@ -342,123 +360,5 @@ impl Raw for Line {
 
     fn headers(&self) -> Vec<(SmolStr, Option<Vec<u8>>)> {
         Vec::new()
-    }
-}
-
-/// The thread that reads.
-struct Reader {
-    input: Box<dyn Read + Send>,
-    path: String,
-    sender: Sender<Message>,
-}
-
-impl Reader {
-    fn run(mut self, from: u64) {
-        let last = match self.read(from) {
-            // The stream is gone.
-            Ok(false) => return,
-            Ok(true) => Message::End,
-            Err(failure) => Message::Failed(failure),
-        };
-        let _ = self.sender.blocking_send(last);
-    }
-
-    /// Whether the end was reached.
-    fn read(&mut self, from: u64) -> Result<bool, Failure> {
-        let mut line = self.skip(from)?;
-        let mut at = from;
-        let mut buffer = Vec::with_capacity(PIECE);
-        loop {
-            let known = buffer.len();
-            let count = self.fill(&mut buffer)?;
-            let end = if count == 0 {
-                buffer.len()
-            } else {
-                match buffer[known..].iter().rposition(|byte| *byte == b'\n') {
-                    Some(last) => known + last + 1,
-                    None if buffer.len() > LINE_MAX => {
-                        return Err(Failure::end(format!(
-                            "{}:{}: the line is longer than {} MiB",
-                            self.path,
-                            line + 1,
-                            LINE_MAX >> 20
-                        )));
-                    }
-                    None => 0,
-                }
-            };
-            if end > 0 {
-                let rest = buffer[end..].to_vec();
-                buffer.truncate(end);
-                let newlines = buffer.iter().filter(|byte| **byte == b'\n').count();
-                let piece = Piece {
-                    bytes: Arc::new(std::mem::replace(&mut buffer, rest)),
-                    at,
-                    line,
-                };
-                at += end as u64;
-                line += newlines as u64;
-                if self.sender.blocking_send(Message::Piece(piece)).is_err() {
-                    return Ok(false);
-                }
-            }
-            if count == 0 {
-                return Ok(true);
-            }
-        }
-    }
-
-    /// Reads once more to the end of the buffer.
-    fn fill(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Failure> {
-        let known = buffer.len();
-        buffer.resize(known + PIECE, 0);
-        loop {
-            match self.input.read(&mut buffer[known..]) {
-                Ok(count) => {
-                    buffer.truncate(known + count);
-                    return Ok(count);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    return Err(Failure::restart(format!(
-                        "{} cannot be read: {error}",
-                        self.path
-                    )));
-                }
-            }
-        }
-    }
-
-    /// Steps over what was read before; the number of its lines.
-    fn skip(&mut self, bytes: u64) -> Result<u64, Failure> {
-        let mut left = bytes;
-        let mut lines = 0;
-        let mut buffer = vec![0; PIECE];
-        let mut last = b'\n';
-        while left > 0 {
-            let most = buffer
-                .len()
-                .min(usize::try_from(left).unwrap_or(usize::MAX));
-            let count = self.input.read(&mut buffer[..most]).map_err(|error| {
-                Failure::restart(format!("{} cannot be read: {error}", self.path))
-            })?;
-            if count == 0 {
-                break;
-            }
-            last = buffer[count - 1];
-            lines += buffer[..count]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count() as u64;
-            left -= count as u64;
-        }
-        if left > 0 {
-            return Err(Failure::end(format!(
-                "{} ends before byte {bytes}, which was read already: it was replaced",
-                self.path
-            )));
-        }
-        // A last line without an end was a record too.
-        Ok(lines + u64::from(last != b'\n'))
     }
 }

@@ -3,6 +3,7 @@
 mod declared;
 pub mod file;
 pub(crate) mod file_lines;
+mod file_reader;
 pub mod given;
 pub mod kafka;
 pub mod kinesis;
