@@ -4,10 +4,17 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use thalweg_engine::record::Micros;
+
+use super::listing;
 use super::options::Clean;
 
-/// Cleans one file of this machine.
-pub(super) fn clean(path: &str, how: &Clean) -> io::Result<()> {
+/// Cleans one file of this machine, which had this time when it was opened.
+pub(super) fn clean(path: &str, time: Micros, how: &Clean) -> io::Result<()> {
+    // What came to it since has not been read.
+    if listing::look(path).is_some_and(|now| now.time != time) {
+        return Err(io::Error::other("it was written after it was read"));
+    }
     match how {
         Clean::Delete => fs::remove_file(path),
         Clean::Archive(folder) => archive(Path::new(path), folder),
@@ -34,5 +41,24 @@ fn archive(path: &Path, folder: &Path) -> io::Result<()> {
             fs::remove_file(path)
         }
         moved => moved,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(path: &Path) -> Micros {
+        listing::look(path.to_str().unwrap()).unwrap().time
+    }
+
+    #[test]
+    fn a_file_that_was_written_after_it_was_read_stays() {
+        let at = tempfile::tempdir().unwrap();
+        let file = at.path().join("a.json");
+        fs::write(&file, "read").unwrap();
+        let opened = time(&file) - 1;
+        clean(file.to_str().unwrap(), opened, &Clean::Delete).unwrap_err();
+        assert!(file.exists());
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg_engine::error::Failure;
+use thalweg_engine::record::Micros;
 
 use super::clean;
 use super::content::Content;
@@ -166,6 +167,12 @@ impl Depot {
         }
     }
 
+    /// What a file that was found a while ago is now, where it costs nothing to ask.
+    pub(crate) fn now(&self, found: &Found) -> Found {
+        let now = self.tells().then(|| listing::look(&found.path)).flatten();
+        now.unwrap_or_else(|| found.clone())
+    }
+
     /// The bytes of a file.
     ///
     /// # Errors
@@ -184,10 +191,10 @@ impl Depot {
         }
     }
 
-    /// Cleans one file that was read. What cannot be cleaned stays: a warning says so.
-    pub(crate) fn clean(&self, path: &str, how: &Clean) {
+    /// Cleans one file that was read and opened when it had this time. What cannot be cleaned stays: a warning says so.
+    pub(crate) fn clean(&self, path: &str, time: Micros, how: &Clean) {
         let done = match self {
-            Self::Folders => clean::clean(path, how),
+            Self::Folders => clean::clean(path, time, how),
             #[cfg(feature = "object-store")]
             Self::Bucket(store) => match how {
                 Clean::Delete => store.remove(inside(store, path)),

@@ -53,6 +53,14 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Makes the last record a bad one; one more where there is none.
+    pub(super) fn spoil_last(&mut self, error: RecordError) {
+        if let Some(Item::Row(())) = self.items.pop() {
+            self.values.truncate(self.values.len() - self.width);
+        }
+        self.items.push(Item::Bad(Box::new(error)));
+    }
+
     /// The items, with the values of those that are rows.
     pub fn take_rows(&mut self) -> Rows {
         Rows {

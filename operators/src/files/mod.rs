@@ -17,6 +17,7 @@ mod depot;
 pub mod format;
 mod json;
 mod kinds;
+mod late;
 pub mod lines;
 mod listing;
 mod options;

@@ -72,6 +72,12 @@ impl Seen {
             .is_some()
     }
 
+    /// When a file that was read was changed last, in seconds.
+    pub(crate) fn time(&self, key: Key) -> Option<u32> {
+        let known = self.files.find(key.hash(), |(known, _)| *known == key);
+        known.map(|(_, time)| *time)
+    }
+
     /// Whether a file of this time is too old to be read.
     pub(crate) fn is_old(&self, time: Micros) -> bool {
         seconds(time) < self.oldest
@@ -198,7 +204,8 @@ pub(crate) struct Journal {
     /// them were saved.
     forgotten: VecDeque<(u64, Forgotten)>,
     /// Files that may be cleaned once a cut that covers them is committed, the newest not read yet; kept where that is wanted.
-    read: VecDeque<Arc<str>>,
+    /// Each with its time when it was opened.
+    read: VecDeque<(Arc<str>, Micros)>,
     /// By cut, how many of all files ever read it covers.
     cuts: VecDeque<(Position, u64)>,
     /// How many have left `read` at its front.
@@ -208,10 +215,14 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// A file is about to be handed over.
-    pub(crate) fn begin(&mut self, path: &Arc<str>, key: Key, time: u32) {
-        self.begun.push_back(Begun { key, time });
+    pub(crate) fn begin(&mut self, path: &Arc<str>, key: Key, time: Micros) {
+        let begun = Begun {
+            key,
+            time: seconds(time),
+        };
+        self.begun.push_back(begun);
         if self.cleans {
-            self.read.push_back(Arc::clone(path));
+            self.read.push_back((Arc::clone(path), time));
         }
     }
 
@@ -261,8 +272,8 @@ impl Journal {
         })
     }
 
-    /// The files that an epoch with this position has made safe, each once.
-    pub(crate) fn safe(&mut self, position: &Position) -> Vec<Arc<str>> {
+    /// The files that an epoch with this position has made safe, each once, with its time when it was opened.
+    pub(crate) fn safe(&mut self, position: &Position) -> Vec<(Arc<str>, Micros)> {
         let Some(at) = self.cuts.iter().position(|(known, _)| known == position) else {
             return Vec::new();
         };

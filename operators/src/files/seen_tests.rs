@@ -9,6 +9,7 @@ fn at(token: &str) -> Position {
 }
 
 fn begin(journal: &mut Journal, path: &str, time: u32) {
+    let time = Micros::from(time) * 1_000_000;
     journal.begin(&Arc::from(path), Key::of(path), time);
 }
 
@@ -83,7 +84,7 @@ fn files_are_cleaned_once_and_only_when_an_epoch_that_covers_them_is_committed()
         journal
             .safe(&at(token))
             .iter()
-            .map(ToString::to_string)
+            .map(|(path, _)| path.to_string())
             .collect()
     };
     assert_eq!(safe(&mut journal, "1:b"), ["a"]);

@@ -18,6 +18,7 @@ use tokio::sync::mpsc::channel;
 use super::columns::{Shape, chosen, columns, format};
 use super::depot::{Depot, Waiter};
 use super::format::FileFormat;
+use super::late::Opened;
 use super::listing::{Found, Visitor};
 use super::options::Settings;
 use super::seen::Seen;
@@ -213,6 +214,7 @@ impl Source for Folder {
             shape: Arc::clone(&self.shape),
             shared: Arc::clone(&self.shared),
             seen: std::mem::take(&mut *self.seen.lock()),
+            opened: Opened::default(),
             interval: self.interval,
             until: until.map(token::until_time).transpose()?,
             to,
@@ -239,8 +241,8 @@ impl Source for Folder {
         };
         for (_, position) in &committed.positions {
             let files = self.shared.journal.lock().safe(position);
-            for file in files {
-                self.depot.clean(&file, how);
+            for (file, time) in files {
+                self.depot.clean(&file, time, how);
             }
         }
     }

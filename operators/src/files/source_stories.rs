@@ -157,6 +157,61 @@ fn in_lines_of_json_and_csv_too() {
     }
 }
 
+#[test]
+fn a_file_that_is_written_slowly_is_read_when_it_is_closed_and_others_do_not_wait_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let mut going = Going::start(&text(at, &[]), Duration::from_millis(100));
+    put(at, "before.txt", "before");
+    // From here on the folder is watched.
+    assert_eq!(going.next().0, "before");
+    let mut slow = fs::File::create(at.join("slow.txt")).unwrap();
+    writeln!(slow, "first").unwrap();
+    put(at, "other.txt", "other");
+    assert_eq!(going.next().0, "other");
+    writeln!(slow, "second").unwrap();
+    drop(slow);
+    assert_eq!(going.next().0, "first");
+    assert_eq!(going.next().0, "second");
+    going.end();
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_ends_with_a_bad_record_and_a_new_start_reads_on_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let lines: String = (0..40_000).map(|number| format!("{number}\n")).collect();
+    put(at, "a.txt", lines);
+    put(at, "b.txt", "next");
+    let mut going = Going::start(&text(at, &[]), Duration::from_millis(100));
+    assert_eq!(going.next().0, "0");
+    // The thread that reads is only a few thousand rows ahead.
+    let mut file = fs::File::options()
+        .append(true)
+        .open(at.join("a.txt"))
+        .unwrap();
+    file.write_all(b"cu").unwrap();
+    let mut rows = 1;
+    let bad = loop {
+        let (row, _) = going.next();
+        if row.starts_with('!') {
+            break row;
+        }
+        assert_eq!(row, rows.to_string());
+        rows += 1;
+    };
+    assert_eq!(rows, 40_000);
+    let said = "a.txt, row 40001: the file has changed while it was read";
+    assert!(bad.contains(said), "{bad}");
+    assert_eq!(going.next().0, "next");
+    going.end();
+    file.write_all(b"t\nlast\n").unwrap();
+    drop(file);
+    let from = Place::Row(40_000, Arc::from(path(at, "a.txt"))).position();
+    let rest = run(&text(at, &[]), &[0], &from, &[]);
+    assert_eq!(rest.shown(), ["cut", "last", "next"]);
+}
+
 fn path(folder: &Path, name: &str) -> String {
     folder.join(name).to_str().unwrap().to_owned()
 }

@@ -1,6 +1,7 @@
 //! The files that wait to be read, in their order: by time, then by path.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use thalweg_engine::record::Micros;
@@ -143,6 +144,8 @@ pub(crate) struct Scan<'s> {
     pub(crate) seen: &'s Seen,
     /// What appeared later is left out.
     pub(crate) until: Option<Micros>,
+    /// What appeared in this time is left out: the system is about to tell of it, and whether it is being written.
+    pub(crate) young: Option<Range<Micros>>,
     pub(crate) waiting: &'s mut Waiting,
 }
 
@@ -153,7 +156,11 @@ impl Visitor for Scan<'_> {
     }
 
     fn visit(&mut self, found: Found) {
-        if self.seen.is_old(found.time) || self.until.is_some_and(|until| found.appeared > until) {
+        let young = |young: &Range<Micros>| young.contains(&found.appeared);
+        if self.seen.is_old(found.time)
+            || self.until.is_some_and(|until| found.appeared > until)
+            || self.young.as_ref().is_some_and(young)
+        {
             return;
         }
         let key = key(self.settings, &found.path);

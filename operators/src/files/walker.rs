@@ -1,5 +1,6 @@
 //! The walker: a thread that finds files, takes them one after the other and hands their rows to the lane's stream.
 
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tokio::sync::mpsc::Sender;
 use super::columns::{Fills, Shape};
 use super::depot::{self, Depot, Waiter};
 use super::format::{Batch, FileFault, FileFormat, FileRows, Item, OpenFile};
+use super::late::{self, Opened};
 use super::listing::{self, Found};
 use super::options::{Pace, Settings};
 use super::seen::{Journal, Seen, seconds};
@@ -21,9 +23,12 @@ use super::text::fault;
 use super::token::Place;
 use super::waiting::{Scan, Waiting, key};
 use super::watch::{Post, watch};
+use crate::sources::file_lines::wall_clock;
 
 /// How long it takes at most until the folder is listed again, if listing is not slow.
 const LOOK_MAX: Duration = Duration::from_secs(60);
+/// What appeared in so short a time is left to the system's notifications, in microseconds.
+const YOUNG: Micros = 250_000;
 
 /// What the stream gets.
 pub(crate) enum Message {
@@ -77,6 +82,8 @@ pub(crate) struct Walker {
     pub(crate) shape: Arc<Shape>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) seen: Seen,
+    /// What the last ones of these were.
+    pub(crate) opened: Opened,
     /// How long a quota of `pace` lasts.
     pub(crate) interval: Duration,
     /// How long it takes at least until the folder is listed again although nothing was heard.
@@ -154,6 +161,7 @@ impl Walker {
             });
             self.read(&found, row, forgiven)?;
         }
+        let mut looked = false;
         loop {
             let noticed = self.shared.post.take();
             if noticed.stop {
@@ -164,8 +172,12 @@ impl Walker {
                 rescan |= path.is_dir();
                 self.appeared(&mut walk, &path);
             }
-            if rescan || walk.waiting.is_low() || Instant::now() >= walk.next_look {
-                self.look(&mut walk)?;
+            rescan |= walk.waiting.is_low();
+            if rescan || Instant::now() >= walk.next_look {
+                let told = !rescan && looked && walk.watcher.is_some();
+                looked = true;
+                let now = wall_clock();
+                self.look(&mut walk, told.then(|| now - YOUNG..now))?;
             }
             match walk.waiting.next() {
                 Some(found) => self.take(&mut walk, &found)?,
@@ -200,8 +212,8 @@ impl Walker {
         }
     }
 
-    /// Lists the folder.
-    fn look(&mut self, walk: &mut Walk) -> Result<(), Ended> {
+    /// Lists the folder; what is `young` is left out.
+    fn look(&mut self, walk: &mut Walk, young: Option<Range<Micros>>) -> Result<(), Ended> {
         self.listen(walk);
         let begun = Instant::now();
         walk.waiting.begin_scan();
@@ -209,6 +221,7 @@ impl Walker {
             settings: &self.settings,
             seen: &self.seen,
             until: self.until,
+            young,
             waiting: &mut walk.waiting,
         };
         let missing = match self.depot.list(&self.settings, &mut scan) {
@@ -256,12 +269,23 @@ impl Walker {
             return;
         };
         let key = key(&self.settings, &path);
-        if self.seen.contains(key) || walk.waiting.contains(key) {
+        if walk.waiting.contains(key) {
             return;
         }
-        if let Some(found) = listing::look(&path)
-            && !self.seen.is_old(found.time)
-        {
+        let Some(found) = listing::look(&path) else {
+            return;
+        };
+        if let Some(time) = self.seen.time(key) {
+            // A file that was read before these is known by its seconds; where only names count it may be another one.
+            let since = || !self.settings.name_only && seconds(found.time) > time;
+            if self.opened.changed(&found).unwrap_or_else(since) {
+                tracing::warn!(
+                    file = path,
+                    "the file was written after it was read, and what came to it is not read: {}",
+                    late::REMEDY
+                );
+            }
+        } else if !self.seen.is_old(found.time) {
             walk.waiting.add(key, &found);
         }
     }
@@ -273,7 +297,14 @@ impl Walker {
             && let Ok(absolute) = std::path::absolute(&*found.path)
             && post.is_written(&absolute)
         {
-            // It comes again when it is closed.
+            // It comes again when it is closed, and with each listing.
+            if post.says_quiet(&absolute, Instant::now()) {
+                tracing::warn!(
+                    file = &*found.path,
+                    "the file has been open for writing for a while and nothing is written: it is read when it is closed, or \
+                     when the query is started again"
+                );
+            }
             return Ok(());
         }
         if self.until.is_none()
@@ -306,10 +337,13 @@ impl Walker {
     /// Hands over the rows of a file from this number on. What cannot be read of it is `forgiven` where somebody has
     /// stepped over that already.
     fn read(&mut self, found: &Found, from: u64, forgiven: bool) -> Result<(), Ended> {
+        let found = &self.depot.now(found);
         let key = key(&self.settings, &found.path);
-        let time = seconds(found.time);
-        self.seen.insert(key, time);
-        self.shared.journal.lock().begin(&found.path, key, time);
+        self.seen.insert(key, seconds(found.time));
+        self.opened.note(found);
+        let mut journal = self.shared.journal.lock();
+        journal.begin(&found.path, key, found.time);
+        drop(journal);
         let mut part = Part {
             path: Arc::clone(&found.path),
             time: found.time,
@@ -326,9 +360,10 @@ impl Walker {
                         fills.apply(part.first, &mut part.batch);
                     }
                     Ok(None) => {
-                        self.hand_over(&mut part, true)?;
-                        self.changed(found);
-                        return Ok(());
+                        if self.changed(found) {
+                            part.batch.spoil_last(late::cut());
+                        }
+                        return self.hand_over(&mut part, true);
                     }
                     Err(fault) => break fault,
                 }
@@ -345,7 +380,15 @@ impl Walker {
                 );
                 Ok(())
             }
-            FileFault::Lost(error) => {
+            FileFault::Lost(mut error) => {
+                if self.changed(found) {
+                    error.reason = format!(
+                        "{}; it changes while it is read: {}",
+                        error.reason,
+                        late::REMEDY
+                    )
+                    .into();
+                }
                 part.batch.items.push(Item::Bad(Box::new(error)));
                 self.hand_over(&mut part, true)
             }
@@ -369,19 +412,12 @@ impl Walker {
         Ok((self.format.open(open, from)?, fills))
     }
 
-    /// Says when a file has changed while it was read.
-    fn changed(&self, found: &Found) {
+    /// Whether a file is another than when it was opened.
+    fn changed(&self, found: &Found) -> bool {
         // What is read of an object is of one content in any case.
-        if self.depot.tells()
-            && let Some(now) = self.depot.look(&found.path, &self.waiter)
-            && (now.time, now.size) != (found.time, found.size)
-        {
-            tracing::warn!(
-                file = &*found.path,
-                "the file has changed since it was found, and what comes to it now is not read: write files elsewhere and \
-                 rename them into the folder when they are whole"
-            );
-        }
+        self.depot.tells()
+            && listing::look(&found.path)
+                .is_some_and(|now| (now.time, now.size) != (found.time, found.size))
     }
 
     fn hand_over(&self, part: &mut Part, last: bool) -> Result<(), Ended> {

@@ -12,14 +12,22 @@ use parking_lot::{Condvar, Mutex};
 
 /// So many paths are held; of more the folder is listed instead.
 const PATHS_MAX: usize = 10_000;
-/// A file that somebody has begun to write is left alone until it is closed, or nothing has been heard of it for so long.
-const WRITING_MAX: Duration = Duration::from_secs(60);
+/// Of a file that is open for writing something is heard within this time, or it is said that it waits.
+const QUIET_MAX: Duration = Duration::from_secs(60);
+
+/// A file that is open for writing.
+struct Writing {
+    /// When something was heard of it.
+    heard: Instant,
+    /// Whether it has been said that nothing is.
+    said: bool,
+}
 
 #[derive(Default)]
 struct News {
     appeared: Vec<PathBuf>,
-    /// Files that are open for writing, and when something was heard of them.
-    writing: HashMap<PathBuf, Instant>,
+    /// Files that are open for writing.
+    writing: HashMap<PathBuf, Writing>,
     /// Whether more has changed than can be told.
     rescan: bool,
     stop: bool,
@@ -81,14 +89,29 @@ impl Post {
         false
     }
 
-    /// Whether the file is open for writing, as far as is known.
+    /// Whether the file is open for writing, as far as is known. Its writer may be slow.
     pub(crate) fn is_written(&self, path: &Path) -> bool {
-        let news = self.news.lock();
-        let heard = news.writing.get(path);
-        heard.is_some_and(|heard| heard.elapsed() < WRITING_MAX)
+        self.news.lock().writing.contains_key(path)
     }
 
-    fn hear(&self, event: Event) {
+    /// Whether somebody writes the file: it is open for that, and something was heard of it lately.
+    pub(crate) fn is_being_written(&self, path: &Path, now: Instant) -> bool {
+        let news = self.news.lock();
+        let open = news.writing.get(path);
+        open.is_some_and(|open| now.saturating_duration_since(open.heard) < QUIET_MAX)
+    }
+
+    /// Whether the file is open for writing, nothing was heard of it for long, and that was not said yet.
+    pub(crate) fn says_quiet(&self, path: &Path, now: Instant) -> bool {
+        let mut news = self.news.lock();
+        let Some(open) = news.writing.get_mut(path) else {
+            return false;
+        };
+        let quiet = now.saturating_duration_since(open.heard) >= QUIET_MAX;
+        quiet && !std::mem::replace(&mut open.said, true)
+    }
+
+    fn hear(&self, event: Event, now: Instant) {
         let mut news = self.news.lock();
         if event.need_rescan() {
             news.rescan = true;
@@ -106,10 +129,12 @@ impl Post {
                     news.appear(path);
                 }
             }
-            EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
+            EventKind::Modify(ModifyKind::Name(RenameMode::From))
+            | EventKind::Remove(RemoveKind::File) => {
                 for path in &event.paths {
                     news.writing.remove(path);
                 }
+                return;
             }
             EventKind::Create(CreateKind::Folder) | EventKind::Remove(RemoveKind::Folder) => {
                 news.rescan = true;
@@ -120,10 +145,14 @@ impl Post {
                 }
             }
             EventKind::Create(_) | EventKind::Modify(ModifyKind::Data(_)) => {
-                let now = Instant::now();
-                if news.writing.len() < PATHS_MAX {
-                    news.writing
-                        .extend(event.paths.into_iter().map(|path| (path, now)));
+                for path in event.paths {
+                    if news.writing.len() < PATHS_MAX || news.writing.contains_key(&path) {
+                        let open = Writing {
+                            heard: now,
+                            said: false,
+                        };
+                        news.writing.insert(path, open);
+                    }
                 }
                 return;
             }
@@ -153,7 +182,7 @@ impl News {
 pub(crate) fn watch(folder: &Path, deep: bool, post: &Arc<Post>) -> Option<RecommendedWatcher> {
     let to = Arc::clone(post);
     let made = notify::recommended_watcher(move |event: notify::Result<Event>| match event {
-        Ok(event) => to.hear(event),
+        Ok(event) => to.hear(event, Instant::now()),
         Err(_) => {
             to.news.lock().rescan = true;
             to.changed.notify_all();
@@ -177,6 +206,42 @@ pub(crate) fn watch(folder: &Path, deep: bool, post: &Arc<Post>) -> Option<Recom
                 "the system does not tell of new files, so the folder is listed every second"
             );
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::DataChange;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_open_until_it_is_closed_removed_or_renamed_however_slow_its_writer_is() {
+        let path = Path::new("/in/a.txt");
+        let begun = Instant::now();
+        let hour = Duration::from_secs(3_600);
+        let event = |kind| Event::new(kind).add_path(path.to_owned());
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        for ends in [
+            EventKind::Access(AccessKind::Close(AccessMode::Write)),
+            EventKind::Remove(RemoveKind::File),
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)),
+        ] {
+            let post = Post::default();
+            post.hear(event(EventKind::Create(CreateKind::File)), begun);
+            post.hear(event(written), begun + hour);
+            assert!(post.is_written(path));
+            assert!(post.is_being_written(path, begun + hour + QUIET_MAX / 2));
+            assert!(!post.says_quiet(path, begun + hour + QUIET_MAX / 2));
+            assert!(!post.is_being_written(path, begun + hour + QUIET_MAX));
+            assert!(post.says_quiet(path, begun + hour + QUIET_MAX));
+            assert!(!post.says_quiet(path, begun + hour * 2), "it is said once");
+            assert!(post.is_written(path));
+            post.hear(event(ends), begun + hour * 2);
+            assert!(!post.is_written(path));
+            let closed = ends.is_access();
+            assert_eq!(post.take().appeared.len(), usize::from(closed));
         }
     }
 }

@@ -218,7 +218,8 @@ impl Reader {
             return;
         }
         let written = |found: &Found| {
-            std::path::absolute(&*found.path).is_ok_and(|path| self.post.is_written(&path))
+            std::path::absolute(&*found.path)
+                .is_ok_and(|path| self.post.is_being_written(&path, Instant::now()))
         };
         if self.tried.as_ref() == Some(&files) || files.iter().flatten().any(written) {
             return;
