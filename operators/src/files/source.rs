@@ -270,3 +270,7 @@ mod tests;
 #[cfg(test)]
 #[path = "source_stories.rs"]
 mod stories;
+
+#[cfg(test)]
+#[path = "source_options.rs"]
+mod option_stories;

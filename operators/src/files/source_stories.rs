@@ -15,7 +15,7 @@ use crate::files::config_map::config_map;
 use crate::sources::file::test_context;
 
 /// A run that goes on, with so long a trigger interval; told what it has read.
-struct Going {
+pub(super) struct Going {
     source: Arc<dyn Source>,
     stream: RecordStream,
     runtime: tokio::runtime::Runtime,
@@ -23,7 +23,7 @@ struct Going {
 }
 
 impl Going {
-    fn start(table: &Table, interval: Duration) -> Self {
+    pub(super) fn start(table: &Table, interval: Duration) -> Self {
         let context = OpenContext {
             trigger_interval: Some(interval),
             ..test_context()
@@ -49,7 +49,7 @@ impl Going {
 
     /// The next row, and when it came.
     #[track_caller]
-    fn next(&mut self) -> (String, Duration) {
+    pub(super) fn next(&mut self) -> (String, Duration) {
         let stream = &mut self.stream;
         let record = self.runtime.block_on(async {
             let waited = tokio::time::timeout(Duration::from_secs(30), async {
@@ -66,7 +66,7 @@ impl Going {
         (shown(&record), self.begun.elapsed())
     }
 
-    fn end(self) {
+    pub(super) fn end(self) {
         drop(self.stream);
         self.source.close();
     }

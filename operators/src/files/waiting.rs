@@ -167,3 +167,46 @@ impl Visitor for Scan<'_> {
         self.waiting.add(key, &found);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Table;
+
+    fn settings(ratio: &str) -> Result<Settings, String> {
+        let table = Table::using("in", "text")
+            .option("path", "./in")
+            .option("maxCachedFiles", "10")
+            .option("discardCachedInputRatio", ratio);
+        Settings::of(&table).map_err(|error| error.message)
+    }
+
+    #[test]
+    fn the_folder_is_listed_again_when_fewer_than_the_ratio_says_are_held() {
+        for (ratio, left) in [("1", 9), ("0.5", 4), ("0", 0)] {
+            let settings = settings(ratio).unwrap();
+            let mut waiting = Waiting::new(&settings);
+            for time in 0..12 {
+                let path = time.to_string();
+                let found = Found {
+                    path: Arc::from(&*path),
+                    time,
+                    appeared: time,
+                    size: 1,
+                    tag: 0,
+                };
+                waiting.add(key(&settings, &path), &found);
+            }
+            assert!(!waiting.is_low(), "ten are held");
+            let taken = std::iter::from_fn(|| waiting.next()).take(10 - left - 1);
+            assert_eq!(taken.count(), 10 - left - 1);
+            assert!(!waiting.is_low(), "{ratio}: {} are held", left + 1);
+            waiting.next();
+            assert!(waiting.is_low(), "{ratio}: {left} are held");
+        }
+        for wrong in ["-0.1", "1.1", "some"] {
+            let refused = settings(wrong).err().unwrap();
+            assert!(refused.contains("takes a number from 0 to 1"), "{refused}");
+        }
+    }
+}

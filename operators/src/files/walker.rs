@@ -161,6 +161,10 @@ impl Walker {
             });
             self.read(&found, row, forgiven)?;
         }
+        // With `latestFirst` older files may wait that were there before.
+        if !self.settings.latest_first {
+            self.forget(&walk);
+        }
         let mut looked = false;
         loop {
             let noticed = self.shared.post.take();
@@ -327,6 +331,9 @@ impl Walker {
                 if !post.pause(walk.quota) {
                     return Err(Ended::Gone);
                 }
+                // One that came meanwhile may be the next.
+                walk.waiting.add(key(&self.settings, &found.path), found);
+                return Ok(());
             }
             walk.used = walk.used.saturating_add(more.max(1));
         }
