@@ -292,7 +292,9 @@ impl Options {
                 .nearest(&entry.name, specs.iter().map(|spec| spec.name))
                 .or_help(prefixed()));
             };
-            spec.accept(entry)?;
+            let advice = || spark_words::value(owner, &entry.name, &entry.value);
+            spec.accept(entry)
+                .map_err(|error| error.or_help(advice()))?;
         }
         Ok(())
     }

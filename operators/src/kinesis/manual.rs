@@ -339,5 +339,8 @@ const OWN: &[OptionSpec] = &[
     refused("kinesis.executor.recordMaxBufferedTime", OUTPUT),
     refused("kinesis.executor.maxConnections", OUTPUT),
     refused("kinesis.executor.aggregationEnabled", OUTPUT),
+    refused("kinesis.executor.flushwaittimemillis", OUTPUT),
+    // As the connector itself misspells it.
+    refused("kniesis.executor.flushwaittimemillis", OUTPUT),
     refused("kinesis.sink.*", OUTPUT),
 ];

@@ -176,6 +176,16 @@ pub(crate) fn option(name: &str, value: &str) -> Option<String> {
     ))
 }
 
+/// What to write instead of a value that an option does not take.
+pub(crate) fn value(owner: &str, option: &str, value: &str) -> Option<&'static str> {
+    let bytes = matches!(owner, "connector kafka" | "connector kinesis");
+    let raw = option.eq_ignore_ascii_case("format") && value.trim().eq_ignore_ascii_case("raw");
+    (bytes && raw).then_some(
+        "leave `format` out: a table without it has Spark's columns, with the bytes as they are, and one that is written \
+         takes a column `value` as it is",
+    )
+}
+
 /// Options that a Kafka table has in the other role, and the one that is meant.
 const ROLES: Words = &[
     (

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::codecs::{csv, json};
 use crate::objects;
-use crate::table::{OptionKind, OptionSpec, Table, joined, option, parse_duration, parse_size};
+use crate::table::{
+    OptionKind, OptionSpec, Table, joined, option, parse_duration, parse_size, refused,
+};
 
 /// The defaults of the options.
 const INTERVAL: Duration = Duration::from_secs(600);
@@ -17,7 +19,7 @@ const TEXTS: &[&str] = &["none", "uncompressed", "gzip", "zstd"];
 const COLUMNS: &[&str] = &["none", "uncompressed", "snappy", "gzip", "zstd"];
 
 /// The options of all formats.
-const fn shared(words: &'static [&'static str], compression: &'static str) -> [OptionSpec; 5] {
+const fn shared(words: &'static [&'static str], compression: &'static str) -> [OptionSpec; 6] {
     [
         option(
             "path",
@@ -51,6 +53,11 @@ const fn shared(words: &'static [&'static str], compression: &'static str) -> [O
             "With PARTITIONED BY, how many files a lane writes at once. A row for one more folder ends the file that was \
              written longest ago",
         ),
+        refused(
+            "retention",
+            "no log lists the files of the folder, so none grows: what is in the folder counts, and who removes old files \
+             removes old rows",
+        ),
     ]
 }
 
@@ -67,7 +74,7 @@ const HEADER: OptionSpec = option(
 const REACH: usize = objects::OPTIONS.len();
 
 /// Of `json`.
-pub(super) const JSON: &[OptionSpec] = &joined::<{ 5 + 5 + 1 + REACH }>(&[
+pub(super) const JSON: &[OptionSpec] = &joined::<{ 6 + 5 + 1 + REACH }>(&[
     &shared(TEXTS, "none"),
     &json::WRITE_OPTIONS,
     &[LINE_SEP],
@@ -75,7 +82,7 @@ pub(super) const JSON: &[OptionSpec] = &joined::<{ 5 + 5 + 1 + REACH }>(&[
 ]);
 
 /// Of `csv`: the patterns of times are those of `json`.
-pub(super) const CSV: &[OptionSpec] = &joined::<{ 5 + 11 + 4 + 2 + REACH }>(&[
+pub(super) const CSV: &[OptionSpec] = &joined::<{ 6 + 11 + 4 + 2 + REACH }>(&[
     &shared(TEXTS, "none"),
     &csv::WRITE_OPTIONS,
     json::WRITE_OPTIONS.split_at(1).1,
@@ -85,11 +92,11 @@ pub(super) const CSV: &[OptionSpec] = &joined::<{ 5 + 11 + 4 + 2 + REACH }>(&[
 
 /// Of `text`.
 pub(super) const TEXT: &[OptionSpec] =
-    &joined::<{ 5 + 1 + REACH }>(&[&shared(TEXTS, "none"), &[LINE_SEP], &objects::OPTIONS]);
+    &joined::<{ 6 + 1 + REACH }>(&[&shared(TEXTS, "none"), &[LINE_SEP], &objects::OPTIONS]);
 
 /// Of `parquet`.
 pub(super) const PARQUET: &[OptionSpec] =
-    &joined::<{ 5 + REACH }>(&[&shared(COLUMNS, "snappy"), &objects::OPTIONS]);
+    &joined::<{ 6 + REACH }>(&[&shared(COLUMNS, "snappy"), &objects::OPTIONS]);
 
 /// Of `orc`, which is not written.
 pub(super) const ORC: &[OptionSpec] = &{
