@@ -3,7 +3,7 @@
 //   POST /faults   a JSON list of {"action": "GetRecords", "code": "ExpiredIteratorException", "status": 400, "times": 3}:
 //                  the next so many requests of the action are answered so
 //                  instead of a code: "retention": 0 says so many hours of a stream, "without": "shardId-000000000000" leaves a
-//                  shard out of a list
+//                  shard out of a list, "behind": 5000 says with records that so many milliseconds are behind them
 //   GET /counts    how often each action was asked for
 //
 // A request of the access key `wrong` is answered with UnrecognizedClientException, one of `denied` with AccessDeniedException.
@@ -62,6 +62,7 @@ function changed (res, fault) {
   res.end = body => {
     const answer = JSON.parse(String(body || '{}'))
     if (fault.retention !== undefined) answer.StreamDescriptionSummary.RetentionPeriodHours = fault.retention
+    if (fault.behind !== undefined) answer.MillisBehindLatest = fault.behind
     if (fault.without) answer.Shards = answer.Shards.filter(shard => shard.ShardId !== fault.without)
     const text = JSON.stringify(answer)
     res.removeHeader('x-amz-crc32')

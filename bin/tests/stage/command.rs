@@ -24,7 +24,8 @@ pub struct Running {
 impl Running {
     pub fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
-        let mut out = child.stdout.take().unwrap();
+        // None where it goes to a file.
+        let out = child.stdout.take();
         let lines = BufReader::new(child.stderr.take().unwrap());
         let err = Arc::new(Mutex::new(String::new()));
         let heard = Arc::clone(&err);
@@ -33,7 +34,9 @@ impl Running {
             began: Instant::now(),
             out: Some(std::thread::spawn(move || {
                 let mut bytes = Vec::new();
-                out.read_to_end(&mut bytes).unwrap();
+                if let Some(mut out) = out {
+                    out.read_to_end(&mut bytes).unwrap();
+                }
                 String::from_utf8_lossy(&bytes).into_owned()
             })),
             err,

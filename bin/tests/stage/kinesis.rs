@@ -117,6 +117,13 @@ impl Kinesis {
         ]));
     }
 
+    /// Says with all records from now on that so many milliseconds are behind them.
+    pub fn plant_behind(&self, milliseconds: u32) {
+        self.0.plant(&json!([
+            { "action": "GetRecords", "behind": milliseconds, "times": 100_000 }
+        ]));
+    }
+
     /// Leaves a shard out of each list from now on.
     pub fn plant_without(&self, shard: &str) {
         self.0
