@@ -2,14 +2,19 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "files/formats.rs"]
+mod formats;
+#[path = "files/jobs.rs"]
+mod jobs;
+#[path = "files/killed.rs"]
+mod killed;
 mod stage;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use stage::Running;
 use stage::plain::{ended, run, terminate, thalweg, until};
@@ -21,6 +26,14 @@ struct Scene {
 
 impl Scene {
     fn new(options: &str) -> Self {
+        Self::of(
+            &format!("arrivals (id BIGINT) USING json OPTIONS (path 'in'{options})"),
+            "id, _metadata.file_name AS file",
+        )
+    }
+
+    /// The same with another table of arrivals, of which these columns are copied.
+    fn of(arrivals: &str, columns: &str) -> Self {
         let scene = Self {
             dir: tempfile::tempdir().unwrap(),
         };
@@ -28,9 +41,9 @@ impl Scene {
         fs::create_dir(scene.path("aside")).unwrap();
         let job = format!(
             "SET checkpointLocation = 'checkpoints';\nSET checkpointInterval = '200 ms';\n\
-             CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path 'in'{options});\n\
+             CREATE TABLE {arrivals};\n\
              CREATE TABLE copy USING file OPTIONS (path 'copy');\n\
-             INSERT INTO copy SELECT id, _metadata.file_name AS file FROM arrivals;\n"
+             INSERT INTO copy SELECT {columns} FROM arrivals;\n"
         );
         fs::write(scene.path("copies.sql"), job).unwrap();
         scene
@@ -56,14 +69,18 @@ impl Scene {
         command.current_dir(self.dir.path()).spawn().unwrap()
     }
 
-    /// How often each id was written, whole lines only.
-    fn copied(&self) -> BTreeMap<u64, u64> {
+    /// The rows that were written, whole lines only.
+    fn rows(&self) -> Vec<serde_json::Value> {
         let text = fs::read_to_string(self.path("copy")).unwrap_or_default();
+        let row = |line| serde_json::from_str(line).ok();
+        text.lines().filter_map(row).collect()
+    }
+
+    /// How often each id was written.
+    fn copied(&self) -> BTreeMap<u64, u64> {
         let mut ids = BTreeMap::new();
-        for line in text.lines() {
-            if let Ok(row) = serde_json::from_str::<serde_json::Value>(line) {
-                *ids.entry(row["id"].as_u64().unwrap()).or_default() += 1;
-            }
+        for row in self.rows() {
+            *ids.entry(row["id"].as_u64().unwrap()).or_default() += 1;
         }
         ids
     }
@@ -71,8 +88,13 @@ impl Scene {
 
 fn arrive(dir: &Path, name: &str, ids: std::ops::Range<u64>) {
     let text: String = ids.map(|id| format!("{{\"id\":{id}}}\n")).collect();
+    appear(dir, name, text);
+}
+
+/// A file of this content appears at once.
+fn appear(dir: &Path, name: &str, content: impl AsRef<[u8]>) {
     let aside = dir.join("aside").join(name);
-    fs::write(&aside, text).unwrap();
+    fs::write(&aside, content).unwrap();
     fs::rename(aside, dir.join("in").join(name)).unwrap();
 }
 
@@ -115,99 +137,23 @@ fn files_are_read_as_they_appear_and_deleted_once_they_are_safe() {
 }
 
 #[test]
-fn kills_lose_no_row_and_repeat_at_most_what_came_since_the_newest_epoch() {
+fn what_is_written_to_a_file_after_it_was_read_is_said() {
     let scene = Scene::new("");
-    let (dir, stop) = (
-        scene.dir.path().to_owned(),
-        Arc::new(AtomicBool::new(false)),
-    );
-    let writing = std::thread::spawn({
-        let stop = Arc::clone(&stop);
-        move || {
-            let mut id = 0;
-            while !stop.load(Ordering::Relaxed) {
-                arrive(&dir, &format!("{id:08}.json"), id..id + 10);
-                id += 10;
-                std::thread::sleep(Duration::from_millis(4));
-            }
-            id
-        }
-    });
-    let kills: u64 = std::env::var("THALWEG_KILLS").map_or(6, |kills| kills.parse().unwrap());
-    let mut repeated = 0;
-    for _ in 0..kills {
-        let known = scene.copied();
-        let (rows, repeats): (u64, u64) = (known.len() as u64, known.values().map(|n| n - 1).sum());
-        let mut child = scene.start("continuous");
-        let began = Instant::now();
-        until("new rows", || {
-            scene.copied().len() as u64 > rows + 500 && began.elapsed() > Duration::from_millis(600)
-        });
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let now: u64 = scene.copied().values().map(|n| n - 1).sum();
-        repeated = repeated.max(now - repeats);
-    }
-    stop.store(true, Ordering::Relaxed);
-    let written = writing.join().unwrap();
-    let done = ended(scene.start("once"));
-    assert_eq!(done.code, 0, "{done:?}");
-    let copied = scene.copied();
-    let missing: Vec<u64> = (0..written).filter(|id| !copied.contains_key(id)).collect();
-    assert!(
-        missing.is_empty(),
-        "{} of {written} lost: {missing:?}",
-        missing.len()
-    );
-    assert_eq!(copied.len() as u64, written);
-    // An epoch is 200 ms here, and rows come at 2,500 a second at most; a slow machine gets ten times that.
-    assert!(
-        repeated <= 5_000,
-        "{repeated} rows were repeated by one kill"
-    );
-}
-
-#[test]
-fn purchases_are_counted_by_district_and_minute_while_files_arrive() {
-    let dir = tempfile::tempdir().unwrap();
-    let actions = dir.path().join("actions");
-    fs::create_dir(&actions).unwrap();
-    let job = format!(
-        "{}/jobs/purchases_per_minute.sql",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let screen = dir.path().join("screen");
-    let child = thalweg(&["run", &job, "--http", "off", "--set", "trigger=300 ms"])
-        .env("ACTIONS", &actions)
-        .stdout(fs::File::create(&screen).unwrap())
-        .spawn()
-        .unwrap();
-    let shows = |row: &str| {
-        let text = fs::read_to_string(&screen).unwrap();
-        let plain: String = text.chars().filter(|letter| *letter != ' ').collect();
-        plain.contains(row)
-    };
-    let put = |name: &str, district: &str, time: &str| {
-        let rows = ["purchase", "view"].map(|action| {
-            format!("{{\"user\":\"u\",\"action\":\"{action}\",\"district\":\"{district}\",\"eventTime\":\"2026-01-01T{time}Z\"}}\n")
-        });
-        fs::write(dir.path().join("aside"), rows.concat()).unwrap();
-        fs::rename(dir.path().join("aside"), actions.join(name)).unwrap();
-    };
-    let minute = "{2026-01-0112:00:00,2026-01-0112:01:00}";
-    put("1.json", "harbour", "12:00:10");
-    until("the first purchase", || {
-        shows(&format!("|{minute}|harbour|1|"))
-    });
-    put("2.json", "harbour", "12:00:50");
-    until("the second purchase", || {
-        shows(&format!("|{minute}|harbour|2|"))
-    });
-    put("3.json", "market", "12:30:00");
-    until("a later one", || shows("|market|1|"));
-    terminate(&child);
-    let done = ended(child);
-    assert_eq!(done.code, 0, "{done:?}");
+    let mut slow = fs::File::create(scene.path("in/slow.json")).unwrap();
+    slow.write_all(b"{\"id\":0}\n").unwrap();
+    let mut command = thalweg(&["run", "copies.sql", "--http", "127.0.0.1:0"]);
+    command.current_dir(scene.dir.path());
+    let mut running = Running::start(command);
+    until("what it held at the start", || scene.copied().len() == 1);
+    running.until_ready();
+    slow.write_all(b"{\"id\":1}\n").unwrap();
+    drop(slow);
+    let said = running.until_said("was written after it was read", stage::PATIENCE);
+    assert!(said.contains("in/slow.json"), "{said}");
+    scene.arrive("next.json", 2..3);
+    until("the next file", || scene.copied().len() == 2);
+    running.finish();
+    assert_eq!(scene.copied().into_keys().collect::<Vec<_>>(), [0, 2]);
 }
 
 #[test]

@@ -21,7 +21,8 @@ use parquet::record::RowAccessor;
 #[cfg(feature = "object-store")]
 use stage::S3;
 use stage::{
-    Broker, Load, PATIENCE, Rec, Running, Scene, kills, until, until_shared, visible_files,
+    Broker, Load, PATIENCE, Rec, Running, Scene, kills, parquet_of, until, until_shared,
+    visible_files,
 };
 
 fn broker() -> &'static Broker {
@@ -404,4 +405,38 @@ fn a_folder_that_members_do_not_share_is_refused() {
         seen(&here.join("archive")).len() == 100
     });
     running.finish();
+}
+
+#[test]
+fn half_a_parquet_file_is_a_dead_letter_and_the_next_file_is_read() {
+    let scene = Scene::new("halfdead", broker());
+    let letters = format!("{}-dead", scene.name);
+    scene.topics.make(&letters, 1, &[]);
+    let inbox = scene.dir().join("in");
+    fs::create_dir(&inbox).unwrap();
+    let whole = parquet_of(&[0, 1, 2]);
+    fs::write(inbox.join("a.parquet"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(inbox.join("b.parquet"), &whole).unwrap();
+    let job = scene.write(&format!(
+        "SET checkpointLocation = './checkpoints'; SET trigger = 'once';
+SET onError = 'deadLetter'; SET deadLetterTable = 'dead';
+CREATE TABLE arrivals (id BIGINT) USING parquet OPTIONS (path 'in');
+CREATE TABLE copy USING file OPTIONS (path 'copy');
+CREATE TABLE dead USING kafka OPTIONS (kafka.bootstrap.servers '${{KAFKA}}', topic '{letters}');
+INSERT INTO copy SELECT id FROM arrivals;
+"
+    ));
+    let said = scene.call(&["run", job.to_str().unwrap(), "--http", "off"]);
+    said.expect(0, &[]);
+    assert_eq!(field(&scene.dir().join("copy")), [0, 1, 2]);
+    let dead = scene.topics.read(&letters);
+    assert_eq!(dead.len(), 1);
+    let error = dead[0]
+        .headers
+        .iter()
+        .find(|(name, _)| name == "thalweg-error");
+    let error = error.unwrap().1.as_deref().unwrap();
+    let error = String::from_utf8_lossy(error);
+    let said = "in/a.parquet, row 1: the file is no whole parquet file";
+    assert!(error.contains(said), "{error}");
 }

@@ -10,6 +10,7 @@
 )]
 
 mod azure;
+mod blocks;
 mod broker;
 mod command;
 mod counting;
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub use azure::Azure;
+pub use blocks::parquet_of;
 pub use broker::Broker;
 pub use command::{Running, Said, thalweg};
 pub use counting::{ANNA, Counting, bearer, json};
@@ -208,7 +210,12 @@ impl Scene {
 
     /// Where `thalweg inspect` says that each partition of `notification` goes on.
     pub fn positions(&self) -> Vec<(String, i64)> {
-        let folder = self.folder();
+        self.positions_of("notification")
+    }
+
+    /// The same of a query of another name.
+    pub fn positions_of(&self, query: &str) -> Vec<(String, i64)> {
+        let folder = self.checkpoints().join(query);
         let said = self.call(&["inspect", folder.to_str().unwrap(), "--json"]);
         let document: serde_json::Value =
             serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));
