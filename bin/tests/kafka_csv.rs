@@ -7,7 +7,7 @@ mod stage;
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use stage::{Broker, PATIENCE, Rec, Scene, until};
+use stage::{Broker, PATIENCE, Rec, Scene, kills, until};
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -120,7 +120,8 @@ fn a_job_that_is_killed_goes_on_and_misses_no_record() {
         let records: Vec<Rec> = numbers.map(record).collect();
         scene.topics.send(&scene.input(), &records);
     };
-    for life in 0..3 {
+    let kills = u64::from(kills(3));
+    for life in 0..kills {
         send(life * 1000..life * 1000 + 500);
         let running = scene.run(&job);
         let before = scene.topics.count(&scene.output());
@@ -131,7 +132,7 @@ fn a_job_that_is_killed_goes_on_and_misses_no_record() {
     let running = scene.started(&job);
     until("every record is out", PATIENCE, || {
         let keys: BTreeSet<String> = written(&scene).into_iter().map(|(key, _)| key).collect();
-        keys.len() == 3000
+        keys.len() as u64 == kills * 1000
     });
     running.finish();
     for (key, value) in written(&scene) {
