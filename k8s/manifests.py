@@ -407,6 +407,19 @@ def secrets(documents):
         yield "a Secret with its content is among the manifests"
 
 
+def tokens(documents):
+    """What others in the cluster reach asks for a token, except in the base, which has no Secret."""
+    for workload, spec, container in jobs(documents):
+        arguments = container["args"]
+        address = arguments[arguments.index("--http") + 1] if "--http" in arguments else "127.0.0.1"
+        if "--token-file" not in arguments and not address.startswith(("127.0.0.1:", "off")):
+            yield f"{name(workload)}: everybody who reaches {address} sees the job, and no token is asked for"
+        if "--token-file" in arguments and leaves(container):
+            hook = container["lifecycle"]["preStop"]["exec"]["command"]
+            if arguments[arguments.index("--token-file") + 1] not in hook:
+                yield f"{name(workload)}: the pod that leaves sends no token, so its change is refused"
+
+
 def network(documents):
     """Where there is a policy, it lets in who scrapes and out who is asked."""
     for policy in of_kind(documents, "NetworkPolicy"):
@@ -469,6 +482,8 @@ def main():
     for what in RENDERED:
         documents = render(what)
         rules = pod_rules if what == "tools" else pod_rules + job_rules
+        if what.startswith("overlays/"):
+            rules = [*rules, tokens]
         found = [fault for rule in rules for fault in rule(documents)]
         if binary and not found:
             found += running.process(documents, binary)

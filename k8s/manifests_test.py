@@ -129,6 +129,7 @@ PLANTED += [
     (lambda d: container(d)["resources"]["limits"].update(memory="96Mi"), manifests.resources, "no room"),
     (lambda d: container(d)["args"].remove("--hold-on-refusal"), manifests.undoing, "again and again"),
     (lambda d: workload(d)["spec"].pop("podManagementPolicy"), manifests.undoing, "its own repair"),
+    (lambda d: container(d)["args"].remove("--token-file"), manifests.tokens, "no token is asked for"),
 ]
 
 # The same for a pod with Secrets.
@@ -159,6 +160,7 @@ PLANTED_MANY = [
     (lambda d: pod(d).update(serviceAccountName="default"), manifests.one_process, "may not look"),
     (lambda d: role(d)["rules"][0].update(verbs=["*"]), manifests.one_process, "may do more"),
     (lambda d: pod(d).update(automountServiceAccountToken=False), manifests.one_process, "no token"),
+    (lambda d: container(d)["lifecycle"]["preStop"]["exec"]["command"].pop(), manifests.tokens, "sends no token"),
 ]
 
 

@@ -15,9 +15,11 @@ import manifests
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
 
-def answer(port, path):
+def answer(port, path, token=None):
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+        with urllib.request.urlopen(asked, timeout=5) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -25,30 +27,35 @@ def answer(port, path):
         return None, ""
 
 
-def secret_files(text, mounts, folder):
-    """Files for all that the job names, with a certificate of their own; the job with their places."""
+TOKEN = "anna 0123456789abcdef"
+
+
+def secret_files(text, arguments, mounts, folder):
+    """Files for all that the job and its command line name, with a certificate of their own; both with their places."""
     for number, (mount, _) in enumerate(mounts):
         place = Path(folder, f"secret-{number}")
         place.mkdir()
         make = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=test -keyout tls.key -out tls.crt"
         subprocess.run(make.split(), cwd=place, capture_output=True, check=True)
         Path(place, "ca.crt").write_bytes(Path(place, "tls.crt").read_bytes())
-        for path in manifests.file_names(text, []):
+        for path in manifests.file_names(text, arguments):
             wanted = Path(place, Path(path).name)
             if str(Path(path).parent) == mount["mountPath"] and not wanted.exists():
-                wanted.write_text("secret")
+                wanted.write_text(TOKEN if path in arguments else "secret")
         text = text.replace(mount["mountPath"] + "/", f"{place}/")
-    return text
+        arguments = [argument.replace(mount["mountPath"] + "/", f"{place}/") for argument in arguments]
+    return text, arguments
 
 
-def start(binary, container, text, folder):
+def start(binary, container, text, mounts, folder):
     """The container's command on this job, in this folder, at a free port; its broker is away."""
+    text, given = secret_files(text, container["args"], mounts, folder)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     path = Path(folder, Path(container["args"][1]).name)
     path.write_text(text)
-    arguments = [path if a == container["args"][1] else a for a in container["args"]]
+    arguments = [path if a == container["args"][1] else a for a in given]
     arguments[arguments.index("--http") + 1] = f"127.0.0.1:{port}"
     arguments += ["--set", f"checkpointLocation={folder}/checkpoints"]
     environment = {**os.environ, **{v["name"]: v["value"] for v in container.get("env", []) if "value" in v}}
@@ -69,7 +76,7 @@ def process(documents, binary):
         broken = text.replace("INSERT INTO", "INSRT INTO", 1)
         for what, job, ready, code in (("its broker is away", text, None, 0), ("its job is refused", broken, "INSRT", 2)):
             with tempfile.TemporaryDirectory() as folder:
-                child, port, log = start(binary, container, secret_files(job, mounts, folder), folder)
+                child, port, log = start(binary, container, job, mounts, folder)
                 try:
                     who = f"{manifests.name(workload)}, {what}"
                     yield from behaviour(who, child, container, spec, port, log, ready, code)
@@ -93,6 +100,12 @@ def behaviour(who, child, container, spec, port, log, ready, expected_code):
             yield f"{who}: {path} answers {found}, expected {status}"
         if ready and path == paths["readinessProbe"] and ready not in body:
             yield f"{who}: {path} does not say why: {body}"
+    if "--token-file" in container["args"] and not expected_code:
+        name, token = TOKEN.split()
+        for sent, status in ((None, 401), (name, 401), (token, 200)):
+            found, _ = answer(port, "/api/v1/queries", sent)
+            if found != status:
+                yield f"{who}: with the token {sent} the state of the job answers {found}, expected {status}"
     begun = time.monotonic()
     child.send_signal(signal.SIGTERM)
     try:
