@@ -58,6 +58,36 @@ INSERT INTO counted SELECT value % 50 AS card, count(*) AS many FROM ticks GROUP
   return { job, url, said: () => said };
 }
 
+// As with the mouse, without it.
+async function press(target) {
+  await target.focus();
+  await target.page().keyboard.press("Enter");
+}
+
+const FIRST_PAINT_MS = 300;
+const SLOW_LINK_MS = 1000;
+// Beside other tests a machine of two processors is slower than the page: THALWEG_PAGE_PATIENCE=1 holds the aims themselves.
+const PATIENCE = Number(process.env.THALWEG_PAGE_PATIENCE ?? 3);
+
+// The page once more over 1.6 Mbit/s with 150 ms for a round trip, nothing cached: when the job's state stands there. The best of some
+// tries, as what else runs on the machine only adds.
+async function onASlowLink(page) {
+  const link = await page.context().newCDPSession(page);
+  await link.send("Network.enable");
+  await link.send("Network.setCacheDisabled", { cacheDisabled: true });
+  const speed = { downloadThroughput: 1.6e6 / 8, uploadThroughput: 0.75e6 / 8 };
+  await link.send("Network.emulateNetworkConditions", { offline: false, latency: 150, ...speed });
+  const tries = [];
+  for (let number = 0; number < 3; number += 1) {
+    await page.reload({ waitUntil: "commit" });
+    await page.waitForFunction(() => document.querySelector("#section-hook")?.innerText.includes("running"), null, { polling: 10 });
+    tries.push(await page.evaluate(() => performance.now()));
+  }
+  await link.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+  await link.detach();
+  return Math.min(...tries);
+}
+
 async function story(page, url, said) {
   const wrong = [];
   page.on("pageerror", (error) => wrong.push(String(error)));
@@ -79,7 +109,11 @@ async function story(page, url, said) {
 
   // First paint, as the browser measures it.
   const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
-  console.log(`first paint ${Math.round(paint)} ms`);
+  const usable = await onASlowLink(page);
+  console.log(`first paint ${Math.round(paint)} ms, usable over 1.6 Mbit/s and 150 ms in ${Math.round(usable)} ms`);
+  assert.ok(paint <= FIRST_PAINT_MS * PATIENCE, `first paint after ${paint} ms`);
+  assert.ok(usable <= SLOW_LINK_MS * PATIENCE, `usable after ${usable} ms`);
+  await page.getByText("live", { exact: true }).waitFor();
 
   // The slow record: its place, and that the delivery took the time.
   const slow = hook.getByRole("row", { name: /ticks\/[01] at \d+.*delivery: ([3-9]\d\d\.\d\d ms|\d+\.\d\d s)/ }).first();
@@ -94,31 +128,31 @@ async function story(page, url, said) {
   assert.match(await hook.locator(".shown").innerText(), /project|predict/);
   await page.locator("#section-counted").getByText(/50 keys/).first().waitFor();
 
-  // Pause: nothing is read any more, and the page says so. Resume: it goes on.
+  // All by keyboard. Pause: nothing is read any more, and the page says so. Resume: it goes on.
   const total = () => page.evaluate(async () => {
     const answer = await fetch("/metrics");
     return Number(/thalweg_records_in_total\{query="hook"\} (\d+)/.exec(await answer.text())[1]);
   });
-  await hook.getByRole("button", { name: "Pause" }).click();
+  await press(hook.getByRole("button", { name: "Pause" }));
   await hook.getByText("paused", { exact: true }).waitFor();
   const stood = await total();
   await page.waitForFunction((at) => Number(document.documentElement.dataset.shown) > at + 2500, Date.now());
   assert.equal(await total(), stood);
   await page.screenshot({ path: path.join(shots, "paused.png"), fullPage: true });
-  await hook.getByRole("button", { name: "Resume" }).click();
+  await press(hook.getByRole("button", { name: "Resume" }));
   await hook.getByText("running", { exact: true }).waitFor();
   await page.waitForFunction((at) => Number(document.documentElement.dataset.shown) > at + 1500, Date.now());
   assert.ok(await total() > stood);
 
-  // Another version of the model, one that does not fit, and back.
+  // Another version of the model (its file is chosen in the browser's own dialog), one that does not fit, and back.
   const model = page.locator("#models");
   await model.getByLabel("Another version").setInputFiles(path.join(models, "steady-2.onnx"));
-  await model.getByRole("button", { name: "Swap" }).click();
+  await press(model.getByRole("button", { name: "Swap" }));
   await model.getByText("version steady-2 is in force").waitFor();
   await model.getByLabel("Another version").setInputFiles(path.join(models, "other_input.onnx"));
-  await model.getByRole("button", { name: "Swap" }).click();
+  await press(model.getByRole("button", { name: "Swap" }));
   await model.locator("output").getByText("amount").waitFor();
-  await model.getByRole("button", { name: "Roll back" }).click();
+  await press(model.getByRole("button", { name: "Roll back" }));
   await model.getByText("version fraud is in force").waitFor();
   for (const line of ["what query hook, before not paused, after paused", "what model fraud"]) {
     assert.ok(said().includes(`who anna, ${line}`), line);
@@ -127,7 +161,7 @@ async function story(page, url, said) {
   // Light and dark, wide and narrow.
   await page.evaluate(() => document.querySelectorAll("details").forEach((details) => { details.open = true; }));
   await page.screenshot({ path: path.join(shots, "light.png"), fullPage: true });
-  await page.getByRole("button", { name: "Dark" }).click();
+  await press(page.getByRole("button", { name: "Dark" }));
   assert.ok(await page.evaluate(() => document.documentElement.classList.contains("dark")));
   await page.screenshot({ path: path.join(shots, "dark.png"), fullPage: true });
   await page.setViewportSize({ width: 420, height: 800 });
