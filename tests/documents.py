@@ -9,6 +9,8 @@
   show whole are those that ship;
 - every command of `thalweg` in a shell block is one that the program's help knows, with all its flags;
 - the metrics of docs/metrics.md are those of a running job: names, types and labels, both ways;
+- what needs nothing from outside is run, and prints what the document shows (documents_run.py says what is run, what is only
+  checked, and why);
 - with promtool: the running job's metrics are well formed (monitoring/check looks at the alerts).
 
 Exit 1 when anything is wrong, with one line per fault.
@@ -26,6 +28,8 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+
+import documents_run
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("loadtest/*.md")])
@@ -269,6 +273,7 @@ def main():
         "shipped jobs and scripts": shipped(),
         "the scripts": scripts(),
         "commands": commands(binary),
+        "commands and recipes run": documents_run.faults(DOCUMENTS, binary),
         "metrics": metrics(scraped),
     }
     if len(sys.argv) > 2:

@@ -71,6 +71,36 @@ fn a_run_once_reads_what_is_there_and_the_next_goes_on_from_there() {
     assert_eq!(audit(&kinesis, 350), 0);
 }
 
+/// The block of this language in the chapter of docs/programs.md.
+fn shown(language: &str) -> &'static str {
+    let document = include_str!("../../docs/programs.md");
+    let (_, chapter) = document.split_once("\n## Messages of Kinesis\n").unwrap();
+    let (_, block) = chapter.split_once(&format!("\n```{language}\n")).unwrap();
+    block.split("```").next().unwrap()
+}
+
+#[test]
+fn the_program_of_the_documents_prints_what_stands_there() {
+    let kinesis = Kinesis::start();
+    kinesis.make("messages", 1);
+    let messages = shown("json").lines().map(|line| ("a", line.to_owned()));
+    kinesis.send("messages", messages);
+    let shipped = include_str!("../jobs/kinesis_messages.sql");
+    let job =
+        kinesis.write_job(&shipped.replace("${KINESIS:-http://127.0.0.1:4567}", &kinesis.url()));
+    let job = job.to_str().unwrap();
+    let said = kinesis.call(&["run", job, "--set", "trigger=once", "--http", "off"]);
+    said.expect(0, &[]);
+    let lines = |text: &str| {
+        text.trim()
+            .lines()
+            .map(str::trim_end)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert_eq!(lines(&said.out), lines(shown("text")));
+}
+
 #[test]
 fn the_fixed_columns_are_those_of_sparks_connectors() {
     let kinesis = Kinesis::start();
