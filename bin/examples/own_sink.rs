@@ -19,10 +19,11 @@ const OPTIONS: &[OptionSpec] = &[OptionSpec {
     name: "path",
     kind: OptionKind::Text,
     default: "list.md",
+    example: "sent.md",
     about: "The file.",
 }];
 
-/// A connector is a table of plain functions. What differs from table to table stands in the options.
+/// A connector is a table of plain functions.
 pub(crate) const MARKDOWN: Connector = Connector {
     name: "markdown",
     about: "A list in Markdown.",
@@ -72,8 +73,6 @@ pub(crate) fn main() -> Result<(), Error> {
         folder.display()
     ))?;
     // The next run goes on with the number after the last one of this.
-    job.connector(MARKDOWN)
-        .at_most(Duration::from_secs(2))
-        .run()?;
-    Ok(())
+    let job = job.connector(MARKDOWN).at_most(Duration::from_secs(2));
+    job.run().map(drop)
 }

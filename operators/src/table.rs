@@ -150,6 +150,8 @@ pub struct OptionSpec {
     pub kind: OptionKind,
     /// Its default, as text; empty where there is none.
     pub default: &'static str,
+    /// A value that it takes; empty for [`OptionKind::Refused`]. `${...}` stands for a value from outside, as in a job.
+    pub example: &'static str,
     /// What it does; for [`OptionKind::Refused`] why it is refused.
     pub about: &'static str,
 }
@@ -176,19 +178,21 @@ pub(crate) const fn option(
     name: &'static str,
     kind: OptionKind,
     default: &'static str,
+    example: &'static str,
     about: &'static str,
 ) -> OptionSpec {
     OptionSpec {
         name,
         kind,
         default,
+        example,
         about,
     }
 }
 
 /// The manual of an option of Spark that has no meaning here, with the reason.
 pub(crate) const fn refused(name: &'static str, about: &'static str) -> OptionSpec {
-    option(name, OptionKind::Refused, "", about)
+    option(name, OptionKind::Refused, "", "", about)
 }
 
 impl Options {
@@ -448,18 +452,21 @@ mod tests {
             name: "subscribe",
             kind: OptionKind::Text,
             default: "",
+            example: "a",
             about: "topics",
         },
         OptionSpec {
             name: "minPartitions",
             kind: OptionKind::Refused,
             default: "",
+            example: "",
             about: "each partition has one actor",
         },
         OptionSpec {
             name: "kafka.*",
             kind: OptionKind::Text,
             default: "",
+            example: "b",
             about: "passed on",
         },
     ];

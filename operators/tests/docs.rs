@@ -1,4 +1,4 @@
-//! The tables of `docs/language.md` are those of the code, and its example is a job.
+//! The tables of settings and options in the documents are those of the code, and the example of `docs/language.md` is a job.
 //!
 //! `THALWEG_BLESS=1 cargo test -p thalweg-operators --test docs` writes them.
 
@@ -11,7 +11,12 @@ use thalweg_operators::connectors::CONNECTORS;
 use thalweg_operators::models::OPTIONS;
 use thalweg_operators::sql::settings::{Reach, SETTINGS, describe};
 use thalweg_operators::sql::{Overrides, load};
-use thalweg_operators::table::{OptionKind, OptionSpec};
+use thalweg_operators::table::OptionKind;
+
+#[path = "docs/examples.rs"]
+mod examples;
+#[path = "docs/options.rs"]
+mod options;
 
 fn manual() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/language.md")
@@ -46,48 +51,6 @@ fn settings() -> String {
             code(spec.default),
             cell(spec.about),
         );
-    }
-    out
-}
-
-fn options(out: &mut String, title: &str, options: &[OptionSpec]) {
-    let _ = writeln!(
-        out,
-        "\n{title}\n\n| option | takes | default | meaning |\n| --- | --- | --- | --- |"
-    );
-    for spec in options {
-        let takes = match spec.kind {
-            OptionKind::Text => "text".to_owned(),
-            OptionKind::OneOf(words) => words.join(", "),
-            OptionKind::Boolean => "true, false".to_owned(),
-            OptionKind::Whole(low, i64::MAX) => format!("a whole number of at least {low}"),
-            OptionKind::Whole(low, high) => format!("a whole number from {low} to {high}"),
-            OptionKind::Duration => "a duration".to_owned(),
-            OptionKind::Size => "an amount of bytes".to_owned(),
-            OptionKind::Refused => "refused".to_owned(),
-        };
-        let _ = writeln!(
-            out,
-            "| `{}` | {} | {} | {} |",
-            cell(spec.name),
-            cell(&takes),
-            code(spec.default),
-            cell(spec.about)
-        );
-    }
-}
-
-fn connectors() -> String {
-    let mut out = String::new();
-    for connector in CONNECTORS {
-        let _ = writeln!(out, "### {}\n\n{}", connector.name, connector.about);
-        if let Some(input) = connector.input.filter(|input| !input.options.is_empty()) {
-            options(&mut out, "Options of an input:", input.options);
-        }
-        if let Some(output) = connector.output.filter(|output| !output.options.is_empty()) {
-            options(&mut out, "Options of an output:", output.options);
-        }
-        out.push('\n');
     }
     out
 }
@@ -162,9 +125,65 @@ fn the_tables_of_the_manual_are_those_of_the_code() {
     let fresh = put(
         &put(&text, "settings", &settings()),
         "connectors",
-        &connectors(),
+        &options::connectors(),
     );
     up_to_date(&manual(), &text, &fresh);
+}
+
+/// The marks of tables of options in a document: `options of kafka read`.
+fn marks(text: &str) -> Vec<String> {
+    let begun = text.split("<!-- options of ").skip(1);
+    begun
+        .filter_map(|rest| rest.split_once(": begin -->"))
+        .map(|(mark, _)| mark.to_owned())
+        .collect()
+}
+
+#[test]
+fn each_page_has_the_options_of_its_sources_and_sinks() {
+    let mut shown: Vec<(PathBuf, String)> = Vec::new();
+    for document in std::fs::read_dir(manual().parent().unwrap()).unwrap() {
+        let document = document.unwrap().path();
+        if document.extension().is_none_or(|kind| kind != "md") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&document).unwrap();
+        let mut fresh = text.clone();
+        for mark in marks(&text) {
+            let table = options::table(&options::of_mark(&mark));
+            fresh = put(&fresh, &format!("options of {mark}"), &table);
+            shown.push((document.clone(), mark));
+        }
+        if fresh != text {
+            up_to_date(&document, &text, &fresh);
+        }
+    }
+    for connector in CONNECTORS {
+        for (written, role) in [(false, "read"), (true, "written")] {
+            let document = manual().with_file_name(options::page(connector.name, written));
+            let mut all = options::accepted(connector.name, written);
+            for (_, mark) in shown.iter().filter(|(page, _)| *page == document) {
+                let here = options::of_mark(mark);
+                all.retain(|spec| {
+                    !here
+                        .iter()
+                        .any(|o| o.name == spec.name && o.about == spec.about)
+                });
+            }
+            // What files need for stores stands with the files that are read.
+            if written {
+                let store = options::of_mark("files store");
+                all.retain(|spec| !store.iter().any(|o| o.name == spec.name));
+            }
+            let left: Vec<&str> = all.iter().map(|spec| spec.name).collect();
+            assert!(
+                left.is_empty(),
+                "{} does not show these options of {} {role}: {left:?}",
+                document.display(),
+                connector.name,
+            );
+        }
+    }
 }
 
 #[test]
@@ -178,9 +197,7 @@ fn those_who_come_from_spark_are_told_all_options_that_are_refused() {
 fn the_options_of_models_are_those_of_the_code() {
     let document = manual().with_file_name("models.md");
     let text = std::fs::read_to_string(&document).unwrap();
-    let mut table = String::new();
-    options(&mut table, "", OPTIONS);
-    let fresh = put(&text, "options", table.trim_start_matches('\n'));
+    let fresh = put(&text, "options", &options::table(OPTIONS));
     up_to_date(&document, &text, &fresh);
 }
 

@@ -31,6 +31,7 @@ pub(crate) const JSON: FormatSpec = FormatSpec {
                 name: "multiLine",
                 kind: OptionKind::Boolean,
                 default: "false",
+                example: "true",
                 about: "Whether each file is one object, or one array of objects, instead of one a line",
             },
             LINE_SEP,

@@ -20,6 +20,7 @@ pub(super) const ENCODING: OptionSpec = OptionSpec {
     name: "encoding",
     kind: OptionKind::Text,
     default: "UTF-8",
+    example: "ISO-8859-1",
     about: "What the bytes are, such as `ISO-8859-1` or `UTF-16LE`; `charset` is the same. What is not of the encoding becomes \
             U+FFFD, except in UTF-8, where it is an error or NULL",
 };
@@ -32,6 +33,7 @@ pub(super) const LINE_SEP: OptionSpec = OptionSpec {
     name: "lineSep",
     kind: OptionKind::Text,
     default: "\\r, \\r\\n and \\n",
+    example: "\r\n",
     about: "What stands behind each record. The escapes \\n, \\r, \\t and \\\\ are known",
 };
 /// How files may be packed: their names say it.
@@ -39,6 +41,7 @@ pub(super) const COMPRESSION: OptionSpec = OptionSpec {
     name: "compression",
     kind: OptionKind::Refused,
     default: "",
+    example: "",
     about: "how a file is packed is seen by its suffix: .gz, .zst, .deflate",
 };
 
@@ -50,6 +53,7 @@ pub(crate) const TEXT: FormatSpec = FormatSpec {
             name: "wholetext",
             kind: OptionKind::Boolean,
             default: "false",
+            example: "true",
             about: "Whether each file is one row",
         },
         LINE_SEP,

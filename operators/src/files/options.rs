@@ -8,7 +8,7 @@ use thalweg_engine::record::Micros;
 use super::pattern::Pattern;
 use crate::job_error::JobError;
 use crate::objects::{self, Address, Remote};
-use crate::table::{OptionKind, OptionSpec, Table, joined, option, parse_duration};
+use crate::table::{OptionKind, OptionSpec, Table, joined, option, parse_duration, refused};
 
 /// The manual of the options of all formats.
 pub const OPTIONS: [OptionSpec; OWN.len() + objects::OPTIONS.len()] =
@@ -19,6 +19,7 @@ const OWN: [OptionSpec; 17] = [
         "path",
         OptionKind::Text,
         "",
+        "./actions",
         "The folder, or one file, or a pattern of them: `*`, `?`, `[a-c]`, `{a,b}`. Relative to the working directory; or in an object \
          store, `s3://bucket/folder`, `gs://` or `az://`, in builds with the feature `object-store`",
     ),
@@ -26,30 +27,35 @@ const OWN: [OptionSpec; 17] = [
         "pathGlobFilter",
         OptionKind::Text,
         "",
+        "part-*",
         "A pattern for the names of files: others are not read",
     ),
     option(
         "recursiveFileLookup",
         OptionKind::Boolean,
         "false",
+        "true",
         "Whether folders in the folder are read too, whatever their names. Folders `key=value` are read in any case",
     ),
     option(
         "latestFirst",
         OptionKind::Boolean,
         "false",
+        "true",
         "Whether the newest of the files that wait is read first, instead of the oldest",
     ),
     option(
         "fileNameOnly",
         OptionKind::Boolean,
         "false",
+        "true",
         "Whether files of one name in different folders count as one file, which is read once",
     ),
     option(
         "maxFileAge",
         OptionKind::Duration,
         "7d",
+        "2 days",
         "A file that is so much older than the newest file read is left out, and files so old are forgotten. What lies in the \
          folder at the first start is read whatever its age. Without effect where latestFirst comes with maxFilesPerTrigger or \
          maxBytesPerTrigger",
@@ -58,6 +64,7 @@ const OWN: [OptionSpec; 17] = [
         "maxFilesPerTrigger",
         OptionKind::Whole(1, i64::MAX),
         "",
+        "100",
         "How many files are begun per trigger interval, or per second when the trigger is continuous. The triggers `once` and \
          `available now` do not wait",
     ),
@@ -65,6 +72,7 @@ const OWN: [OptionSpec; 17] = [
         "maxBytesPerTrigger",
         OptionKind::Text,
         "",
+        "512m",
         "How many bytes of files are begun per trigger interval or second, such as `10m`; one file at least. Not beside \
          maxFilesPerTrigger",
     ),
@@ -72,18 +80,21 @@ const OWN: [OptionSpec; 17] = [
         "maxCachedFiles",
         OptionKind::Whole(0, 10_000_000),
         "10000",
+        "100000",
         "How many files that wait are held in memory; of more the folder is listed again",
     ),
     option(
         "discardCachedInputRatio",
         OptionKind::Text,
         "0.2",
+        "0.5",
         "When fewer than this share of maxCachedFiles are held and there are more, the folder is listed again: 0 to 1",
     ),
     option(
         "cleanSource",
         OptionKind::OneOf(&["off", "delete", "archive"]),
         "off",
+        "archive",
         "What becomes of a file once an epoch that covers it is committed: nothing, it is deleted, or it is moved to \
          sourceArchiveDir",
     ),
@@ -91,36 +102,30 @@ const OWN: [OptionSpec; 17] = [
         "sourceArchiveDir",
         OptionKind::Text,
         "",
+        "./archived",
         "Where files are moved to, each under its own path. It must not lie where the table reads",
     ),
     option(
         "static",
         OptionKind::Boolean,
         "false",
+        "true",
         "Whether it is a table that streams are joined with: read whole, and again when its files are others. It is no stream then",
     ),
-    option(
+    refused(
         "modifiedBefore",
-        OptionKind::Refused,
-        "",
         "as in Spark it is for tables that are read once, and a stream goes on",
     ),
-    option(
+    refused(
         "modifiedAfter",
-        OptionKind::Refused,
-        "",
         "as in Spark it is for tables that are read once, and a stream goes on",
     ),
-    option(
+    refused(
         "ignoreMissingFiles",
-        OptionKind::Refused,
-        "",
         "a file that is gone before it was read is an error of one record, which `onError` decides",
     ),
-    option(
+    refused(
         "ignoreCorruptFiles",
-        OptionKind::Refused,
-        "",
         "a file that cannot be unpacked is an error of one record, which `onError` decides",
     ),
 ];

@@ -29,12 +29,14 @@ pub const OPTIONS: &[OptionSpec] = &[
         name: "numRows",
         kind: OptionKind::Whole(1, 1_000_000),
         default: "20",
+        example: "1000",
         about: "How many rows of a batch are shown; with the trigger `continuous`, which shows rows as they come, all are",
     },
     OptionSpec {
         name: "truncate",
         kind: OptionKind::Text,
         default: "true",
+        example: "false",
         about: "`true` cuts cells to 20 characters and `false` does not; a number cuts to so many. Rows that are shown as \
                 they come are cut only when this is written",
     },

@@ -36,12 +36,14 @@ pub const OPTIONS: &[OptionSpec] = &[
         name: "path",
         kind: OptionKind::Text,
         default: "",
+        example: "./verdicts.jsonl",
         about: "The file, relative to the working directory; `-` is standard output",
     },
     OptionSpec {
         name: "format",
         kind: OptionKind::OneOf(&["json"]),
         default: "json",
+        example: "json",
         about: "How a row is written: one JSON object per line",
     },
 ];

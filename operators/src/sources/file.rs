@@ -37,12 +37,14 @@ pub const OPTIONS: &[OptionSpec] = &[
         name: "path",
         kind: OptionKind::Text,
         default: "",
+        example: "./payments.jsonl",
         about: "The file, relative to the working directory; `-` is standard input",
     },
     OptionSpec {
         name: "format",
         kind: OptionKind::OneOf(&["json", "text"]),
         default: "json",
+        example: "text",
         about: "How a line is decoded: one JSON object, or as it is into the column `value`",
     },
     OptionSpec {

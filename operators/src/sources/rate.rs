@@ -35,18 +35,21 @@ pub const OPTIONS: &[OptionSpec] = &[
         name: "rowsPerSecond",
         kind: OptionKind::Whole(1, 100_000_000),
         default: "1",
+        example: "1000",
         about: "How many rows come per second, over all partitions",
     },
     OptionSpec {
         name: "rampUpTime",
         kind: OptionKind::Duration,
         default: "0s",
+        example: "10s",
         about: "How long it takes until the speed is reached, in whole seconds; it grows once a second",
     },
     OptionSpec {
         name: "numPartitions",
         kind: OptionKind::Whole(1, 10_000),
         default: "the number of cores",
+        example: "4",
         about: "How many partitions the rows are dealt to in turn",
     },
 ];

@@ -25,18 +25,21 @@ pub const OPTIONS: &[OptionSpec] = &[
         name: "host",
         kind: OptionKind::Text,
         default: "",
+        example: "localhost",
         about: "The server's name or address; required",
     },
     OptionSpec {
         name: "port",
         kind: OptionKind::Whole(1, 65_535),
         default: "",
+        example: "9999",
         about: "The server's port; required",
     },
     OptionSpec {
         name: "includeTimestamp",
         kind: OptionKind::Boolean,
         default: "false",
+        example: "true",
         about: "Adds the column `timestamp`: when the line arrived",
     },
     OptionSpec {
@@ -48,6 +51,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         name: "numPartitions",
         kind: OptionKind::Refused,
         default: "",
+        example: "",
         about: "one connection is one sequence of lines, so there is one partition",
     },
 ];

@@ -25,6 +25,7 @@ const fn shared(words: &'static [&'static str], compression: &'static str) -> [O
             "path",
             OptionKind::Text,
             "",
+            "./archive",
             "The folder, relative to the working directory, made where there is none; or in an object store, `s3://bucket/folder`, \
              `gs://` or `az://`, in builds with the feature `object-store`. One query writes it",
         ),
@@ -32,24 +33,28 @@ const fn shared(words: &'static [&'static str], compression: &'static str) -> [O
             "compression",
             OptionKind::OneOf(words),
             compression,
+            "zstd",
             "How the files are compressed",
         ),
         option(
             "rollInterval",
             OptionKind::Duration,
             "10 minutes",
+            "1 hour",
             "How long a file takes rows before it becomes visible, counted from its first row; looked at with each checkpoint",
         ),
         option(
             "rollSize",
             OptionKind::Size,
             "128 MB",
+            "256 MB",
             "How many bytes of rows a file takes before it becomes visible, counted before compression",
         ),
         option(
             "maxOpenFiles",
             OptionKind::Whole(1, 10_000),
             "64",
+            "24",
             "With PARTITIONED BY, how many files a lane writes at once. A row for one more folder ends the file that was \
              written longest ago",
         ),
@@ -61,12 +66,19 @@ const fn shared(words: &'static [&'static str], compression: &'static str) -> [O
     ]
 }
 
-const LINE_SEP: OptionSpec = option("lineSep", OptionKind::Text, "\\n", "What ends a line");
+const LINE_SEP: OptionSpec = option(
+    "lineSep",
+    OptionKind::Text,
+    "\\n",
+    "\r\n",
+    "What ends a line",
+);
 
 const HEADER: OptionSpec = option(
     "header",
     OptionKind::Boolean,
     "false",
+    "true",
     "Whether each file begins with the names of the columns",
 );
 
@@ -104,7 +116,7 @@ pub(super) const ORC: &[OptionSpec] = &{
     let mut place = 0;
     while place < all.len() {
         let about = "ORC files are not written: write `parquet`";
-        all[place] = option(all[place].name, OptionKind::Refused, "", about);
+        all[place] = refused(all[place].name, about);
         place += 1;
     }
     all

@@ -17,6 +17,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         name: "url",
         kind: OptionKind::Text,
         default: "",
+        example: "https://example.com/rows?key=${KEY}",
         about: "Where rows are posted to, http or https. Required. A user and a password before the host become basic authentication; neither they nor what \
                 follows a `?` is shown anywhere.",
     },
@@ -24,43 +25,50 @@ pub const OPTIONS: &[OptionSpec] = &[
         name: "headers",
         kind: OptionKind::Text,
         default: "",
-        about: "Headers of each request, `Name: value`, a line for each. Never shown.",
+        example: "Authorization: Bearer ${file:/run/secrets/token}",
+        about: "Headers of each request, `Name: value`, a line for each. Never shown. `Content-Type` is `application/json` unless it stands here.",
     },
     OptionSpec {
         name: "caFile",
         kind: OptionKind::Text,
         default: "",
-        about: "A file with the certificates (PEM) of the authorities that a server's certificate may be signed by, instead of those that the machine trusts.",
+        example: "/etc/ssl/own-ca.pem",
+        about: "A file with the certificates (PEM) of the authorities that a server's certificate may be signed by, instead of those that the machine trusts. Read at each start.",
     },
     OptionSpec {
         name: "format",
         kind: OptionKind::OneOf(&["json"]),
         default: "json",
-        about: "How rows are written: as JSON objects",
+        example: "json",
+        about: "How rows are written: as JSON objects, as `to_json` writes them; fields that are NULL are left out.",
     },
     OptionSpec {
         name: "batchSize",
         kind: OptionKind::Whole(1, 10_000),
         default: "1",
-        about: "At most this many rows in a request. With 1 a request is a JSON object, with more an array of objects: of what has come while the request \
+        example: "100",
+        about: "At most this many rows in a request. With 1 a request is a JSON object, with more always an array of objects, also of one: of what has come while the request \
                 before was under way, nothing waits for a batch to fill.",
     },
     OptionSpec {
         name: "timeout",
         kind: OptionKind::Duration,
         default: "30 seconds",
+        example: "5 seconds",
         about: "How long a request may take, from the connection to the end of the answer, before it is repeated.",
     },
     OptionSpec {
         name: "retryInterval",
         kind: OptionKind::Duration,
         default: "200 ms",
+        example: "1 second",
         about: "The pause before a request is repeated for the first time, doubled each time. Where the server sends Retry-After, that counts, up to an hour.",
     },
     OptionSpec {
         name: "maxRetryInterval",
         kind: OptionKind::Duration,
         default: "10 seconds",
+        example: "1 minute",
         about: "The longest such pause.",
     },
 ];
