@@ -24,7 +24,7 @@ FROM taxis WHERE haversine(lat, lon, 52.5163, 13.3777) < 10;
 /// Name, types of the arguments, type of the result, and the function itself. The arguments come with these types: an INT
 /// or a DECIMAL has been cast to DOUBLE, and a row with a NULL among them gets NULL without a call. A call with three
 /// arguments, or with a BOOLEAN, is refused when the job is read, with line and column.
-fn haversine() -> ScalarFunction {
+pub(crate) fn haversine() -> ScalarFunction {
     ScalarFunction::new(
         "haversine",
         vec![DataType::Double; 4],
@@ -69,6 +69,5 @@ pub(crate) fn main() -> Result<(), Error> {
     for row in near.rows() {
         println!("{row:?}");
     }
-    assert_eq!(near.rows().len(), 2, "Bo is in Potsdam");
     Ok(())
 }

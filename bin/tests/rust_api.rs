@@ -18,59 +18,11 @@ use thalweg::{
     Error, Job, Key, Pipeline, ScalarFunction, Signature, StatefulProcessor, Stop, Timer,
 };
 
-#[path = "../examples/own_aggregate.rs"]
-mod own_aggregate;
-#[path = "../examples/own_function.rs"]
-mod own_function;
-#[path = "../examples/own_processor.rs"]
-mod own_processor;
-#[path = "../examples/own_sink.rs"]
-mod own_sink;
-#[path = "../examples/own_source.rs"]
-mod own_source;
-#[path = "../examples/pipeline.rs"]
-mod pipeline;
+#[path = "rust_api/examples.rs"]
+mod examples;
 
-use own_aggregate::geo_mean;
-
-#[test]
-fn the_examples_run() {
-    own_function::main().unwrap();
-    own_aggregate::main().unwrap();
-    own_source::main().unwrap();
-    own_processor::main().unwrap();
-    pipeline::main().unwrap();
-}
-
-#[test]
-fn the_sink_of_the_example_is_gone_on_with_where_the_last_run_ended() {
-    let folder = std::env::temp_dir().join("thalweg-own-sink");
-    let _ = std::fs::remove_dir_all(&folder);
-    let written = || {
-        own_sink::main().unwrap();
-        std::fs::read_to_string(folder.join("list.md")).unwrap()
-    };
-    let (first, list) = (written(), written());
-    std::fs::remove_dir_all(&folder).unwrap();
-    assert!(!first.is_empty() && list.len() > first.len());
-    let mut numbers: Vec<usize> = list
-        .lines()
-        .map(|line| line.strip_prefix("- number ").unwrap().parse().unwrap())
-        .collect();
-    // Two lanes, whose rows meet in one file.
-    numbers.sort_unstable();
-    assert_eq!(numbers, (0..numbers.len()).collect::<Vec<_>>());
-}
-
-#[test]
-fn no_example_is_longer_than_eighty_lines() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    for file in std::fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let lines = std::fs::read_to_string(&path).unwrap().lines().count();
-        assert!(lines <= 80, "{} has {lines} lines", path.display());
-    }
-}
+use examples::own_aggregate::geo_mean;
+use examples::{own_processor, own_sink};
 
 const NUMBERS: &str = "SET trigger = 'available now';
 CREATE TABLE numbers (name STRING, n INT) USING kafka OPTIONS (
