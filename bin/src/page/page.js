@@ -225,6 +225,10 @@ async function begin() {
   $("token-button").addEventListener("click", () => askToken());
   let resized;
   addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(redraw, 150); });
+  // Asked for in the same moment as the settings: the newest of each kind that comes before them waits for the sections.
+  let early = new Map();
+  follow("/api/v1/events", (name, data) => (early ? early.set(name, data) : heard(name, data)),
+    (why) => { $("connection").textContent = why ? `not connected: ${why}` : "live"; });
   for (;;) {
     try {
       const sheet = await (await ask("/api/v1/settings")).json();
@@ -243,8 +247,9 @@ async function begin() {
       await new Promise((done) => setTimeout(done, 3000));
     }
   }
+  for (const [name, data] of early) heard(name, data);
+  early = null;
   logLevel();
-  follow("/api/v1/events", heard, (why) => { $("connection").textContent = why ? `not connected: ${why}` : "live"; });
 }
 
 begin();
