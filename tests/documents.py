@@ -29,6 +29,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # The folder of the tests stays as it is.
 import documents_run
 
 ROOT = Path(__file__).resolve().parent.parent
