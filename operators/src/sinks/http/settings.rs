@@ -26,7 +26,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         kind: OptionKind::Text,
         default: "",
         example: "Authorization: Bearer ${file:/run/secrets/token}",
-        about: "Headers of each request, `Name: value`, a line for each. Never shown. `Content-Type` is `application/json` unless it stands here.",
+        about: "Headers of each request, `Name: value`, a line for each. Never shown; a file that changes is read anew. `Content-Type` is `application/json` unless it stands here.",
     },
     OptionSpec {
         name: "caFile",
