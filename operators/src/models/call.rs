@@ -7,6 +7,7 @@ use sqlparser::ast::{self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
+use super::opening::now;
 use super::predict::{Gives, Info, Predict};
 use super::signature::Element;
 use super::{Deadline, Model};
@@ -349,6 +350,8 @@ impl Written<'_> {
                 key,
                 fallback,
                 deadline,
+                // Each run of a query makes its steps anew.
+                run_began: now(),
                 at,
                 values: vec![Value::Null; count],
                 places: Default::default(),

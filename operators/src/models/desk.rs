@@ -21,6 +21,8 @@ thread_local! {
 pub(super) struct Seat {
     pub(super) edition: Arc<Edition>,
     pub(super) scorer: Scorer,
+    /// How long its runs take: another version begins anew.
+    pub(super) pace: Pace,
     /// Whether it is the canary's.
     pub(super) second: bool,
 }
@@ -39,7 +41,6 @@ pub(super) struct Desk {
     pub(super) lineup: Arc<Lineup>,
     active: Seat,
     canary: Option<Seat>,
-    pub(super) pace: Pace,
     pin: Option<Pin>,
 }
 
@@ -82,6 +83,7 @@ impl Seat {
         Ok(Self {
             scorer: edition.scorer()?,
             edition: Arc::clone(edition),
+            pace: Pace::default(),
             second,
         })
     }
@@ -114,7 +116,6 @@ impl Desk {
             active: Seat::new(&lineup.active, false)?,
             canary: second(&lineup)?,
             lineup,
-            pace: Pace::default(),
             pin: None,
         };
         model.shelf.threads.fetch_add(1, Ordering::Relaxed);

@@ -132,6 +132,12 @@ impl Edition {
         ready.map_or_else(|| self.make(), Ok)
     }
 
+    /// How many sessions nobody has taken.
+    #[cfg(all(test, feature = "onnx"))]
+    pub(super) fn waiting(&self) -> usize {
+        self.ready.lock().len()
+    }
+
     /// Lets go of sessions that nobody has taken.
     pub(super) fn rest(&self) {
         self.ready.lock().clear();

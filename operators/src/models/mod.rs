@@ -111,8 +111,6 @@ pub struct Model {
     shadow: Mutex<Option<Tag>>,
     /// Where orders go while it is open.
     keeper: Mutex<Option<Sender<keeper::Order>>>,
-    /// When it was opened, in microseconds since 1970: what is older waited for a start.
-    opened: std::sync::atomic::AtomicI64,
     clock: Mutex<Option<Clock>>,
     loading: Hearing,
 }
@@ -162,7 +160,6 @@ impl Model {
             fault: Mutex::default(),
             shadow: Mutex::default(),
             keeper: Mutex::default(),
-            opened: std::sync::atomic::AtomicI64::new(0),
             clock: Mutex::default(),
             loading: Hearing::default(),
         })

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use smol_str::SmolStr;
@@ -97,7 +96,6 @@ impl Model {
             agreed.name(&chosen.standing).map_err(refused)?;
         }
         tracing::info!(model = %self.name, version = %tag.version, hash = %tag.hash, "model loaded");
-        self.opened.store(now(), Ordering::Relaxed);
         *self.clock.lock() = Some(clock);
         let previous = chosen.standing.previous.clone();
         *self.standing.lock() = Some(chosen.standing);

@@ -1,12 +1,11 @@
 //! The step that scores: features into the session of this thread, its answer out; or the fallback, marked and counted.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use smol_str::SmolStr;
 use thalweg_engine::error::RecordError;
-use thalweg_engine::record::RecordMeta;
+use thalweg_engine::record::{Micros, RecordMeta};
 use thalweg_engine::row::Value;
 
 use super::desk::{self, Desk, Seat};
@@ -49,6 +48,8 @@ pub(super) struct Predict {
     pub(super) key: Option<Box<dyn Eval>>,
     pub(super) fallback: Option<Box<dyn Eval>>,
     pub(super) deadline: Option<Deadline>,
+    /// When the run of the query began, in microseconds since 1970: what is older waited for it.
+    pub(super) run_began: Micros,
     pub(super) at: Location,
     pub(super) values: Vec<Value>,
     /// For the version of this number, where it wants each value.
@@ -79,6 +80,7 @@ impl Eval for Predict {
             values: &self.values,
             places: &mut self.places,
             deadline: self.deadline,
+            run_began: self.run_began,
             clock,
             canary,
         };
@@ -107,6 +109,7 @@ struct Question<'q> {
     values: &'q [Value],
     places: &'q mut [(u64, Vec<usize>); 2],
     deadline: Option<Deadline>,
+    run_began: Micros,
     clock: Clock,
     canary: bool,
 }
@@ -117,18 +120,13 @@ impl Question<'_> {
     fn ask(&mut self, desk: &mut Desk, meta: &RecordMeta) -> Result<Value, Miss> {
         let counters = &self.model.counters;
         let begun = (self.clock)();
+        let seat = desk.seat(self.canary);
         if let Some(deadline) = self.deadline
-            && let Some(left) = left(
-                deadline,
-                begun,
-                meta,
-                self.model.opened.load(Ordering::Relaxed),
-            )
-            && !desk.pace.fits(left)
+            && let Some(left) = left(deadline, begun, meta, self.run_began)
+            && !seat.pace.fits(left)
         {
             return Err(Miss::Late);
         }
-        let seat = desk.seat(self.canary);
         let second = usize::from(seat.second);
         let places = &mut self.places[second];
         if places.0 != seat.edition.number {
@@ -138,7 +136,7 @@ impl Question<'_> {
         }
         let value = run(seat, self.values, self.names, &places.1, self.gives);
         let took = (self.clock)().saturating_duration_since(begun);
-        desk.pace
+        seat.pace
             .observe(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         counters.time.observe_duration(took);
         let value = value.map_err(|why| {
@@ -234,13 +232,13 @@ fn run(
     Ok(Value::Double(seat.scorer.score()?))
 }
 
-/// The time left in nanoseconds; None where none is counted, because the record waited for a start of the job.
-fn left(deadline: Deadline, now: Instant, meta: &RecordMeta, opened: i64) -> Option<i64> {
+/// The time left in nanoseconds; None where none is counted, because the record waited for the run to begin.
+fn left(deadline: Deadline, now: Instant, meta: &RecordMeta, run_began: Micros) -> Option<i64> {
     let taken = now.saturating_duration_since(meta.taken).as_nanos();
     let mut spent = i64::try_from(taken).unwrap_or(i64::MAX);
     if deadline.from_record {
         let record = meta.record_time?;
-        if record < opened {
+        if record < run_began {
             return None;
         }
         let before = (meta.taken_at - record).max(0).saturating_mul(1_000);
@@ -318,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_from_before_a_start_has_all_the_time() {
+    fn a_record_from_before_the_run_has_all_the_time() {
         let meta = record(1_000_000, 9_000_000);
         let deadline = Deadline {
             within: 5_000,

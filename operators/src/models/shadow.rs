@@ -108,3 +108,30 @@ fn score(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    #[test]
+    fn what_a_shadow_that_is_behind_leaves_out_is_counted() {
+        let (sender, samples) = bounded(2);
+        let counters = Counters::default();
+        let sample = |score| Sample {
+            values: Box::new([Value::Float(1.0)]),
+            score,
+        };
+        for score in [0.0, 1.0, 2.0] {
+            hand(&sender, sample(score), &counters);
+        }
+        assert_eq!(counters.skipped.load(Ordering::Relaxed), 1);
+        // It has caught up with one.
+        drop(samples.recv());
+        hand(&sender, sample(3.0), &counters);
+        assert_eq!(counters.skipped.load(Ordering::Relaxed), 1);
+        let left: Vec<f64> = samples.try_iter().map(|sample| sample.score).collect();
+        assert_eq!(left, [1.0, 3.0]);
+    }
+}

@@ -7,12 +7,18 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use smol_str::SmolStr;
-use thalweg_engine::row::Value;
+use thalweg_engine::operator::{Emit, Operator};
+use thalweg_engine::record::{Micros, RecordMeta};
+use thalweg_engine::row::{Row, Value};
+use thalweg_engine::testing::meta;
 
 use super::edition::{Edition, bytes_of};
+use super::opening::{Opening, now};
 use super::options::ModelOptions;
 use super::runtime::{self, Scorer};
 use super::signature::Element;
+use crate::plan::Query;
+use crate::sql::{Overrides, load};
 
 /// The folder with the models.
 fn folder() -> PathBuf {
@@ -209,6 +215,110 @@ fn bytes_that_are_no_model_are_refused_by_the_reader_or_by_the_runtime() {
     }
     let error = read(&damaged).unwrap().prepare(1).unwrap_err();
     assert!(error.contains("refuses"), "{error}");
+}
+
+/// A query that scores amounts with a model that is open, for so many threads.
+fn scoring(settings: &str, model: &str, threads: usize) -> Query {
+    with_runtime();
+    let path = folder().join(format!("{model}.onnx"));
+    let text = format!(
+        "SET checkpointLocation = 'c'; {settings}
+CREATE TABLE payments (amount DOUBLE) USING file OPTIONS (path 'in.jsonl');
+CREATE TABLE scores USING noop;
+CREATE MODEL fraud USING onnx OPTIONS (path '{}');
+INSERT INTO scores SELECT predict('fraud', named_struct('amount', amount)) FALLBACK 2.0 AS score FROM payments;",
+        path.display()
+    );
+    let job = load(&text, &Overrides::default(), &|_| None);
+    let query = job.unwrap().queries.remove(0);
+    let opening = Opening {
+        threads,
+        ..Opening::default()
+    };
+    query.models[0].open(opening).unwrap();
+    query
+}
+
+/// The step that scores, new as a run of the query has it.
+fn step(query: &Query) -> Box<dyn Operator> {
+    let steps = query.lane().steps;
+    steps.into_iter().flatten().next().unwrap().operator
+}
+
+#[derive(Default)]
+struct Out(Vec<Row>);
+
+impl Emit for Out {
+    fn emit(
+        &mut self,
+        row: &[Value],
+        _: &RecordMeta,
+    ) -> Result<(), thalweg_engine::error::RecordError> {
+        self.0.push(row.to_vec());
+        Ok(())
+    }
+}
+
+/// What the step answers to a record of this time.
+fn answer(step: &mut dyn Operator, number: i64, record_time: Option<Micros>) -> Value {
+    let about = RecordMeta {
+        record_time,
+        taken_at: now(),
+        ..meta(0, number, None)
+    };
+    let mut out = Out::default();
+    step.process(0, &[Value::Double(7.0)], &about, &mut out)
+        .unwrap();
+    step.accept();
+    out.0.remove(0).remove(0)
+}
+
+#[test]
+fn what_waited_for_a_new_run_within_the_process_has_all_the_time_as_what_waited_for_the_start() {
+    let settings = "SET deadline = '1 ms'; SET deadlineFrom = 'record';";
+    let query = scoring(settings, "steady-1", 1);
+    let before = now() - 1;
+    let mut first = step(&query);
+    let during = now();
+    // Longer than the deadline.
+    while now() < during + 20_000 {
+        std::thread::yield_now();
+    }
+    assert_eq!(answer(&mut *first, 1, Some(before)), Value::Double(0.25));
+    assert_eq!(answer(&mut *first, 2, Some(during)), Value::Double(2.0));
+    // It waited while there was no run.
+    let mut second = step(&query);
+    assert_eq!(answer(&mut *second, 2, Some(during)), Value::Double(0.25));
+}
+
+#[test]
+fn a_thread_has_one_session_however_many_lanes_score_on_it() {
+    let query = scoring("", "steady-1", 5);
+    let edition = || Arc::clone(&query.models[0].shelf.take().unwrap().0.active);
+    assert_eq!(edition().waiting(), 5);
+    for threads in 1..=3 {
+        let scored = std::thread::scope(|scope| {
+            let work = || {
+                let mut lanes = [step(&query), step(&query)];
+                for number in 0..10 {
+                    for lane in &mut lanes {
+                        assert_eq!(answer(&mut **lane, number, None), Value::Double(0.25));
+                    }
+                }
+                true
+            };
+            scope.spawn(work).join().unwrap()
+        });
+        assert!(scored);
+        assert_eq!(edition().waiting(), 5 - threads);
+    }
+    assert_eq!(
+        query.models[0]
+            .counters
+            .active
+            .load(std::sync::atomic::Ordering::Relaxed),
+        60
+    );
 }
 
 /// How long a score takes: run it alone, in release, with `--nocapture` and `THALWEG_SCORES=50`, so many rounds of a thousand.
