@@ -184,6 +184,9 @@ fn doing(meanwhile: &Meanwhile) -> String {
         "warmUp" => format!("state was built from older records for {time}"),
         "tables" => format!("joined tables were being read for {time}; rows wait for them"),
         "paused" => format!("the query was paused by hand for {time}"),
+        "rebalance" => {
+            format!("the partition moved to this process for {time}; nobody read it then")
+        }
         "newPartition" => format!("a new partition was opened for {time}"),
         "modelLoad" => {
             format!("a version of a model was loaded and proved for {time}; rows go on")

@@ -149,6 +149,20 @@ fn one_that_is_killed_is_succeeded_by_the_others() {
     for _ in 0..kills(2) {
         members.remove(0).kill();
         until_shared(&mut members, &[4]);
+        // Records of the partitions that moved have waited, and it is told for what.
+        until("one that waited is told", PATIENCE, || {
+            let (_, body) = members[0].get("/api/v1/slow?minutes=10&limit=50");
+            let longest = json(&body)["queries"][0]["longestSinceTimestamp"].take();
+            let moved = |record: &serde_json::Value| {
+                let meanwhile = record["meanwhile"].as_array().unwrap().iter();
+                let waited = record["microsSinceTimestamp"].as_u64() > Some(1_000_000);
+                waited
+                    && meanwhile
+                        .into_iter()
+                        .any(|doing| doing["doing"] == "rebalance")
+            };
+            longest.as_array().unwrap().iter().any(moved)
+        });
         let name = format!("m{}", load.sent());
         members.push(member(&scene, &job, &name));
         until_shared(&mut members, &[2, 2]);

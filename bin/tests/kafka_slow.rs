@@ -89,6 +89,23 @@ fn a_broker_that_stalls_is_why_records_are_slow_and_their_places_are_told() {
         "{longest:#}"
     );
 
+    // While the broker stood still there was nothing to take, or no room for what was taken.
+    until("what they waited for is told", PATIENCE, || {
+        let slow = slowest(&mut running);
+        let lists = ["slowest", "longestSinceTimestamp"].map(|list| slow[list].as_array().unwrap());
+        let meanwhile = lists
+            .into_iter()
+            .flatten()
+            .flat_map(|slow| slow["meanwhile"].as_array());
+        let mut waits = meanwhile
+            .flatten()
+            .filter(|doing| doing["micros"].as_u64() > Some(100_000));
+        waits.any(|doing| {
+            doing["holdsRows"] == true
+                && ["fetchGap", "sinkFull", "away"].contains(&doing["doing"].as_str().unwrap())
+        })
+    });
+
     let said = why_slow(&scene, &url, &["--limit", "3"]);
     said.expect(
         0,

@@ -20,6 +20,7 @@ use crate::lanes;
 use crate::plan::{Opened, Side};
 use crate::query::{LaneStates, Query, new_id};
 use crate::record::Position;
+use crate::recorder::Doing;
 use crate::recovery::take_over;
 use crate::source::{Resume, Start};
 use crate::standby::Standby;
@@ -157,8 +158,12 @@ impl Query {
                         Err(failure) => return Err(failure),
                     };
                     if epoch > 0 {
-                        let pause = u64::try_from(now().saturating_sub(since));
-                        self.status.metrics().handover.observe(pause.unwrap_or(0));
+                        let (metrics, now) = (self.status.metrics(), now());
+                        let pause = u64::try_from(now.saturating_sub(since));
+                        metrics.handover.observe(pause.unwrap_or(0));
+                        // Records that came since the one before committed last have waited for this.
+                        let recorder = metrics.recorder.lane(&lane);
+                        recorder.note(Doing::Rebalance, since, now, 0);
                     }
                     return Ok(Some(Resolved {
                         state,

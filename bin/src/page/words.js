@@ -70,6 +70,6 @@ const DOINGS = {
   sinkFull: "the output was full", fetchGap: "nothing came from the input", emitting: "results were emitted",
   housekeeping: "old state was removed", away: "a broker or the checkpoints did not answer", restart: "between two runs",
   warmUp: "state was built from older records", tables: "joined tables were read", newPartition: "a partition was opened",
-  paused: "paused by hand", modelLoad: "a model was loaded", tableLoad: "a static table was read",
+  paused: "paused by hand", rebalance: "the partition moved here from another process", modelLoad: "a model was loaded", tableLoad: "a static table was read",
 };
 export const doingName = (doing) => DOINGS[doing] ?? doing;
