@@ -125,6 +125,14 @@ fn dead_letters_are_listed_by_reason_and_one_is_shown_with_its_bytes() {
     let place = format!("{topic}/{}@{}", first["partition"], first["offset"]);
     let shown = scene.call(&[&["dlq", "show", &place], &bare[..]].concat());
     shown.expect(0, &["\"CustomerCardNo\":\"card\"", "trace = "]);
+    // A topic that the job does not read has no dead letters in it, and never will.
+    for command in ["list", "replay"] {
+        let said = scene.call(&["dlq", command, "--job", job, "--input", "dlqlist-inn/1"]);
+        said.expect(
+            2,
+            &["no topic `dlqlist-inn`; it reads dlqlist-in, dlqlist-in.retry"],
+        );
+    }
     let shown = scene.call(&[&["dlq", "show", "0@99"], &bare[..]].concat());
     shown.expect(2, &["up to before 6"]);
 }
@@ -248,10 +256,39 @@ fn what_may_have_been_sent_before_is_told_when_the_retry_topic_has_lost_records(
         2,
         &[
             "10 of them may have been sent before",
+            "whether they were sent before (0@",
             "--accept-doubles",
             "Nothing was sent",
         ],
     );
+    // Which ones, as the list of all of them says.
+    let listed = scene.call(&[
+        "dlq",
+        "list",
+        "--job",
+        job,
+        "--reason",
+        "expression",
+        "--json",
+    ]);
+    let places: Vec<i64> = (listed.out.lines())
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|letter| letter["offset"].as_i64().unwrap())
+        .collect();
+    let mut stretches = String::new();
+    for stretch in places.chunk_by(|one, next| one + 1 == *next) {
+        let (first, last) = (stretch[0], stretch[stretch.len() - 1]);
+        let comma = if stretches.is_empty() { "" } else { ", " };
+        let to = if last > first {
+            format!(" to @{last}")
+        } else {
+            String::new()
+        };
+        stretches.push_str(&format!("{comma}0@{first}{to}"));
+    }
+    let dry = scene.call(&[&replay[..], &["--dry-run"]].concat());
+    dry.expect(0, &[&format!("they stand at {stretches}\n")]);
+    assert!(said.err.contains(&format!("({stretches})")), "{said:?}");
     let anyway = [&replay[..], &["--accept-doubles"]].concat();
     scene.call(&anyway).expect(0, &["10 records sent"]);
 }

@@ -24,6 +24,8 @@ pub(super) struct Letters {
     names: Option<(String, String)>,
     /// The topics that the query reads by their names, with the tables they are options of.
     pub(super) inputs: Vec<(String, Table)>,
+    /// Whether it may read others: no job is given, or it does not name them.
+    open: bool,
 }
 
 impl Letters {
@@ -38,6 +40,7 @@ impl Letters {
                 topic: args.topic.clone().unwrap_or_default(),
                 names: None,
                 inputs: Vec::new(),
+                open: true,
             });
         };
         let job = JobArgs {
@@ -55,17 +58,42 @@ impl Letters {
                 query.name
             )));
         };
-        let mut inputs = Vec::new();
+        let (mut inputs, mut open) = (Vec::new(), false);
         for (_, input) in query.inputs() {
-            let named = topics::subscribed(input.table()).into_iter();
-            inputs.extend(named.map(|topic| (topic, topics::connection_of(input.table()))));
+            let named = topics::subscribed(input.table());
+            open |= named.is_empty();
+            inputs.extend(
+                named
+                    .into_iter()
+                    .map(|topic| (topic, topics::connection_of(input.table()))),
+            );
         }
         Ok(Self {
             table: topics::connection_of(table),
             topic: topic.trim().to_owned(),
             names: Some((loaded.name.clone(), query.name.clone())),
             inputs,
+            open,
         })
+    }
+
+    /// Whether the chosen inputs are those of the job.
+    ///
+    /// # Errors
+    /// For the first topic that it does not read: nothing of it is ever among its dead letters.
+    pub(super) fn covers(&self, choice: &Choice) -> Result<(), Refusal> {
+        let read = |topic: &String| self.inputs.iter().any(|(known, _)| known == topic);
+        let mut chosen = choice.inputs.iter().map(|(topic, _)| topic);
+        match chosen.find(|topic| !read(topic)) {
+            Some(topic) if !self.open => {
+                let known: Vec<&str> = self.inputs.iter().map(|(name, _)| &**name).collect();
+                Err(Refusal::new(format!(
+                    "--input {topic}: the job reads no topic `{topic}`; it reads {}",
+                    known.join(", ")
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Words for whose letters count, behind a noun; none where all do.

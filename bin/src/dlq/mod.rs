@@ -2,6 +2,7 @@
 
 mod choice;
 mod letter;
+mod pacing;
 mod replay;
 mod retried;
 
@@ -52,6 +53,7 @@ struct Heap {
 pub(crate) fn list(args: &DlqListArgs, extensions: &Arc<Extensions>) -> Result<End, Refusal> {
     let letters = Letters::of(&args.topic, extensions)?;
     let choice = Choice::of(&args.choice, &[])?;
+    letters.covers(&choice)?;
     let survey = Survey::open(&letters.table, false)?;
     let spans = choice.spans(&survey, &letters.topic)?;
     let mut heaps: BTreeMap<String, Heap> = BTreeMap::new();

@@ -4,8 +4,8 @@
 //! that is kept: what stands there is not sent again. Records go in transactions under a name of the dead-letter topic:
 //! whoever begins ends what a replay that was killed has left open, so nothing of it can appear later.
 
-use std::collections::HashMap;
-use std::fmt::Write;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::{Display, Formatter, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +24,7 @@ use crate::refusal::{End, Refusal};
 
 use super::choice::{Choice, Letters, each};
 use super::letter::Letter;
+use super::pacing::Pacing;
 use super::retried::Wanted;
 
 /// How the name of a retry topic ends.
@@ -32,6 +33,8 @@ const RETRY: &str = ".retry";
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// How many letters a dry run lists.
 const LISTED: u64 = 20;
+/// How many stretches of letters are named that may have been sent before.
+const STRETCHES: usize = 20;
 
 /// `thalweg dlq replay`.
 ///
@@ -41,6 +44,7 @@ pub(crate) fn replay(args: &DlqReplayArgs, extensions: &Arc<Extensions>) -> Resu
     let letters = Letters::of(&args.topic, extensions)?;
     let route = Route::of(args, &letters)?;
     let choice = Choice::of(&args.choice, &args.only)?;
+    letters.covers(&choice)?;
     let survey = Survey::open(&letters.table, false)?;
     let spans = choice.spans(&survey, &letters.topic)?;
     let plan = Plan {
@@ -72,15 +76,17 @@ pub(crate) fn replay(args: &DlqReplayArgs, extensions: &Arc<Extensions>) -> Resu
     let mut wanted = all.clone();
     wanted.without_sent(&there)?;
     let uncertain = plan.look(&wanted, args.dry_run)?;
-    console::text(&outlook(&letters.topic, &wanted, uncertain));
+    console::text(&outlook(&letters.topic, &wanted, &uncertain));
     if args.dry_run || wanted.left() == 0 {
         return Ok(End::Clean);
     }
-    if uncertain > 0 && !args.accept_doubles {
-        return Err(Refusal::new(
-            "of some it cannot be told any more whether they were sent before: choose the younger ones with --from, or send \
-             all with --accept-doubles. Nothing was sent.",
-        ));
+    if !uncertain.is_empty() && !args.accept_doubles {
+        let places: Vec<String> = uncertain.values().map(Doubtful::to_string).collect();
+        return Err(Refusal::new(format!(
+            "of some it cannot be told any more whether they were sent before ({}): choose the younger ones with --from, others \
+             with --only, or send all with --accept-doubles. Nothing was sent.",
+            places.join("; ")
+        )));
     }
     if !args.yes {
         match console::confirm(&format!(
@@ -216,10 +222,10 @@ impl Plan<'_> {
         Ok(wanted)
     }
 
-    /// How many of those that are left may have been sent before. With `list` the first of those that are left are shown.
-    fn look(&self, wanted: &Wanted, list: bool) -> Result<u64, Failure> {
+    /// By topic those that are left and may have been sent before. With `list` the first of those that are left are shown.
+    fn look(&self, wanted: &Wanted, list: bool) -> Result<BTreeMap<String, Doubtful>, Failure> {
         let mut left = wanted.clone();
-        let (mut uncertain, mut listed) = (0, 0);
+        let (mut uncertain, mut listed) = (BTreeMap::<_, Doubtful>::new(), 0);
         each(
             self.survey,
             self.spans,
@@ -230,7 +236,10 @@ impl Plan<'_> {
                 if let Some(to) = self.route.target(&letter)
                     && left.take(&name)
                 {
-                    uncertain += u64::from(wanted.is_uncertain(&to, letter.millis));
+                    if wanted.is_uncertain(&to, letter.millis) {
+                        let doubtful = uncertain.entry(to.clone()).or_default();
+                        doubtful.add(letter.partition, letter.offset);
+                    }
                     if list && listed < LISTED {
                         listed += 1;
                         console::line(&format!("{}  to {to}", super::line(&letter)));
@@ -255,6 +264,7 @@ impl Plan<'_> {
             counts.insert(topic.clone(), there.partitions(topic)?);
         }
         let (began, mut committed) = (Instant::now(), Instant::now());
+        let mut pacing = Pacing::new(rate);
         let (mut sent, mut failed) = (0_u64, None);
         sender.begin()?;
         each(
@@ -274,8 +284,7 @@ impl Plan<'_> {
                     .send(&to, partition, found.key(), found.value(), &headers)
                     .and_then(|()| {
                         sent += 1;
-                        let due = began + Duration::from_secs_f64(sent as f64 / f64::from(rate));
-                        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                        std::thread::sleep(pacing.sent(began.elapsed()));
                         if committed.elapsed() < COMMIT_EVERY {
                             return Ok(());
                         }
@@ -315,8 +324,50 @@ fn partition(letter: &Letter, key: Option<&[u8]>, count: Option<i32>) -> i32 {
     }
 }
 
+/// Letters that may have been sent before: how many, and where the first of them stand, as stretches of offsets.
+#[derive(Debug, Default)]
+struct Doubtful {
+    count: u64,
+    stretches: Vec<(i32, i64, i64)>,
+    /// How many the stretches hold.
+    named: u64,
+}
+
+impl Doubtful {
+    /// Adds a letter by its place in the dead-letter topic.
+    fn add(&mut self, partition: i32, offset: i64) {
+        self.count += 1;
+        let mut stretches = self.stretches.iter_mut();
+        let before = stretches.find(|(of, _, last)| *of == partition && *last + 1 == offset);
+        if let Some((_, _, last)) = before {
+            *last = offset;
+        } else if self.stretches.len() < STRETCHES {
+            self.stretches.push((partition, offset, offset));
+        } else {
+            return;
+        }
+        self.named += 1;
+    }
+}
+
+impl Display for Doubtful {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        for (number, (partition, first, last)) in self.stretches.iter().enumerate() {
+            let comma = if number > 0 { ", " } else { "" };
+            write!(f, "{comma}{partition}@{first}")?;
+            if last > first {
+                write!(f, " to @{last}")?;
+            }
+        }
+        match self.count - self.named {
+            0 => Ok(()),
+            more => write!(f, " and {} more", grouped(more)),
+        }
+    }
+}
+
 /// What would be sent.
-fn outlook(topic: &str, wanted: &Wanted, uncertain: u64) -> String {
+fn outlook(topic: &str, wanted: &Wanted, uncertain: &BTreeMap<String, Doubtful>) -> String {
     let noun = if wanted.chosen == 1 {
         "dead letter"
     } else {
@@ -329,7 +380,7 @@ fn outlook(topic: &str, wanted: &Wanted, uncertain: u64) -> String {
             let _ = write!(out, ", {} were sent before", grouped(target.sent));
         }
         out.push('\n');
-        if let Some(from) = target.certain_from.filter(|_| uncertain > 0) {
+        if let Some((from, doubtful)) = target.certain_from.zip(uncertain.get(to)) {
             let since = if from == i64::MAX {
                 "records of any age were removed from it".to_owned()
             } else {
@@ -340,10 +391,30 @@ fn outlook(topic: &str, wanted: &Wanted, uncertain: u64) -> String {
             };
             let _ = writeln!(
                 out,
-                "  {} of them may have been sent before: {since}",
-                grouped(uncertain)
+                "  {} of them may have been sent before: {since}\n    they stand at {doubtful}",
+                grouped(doubtful.count)
             );
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_that_may_be_doubled_are_named_by_their_places() {
+        let mut doubtful = Doubtful::default();
+        for (partition, offset) in [(0, 4), (0, 5), (0, 6), (0, 9), (1, 10)] {
+            doubtful.add(partition, offset);
+        }
+        assert_eq!(doubtful.to_string(), "0@4 to @6, 0@9, 1@10");
+        for offset in 0..100 {
+            doubtful.add(2, offset * 2);
+        }
+        let text = doubtful.to_string();
+        assert!(text.ends_with("2@32 and 83 more"), "{text}");
+        assert_eq!(doubtful.count, 105);
+    }
 }
