@@ -150,20 +150,44 @@ fn share(running: &mut Running) -> usize {
 
 fn totals_are_explained(name: &str, partitioned: &str) {
     let scene = Scene::with_topics(name, broker(), 4);
-    let job = totals(&scene, "SET checkpointInterval = '50 ms';", partitioned);
+    let settings = "SET checkpointInterval = '50 ms'; SET checkpointsKept = '1000';";
+    let job = totals(&scene, settings, partitioned);
     let running = scene.started(&job);
-    totals_of(&scene, &job, vec![running], partitioned.is_empty());
+    let told = totals_of(&scene, &job, vec![running], partitioned.is_empty());
+    // Between two stretches there is an epoch: none is replayed from further back, and each is replayed from its own.
+    let mut epochs = BTreeMap::new();
+    for (id, told) in &told {
+        let from = &told["from"];
+        let replayed = from["recordsReplayed"].as_u64().unwrap();
+        assert!(replayed < STRETCH, "{told:#}");
+        let epoch = from["epoch"].as_u64().unwrap();
+        let known = epochs.entry(id / STRETCH).or_insert((epoch, epoch));
+        *known = (known.0.min(epoch), known.1.max(epoch));
+    }
+    let epochs: Vec<(u64, u64)> = epochs.into_values().collect();
+    assert!(
+        epochs.windows(2).all(|pair| pair[0].1 < pair[1].0),
+        "{epochs:?}"
+    );
 }
 
-/// Transactions come in stretches with epochs between them, and some of each are explained, by processes that read so many
-/// partitions.
-fn totals_of(scene: &Scene, job: &Path, mut running: Vec<Running>, gathered: bool) {
-    for stretch in 0..5_u64 {
-        scene.topics.send(
-            &scene.input(),
-            &transactions(stretch * 60..stretch * 60 + 60),
-        );
-        scene.until_out(i64::try_from(stretch).unwrap() * 60 + 60, PATIENCE);
+/// Transactions that are sent at once.
+const STRETCH: u64 = 60;
+
+/// Transactions come in stretches with epochs between them, and some of each are explained, while the processes run. What was
+/// told, by the transaction.
+fn totals_of(
+    scene: &Scene,
+    job: &Path,
+    mut running: Vec<Running>,
+    gathered: bool,
+) -> BTreeMap<u64, Value> {
+    for stretch in 0..5 {
+        let end = (stretch + 1) * STRETCH;
+        scene
+            .topics
+            .send(&scene.input(), &transactions(stretch * STRETCH..end));
+        scene.until_out(i64::try_from(end).unwrap(), PATIENCE);
         for one in &mut running {
             let before = one.metric("thalweg_epochs_committed_total");
             until("an epoch is kept", PATIENCE, || {
@@ -172,7 +196,7 @@ fn totals_of(scene: &Scene, job: &Path, mut running: Vec<Running>, gathered: boo
         }
     }
     let (answers, places) = (answers(scene), places(scene, "id"));
-    let mut replayed = 0;
+    let (mut replayed, mut all) = (0, BTreeMap::new());
     for id in (0..300).step_by(29) {
         let got = &places[&id.to_string()];
         let record = format!("{}/{}/{}", scene.input(), got.partition, got.offset);
@@ -180,13 +204,26 @@ fn totals_of(scene: &Scene, job: &Path, mut running: Vec<Running>, gathered: boo
         assert_eq!(told["outputs"][0], answers[&id.to_string()], "{told:#}");
         assert_eq!(told["outputs"].as_array().unwrap().len(), 1);
         let over = told["steps"].as_array().unwrap().iter();
-        let over = over.filter(|step| step["step"].as_str().unwrap().starts_with("over"));
-        assert_eq!(over.count(), 1, "{told:#}");
+        let over: Vec<&Value> = over
+            .filter(|step| step["step"].as_str().unwrap().starts_with("over"))
+            .collect();
+        assert_eq!(over.len(), 1, "{told:#}");
+        // In the middle, before they have the names of the output: both totals, behind the transaction itself.
+        let (rows, answer) = (
+            over[0]["rows"].as_array().unwrap(),
+            &answers[&id.to_string()],
+        );
+        assert_eq!(rows.len(), 1, "{told:#}");
+        let values: Vec<&Value> = rows[0].as_object().unwrap().values().collect();
+        for column in ["id", "card", "amount", "transactions", "total"] {
+            assert!(values.contains(&&answer[column]), "{column}: {told:#}");
+        }
         replayed += told["from"]["recordsReplayed"].as_u64().unwrap();
         let ordered = told["notes"]
             .to_string()
             .contains("come by their timestamps");
         assert_eq!(ordered, gathered, "{told:#}");
+        all.insert(id, told);
     }
     assert!(
         replayed > 0,
@@ -199,6 +236,7 @@ fn totals_of(scene: &Scene, job: &Path, mut running: Vec<Running>, gathered: boo
     let got = &places["299"];
     let record = format!("{}/{}/{}", scene.input(), got.partition, got.offset);
     assert_eq!(explained(scene, job, &record)["outputs"][0], answers["299"]);
+    all
 }
 
 #[test]

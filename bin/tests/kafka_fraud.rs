@@ -8,11 +8,11 @@ mod stage;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use stage::{Broker, PATIENCE, Rec, Scene, until};
+use stage::{Broker, PATIENCE, Rec, Scene, hash_of, until};
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -116,5 +116,54 @@ fn a_merchant_is_blocked_while_the_job_runs_and_features_outlive_a_kill() {
         "looks like fraud to the model",
     ];
     assert_eq!(verdict["reasons"], serde_json::json!(reasons), "{verdict}");
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/models/fraud.onnx");
+    let hash = hash_of(Path::new(model));
+    assert_eq!(verdict["model"]["hash"], hash.as_str(), "{verdict}");
     running.finish();
+    explained(&scene, &job, verdict);
+    // Each payment has its verdict, once, across the kill.
+    let said = scene.call(&["verify", "--job", job.to_str().unwrap()]);
+    said.expect(
+        0,
+        &[
+            "7  records of the input",
+            "7  with all their outputs",
+            "every record is accounted for",
+        ],
+    );
+}
+
+/// A value without what is null in it: the output leaves that out.
+fn known(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members = members.iter().filter(|(_, member)| !member.is_null());
+            let members = members.map(|(name, member)| (name.clone(), known(member)));
+            Value::Object(members.collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// The payment with the id 16 is explained as it was judged: features by OVER, the list of merchants, the model.
+#[track_caller]
+fn explained(scene: &Scene, job: &Path, verdict: &Value) {
+    let read = scene.topics.read(&scene.input());
+    let payment = read.iter().find(|got| got.json()["id"] == "16").unwrap();
+    let record = format!("{}/{}/{}", scene.input(), payment.partition, payment.offset);
+    let job = job.to_str().unwrap();
+    let said = scene.call(&["explain-record", &record, "--job", job, "--json"]);
+    said.expect(0, &[]);
+    let mut told: Value = serde_json::from_str(&said.out).unwrap();
+    let told = told[0].take();
+    assert_eq!(known(&told["outputs"][0]), known(verdict), "{told:#}");
+    let steps: Vec<&str> = (told["steps"].as_array().unwrap().iter())
+        .map(|step| step["step"].as_str().unwrap())
+        .collect();
+    for step in ["over", "static"] {
+        let found = steps.iter().any(|name| name.contains(step));
+        assert!(found, "{step} is none of {steps:?}");
+    }
+    let notes = told["notes"].to_string();
+    assert!(notes.contains("which the checkpoint names"), "{told:#}");
 }

@@ -132,6 +132,68 @@ fn a_job_that_did_its_work_is_accounted_for_with_its_own_filters() {
 }
 
 #[test]
+fn a_record_with_several_outputs_lacks_one_and_a_range_of_time_holds_the_records_of_that_time() {
+    let scene = Scene::with_topics("verifymany", broker(), 1);
+    let job = Loyalty::default()
+        .set("coordinates = on")
+        .selecting("BillNo, explode(array('sent', 'kept', 'shown')) AS copy")
+        .write(&scene);
+    // A minute apart, from noon on.
+    let noon = 1_767_268_800_000_i64;
+    let minute = |number: i64| noon + number * 60_000;
+    let records: Vec<Rec> = (0..20)
+        .map(|number| invoice(number).at(minute(i64::try_from(number).unwrap())))
+        .collect();
+    scene.topics.send(&scene.input(), &records);
+    let running = scene.run(&job);
+    scene.until_out(60, PATIENCE);
+    running.finish();
+    let (input, output) = (scene.input(), scene.output());
+    let brokers = scene.broker.bootstrap();
+    let bare = ["--input", &input, "--output", &output, "--brokers", brokers];
+    let expecting = |output: &str, number: &str, more: &[&str]| {
+        let bare = ["--input", &input, "--output", output, "--brokers", brokers];
+        verify(&scene, &[&bare[..], &["--expect", number], more].concat())
+    };
+    let all = ["20  records of the input", "20  with all their outputs"];
+    expecting(&output, "3", &[]).expect(0, &all);
+    // The job's steps say the number by themselves.
+    verify(&scene, &["--job", job.to_str().unwrap()]).expect(0, &all);
+    expecting(&output, "4", &[]).expect(1, &["20  missing"]);
+    assert_ne!(verify(&scene, &bare).code, 0, "one is not three");
+    let (from, until) = (minute(5).to_string(), minute(9).to_string());
+    let within = ["--from", from.as_str(), "--until", until.as_str()];
+    expecting(&output, "3", &within).expect(
+        0,
+        &[
+            "offsets 5 to 9",
+            "4  records of the input",
+            "4  with all their outputs",
+        ],
+    );
+    // The second output of the record at minute 7 is lost.
+    let planted = "verifymany-planted";
+    scene.topics.make(planted, 1, &[]);
+    let lost = format!("v1;verifymany;notification;{input};0;7;1");
+    let read = scene.topics.read(&output).into_iter();
+    let rest = read.filter(|got| got.header("thalweg-origin").unwrap() != lost);
+    let rest: Vec<Rec> = rest.map(|got| again(&got)).collect();
+    assert_eq!(rest.len(), 59);
+    scene.topics.send(planted, &rest);
+    expecting(planted, "3", &within).expect(
+        1,
+        &[
+            "3  with all their outputs",
+            "1  missing",
+            "verifymany-in/0@7",
+        ],
+    );
+    let (from, until) = (minute(8).to_string(), minute(12).to_string());
+    let without = ["--from", from.as_str(), "--until", until.as_str()];
+    expecting(planted, "3", &without).expect(0, &["4  with all their outputs"]);
+}
+
+#[test]
 fn a_lost_a_doubled_and_a_misplaced_output_are_found() {
     let (scene, job) = done("verifyplanted");
     let planted = "verifyplanted-planted";

@@ -136,3 +136,80 @@ fn newest_before(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::epoch::checkpoint::FORMAT;
+    use crate::epoch::store::FolderStore;
+
+    /// A log that keeps so many epochs, each of which stands at one of these positions.
+    fn log(folder: &std::path::Path, kept: usize, positions: &[i64]) -> CheckpointLog {
+        let store = FolderStore::lock(folder).unwrap();
+        let log = CheckpointLog::new(Arc::new(store), kept, false);
+        for (epoch, position) in positions.iter().enumerate() {
+            let cut = |partition: &str, position: i64| PartitionCut {
+                input: "in".into(),
+                partition: partition.into(),
+                position: Position::Number(position),
+                watermark: None,
+                seen: None,
+                ended: false,
+                start: None,
+            };
+            let mut checkpoint: Checkpoint = serde_json::from_value(json!({
+                "format": FORMAT, "job": "j", "query": "q", "checkpoint": "c", "run": "r", "epoch": epoch,
+                "committed_at": epoch, "rewound": false, "plan": null, "sources": {}, "lanes": []
+            }))
+            .unwrap();
+            checkpoint.lanes.push(LaneCut {
+                lane: "all".into(),
+                partitions: vec![cut("in/0", *position), cut("in/1", 7)],
+                writer: None,
+                kept: Vec::new(),
+                state: BTreeMap::new(),
+            });
+            log.commit(&checkpoint).unwrap();
+        }
+        log
+    }
+
+    /// The epoch that a record is replayed from, and where its partition stood in the oldest one behind it.
+    fn found(log: &CheckpointLog, position: i64) -> Option<(u64, Option<Position>)> {
+        let found = newest_before(log, ("in", "in/0"), position).unwrap();
+        found.map(|(checkpoint, behind)| {
+            let behind = behind.map(|mut all| all.remove(&("in".into(), "in/0".into())).unwrap());
+            (checkpoint.epoch, behind)
+        })
+    }
+
+    #[test]
+    fn a_record_is_replayed_from_the_newest_kept_checkpoint_at_or_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = log(folder.path(), 100, &[0, 10, 10, 25, 40, 40, 60]);
+        let at = |position| Some(Position::Number(position));
+        assert_eq!(found(&log, 0), Some((0, at(10))));
+        assert_eq!(found(&log, 9), Some((0, at(10))));
+        // Position 10 is what is read next: the record there is behind both.
+        assert_eq!(found(&log, 10), Some((2, at(25))));
+        assert_eq!(found(&log, 24), Some((2, at(25))));
+        assert_eq!(found(&log, 25), Some((3, at(40))));
+        assert_eq!(found(&log, 59), Some((5, at(60))));
+        assert_eq!(found(&log, 1_000), Some((6, None)));
+    }
+
+    #[test]
+    fn there_is_none_before_the_oldest_that_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = log(folder.path(), 3, &[0, 10, 10, 25, 40, 40, 60]);
+        assert_eq!(found(&log, 39), None);
+        assert_eq!(found(&log, 40), Some((5, Some(Position::Number(60)))));
+        let other = newest_before(&log, ("in", "in/2"), 1_000).unwrap();
+        assert!(other.is_none());
+    }
+}
