@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use thalweg_operators::expr::functions::manual::{Entry, manual as built_in};
+use thalweg_operators::expr::functions::manual::{Entry, cost_with_over, manual as built_in};
 use thalweg_operators::extensions::Extensions;
 
 use crate::cli::FunctionsArgs;
@@ -99,6 +99,9 @@ fn manual(function: &Entry) -> String {
     if !function.aliases.is_empty() {
         let _ = writeln!(out, "  also: {}", function.aliases.join(", "));
     }
+    if let Some(cost) = cost_with_over(function.name) {
+        let _ = writeln!(out, "  with OVER: {cost}");
+    }
     if !function.example.is_empty() {
         let _ = writeln!(out, "  example: {}", example(function));
     }
@@ -110,5 +113,32 @@ fn example(function: &Entry) -> String {
         function.example.to_owned()
     } else {
         format!("{} → {}", function.example, function.result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_of_an_aggregate_says_what_it_costs_with_over() {
+        let of = |name: &str| {
+            let mut all = built_in().into_iter().flat_map(|(_, entries)| entries);
+            manual(&all.find(|entry| entry.name == name).unwrap())
+        };
+        for (name, cost) in [
+            ("sum", "O(log n) and the frame's n rows"),
+            ("count_if", "O(log n) and the frame's n rows"),
+            ("stddev_samp", "O(log n) and the frame's n rows"),
+            ("count", "count(DISTINCT x) O(1)"),
+            ("median", "with OVER: O(n) for a record: computed anew"),
+            ("collect_list", "with OVER: O(n) for a record: the answer"),
+            ("decayed_sum", "with OVER: O(1) for a record; three numbers"),
+            ("lag", "with OVER: O(log n)"),
+        ] {
+            let text = of(name);
+            assert!(text.contains(cost), "{text}");
+        }
+        assert!(!of("upper").contains("with OVER"));
     }
 }

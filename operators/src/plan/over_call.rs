@@ -57,6 +57,43 @@ pub(crate) fn only_with_over(name: &str) -> bool {
     refused || name == "lag" || name == "row_number" || over_decayed::is_one(name)
 }
 
+/// What a function costs with OVER, where a key has n rows in the frame: work for a record, and what is kept for the key. None
+/// of functions that have no form with OVER.
+pub(crate) fn cost(name: &str) -> Option<&'static str> {
+    match name {
+        "row_number" => return Some("O(1) for a record; one number for each key"),
+        "lag" => return Some("O(log n) for a record; as many rows as it looks back"),
+        name if over_decayed::is_one(name) => {
+            return Some("O(1) for a record; three numbers for each key");
+        }
+        _ => {}
+    }
+    let known = accumulators::all().find(|known| known.name == name)?;
+    let parts = Parts {
+        arguments: Vec::new(),
+        distinct: false,
+        ignore_nulls: false,
+    };
+    let kind = match known.own {
+        Some(_) => None,
+        None => kind(known, &parts, Location::default()).ok()?,
+    };
+    Some(match kind {
+        None => "O(n) for a record: computed anew of the frame's n rows, which are kept",
+        Some(Kind::Collect { .. }) => {
+            "O(n) for a record: the answer is as long as the frame, whose n rows are kept"
+        }
+        Some(Kind::Count) if name == "count" => {
+            "O(1) for a record and one number for each key from UNBOUNDED PRECEDING, O(log n) and the frame's n rows in RANGE and \
+             ROWS; count(DISTINCT x) O(1), where records come in order, and the n rows"
+        }
+        Some(_) => {
+            "O(1) for a record and 1 to 5 numbers for each key from UNBOUNDED PRECEDING, O(log n) and the frame's n rows in RANGE \
+             and ROWS"
+        }
+    })
+}
+
 /// What stands between the brackets.
 pub(super) struct Parts<'e> {
     pub(super) arguments: Vec<&'e Expr>,

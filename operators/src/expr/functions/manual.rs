@@ -1,6 +1,7 @@
 //! The manual of all functions: of one row, over groups of rows, and windows of time.
 
 use super::{Function, families, generators};
+use crate::plan::over_call;
 use crate::stateful::accumulators;
 
 /// One function.
@@ -205,6 +206,11 @@ const MODELS: [Entry; 4] = [
         result: "",
     },
 ];
+
+/// What a function costs with OVER; None of those that have no form with OVER.
+pub fn cost_with_over(name: &str) -> Option<&'static str> {
+    over_call::cost(name)
+}
 
 /// Everything, by family.
 pub fn manual() -> Vec<(&'static str, Vec<Entry>)> {
