@@ -1,0 +1,185 @@
+//! Killed around a swap: before a new version is seen, while it is proved, and before a checkpoint names it.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::stage::{Account, PATIENCE, Running, Scene, hash_of, kills, until};
+use super::{DETAIL, answers, file, posted, report, scene, scored, scoring, write};
+
+#[test]
+fn killed_around_swaps_every_invoice_is_answered_and_the_newest_version_is_in_force_again() {
+    let scene = scene("killed", "steady-1");
+    let job = write(&scene, &scoring("", DETAIL));
+    let load = scene.load(300);
+    let mut running = scene.started(&job);
+    for kill in 0..kills(6) {
+        scored(&mut running, 50.0);
+        let next = match kill % 3 {
+            // Before anybody has looked at it.
+            0 => {
+                scene.put(&file("steady-2"), "fraud.onnx");
+                "steady-2"
+            }
+            // The moment that it counts, before a checkpoint names it.
+            1 => {
+                scene.put(&file("steady-1"), "fraud.onnx");
+                running.until_said("model swapped", PATIENCE);
+                "steady-1"
+            }
+            // Posted: the file in place is another, the checkpoint alone names it.
+            _ => {
+                let (status, answer) = posted(&mut running, "steady-2");
+                assert_eq!((status, &answer["committed"]), (200, &Value::Bool(true)));
+                "steady-2"
+            }
+        };
+        running.kill();
+        running = scene.started(&job);
+        assert_eq!(
+            report(&mut running)["active"]["hash"],
+            hash_of(&file(next)),
+            "kill {kill}"
+        );
+    }
+    scored(&mut running, 50.0);
+    let sent = load.stop();
+    until("every invoice is answered", PATIENCE, || {
+        Account::of(&scene).missing(sent).is_empty()
+    });
+    let account = Account::of(&scene);
+    account.expect_all(sent);
+    println!(
+        "{} of {sent} were in flight at a kill and came twice",
+        account.repeated()
+    );
+    running.finish();
+}
+
+/// Golden rows that come out of a pipe: whoever reads them waits until the story lets go.
+struct Held {
+    _writer: fs::File,
+}
+
+/// Puts a pipe in the place of the golden rows.
+fn hold(rows: &Path) {
+    fs::remove_file(rows).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(rows).status();
+    assert!(made.unwrap().success());
+}
+
+impl Held {
+    /// Waits until a version is being proved: the pipe has a reader.
+    fn by(rows: &Path) -> Self {
+        let mut writer = None;
+        until("a version is being proved", PATIENCE, || {
+            let mut options = OpenOptions::new();
+            let opened = options
+                .write(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open(rows);
+            match opened {
+                Ok(opened) => writer = Some(opened),
+                // Nobody reads it yet.
+                Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENXIO), "{error}"),
+            }
+            writer.is_some()
+        });
+        Self {
+            _writer: writer.unwrap(),
+        }
+    }
+}
+
+/// Posts a version and does not wait for the answer.
+fn post_aside(running: &mut Running, model: &str) -> std::net::TcpStream {
+    let bytes = fs::read(file(model)).unwrap();
+    let mut stream = running.connected();
+    let length = bytes.len();
+    write!(
+        stream,
+        "POST /api/v1/models/fraud?version={model} HTTP/1.1\r\nHost: thalweg\r\n\
+         Content-Type: application/octet-stream\r\nContent-Length: {length}\r\n\r\n"
+    )
+    .unwrap();
+    stream.write_all(&bytes).unwrap();
+    stream
+}
+
+fn active(running: &mut Running) -> Value {
+    report(running)["active"]["hash"].take()
+}
+
+#[test]
+fn killed_while_a_version_is_proved_or_before_a_checkpoint_names_it_no_invoice_is_lost() {
+    let scene = scene("killproving", "steady-1");
+    let rows = scene.dir().join("golden.jsonl");
+    let release = |rows: &Path| {
+        match fs::remove_file(rows) {
+            Err(error) if error.kind() != ErrorKind::NotFound => panic!("{error}"),
+            _ => {}
+        }
+        fs::write(rows, "{\"features\": {\"amount\": 1}, \"min\": 0}\n").unwrap();
+    };
+    release(&rows);
+    let mut job = scoring(", golden './golden.jsonl'", DETAIL);
+    // One epoch at each start, and no other.
+    job.settings[0] = "checkpointInterval = '1 hour'".to_owned();
+    let job = write(&scene, &job);
+    let (one, two) = (hash_of(&file("steady-1")), hash_of(&file("steady-2")));
+    let mut running = scene.started(&job);
+    let load = scene.load(300);
+    let again = |running: Running, scene: &Scene| {
+        running.kill();
+        release(&rows);
+        let mut running = scene.started(&job);
+        until("a checkpoint of this run is kept", PATIENCE, || {
+            running.metric("thalweg_epochs_committed_total") >= 1.0
+        });
+        scored(&mut running, 50.0);
+        running
+    };
+
+    // A file is being proved: it is what the next start begins with.
+    scored(&mut running, 50.0);
+    hold(&rows);
+    scene.put(&file("steady-2"), "fraud.onnx");
+    let held = Held::by(&rows);
+    assert_eq!(active(&mut running), one.as_str());
+    let mut running = again(running, &scene);
+    drop(held);
+    assert_eq!(active(&mut running), two.as_str());
+
+    // What is posted is being proved: nobody was told that it is taken, and nothing of it is left.
+    hold(&rows);
+    let asked = post_aside(&mut running, "steady-1");
+    let held = Held::by(&rows);
+    assert_eq!(active(&mut running), two.as_str());
+    let mut running = again(running, &scene);
+    drop((held, asked));
+    assert_eq!(active(&mut running), two.as_str());
+
+    // It is in force and has answered, and no checkpoint names it: the one before goes on.
+    let asked = post_aside(&mut running, "steady-1");
+    until("it is in force", PATIENCE, || {
+        active(&mut running) == one.as_str()
+    });
+    scored(&mut running, 50.0);
+    let mut running = again(running, &scene);
+    drop(asked);
+    assert_eq!(active(&mut running), two.as_str());
+
+    let sent = load.stop();
+    until("every invoice is answered", PATIENCE, || {
+        Account::of(&scene).missing(sent).is_empty()
+    });
+    Account::of(&scene).expect_all(sent);
+    running.finish();
+    for row in answers(&scene).values() {
+        let by = if row["score"] == 0.25 { &one } else { &two };
+        assert_eq!(row["hash"].as_str(), Some(by.as_str()), "{row}");
+    }
+}
