@@ -257,6 +257,12 @@ impl Served {
         refused(404, &format!("no model `{name}`; the job has {known}"))
     }
 
+    /// What is answered where versions come from files alone.
+    fn only_files(&self) -> Option<HttpResponse> {
+        let why = "the job says modelSource = 'file': put the file in place";
+        self.from_files_only.then(|| refused(403, why))
+    }
+
     /// Whether the newest checkpoint of each query that uses the model names this version.
     fn committed(&self, model: &Model, standing: &Standing) -> bool {
         let uses = |user: &&User| user.models.iter().any(|one| one.name() == model.name());
@@ -319,11 +325,8 @@ pub(crate) async fn post(
     let Some(model) = served.find(&name) else {
         return served.unknown(&name);
     };
-    if served.from_files_only {
-        return refused(
-            403,
-            "the job says modelSource = 'file': put the file in place",
-        );
+    if let Some(refusal) = served.only_files() {
+        return refusal;
     }
     let kind = request
         .headers()
@@ -359,6 +362,12 @@ pub(crate) async fn post(
         Ok(bytes) => bytes,
         Err(why) => return refused(422, &format!("the file cannot be read: {why}")),
     };
+    if bytes.is_empty() {
+        return refused(
+            422,
+            "what was sent is empty: the bytes of a model are expected",
+        );
+    }
     let (asked, before) = (Arc::clone(&model), active(&model));
     let answer = web::block(move || asked.post(version, bytes)).await;
     let answer = answer.unwrap_or_else(|error| Err(error.to_string()));
@@ -392,6 +401,9 @@ pub(crate) async fn rollback(
     let Some(model) = served.find(&name) else {
         return served.unknown(&name);
     };
+    if let Some(refusal) = served.only_files() {
+        return refusal;
+    }
     let (asked, before) = (Arc::clone(&model), active(&model));
     let answer = web::block(move || asked.roll_back()).await;
     let answer = answer.unwrap_or_else(|error| Err(error.to_string()));

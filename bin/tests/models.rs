@@ -3,11 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
 
+#[path = "models/checked.rs"]
+mod checked;
+#[path = "models/deadline.rs"]
+mod deadline;
 mod stage;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
@@ -56,6 +60,14 @@ INSERT INTO scores {query};
         let aside = self.path("aside.tmp");
         fs::copy(models().join(format!("{model}.onnx")), &aside).unwrap();
         fs::rename(aside, self.path(name)).unwrap();
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.path("job.sql")).unwrap()
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(self.path("job.sql"), text).unwrap();
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -198,16 +210,12 @@ fn a_bad_file_changes_nothing_and_says_why_and_a_good_one_mends_it() {
 #[test]
 fn a_folder_is_its_newest_version() {
     let job = Job::new("", "", SCORE);
-    let text = fs::read_to_string(job.path("job.sql")).unwrap();
+    let text = job.text();
     let versions = job.path("versions");
     fs::create_dir(&versions).unwrap();
     job.put("steady-1", "versions/fraud-9.onnx");
     let old = job.path("fraud.onnx").display().to_string();
-    fs::write(
-        job.path("job.sql"),
-        text.replace(&old, versions.to_str().unwrap()),
-    )
-    .unwrap();
+    job.write(&text.replace(&old, versions.to_str().unwrap()));
     let mut running = job.start();
     scored(&mut running, 100.0);
     job.put("steady-2", "versions/fraud-10.onnx");
@@ -293,10 +301,23 @@ fn what_is_posted_wrongly_is_refused_with_the_reason() {
             .0,
         422
     );
+    let bytes = "application/octet-stream";
+    let (status, body) = running.post("/api/v1/models/fraud", bytes, b"");
+    assert_eq!(status, 422, "{body}");
+    assert!(body.contains("what was sent is empty"), "{body}");
     running.finish();
     let job = Job::new("SET modelSource = 'file';", "", SCORE);
     let mut running = job.start();
     assert_eq!(posted(&mut running, "steady-2").0, 403);
+    // Nor is what came from a file taken back over HTTP.
+    job.put("steady-2", "fraud.onnx");
+    swapped(&mut running, 1.0);
+    let (status, body) = running.post("/api/v1/models/fraud/rollback", "text/plain", b"");
+    assert_eq!(status, 403, "{body}");
+    assert!(body.contains("modelSource = 'file'"), "{body}");
+    let (_, report) = running.get("/api/v1/models/fraud");
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["active"]["hash"], hash_of("steady-2"), "{report}");
     running.finish();
 }
 
@@ -417,155 +438,4 @@ fn a_run_that_fails_is_an_error_of_its_record_or_answered_by_the_fallback() {
             );
         }
     }
-}
-
-#[test]
-fn under_a_deadline_the_fallback_answers_while_the_step_is_slow_and_no_record_is_dropped() {
-    let job = Job::at(
-        400,
-        "SET deadline = '5 ms';",
-        "",
-        "SELECT value, predict_detail('fraud', named_struct('amount', 0.5, 'work', if(value < 400, 0, 4000))) FALLBACK 2.0 AS d
-FROM ticks",
-    );
-    job.put("slow", "fraud.onnx");
-    let mut running = job.start();
-    let late = "thalweg_model_fallbacks_total{model=\"fraud\",reason=\"deadline\"}";
-    until("the fallback answers", PATIENCE, || {
-        running.metric(late) >= 300.0
-    });
-    running.finish();
-    let scores = job.scores();
-    let late = |row: &Value| row["d"]["fallback"] == "deadline";
-    for row in scores.values() {
-        let score = if late(row) { 2.0 } else { 0.5 };
-        assert_eq!(row["d"]["score"], score, "{row}");
-    }
-    let slow: Vec<&Value> = scores.range(400..).map(|(_, row)| row).collect();
-    let answered = slow.iter().filter(|row| late(row)).count();
-    assert!(slow.len() - answered < 60, "{answered} of {}", slow.len());
-}
-
-#[test]
-fn names_that_are_not_the_models_are_refused_when_the_job_is_checked() {
-    let refused = |options: &str, query: &str, texts: &[&str]| {
-        let job = Job::new("", options, query);
-        job.check().expect(2, texts);
-    };
-    let of = |features: &str| {
-        format!("SELECT predict('fraud', named_struct({features})) AS s FROM ticks")
-    };
-    refused(
-        "",
-        &of("'ammount', value"),
-        &[
-            "job.sql:7:",
-            "no feature `ammount`",
-            "did you mean `amount`?",
-        ],
-    );
-    refused(
-        "",
-        &of("'amount', value, 'age', 1"),
-        &["takes no feature `age`"],
-    );
-    refused(
-        "",
-        &of("'amount', 'many'"),
-        &["takes the feature `amount` as FLOAT, got STRING"],
-    );
-    refused(
-        "",
-        &SCORE.replace("'fraud'", "'frauds'"),
-        &["unknown model `frauds`", "did you mean `fraud`?"],
-    );
-    refused(
-        ", golde 'x'",
-        SCORE,
-        &["unknown option `golde`", "did you mean `golden`?"],
-    );
-    refused(
-        ", canary 'c.onnx', canaryShare '5%', canaryKey 'card'",
-        SCORE,
-        &["canaryKey `card`", "not in sight"],
-    );
-    refused(
-        "",
-        "SELECT predict('fraud', named_struct('amount', value)) FALLBACK value / 2 AS s FROM ticks",
-        &["FALLBACK in parentheses"],
-    );
-    let job = Job::new("SET deadline = '5 ms';", "", SCORE);
-    job.check()
-        .expect(2, &["needs a FALLBACK under SET deadline"]);
-    let job = Job::new("", "", SCORE);
-    fs::remove_file(job.path("fraud.onnx")).unwrap();
-    job.check().expect(2, &["job.sql:5:", "there is no"]);
-    let job = Job::new("", "", SCORE);
-    job.check().expect(
-        0,
-        &[
-            "takes amount FLOAT",
-            "gives score FLOAT",
-            "model fraud: runs",
-        ],
-    );
-}
-
-#[test]
-fn without_the_runtime_a_check_says_what_it_cannot_do_and_a_run_how_to_get_it() {
-    let job = Job::new("", "", SCORE);
-    let nowhere = |arguments: &[&str]| {
-        let mut command = job.command(arguments);
-        command.env("ORT_DYLIB_PATH", "/nowhere/libonnxruntime.so");
-        Running::start(command).end(PATIENCE)
-    };
-    nowhere(&["check", "job.sql"]).expect(0, &["not run, its names and types alone are checked"]);
-    nowhere(&["run", "job.sql", "--http", "off"]).expect(
-        2,
-        &[
-            "the ONNX runtime cannot be loaded",
-            "pip install onnxruntime",
-            "ORT_DYLIB_PATH",
-        ],
-    );
-}
-
-#[test]
-fn golden_rows_guard_the_start_and_every_swap() {
-    let job = Job::new("", ", golden 'FOLDER/golden.jsonl'", SCORE);
-    let golden = |max: f64| {
-        let row = serde_json::json!({ "features": { "amount": 10 }, "max": max });
-        fs::write(job.path("golden.jsonl"), row.to_string()).unwrap();
-    };
-    golden(0.1);
-    job.run()
-        .expect(2, &["golden row 1", "must score at most 0.1"]);
-    golden(0.5);
-    let mut running = job.start();
-    job.put("steady-2", "fraud.onnx");
-    running.until_said("must score at most 0.5", PATIENCE);
-    scored(&mut running, 100.0);
-    running.finish();
-    assert_eq!(changes(&job.scores()), [0, 0]);
-}
-
-#[test]
-fn a_job_with_a_model_is_tested_on_files() {
-    let job = Job::new(
-        "",
-        "",
-        "SELECT value, predict_all('fraud', named_struct('amount', value)) AS s FROM ticks",
-    );
-    let folder: &Path = &job.path("tests");
-    fs::create_dir(folder).unwrap();
-    fs::write(
-        folder.join("ticks.jsonl"),
-        "{\"value\": 1}\n{\"value\": 2}\n",
-    )
-    .unwrap();
-    let expected =
-        "{\"value\": 1, \"s\": {\"score\": 0.25}}\n{\"value\": 2, \"s\": {\"score\": 0.25}}\n";
-    fs::write(folder.join("scores.expected.jsonl"), expected).unwrap();
-    let said = Running::start(job.command(&["test", "job.sql", "tests"])).end(PATIENCE);
-    said.expect(0, &["2 rows, as expected"]);
 }

@@ -133,6 +133,19 @@ def fragile():
     return graph("fragile", nodes, ["amount"], [table])
 
 
+def unready():
+    """Loads, and fails whatever it is asked: what it looks up lies behind the end of its table."""
+    table = helper.make_tensor("table", TensorProto.FLOAT, [2], [0.0, 1.0])
+    behind = helper.make_tensor("behind", TensorProto.INT64, [1, 1], [100])
+    nodes = [
+        helper.make_node("Cast", ["amount"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Abs", ["whole"], ["some"]),
+        helper.make_node("Add", ["some", "behind"], ["place"]),
+        helper.make_node("Gather", ["table", "place"], ["score"]),
+    ]
+    return graph("unready", nodes, ["amount"], [table, behind])
+
+
 def slow():
     """Takes as long as `work` says: it multiplies two matrices of that width."""
     width = helper.make_tensor("axes", TensorProto.INT64, [1], [-1])
@@ -181,6 +194,7 @@ def main():
     onnx.save(steady(0.5, output="odds"), "other_output.onnx")
     onnx.save(payments(), "payments.onnx")
     onnx.save(fragile(), "fragile.onnx")
+    onnx.save(unready(), "unready.onnx")
     onnx.save(slow(), "slow.onnx")
 
 
