@@ -22,7 +22,7 @@ use crate::require::Requirement;
 use crate::schedule::{Schedule, duration};
 use crate::target::{Places, Template, Workplace};
 use crate::topics::Topics;
-use crate::{produce, proxy, report};
+use crate::{produce, proxy, report, stages};
 
 /// How long a command may take from its start to its first output.
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -38,7 +38,8 @@ const DRAIN_INPUT: &str = "compare-drain-in";
 pub(crate) struct CompareArgs {
     #[command(flatten)]
     broker: BrokerArgs,
-    /// Command to compare; {bootstrap}, {input}, {output} and {checkpoint} are filled in. May be given several times
+    /// Command to compare; {bootstrap}, {input}, {output} and {checkpoint} are filled in. May be given several times. With
+    /// '--http {http}' its metrics page says under load how long each stage took
     #[arg(long = "engine", value_name = "COMMAND")]
     engines: Vec<String>,
     /// Options of the floor, e.g. '--in-flight 1'. Given several times, the best one is the floor
@@ -332,6 +333,11 @@ impl Bench<'_> {
             output: &output,
             checkpoint: &checkpoint,
         });
+        let http = match line.contains("{http}") {
+            true => Some(stages::address()?),
+            false => None,
+        };
+        let line = line.replace("{http}", http.as_deref().unwrap_or_default());
         let figures = match self.args.drain {
             Some(records) => {
                 let work = Work {
@@ -343,7 +349,7 @@ impl Bench<'_> {
             }
             None => {
                 self.topics.create(&input, self.input_partitions())?;
-                let figures = self.load(&input, &output, &line, &log);
+                let figures = self.load(&input, &output, (&line, http.as_deref()), &log);
                 self.topics.delete(&[&input]);
                 figures
             }
@@ -357,7 +363,7 @@ impl Bench<'_> {
         &self,
         input: &str,
         output: &str,
-        line: &str,
+        (line, http): (&str, Option<&str>),
         log: &std::path::Path,
     ) -> Result<Figures> {
         let (payload, preload) = (self.args.payload.stream(), self.args.preload);
@@ -382,6 +388,7 @@ impl Bench<'_> {
             let share = used as f64 / began.elapsed().as_micros() as f64;
             figures.insert("cpu_idle_percent".into(), share * 100.0);
         }
+        let stages_before = http.map(stages::look).transpose()?;
         let before = child.usage();
         let load = Load {
             bootstrap: self.direct,
@@ -397,6 +404,9 @@ impl Bench<'_> {
         let outcome = load::run(&load, &mut || child.must_live())?;
         let after = child.usage();
         figures.extend(outcome.figures());
+        if let (Some(http), Some(before)) = (http, &stages_before) {
+            figures.extend(stages::figures(before, &stages::look(http)?));
+        }
         figures.insert(
             "cpu_us_per_record".into(),
             after.cpu_us.saturating_sub(before.cpu_us) as f64 / outcome.sent.max(1) as f64,

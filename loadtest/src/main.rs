@@ -25,6 +25,7 @@ mod report;
 mod require;
 mod schedule;
 mod soak;
+mod stages;
 mod target;
 mod topics;
 mod traffic;

@@ -9,7 +9,7 @@ use crate::failure::Result;
 use crate::figures::short;
 
 /// What is shown, in this order, and how it is called. A figure that is not listed stays in the JSON.
-const SHOWN: [(&str, &str); 20] = [
+const SHOWN: [(&str, &str); 30] = [
     ("p50_ms", "p50 ms"),
     ("p99_ms", "p99 ms"),
     ("p99.9_ms", "p99.9 ms"),
@@ -24,6 +24,16 @@ const SHOWN: [(&str, &str); 20] = [
     ("rss_peak_mb", "peak RSS MB"),
     ("first_record_ms", "start to first record ms"),
     ("stop_ms", "clean stop ms"),
+    ("stage_decode_p50_ms", "stage decode p50 ms"),
+    ("stage_decode_p99_ms", "stage decode p99 ms"),
+    ("stage_steps_p50_ms", "stage steps p50 ms"),
+    ("stage_steps_p99_ms", "stage steps p99 ms"),
+    ("stage_score_p50_ms", "of it a score p50 ms"),
+    ("stage_score_p99_ms", "of it a score p99 ms"),
+    ("stage_write_p50_ms", "stage write p50 ms"),
+    ("stage_write_p99_ms", "stage write p99 ms"),
+    ("stage_acknowledged_p50_ms", "stage acknowledged p50 ms"),
+    ("stage_acknowledged_p99_ms", "stage acknowledged p99 ms"),
     ("killed", "kills"),
     ("longest_wait_ms", "longest wait ms"),
     ("duplicates_max_per_kill", "repeated, most after one kill"),
