@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use stage::{Account, Broker, Loyalty, PATIENCE, Scene, invoices};
+use thalweg_engine::epoch::checkpoint::FORMAT;
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -113,10 +114,16 @@ fn a_checkpoint_of_a_newer_version_is_refused() {
     let newest = scene.newest_file().unwrap();
     let text = std::fs::read_to_string(&newest).unwrap();
     let (content, _) = text.split_once("crc32c:").unwrap();
-    let content = content.replacen("\"format\":1", "\"format\":2", 1);
+    let (own, newer) = (FORMAT, FORMAT + 1);
+    let content = content.replacen(
+        &format!("\"format\":{own}"),
+        &format!("\"format\":{newer}"),
+        1,
+    );
     let seal = crc32c::crc32c(content.as_bytes());
     std::fs::write(&newest, format!("{content}crc32c:{seal:08x}\n")).unwrap();
-    expect_refused(&scene, &job, &[newest.to_str().unwrap(), "format 2"]);
+    let named = format!("format {newer}");
+    expect_refused(&scene, &job, &[newest.to_str().unwrap(), &named]);
 }
 
 #[test]
