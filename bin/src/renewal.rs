@@ -81,23 +81,54 @@ fn tables(query: &plan::Query) -> impl Iterator<Item = &Table> {
         .chain(query.dead_letter_table())
 }
 
-/// The files that make clients: those that `${file:...}` reads, and certificates, keys and stores of the Kafka client.
-pub(crate) fn files(text: &str, tables: &[Table]) -> BTreeSet<PathBuf> {
-    let mut found = BTreeSet::new();
-    for part in text.split("${file:").skip(1) {
-        if let Some((path, _)) = part.split_once('}') {
-            found.insert(PathBuf::from(path));
-        }
-    }
-    for table in tables.iter().filter(|table| is_kafka(table)) {
-        for option in table.options.iter() {
-            let name = option.name.to_ascii_lowercase();
-            if name.starts_with("kafka.ssl.") && name.ends_with(".location") {
-                found.insert(PathBuf::from(&option.value));
+/// The files that make clients.
+struct Files {
+    /// Those that `${file:...}` reads.
+    secrets: BTreeSet<PathBuf>,
+    /// Certificates, keys and stores of the Kafka client, which reads them by itself.
+    certificates: BTreeSet<PathBuf>,
+}
+
+impl Files {
+    fn of(text: &str, tables: &[Table]) -> Self {
+        let mut secrets = BTreeSet::new();
+        for part in text.split("${file:").skip(1) {
+            if let Some((path, _)) = part.split_once('}') {
+                secrets.insert(PathBuf::from(path));
             }
         }
+        let mut certificates = BTreeSet::new();
+        for table in tables.iter().filter(|table| is_kafka(table)) {
+            for option in table.options.iter() {
+                let name = option.name.to_ascii_lowercase();
+                if name.starts_with("kafka.ssl.") && name.ends_with(".location") {
+                    certificates.insert(PathBuf::from(&option.value));
+                }
+            }
+        }
+        Self {
+            secrets,
+            certificates,
+        }
     }
-    found
+
+    fn are_none(&self) -> bool {
+        self.secrets.is_empty() && self.certificates.is_empty()
+    }
+
+    fn held(&self) -> Held {
+        Held {
+            secrets: content(&self.secrets),
+            certificates: content(&self.certificates),
+        }
+    }
+}
+
+/// What the files hold, at one look.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Held {
+    secrets: u64,
+    certificates: u64,
 }
 
 /// What the files hold. One that cannot be read holds nothing; so does one that can be read only once, such as a pipe.
@@ -124,10 +155,10 @@ impl Running {
         self.plan.query().name == query.name
     }
 
-    /// Whether clients of the query as it was read again are others than those of now. What a certificate's file holds stands in no
+    /// Whether clients of the query as it was read again are others than those of now. What a file of certificates holds stands in no
     /// option.
-    fn differs(&self, again: &plan::Query) -> bool {
-        tables(again).any(is_kafka)
+    fn differs(&self, again: &plan::Query, certificates: bool) -> bool {
+        certificates && tables(again).any(is_kafka)
             || self.plan.with_clients(|now| {
                 let mut pairs = tables(now).zip(tables(again));
                 pairs.any(|(now, again)| !now.options.are(&again.options))
@@ -138,9 +169,9 @@ impl Running {
 /// Looks at the files of a job for as long as it runs.
 pub(crate) struct Watch {
     again: Arc<Again>,
-    files: Arc<BTreeSet<PathBuf>>,
+    files: Arc<Files>,
     running: Arc<Vec<Running>>,
-    in_force: u64,
+    in_force: Held,
 }
 
 impl Watch {
@@ -150,10 +181,10 @@ impl Watch {
         tables: &[Table],
         queries: &[(Arc<Wired>, Place)],
     ) -> Option<Self> {
-        let files = files(&again.text, tables);
+        let files = Files::of(&again.text, tables);
         let reached =
             |(plan, place): &(Arc<Wired>, Place)| renews(plan) || matches!(place, Place::Remote(_));
-        if files.is_empty() || !queries.iter().any(reached) {
+        if files.are_none() || !queries.iter().any(reached) {
             return None;
         }
         let running = queries.iter().map(|(plan, place)| Running {
@@ -162,7 +193,7 @@ impl Watch {
             renew: watch::Sender::new(0),
         });
         Some(Self {
-            in_force: content(&files),
+            in_force: files.held(),
             files: Arc::new(files),
             again: Arc::new(again),
             running: Arc::new(running.collect()),
@@ -184,7 +215,7 @@ impl Watch {
             let running = Arc::clone(&self.running);
             let in_force = self.in_force;
             let looked = tokio::task::spawn_blocking(move || {
-                let now = content(&files);
+                let now = files.held();
                 let settled = now != in_force && now == before;
                 (now, settled.then(|| again.tried(&running)))
             });
@@ -195,9 +226,10 @@ impl Watch {
             match tried {
                 None => {}
                 Some(Ok(job)) => {
+                    let certificates = now.certificates != in_force.certificates;
                     self.in_force = now;
                     said.clear();
-                    self.hand_over(job);
+                    self.hand_over(job, certificates);
                 }
                 Some(Err(why)) if why.message() == said => {}
                 Some(Err(why)) => {
@@ -210,11 +242,11 @@ impl Watch {
         }
     }
 
-    fn hand_over(&self, job: Job) {
+    fn hand_over(&self, job: Job, certificates: bool) {
         tracing::info!("files of secrets or certificates have changed: new clients are made");
         for query in job.queries {
             let running = self.running.iter().find(|running| running.is(&query));
-            if let Some(running) = running.filter(|running| running.differs(&query)) {
+            if let Some(running) = running.filter(|running| running.differs(&query, certificates)) {
                 running.plan.renew(query);
                 running.renew.send_modify(|count| *count += 1);
             }
@@ -327,11 +359,15 @@ mod tests {
             .option("kafka.ssl.keystore.location", "/tls/client.p12")
             .option("kafka.ssl.key.password", "/tls/none");
         let other = Table::using("u", "file").option("path", "/data");
-        let found = files(text, &[table, other]);
-        let found: Vec<&str> = found.iter().filter_map(|path| path.to_str()).collect();
+        let found = Files::of(text, &[table, other]);
+        let paths = |files: &BTreeSet<PathBuf>| -> Vec<String> {
+            let paths = files.iter();
+            paths.map(|path| path.display().to_string()).collect()
+        };
+        assert_eq!(paths(&found.secrets), ["/run/secrets/password"]);
         assert_eq!(
-            found,
-            ["/run/secrets/password", "/tls/ca.crt", "/tls/client.p12"]
+            paths(&found.certificates),
+            ["/tls/ca.crt", "/tls/client.p12"]
         );
     }
 
