@@ -22,7 +22,7 @@ use crate::require::Requirement;
 use crate::schedule::{Schedule, duration};
 use crate::target::{Places, Template, Workplace};
 use crate::topics::Topics;
-use crate::{produce, proxy, report, stages};
+use crate::{http, produce, proxy, report, stages};
 
 /// How long a command may take from its start to its first output.
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -334,7 +334,7 @@ impl Bench<'_> {
             checkpoint: &checkpoint,
         });
         let http = match line.contains("{http}") {
-            true => Some(stages::address()?),
+            true => Some(http::address()?),
             false => None,
         };
         let line = line.replace("{http}", http.as_deref().unwrap_or_default());

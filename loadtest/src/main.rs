@@ -14,6 +14,7 @@ mod failure;
 mod figures;
 mod floor;
 mod generator;
+mod http;
 mod latency;
 mod load;
 mod members;

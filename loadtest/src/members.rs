@@ -2,8 +2,6 @@
 //! each partition the longest wait of a record is noted beside what happened to its members, and every key is accounted for.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -15,6 +13,7 @@ use crate::child::Child;
 use crate::document::{Contender, Document};
 use crate::failure::{Failure, Result};
 use crate::figures::{Figures, medians, short};
+use crate::http;
 use crate::pauses::{Pauses, pauses, print};
 use crate::payload::PayloadArgs;
 use crate::schedule::{Schedule, duration};
@@ -199,13 +198,7 @@ impl Trial<'_> {
     /// Starts a member with the command of this turn.
     fn start(&self, number: u16, turn: u16) -> Result<Member> {
         let name = format!("member-{number}");
-        // Free a moment ago: nobody else takes it on a quiet machine.
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| Failure::io("a port", &e))?;
-        let address = listener
-            .local_addr()
-            .map_err(|e| Failure::io("a port", &e))?;
-        drop(listener);
-        let http = address.to_string();
+        let http = http::address()?;
         let command = self.commands[usize::from(turn) % self.commands.len()]
             .replace("{member}", &name)
             .replace("{http}", &http);
@@ -271,17 +264,7 @@ fn read(traffic: &Traffic<'_>, from: &[i64]) -> Result<Noted> {
 
 /// Asks a member to leave.
 fn leave(http: &str) -> Result<()> {
-    let asked = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(http)?;
-        write!(
-            stream,
-            "POST /api/v1/leave HTTP/1.0\r\nHost: {http}\r\nContent-Length: 0\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = asked().map_err(|e| Failure::io(format!("the member at {http}"), &e))?;
+    let answer = http::ask(http, "POST /api/v1/leave")?;
     match answer.split_whitespace().nth(1) {
         Some("202") => Ok(()),
         _ => Err(Failure::new(format!("a member does not leave: {answer}"))),

@@ -2,12 +2,10 @@
 //! two looks.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
 
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::figures::Figures;
+use crate::http;
 
 /// The stages of a record, and the histogram of a model's scores: what is read of the page, as label or name, and the name of
 /// the figures.
@@ -31,26 +29,9 @@ const PERCENTILES: [(&str, f64); 2] = [("p50", 0.5), ("p99", 0.99)];
 /// For each stage the bounds of its buckets in seconds, and how many took at most so long.
 pub(crate) type Page = BTreeMap<&'static str, Vec<(f64, f64)>>;
 
-/// An address for `{http}` that was free a moment ago.
-pub(crate) fn address() -> Result<String> {
-    let bound = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    bound
-        .map(|address| address.to_string())
-        .map_err(|e| Failure::io("a port for {http}", &e))
-}
-
 /// Reads the metrics page of a command that serves it there.
 pub(crate) fn look(http: &str) -> Result<Page> {
-    let asked = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(http)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        write!(stream, "GET /metrics HTTP/1.0\r\nHost: {http}\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = asked().map_err(|e| Failure::io(format!("the metrics of {http}"), &e))?;
-    Ok(read(&answer))
+    Ok(read(&http::ask(http, "GET /metrics")?))
 }
 
 /// The histograms of a page, those of several queries and models together.
