@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
-use thalweg_engine::query::new_id;
 use thalweg_engine::record::Position;
 use thalweg_engine::source::Start;
 use thalweg_operators::connectors;
@@ -85,13 +84,7 @@ pub(crate) fn rollback(args: &RollbackArgs) -> Result<End, Refusal> {
 fn lock(folder: &Path, store: &StoreArgs, stopped: bool) -> Result<Arc<CheckpointLog>, Refusal> {
     let place = Place::at(folder, &place::options(&store.option)?)?;
     let place = folder::one_query(&place)?;
-    // Nothing that is kept is removed, however much it is.
-    let log = if folder::is_of_a_lane(&place) {
-        let token = format!("{}-", new_id());
-        Arc::new(folder::share(&place, &token, usize::MAX, true, None)?)
-    } else {
-        folder::own(&place, usize::MAX, true, None)?
-    };
+    let log = folder::stopped(&place, false)?;
     if !stopped {
         at_rest::wait(&log)?;
     }

@@ -9,6 +9,7 @@ use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::measured::{Measured, StoreCounters};
 use thalweg_engine::epoch::store::{FolderStore, OpenError, Store};
 use thalweg_engine::error::Failure;
+use thalweg_engine::query::new_id;
 
 use crate::place::Place;
 use crate::refusal::Refusal;
@@ -39,6 +40,19 @@ pub(crate) fn own(
     not_shared(place, shared)?;
     let store = measured(lock(place)?, counters);
     Ok(Arc::new(CheckpointLog::new(store, kept_max, history)))
+}
+
+/// Opens the log of a job that is stopped, for a command that adds an epoch; `shared` says that several processes write there. Nothing
+/// that is kept is removed, however much it is.
+///
+/// # Errors
+/// As [`own`] and [`share`].
+pub(crate) fn stopped(place: &Place, shared: bool) -> Result<Arc<CheckpointLog>, Refusal> {
+    if shared || is_of_a_lane(place) {
+        let token = format!("{}-", new_id());
+        return Ok(Arc::new(share(place, &token, usize::MAX, true, None)?));
+    }
+    own(place, usize::MAX, true, None)
 }
 
 /// A store whose operations are counted, where somebody looks at that.
@@ -132,7 +146,7 @@ fn unusable(folder: &Path, what: &str, error: &std::io::Error) -> String {
 }
 
 /// Whether a place is a folder with the checkpoints of one lane of a shared query: several processes write there, none locks it.
-pub(crate) fn is_of_a_lane(place: &Place) -> bool {
+fn is_of_a_lane(place: &Place) -> bool {
     match place {
         Place::Folder(folder) => fs::canonicalize(folder)
             .ok()

@@ -1,18 +1,15 @@
 //! `thalweg checkpoint upgrade`: the checkpoints of a stopped job go on in the format of this version, which those before cannot
 //! read. Writes a new epoch that says what the newest one said; deletes nothing.
 
-use std::sync::Arc;
-
 use thalweg_engine::epoch::checkpoint::{Checkpoint, FORMAT, UPGRADE};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
-use thalweg_engine::query::new_id;
 
 use crate::at_rest;
 use crate::checkpoint;
 use crate::cli::UpgradeArgs;
 use crate::console;
 use crate::duration::now;
-use crate::folder::{self, Chain};
+use crate::folder;
 use crate::place::{self, Place};
 use crate::refusal::{End, Refusal};
 
@@ -24,7 +21,7 @@ pub(crate) fn upgrade(args: &UpgradeArgs) -> Result<End, Refusal> {
     let place = Place::at(&args.folder, &place::options(&args.store.option)?)?;
     let mut older = Vec::new();
     for chain in folder::chains(&place)? {
-        let log = open(&chain, &chain.of(&place))?;
+        let log = folder::stopped(&chain.of(&place), chain.shared)?;
         let Some(newest) = log.newest()? else {
             continue;
         };
@@ -71,16 +68,6 @@ pub(crate) fn upgrade(args: &UpgradeArgs) -> Result<End, Refusal> {
         }
     ));
     Ok(End::Clean)
-}
-
-fn open(chain: &Chain, place: &Place) -> Result<Arc<CheckpointLog>, Refusal> {
-    // Nothing that is kept is removed, however much it is.
-    if chain.shared || folder::is_of_a_lane(place) {
-        let token = format!("{}-", new_id());
-        let log = folder::share(place, &token, usize::MAX, true, None)?;
-        return Ok(Arc::new(log));
-    }
-    folder::own(place, usize::MAX, true, None)
 }
 
 fn write(name: &str, log: &CheckpointLog, newest: &Checkpoint) -> Result<(), Refusal> {

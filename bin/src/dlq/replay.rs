@@ -328,9 +328,8 @@ fn partition(letter: &Letter, key: Option<&[u8]>, count: Option<i32>) -> i32 {
 #[derive(Debug, Default)]
 struct Doubtful {
     count: u64,
+    /// Partition, first and last offset.
     stretches: Vec<(i32, i64, i64)>,
-    /// How many the stretches hold.
-    named: u64,
 }
 
 impl Doubtful {
@@ -343,10 +342,7 @@ impl Doubtful {
             *last = offset;
         } else if self.stretches.len() < STRETCHES {
             self.stretches.push((partition, offset, offset));
-        } else {
-            return;
         }
-        self.named += 1;
     }
 }
 
@@ -359,7 +355,11 @@ impl Display for Doubtful {
                 write!(f, " to @{last}")?;
             }
         }
-        match self.count - self.named {
+        let stretches = self.stretches.iter();
+        let named: u64 = stretches
+            .map(|(_, first, last)| last.abs_diff(*first) + 1)
+            .sum();
+        match self.count - named {
             0 => Ok(()),
             more => write!(f, " and {} more", grouped(more)),
         }
