@@ -178,18 +178,21 @@ fn a_topic_is_archived_to_parquet_once_whatever_kills_the_job() {
 
 /// An archive that members share, at this path with these options.
 fn shared_archive(scene: &Scene, format: &str, options: &str) -> PathBuf {
-    let checkpoints = format!("'{}'", scene.checkpoints().display());
+    let settings = format!(
+        "SET checkpointLocation = '{}';
+SET checkpointInterval = '100 ms';",
+        scene.checkpoints().display()
+    );
     let options = format!("rollInterval '2 seconds', {options}");
-    shared_archive_with(scene, &checkpoints, format, &options)
+    shared_archive_with(scene, &settings, format, &options)
 }
 
-/// The same, with checkpoints in this place, behind which settings may follow.
-fn shared_archive_with(scene: &Scene, checkpoints: &str, format: &str, options: &str) -> PathBuf {
+/// The same with these settings, which say where checkpoints lie and how often there is one.
+fn shared_archive_with(scene: &Scene, settings: &str, format: &str, options: &str) -> PathBuf {
     scene.write(&format!(
         "SET jobName = '{name}';
 SET assignment = 'group';
-SET checkpointLocation = {checkpoints};
-SET checkpointInterval = '100 ms';
+{settings}
 CREATE TABLE records (id BIGINT) USING kafka OPTIONS (
   kafka.bootstrap.servers '${{KAFKA}}', subscribe '{input}', startingOffsets 'earliest', format 'json',
   kafka.session.timeout.ms '6000', kafka.heartbeat.interval.ms '200');
@@ -337,17 +340,18 @@ impl Seen {
 #[cfg(feature = "object-store")]
 fn members_archive_to_a_bucket_alone(name: &str, format: &str) {
     let (scene, s3) = (Scene::with_topics(name, broker(), 4), S3::start());
-    let checkpoints = format!(
-        "'s3://shop/jobs';
-SET checkpointOptions = 'fs.s3a.endpoint={}, fs.s3a.access.key=t, fs.s3a.secret.key=t'",
+    // Few epochs and fewer files: the bucket answers one request after the other, also those of who looks into it.
+    let settings = format!(
+        "SET checkpointLocation = 's3://shop/jobs';
+SET checkpointOptions = 'fs.s3a.endpoint={}, fs.s3a.access.key=t, fs.s3a.secret.key=t';
+SET checkpointInterval = '500 ms';",
         s3.url()
     );
-    // Few files, each of many epochs: the bucket answers one request after the other, also those of who looks into it.
     let options = format!(
         "path 's3://shop/archive', rollInterval '10 seconds', {}, fs.s3a.access.key 't', fs.s3a.secret.key 't'",
         s3.options()
     );
-    let job = shared_archive_with(&scene, &checkpoints, format, &options);
+    let job = shared_archive_with(&scene, &settings, format, &options);
     let found = RefCell::new(Seen::default());
     members_archive(&scene, &job, || found.borrow_mut().look(&s3));
     // What waited for its file is not kept any longer than the epochs that name it, and nothing lies on this machine.
