@@ -219,7 +219,7 @@ fn members_archive(scene: &Scene, job: &Path, seen: impl Fn() -> BTreeMap<i64, u
         seen.len()
     };
     let number = |number: u64| record(i64::try_from(number).unwrap());
-    let load = Load::of(&scene.topics, &scene.input(), 300, number);
+    let load = Load::of(&scene.topics, &scene.input(), 100, number);
     let mut members: Vec<Running> = ["a", "b", "c"].map(|name| member(scene, job, name)).into();
     until_shared(&mut members, &[1, 1, 2]);
     for _ in 0..kills(1) {
