@@ -42,6 +42,9 @@ pub(crate) struct CompareArgs {
     /// '--http {http}' its metrics page says under load how long each stage took
     #[arg(long = "engine", value_name = "COMMAND")]
     engines: Vec<String>,
+    /// What the report calls a command; given several times, in the order of the commands [default: engine 1, engine 2, ...]
+    #[arg(long = "name", value_name = "NAME")]
+    names: Vec<String>,
     /// Options of the floor, e.g. '--in-flight 1'. Given several times, the best one is the floor
     /// [default: in flight 5; from 2,000/s also 1 and 2; when draining --drain]
     #[arg(long = "floor", value_name = "OPTIONS", allow_hyphen_values = true)]
@@ -124,14 +127,12 @@ pub(crate) fn run(args: &CompareArgs) -> Result<bool> {
     }
     let mut commands = bench.floors()?;
     let floors = commands.len();
-    commands.extend(args.engines.iter().enumerate().map(|(place, command)| {
-        let name = if args.engines.len() > 1 {
-            format!("engine {}", place + 1)
-        } else {
-            "engine".to_owned()
-        };
-        (name, Template(command.clone()))
-    }));
+    let templates = args.engines.iter().cloned().map(Template);
+    commands.extend(
+        names(&args.names, args.engines.len())?
+            .into_iter()
+            .zip(templates),
+    );
     if let (Some((_, floor)), false) = (commands.first(), args.broker_warm_up.is_zero()) {
         eprintln!(
             "warming the broker up for {} s",
@@ -153,6 +154,20 @@ pub(crate) fn run(args: &CompareArgs) -> Result<bool> {
         .collect();
     broken.iter().for_each(|fault| println!("FAULT: {fault}"));
     Ok(broken.is_empty())
+}
+
+/// The names of so many commands: those given, or numbers.
+fn names(given: &[String], commands: usize) -> Result<Vec<String>> {
+    match (given.len(), commands) {
+        (0, 1) => Ok(vec!["engine".to_owned()]),
+        (0, _) => Ok((1..=commands)
+            .map(|place| format!("engine {place}"))
+            .collect()),
+        (names, _) if names == commands => Ok(given.to_vec()),
+        (names, _) => Err(Failure::new(format!(
+            "{names} times --name for {commands} times --engine: give each command its name, or none"
+        ))),
+    }
 }
 
 /// The proxy's ends, bound before the broker starts, because the broker has to advertise the proxy's address.
