@@ -110,6 +110,7 @@ mod verify;
 mod version;
 mod why_slow;
 mod wiring;
+mod working_set;
 
 pub use smol_str::SmolStr;
 pub use thalweg_engine::{error, memory, pull, push, record, row, schema, sink, source, state};

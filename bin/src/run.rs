@@ -45,6 +45,7 @@ use crate::stop::{self, Asked, Signals, Stop};
 use crate::telemetry;
 use crate::topics;
 use crate::wiring::{self, Wired};
+use crate::working_set;
 
 /// Lanes are dealt over at most so many threads; more would cost memory before they save time.
 const ARBITERS_MAX: usize = 8;
@@ -265,6 +266,9 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         if let Some(renewal) = renewal {
             actix::spawn(renewal.follow());
         }
+        // Before the clients and lanes take theirs: the two never have to be resident together.
+        working_set::let_go();
+        actix::spawn(working_set::after_start(seen.clone()));
         for (index, mut ready) in ready.into_iter().enumerate() {
             // Each query begins with another thread: the first lanes do most where queries gather.
             let mut own = handles.clone();
