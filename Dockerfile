@@ -28,9 +28,10 @@ COPY --from=runtime /onnxruntime/LICENSE /onnxruntime/ThirdPartyNotices.txt /usr
 COPY --from=build /source/target/release/thalweg /usr/local/bin/thalweg
 COPY LICENSE /usr/share/doc/thalweg/LICENSE
 ENV ORT_DYLIB_PATH=/usr/local/lib/libonnxruntime.so
+# The folder belongs to who runs, whatever builds this image, and so does a named volume, which begins as a copy of it.
+RUN install --directory --owner=65532 --group=65532 /var/lib/thalweg
 # A number, so that Kubernetes can see that it is not root.
 USER 65532:65532
-# After USER: the folder belongs to it, and so does a named volume, which begins as a copy of it.
 WORKDIR /var/lib/thalweg
 EXPOSE 9464
 STOPSIGNAL SIGTERM
