@@ -36,7 +36,9 @@ fn code(text: &str) -> String {
 }
 
 fn settings() -> String {
-    let mut out = String::from("| name | takes | default | meaning |\n| --- | --- | --- | --- |\n");
+    let mut out = String::from(
+        "| name | takes | default | example | meaning |\n| --- | --- | --- | --- | --- |\n",
+    );
     for spec in SETTINGS {
         let reach = match spec.reach {
             Reach::Job => " The job's: once, before the first query.",
@@ -45,10 +47,11 @@ fn settings() -> String {
         };
         let _ = writeln!(
             out,
-            "| `{}` | {} | {} | {}{reach} |",
+            "| `{}` | {} | {} | {} | {}{reach} |",
             spec.name,
             cell(&describe(spec.kind)),
             code(spec.default),
+            code(&options::literal(spec.example)),
             cell(spec.about),
         );
     }

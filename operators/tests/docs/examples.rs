@@ -1,7 +1,8 @@
-//! The example of each option is taken by a job that has it.
+//! The example of each option and setting is taken by a job that has it.
 
 use thalweg_operators::connectors::CONNECTORS;
 use thalweg_operators::models::OPTIONS;
+use thalweg_operators::sql::settings::SETTINGS;
 use thalweg_operators::sql::{Overrides, load};
 use thalweg_operators::table::OptionSpec;
 
@@ -218,5 +219,44 @@ fn the_example_of_each_option_of_a_model_is_taken() {
             options.join(", ")
         );
         assert_eq!(refused(&job), None, "{}", spec.name);
+    }
+}
+
+/// A job with a setting, between topics of Kafka, and with these settings beside it.
+fn set(name: &str, value: &str, beside: &[(&str, &str)]) -> String {
+    let given = beside.iter().filter(|(other, _)| *other != name);
+    let settings: String = given
+        .chain([&(name, value)])
+        .map(|(name, value)| format!("SET {name} = {};\n", literal(value)))
+        .collect();
+    let servers = "kafka.bootstrap.servers 'b:9092'";
+    format!(
+        "CREATE TABLE payments (card STRING, amount DOUBLE) USING kafka OPTIONS ({servers}, subscribe 'in', format 'json')\n\
+         PARTITIONED BY (card);\n\
+         CREATE TABLE out USING kafka OPTIONS ({servers}, topic 'out', format 'json');\n\
+         CREATE TABLE failed USING kafka OPTIONS ({servers}, topic 'failed');\n\
+         {settings}INSERT INTO out SELECT card, amount FROM payments;"
+    )
+}
+
+#[test]
+fn the_example_of_each_setting_is_taken() {
+    let store = ("checkpointLocation", "s3://shop/jobs");
+    let shared = [("jobName", "payments"), store, ("assignment", "group")];
+    let dead = [
+        store,
+        ("onError", "deadLetter"),
+        ("deadLetterTable", "failed"),
+    ];
+    let ways: [&[_]; 3] = [&[store], &shared, &dead];
+    for spec in SETTINGS {
+        let said = ways.map(|beside| refused(&set(spec.name, spec.example, beside)));
+        assert!(
+            said.iter().any(Option::is_none),
+            "{}:\n{}",
+            spec.name,
+            said.into_iter().flatten().collect::<String>()
+        );
+        assert_ne!(spec.example, spec.default, "{}", spec.name);
     }
 }
