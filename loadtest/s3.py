@@ -2,7 +2,7 @@
 
   POST /faults   a JSON list of {"method": "GET", "path": "/b/in/", "from": 4194304, "status": 503, "code": "SlowDown", "times": 3}: the
                  next so many requests of the method whose path (with the query) holds the text, and whose range begins
-                 there where `from` is given, are answered so; times -1 is all of them until the list is replaced.
+                 there where `from` is given, and whose access key is "key" where that is given, are answered so; times -1 is all of them until the list is replaced.
                  With "hold": true they are held until the list is replaced, and then answered in the usual way; with
                  "careless": true they are answered in the usual way, but the condition If-None-Match is not kept
   GET /counts    how often each method was asked for
@@ -33,22 +33,23 @@ def refuse(start, status, code):
     return [body]
 
 
-def fits(fault, method, path, begin):
+def fits(fault, method, path, begin, key):
     return (
         fault["times"] != 0
         and fault.get("method", method) == method
         and fault.get("path", "") in path
         and fault.get("from", begin) == begin
+        and fault.get("key", key) == key
     )
 
 
-def planted(method, path, begin):
+def planted(method, path, begin, key):
     """The fault of a request; one that is held waits here."""
     global faults
     with lock:
         counts[method] = counts.get(method, 0) + 1
         for fault in faults:
-            if not fits(fault, method, path, begin):
+            if not fits(fault, method, path, begin, key):
                 continue
             if fault.get("hold"):
                 known = faults
@@ -82,7 +83,7 @@ def serve(environ, start):
         return refuse(start, 403, "AccessDenied")
     span = environ.get("HTTP_RANGE", "").removeprefix("bytes=").partition("-")[0]
     query = environ.get("QUERY_STRING", "")
-    fault = planted(method, f"{path}?{query}", int(span) if span.isdigit() else None)
+    fault = planted(method, f"{path}?{query}", int(span) if span.isdigit() else None, key)
     if fault and fault.get("careless"):
         environ.pop("HTTP_IF_NONE_MATCH", None)
     elif fault:

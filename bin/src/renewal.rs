@@ -2,10 +2,10 @@
 //!
 //! Every two seconds the files are looked at that the job names by `${file:...}` or as a location of the Kafka client. When
 //! one has changed, and stays as it is until the next look, a client is made with it for each Kafka table, beside those that
-//! run, and each store of checkpoints is asked with its new keys. Only when all brokers and stores have taken the login each query
-//! whose tables are reached in another way now ends its run as a stop does, with a last epoch, and begins another with new
-//! clients from there: nothing is repeated. A store of checkpoints goes on with its new keys in the same run. Until then the
-//! clients of before go on.
+//! run, and each store of checkpoints or of a static table is asked with its new keys. Only when all brokers and stores have taken
+//! the login each query whose other tables are reached in another way now ends its run as a stop does, with a last epoch, and begins
+//! another with new clients from there: nothing is repeated. A store of checkpoints or of a static table goes on with its new keys
+//! in the same run. Until then the clients of before go on.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -52,7 +52,7 @@ impl Again {
     }
 
     /// The job with what the files hold now, once each broker has taken a client that was made with it, and the stores of
-    /// checkpoints their new keys. Blocks.
+    /// checkpoints and static tables their new keys. Blocks.
     fn tried(&self, running: &[Running]) -> Result<Job, Refusal> {
         let job = self.job()?;
         let used = job.queries.iter().flat_map(tables);
@@ -60,10 +60,13 @@ impl Again {
             Survey::open(table, true)?;
         }
         for query in &job.queries {
-            let running = running.iter().find(|running| running.is(query));
-            if let Some(Place::Remote(place)) = running.map(|running| &running.place) {
+            let Some(running) = running.iter().find(|running| running.is(query)) else {
+                continue;
+            };
+            if let Place::Remote(place) = &running.place {
                 place.renew(&query.settings.checkpoint_options)?;
             }
+            running.plan.query().renew_statics(query)?;
         }
         Ok(job)
     }
@@ -182,8 +185,9 @@ impl Watch {
         queries: &[(Arc<Wired>, Place)],
     ) -> Option<Self> {
         let files = Files::of(&again.text, tables);
-        let reached =
-            |(plan, place): &(Arc<Wired>, Place)| renews(plan) || matches!(place, Place::Remote(_));
+        let reached = |(plan, place): &(Arc<Wired>, Place)| {
+            renews(plan) || matches!(place, Place::Remote(_)) || looks_up(plan.query())
+        };
         if files.are_none() || !queries.iter().any(reached) {
             return None;
         }
@@ -246,9 +250,12 @@ impl Watch {
         tracing::info!("files of secrets or certificates have changed: new clients are made");
         for query in job.queries {
             let running = self.running.iter().find(|running| running.is(&query));
-            if let Some(running) = running.filter(|running| running.differs(&query, certificates)) {
+            if let Some(running) = running {
+                let differs = running.differs(&query, certificates);
                 running.plan.renew(query);
-                running.renew.send_modify(|count| *count += 1);
+                if differs {
+                    running.renew.send_modify(|count| *count += 1);
+                }
             }
         }
     }
@@ -257,10 +264,16 @@ impl Watch {
 /// Whether a query may have clients that are made of such files. A socket that is opened anew would lose what comes meanwhile.
 fn renews(plan: &Wired) -> bool {
     let query = plan.query();
-    let substituted = |table: &Table| table.options.iter().any(|option| option.substituted);
-    tables(query).any(|table| is_kafka(table) || substituted(table))
+    tables(query).any(|table| is_kafka(table) || table.options.are_substituted())
         && !query.bounded()
         && !tables(query).any(|table| table.connector == "socket")
+}
+
+/// Whether a query has static tables that may be reached in another way.
+fn looks_up(query: &plan::Query) -> bool {
+    let statics = query.statics().into_iter();
+    let mut inputs = statics.flat_map(plan::Looking::inputs);
+    inputs.any(|input| input.table().options.are_substituted())
 }
 
 /// A query that may be run again in the same process.

@@ -133,9 +133,9 @@ impl Plan for Wired {
             run: run.to_owned(),
             ..self.context.clone()
         };
-        self.query.open_statics(&context)?;
         let renewed = self.renewed.lock().clone();
         let clients = renewed.as_deref().unwrap_or(&self.query);
+        self.query.open_statics_as(clients, &context)?;
         let mut opening = Opening {
             sources: Vec::new(),
             sinks: Vec::new(),

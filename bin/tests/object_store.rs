@@ -3,6 +3,8 @@
 #![cfg(feature = "object-store")]
 #![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
 
+#[path = "object_store/keys.rs"]
+mod keys;
 mod stage;
 
 use std::collections::BTreeMap;
@@ -575,33 +577,4 @@ fn a_check_asks_the_bucket_for_the_rights_that_the_job_needs_and_leaves_it_as_it
     std::fs::write(&job, text.replace("s3://shop/out", "s3://nowhere/out")).unwrap();
     let nowhere = ["s3://nowhere/out cannot be written", "NoSuchBucket"];
     s3.call(&check).expect(2, &nowhere);
-}
-
-#[test]
-fn keys_come_from_a_web_identity_where_the_environment_gives_none() {
-    let s3 = S3::start();
-    s3.put("in/a.json", ids(0..10));
-    let job = copies(&s3, "s3://shop/in", "");
-    let token = s3.dir().join("token");
-    std::fs::write(&token, "of a service account").unwrap();
-    let url = s3.url();
-    let environment = [
-        ("AWS_ACCESS_KEY_ID", ""),
-        ("AWS_SECRET_ACCESS_KEY", ""),
-        ("AWS_ENDPOINT_URL_STS", &url),
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
-        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader"),
-    ];
-    let asked = s3.count("POST");
-    let arguments = [
-        "run",
-        job.to_str().unwrap(),
-        "--http",
-        "off",
-        "--set",
-        "trigger=once",
-    ];
-    s3.call_in(&arguments, &environment).expect(0, &[]);
-    assert_eq!(s3.out().len(), 10);
-    assert_eq!(s3.count("POST"), asked + 1, "the role is asked for once");
 }

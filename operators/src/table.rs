@@ -229,6 +229,11 @@ impl Options {
         self.iter().map(said).eq(other.iter().map(said))
     }
 
+    /// Whether one has a value that `${...}` puts in.
+    pub fn are_substituted(&self) -> bool {
+        self.iter().any(|option| option.substituted)
+    }
+
     /// A boolean option that [`Options::verify`] has seen.
     pub fn flag(&self, name: &str, default: bool) -> bool {
         self.get(name)

@@ -54,6 +54,23 @@ impl Depot {
         }
     }
 
+    /// Asks the bucket as these settings say from now on, once it can be listed so. Where they name another place, nothing
+    /// changes. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be listed; the keys of before stay in force.
+    #[cfg_attr(not(feature = "object-store"), allow(unused_variables))]
+    pub(crate) fn renew(&self, settings: &Settings) -> Result<(), Failure> {
+        match self {
+            Self::Folders => Ok(()),
+            #[cfg(feature = "object-store")]
+            Self::Bucket(store) => match &settings.remote {
+                Some(remote) if remote.address.root == store.root() => store.renew(remote),
+                _ => Ok(()),
+            },
+        }
+    }
+
     /// Whether the system may tell of what happens there.
     pub(crate) fn tells(&self) -> bool {
         matches!(self, Self::Folders)

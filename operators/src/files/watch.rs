@@ -58,6 +58,12 @@ impl Post {
         self.changed.notify_all();
     }
 
+    /// Tells the walker to list the folder again.
+    pub(crate) fn rescan(&self) {
+        self.news.lock().rescan = true;
+        self.changed.notify_all();
+    }
+
     /// What has happened since the last call.
     pub(crate) fn take(&self) -> Noticed {
         let mut news = self.news.lock();

@@ -16,7 +16,9 @@ use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Row;
 use thalweg_engine::workers::yielding;
 
+use super::depot::Depot;
 use super::listing::Found;
+use super::options::Settings;
 use super::watch::Post;
 use super::whole_files::{Files, Trouble};
 use crate::table::{OpenContext, Table};
@@ -56,6 +58,24 @@ pub(crate) type Begin = Arc<dyn Fn() -> Box<dyn Filling> + Send + Sync>;
 /// Watches the files of tables as long as it lives.
 pub(crate) struct Keeper {
     post: Arc<Post>,
+    /// Where the files of each table lie.
+    depots: Vec<Depot>,
+}
+
+impl Keeper {
+    /// Reaches the files of the table of this number as it says now, and looks at them, once its store lets them be listed so.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// When it does not; the keys of before stay in force.
+    pub(crate) fn renew(&self, number: usize, table: &Table) -> Result<(), Failure> {
+        let settings = Settings::of(table).map_err(|error| Failure::refuse(error.message))?;
+        if let Some(depot) = self.depots.get(number) {
+            depot.renew(&settings)?;
+            self.post.rescan();
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Keeper {
@@ -98,7 +118,10 @@ pub(crate) fn keep(
         reader.watchers = tables.filter_map(|table| table.listen(&post)).collect();
     }
     reader.first()?;
-    let keeper = Keeper { post };
+    let keeper = Keeper {
+        post,
+        depots: reader.tables.iter().map(Files::depot).collect(),
+    };
     if !context.bounded {
         let thread = std::thread::Builder::new().name(format!("static {names}"));
         thread

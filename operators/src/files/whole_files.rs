@@ -76,6 +76,11 @@ impl Files {
         })
     }
 
+    /// Where they lie.
+    pub(super) fn depot(&self) -> Depot {
+        self.depot.clone()
+    }
+
     /// The option `path`, as it is shown.
     pub(super) fn shown(&self) -> &str {
         &self.settings.pattern.text

@@ -219,18 +219,18 @@ impl Looking {
         &self.shelf
     }
 
-    /// Reads the table, unless that was done, and watches it from then on. Blocks.
+    /// Reads the table, unless that was done, and watches it from then on; `again` is the same, as its options are now. Blocks.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn open(&self, context: &OpenContext) -> Result<(), Failure> {
+    fn open(&self, again: &Self, context: &OpenContext) -> Result<(), Failure> {
         if self.is_values() {
             return Ok(());
         }
         let mut keeper = self.keeper.lock();
         if keeper.is_none() {
             let table = Arc::clone(&self.table);
-            let inputs = self.inputs();
+            let inputs = again.inputs();
             let inputs = inputs.map(|input| (input.table(), input.wanted()));
             *keeper = Some(whole::keep(
                 &inputs.collect::<Vec<_>>(),
@@ -240,6 +240,20 @@ impl Looking {
             )?);
         }
         Ok(())
+    }
+
+    /// Reaches the files as the options of the same in the job that was read again say. Blocks.
+    ///
+    /// # Errors
+    /// When a store does not let them be listed so; the keys of before stay in force.
+    fn renew(&self, again: &Self) -> Result<(), Failure> {
+        let keeper = self.keeper.lock();
+        let Some(keeper) = &*keeper else {
+            return Ok(());
+        };
+        let tables = again.inputs().map(Input::table).enumerate();
+        let mut tables = tables.filter(|(_, table)| table.options.are_substituted());
+        tables.try_for_each(|(number, table)| keeper.renew(number, table))
     }
 
     /// Gives the tables these rows, each with the number of its table: for tests of a job.
@@ -348,10 +362,27 @@ impl Query {
     /// # Errors
     /// When one cannot be read.
     pub fn open_statics(&self, context: &OpenContext) -> Result<(), Failure> {
+        self.open_statics_as(self, context)
+    }
+
+    /// The same, reached as the query says that was read again since. Blocks.
+    ///
+    /// # Errors
+    /// As [`Query::open_statics`].
+    pub fn open_statics_as(&self, again: &Self, context: &OpenContext) -> Result<(), Failure> {
         self.fill_values()
             .map_err(|error| Failure::refuse(format!("VALUES: {}", error.reason)))?;
-        let mut all = self.statics().into_iter();
-        all.try_for_each(|looking| looking.open(context))
+        let mut all = self.statics().into_iter().zip(again.statics());
+        all.try_for_each(|(looking, again)| looking.open(again, context))
+    }
+
+    /// Reaches the files of its static tables, where they were read, as the query says that was read again. Blocks.
+    ///
+    /// # Errors
+    /// When a store does not let them be listed so; the keys of before stay in force.
+    pub fn renew_statics(&self, again: &Self) -> Result<(), Failure> {
+        let mut all = self.statics().into_iter().zip(again.statics());
+        all.try_for_each(|(looking, again)| looking.renew(again))
     }
 
     /// Makes the rows that stand in the text of the job.
