@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat};
 use parking_lot::Mutex;
@@ -139,13 +139,13 @@ fn sample(status: &QueryStatus, at: Micros) -> Sample {
 /// Spark's three fields of a query's status.
 fn status(query: &QueryStatus) -> Value {
     let (phase, since) = query.phase();
-    let seen = crate::http::seen(query, phase);
+    let seen = crate::http::seen(query, phase, since);
     let message = seen.why.unwrap_or_else(|| seen.word.to_owned());
     json!({
         "message": message,
         "isDataAvailable": seen.ready,
         "isTriggerActive": seen.word == "running",
-        "seconds": Instant::now().duration_since(since).as_secs(),
+        "seconds": seen.since.elapsed().as_secs(),
     })
 }
 

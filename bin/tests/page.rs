@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use stage::{Account, Broker, Counting, Loyalty, PATIENCE, Running, Scene, invoices, json, until};
@@ -94,6 +95,10 @@ fn a_paused_query_takes_nothing_says_so_and_loses_nothing() {
     until("records are read", PATIENCE, || {
         running.metric(read) > 100.0
     });
+    until("it has run for a while", PATIENCE, || {
+        running.age() > Duration::from_millis(1_500)
+    });
+    let since = Instant::now();
     assert_eq!(
         running
             .post("/api/v1/queries/numbers/pause", "text/plain", b"")
@@ -112,7 +117,12 @@ fn a_paused_query_takes_nothing_says_so_and_loses_nothing() {
     assert_eq!(running.metric(read), stood);
     let (status, body) = running.get("/ready");
     assert_eq!(status, 503);
-    assert_eq!(json(&body)["queries"][0]["phase"], "paused");
+    let paused = &json(&body)["queries"][0];
+    assert_eq!(paused["phase"], "paused");
+    assert!(
+        paused["seconds"].as_f64().unwrap() <= since.elapsed().as_secs_f64(),
+        "since it was paused, not since it runs: {body}"
+    );
     let (_, progress) = running.get("/api/v1/queries");
     assert_eq!(json(&progress)[0]["status"]["isTriggerActive"], false);
     assert!(progress.contains("paused by hand"), "{progress}");

@@ -1,6 +1,6 @@
 //! `/live` and `/ready` for probes, `/metrics` for Prometheus: what needs no token.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::{HttpResponse, web};
 use prometheus::{IntGauge, Opts, Registry, TextEncoder};
@@ -86,7 +86,12 @@ pub(super) async fn ready(shared: web::Data<Shared>) -> HttpResponse {
 
 fn look(query: &QueryStatus) -> QueryReady<'_> {
     let (now, since) = query.phase();
-    let Seen { ready, word, why } = seen(query, now);
+    let Seen {
+        ready,
+        word,
+        why,
+        since,
+    } = seen(query, now, since);
     QueryReady {
         query: query.query(),
         ready,
@@ -101,9 +106,10 @@ pub(crate) struct Seen {
     pub(crate) ready: bool,
     pub(crate) word: &'static str,
     pub(crate) why: Option<String>,
+    pub(crate) since: Instant,
 }
 
-fn phase(phase: Phase) -> Seen {
+fn phase(phase: Phase, since: Instant) -> Seen {
     let (ready, word, why) = match phase {
         Phase::Starting => (false, "starting", None),
         Phase::Running => (true, "running", None),
@@ -113,13 +119,21 @@ fn phase(phase: Phase) -> Seen {
         Phase::Ended => (true, "ended", None),
         Phase::Failed(failure) => (false, "failed", Some(failure.message)),
     };
-    Seen { ready, word, why }
+    Seen {
+        ready,
+        word,
+        why,
+        since,
+    }
 }
 
-/// What a query shows: its phase, and what its rows wait for while they flow otherwise.
-pub(crate) fn seen(query: &QueryStatus, now: Phase) -> Seen {
-    if now == Phase::Running && query.paused().is_some() {
+/// What a query shows: its phase since then, and what its rows wait for while they flow otherwise.
+pub(crate) fn seen(query: &QueryStatus, now: Phase, since: Instant) -> Seen {
+    if now == Phase::Running
+        && let Some(since) = query.paused()
+    {
         return Seen {
+            since,
             ready: false,
             word: "paused",
             why: Some(format!(
@@ -133,6 +147,7 @@ pub(crate) fn seen(query: &QueryStatus, now: Phase) -> Seen {
         return Seen {
             ready: false,
             word: "waiting",
+            since,
             why: Some(format!(
                 "joined tables are being read to their end, {awaited} of their partitions are left"
             )),
@@ -143,11 +158,12 @@ pub(crate) fn seen(query: &QueryStatus, now: Phase) -> Seen {
         return Seen {
             ready: false,
             word: "warming up",
+            since,
             why: Some(format!(
                 "the state is built from what stands before the starting positions, {left} records are left; nothing is \
                  written until then"
             )),
         };
     }
-    phase(now)
+    phase(now, since)
 }

@@ -184,7 +184,7 @@ impl Tracked {
         let epochs = self.epochs();
         let standings = self.partitions(owner);
         let (phase, since) = self.status.phase();
-        let shown = seen(&self.status, phase);
+        let shown = seen(&self.status, phase, since);
         let metrics = self.status.metrics();
         let sizes = metrics.state_sizes().into_iter();
         let state = sizes.map(|(step, size)| StateBoard {
@@ -197,7 +197,7 @@ impl Tracked {
             ready: shown.ready,
             phase: shown.word.to_owned(),
             why: shown.why,
-            seconds: since.elapsed().as_secs(),
+            seconds: shown.since.elapsed().as_secs(),
             paused: self.status.paused().is_some(),
             rates,
             counts: counts(metrics),
