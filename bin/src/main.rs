@@ -8,15 +8,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs before `main` and before anything is allocated: what is set here holds for the allocators' first page.
 ///
-/// Huge pages would make every arena of every thread 2 MiB at least. Rust's side allocates with mimalloc; the Kafka
-/// client, in C, with the system's allocator, which would give each of its threads an arena that grows by itself and
-/// keeps its peak.
+/// Huge pages would make every arena of every thread 2 MiB at least; a large state gets them later, where they pay. Rust's side
+/// allocates with mimalloc; the Kafka client, in C, with the system's allocator, which would give each of its threads an arena
+/// that grows by itself and keeps its peak.
 #[used]
 #[unsafe(link_section = ".init_array.00101")]
 static SPARE_MEMORY: extern "C" fn() = {
     extern "C" fn spare_memory() {
-        // SAFETY: sets a flag of this process; no memory is passed. Where the kernel refuses, only memory is larger.
-        unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) };
+        thalweg_engine::huge_pages::forgo();
         #[cfg(target_env = "gnu")]
         // SAFETY: sets a limit of the allocator before any other thread lives.
         unsafe {

@@ -11,6 +11,7 @@ pub mod epoch;
 pub mod error;
 pub mod flow;
 pub mod histogram;
+pub mod huge_pages;
 mod lanes;
 pub(crate) mod launch;
 pub mod memory;

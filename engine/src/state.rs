@@ -5,8 +5,8 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// The length of a value that is none: the key is gone.
 const REMOVED: u32 = u32::MAX;
@@ -204,6 +204,8 @@ impl std::ops::AddAssign for StateSize {
 pub struct StateBudget {
     max: u64,
     used: AtomicU64,
+    /// Whether somebody looks after the pages that it lies in.
+    pub(crate) tended: AtomicBool,
 }
 
 impl StateBudget {
@@ -212,6 +214,7 @@ impl StateBudget {
         Self {
             max,
             used: AtomicU64::new(0),
+            tended: AtomicBool::new(false),
         }
     }
 
@@ -223,6 +226,11 @@ impl StateBudget {
             self.used.fetch_sub(before - now, Relaxed) - (before - now)
         };
         (used > self.max && now > before).then_some(used)
+    }
+
+    /// What all lanes have, in bytes.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Relaxed)
     }
 
     /// The limit in bytes.

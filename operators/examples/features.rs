@@ -15,10 +15,12 @@ use std::time::{Duration, Instant};
 
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::flow::pipeline::{Moment, Pipeline, Target};
+use thalweg_engine::huge_pages;
 use thalweg_engine::operator::Progress;
 use thalweg_engine::record::{Partition, Position, RecordMeta};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::sink::{LocalFuture, Origin, Readiness, Writer};
+use thalweg_engine::state::{StateBudget, StateSize};
 use thalweg_operators::models::Opening;
 use thalweg_operators::plan::Query;
 use thalweg_operators::sql::{Overrides, load};
@@ -190,7 +192,18 @@ fn query(fraud: bool) -> Query {
     query
 }
 
+/// What the steps keep.
+fn size(pipeline: &Pipeline) -> StateSize {
+    let mut all = StateSize::default();
+    pipeline.sizes().for_each(|(_, size)| all += size);
+    all
+}
+
 fn main() {
+    // Memory as the program has it: small pages, of a large state huge ones.
+    huge_pages::forgo();
+    let budget = Arc::new(StateBudget::default());
+    let mut kept = 0;
     let mut given = std::env::args().skip(1).peekable();
     let fraud = given.next_if_eq("fraud").is_some();
     let records = given.next().and_then(|text| text.parse().ok());
@@ -244,6 +257,9 @@ fn main() {
             let begun = Instant::now();
             let saved = pipeline.save();
             let took = begun.elapsed();
+            let now = size(&pipeline).bytes;
+            budget.change(std::mem::replace(&mut kept, now), now);
+            huge_pages::tend(&budget);
             if measured {
                 let count: usize = saved.iter().map(|(_, one)| one.entries.len()).sum();
                 entries_cut += count;
@@ -265,9 +281,7 @@ fn main() {
             (counted.active.load(Ordering::Relaxed), late)
         })
         .collect();
-    let size = pipeline.sizes().fold((0, 0), |(keys, bytes), (_, size)| {
-        (keys + size.keys, bytes + size.bytes)
-    });
+    let size = size(&pipeline);
     let micros = |quantile| at(&cuts, quantile).as_micros();
     println!("| figure | |\n| --- | ---: |");
     #[allow(clippy::cast_precision_loss)]
@@ -282,8 +296,8 @@ fn main() {
             "| scored by the model, answered by its fallback, from the first record on | {scored}, {late} |"
         );
     }
-    println!("| cards | {} |", size.0);
-    println!("| bytes a card | {} |", size.1 / size.0.max(1));
+    println!("| cards | {} |", size.keys);
+    println!("| bytes a card | {} |", size.bytes / size.keys.max(1));
     let number = cuts.len().max(1);
     println!("| entries a cut | {} |", entries_cut / number);
     println!("| bytes a cut | {} |", bytes_cut / number);

@@ -10,6 +10,7 @@ use crate::error::Failure;
 use crate::flow::building::Building;
 use crate::flow::partition::{Lane, Reader, now};
 use crate::flow::pipeline::Moment;
+use crate::huge_pages;
 use crate::plan::Side;
 use crate::recorder::Doing;
 use crate::state::StateSize;
@@ -89,6 +90,7 @@ impl Lane {
         self.spec.metrics.state(&self.spec.name, &sizes);
         let over = self.spec.budget.change(self.counted, now);
         self.counted = now;
+        huge_pages::tend(&self.spec.budget);
         if let Some(used) = over {
             sizes.sort_by_key(|(_, size)| std::cmp::Reverse(size.bytes));
             let biggest: Vec<String> = sizes
