@@ -14,13 +14,19 @@ use crate::log_lines::{JsonLines, Lines};
 
 static JSON: AtomicBool = AtomicBool::new(false);
 
-/// What others log stays quiet unless it matters.
-const OTHERS: [&str; 5] = [
-    "actix_server",
-    "actix_http",
-    "actix_web",
+/// What others log, by the beginnings of their names, stays quiet unless it matters.
+const OTHERS: [&str; 11] = [
+    "actix",
+    "h2",
+    "hyper",
     "kafka",
+    "mio",
+    "notify",
     "object_store",
+    "ort",
+    "reqwest",
+    "rustls",
+    "ureq",
 ];
 
 /// The audit log is written whatever else is.
@@ -183,6 +189,8 @@ mod tests {
     fn others_say_no_more_than_the_user_wants_of_all() {
         for (levels, kafka) in [
             ("info", "kafka=warn"),
+            ("trace", "hyper=warn"),
+            ("trace,hyper_util=debug", "hyper_util=debug"),
             ("error", "kafka=error"),
             ("Off", "kafka=off"),
             ("error,kafka=debug", "kafka=debug"),

@@ -68,7 +68,8 @@ pub(crate) struct Telemetry {
     /// How log lines look on stderr: for people, or one JSON object a line.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, trace or off; also by module, as in `info,thalweg_engine=debug`.
+    /// What is logged: error, warn, info, debug, trace or off; also by component, as in `info,thalweg_engine=debug`.
+    /// The Kafka client and others that the program is made of only warn unless they are named: `info,kafka=debug`.
     /// Without it the environment's THALWEG_LOG, else info for run and demo, error for the other commands.
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
