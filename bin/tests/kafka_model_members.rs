@@ -14,8 +14,8 @@ use stage::{
     Account, Broker, Loyalty, PATIENCE, Running, Scene, hash_of, json, models, until, until_shared,
 };
 
-/// How soon all have a version that one was given: twice what is promised, for the machine may be busy.
-const SOON: Duration = Duration::from_secs(10);
+/// How soon all have a version that one was given.
+const SOON: Duration = Duration::from_secs(5);
 
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
