@@ -17,6 +17,9 @@ use thalweg_engine::counted::counted;
 /// How often it is shown anew.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often partitions of others are asked for.
+const OTHERS_MAX: usize = 3;
+
 /// Partitions and slow records of a query that are shown, those that matter most.
 const PARTITIONS: usize = 12;
 const SLOW: usize = 5;
@@ -30,11 +33,11 @@ const ANEW: &str = "\u{1b}[H\u{1b}[J";
 /// When no job answers there at first.
 pub(crate) fn top(args: &TopArgs) -> Result<End, Refusal> {
     let client = Client::new(&args.served.url, args.served.token_file.as_deref())?;
-    let mut shown = text(&look(&client)?);
     if args.once || !std::io::stdout().is_terminal() {
-        console::text(&shown);
+        console::text(&text(&with_others(&client)?));
         return Ok(End::Clean);
     }
+    let mut shown = text(&look(&client)?);
     loop {
         let fitted = console::window().map(|window| fitted(&shown, window));
         console::text(&format!("{ANEW}{}", fitted.as_ref().unwrap_or(&shown)));
@@ -51,6 +54,20 @@ pub(crate) fn top(args: &TopArgs) -> Result<End, Refusal> {
             ),
         };
     }
+}
+
+/// Partitions of others that share the job are looked for from the first question on: the one picture that is shown waits for them
+/// a little.
+fn with_others(client: &Client) -> Result<Board, Refusal> {
+    let mut board = look(client)?;
+    for _ in 0..OTHERS_MAX {
+        if board.shows_others() {
+            break;
+        }
+        std::thread::sleep(INTERVAL);
+        board = look(client)?;
+    }
+    Ok(board)
 }
 
 /// As much of a text as a window of so many rows and columns has room for: more would scroll the beginning away.

@@ -187,6 +187,10 @@ fn one_that_leaves_is_succeeded_at_once_and_repeats_nothing() {
     until_shared(&mut members, &[2, 2, 2]);
     let mut leaver = members.remove(0);
     let address = format!("http://{}", leaver.address());
+    // Nobody has looked before, and all of them are shown.
+    scene
+        .call(&["top", "--url", &address])
+        .expect(0, &["read by a", "read by b", "read by c"]);
     let began = Instant::now();
     scene
         .call(&["leave", "--url", &address])

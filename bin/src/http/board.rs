@@ -39,6 +39,14 @@ pub(crate) struct Board {
     pub(crate) slow: Slow,
 }
 
+impl Board {
+    /// Whether partitions of others are there; true where nobody shares the job.
+    pub(crate) fn shows_others(&self) -> bool {
+        let mut partitions = self.queries.iter().flat_map(|query| &query.partitions);
+        self.member.is_none() || partitions.any(|partition| partition.owner != self.member)
+    }
+}
+
 /// A moment of the past, of each query.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
