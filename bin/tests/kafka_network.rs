@@ -17,7 +17,7 @@ const CARDS: u64 = 40;
 const RATE: u32 = 200;
 
 /// How long a connection may say nothing.
-const TIMEOUT: &str = "kafka.socket.timeout.ms '2000'";
+const TIMEOUT: &str = ", kafka.socket.timeout.ms '2000'";
 
 /// What a query that waits says of a network that is away, with the broker's address.
 const AWAY: &str = "waiting: no Kafka broker at";
@@ -29,17 +29,17 @@ fn transaction(number: u64) -> Rec {
 }
 
 /// A running count for each card, read and written through the proxy.
-fn counting(scene: &Scene, proxy: &Proxy) -> PathBuf {
+fn counting(scene: &Scene, proxy: &Proxy, more: &str) -> PathBuf {
     let address = proxy.address();
     scene.write(&format!(
         "SET checkpointLocation = '{}';
 SET checkpointInterval = '200 ms';
 SET outputMode = 'update';
 CREATE TABLE transactions (card STRING NOT NULL) USING kafka OPTIONS (
-  kafka.bootstrap.servers '{address}', subscribe '{}', startingOffsets 'earliest', format 'json', {TIMEOUT}
+  kafka.bootstrap.servers '{address}', subscribe '{}', startingOffsets 'earliest', format 'json'{more}
 ) PARTITIONED BY (card);
 CREATE TABLE notification USING kafka OPTIONS (
-  kafka.bootstrap.servers '{address}', topic '{}', format 'json', key 'card', {TIMEOUT});
+  kafka.bootstrap.servers '{address}', topic '{}', format 'json', key 'card'{more});
 INSERT INTO notification SELECT card, count(*) AS n FROM transactions GROUP BY card;
 ",
         scene.checkpoints().display(),
@@ -78,8 +78,9 @@ fn said_away(running: &Running) -> usize {
 #[test]
 fn a_network_that_fails_loses_nothing_counts_nothing_twice_and_is_told_of() {
     let (broker, proxy) = Broker::proxied();
-    let scene = Scene::with_topics("network", Box::leak(Box::new(broker)), 4);
-    let mut running = scene.started(&counting(&scene, &proxy));
+    let broker: &Broker = Box::leak(Box::new(broker));
+    let scene = Scene::with_topics("network", broker, 4);
+    let mut running = scene.started(&counting(&scene, &proxy, TIMEOUT));
     let load = Load::of(&scene.topics, &scene.input(), RATE, transaction);
     scene.until_out(100, PATIENCE);
 
@@ -110,11 +111,25 @@ fn a_network_that_fails_loses_nothing_counts_nothing_twice_and_is_told_of() {
         assert_eq!(said_away(&running), number, "{}", running.said());
     }
 
-    // Connections are forgotten on the way, and nobody is told: they are noticed by their silence.
+    // Connections are forgotten on the way, and nobody is told: they are noticed by their silence, after ten seconds in a job that
+    // says no other time.
+    let usual = Scene::with_topics("usual", broker, 4);
+    let with_usual = usual.started(&counting(&usual, &proxy, ""));
+    let load_of_usual = Load::of(&usual.topics, &usual.input(), RATE, transaction);
+    usual.until_out(100, PATIENCE);
     proxy.forget();
-    let held = scene.topics.count(&scene.output());
-    scene.until_out(held + 2 * i64::from(RATE), Duration::from_secs(10));
+    let began = Instant::now();
+    for (scene, within) in [(&scene, 10), (&usual, 20)] {
+        let held = scene.topics.count(&scene.output());
+        let within = Duration::from_secs(within).saturating_sub(began.elapsed());
+        scene.until_out(held + 2 * i64::from(RATE), within);
+        println!("{} flows after {:?}", scene.name, began.elapsed());
+    }
     running.until_ready();
+    let sent = load_of_usual.stop();
+    usual.until_out(i64::try_from(sent).unwrap(), PATIENCE);
+    with_usual.finish();
+    expect_exactly(&usual, sent);
 
     let restarts = running.metric("thalweg_restarts_total");
     assert!(restarts < 1.0, "{}", running.said());

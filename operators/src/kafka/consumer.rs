@@ -25,7 +25,7 @@ use super::codes::Code;
 use super::commits::Commits;
 use super::lane::Lane;
 use super::membership::Member;
-use super::options::Connection;
+use super::options::{Connection, SOCKET_TIMEOUT};
 use super::partition_list::PartitionList;
 use super::scout::Scout;
 use super::starting::Place;
@@ -286,6 +286,7 @@ fn configuration(
             ("retry.backoff.max.ms", "200"),
             ("topic.metadata.refresh.fast.interval.ms", "50"),
             ("socket.nagle.disable", "true"),
+            SOCKET_TIMEOUT,
             ("log.connection.close", "false"),
             ("client.id", "thalweg"),
         ],

@@ -35,7 +35,7 @@ use super::codes::Code;
 use super::consumer::Shared;
 use super::group::{self, GroupView};
 use super::nudge::{self, Lookout};
-use super::options::Connection;
+use super::options::{Connection, SOCKET_TIMEOUT};
 use super::partition_list::{PartitionList, entry_of};
 use super::starting::{Place, partition_name};
 use super::strangers::Kin;
@@ -99,6 +99,7 @@ impl Member {
                 ("retry.backoff.ms", "20"),
                 ("retry.backoff.max.ms", "200"),
                 ("socket.nagle.disable", "true"),
+                SOCKET_TIMEOUT,
                 ("log.connection.close", "false"),
             ],
             &[

@@ -140,6 +140,14 @@ fn accept(scratch: &mut Configuration, entry: &OptionValue, name: &str) -> Resul
     }
 }
 
+/// How long a client of a job waits for an answer before it gives the connection up and makes another; the library's own minute
+/// is as long as a lost machine would hold records up, although its partitions have other leaders after ten seconds. What is
+/// asked once more is not written twice: producers are idempotent.
+pub(super) const ANSWER_MS: usize = 10_000;
+
+/// The same as the client's property.
+pub(super) const SOCKET_TIMEOUT: (&str, &str) = ("socket.timeout.ms", "10000");
+
 /// Properties that the client does not list while they have no value.
 const UNSET_PROPERTIES: &[&str] = &[
     "client.rack",

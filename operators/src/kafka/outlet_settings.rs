@@ -4,7 +4,7 @@ use thalweg_engine::error::Failure;
 
 use super::client::Configuration;
 use super::gate::SLOTS;
-use super::options::Connection;
+use super::options::{ANSWER_MS, Connection, SOCKET_TIMEOUT};
 use super::scout::Scout;
 
 /// What the C client allows for one request where the user says nothing.
@@ -33,9 +33,13 @@ pub(super) fn configuration(
         .unwrap_or(CLIENT_MAX)
         .min(client_max.max(1))
         .to_string();
+    // A broker that waits for replicas says so before its connection is given up.
+    let answer = number(connection.property("socket.timeout.ms")).unwrap_or(ANSWER_MS);
+    let acknowledged = (answer / 5 * 4).max(1).to_string();
     connection.configuration(
         &[
             ("linger.ms", "0"),
+            ("request.timeout.ms", &acknowledged),
             ("retry.backoff.ms", "20"),
             ("retry.backoff.max.ms", "200"),
             ("reconnect.backoff.ms", "20"),
@@ -43,6 +47,7 @@ pub(super) fn configuration(
             ("topic.metadata.refresh.fast.interval.ms", "50"),
             ("topic.metadata.refresh.interval.ms", "30000"),
             ("socket.nagle.disable", "true"),
+            SOCKET_TIMEOUT,
             ("log.connection.close", "false"),
             ("client.id", "thalweg"),
         ],

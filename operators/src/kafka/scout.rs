@@ -11,7 +11,7 @@ use thalweg_engine::error::Failure;
 
 use super::client::{Client, Queue, Role};
 use super::codes::Code;
-use super::options::Connection;
+use super::options::{Connection, SOCKET_TIMEOUT};
 use super::partition_list::{Entry, PartitionList};
 use super::questions::{
     ASK_TIMEOUT, Description, Topic, TopicInfo, describe_topics, list_offsets, metadata, ms,
@@ -62,6 +62,7 @@ impl Scout {
                 ("reconnect.backoff.ms", "20"),
                 ("reconnect.backoff.max.ms", "500"),
                 ("socket.nagle.disable", "true"),
+                SOCKET_TIMEOUT,
                 ("log.connection.close", "false"),
                 ("api.version.request.timeout.ms", "5000"),
             ],
