@@ -64,6 +64,7 @@ mod stateless;
 mod static_side;
 pub(crate) mod steps;
 mod subqueries;
+mod subquery_groups;
 mod subquery_values;
 mod tail;
 pub(crate) mod times;

@@ -192,15 +192,32 @@ impl Lowering<'_> {
         ctes: Ctes<'_>,
         at: Location,
     ) -> Result<Relation, JobError> {
-        let Some(select) = plain(subquery) else {
-            return Err(JobError::new(
+        let select = self.existing(subquery, at)?;
+        let (right, conditions) = self.asked_of(&left, select, parsed, ctes, at)?;
+        Ok(pair(kind, left, right, conditions, at))
+    }
+
+    /// The SELECT of an EXISTS, whose rows are looked for whatever it lists.
+    pub(super) fn existing<'q>(
+        &self,
+        subquery: &'q Query,
+        at: Location,
+    ) -> Result<&'q Select, JobError> {
+        match plain(subquery) {
+            Some(select) if groups(select, &Tail::default(), &self.scope(Vec::new())) => {
+                Err(JobError::new(
+                    at,
+                    "an aggregate without GROUP BY has a row whatever there is, so EXISTS is always true",
+                )
+                .help("write EXISTS (SELECT 1 FROM t WHERE ...), or compare the aggregate: (SELECT count(*) FROM t WHERE ...) > 1"))
+            }
+            Some(select) => Ok(select),
+            None => Err(JobError::new(
                 at,
                 "the SELECT of EXISTS has one FROM and a WHERE, and nothing behind it",
             )
-            .help("write the rest as a view, and EXISTS (SELECT 1 FROM view WHERE ...)"));
-        };
-        let (right, conditions) = self.asked_of(&left, select, parsed, ctes, at)?;
-        Ok(pair(kind, left, right, conditions, at))
+            .help("write the rest as a view, and EXISTS (SELECT 1 FROM view WHERE ...)")),
+        }
     }
 
     /// The tables of a subquery, and the conditions that name columns of the row around it: a part of its WHERE is of its own

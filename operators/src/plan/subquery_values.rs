@@ -6,16 +6,14 @@ use std::ops::ControlFlow;
 
 use smol_str::{SmolStr, format_smolstr};
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr,
-    VisitMut, VisitorMut, visit_expressions,
+    Expr, Ident, Query, Select, SelectItem, VisitMut, VisitorMut, visit_expressions,
 };
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use crate::expr::check::check;
-use crate::expr::grouped::aggregate_of;
 use crate::expr::operators;
-use crate::expr::scope::{METADATA, ScopeColumn};
+use crate::expr::scope::{METADATA, Scope, ScopeColumn};
 use crate::expr::typed::{Comparison, Typed};
 use crate::expr::written::written;
 use crate::job_error::{JobError, Location};
@@ -25,7 +23,7 @@ use crate::plan::join_settle::with;
 use crate::plan::lower::{Ctes, Lowering, Relation};
 use crate::plan::node::Node;
 use crate::plan::static_side::still;
-use crate::plan::subqueries::{Among, is_false, parts, plain};
+use crate::plan::subqueries::{Among, is_false, plain};
 use crate::plan::tail::Tail;
 use crate::sql::cursor::start_of;
 use crate::sql::front::ParsedQuery;
@@ -41,7 +39,7 @@ fn asks(expr: &Expr) -> bool {
     found.is_break()
 }
 
-fn expression(item: &SelectItem) -> Option<&Expr> {
+pub(super) fn expression(item: &SelectItem) -> Option<&Expr> {
     match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
         _ => None,
@@ -105,10 +103,10 @@ impl Lowering<'_> {
 }
 
 /// Takes subqueries out of an expression, from the outside.
-struct Taking<'l, 'c> {
-    lowering: &'l Lowering<'c>,
-    parsed: &'l ParsedQuery,
-    ctes: Ctes<'l>,
+pub(super) struct Taking<'l, 'c> {
+    pub(super) lowering: &'l Lowering<'c>,
+    pub(super) parsed: &'l ParsedQuery,
+    pub(super) ctes: Ctes<'l>,
     at: Location,
     relation: Option<Relation>,
     error: Option<JobError>,
@@ -161,13 +159,7 @@ impl Taking<'_, '_> {
         let (lowering, parsed, ctes) = (self.lowering, self.parsed, self.ctes);
         match expr {
             Expr::Exists { subquery, negated } => {
-                let Some(select) = plain(subquery) else {
-                    return Err(JobError::new(
-                        at,
-                        "the SELECT of EXISTS has one FROM and a WHERE, and nothing behind it",
-                    )
-                    .help("write the rest as a view, and EXISTS (SELECT 1 FROM view WHERE ...)"));
-                };
+                let select = lowering.existing(subquery, at)?;
                 let (right, conditions) = lowering.asked_of(&left, select, parsed, ctes, at)?;
                 let (relation, name) = beside(left, right, yes(at), conditions, Most::First, at)?;
                 Ok((relation, met(&name, *negated, at)?))
@@ -224,12 +216,22 @@ impl Taking<'_, '_> {
                 if groups(select, &Tail::default(), &lowering.scope(Vec::new())) {
                     return self.grouped(left, &right, query, select, at);
                 }
+                if select.distinct.is_some() {
+                    return Err(JobError::new(
+                        at,
+                        "DISTINCT stands in no subquery that names the row around it",
+                    )
+                    .help("write max(x) where all values are the same"));
+                }
                 let value = check(item, &lowering.scope(right.columns.clone()))?;
                 let (relation, name) = beside(left, right, value, conditions, Most::One, at)?;
                 return Ok((relation, named(&name, at)?));
             }
         }
-        let right = lowering.subquery(query, parsed, ctes, at)?;
+        let outer = lowering.scope(left.columns.clone());
+        let right = lowering
+            .subquery(query, parsed, ctes, at)
+            .map_err(|error| around(error, &outer))?;
         let mut shown = right
             .columns
             .iter()
@@ -245,117 +247,21 @@ impl Taking<'_, '_> {
         let (relation, name) = beside(left, right, value, Vec::new(), Most::One, at)?;
         Ok((relation, named(&name, at)?))
     }
+}
 
-    /// An aggregate of the rows that are equal to the row around: a group for each.
-    fn grouped(
-        &self,
-        left: Relation,
-        right: &Relation,
-        query: &Query,
-        select: &Select,
-        at: Location,
-    ) -> Result<(Relation, Expr), JobError> {
-        let lowering = self.lowering;
-        let inner = lowering.scope(right.columns.clone());
-        let outer = lowering.scope(left.columns.clone());
-        let mut all = Vec::new();
-        select
-            .selection
-            .iter()
-            .for_each(|condition| parts(condition, &mut all));
-        let mut select = select.clone();
-        let (mut own, mut keys, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
-        for part in all {
-            if check(part, &inner).is_ok() {
-                own.push(part.clone());
-                continue;
-            }
-            let sides = match part {
-                Expr::BinaryOp {
-                    left: a,
-                    op: BinaryOperator::Eq,
-                    right: b,
-                } => match (check(a, &inner), check(b, &outer)) {
-                    (Ok(_), Ok(value)) => Some((a, value)),
-                    _ => check(b, &inner)
-                        .ok()
-                        .and(check(a, &outer).ok())
-                        .map(|value| (b, value)),
-                },
-                _ => None,
-            };
-            let Some((key, value)) = sides else {
-                return Err(JobError::new(
-                    start_of(part, at),
-                    "an aggregate of the rows of another table takes equalities with the row: t.id = id",
-                )
-                .help("join with the table, and aggregate the result"));
-            };
-            keys.push((**key).clone());
-            wanted.push(value);
-        }
-        let counts = select
-            .projection
-            .iter()
-            .filter_map(expression)
-            .any(|item| self.counts(item));
-        let alone = matches!(
-            select.projection.first().and_then(expression),
-            Some(Expr::Function(_))
-        );
-        if counts && !alone {
-            return Err(JobError::new(
-                at,
-                "a count within an expression of a subquery stands alone",
+/// The error, or a better one where it is about a column of the row around the subquery.
+fn around(error: JobError, outer: &Scope) -> JobError {
+    let name = error.message.strip_prefix("unknown column `");
+    let name = name.and_then(|rest| rest.strip_suffix('`'));
+    match name {
+        Some(name) if outer.resolve(&name.split('.').collect::<Vec<_>>(), error.at).is_ok() => {
+            JobError::new(
+                error.at,
+                format!("`{name}` is of the row around: a subquery that names it has a FROM and a WHERE alone"),
             )
-            .help("write what is computed of it around the subquery: 1 + (SELECT count(*) ...)"));
+            .help("write max(x) or max_by(x, y) for ORDER BY and LIMIT, and what HAVING asks around the subquery")
         }
-        select
-            .projection
-            .extend(keys.iter().cloned().map(SelectItem::UnnamedExpr));
-        select.group_by = GroupByExpr::Expressions(keys, Vec::new());
-        select.selection = own.into_iter().reduce(|a, b| Expr::BinaryOp {
-            left: Box::new(a),
-            op: BinaryOperator::And,
-            right: Box::new(b),
-        });
-        let query = Query {
-            body: Box::new(SetExpr::Select(Box::new(select))),
-            ..query.clone()
-        };
-        let right = lowering.subquery(&query, self.parsed, self.ctes, at)?;
-        let width = left.columns.len();
-        let conditions = wanted.into_iter().enumerate().map(|(place, wanted)| {
-            let place = place + 1;
-            let key = Typed::column(width + place, &right.columns[place].field, at);
-            operators::comparison(Comparison::Equal, wanted, key, lowering.settings(), at)
-        });
-        let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
-        let value = Typed::column(0, &right.columns[0].field, at);
-        let (relation, name) = beside(left, right, value, conditions, Most::One, at)?;
-        // Of no rows there is no group, and their count is 0.
-        let column = named(&name, at)?;
-        match counts {
-            true => Ok((relation, written(&format!("coalesce({column}, 0)"), at)?)),
-            false => Ok((relation, column)),
-        }
-    }
-
-    /// Whether an expression has a number for no rows.
-    fn counts(&self, item: &Expr) -> bool {
-        let scope = self.lowering.scope(Vec::new());
-        let counting = |function: &Function| {
-            let known = aggregate_of(function, &scope).map(|known| known.name);
-            matches!(
-                known,
-                Some("count" | "count_if" | "regr_count" | "approx_count_distinct")
-            )
-        };
-        let found = visit_expressions(item, |part| match part {
-            Expr::Function(function) if counting(function) => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        });
-        found.is_break()
+        _ => error,
     }
 }
 
@@ -365,7 +271,7 @@ fn yes(at: Location) -> Typed {
 
 /// Each row of the left side once, with a value of the right side's row that it meets behind it, or NULL; the name of that
 /// column, which is hidden.
-fn beside(
+pub(super) fn beside(
     left: Relation,
     right: Relation,
     value: Typed,
@@ -405,7 +311,7 @@ fn beside(
 }
 
 /// The hidden column of this name.
-fn named(name: &str, at: Location) -> Result<Expr, JobError> {
+pub(super) fn named(name: &str, at: Location) -> Result<Expr, JobError> {
     written(&format!("{METADATA}.`{name}`"), at)
 }
 
