@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use thalweg_engine::schema::{Field, Schema};
 use thalweg_engine::sink::{LocalFuture, Origin, Readiness, Sink, Writer, WriterContext};
 
 use super::file_outlet::{Inlet, Outlet};
+use super::last_line;
 pub use super::stream::READER_GONE;
 use super::stream::Target;
 use crate::codecs::json::{self, JsonOptions};
@@ -102,15 +104,19 @@ pub fn open_in_place(
     } else {
         let path = PathBuf::from(path);
         let anew = BEGUN.lock().insert(path.clone()) && context.temporary;
-        let file = OpenOptions::new()
+        let unwritten = |error: io::Error| {
+            Failure::refuse(format!("{} cannot be written: {error}", path.display()))
+        };
+        let mut file = OpenOptions::new()
             .create(true)
             .append(!anew)
             .write(true)
             .truncate(anew)
             .open(&path)
-            .map_err(|error| {
-                Failure::refuse(format!("{} cannot be written: {error}", path.display()))
-            })?;
+            .map_err(unwritten)?;
+        if !anew && file.metadata().is_ok_and(|known| known.is_file()) {
+            last_line::mend(&mut file, &path, !bare).map_err(unwritten)?;
+        }
         Target::file(file, path.display().to_string())?
     };
     Ok(Arc::new(FileSink {
@@ -256,6 +262,32 @@ mod tests {
         let path = folder.path().join("out");
         std::fs::write(&path, "old\n").unwrap();
         assert_eq!(written("kafka", &path, false), "old\na\n");
+    }
+
+    #[test]
+    fn a_last_line_that_was_cut_off_is_taken_away_and_a_whole_one_gets_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone_on = |connector: &str, before: &str| {
+            let path = folder.path().join("out");
+            std::fs::write(&path, before).unwrap();
+            written(connector, &path, false)
+        };
+        let row = "{\"id\":1,\"value\":\"a\"}\n";
+        let long = format!("{{\"value\":\"{}", "x".repeat(200_000));
+        assert_eq!(
+            gone_on("noop", "{\"id\":7}\n{\"id\":8,\"va"),
+            format!("{{\"id\":7}}\n{row}")
+        );
+        assert_eq!(gone_on("noop", &long), row);
+        assert_eq!(
+            gone_on("noop", &format!("{{}}\n{long}")),
+            format!("{{}}\n{row}")
+        );
+        assert_eq!(
+            gone_on("noop", "{\"id\":7}"),
+            format!("{{\"id\":7}}\n{row}")
+        );
+        assert_eq!(gone_on("kafka", "some te"), "some te\na\n");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod file_outlet;
 pub mod folder;
 pub mod http;
 pub mod kafka;
+mod last_line;
 pub mod noop;
 mod stream;
 #[cfg(test)]
