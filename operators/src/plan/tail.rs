@@ -1,15 +1,18 @@
 //! What stands behind the list of a SELECT: HAVING, DISTINCT, ORDER BY, LIMIT.
 
+use std::ops::ControlFlow;
+
 use smol_str::SmolStr;
 use sqlparser::ast::{
     Distinct, Expr, LimitClause, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, OrderBySort,
-    Query, Select, Value as Literal,
+    Query, Select, Value as Literal, visit_expressions,
 };
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::check::{check, check_having};
-use crate::expr::scope::Scope;
+use crate::expr::grouped::has_aggregate;
+use crate::expr::scope::{Bound, Scope};
 use crate::expr::typed::{Kind, Typed};
 use crate::job_error::{JobError, Location};
 use crate::plan::lower::{Lowering, Relation, named};
@@ -224,7 +227,7 @@ impl List {
                     ));
                 }
                 None => {
-                    let typed = check(&one.expr, &self.scope)?;
+                    let typed = self.ordered_by(&one.expr)?;
                     if matches!(typed.data_type, DataType::Map(_)) {
                         return Err(JobError::new(
                             at,
@@ -241,6 +244,31 @@ impl List {
         }
         Ok((keys, order_at))
     }
+
+    /// An expression of ORDER BY. As in Spark a name in it is that of an item first, then that of a column; not so within
+    /// aggregates, which are of columns.
+    fn ordered_by(&mut self, expr: &Expr) -> Result<Typed, JobError> {
+        let before = self.scope.bound.len();
+        if names_alone(expr) && !has_aggregate(expr, &self.scope) {
+            let items = self.scope.aliases.iter().map(|(name, typed)| Bound {
+                name: name.clone(),
+                typed: typed.clone(),
+            });
+            self.scope.bound.extend(items);
+        }
+        let typed = check(expr, &self.scope);
+        self.scope.bound.truncate(before);
+        typed
+    }
+}
+
+/// Whether no name in an expression has a table's or a struct's before it.
+fn names_alone(expr: &Expr) -> bool {
+    let found = visit_expressions(expr, |part| match part {
+        Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_continue()
 }
 
 /// A column with the direction that is written behind it.
