@@ -156,7 +156,8 @@ fn wider_with(a: &DataType, b: &DataType, ansi: bool, comparing: bool) -> Option
             .iter()
             .zip(b.iter())
             .map(|(a, b)| {
-                if !a.name.eq_ignore_ascii_case(&b.name) {
+                // As in Spark, structs are compared field by field whatever the fields are called: `(a, b) IN ((1, 'x'))`.
+                if !comparing && !a.name.eq_ignore_ascii_case(&b.name) {
                     return None;
                 }
                 Some(Field {
