@@ -104,8 +104,11 @@ pub(crate) fn bind(
             T::Date | T::Timestamp | T::TimestampNtz | T::String,
             T::Date | T::Timestamp | T::TimestampNtz | T::String,
         ) if left.data_type != T::String || right.data_type != T::String => {
-            // Without an instant on either side no zone takes part.
+            // Without an instant on either side no zone takes part, and beside a time without zone an instant loses its own.
             let common = match (&left.data_type, &right.data_type) {
+                (T::TimestampNtz, T::Timestamp) | (T::Timestamp, T::TimestampNtz) => {
+                    T::TimestampNtz
+                }
                 (T::Timestamp | T::String, _) | (_, T::Timestamp | T::String) => T::Timestamp,
                 _ => T::TimestampNtz,
             };

@@ -130,13 +130,22 @@ fn statement(tokens: Vec<TokenWithSpan>, end: Location) -> Result<Tokens, JobErr
     Ok(Tokens { tokens, end })
 }
 
-/// Makes one kind of string of `'..'`, `".."` and `r'..'`, with Spark's escapes.
+/// Makes one kind of string of `'..'`, `".."` and `r'..'`, with Spark's escapes; a doubled backtick in a quoted name is one.
 fn strings(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, JobError> {
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     for mut token in tokens {
         let (raw, quote) = match &token.token {
             Token::SingleQuotedString(raw) => (raw, '\''),
             Token::DoubleQuotedString(raw) => (raw, '"'),
+            Token::Word(name) if name.quote_style == Some('`') && name.value.contains("``") => {
+                let value = name.value.replace("``", "`");
+                token.token = Token::Word(Word {
+                    value,
+                    ..name.clone()
+                });
+                out.push(token);
+                continue;
+            }
             Token::Char(c) => {
                 return Err(JobError::new(
                     place(token.span.start),

@@ -1,5 +1,7 @@
 //! Functions of text and bytes: hexadecimal, base 64, character sets.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
@@ -176,18 +178,24 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// As a MIME decoder: what is not of the alphabet does not count.
+/// As Java's MIME decoder: what is not of the alphabet does not count, and where there is padding it is whole.
 fn from_base64(encoded: &[u8], out: &mut Vec<u8>) -> bool {
     let of_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let end = encoded
         .iter()
         .position(|b| *b == b'=')
         .unwrap_or(encoded.len());
-    if encoded[..end].iter().all(of_alphabet) {
-        return LENIENT.decode_vec(&encoded[..end], out).is_ok();
-    }
-    let kept: Vec<u8> = encoded[..end].iter().copied().filter(of_alphabet).collect();
-    LENIENT.decode_vec(kept, out).is_ok()
+    let (digits, padding) = encoded.split_at(end);
+    let kept = match digits.iter().all(of_alphabet) {
+        true => Cow::Borrowed(digits),
+        false => digits.iter().copied().filter(of_alphabet).collect(),
+    };
+    let whole = match kept.len() % 4 {
+        2 => padding.starts_with(b"=="),
+        digits => digits == 3,
+    };
+    let fits = padding.is_empty() || whole && !padding.iter().any(of_alphabet);
+    fits && LENIENT.decode_vec(kept, out).is_ok()
 }
 
 /// Base 64 with or without padding, and without any other character.

@@ -112,7 +112,8 @@ impl Distinct {
         new
     }
 
-    /// Adds a row that stands as bytes.
+    /// Adds a row that stands as bytes. The other takes its values as the bytes have them, -0.0 as 0.0, as it will after a
+    /// restart.
     fn add(&mut self, cell: &mut [u64], row: &[u8]) -> Result<(), RecordError> {
         if self.insert(cell, row)
             && let Some(values) = decode_row(&mut &*row, &self.types)
@@ -137,9 +138,7 @@ impl Accumulator for Distinct {
             let mut encoded = std::mem::take(&mut self.encoded);
             encoded.clear();
             encode_key(&values, &mut encoded);
-            if self.insert(cell, &encoded) {
-                outcome = self.inner.update(&mut cell[1..], &values);
-            }
+            outcome = self.add(cell, &encoded);
             self.encoded = encoded;
         }
         self.values = values;
