@@ -4,15 +4,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
-use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, LambdaFunction, ObjectNamePart,
-    OneOrManyWithParens,
+    self, Expr, FunctionArguments, LambdaFunction, ObjectNamePart, OneOrManyWithParens,
 };
 use thalweg_engine::counted::counted;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
+use crate::expr::arguments;
 use crate::expr::check::{Checker, explicit_cast, place};
 use crate::expr::coerce;
 use crate::expr::functions::{self, BindContext, Function};
@@ -121,24 +120,8 @@ pub(crate) fn function(
                     format!("{name}: DISTINCT, ORDER BY and the like have no meaning here"),
                 ));
             }
-            list.args
-                .iter()
-                .map(|arg| match arg {
-                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(Cow::Borrowed(expr)),
-                    FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {
-                        Ok(Cow::Owned(Expr::Wildcard(AttachedToken::empty())))
-                    }
-                    FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(table)) => {
-                        Ok(Cow::Owned(Expr::QualifiedWildcard(
-                            table.clone(),
-                            AttachedToken::empty(),
-                        )))
-                    }
-                    other => Err(aggregate(checker.scope, name, at).unwrap_or_else(|| {
-                        JobError::new(at, format!("{name}: expected an expression, got `{other}`"))
-                    })),
-                })
-                .collect::<Result<Vec<_>, _>>()?
+            arguments::in_places(name, &list.args, checker.scope, at)
+                .map_err(|error| aggregate(checker.scope, name, at).unwrap_or(error))?
         }
     };
     let args = checker.without_stars(args.iter().map(Cow::as_ref), at)?;

@@ -10,6 +10,7 @@ use thalweg_engine::row::Value;
 
 pub mod access;
 pub(crate) mod aggregated;
+mod arguments;
 pub mod arithmetic;
 pub mod body;
 pub mod calendar;
