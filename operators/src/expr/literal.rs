@@ -27,6 +27,13 @@ pub(crate) fn literal(value: &ast::Value, negative: bool, at: Location) -> Resul
         V::Boolean(value) => (Value::Boolean(*value), DataType::Boolean),
         V::Null => (Value::Null, DataType::Void),
         V::HexStringLiteral(digits) => (Value::Binary(hex(digits, at)?.into()), DataType::Binary),
+        V::Placeholder(name) => {
+            return Err(
+                JobError::new(at, format!("`{name}`: a job file has no parameters")).help(
+                    "write '${NAME}' in quotes: the environment variable NAME takes its place; cast it where it is no text",
+                ),
+            );
+        }
         other => {
             return Err(JobError::new(
                 at,

@@ -76,6 +76,13 @@ impl Checker<'_> {
                     at,
                 ),
             },
+            Expr::Collate { expr, .. } => Err(JobError::new(
+                at,
+                "COLLATE is not supported: texts are compared by their bytes",
+            )
+            .help(format!(
+                "write lower({expr}) on both sides where case does not count"
+            ))),
             Expr::JsonAccess { .. } => Err(JobError::new(at, "`:` paths are not supported")
                 .help("use get_json_object(text, '$.path')")),
             other => Err(JobError::new(

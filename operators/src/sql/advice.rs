@@ -172,6 +172,9 @@ impl<'t> Here<'t> {
             ),
             (Some(Token::Eq), Token::Lt, _) => Some("write <="),
             (_, Token::ExclamationMark, Some(Token::Eq)) => Some("write != without a space"),
+            (Some(Token::Placeholder(sign)), Token::LBrace, _) if sign == "$" => Some(
+                "${...} is replaced in quotes only: write '${NAME}', and cast it where it is no text",
+            ),
             (_, Token::Placeholder(_), _) => Some(
                 "write if(condition, value, other), or CASE WHEN condition THEN value ELSE other END",
             ),

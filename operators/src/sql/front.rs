@@ -135,7 +135,13 @@ impl Cursor<'_> {
         }
         let name = self.dotted("the name of a setting")?;
         if !self.accept(&Token::Eq) {
-            return self.expected(&format!("`=` after `{}`", name.text));
+            let variable = ["VAR", "VARIABLE"]
+                .iter()
+                .any(|word| name.text.eq_ignore_ascii_case(word));
+            let advice = variable.then(|| spark_calls::statement("DECLARE", false));
+            return self
+                .expected(&format!("`=` after `{}`", name.text))
+                .map_err(|error| error.or_help(advice.flatten()));
         }
         let at = self.at();
         let value = match self.rest {
@@ -239,7 +245,8 @@ impl Cursor<'_> {
             return Err(JobError::new(
                 at,
                 "IF NOT EXISTS is not needed: a job file declares each name once",
-            ));
+            )
+            .help("leave it out"));
         }
         self.own_name(what)
     }
@@ -280,6 +287,11 @@ impl Cursor<'_> {
                 }
                 self.expect(&Token::Comma, "`,` or `)`")?;
             }
+        }
+        if self.peek().is_some_and(|token| is_word(token, "RETURN")) {
+            return self
+                .expected("RETURNS and the type of the result")
+                .map_err(|error| error.help("write RETURNS TYPE before RETURN"));
         }
         self.expect_word("RETURNS")?;
         let returns = self.data_type()?;
@@ -487,8 +499,11 @@ impl Cursor<'_> {
                     Some(Token::SingleQuotedString(_)) => {}
                     _ => return Err(JobError::new(at, "COMMENT needs a quoted text")),
                 }
-            } else if matches!(self.peek(), Some(Token::Word(_))) {
-                return self.expected("NOT NULL, PRIMARY KEY, COMMENT, `,` or `)`");
+            } else if let Some(Token::Word(word)) = self.peek() {
+                let advice = spark_calls::constraint(&word.value);
+                return self
+                    .expected("NOT NULL, PRIMARY KEY, COMMENT, `,` or `)`")
+                    .map_err(|error| error.or_help(advice));
             } else {
                 return Ok(());
             }

@@ -102,10 +102,35 @@ const FUNCTIONS: Words = &[
         "write CREATE TABLE name (columns) USING json OPTIONS (path '...'), and FROM name",
     ),
     (
+        "make_interval",
+        "write INTERVAL 1 DAY 2 HOURS, make_dt_interval(days, hours, minutes, seconds) or make_ym_interval(years, months): an interval has days or months, not both",
+    ),
+    ("explode", LATERAL),
+    ("explode_outer", LATERAL),
+    ("posexplode", LATERAL),
+    ("posexplode_outer", LATERAL),
+    ("inline", LATERAL),
+    (
+        "range",
+        "write (VALUES (0), (1), (2)) AS r(id), or LATERAL explode(sequence(0, 9)) AS r(id) behind a table",
+    ),
+    ("parse_json", VARIANT),
+    ("try_parse_json", VARIANT),
+    ("variant_get", VARIANT),
+    ("try_variant_get", VARIANT),
+    ("collate", COLLATION),
+    ("collation", COLLATION),
+    (
         "stream",
         "every table of a job is a stream: leave STREAM out and write FROM name",
     ),
 ];
+
+const LATERAL: &str =
+    "write FROM t, LATERAL explode(x) AS e(item), or LATERAL VIEW explode(x) e AS item";
+const VARIANT: &str = "there is no type VARIANT: write from_json(text, 'a INT, b STRING'), or get_json_object(text, '$.a')";
+const COLLATION: &str =
+    "texts are compared by their bytes; write lower(a) = lower(b) where case does not count";
 
 /// What to write instead of a function that there is not.
 pub(crate) fn function(name: &str) -> Option<&'static str> {
@@ -183,6 +208,32 @@ pub(super) fn clause(word: &str) -> Option<&'static str> {
     find(CLAUSES, word)
 }
 
+/// What follows a column's type elsewhere.
+const CONSTRAINTS: Words = &[
+    (
+        "DEFAULT",
+        "a column that a record has not is NULL: write coalesce(column, value) in the SELECT",
+    ),
+    (
+        "GENERATED",
+        "write the expression in the SELECT, or in a view",
+    ),
+    ("COLLATE", COLLATION),
+    (
+        "UNIQUE",
+        "rows are not compared when they are read: write SELECT DISTINCT ON (column) *",
+    ),
+    (
+        "CHECK",
+        "write the condition in WHERE, or onError and raise_error",
+    ),
+];
+
+/// What to write instead of a constraint of a column that there is not.
+pub(super) fn constraint(word: &str) -> Option<&'static str> {
+    find(CONSTRAINTS, word)
+}
+
 const PYTHON: &str =
     "a job file is SQL; docs/spark.md says how a PySpark script is translated line by line";
 
@@ -192,6 +243,12 @@ const STATEMENTS: Words = &[
         "DECLARE",
         "there are no variables: write the value where it is used; '${NAME:-default}' in a quoted string is replaced",
     ),
+    (
+        "VALUES",
+        "rows of the text stand in FROM, to be joined with: FROM t JOIN (VALUES (1, 'a'), (2, 'b')) AS v(id, name) ON t.id = v.id",
+    ),
+    ("TABLE", "write SELECT * FROM name"),
+    ("ADD", "nothing of the job runs in Java: remove it"),
     ("USE", "there are no catalogs and schemas: remove it"),
     ("DROP", "a job file declares what it needs: remove it"),
     (

@@ -1,0 +1,3 @@
+CREATE TABLE sales (id INT, card STRING, amount DOUBLE, ts TIMESTAMP) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'sales', format 'json');
+SET VARIABLE least = 10;
+SELECT id FROM sales;
