@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use thalweg_engine::histogram::Histogram;
+use thalweg_engine::metrics::QueryMetrics;
 use thalweg_engine::status::QueryStatus;
 use thalweg_operators::extensions::Extensions;
 use thalweg_operators::models::{self, Model};
@@ -71,6 +72,10 @@ pub(crate) fn demo(args: &DemoArgs, started: Instant) -> Result<End, Refusal> {
     )?;
     for query in &finished.queries {
         console::line(&summary(query, started.elapsed()));
+    }
+    // Both queries go through the same ones.
+    if let Some(query) = finished.queries.first() {
+        console::line(&stages(query.metrics()));
     }
     console::line(&scoreboard::summary());
     console::line(&judged_by(&used, judge.err().as_deref()));
@@ -199,7 +204,7 @@ fn summary(query: &QueryStatus, ran: Duration) -> String {
     };
     format!(
         "\n{} ran for {:.1} s\n  records  {} in, {} out{errors}\n  latency  from read to written: p50 {}, p99 {}, \
-         p99.9 {}, max {}\n  stages   {}\n  epochs   {} committed",
+         p99.9 {}, max {}\n  epochs   {} committed, cut p50 {}, p99 {}",
         query.query(),
         ran.as_secs_f64(),
         grouped(metrics.records_in.get()),
@@ -208,24 +213,73 @@ fn summary(query: &QueryStatus, ran: Duration) -> String {
         at(0.99),
         at(0.999),
         latency(way.max()),
-        stages(&[
-            ("decode", &metrics.decode),
-            ("features, score and verdict", &metrics.steps),
-            ("encode", &metrics.write),
-            ("cut of an epoch", &metrics.cut),
-        ]),
         grouped(metrics.epochs_committed.get()),
+        latency(metrics.cut.quantile(0.5)),
+        latency(metrics.cut.quantile(0.99)),
     )
 }
 
-/// What of each stage is known.
-fn stages(all: &[(&str, &Histogram)]) -> String {
-    let known = all.iter().filter(|(_, times)| times.count() > 0);
-    let said = known.map(|(name, times)| {
-        let (half, most) = (times.quantile(0.5), times.quantile(0.99));
-        format!("{name} p50 {}, p99 {}", latency(half), latency(most))
-    });
-    said.collect::<Vec<_>>().join("; ")
+/// Where the time of a record goes, step by step, as far as it was timed.
+fn stages(metrics: &QueryMetrics) -> String {
+    let line = |stage: &str, step: &str, [half, most]: [String; 2]| {
+        format!("\n  {stage:9} {step:56} {half:>9} {most:>9}")
+    };
+    let micros = |times: &Histogram| [0.5, 0.99].map(|share| latency(times.quantile(share)));
+    let mut said = String::from("\nwhere the time of a transaction goes");
+    said += &line("", "", ["p50", "p99"].map(str::to_owned));
+    said += &line("decode", "", micros(&metrics.decode));
+    let mut stage = Stage::MadeUp;
+    for (step, times) in metrics.step_times.all() {
+        stage = stage.at(&step);
+        let tenths = [0.5, 0.99].map(|share| tenths(times.quantile(share)));
+        said += &line(stage.word(), &step, tenths);
+    }
+    said + &line("encode", "", micros(&metrics.write))
+}
+
+/// Tenths of a microsecond.
+#[allow(clippy::cast_precision_loss)]
+fn tenths(tenths: u64) -> String {
+    match tenths {
+        0..1_000 => format!("{:.1} us", tenths as f64 / 10.0),
+        _ => latency(tenths / 10),
+    }
+}
+
+/// What a step of the job is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    MadeUp,
+    Features,
+    Rules,
+    Score,
+    Verdict,
+}
+
+impl Stage {
+    /// That of the step behind one of this stage.
+    fn at(self, step: &str) -> Self {
+        let own = match step {
+            "project f" => Self::Features,
+            "project ruled" => Self::Rules,
+            "project d" | "project score, seen" => Self::Score,
+            _ if step.starts_with("over ") => Self::Features,
+            // What comes behind the score.
+            _ if self >= Self::Score => Self::Verdict,
+            _ => self,
+        };
+        own.max(self)
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::MadeUp => "made up",
+            Self::Features => "features",
+            Self::Rules => "rules",
+            Self::Score => "score",
+            Self::Verdict => "verdict",
+        }
+    }
 }
 
 /// Who has scored.

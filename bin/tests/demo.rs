@@ -34,7 +34,15 @@ fn the_demo_shows_rows_and_ends_with_a_summary() {
         "impossible travel ",
         "burst of declines ",
         "new device ",
-        "features, score and verdict p50 ",
+        "where the time of a transaction goes",
+        "made up   project ",
+        "features  over by card order by ts ",
+        "features  project f ",
+        "rules     project ruled ",
+        "score     project score, seen ",
+        "verdict   project score, verdict, reasons ",
+        "encode ",
+        "cut p50 ",
         "scored by rules alone: --rules was given",
     ] {
         assert!(summary.contains(part), "{part}: {summary}");
@@ -78,6 +86,7 @@ fn the_demo_scores_with_the_shipped_model_and_finds_nearly_all_that_is_planted()
         done.out.contains("looks like fraud to the model"),
         "{done:?}"
     );
+    assert!(done.out.contains("score     project d "), "{done:?}");
     for what in ["precision", "recall"] {
         let line = done
             .out

@@ -102,6 +102,13 @@ impl Histogram {
 
     /// As a Prometheus histogram in seconds with the given upper bounds in microseconds, ascending.
     pub fn export(&self, bounds: &[u64]) -> proto::Histogram {
+        self.export_of(bounds, 1e6)
+    }
+
+    /// The same of a histogram of another unit, of which so many are a second.
+    pub(crate) fn export_of(&self, bounds: &[u64], a_second: f64) -> proto::Histogram {
+        #[allow(clippy::cast_precision_loss)]
+        let seconds = |value: u64| value as f64 / a_second;
         let mut buckets = Vec::with_capacity(bounds.len());
         let mut slots = self.slots.iter().enumerate().peekable();
         let mut cumulative = 0;
@@ -204,11 +211,6 @@ impl Run {
         }
         *self = Self::default();
     }
-}
-
-#[allow(clippy::cast_precision_loss)]
-fn seconds(micros: u64) -> f64 {
-    micros as f64 / 1e6
 }
 
 /// Upper bounds in microseconds: 10 us to 10 s.

@@ -37,6 +37,7 @@ mod standby;
 mod starting;
 pub mod state;
 pub mod status;
+pub mod step_times;
 pub mod testing;
 mod warming;
 pub mod workers;

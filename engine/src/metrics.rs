@@ -16,6 +16,7 @@ use crate::histogram::{BOUNDS, Histogram};
 use crate::recorder::QueryRecorder;
 use crate::sink::DeliveryObserver;
 use crate::state::StateSize;
+use crate::step_times::{self, StepTimes};
 
 /// What one query counts and times. Shared by its lanes, its coordinator and its sink.
 pub struct QueryMetrics {
@@ -51,6 +52,8 @@ pub struct QueryMetrics {
     pub steps: Histogram,
     /// In the encoding.
     pub write: Histogram,
+    /// In each step by itself.
+    pub step_times: StepTimes,
     /// Which records were slow, and why.
     pub recorder: QueryRecorder,
     /// The time of the cut: what an epoch delays a record.
@@ -403,6 +406,7 @@ impl Metrics {
             decode: Histogram::default(),
             steps: Histogram::default(),
             write: Histogram::default(),
+            step_times: StepTimes::default(),
             recorder: QueryRecorder::default(),
             cut: Histogram::default(),
             epoch_duration: Histogram::default(),
@@ -440,6 +444,10 @@ const LATENCY: (&str, &str) = (
     "thalweg_latency_seconds",
     "Latency of records by stage: received (record timestamp to taken), processed (taken to written), acknowledged (written to acknowledged), total (taken to acknowledged); of a sample decode (bytes to row), steps, write (row to bytes).",
 );
+const STEP: (&str, &str) = (
+    "thalweg_step_seconds",
+    "Time in each step by itself, without those behind it, of the records whose steps are timed.",
+);
 const CUT: (&str, &str) = (
     "thalweg_cut_seconds",
     "Time of the cut: what an epoch marker delays a record.",
@@ -461,6 +469,7 @@ impl Latencies {
     fn new(queries: Arc<parking_lot::Mutex<Vec<Arc<QueryMetrics>>>>) -> Self {
         let descriptions = [
             (LATENCY, vec!["query", "stage"]),
+            (STEP, vec!["query", "step"]),
             (CUT, vec!["query"]),
             (EPOCH, vec!["query"]),
             (HANDOVER, vec!["query"]),
@@ -521,7 +530,7 @@ impl Collector for Latencies {
             metric
         };
         let (mut latency, mut cut, mut epoch) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut handover, mut committed_at) = (Vec::new(), Vec::new());
+        let (mut handover, mut committed_at, mut steps) = (Vec::new(), Vec::new(), Vec::new());
         for metrics in queries.iter() {
             let query = ("query", metrics.query.as_str());
             for (stage, of) in [
@@ -534,6 +543,11 @@ impl Collector for Latencies {
                 ("write", &metrics.write),
             ] {
                 latency.push(histogram(&[query, ("stage", stage)], of));
+            }
+            for (step, times) in metrics.step_times.all() {
+                let mut metric = metric(&[query, ("step", step.as_str())]);
+                metric.set_histogram(times.export_of(&step_times::BOUNDS, 1e7));
+                steps.push(metric);
             }
             cut.push(histogram(&[query], &metrics.cut));
             epoch.push(histogram(&[query], &metrics.epoch_duration));
@@ -550,6 +564,7 @@ impl Collector for Latencies {
         }
         vec![
             family(LATENCY, proto::MetricType::HISTOGRAM, latency),
+            family(STEP, proto::MetricType::HISTOGRAM, steps),
             family(CUT, proto::MetricType::HISTOGRAM, cut),
             family(EPOCH, proto::MetricType::HISTOGRAM, epoch),
             family(HANDOVER, proto::MetricType::HISTOGRAM, handover),

@@ -13,10 +13,11 @@ use crate::error::RecordError;
 use crate::flow::gate::Gate;
 use crate::flow::partition::now;
 use crate::flow::pipeline::Pipeline;
+use crate::histogram::Histogram;
 use crate::metrics::QueryMetrics;
 use crate::plan::Side;
 use crate::record::{Micros, Partition, Record, RecordMeta};
-use crate::recorder::{Doing, File, LaneRecorder, Observed, TIMED_EVERY, Trace, Watch};
+use crate::recorder::{Doing, File, LaneRecorder, Observed, STEPS_MAX, TIMED_EVERY, Trace, Watch};
 use crate::spans::{Ids, LaneSpans};
 
 /// How many nanoseconds lie between two records whose steps are timed.
@@ -36,6 +37,8 @@ pub(super) struct Recording {
     metrics: Arc<QueryMetrics>,
     /// By reader of the lane, the number of its partition.
     readers: Vec<usize>,
+    /// By place in the pipeline, the times of its steps.
+    step_times: Vec<Arc<Histogram>>,
     origin: Instant,
     /// Whose rows are taken, where the input is files.
     file: File,
@@ -70,6 +73,7 @@ impl Recording {
             recorder,
             metrics: Arc::clone(metrics),
             readers: Vec::new(),
+            step_times: Vec::new(),
             origin: Instant::now(),
             file: File::default(),
             trace: Trace::default(),
@@ -172,6 +176,11 @@ impl Recording {
         }
         self.metrics.decode.observe(u64::from(self.trace.decode));
         self.metrics.steps.observe(crate::recorder::steps(&times));
+        // One that the record has not come to has no time.
+        let each = self.step_times.iter().zip(&times).take(STEPS_MAX);
+        for (step, tenths) in each.filter(|(_, tenths)| **tenths > 0) {
+            step.observe(u64::from(*tenths));
+        }
         self.metrics.write.observe(crate::recorder::write(&times));
     }
 
@@ -244,7 +253,9 @@ impl Recording {
     }
 
     /// Tells the recorder which steps the times are of.
-    pub(super) fn steps(&self, pipeline: &Pipeline) {
+    pub(super) fn steps(&mut self, pipeline: &Pipeline) {
         self.recorder.steps(pipeline.names().cloned().collect());
+        let times = |step| self.metrics.step_times.of(step);
+        self.step_times = pipeline.names().map(times).collect();
     }
 }

@@ -68,7 +68,9 @@ impl Watch {
     pub(crate) fn times(&self) -> Times {
         let mut times = [0; STEPS_MAX + 1];
         for (time, nanos) in times.iter_mut().zip(&self.nanos) {
-            *time = u32::try_from(nanos / 100).unwrap_or(u32::MAX);
+            // A step that was entered has taken some time, however little.
+            let tenths = (nanos + 50) / 100;
+            *time = u32::try_from(tenths.max(u64::from(*nanos > 0))).unwrap_or(u32::MAX);
         }
         times
     }

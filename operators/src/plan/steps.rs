@@ -131,6 +131,10 @@ fn place(node: Node, steps: &mut Vec<Step>) -> Vec<usize> {
     let name = match (kind.state_name(&schema), &kind) {
         (Some(name), _) => own_name(name, steps),
         (None, StepKind::Lookup(looking)) => own_name(looking.name(), steps),
+        (None, StepKind::Project(projection)) => match computed(&projection.items) {
+            Some(columns) => own_name(format!("{word} {columns}"), steps),
+            None => format_smolstr!("{word} {step}"),
+        },
         (None, _) => format_smolstr!("{word} {step}"),
     };
     steps.push(Step {
@@ -165,6 +169,23 @@ fn joined(below: [Node; 2], mut join: Join, schema: Schema, steps: &mut Vec<Step
         also: Vec::new(),
     });
     vec![step]
+}
+
+/// So many characters of the columns that a projection computes are in its name.
+const NAMED_MAX: usize = 40;
+
+/// The columns that a projection computes, as many as a name has room for; None where it only picks.
+fn computed(items: &[Item]) -> Option<String> {
+    let mut columns = items.iter().filter(|item| item.column().is_none());
+    let mut named = columns.next()?.field.name.to_string();
+    for item in columns {
+        if named.len() + item.field.name.len() > NAMED_MAX {
+            return Some(named + ", ...");
+        }
+        named.push_str(", ");
+        named.push_str(&item.field.name);
+    }
+    Some(named)
 }
 
 /// A name that no step with state has yet. It says what the step does, not where it stands: other columns, filters and
