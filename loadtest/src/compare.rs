@@ -39,7 +39,7 @@ pub(crate) struct CompareArgs {
     #[command(flatten)]
     broker: BrokerArgs,
     /// Command to compare; {bootstrap}, {input}, {output} and {checkpoint} are filled in. May be given several times. With
-    /// '--http {http}' its metrics page says under load how long each stage took
+    /// '--http {http}' its metrics page says how long each stage took
     #[arg(long = "engine", value_name = "COMMAND")]
     engines: Vec<String>,
     /// What the report calls a command; given several times, in the order of the commands [default: engine 1, engine 2, ...]
@@ -359,6 +359,7 @@ impl Bench<'_> {
                     progress: Progress::Written(&output, self.output_partitions()),
                     records,
                     limit: self.args.limit,
+                    http: http.as_deref(),
                 };
                 work.measure(&self.topics, &line, &log)
             }
@@ -511,19 +512,19 @@ fn print(scenario: &str, contenders: &[Contender]) {
         }
     }
     for (figure, label) in report::rows(contenders) {
-        let mut row = vec![label.to_owned()];
+        let mut row = vec![label];
         for (place, contender) in contenders.iter().enumerate() {
             row.push(
                 contender
                     .median
-                    .get(figure)
+                    .get(&figure)
                     .map_or("-".into(), |value| short(*value)),
             );
             if place > 0 {
                 row.push(
                     contender
                         .ratio
-                        .get(figure)
+                        .get(&figure)
                         .map_or("-".into(), |ratio| format!("{ratio:.2}")),
                 );
             }

@@ -18,6 +18,7 @@ use crate::figures::{Figures, medians, short};
 use crate::payload::{Kind, PayloadArgs};
 use crate::produce;
 use crate::schedule::duration;
+use crate::stages::{self, Page};
 use crate::target::{Places, Template, TopicArgs, Workplace};
 use crate::topics::{Group, Topics};
 
@@ -93,6 +94,7 @@ pub(crate) fn run(args: &DrainArgs) -> Result<()> {
         progress,
         records: args.records,
         limit: args.limit,
+        http: None,
     };
     let figures = work.measure(&topics, &command, &place.join("command.log"))?;
     let shown = |name: &str| figures.get(name).map_or("-".into(), |value| short(*value));
@@ -136,6 +138,8 @@ pub(crate) struct Work<'a> {
     pub(crate) records: u64,
     /// The longest time for it.
     pub(crate) limit: Duration,
+    /// Where the command serves its metrics page, which says how long each stage took.
+    pub(crate) http: Option<&'a str>,
 }
 
 /// By what the work that is done is counted.
@@ -169,6 +173,11 @@ impl Work<'_> {
             }
             if count >= self.records {
                 let (counted, since) = first.unwrap_or((0, Duration::ZERO));
+                // The page begins with the command: all that it says came since.
+                let stages = match self.http {
+                    Some(http) => stages::figures(&Page::new(), &stages::look(http)?),
+                    None => Figures::new(),
+                };
                 child.stop(Duration::from_secs(30));
                 // All in one look: then the start is part of the time, for want of an earlier look.
                 let (counted, since) = if counted >= self.records {
@@ -176,7 +185,7 @@ impl Work<'_> {
                 } else {
                     (counted, since)
                 };
-                return Ok(Figures::from([
+                let mut figures = Figures::from([
                     (
                         "records_per_s".into(),
                         (count - counted) as f64 / (at - since).as_secs_f64(),
@@ -187,7 +196,9 @@ impl Work<'_> {
                         usage.cpu_us as f64 / count as f64,
                     ),
                     ("rss_peak_mb".into(), usage.peak_kb as f64 / 1024.0),
-                ]));
+                ]);
+                figures.extend(stages);
+                return Ok(figures);
             }
             child.must_live()?;
             if at > self.limit {

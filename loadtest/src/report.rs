@@ -1,5 +1,6 @@
 //! `report`: the results of several runs as one Markdown table.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -42,6 +43,9 @@ const SHOWN: [(&str, &str); 30] = [
     ("unclean_stops", "unclean stops"),
 ];
 
+/// How the figures of a step begin.
+pub(crate) const STEP: &str = "step_";
+
 /// Options of `report`.
 #[derive(Args, Debug)]
 pub(crate) struct ReportArgs {
@@ -62,7 +66,8 @@ pub(crate) fn run(args: &ReportArgs) -> Result<()> {
 }
 
 /// The shown figures of a contender with their names: a counter of mishaps that is 0 everywhere is left out.
-pub(crate) fn rows(contenders: &[Contender]) -> Vec<(&'static str, &'static str)> {
+/// The steps of a query stand behind all of them together.
+pub(crate) fn rows(contenders: &[Contender]) -> Vec<(String, String)> {
     let mishap = |name: &str| ["duplicates", "unclean_stops"].contains(&name);
     let values = |name: &str| {
         contenders
@@ -76,11 +81,21 @@ pub(crate) fn rows(contenders: &[Contender]) -> Vec<(&'static str, &'static str)
             .iter()
             .any(|value| !mishap(name) || *value > 0.0)
     };
-    SHOWN
-        .iter()
-        .copied()
-        .filter(|(name, _)| shown(name))
-        .collect()
+    let mut rows = Vec::new();
+    for (name, label) in SHOWN {
+        if shown(name) {
+            rows.push((name.to_owned(), label.to_owned()));
+        }
+        if name == "stage_steps_p99_ms" {
+            let figures = contenders.iter().flat_map(|c| c.median.keys());
+            let steps: BTreeSet<&String> = figures.filter(|name| name.starts_with(STEP)).collect();
+            rows.extend(steps.into_iter().map(|name| {
+                let of = name.trim_start_matches(STEP).replace('_', " ");
+                (name.clone(), format!("of it {of}"))
+            }));
+        }
+    }
+    rows
 }
 
 fn markdown(documents: &[Document]) -> String {
@@ -109,11 +124,11 @@ fn markdown(documents: &[Document]) -> String {
             };
             for (figure, label) in rows(&document.contenders) {
                 let cell = |from: Option<&Contender>| {
-                    from.and_then(|c| c.median.get(figure))
+                    from.and_then(|c| c.median.get(&figure))
                         .map_or(String::new(), |value| short(*value))
                 };
                 let ratio = contender
-                    .and_then(|c| c.ratio.get(figure))
+                    .and_then(|c| c.ratio.get(&figure))
                     .map_or(String::new(), |ratio| format!("{ratio:.2}"));
                 text += &format!(
                     "| {name} | {label} | {} | {} | {ratio} |\n",
@@ -195,6 +210,28 @@ mod tests {
             vec![contender("crash", 7.25, None)],
         )]);
         assert!(text.contains("| crash | p50 ms |  | 7.25 |  |"), "{text}");
+    }
+
+    #[test]
+    fn the_steps_of_a_query_stand_behind_all_of_them_together() {
+        let mut engine = contender("engine", 7.25, None);
+        for name in [
+            "stage_steps_p99_ms",
+            "stage_write_p99_ms",
+            "step_over by card_p99_ms",
+        ] {
+            engine.median.insert(name.into(), 1.0);
+        }
+        let rows = rows(&[engine]).into_iter();
+        let labels: Vec<String> = rows.map(|(_, label)| label).collect();
+        assert_eq!(
+            labels[1..4],
+            [
+                "stage steps p99 ms",
+                "of it over by card p99 ms",
+                "stage write p99 ms"
+            ]
+        );
     }
 
     #[test]

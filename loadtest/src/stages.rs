@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::failure::Result;
 use crate::figures::Figures;
 use crate::http;
+use crate::report::STEP;
 
 /// The stages of a record, and the histogram of a model's scores: what is read of the page, as label or name, and the name of
 /// the figures.
@@ -24,10 +25,12 @@ const STAGES: [(&str, &str, &str); 5] = [
         "acknowledged",
     ),
 ];
+/// The histograms of the steps of a query, which their label names.
+const STEPS: &str = "thalweg_step_seconds_bucket";
 const PERCENTILES: [(&str, f64); 2] = [("p50", 0.5), ("p99", 0.99)];
 
 /// For each stage the bounds of its buckets in seconds, and how many took at most so long.
-pub(crate) type Page = BTreeMap<&'static str, Vec<(f64, f64)>>;
+pub(crate) type Page = BTreeMap<String, Vec<(f64, f64)>>;
 
 /// Reads the metrics page of a command that serves it there.
 pub(crate) fn look(http: &str) -> Result<Page> {
@@ -42,8 +45,12 @@ fn read(page: &str) -> Page {
             line.strip_prefix(name)
                 .is_some_and(|rest| rest.starts_with('{') && rest.contains(label))
         };
-        let Some((_, _, stage)) = STAGES.iter().find(of) else {
-            continue;
+        let stage = match STAGES.iter().find(of) {
+            Some((_, _, stage)) => format!("stage_{stage}"),
+            None => match step(line) {
+                Some(step) => format!("{STEP}{step}"),
+                None => continue,
+            },
         };
         let bucket = || {
             let (_, bound) = line.split_once("le=\"")?;
@@ -64,6 +71,12 @@ fn read(page: &str) -> Page {
     all
 }
 
+/// The step whose bucket the line tells.
+fn step(line: &str) -> Option<&str> {
+    let (_, step) = line.strip_prefix(STEPS)?.split_once("step=\"")?;
+    step.split('"').next()
+}
+
 /// Percentiles in milliseconds of what came between two looks, as Prometheus reckons them: within a bucket evenly.
 pub(crate) fn figures(before: &Page, after: &Page) -> Figures {
     let mut figures = Figures::new();
@@ -81,7 +94,7 @@ pub(crate) fn figures(before: &Page, after: &Page) -> Figures {
         since.sort_by(|a, b| a.0.total_cmp(&b.0));
         for (name, share) in PERCENTILES {
             if let Some(seconds) = quantile(&since, share) {
-                figures.insert(format!("stage_{stage}_{name}_ms"), seconds * 1e3);
+                figures.insert(format!("{stage}_{name}_ms"), seconds * 1e3);
             }
         }
     }
@@ -123,6 +136,8 @@ thalweg_latency_seconds_bucket{query=\"b\",stage=\"steps\",le=\"+Inf\"} 50
 thalweg_latency_seconds_bucket{query=\"b\",stage=\"total\",le=\"+Inf\"} 50
 thalweg_model_seconds_bucket{model=\"fraud\",le=\"0.00001\"} 0
 thalweg_model_seconds_bucket{model=\"fraud\",le=\"+Inf\"} 3
+thalweg_step_seconds_bucket{query=\"a\",step=\"over by card\",le=\"0.000001\"} 8
+thalweg_step_seconds_bucket{query=\"a\",step=\"over by card\",le=\"+Inf\"} 8
 ";
 
     #[test]
@@ -142,7 +157,12 @@ thalweg_model_seconds_bucket{model=\"fraud\",le=\"+Inf\"} 3
             (figures["stage_score_p50_ms"] - 0.01).abs() < 1e-9,
             "{figures:?}"
         );
-        assert_eq!(figures.len(), 4, "{figures:?}");
+        // A step is called what its query calls it.
+        assert!(
+            (figures["step_over by card_p50_ms"] - 0.0005).abs() < 1e-9,
+            "{figures:?}"
+        );
+        assert_eq!(figures.len(), 6, "{figures:?}");
     }
 
     #[test]

@@ -260,6 +260,42 @@ fn a_full_topic_is_drained() {
 }
 
 #[test]
+fn of_a_drain_too_the_page_of_a_command_says_how_long_each_stage_took() {
+    let (dir, path) = json();
+    let page = "thalweg_latency_seconds_bucket{query=\"q\",stage=\"steps\",le=\"0.00001\"} 100
+thalweg_latency_seconds_bucket{query=\"q\",stage=\"steps\",le=\"+Inf\"} 100
+";
+    std::fs::write(dir.path().join("metrics"), page).unwrap();
+    let served = format!(
+        "http={{http}}; python3 -m http.server --bind 127.0.0.1 --directory {} ${{http#*:}} & exec {}",
+        dir.path().display(),
+        floor("--drain"),
+    );
+    let output = run(&[
+        "compare",
+        "--bootstrap",
+        bootstrap(),
+        "--drain",
+        "50000",
+        "--engine",
+        &served,
+        "--rounds",
+        "1",
+        "--broker-warm-up",
+        "0s",
+        "--json",
+        path.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    let document: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let contenders = document["contenders"].as_array().unwrap();
+    let steps = |place: usize| contenders[place]["median"]["stage_steps_p50_ms"].as_f64();
+    // Half of what took at most 10 us.
+    assert_eq!((steps(0), steps(1)), (None, Some(0.005)), "{document}");
+}
+
+#[test]
 fn what_cannot_be_measured_says_why_and_ends_with_2() {
     let nowhere = run(&["produce", "--bootstrap", "127.0.0.1:9", "--topic", "t"]);
     assert_eq!(nowhere.status.code(), Some(2));
