@@ -153,3 +153,56 @@ fn a_new_run_and_what_was_read_after_it_are_told_together() {
     });
     running.finish();
 }
+
+/// Whether one of the slow records says that this was done meanwhile.
+fn waited_for(running: &mut Running, doing: &str) -> bool {
+    let slow = slowest(running);
+    let lists = ["slowest", "longestSinceTimestamp"].map(|list| slow[list].as_array().unwrap());
+    let mut meanwhile = lists
+        .into_iter()
+        .flatten()
+        .flat_map(|slow| slow["meanwhile"].as_array().unwrap());
+    meanwhile.any(|one| one["doing"] == doing)
+}
+
+/// Waits until one of the slow records says that this was done meanwhile, and why-slow in these words.
+#[track_caller]
+fn told(scene: &Scene, running: &mut Running, doing: &str, words: &str) {
+    until(doing, PATIENCE, || waited_for(running, doing));
+    let url = url(running);
+    why_slow(scene, &url, &["--limit", "50"]).expect(0, &[words]);
+}
+
+#[test]
+fn a_new_partition_and_a_cut_are_told_as_what_records_waited_for() {
+    let scene = Scene::with_topics("waits", broker(), 1);
+    let job = Loyalty::default()
+        .selecting("BillNo, count(*) OVER (PARTITION BY BillNo) AS times")
+        .write(&scene);
+    let mut running = scene.started(&job);
+    let mut sent = 0;
+    let mut send = |count: u64| {
+        let some = invoices(sent..sent + count);
+        scene.topics.send(&scene.input(), &some);
+        sent += count;
+        i64::try_from(sent).unwrap()
+    };
+    // It is found some seconds after it is there.
+    scene.topics.grow(&scene.input(), 2);
+    scene.until_out(send(20), PATIENCE);
+    let words = "a new partition was opened for";
+    told(&scene, &mut running, "newPartition", words);
+
+    // All of these keys are new: the cut hands them over.
+    until("a record met a cut", PATIENCE, || {
+        scene.until_out(send(5_000), PATIENCE);
+        waited_for(&mut running, "cut")
+    });
+    told(
+        &scene,
+        &mut running,
+        "cut",
+        "the lane made the cut of epoch",
+    );
+    running.finish();
+}
