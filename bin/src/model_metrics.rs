@@ -6,12 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::{Registry, proto};
-use thalweg_engine::histogram::BOUNDS;
+use thalweg_engine::histogram::{BOUNDS, Histogram};
 use thalweg_operators::models::Model;
 
 /// Upper bounds of differences, in millionths.
 const DIFFERENCES: [u64; 10] = [
     1, 100, 1_000, 10_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 10_000_000,
+];
+
+/// Upper bounds of scores, in millionths.
+const SCORES: [u64; 12] = [
+    10_000, 50_000, 100_000, 200_000, 300_000, 400_000, 500_000, 600_000, 700_000, 800_000,
+    900_000, 1_000_000,
 ];
 
 /// Name, meaning and labels beside `model`.
@@ -44,7 +50,7 @@ const SWAPS: Family = (
 );
 const SKIPPED: Family = (
     "thalweg_model_shadow_skipped_total",
-    "Records that the shadow left out, because it was behind.",
+    "Records that the shadow left out, because it was behind, or because the time left did not suffice.",
     &[],
 );
 const OUTDATED: Family = (
@@ -53,14 +59,34 @@ const OUTDATED: Family = (
     &[],
 );
 const SECONDS: Family = ("thalweg_model_seconds", "How long a score takes.", &[]);
+const SHADOW_SECONDS: Family = (
+    "thalweg_model_shadow_seconds",
+    "How long a score of the shadow takes.",
+    &[],
+);
+const SCORE: Family = (
+    "thalweg_model_score",
+    "The scores, by role: active, canary, shadow.",
+    &["role"],
+);
 const DIFFERENCE: Family = (
     "thalweg_model_shadow_difference",
     "How far the shadow's score is from the one that counts.",
     &[],
 );
 
-const FAMILIES: [Family; 9] = [
-    INFO, SCORED, ERRORS, FALLBACKS, SWAPS, SKIPPED, OUTDATED, SECONDS, DIFFERENCE,
+const FAMILIES: [Family; 11] = [
+    INFO,
+    SCORED,
+    ERRORS,
+    FALLBACKS,
+    SWAPS,
+    SKIPPED,
+    OUTDATED,
+    SECONDS,
+    SHADOW_SECONDS,
+    SCORE,
+    DIFFERENCE,
 ];
 
 /// The models of a job.
@@ -199,6 +225,26 @@ impl Collector for ModelMetrics {
             made.set_histogram(model.counters().time.export(&BOUNDS));
             vec![made]
         };
+        let shadow_seconds = |model: &Model| {
+            let mut made = metric(model, &[]);
+            made.set_histogram(model.counters().shadow_time.export(&BOUNDS));
+            vec![made]
+        };
+        let scores = |model: &Model| {
+            let all = model.counters();
+            let of = |(role, scores): (&str, &Histogram)| {
+                let mut made = metric(model, &[("role", role)]);
+                made.set_histogram(scores.export(&SCORES));
+                made
+            };
+            [
+                ("active", &all.active_scores),
+                ("canary", &all.canary_scores),
+                ("shadow", &all.shadow_scores),
+            ]
+            .map(of)
+            .into()
+        };
         let difference = |model: &Model| {
             let mut made = metric(model, &[]);
             made.set_histogram(model.counters().difference.export(&DIFFERENCES));
@@ -218,6 +264,8 @@ impl Collector for ModelMetrics {
             self.family(SKIPPED, COUNTER, skipped),
             self.family(OUTDATED, GAUGE, outdated),
             self.family(SECONDS, HISTOGRAM, seconds),
+            self.family(SHADOW_SECONDS, HISTOGRAM, shadow_seconds),
+            self.family(SCORE, HISTOGRAM, scores),
             self.family(DIFFERENCE, HISTOGRAM, difference),
         ]
     }

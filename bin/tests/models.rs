@@ -7,6 +7,8 @@
 mod checked;
 #[path = "models/deadline.rs"]
 mod deadline;
+#[path = "models/shadow.rs"]
+mod shadow;
 mod stage;
 
 use std::collections::BTreeMap;

@@ -54,6 +54,13 @@ fn names_that_are_not_the_models_are_refused_when_the_job_is_checked() {
         "SELECT predict('fraud', named_struct('amount', value)) FALLBACK value / 2 AS s FROM ticks",
         &["FALLBACK in parentheses"],
     );
+    let shadow = "SELECT predict_shadow('fraud', named_struct('amount', value)) AS s FROM ticks";
+    refused("", shadow, &["has no shadow", "shadow 'models/next.onnx'"]);
+    refused(
+        ", shadow 'FOLDER/fraud.onnx'",
+        &shadow.replace(" AS", " FALLBACK 0.5 AS"),
+        &["needs no FALLBACK", "coalesce(predict_shadow(...), value)"],
+    );
     let job = Job::new("SET deadline = '5 ms';", "", SCORE);
     job.check()
         .expect(2, &["needs a FALLBACK under SET deadline"]);

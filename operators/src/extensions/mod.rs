@@ -26,7 +26,7 @@ pub use scalar::ScalarFunction;
 use thalweg_engine::schema::DataType;
 
 /// Names that stand for more than a function.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 15] = [
     "window",
     "session_window",
     "explode",
@@ -40,6 +40,7 @@ const RESERVED: [&str; 14] = [
     "predict",
     "predict_all",
     "predict_detail",
+    "predict_shadow",
     "model_info",
 ];
 

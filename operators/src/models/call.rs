@@ -1,6 +1,7 @@
-//! Calls of models in expressions: `predict`, `predict_all`, `predict_detail` and `model_info`, checked and typed.
+//! Calls of models in expressions: `predict`, `predict_all`, `predict_detail`, `predict_shadow` and `model_info`, checked and typed.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use smol_str::SmolStr;
 use sqlparser::ast::{self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments};
@@ -24,7 +25,14 @@ pub(crate) const FALLBACK: &str = "FALLBACK";
 
 /// Whether a name in lower case is that of a function of models.
 pub(crate) fn is_model_call(name: &str) -> bool {
-    ["predict", "predict_all", "predict_detail", "model_info"].contains(&name)
+    [
+        "predict",
+        "predict_all",
+        "predict_detail",
+        "predict_shadow",
+        "model_info",
+    ]
+    .contains(&name)
 }
 
 /// The fallback of a call, where it is written.
@@ -48,6 +56,7 @@ pub(crate) fn bind(
 ) -> Result<Typed, JobError> {
     let called = match name {
         "model_info" => "model_info('name')".to_owned(),
+        "predict_shadow" => format!("{name}('name', named_struct('feature', value, ...))"),
         _ => format!("{name}('name', named_struct('feature', value, ...)) [FALLBACK value]"),
     };
     let wrong = |message: String| {
@@ -80,17 +89,22 @@ pub(crate) fn bind(
         ));
     };
     let model = find(checker, given, first.at, at)?;
-    let key = key(checker, &model, at)?;
+    let gives = match name {
+        "predict_all" => Gives::All,
+        "predict_detail" => Gives::Detail,
+        "predict_shadow" => Gives::Shadow,
+        _ => Gives::Score,
+    };
+    // The shadow is asked about every key.
+    let key = match gives {
+        Gives::Shadow => None,
+        _ => key(checker, &model, at)?,
+    };
     if name == "model_info" {
         return Ok(info(model, key, at));
     }
     let features = checker.expr(args[1], at)?;
     let fallback = fallback.map(|expr| checker.expr(expr, at)).transpose()?;
-    let gives = match name {
-        "predict_all" => Gives::All,
-        "predict_detail" => Gives::Detail,
-        _ => Gives::Score,
-    };
     let deadline = checker.scope.models.deadline;
     let written = Written {
         name,
@@ -281,7 +295,7 @@ impl Written<'_> {
     /// The type of the call.
     fn data_type(&self) -> DataType {
         match self.gives {
-            Gives::Score => DataType::Double,
+            Gives::Score | Gives::Shadow => DataType::Double,
             Gives::All => DataType::Struct(self.model.declared.all().into_iter().collect()),
             Gives::Detail => DataType::Struct(
                 [
@@ -297,6 +311,9 @@ impl Written<'_> {
 
     /// Whether the model can answer the call at all.
     fn answerable(&self, fallback: bool) -> Result<(), JobError> {
+        if self.gives == Gives::Shadow {
+            return self.shadowed(fallback);
+        }
         if self.deadline.is_some() && !fallback {
             return Err(self.wrong(self.at, "needs a FALLBACK under SET deadline").help(
                 "write predict(...) FALLBACK value: what answers when the time left does not suffice",
@@ -307,6 +324,25 @@ impl Written<'_> {
                 Err(self.wrong(self.at, &format!("has no score: {why}")))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether there is a shadow to ask.
+    fn shadowed(&self, fallback: bool) -> Result<(), JobError> {
+        if self.model.options.shadow.is_none() {
+            return Err(self
+                .wrong(self.at, "has no shadow")
+                .help("name its file in CREATE MODEL: shadow 'models/next.onnx'"));
+        }
+        if fallback {
+            return Err(self.wrong(self.at, "has a shadow, which needs no FALLBACK").help(
+                "it gives NULL where the shadow does not answer: write coalesce(predict_shadow(...), value)",
+            ));
+        }
+        self.model.asks_shadow.store(true, Ordering::Relaxed);
+        match &self.model.declared.score {
+            Err(why) => Err(self.wrong(self.at, &format!("has no score: {why}"))),
+            Ok(_) => Ok(()),
         }
     }
 

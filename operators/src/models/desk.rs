@@ -23,7 +23,7 @@ pub(super) struct Seat {
     pub(super) scorer: Scorer,
     /// How long its runs take: another version begins anew.
     pub(super) pace: Pace,
-    /// Whether it is the canary's.
+    /// Whether it is of a version beside the active one.
     pub(super) second: bool,
 }
 
@@ -41,7 +41,20 @@ pub(super) struct Desk {
     pub(super) lineup: Arc<Lineup>,
     active: Seat,
     canary: Option<Seat>,
+    /// Where rows ask it.
+    pub(super) shadow: Option<Seat>,
     pin: Option<Pin>,
+    /// What one of the two has answered that are compared, until the other has.
+    half: Option<Half>,
+}
+
+/// One of two answers that are compared.
+#[derive(Clone, Copy)]
+pub(super) enum Half {
+    /// The score that counts.
+    Score(f64),
+    /// The shadow's.
+    Shadow(f64),
 }
 
 impl Drop for Desk {
@@ -89,10 +102,30 @@ impl Seat {
     }
 }
 
-/// The session of the canary, where there is one.
-fn second(lineup: &Lineup) -> Result<Option<Seat>, String> {
-    let canary = lineup.canary.as_ref();
-    canary.map(|edition| Seat::new(edition, true)).transpose()
+/// A session of a version beside the active one, where there is such a version.
+fn beside(edition: Option<&Arc<Edition>>) -> Result<Option<Seat>, String> {
+    edition.map(|edition| Seat::new(edition, true)).transpose()
+}
+
+/// The shadow of a line-up, where rows ask it themselves.
+fn asked(lineup: &Lineup) -> Option<&Arc<Edition>> {
+    lineup.shadow.as_ref().filter(|_| lineup.aside.is_none())
+}
+
+/// Takes a session of the version in force beside the active one.
+fn reseat(
+    seat: &mut Option<Seat>,
+    edition: Option<&Arc<Edition>>,
+    model: &Model,
+) -> Result<(), String> {
+    let seated = seat.as_ref().map(|seat| seat.edition.number);
+    if seated != edition.map(|edition| edition.number) {
+        let new = beside(edition)?;
+        if let Some(old) = std::mem::replace(seat, new) {
+            model.shelf.retire(old.scorer);
+        }
+    }
+    Ok(())
 }
 
 impl Desk {
@@ -105,6 +138,19 @@ impl Desk {
         }
     }
 
+    /// One of the two has answered: both, where the other has already.
+    #[inline]
+    pub(super) fn met(&mut self, half: Half) -> Option<(f64, f64)> {
+        match (half, self.half.take()) {
+            (Half::Score(score), Some(Half::Shadow(shadow)))
+            | (Half::Shadow(shadow), Some(Half::Score(score))) => Some((score, shadow)),
+            (half, _) => {
+                self.half = Some(half);
+                None
+            }
+        }
+    }
+
     fn new(model: &Arc<Model>) -> Result<Self, String> {
         let Some((lineup, number)) = model.shelf.take() else {
             return Err("is not loaded yet".to_owned());
@@ -114,9 +160,11 @@ impl Desk {
             id: model.id,
             number,
             active: Seat::new(&lineup.active, false)?,
-            canary: second(&lineup)?,
+            canary: beside(lineup.canary.as_ref())?,
+            shadow: beside(asked(&lineup)).unwrap_or_default(),
             lineup,
             pin: None,
+            half: None,
         };
         model.shelf.threads.fetch_add(1, Ordering::Relaxed);
         Ok(desk)
@@ -136,6 +184,7 @@ impl Desk {
             taken: meta.taken,
             position: meta.position.clone(),
         });
+        self.half = None;
         if model.shelf.number() == self.number {
             return Ok(());
         }
@@ -150,12 +199,10 @@ impl Desk {
             let old = std::mem::replace(&mut self.active, Seat::new(&lineup.active, false)?);
             model.shelf.retire(old.scorer);
         }
-        let seated = self.canary.as_ref().map(|seat| seat.edition.number);
-        if seated != lineup.canary.as_ref().map(|edition| edition.number) {
-            let new = second(&lineup)?;
-            if let Some(old) = std::mem::replace(&mut self.canary, new) {
-                model.shelf.retire(old.scorer);
-            }
+        reseat(&mut self.canary, lineup.canary.as_ref(), model)?;
+        // Without a session it does not answer, and nothing depends on it.
+        if reseat(&mut self.shadow, asked(&lineup), model).is_err() {
+            self.shadow = None;
         }
         (self.lineup, self.number) = (lineup, number);
         Ok(())

@@ -16,7 +16,6 @@ use super::agreed::Agreed;
 use super::edition::{Edition, Tag, bytes_of, hash};
 use super::opening::now;
 use super::place::{self, Seen};
-use super::shadow::Shadow;
 use super::shelf::{Lineup, count};
 use super::{Home, Model, Standing, homes};
 
@@ -81,7 +80,7 @@ struct Keeper {
     previous: Option<Arc<Edition>>,
     path: Watched,
     canary: Option<Watched>,
-    shadow: Option<(Watched, Arc<Shadow>)>,
+    shadow: Option<Watched>,
 }
 
 /// Begins to watch.
@@ -90,7 +89,6 @@ pub(super) fn begin(
     homes: Vec<Home>,
     agreed: Option<Agreed>,
     previous: Option<Tag>,
-    shadow: Option<Arc<Shadow>>,
 ) -> Result<(), String> {
     let options = &model.options;
     let previous = previous.and_then(|tag| model.copy(&tag, &homes).ok());
@@ -104,11 +102,7 @@ pub(super) fn begin(
             .canary
             .as_ref()
             .map(|canary| Watched::new(&canary.path)),
-        shadow: options
-            .shadow
-            .as_ref()
-            .map(|path| Watched::new(path))
-            .zip(shadow),
+        shadow: options.shadow.as_ref().map(|path| Watched::new(path)),
     };
     let (sender, orders) = bounded(ORDERS_MAX);
     *model.keeper.lock() = Some(sender);
@@ -157,13 +151,12 @@ impl Keeper {
                 model.line_up(|lineup| lineup.canary = Some(edition));
             }
         }
-        if let Some((watched, shadow)) = &mut self.shadow
+        if let Some(watched) = &mut self.shadow
             && let Ok(Some(path)) = watched.look()
         {
-            let current = |_: &Lineup| Some(shadow.edition.lock().tag.hash.clone());
+            let current = |lineup: &Lineup| lineup.shadow.as_ref().map(|one| one.tag.hash.clone());
             if let Some(edition) = model.other(&path, "shadow", &current) {
-                *model.shadow.lock() = Some(edition.tag.clone());
-                *shadow.edition.lock() = edition;
+                model.line_up(|lineup| lineup.shadow = Some(edition));
             }
         }
     }

@@ -31,7 +31,7 @@ mod standing;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
@@ -107,8 +107,8 @@ pub struct Model {
     standing: Mutex<Option<Standing>>,
     /// Why the newest file, or what was posted, is not in force, if it is not.
     fault: Mutex<Option<String>>,
-    /// The shadow's version.
-    shadow: Mutex<Option<Tag>>,
+    /// Whether rows ask the shadow themselves.
+    asks_shadow: AtomicBool,
     /// Where orders go while it is open.
     keeper: Mutex<Option<Sender<keeper::Order>>>,
     clock: Mutex<Option<Clock>>,
@@ -158,7 +158,7 @@ impl Model {
             counters: Arc::default(),
             standing: Mutex::default(),
             fault: Mutex::default(),
-            shadow: Mutex::default(),
+            asks_shadow: AtomicBool::new(false),
             keeper: Mutex::default(),
             clock: Mutex::default(),
             loading: Hearing::default(),

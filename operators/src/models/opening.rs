@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use smol_str::SmolStr;
@@ -10,9 +11,8 @@ use thalweg_engine::record::Micros;
 
 use super::agreed::Agreed;
 use super::edition::{Edition, Tag, bytes_of, hash};
-use super::shadow::Shadow;
 use super::shelf::Lineup;
-use super::{Agreement, Clock, Home, Model, Standing, homes, keeper, place, runtime};
+use super::{Agreement, Clock, Home, Model, Standing, homes, keeper, place, runtime, shadow};
 
 /// What a start knows.
 #[derive(Clone, Debug)]
@@ -69,24 +69,23 @@ impl Model {
         runtime::ready().map_err(refused)?;
         let mut agreed = self.agreed(&mut opening).map_err(refused)?;
         let chosen = self.choose(&opening).map_err(refused)?;
-        let side = |path: &Path, what: &str| {
+        let side = |path: &Path, what: &str, threads: usize| {
             self.file(path)
-                .and_then(|(edition, _)| self.accepted(edition, opening.threads))
+                .and_then(|(edition, _)| self.accepted(edition, threads))
                 .map_err(|why| refused(format!("its {what}: {why}")))
         };
         let canary = self.options.canary.as_ref();
         let canary = canary
-            .map(|canary| side(&canary.path, "canary"))
+            .map(|canary| side(&canary.path, "canary", opening.threads))
             .transpose()?;
-        let shadow = self.options.shadow.as_ref();
-        let shadow = shadow.map(|path| side(path, "shadow")).transpose()?;
-        *self.shadow.lock() = shadow.as_ref().map(|edition| edition.tag.clone());
-        let names = self.declared.features.iter().map(|one| one.name.clone());
-        let shadow = shadow.map(|edition| {
-            let (counters, positional) = (Arc::clone(&self.counters), self.options.positional);
-            Shadow::begin(edition, names.collect(), counters, positional)
-        });
-        let shadow = shadow.transpose().map_err(refused)?;
+        let in_rows = self.asks_shadow.load(Ordering::Relaxed);
+        let scorers = if in_rows { opening.threads } else { 1 };
+        let beside = self.options.shadow.as_ref();
+        let beside = beside
+            .map(|path| side(path, "shadow", scorers))
+            .transpose()?;
+        let aside = (beside.is_some() && !in_rows).then(|| shadow::begin(self));
+        let aside = aside.transpose().map_err(refused)?;
         let tag = &chosen.edition.tag;
         homes::keep(&opening.homes, tag, &chosen.edition.bytes).map_err(refused)?;
         // One that scores here only because this process cannot use what is in force is not named for all.
@@ -102,10 +101,11 @@ impl Model {
         self.shelf.put(Lineup {
             active: chosen.edition,
             canary,
-            shadow: shadow.as_ref().map(|shadow| shadow.sender.clone()),
+            shadow: beside,
+            aside,
         });
         if opening.watched {
-            keeper::begin(self, opening.homes, agreed, previous, shadow).map_err(refused)?;
+            keeper::begin(self, opening.homes, agreed, previous).map_err(refused)?;
         }
         Ok(())
     }

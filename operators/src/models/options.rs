@@ -75,7 +75,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         OptionKind::Text,
         "",
         "models/fraud-10.onnx",
-        "A third model, file or folder, that scores every record too, aside from the rows; its answer is only recorded.",
+        "A third model, file or folder, that scores every record too; its answers are only recorded, in metrics or by `predict_shadow`.",
     ),
 ];
 

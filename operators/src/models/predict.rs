@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use smol_str::SmolStr;
 use thalweg_engine::error::RecordError;
+use thalweg_engine::histogram::Histogram;
 use thalweg_engine::record::{Micros, RecordMeta};
 use thalweg_engine::row::Value;
 
-use super::desk::{self, Desk, Seat};
+use super::desk::{self, Desk, Half, Seat};
 use super::edition::Edition;
 use super::shadow::{Sample, hand};
-use super::shelf::count;
+use super::shelf::{count, millionths};
 use super::{Clock, Deadline, Model};
 use crate::expr::Eval;
 use crate::expr::body::locate;
@@ -27,6 +28,8 @@ pub(super) enum Gives {
     All,
     /// The score, why the fallback answered, and the version.
     Detail,
+    /// The shadow's score.
+    Shadow,
 }
 
 /// Why the model does not answer.
@@ -85,6 +88,9 @@ impl Eval for Predict {
             canary,
         };
         let asked = desk::at(&self.model, meta, |desk| {
+            if question.gives == Gives::Shadow {
+                return Ok(Ok(question.ask_shadow(desk, meta)));
+            }
             if marked {
                 info = desk.seat(canary).edition.info.clone();
             }
@@ -119,8 +125,61 @@ impl Question<'_> {
     #[inline]
     fn ask(&mut self, desk: &mut Desk, meta: &RecordMeta) -> Result<Value, Miss> {
         let counters = &self.model.counters;
-        let begun = (self.clock)();
         let seat = desk.seat(self.canary);
+        let (value, second) = (self.timed(seat, &counters.time, meta), seat.second);
+        let value = value.inspect_err(|miss| {
+            if matches!(miss, Miss::Failed(_)) {
+                count(&counters.errors);
+            }
+        })?;
+        let (scored, scores) = match second {
+            true => (&counters.canary, &counters.canary_scores),
+            false => (&counters.active, &counters.active_scores),
+        };
+        count(scored);
+        if let Value::Double(score) = value {
+            scores.observe(millionths(score));
+            if let Some(aside) = &desk.lineup.aside {
+                hand(aside, self.sample(score), counters);
+            }
+            if desk.shadow.is_some()
+                && let Some((score, shadow)) = desk.met(Half::Score(score))
+            {
+                counters.compared(score, shadow);
+            }
+        }
+        Ok(value)
+    }
+
+    /// Asks the shadow, where the time left suffices. NULL where it does not answer: nothing depends on it.
+    fn ask_shadow(&mut self, desk: &mut Desk, meta: &RecordMeta) -> Value {
+        let counters = &self.model.counters;
+        let Some(seat) = &mut desk.shadow else {
+            return Value::Null;
+        };
+        match self.timed(seat, &counters.shadow_time, meta) {
+            Ok(Value::Double(score)) => {
+                counters.shadow_scored(score);
+                if let Some((score, shadow)) = desk.met(Half::Shadow(score)) {
+                    counters.compared(score, shadow);
+                }
+                return Value::Double(score);
+            }
+            Err(Miss::Late) => count(&counters.skipped),
+            Ok(_) | Err(Miss::Failed(_)) => count(&counters.shadow_errors),
+        }
+        Value::Null
+    }
+
+    /// A run with the session of a version, where the time left suffices.
+    #[inline]
+    fn timed(
+        &mut self,
+        seat: &mut Seat,
+        time: &Histogram,
+        meta: &RecordMeta,
+    ) -> Result<Value, Miss> {
+        let begun = (self.clock)();
         if let Some(deadline) = self.deadline
             && let Some(left) = left(deadline, begun, meta, self.run_began)
             && !seat.pace.fits(left)
@@ -138,20 +197,8 @@ impl Question<'_> {
         let took = (self.clock)().saturating_duration_since(begun);
         seat.pace
             .observe(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-        counters.time.observe_duration(took);
-        let value = value.map_err(|why| {
-            count(&counters.errors);
-            Miss::Failed(why)
-        })?;
-        count(if second == 1 {
-            &counters.canary
-        } else {
-            &counters.active
-        });
-        if let (Some(shadow), Value::Double(score)) = (&desk.lineup.shadow, &value) {
-            hand(shadow, self.sample(*score), counters);
-        }
-        Ok(value)
+        time.observe_duration(took);
+        value.map_err(Miss::Failed)
     }
 
     /// What the shadow gets: the features in the order of the model as it was declared.

@@ -1,15 +1,15 @@
-//! The shadow: a version that scores every record too, on a thread of its own. Its answer is recorded and goes nowhere.
+//! The shadow aside: a version that scores every record too, on a thread of its own. Its answers are counted and go nowhere.
+//! Where rows ask it themselves, `predict_shadow`, this thread is not there.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use parking_lot::Mutex;
 use smol_str::SmolStr;
 use thalweg_engine::row::Value;
 use thalweg_engine::workers::yielding;
 
-use super::edition::Edition;
+use super::Model;
 use super::runtime::Scorer;
 use super::shelf::{Counters, count};
 
@@ -22,41 +22,18 @@ pub(crate) struct Sample {
     pub(super) score: f64,
 }
 
-/// The shadow's version, which may change while it scores.
-pub(super) struct Shadow {
-    pub(super) edition: Mutex<Arc<Edition>>,
-    pub(super) sender: Sender<Sample>,
-}
-
-impl Shadow {
-    /// Begins to score with this version. `names` are the features in the order in which they come.
-    ///
-    /// # Errors
-    /// When there is no thread for it.
-    pub(super) fn begin(
-        edition: Arc<Edition>,
-        names: Vec<SmolStr>,
-        counters: Arc<Counters>,
-        positional: bool,
-    ) -> Result<Arc<Self>, String> {
-        let (sender, samples) = bounded(WAITING_MAX);
-        let shadow = Arc::new(Self {
-            edition: Mutex::new(edition),
-            sender,
-        });
-        let weak = Arc::downgrade(&shadow);
-        let current = move || {
-            weak.upgrade()
-                .map(|shadow| Arc::clone(&shadow.edition.lock()))
-        };
-        std::thread::Builder::new()
-            .name("shadow".to_owned())
-            .spawn(yielding(move || {
-                score(&samples, &current, &names, &counters, positional);
-            }))
-            .map_err(|error| format!("no thread for the shadow: {error}"))?;
-        Ok(shadow)
-    }
+/// Begins to score with the shadow that is in force. Ends when nobody can hand it anything any more.
+///
+/// # Errors
+/// When there is no thread for it.
+pub(super) fn begin(model: &Arc<Model>) -> Result<Sender<Sample>, String> {
+    let (sender, samples) = bounded(WAITING_MAX);
+    let weak = Arc::downgrade(model);
+    std::thread::Builder::new()
+        .name("shadow".to_owned())
+        .spawn(yielding(move || score(&samples, &weak)))
+        .map(|_| sender)
+        .map_err(|error| format!("no thread for the shadow: {error}"))
 }
 
 /// Hands a sample to the shadow, unless it is behind.
@@ -66,45 +43,46 @@ pub(super) fn hand(sender: &Sender<Sample>, sample: Sample, counters: &Counters)
     }
 }
 
-fn score(
-    samples: &Receiver<Sample>,
-    current: &dyn Fn() -> Option<Arc<Edition>>,
-    names: &[SmolStr],
-    counters: &Counters,
-    positional: bool,
-) {
-    let failed: &AtomicU64 = &counters.shadow_errors;
+fn score(samples: &Receiver<Sample>, model: &Weak<Model>) {
     let mut seat: Option<(u64, Scorer, Vec<usize>)> = None;
     for sample in samples {
-        let Some(edition) = current() else { return };
+        let Some(model) = model.upgrade() else { return };
+        let lineup = model.shelf.take().map(|(lineup, _)| lineup);
+        let Some(edition) = lineup.as_ref().and_then(|lineup| lineup.shadow.as_ref()) else {
+            return;
+        };
         if seat
             .as_ref()
             .is_none_or(|(number, ..)| *number != edition.number)
         {
-            let places = edition.signature.places(names, positional);
+            // In the order in which samples have their features.
+            let declared = model.declared.features.iter();
+            let names: Vec<SmolStr> = declared.map(|feature| feature.name.clone()).collect();
+            let places = edition.signature.places(&names, model.options.positional);
             seat = match (edition.scorer(), places) {
                 (Ok(scorer), Ok(places)) => Some((edition.number, scorer, places)),
                 _ => None,
             };
         }
+        let counters = &model.counters;
         let Some((_, scorer, places)) = &mut seat else {
-            count(failed);
+            count(&counters.shadow_errors);
             continue;
         };
+        let begun = Instant::now();
         let values = sample.values.iter().zip(&*places);
         let set = values.map(|(value, place)| scorer.set(*place, value));
         let scored = match set.collect::<Result<(), _>>() {
             Ok(()) => scorer.score(),
             Err(why) => Err(why.to_owned()),
         };
+        counters.shadow_time.observe_duration(begun.elapsed());
         match scored {
             Ok(score) => {
-                let apart = ((score - sample.score).abs() * 1e6).round();
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-                counters.difference.observe(apart as u64);
-                count(&counters.shadowed);
+                counters.shadow_scored(score);
+                counters.compared(sample.score, score);
             }
-            Err(_) => count(failed),
+            Err(_) => count(&counters.shadow_errors),
         }
     }
 }

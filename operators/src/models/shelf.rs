@@ -21,8 +21,10 @@ pub(crate) struct Lineup {
     pub(crate) active: Arc<Edition>,
     /// The one that scores a share instead.
     pub(crate) canary: Option<Arc<Edition>>,
-    /// Where what was scored goes, to be scored by another too.
-    pub(crate) shadow: Option<Sender<Sample>>,
+    /// The one that scores too, and whose answers are only recorded.
+    pub(crate) shadow: Option<Arc<Edition>>,
+    /// Where what was scored goes to be scored by the shadow aside; None where rows ask it themselves.
+    pub(crate) aside: Option<Sender<Sample>>,
 }
 
 /// The shelf.
@@ -87,14 +89,41 @@ pub struct Counters {
     pub refused: AtomicU64,
     /// The time of a score.
     pub time: Histogram,
+    /// The scores of the active version, in millionths.
+    pub active_scores: Histogram,
+    /// Those of the canary.
+    pub canary_scores: Histogram,
     /// Records that the shadow scored.
     pub shadowed: AtomicU64,
-    /// Records that the shadow left out, because it was behind.
+    /// Records that the shadow left out, because it was behind, or the time left did not suffice.
     pub skipped: AtomicU64,
     /// Runs of the shadow that failed.
     pub shadow_errors: AtomicU64,
+    /// The scores of the shadow, in millionths.
+    pub shadow_scores: Histogram,
+    /// The time of a score of the shadow.
+    pub shadow_time: Histogram,
     /// How far the shadow's score was from the one that counts, in millionths.
     pub difference: Histogram,
+}
+
+impl Counters {
+    /// The shadow has answered.
+    pub(super) fn shadow_scored(&self, score: f64) {
+        count(&self.shadowed);
+        self.shadow_scores.observe(millionths(score));
+    }
+
+    /// What counts and what the shadow says of the same.
+    pub(super) fn compared(&self, score: f64, shadow: f64) {
+        self.difference.observe(millionths((shadow - score).abs()));
+    }
+}
+
+/// As histograms take it; what is below 0 counts as 0.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub(super) fn millionths(score: f64) -> u64 {
+    (score * 1e6).round() as u64
 }
 
 /// One more.

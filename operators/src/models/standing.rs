@@ -1,13 +1,15 @@
 //! Which versions of a model are in force: what every checkpoint names, and what a start goes on from.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+use thalweg_engine::histogram::Histogram;
 use thalweg_engine::record::Micros;
 
 use super::Model;
-use super::edition::Tag;
+use super::edition::{Edition, Tag};
 
 /// How a model stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +52,8 @@ pub struct Report {
     pub shadow: Option<Second>,
     /// Records that the version in force and those before it have scored.
     pub scored: u64,
+    /// The mean of their scores.
+    pub mean_score: f64,
     /// Runs that failed.
     pub errors: u64,
     /// Fallbacks for want of time.
@@ -80,6 +84,12 @@ pub struct Second {
     /// The largest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_difference: Option<f64>,
+    /// The mean of the shadow's scores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_score: Option<f64>,
+    /// The time that 99 of 100 scores of the shadow stay below, in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p99_micros: Option<u64>,
 }
 
 impl Model {
@@ -90,7 +100,13 @@ impl Model {
         let counters = &self.counters;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let lineup = self.shelf.take().map(|(lineup, _)| lineup);
-        let canary = lineup.and_then(|lineup| Some(lineup.canary.as_ref()?.tag.clone()));
+        let tag = |edition: &Arc<Edition>| edition.tag.clone();
+        let (canary, shadow) = lineup.map_or((None, None), |lineup| {
+            (
+                lineup.canary.as_ref().map(tag),
+                lineup.shadow.as_ref().map(tag),
+            )
+        });
         let canary = self.options.canary.as_ref().map(|option| Second {
             tag: canary,
             share: Some(option.share as f64 / 10_000.0),
@@ -99,16 +115,20 @@ impl Model {
             errors: 0,
             mean_difference: None,
             max_difference: None,
+            mean_score: None,
+            p99_micros: None,
         });
-        let scored = count(&counters.shadowed);
+        let mean = |of: &Histogram| of.sum() as f64 / 1e6 / of.count().max(1) as f64;
         let shadow = self.options.shadow.as_ref().map(|_| Second {
-            tag: self.shadow.lock().clone(),
+            tag: shadow,
             share: None,
-            scored,
+            scored: count(&counters.shadowed),
             skipped: count(&counters.skipped),
             errors: count(&counters.shadow_errors),
-            mean_difference: Some(counters.difference.sum() as f64 / 1e6 / scored.max(1) as f64),
+            mean_difference: Some(mean(&counters.difference)),
             max_difference: Some(counters.difference.max() as f64 / 1e6),
+            mean_score: Some(mean(&counters.shadow_scores)),
+            p99_micros: Some(counters.shadow_time.quantile(0.99)),
         });
         Report {
             model: self.name.clone(),
@@ -123,6 +143,7 @@ impl Model {
             canary,
             shadow,
             scored: count(&counters.active),
+            mean_score: mean(&counters.active_scores),
             errors: count(&counters.errors),
             late: count(&counters.late),
             failed: count(&counters.failed),

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use smol_str::SmolStr;
@@ -219,15 +220,22 @@ fn bytes_that_are_no_model_are_refused_by_the_reader_or_by_the_runtime() {
 
 /// A query that scores amounts with a model that is open, for so many threads.
 fn scoring(settings: &str, model: &str, threads: usize) -> Query {
+    let select = "predict('fraud', named_struct('amount', amount)) FALLBACK 2.0 AS score";
+    asking(settings, model, select, threads)
+}
+
+/// The same with another SELECT. The model of the next version is the shadow.
+fn asking(settings: &str, model: &str, select: &str, threads: usize) -> Query {
     with_runtime();
     let path = folder().join(format!("{model}.onnx"));
     let text = format!(
         "SET checkpointLocation = 'c'; {settings}
 CREATE TABLE payments (amount DOUBLE) USING file OPTIONS (path 'in.jsonl');
 CREATE TABLE scores USING noop;
-CREATE MODEL fraud USING onnx OPTIONS (path '{}');
-INSERT INTO scores SELECT predict('fraud', named_struct('amount', amount)) FALLBACK 2.0 AS score FROM payments;",
-        path.display()
+CREATE MODEL fraud USING onnx OPTIONS (path '{}', shadow '{}');
+INSERT INTO scores SELECT {select} FROM payments;",
+        path.display(),
+        folder().join("steady-2.onnx").display(),
     );
     let job = load(&text, &Overrides::default(), &|_| None);
     let query = job.unwrap().queries.remove(0);
@@ -292,6 +300,53 @@ fn what_waited_for_a_new_run_within_the_process_has_all_the_time_as_what_waited_
 }
 
 #[test]
+fn a_shadow_that_rows_ask_is_compared_whoever_is_asked_first_and_has_no_time_beyond_the_deadline() {
+    let calls = [
+        "predict('fraud', named_struct('amount', amount)) FALLBACK 2.0",
+        "predict_shadow('fraud', named_struct('amount', amount))",
+    ];
+    let settings = "SET deadline = '1 s'; SET deadlineFrom = 'record';";
+    for (first, second) in [(0, 1), (1, 0)] {
+        let select = format!("{} AS a, {} AS b", calls[first], calls[second]);
+        let query = asking(settings, "steady-1", &select, 1);
+        let mut step = step(&query);
+        let ask = |step: &mut dyn Operator, number, late| {
+            let about = RecordMeta {
+                record_time: Some(now()),
+                taken_at: now() + late,
+                ..meta(0, number, None)
+            };
+            let mut out = Out::default();
+            step.process(0, &[Value::Double(7.0)], &about, &mut out)
+                .unwrap();
+            step.accept();
+            let row = out.0.remove(0);
+            (row[first].clone(), row[second].clone())
+        };
+        let counters = query.models[0].counters();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        for number in 0..10 {
+            let (score, shadow) = ask(&mut *step, number, 0);
+            assert_eq!((score, shadow), (Value::Double(0.25), Value::Double(0.75)));
+        }
+        assert_eq!(counters.difference.count(), 10);
+        assert_eq!(counters.difference.max(), 500_000);
+        assert_eq!(
+            count(&counters.shadowed),
+            10,
+            "nothing is scored aside as well"
+        );
+        assert_eq!(
+            (counters.shadow_scores.max(), counters.active_scores.max()),
+            (750_000, 250_000)
+        );
+        let late = ask(&mut *step, 11, 2_000_000);
+        assert_eq!(late, (Value::Double(2.0), Value::Null));
+        assert_eq!((count(&counters.skipped), count(&counters.late)), (1, 1));
+    }
+}
+
+#[test]
 fn a_thread_has_one_session_however_many_lanes_score_on_it() {
     let query = scoring("", "steady-1", 5);
     let edition = || Arc::clone(&query.models[0].shelf.take().unwrap().0.active);
@@ -312,13 +367,7 @@ fn a_thread_has_one_session_however_many_lanes_score_on_it() {
         assert!(scored);
         assert_eq!(edition().waiting(), 5 - threads);
     }
-    assert_eq!(
-        query.models[0]
-            .counters
-            .active
-            .load(std::sync::atomic::Ordering::Relaxed),
-        60
-    );
+    assert_eq!(query.models[0].counters.active.load(Ordering::Relaxed), 60);
 }
 
 /// How long a score takes: run it alone, in release, with `--nocapture` and `THALWEG_SCORES=50`, so many rounds of a thousand.

@@ -172,7 +172,7 @@ const OVER_ROWS: [Entry; 4] = [
 ];
 
 /// What asks a model of the job.
-const MODELS: [Entry; 4] = [
+const MODELS: [Entry; 5] = [
     Entry {
         name: "predict",
         aliases: &[],
@@ -195,6 +195,14 @@ const MODELS: [Entry; 4] = [
         signature: "predict_detail('name', named_struct('feature', value, ...)) [FALLBACK value]",
         about: "The score, why the FALLBACK answered if it did, and the version that was asked: STRUCT<score, fallback, model>.",
         example: "predict_detail('fraud', named_struct('amount', amount)) FALLBACK 0.5",
+        result: "",
+    },
+    Entry {
+        name: "predict_shadow",
+        aliases: &[],
+        signature: "predict_shadow('name', named_struct('feature', value, ...))",
+        about: "The score of the shadow of a model of the job, a DOUBLE; NULL where it does not answer.",
+        example: "predict_shadow('fraud', named_struct('amount', amount))",
         result: "",
     },
     Entry {
