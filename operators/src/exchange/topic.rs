@@ -18,7 +18,7 @@ const SETTINGS: [(&str, &str); 3] = [
 /// number of their partitions. Topics that were made beforehand may have any number, all the same.
 ///
 /// # Errors
-/// `Restart` when no broker answers; `Refuse` where one cannot be made or its settings are wrong.
+/// `Restart` when no broker answers in time; `Refuse` where one cannot be made or its settings are wrong.
 pub(super) fn ready(topics: &[(&Table, &str)]) -> Result<usize, Failure> {
     let mut there: Option<(&str, i32)> = None;
     let mut wanted = Vec::new();
@@ -84,9 +84,9 @@ pub(crate) fn ask(input: &Table, topic: &str) -> Result<Reach, Failure> {
         Ok(()) => reach.found.push(format!(
             "topic {topic} at {servers}: not there yet, the first start makes it"
         )),
-        Err(reason) => reach
+        Err(not) => reach
             .missing
-            .push(cannot_be_made(topic, partitions, &reason)),
+            .push(cannot_be_made(topic, partitions, &not.reason)),
     }
     Ok(reach)
 }
@@ -116,9 +116,14 @@ fn widest(scout: &Scout, settings: &SourceSettings) -> Result<i32, Failure> {
 }
 
 fn make(scout: &Scout, topic: &str, partitions: i32) -> Result<(), Failure> {
-    scout
-        .make_topic(topic, partitions, &SETTINGS)
-        .map_err(|reason| Failure::refuse(cannot_be_made(topic, partitions, &reason)))
+    let made = scout.make_topic(topic, partitions, &SETTINGS);
+    made.map_err(|not| match not.unanswered {
+        true => Failure::restart(format!(
+            "the exchange topic `{topic}` is not made yet: {}",
+            not.reason
+        )),
+        false => Failure::refuse(cannot_be_made(topic, partitions, &not.reason)),
+    })
 }
 
 fn cannot_be_made(topic: &str, partitions: i32, reason: &str) -> String {

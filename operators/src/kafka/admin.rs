@@ -14,6 +14,37 @@ use super::questions::{AdminOptions, answer};
 use super::scout::Scout;
 use super::starting::Place;
 
+/// Why a topic was not made.
+#[derive(Debug)]
+pub(crate) struct NotMade {
+    /// In words.
+    pub(crate) reason: String,
+    /// Whether nobody has refused it, so that the same may succeed later.
+    pub(crate) unanswered: bool,
+}
+
+impl NotMade {
+    fn refused(reason: String) -> Self {
+        Self {
+            reason,
+            unanswered: false,
+        }
+    }
+
+    fn of(code: Code, reason: String) -> Self {
+        let unanswered = matches!(
+            code,
+            Code::TIMED_OUT
+                | Code::TRANSPORT
+                | Code::RESOLVE
+                | Code::ALL_BROKERS_DOWN
+                | Code::REQUEST_TIMED_OUT
+                | Code::NOT_CONTROLLER
+        );
+        Self { reason, unanswered }
+    }
+}
+
 impl Scout {
     /// Whether the topic exists and may be seen.
     pub(crate) fn knows(&self, topic: &str) -> Result<bool, Failure> {
@@ -24,13 +55,13 @@ impl Scout {
     /// Makes a topic with the broker's own number of replicas. That it is there already is no error.
     ///
     /// # Errors
-    /// The reason in words.
+    /// The reason, and whether it is for good.
     pub(crate) fn make_topic(
         &self,
         topic: &str,
         partitions: i32,
         settings: &[(&str, &str)],
-    ) -> Result<(), String> {
+    ) -> Result<(), NotMade> {
         let options = creating(&self.client);
         make_topic(&self.client, topic, partitions, settings, &options)
     }
@@ -38,13 +69,13 @@ impl Scout {
     /// Whether [`Scout::make_topic`] would make it; nothing is made.
     ///
     /// # Errors
-    /// The reason in words why not.
+    /// The reason why not.
     pub(crate) fn may_make_topic(
         &self,
         topic: &str,
         partitions: i32,
         settings: &[(&str, &str)],
-    ) -> Result<(), String> {
+    ) -> Result<(), NotMade> {
         let options = creating(&self.client).only_ask();
         make_topic(&self.client, topic, partitions, settings, &options)
     }
@@ -70,8 +101,8 @@ fn make_topic(
     partitions: i32,
     settings: &[(&str, &str)],
     options: &AdminOptions,
-) -> Result<(), String> {
-    let name = c_name(topic).map_err(|failure| failure.message)?;
+) -> Result<(), NotMade> {
+    let name = c_name(topic).map_err(|failure| NotMade::refused(failure.message))?;
     let queue = Queue::temporary(client);
     let mut reason = [0 as c_char; 256];
     // SAFETY: all objects live for the calls; the client copies names and settings; the result lives as long as its event.
@@ -84,7 +115,7 @@ fn make_topic(
             reason.len(),
         );
         if new.is_null() {
-            return Err(text(reason.as_ptr()));
+            return Err(NotMade::refused(text(reason.as_ptr())));
         }
         for (setting, value) in settings {
             if let (Ok(setting), Ok(value)) = (CString::new(*setting), CString::new(*value)) {
@@ -99,10 +130,10 @@ fn make_topic(
             queue.native(),
         );
         sys::rd_kafka_NewTopic_destroy(new);
-        let event = answer(&queue).map_err(Code::describe)?;
+        let event = answer(&queue).map_err(|code| NotMade::of(code, code.describe()))?;
         let result = sys::rd_kafka_event_CreateTopics_result(event.native());
         if result.is_null() {
-            return Err(Code::BAD_MSG.describe());
+            return Err(NotMade::refused(Code::BAD_MSG.describe()));
         }
         let mut count = 0;
         let topics = sys::rd_kafka_CreateTopics_result_topics(result, &raw mut count);
@@ -111,11 +142,12 @@ fn make_topic(
             let code = Code::from(sys::rd_kafka_topic_result_error(made));
             if code != Code::OK && code != Code::TOPIC_ALREADY_EXISTS {
                 let said = text(sys::rd_kafka_topic_result_error_string(made));
-                return Err(if said.is_empty() {
+                let said = if said.is_empty() {
                     code.describe()
                 } else {
                     said
-                });
+                };
+                return Err(NotMade::of(code, said));
             }
         }
         Ok(())
@@ -163,5 +195,17 @@ fn delete_before(client: &Arc<Client>, offsets: &BTreeMap<Place, i64>) -> Result
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_somebody_has_refused_is_for_good() {
+        let of = |code: Code| NotMade::of(code, code.describe()).unanswered;
+        assert!(of(Code::TIMED_OUT) && of(Code::TRANSPORT) && of(Code::NOT_CONTROLLER));
+        assert!(!of(Code::TOPIC_AUTHORIZATION_FAILED) && !of(Code::UNSUPPORTED_VERSION));
     }
 }

@@ -35,6 +35,7 @@ impl Code {
     pub(crate) const UNKNOWN_TOPIC_OR_PART: Self = Self(3);
     pub(crate) const LEADER_NOT_AVAILABLE: Self = Self(5);
     pub(crate) const NOT_LEADER_FOR_PARTITION: Self = Self(6);
+    pub(crate) const REQUEST_TIMED_OUT: Self = Self(7);
     pub(crate) const MSG_SIZE_TOO_LARGE: Self = Self(10);
     pub(crate) const COORDINATOR_LOAD_IN_PROGRESS: Self = Self(14);
     pub(crate) const COORDINATOR_NOT_AVAILABLE: Self = Self(15);
@@ -44,6 +45,7 @@ impl Code {
     pub(crate) const CLUSTER_AUTHORIZATION_FAILED: Self = Self(31);
     pub(crate) const TOPIC_ALREADY_EXISTS: Self = Self(36);
     pub(crate) const UNSUPPORTED_VERSION: Self = Self(35);
+    pub(crate) const NOT_CONTROLLER: Self = Self(41);
     pub(crate) const TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Self = Self(53);
     pub(crate) const UNKNOWN_TOPIC_ID: Self = Self(100);
 
@@ -125,6 +127,14 @@ mod tests {
                 Native::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
             ),
             (Code::TIMED_OUT, Native::RD_KAFKA_RESP_ERR__TIMED_OUT),
+            (
+                Code::REQUEST_TIMED_OUT,
+                Native::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+            ),
+            (
+                Code::NOT_CONTROLLER,
+                Native::RD_KAFKA_RESP_ERR_NOT_CONTROLLER,
+            ),
             (Code::SSL, Native::RD_KAFKA_RESP_ERR__SSL),
             (
                 Code::AUTHENTICATION,
