@@ -97,7 +97,7 @@ fn partitions_are_shared_out_and_a_clean_start_and_stop_repeats_nothing() {
     let move_of_three = began..SystemTime::now();
     let stayed = owned(&mut members[0]);
     let pause = members[1].metric(PAUSES) / members[1].metric(TAKEN_OVER);
-    assert!(0.0 < pause && pause < 3.0, "{pause} s");
+    assert!(0.0 < pause && pause < 3.0, "too late: {pause} s");
     members.push(member(&scene, &job, "c"));
     until_shared(&mut members, &[2, 2, 2]);
     // A partition that one of them reads is not moved meanwhile.
@@ -122,7 +122,7 @@ fn partitions_are_shared_out_and_a_clean_start_and_stop_repeats_nothing() {
         let pause = members[2].metric(PAUSES) / 2.0;
         assert!(
             0.0 < pause && pause < 6.0,
-            "as if it were missed: {pause} s"
+            "too late, as if it were missed: {pause} s"
         );
     }
     let sent = load.stop();
@@ -199,7 +199,7 @@ fn one_that_leaves_is_succeeded_at_once_and_repeats_nothing() {
     let took = began.elapsed();
     assert!(
         took < Duration::from_secs(5),
-        "as if it were missed: {took:?}"
+        "too late, as if it were missed: {took:?}"
     );
     let audited = "changed (who 127.0.0.1, what member, before a, after leaves";
     leaver.end(PATIENCE).expect(0, &[audited]);

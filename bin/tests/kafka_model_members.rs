@@ -69,7 +69,7 @@ fn all_have(members: &mut [Running], hash: &str, since: Instant) {
     }
     let took = since.elapsed();
     println!("taken by all after {took:?}");
-    assert!(took < SOON, "{took:?}");
+    assert!(took < SOON, "too late: {took:?}");
 }
 
 fn posted(running: &mut Running, model: &Path) {

@@ -56,7 +56,7 @@ fn away_and_back(
     let took = returned.elapsed();
     assert!(
         took <= BACK,
-        "the first record came {took:?} after the broker's return"
+        "too late: the first record came {took:?} after the broker's return"
     );
     running.until_ready();
     let sent = load.stop();
@@ -109,7 +109,11 @@ fn a_stop_while_the_broker_is_away_ends_within_the_stop_timeout() {
         let said = running.end(PATIENCE);
         let took = began.elapsed();
         broker.up();
-        assert!(took < Duration::from_secs(4), "{took:?}: {}", said.err);
+        assert!(
+            took < Duration::from_secs(4),
+            "too late, {took:?}: {}",
+            said.err
+        );
         let sent = load.map_or(100, Load::stop);
         running = scene.run(&job);
         until("all records are out", PATIENCE, || {
@@ -152,7 +156,10 @@ fn a_start_without_a_broker_says_so_and_runs_when_it_appears() {
     let began = Instant::now();
     let check = scene.call(&["check", job.to_str().unwrap(), "--connect"]);
     check.expect(2, &[broker.bootstrap()]);
-    assert!(began.elapsed() < Duration::from_secs(10), "{check:?}");
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "too late: {check:?}"
+    );
 
     let mut running = scene.run(&job);
     running.until_said(broker.bootstrap(), Duration::from_secs(10));
@@ -181,7 +188,10 @@ fn an_address_that_nobody_has_is_named_within_ten_seconds() {
         let began = Instant::now();
         let said = scene.call(&["check", job.to_str().unwrap(), "--connect"]);
         said.expect(2, &[word]);
-        assert!(began.elapsed() < Duration::from_secs(10), "{said:?}");
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "too late: {said:?}"
+        );
         let mut running = scene.run(&job);
         running.until_said(word, Duration::from_secs(10));
         assert!(running.alive(), "it goes on trying");

@@ -239,7 +239,7 @@ fn fails(name: &str, address: &str, options: &Options<'_>, words: &[&str]) {
     let path = job.to_str().unwrap();
     let began = Instant::now();
     let check = scene.call(&["check", path, "--connect"]);
-    assert!(began.elapsed() < SOON, "{check:?}");
+    assert!(began.elapsed() < SOON, "too late: {check:?}");
     check.expect(2, &[address]);
     check.expect(2, words);
     let mut running = scene.run(&job);

@@ -34,7 +34,7 @@ fn a_missing_topic_is_named_and_never_made() {
         check.expect(2, &["missing-nowhere"]);
         let said = scene.run(&job).end(PATIENCE);
         said.expect(1, &["missing-nowhere", broker().bootstrap()]);
-        assert!(began.elapsed() < Duration::from_secs(25), "{said:?}");
+        assert!(began.elapsed() < Duration::from_secs(25), "too late: {said:?}");
         assert!(!scene.topics.names().contains("missing-nowhere"));
     }
 }
@@ -56,7 +56,7 @@ fn a_partition_that_appears_is_read_within_five_seconds_from_its_beginning() {
     scene.topics.send(&scene.input(), &[invoice(3).to(0)]);
     scene.until_out(4, PATIENCE);
     let took = grown.elapsed();
-    assert!(took < Duration::from_secs(6), "{took:?}");
+    assert!(took < Duration::from_secs(6), "too late: {took:?}");
     assert!(running.metric("thalweg_restarts_total") < 1.0);
     running.finish();
     assert_eq!(

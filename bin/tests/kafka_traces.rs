@@ -320,7 +320,7 @@ fn expect_no_wait(name: &str, to: &str) {
     // Three seconds are for the last traces; the rest is for a busy machine.
     assert!(
         began.elapsed() < Duration::from_secs(20),
-        "{:?}",
+        "too late: {:?}",
         began.elapsed()
     );
     assert_eq!(by_key(&scene).len(), usize::try_from(COUNT).unwrap());

@@ -45,6 +45,8 @@ fn printed(name: &str, folder: &Path) -> String {
     let said = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture"])
         .arg(format!("examples::alone::{name}"))
+        // With one thread the tests' own frame begins its line before the example prints.
+        .env("RUST_TEST_THREADS", "2")
         .current_dir(folder)
         .output()
         .unwrap();

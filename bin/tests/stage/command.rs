@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::PATIENCE;
 pub use super::plain::{Said, thalweg};
+use super::{PATIENCE, too_late};
 
 /// A command that runs. It is killed when it is dropped.
 pub struct Running {
@@ -75,8 +75,13 @@ impl Running {
                 return line.to_owned();
             }
             assert!(
-                gone.is_none() && began.elapsed() < within,
-                "`{text}` is not said within {within:?} (ended: {gone:?}):\n{said}"
+                gone.is_none(),
+                "it has ended ({gone:?}) and has not said `{text}`:\n{said}"
+            );
+            assert!(
+                began.elapsed() < within,
+                "{}: `{text}` is not said:\n{said}",
+                too_late(within)
             );
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -282,7 +287,8 @@ impl Running {
             }
             assert!(
                 began.elapsed() < within,
-                "it does not end within {within:?}:\n{}",
+                "{}: it does not end:\n{}",
+                too_late(within),
                 self.said()
             );
             std::thread::sleep(Duration::from_millis(5));

@@ -188,7 +188,9 @@ impl Load {
                 number += 1;
                 counted.store(number, Ordering::Relaxed);
             }
-            producer.flush(PATIENCE).unwrap();
+            let flushed = producer.flush(PATIENCE);
+            let left = producer.in_flight_count();
+            assert!(flushed.is_ok(), "{left} records are not acknowledged");
         });
         Self {
             stop,

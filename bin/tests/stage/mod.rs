@@ -49,17 +49,24 @@ pub use tokens::Tokens;
 pub use topics::{Got, Rec, Topics};
 
 /// How long a wait takes before it is a failure, where the story says nothing else.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Asks again until it is so.
 #[track_caller]
 pub fn until(what: &str, within: Duration, mut so: impl FnMut() -> bool) -> Duration {
     let began = Instant::now();
     while !so() {
-        assert!(began.elapsed() < within, "not within {within:?}: {what}");
+        assert!(began.elapsed() < within, "{}: {what}", too_late(within));
         std::thread::sleep(Duration::from_millis(5));
     }
     began.elapsed()
+}
+
+/// What a wait says that was not enough. `too late` are only those of a story about time: [`PATIENCE`] has an end where
+/// something never comes.
+fn too_late(within: Duration) -> String {
+    let word = if within < PATIENCE { "too late, " } else { "" };
+    format!("{word}not within {within:?}")
 }
 
 /// One story: a folder and topics of its own on a broker that it may share with others.
@@ -245,7 +252,8 @@ impl Scene {
             }
             assert!(
                 began.elapsed() < within,
-                "{topic} holds {held} records after {within:?}, {count} are awaited"
+                "{}: {topic} holds {held} records, {count} are awaited",
+                too_late(within)
             );
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -160,10 +160,7 @@ impl Reader {
             let files = files.map_err(|(table, error)| table.unreadable(name, &error))?;
             match self.read(&files, left == 0) {
                 Ok(edition) => {
-                    tracing::info!("{}", read(name, &files, &edition));
-                    self.shelf.put(edition);
-                    self.shelf.set_fault(None);
-                    self.in_force = files;
+                    self.put_in_force(files, edition);
                     return Ok(());
                 }
                 Err(Trouble::Changing) => {}
@@ -250,10 +247,7 @@ impl Reader {
         let shelf = Arc::clone(&self.shelf);
         match shelf.reading().during(|| self.read(&files, false)) {
             Ok(edition) => {
-                tracing::info!("{}", read(&self.name, &files, &edition));
-                self.shelf.put(edition);
-                self.shelf.set_fault(None);
-                self.in_force = files;
+                self.put_in_force(files, edition);
                 self.tried = None;
             }
             // They are looked at again soon.
@@ -264,6 +258,15 @@ impl Reader {
                 self.stays(why);
             }
         }
+    }
+
+    fn put_in_force(&mut self, files: Vec<Vec<Found>>, edition: Edition) {
+        let said = read(&self.name, &files, &edition);
+        self.shelf.put(edition);
+        self.shelf.set_fault(None);
+        self.in_force = files;
+        // Last: whoever reads it counts on the new rows.
+        tracing::info!("{said}");
     }
 
     /// Says once why the rows that are in force stay so.
