@@ -53,6 +53,39 @@ fn a_full_join_using_has_the_column_of_either_side() {
 }
 
 #[test]
+fn what_using_has_joined_is_still_there_behind_each_table() {
+    let mut lane = lane("SELECT a.k AS l, b.k AS r, x, y FROM a FULL JOIN b USING (k, at)");
+    lane.a("l", 1, 1);
+    lane.b("r", 2, 1);
+    lane.a("both", 3, 2);
+    assert_eq!(
+        lane.b("both", 4, 2),
+        [
+            r#"{"l":"both","r":"both","x":3,"y":4}"#,
+            r#"{"l":"l","x":1}"#,
+            r#"{"r":"r","y":2}"#
+        ]
+    );
+}
+
+#[test]
+fn rows_without_a_partner_are_found_by_the_other_tables_key() {
+    let mut lane = lane("SELECT x, b.* FROM a LEFT JOIN b USING (k, at) WHERE b.k IS NULL OR x > 2");
+    lane.a("l", 1, 1);
+    lane.a("m", 2, 1);
+    lane.b("m", 7, 1);
+    lane.a("both", 3, 2);
+    // The other table's star begins with what USING names.
+    assert_eq!(
+        lane.b("both", 4, 2),
+        [
+            r#"{"x":3,"k":"both","at":"2024-01-01T00:02:00.000Z","y":4}"#,
+            r#"{"x":1}"#,
+        ]
+    );
+}
+
+#[test]
 fn windows_behind_a_join_wait_for_rows_that_wait_in_it() {
     let mut lane = lane(
         "SELECT window.start AS s, count(*) AS n FROM a JOIN b ON a.k = b.k AND a.at BETWEEN b.at - INTERVAL 30 MINUTES AND b.at

@@ -6,7 +6,7 @@ use thalweg_engine::schema::{DataType, Field};
 use crate::expr::check::check;
 use crate::expr::coerce::Settings;
 use crate::expr::grouped::{Grouped, normal};
-use crate::expr::scope::{Scope, ScopeColumn};
+use crate::expr::scope::{Access, Scope, ScopeColumn};
 use crate::expr::typed::Typed;
 use crate::expr::written::written;
 use crate::job_error::{JobError, Location};
@@ -96,7 +96,7 @@ fn of_id(text: &str, place: usize, settings: Settings, at: Location) -> Result<T
         columns: vec![ScopeColumn {
             qualifier: None,
             field: Field::required("id", DataType::BigInt),
-            metadata: false,
+            access: Access::Listed,
         }],
         ansi: settings.ansi,
         time_zone: settings.zone,

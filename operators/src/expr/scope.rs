@@ -24,8 +24,26 @@ pub struct ScopeColumn {
     pub qualifier: Option<SmolStr>,
     /// Name, type, nullability.
     pub field: Field,
-    /// Whether it is reached only as `_metadata.name` (or `table._metadata.name`), and not by `*`.
-    pub metadata: bool,
+    /// How it is reached.
+    pub access: Access,
+}
+
+impl ScopeColumn {
+    /// Whether it is one of the columns that `*` means.
+    pub(crate) fn listed(&self) -> bool {
+        self.access == Access::Listed
+    }
+}
+
+/// How a column is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// By its name, with or without its table's, and by `*`.
+    Listed,
+    /// Only as `_metadata.name` or `table._metadata.name`.
+    Metadata,
+    /// Only as `table.name` and by `table.*`, where it comes first: what USING has made one column of.
+    Qualified,
 }
 
 /// A function of `CREATE TEMPORARY FUNCTION`: expanded where it is called.
@@ -115,7 +133,7 @@ impl Scope {
             .extend(schema.fields.iter().map(|field| ScopeColumn {
                 qualifier: qualifier.map(SmolStr::new),
                 field: field.clone(),
-                metadata: false,
+                access: Access::Listed,
             }));
     }
 
@@ -167,8 +185,16 @@ impl Scope {
         let same = |own: Option<&str>| {
             table.is_none_or(|table| own.is_some_and(|own| own.eq_ignore_ascii_case(table)))
         };
-        all.iter()
-            .filter(|column| !column.metadata && same(column.qualifier.as_deref()))
+        let reached = |column: &&ScopeColumn| match column.access {
+            Access::Listed => same(column.qualifier.as_deref()),
+            Access::Qualified => table.is_some() && same(column.qualifier.as_deref()),
+            Access::Metadata => false,
+        };
+        let (listed, first): (Vec<_>, Vec<_>) =
+            all.iter().filter(reached).partition(|c| c.listed());
+        first
+            .into_iter()
+            .chain(listed)
             .map(|column| {
                 let names = column.qualifier.iter().chain([&column.field.name]);
                 Expr::CompoundIdentifier(names.map(|name| Ident::new(name.as_str())).collect())
@@ -181,7 +207,7 @@ impl Scope {
         self.columns.push(ScopeColumn {
             qualifier: qualifier.map(SmolStr::new),
             field,
-            metadata: true,
+            access: Access::Metadata,
         });
     }
 
@@ -208,14 +234,16 @@ impl Scope {
         {
             tests.push((
                 3,
-                Box::new(move |c| c.metadata && qualified(c, table) && same(&c.field.name, name)),
+                Box::new(move |c| {
+                    c.access == Access::Metadata && qualified(c, table) && same(&c.field.name, name)
+                }),
             ));
         }
         if let [one, two, ..] = parts {
             tests.push((
                 2,
                 Box::new(move |c| {
-                    if c.metadata {
+                    if c.access == Access::Metadata {
                         same(one, METADATA) && same(&c.field.name, two)
                     } else {
                         qualified(c, one) && same(&c.field.name, two)
@@ -225,7 +253,7 @@ impl Scope {
         }
         tests.push((
             1,
-            Box::new(move |c| !c.metadata && same(&c.field.name, first)),
+            Box::new(move |c| c.listed() && same(&c.field.name, first)),
         ));
         for (used, test) in &tests {
             let found: Vec<usize> = (0..self.columns.len())
@@ -277,7 +305,7 @@ impl Scope {
             shown.push_str(qualifier);
             shown.push('.');
         }
-        if column.metadata {
+        if column.access == Access::Metadata {
             shown.push_str(METADATA);
             shown.push('.');
         }
@@ -291,10 +319,12 @@ impl Scope {
         // The columns of GROUP BY's expressions have no names.
         let named = |column: &&ScopeColumn| !column.field.name.starts_with('\u{1}');
         for column in self.columns.iter().filter(named) {
-            if !column.metadata {
-                known.push(column.field.name.to_string());
-            } else if parts.len() > 1 {
-                known.push(format!("{METADATA}.{}", column.field.name));
+            match column.access {
+                Access::Listed => known.push(column.field.name.to_string()),
+                Access::Metadata if parts.len() > 1 => {
+                    known.push(format!("{METADATA}.{}", column.field.name));
+                }
+                _ => {}
             }
             if parts.len() > 1 {
                 known.push(self.shown(column));

@@ -9,7 +9,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::check::check;
-use crate::expr::scope::ScopeColumn;
+use crate::expr::scope::{Access, ScopeColumn};
 use crate::expr::typed::Kind;
 use crate::job_error::{JobError, Location};
 use crate::plan::lateral_subquery::is_lateral;
@@ -268,7 +268,7 @@ impl Lowering<'_> {
         columns.extend(metadata.iter().map(|field| ScopeColumn {
             qualifier: None,
             field: field.clone(),
-            metadata: true,
+            access: Access::Metadata,
         }));
         let node = Node::Source {
             input: declared.clone(),
@@ -358,7 +358,7 @@ impl Lowering<'_> {
             if relation
                 .columns
                 .iter()
-                .any(|c| !c.metadata && c.field.name.eq_ignore_ascii_case(&field.name))
+                .any(|c| c.listed() && c.field.name.eq_ignore_ascii_case(&field.name))
             {
                 return Err(JobError::new(
                     name.at,
@@ -368,7 +368,7 @@ impl Lowering<'_> {
             relation.columns.push(ScopeColumn {
                 qualifier: None,
                 field: field.clone(),
-                metadata: false,
+                access: Access::Listed,
             });
         }
         relation.node = Node::EventTime {
@@ -416,7 +416,7 @@ fn rename(relation: &mut Relation, names: &[Name], at: Location) -> Result<(), J
         return Ok(());
     }
     let shown: Vec<usize> = (0..relation.columns.len())
-        .filter(|i| !relation.columns[*i].metadata)
+        .filter(|i| relation.columns[*i].listed())
         .collect();
     if shown.len() != names.len() {
         return Err(JobError::new(

@@ -10,7 +10,7 @@ use thalweg_engine::schema::Field;
 use crate::expr::check::check;
 use crate::expr::grouped::{Grouped, SharedGrouped, has_aggregate, normal};
 use crate::expr::grouping_id::GroupingId;
-use crate::expr::scope::{Scope, ScopeColumn};
+use crate::expr::scope::{Access, Scope, ScopeColumn};
 use crate::expr::typed::{Kind, Typed};
 use crate::job_error::{JobError, Location};
 use crate::plan::group::Group;
@@ -234,7 +234,7 @@ fn hidden(name: &str, typed: &Typed) -> ScopeColumn {
             data_type: typed.data_type.clone(),
             nullable: typed.nullable,
         },
-        metadata: true,
+        access: Access::Metadata,
     }
 }
 
@@ -303,7 +303,7 @@ fn key(expr: &Expr, scope: &Scope, at: Location) -> Result<Key, JobError> {
         let column = ScopeColumn {
             qualifier: None,
             field: window.field(),
-            metadata: false,
+            access: Access::Listed,
         };
         return Ok(Key {
             name: window.name.into(),

@@ -6,7 +6,7 @@ use thalweg_engine::schema::Field;
 
 use crate::expr::check::check;
 use crate::expr::operators;
-use crate::expr::scope::ScopeColumn;
+use crate::expr::scope::{Access, ScopeColumn};
 use crate::expr::typed::{Comparison, Typed};
 use crate::expr::written::written;
 use crate::job_error::{JobError, Location};
@@ -69,7 +69,8 @@ impl Lowering<'_> {
         pair(Kind::Inner, left, right, Vec::new(), at)
     }
 
-    /// USING: equal columns of one name are one column, and come first.
+    /// USING: equal columns of one name are one column, and come first. Those that it is made of are still there behind their
+    /// tables' names: of an outer join they say which side has a row.
     fn using(
         &self,
         kind: Kind,
@@ -123,7 +124,7 @@ impl Lowering<'_> {
             columns.push(ScopeColumn {
                 qualifier,
                 field: field.clone(),
-                metadata: false,
+                access: Access::Listed,
             });
             items.push(Item {
                 field,
@@ -131,19 +132,38 @@ impl Lowering<'_> {
                 required: false,
             });
         }
-        for (place, column) in relation.columns.iter().enumerate() {
-            if shared
-                .iter()
-                .any(|(a, b)| place == *a || place == width + b)
-            {
-                continue;
-            }
+        let all = relation.columns.iter().enumerate();
+        let merged = |place: usize| {
+            let mut shared = shared.iter();
+            shared.any(|(a, b)| place == *a || place == width + b)
+        };
+        let (hidden, rest): (Vec<_>, Vec<_>) = all.partition(|(place, _)| merged(*place));
+        // One of them is the shared column itself, but where either side may be missing.
+        let hidden = hidden.into_iter().filter(|(place, _)| match kind {
+            Kind::Full => true,
+            Kind::Right => *place < width,
+            _ => *place >= width,
+        });
+        let hidden = hidden.map(|(place, column)| {
+            let access = Access::Qualified;
+            (
+                place,
+                ScopeColumn {
+                    access,
+                    ..column.clone()
+                },
+            )
+        });
+        let rest = rest
+            .into_iter()
+            .map(|(place, column)| (place, column.clone()));
+        for (place, column) in rest.chain(hidden) {
             items.push(Item {
                 field: column.field.clone(),
                 typed: Typed::column(place, &column.field, at),
                 required: false,
             });
-            columns.push(column.clone());
+            columns.push(column);
         }
         relation.columns = columns;
         relation.node = Node::Project {
@@ -164,7 +184,7 @@ impl Lowering<'_> {
         let column = |name: &str, place: usize| ScopeColumn {
             qualifier: None,
             field: Field::nullable(name, relation.columns[place].field.data_type.clone()),
-            metadata: false,
+            access: Access::Listed,
         };
         let scope = self.scope(vec![column("l", first), column("r", second)]);
         let mut typed = check(&written("coalesce(l, r)", at)?, &scope)?;
@@ -176,7 +196,7 @@ impl Lowering<'_> {
 /// The names of the columns that both sides have, in the order of the left one.
 fn shared_names(left: &Relation, right: &Relation) -> Vec<SmolStr> {
     let names = |side: &Relation| -> Vec<SmolStr> {
-        let shown = side.columns.iter().filter(|column| !column.metadata);
+        let shown = side.columns.iter().filter(|column| column.listed());
         shown.map(|column| column.field.name.clone()).collect()
     };
     let others = names(right);
@@ -190,7 +210,7 @@ fn named(columns: &[ScopeColumn], name: &str, at: Location) -> Result<usize, Job
     let mut found = columns
         .iter()
         .enumerate()
-        .filter(|(_, c)| !c.metadata && c.field.name.eq_ignore_ascii_case(name));
+        .filter(|(_, c)| c.listed() && c.field.name.eq_ignore_ascii_case(name));
     match (found.next(), found.next()) {
         (Some((place, _)), None) => Ok(place),
         (None, _) => Err(JobError::new(

@@ -13,7 +13,7 @@ use thalweg_engine::schema::{DataType, Field};
 use crate::expr::check::check;
 use crate::expr::coerce::{self, cast_implicitly};
 use crate::expr::joined;
-use crate::expr::scope::{Macro, Scope, ScopeColumn};
+use crate::expr::scope::{Access, Macro, Scope, ScopeColumn};
 use crate::expr::typed::Typed;
 use crate::extensions::Extensions;
 use crate::job_error::{JobError, Location};
@@ -544,7 +544,7 @@ pub(crate) fn named(fields: &[Field], qualifier: Option<&SmolStr>) -> Vec<ScopeC
         .map(|field| ScopeColumn {
             qualifier: qualifier.cloned(),
             field: field.clone(),
-            metadata: false,
+            access: Access::Listed,
         })
         .collect()
 }

@@ -20,7 +20,7 @@ pub(crate) fn assign(
     let fields: Vec<Field> = relation
         .columns
         .iter()
-        .filter(|c| !c.metadata)
+        .filter(|c| c.listed())
         .map(|c| c.field.clone())
         .collect();
     for (index, field) in fields.iter().enumerate() {
@@ -43,7 +43,7 @@ pub(crate) fn assign(
             relation.node
         } else {
             let places: Vec<usize> = (0..relation.columns.len())
-                .filter(|i| !relation.columns[*i].metadata)
+                .filter(|i| relation.columns[*i].listed())
                 .collect();
             Node::pick(relation.node, &places)
         };
@@ -77,7 +77,7 @@ fn declared_items(
     declared: &[Field],
     at: Location,
 ) -> Result<Vec<Item>, JobError> {
-    let given = || relation.columns.iter().filter(|c| !c.metadata);
+    let given = || relation.columns.iter().filter(|c| c.listed());
     let known = || declared.iter().map(|field| field.name.as_str());
     for (index, field) in given().map(|c| &c.field).enumerate() {
         if !known().any(|name| name.eq_ignore_ascii_case(&field.name)) {
@@ -93,7 +93,7 @@ fn declared_items(
         let found = relation
             .columns
             .iter()
-            .position(|c| !c.metadata && c.field.name.eq_ignore_ascii_case(&to.name));
+            .position(|c| c.listed() && c.field.name.eq_ignore_ascii_case(&to.name));
         let Some(place) = found else {
             return Err(JobError::new(
                 at,

@@ -7,7 +7,7 @@ use sqlparser::ast::{
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::check::check;
-use crate::expr::scope::Scope;
+use crate::expr::scope::{Access, Scope, ScopeColumn};
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 use crate::plan::generator::{Generated, explode_item};
@@ -171,14 +171,22 @@ fn star(
         Some(grouped) => grouped.borrow().input.columns.clone(),
         None => scope.columns.clone(),
     };
-    for (place, column) in columns.iter().enumerate() {
+    // What USING has made one column of comes first.
+    let hidden = |(_, column): &(usize, &ScopeColumn)| column.access == Access::Qualified;
+    let (first, rest): (Vec<_>, Vec<_>) = columns.iter().enumerate().partition(hidden);
+    for (place, column) in first.into_iter().chain(rest) {
         let of_table = qualifier.is_none_or(|q| {
             column
                 .qualifier
                 .as_deref()
                 .is_some_and(|own| own.eq_ignore_ascii_case(q))
         });
-        if column.metadata || !of_table {
+        let meant = match column.access {
+            Access::Listed => of_table,
+            Access::Qualified => qualifier.is_some() && of_table,
+            Access::Metadata => false,
+        };
+        if !meant {
             continue;
         }
         let is_it = |name: &&Ident| {

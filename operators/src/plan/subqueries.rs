@@ -174,7 +174,7 @@ impl Lowering<'_> {
         }
         let right = self.subquery(subquery, parsed, ctes, at)?;
         let shown = right.columns.iter().enumerate();
-        let shown = shown.filter(|(_, column)| !column.metadata);
+        let shown = shown.filter(|(_, column)| column.listed());
         let values = shown.map(|(place, column)| Typed::column(place, &column.field, at));
         Ok(Among {
             values: values.collect(),

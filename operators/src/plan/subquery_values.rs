@@ -13,7 +13,7 @@ use thalweg_engine::schema::DataType;
 
 use crate::expr::check::check;
 use crate::expr::operators;
-use crate::expr::scope::{METADATA, Scope, ScopeColumn};
+use crate::expr::scope::{Access, METADATA, Scope, ScopeColumn};
 use crate::expr::typed::{Comparison, Typed};
 use crate::expr::written::written;
 use crate::job_error::{JobError, Location};
@@ -232,11 +232,7 @@ impl Taking<'_, '_> {
         let right = lowering
             .subquery(query, parsed, ctes, at)
             .map_err(|error| around(error, &outer))?;
-        let mut shown = right
-            .columns
-            .iter()
-            .enumerate()
-            .filter(|(_, c)| !c.metadata);
+        let mut shown = right.columns.iter().enumerate().filter(|(_, c)| c.listed());
         let (Some((place, column)), None) = (shown.next(), shown.next()) else {
             return Err(JobError::new(
                 at,
@@ -293,7 +289,7 @@ pub(super) fn beside(
     right.columns.extend(added.map(|field| ScopeColumn {
         qualifier: None,
         field,
-        metadata: true,
+        access: Access::Metadata,
     }));
     let mut relation = pair(Kind::Left, left, right, conditions, at);
     if let Node::Join { join, .. } = &mut relation.node {
@@ -301,7 +297,7 @@ pub(super) fn beside(
     }
     for (place, column) in relation.columns.iter_mut().enumerate().skip(width) {
         column.qualifier = None;
-        column.metadata = true;
+        column.access = Access::Metadata;
         column.field.name = match place == width + shown {
             true => name.clone(),
             false => format_smolstr!("\u{1}beside{place}"),

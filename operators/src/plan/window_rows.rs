@@ -15,7 +15,7 @@ use thalweg_engine::schema::{DataType, Field};
 use crate::expr::body::Body;
 use crate::expr::functions::windows;
 use crate::expr::grouped::normal;
-use crate::expr::scope::{METADATA, Scope, ScopeColumn};
+use crate::expr::scope::{Access, METADATA, Scope, ScopeColumn};
 use crate::expr::typed::{Call, Form, Op, Typed};
 use crate::job_error::{JobError, Location};
 use crate::plan::lower::{Lowering, Relation};
@@ -125,7 +125,7 @@ fn with_window(mut relation: Relation, key: WindowKey, at: Location) -> Relation
             name: SmolStr::new_static(HIDDEN),
             ..column.clone()
         },
-        metadata: true,
+        access: Access::Metadata,
     });
     relation.node = Node::Explode {
         value: windows_of(key.time, Grid { size, slide, start }, at),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::connectors::{Connector, find};
 use crate::expr::check::check;
 use crate::expr::coerce;
-use crate::expr::scope::{Macro, Scope, ScopeColumn};
+use crate::expr::scope::{Access, Macro, Scope, ScopeColumn};
 use crate::extensions::Extensions;
 use crate::files;
 use crate::job_error::{JobError, Location};
@@ -351,7 +351,7 @@ fn check_macro(
         .map(|(name, data_type)| ScopeColumn {
             qualifier: None,
             field: thalweg_engine::schema::Field::nullable(name.clone(), data_type.clone()),
-            metadata: false,
+            access: Access::Listed,
         })
         .collect();
     let scope = Scope {
