@@ -1,6 +1,7 @@
 //! The loyalty job: invoices in, their points out; a load of invoices, and the account of what came out.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use rdkafka::producer::{BaseProducer, Producer};
 
 use super::topics::{Rec, Topics, hand_over, producer};
-use super::{PATIENCE, Scene};
+use super::{PATIENCE, Scene, until};
 
 /// The job file in parts that a story may change.
 #[derive(Clone, Debug)]
@@ -172,11 +173,13 @@ impl Load {
     pub fn of(topics: &Topics, topic: &str, rate: u32, record: fn(u64) -> Rec) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let sent = Arc::new(AtomicU64::new(0));
-        let producer: BaseProducer = producer(topics.bootstrap()).create().unwrap();
+        let servers = topics.bootstrap().to_owned();
+        let producer: BaseProducer = producer(&servers).create().unwrap();
         let (topic, stopped, counted) = (topic.to_owned(), Arc::clone(&stop), Arc::clone(&sent));
         let thread = std::thread::spawn(move || {
             let began = Instant::now();
             let mut number = 0;
+            let mut look = began;
             while !stopped.load(Ordering::Relaxed) {
                 let due = began + Duration::from_secs(1) * u32::try_from(number).unwrap() / rate;
                 let now = Instant::now();
@@ -184,13 +187,23 @@ impl Load {
                     producer.poll((due - now).min(Duration::from_millis(5)));
                     continue;
                 }
+                if now > look + Duration::from_millis(500) {
+                    look = now;
+                    if producer.in_flight_count() > i32::try_from(rate).unwrap() {
+                        begin_again(&producer, &servers);
+                    }
+                }
                 hand_over(&producer, &topic, &record(number));
                 number += 1;
                 counted.store(number, Ordering::Relaxed);
             }
-            let flushed = producer.flush(PATIENCE);
-            let left = producer.in_flight_count();
-            assert!(flushed.is_ok(), "{left} records are not acknowledged");
+            until("all are acknowledged", PATIENCE, || {
+                let flushed = producer.flush(Duration::from_secs(1)).is_ok();
+                if !flushed {
+                    begin_again(&producer, &servers);
+                }
+                flushed
+            });
         });
         Self {
             stop,
@@ -216,6 +229,15 @@ impl Drop for Load {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
+}
+
+/// A client that is told last by a broker which stops that there are no brokers has nobody left to ask when it is back.
+fn begin_again(producer: &BaseProducer, servers: &str) {
+    let servers = CString::new(servers).unwrap();
+    // SAFETY: a live handle and a terminated string, which the client copies.
+    unsafe {
+        rdkafka::bindings::rd_kafka_brokers_add(producer.client().native_ptr(), servers.as_ptr())
+    };
 }
 
 /// What came out: how often each invoice.
