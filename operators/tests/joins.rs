@@ -70,7 +70,8 @@ fn what_using_has_joined_is_still_there_behind_each_table() {
 
 #[test]
 fn rows_without_a_partner_are_found_by_the_other_tables_key() {
-    let mut lane = lane("SELECT x, b.* FROM a LEFT JOIN b USING (k, at) WHERE b.k IS NULL OR x > 2");
+    let mut lane =
+        lane("SELECT x, b.* FROM a LEFT JOIN b USING (k, at) WHERE b.k IS NULL OR x > 2");
     lane.a("l", 1, 1);
     lane.a("m", 2, 1);
     lane.b("m", 7, 1);
