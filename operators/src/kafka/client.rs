@@ -6,6 +6,7 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -15,6 +16,9 @@ use thalweg_engine::error::Failure;
 
 use super::codes::Code;
 use super::words;
+
+/// So often in a row a client begins again, and later once for so many times.
+const AT_FIRST: u32 = 60;
 
 /// How often a failed connection is logged.
 const FAILURE_SHOWN_EVERY: Duration = Duration::from_secs(1);
@@ -178,6 +182,8 @@ pub(crate) enum Role {
 pub(crate) struct Client {
     rk: NonNull<sys::rd_kafka_t>,
     role: Role,
+    /// How often nobody has answered, one time after the other.
+    unanswered: AtomicU32,
 }
 
 // SAFETY: the client library is thread safe.
@@ -230,7 +236,11 @@ impl Client {
         unsafe {
             let _ = take_error(sys::rd_kafka_sasl_background_callbacks_enable(rk.as_ptr()));
         }
-        Ok(Arc::new(Self { rk, role }))
+        Ok(Arc::new(Self {
+            rk,
+            role,
+            unanswered: AtomicU32::new(0),
+        }))
     }
 
     /// The native handle, for calls within the room.
@@ -238,10 +248,18 @@ impl Client {
         self.rk.as_ptr()
     }
 
-    /// Begins with these servers again, where none that the client knows answers. A broker that stops cleanly may say last that
-    /// there are no brokers: the client then forgets the one it had, and has nobody left to ask. Servers that it knows
-    /// stay as they are.
-    pub(crate) fn begin_again(&self, servers: &str) {
+    /// Hears, every second or so, whether any broker answers. Where none does it begins with these servers again: a broker that stops
+    /// cleanly may say last that there are no brokers, and the client then forgets the one it had and has nobody left to
+    /// ask. Servers that it knows stay as they are. It keeps each list that it is given, so in a long outage only one call
+    /// in sixty gives it one more.
+    pub(crate) fn hear(&self, answered: bool, servers: &str) {
+        if answered {
+            return self.unanswered.store(0, Ordering::Relaxed);
+        }
+        let before = self.unanswered.fetch_add(1, Ordering::Relaxed);
+        if before >= AT_FIRST && !before.is_multiple_of(AT_FIRST) {
+            return;
+        }
         if let Ok(servers) = c_name(servers) {
             // SAFETY: a live handle and a terminated string, which the client copies.
             unsafe { sys::rd_kafka_brokers_add(self.native(), servers.as_ptr()) };

@@ -511,15 +511,12 @@ impl Shared {
     }
 
     fn measure(&self, statistics: &Statistics) {
-        self.set_health(if statistics.any_answers() {
-            Health::Up
-        } else {
-            self.client.begin_again(&self.servers);
-            if let Some(member) = self.member.get() {
-                member.parts().0.begin_again(&self.servers);
-            }
-            self.down()
-        });
+        let answered = statistics.any_answers();
+        self.client.hear(answered, &self.servers);
+        if let Some(member) = self.member.get() {
+            member.parts().0.hear(answered, &self.servers);
+        }
+        self.set_health(if answered { Health::Up } else { self.down() });
         let lanes = self.lanes.lock();
         for lane in lanes.values() {
             let told = statistics.topics.get(&lane.topic).and_then(|topic| {

@@ -155,14 +155,11 @@ impl Shared {
 
     /// Health, new partitions, and records that wait too long although their broker answers.
     fn measure(&self, statistics: &Statistics) {
-        *self.health.lock() = if statistics.any_answers() {
-            Health::Up
-        } else {
-            if let Some(client) = &*self.client.lock() {
-                client.begin_again(&self.servers);
-            }
-            self.down()
-        };
+        let answered = statistics.any_answers();
+        if let Some(client) = &*self.client.lock() {
+            client.hear(answered, &self.servers);
+        }
+        *self.health.lock() = if answered { Health::Up } else { self.down() };
         for broker in statistics.brokers.values() {
             if let Some(near) = broker.near() {
                 self.brokers.near(broker.nodeid, near);
