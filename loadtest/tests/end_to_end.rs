@@ -189,7 +189,7 @@ fn a_broker_of_its_own_is_killed_under_load_and_nothing_is_lost() {
 #[test]
 fn two_commands_are_compared_behind_a_slow_network() {
     let (_dir, path) = json();
-    let engine = floor("--linger-ms 300");
+    let engine = floor("--linger-ms 1500");
     let output = run(&[
         "compare",
         "--engine",
@@ -216,7 +216,7 @@ fn two_commands_are_compared_behind_a_slow_network() {
     assert_eq!(
         output.status.code(),
         Some(1),
-        "the slower one breaks the requirement: {output:?}"
+        "the slower one breaks the requirement, unless the floor was too late too: {output:?}"
     );
     let document: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
@@ -225,7 +225,7 @@ fn two_commands_are_compared_behind_a_slow_network() {
     assert!(figures(0)["p50_ms"].as_f64().unwrap() >= 20.0, "{document}");
     assert!(
         figures(1)["p50_ms"].as_f64().unwrap() > figures(0)["p50_ms"].as_f64().unwrap() + 20.0,
-        "{document}"
+        "the floor was too late: {document}"
     );
     assert!(figures(1)["first_record_ms"].as_f64().unwrap() > 0.0);
     let table = run(&["report", path.to_str().unwrap()]);
