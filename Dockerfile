@@ -9,8 +9,8 @@ WORKDIR /source
 COPY . .
 # What `thalweg version` says it was built from.
 ARG COMMIT=""
-RUN THALWEG_COMMIT="$COMMIT" cargo build --release --locked --package thalweg --features full \
-    && strip --strip-debug target/release/thalweg
+RUN THALWEG_COMMIT="$COMMIT" cargo build --profile dist --locked --package thalweg --features full \
+    && strip --strip-debug target/dist/thalweg
 
 # The library that models run on, out of its Python package.
 FROM python:3.11-slim-bookworm AS runtime
@@ -25,7 +25,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=runtime /onnxruntime/libonnxruntime.so /usr/local/lib/libonnxruntime.so
 COPY --from=runtime /onnxruntime/LICENSE /onnxruntime/ThirdPartyNotices.txt /usr/share/doc/onnxruntime/
-COPY --from=build /source/target/release/thalweg /usr/local/bin/thalweg
+COPY --from=build /source/target/dist/thalweg /usr/local/bin/thalweg
 COPY LICENSE /usr/share/doc/thalweg/LICENSE
 ENV ORT_DYLIB_PATH=/usr/local/lib/libonnxruntime.so
 # The folder belongs to who runs, whatever builds this image, and so does a named volume, which begins as a copy of it.

@@ -72,8 +72,8 @@ def runs():
         for package in re.findall(r"pip install (?:--\S+(?: /\S+)? )*([^-\s&]\S*)", rest):
             if "==" not in package:
                 yield f"pip installs {package} without a version"
-        if "cargo build" in rest and not {"--locked", "--release"} <= set(rest.split()):
-            yield f"cargo builds without --locked --release: {rest}"
+        if "cargo build" in rest and not {"--locked", "--profile", "dist"} <= set(rest.split()):
+            yield f"cargo builds without --locked --profile dist: {rest}"
 
 
 def last_stage():

@@ -166,7 +166,7 @@ def commands(binary):
             for match in re.finditer(r"`((?:thalweg|cargo run --release --) [^`\n]+)`", without_blocks(text))
         ]
         for line, command in found:
-            for call in re.findall(r"(?<!-p)(?:^|[;&|\s'])(?:(?:target/release/)?thalweg|cargo run --release --) ([^|;&']*)", command):
+            for call in re.findall(r"(?<!-p)(?:^|[;&|\s'])(?:(?:target/(?:release|dist)/)?thalweg|cargo run --release --) ([^|;&']*)", command):
                 try:
                     words = shlex.split(call, comments=True)
                 except ValueError:

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # What a command needs that is not there: then its flags are checked, and no more.
 OUTSIDE = [
-    (r"\bcargo\b|\bdocker\b|target/release|tests/all|thalweg-loadtest", "a build, which takes minutes"),
+    (r"\bcargo\b|\bdocker\b|target/(release|dist)|tests/all|thalweg-loadtest", "a build, which takes minutes"),
     (r"\bkubectl\b|k8s/check", "a cluster"),
     (r"\bcurl\b|thalweg (top|why-slow|leave)\b", "a job that runs"),
     (r"broker\.sh|--connect|thalweg (verify|dlq|explain-record)\b|^export KAFKA", "a broker"),
