@@ -35,6 +35,25 @@ impl ScopeColumn {
     }
 }
 
+/// The columns that `*` means, or `table.*`, in its order, with their places in the row.
+pub(crate) fn starred<'c>(
+    columns: &'c [ScopeColumn],
+    table: Option<&str>,
+) -> impl Iterator<Item = (usize, &'c ScopeColumn)> {
+    let of_table = |column: &ScopeColumn| {
+        let own = column.qualifier.as_deref();
+        table.is_none_or(|table| own.is_some_and(|own| own.eq_ignore_ascii_case(table)))
+    };
+    let meant = |(_, column): &(usize, &ScopeColumn)| match column.access {
+        Access::Listed => of_table(column),
+        Access::Qualified => table.is_some() && of_table(column),
+        Access::Metadata => false,
+    };
+    let meant = columns.iter().enumerate().filter(meant);
+    let (listed, first): (Vec<_>, Vec<_>) = meant.partition(|(_, column)| column.listed());
+    first.into_iter().chain(listed)
+}
+
 /// How a column is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -182,20 +201,8 @@ impl Scope {
             Some(grouped) => grouped.borrow().input.columns.clone(),
             None => self.columns.clone(),
         };
-        let same = |own: Option<&str>| {
-            table.is_none_or(|table| own.is_some_and(|own| own.eq_ignore_ascii_case(table)))
-        };
-        let reached = |column: &&ScopeColumn| match column.access {
-            Access::Listed => same(column.qualifier.as_deref()),
-            Access::Qualified => table.is_some() && same(column.qualifier.as_deref()),
-            Access::Metadata => false,
-        };
-        let (listed, first): (Vec<_>, Vec<_>) =
-            all.iter().filter(reached).partition(|c| c.listed());
-        first
-            .into_iter()
-            .chain(listed)
-            .map(|column| {
+        starred(&all, table)
+            .map(|(_, column)| {
                 let names = column.qualifier.iter().chain([&column.field.name]);
                 Expr::CompoundIdentifier(names.map(|name| Ident::new(name.as_str())).collect())
             })

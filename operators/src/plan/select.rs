@@ -7,7 +7,7 @@ use sqlparser::ast::{
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::check::check;
-use crate::expr::scope::{Access, Scope, ScopeColumn};
+use crate::expr::scope::{Scope, starred};
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
 use crate::plan::generator::{Generated, explode_item};
@@ -171,24 +171,7 @@ fn star(
         Some(grouped) => grouped.borrow().input.columns.clone(),
         None => scope.columns.clone(),
     };
-    // What USING has made one column of comes first.
-    let hidden = |(_, column): &(usize, &ScopeColumn)| column.access == Access::Qualified;
-    let (first, rest): (Vec<_>, Vec<_>) = columns.iter().enumerate().partition(hidden);
-    for (place, column) in first.into_iter().chain(rest) {
-        let of_table = qualifier.is_none_or(|q| {
-            column
-                .qualifier
-                .as_deref()
-                .is_some_and(|own| own.eq_ignore_ascii_case(q))
-        });
-        let meant = match column.access {
-            Access::Listed => of_table,
-            Access::Qualified => qualifier.is_some() && of_table,
-            Access::Metadata => false,
-        };
-        if !meant {
-            continue;
-        }
+    for (place, column) in starred(&columns, qualifier) {
         let is_it = |name: &&Ident| {
             let (table, name) = excepted::parts(name);
             let own = column.qualifier.as_deref();
