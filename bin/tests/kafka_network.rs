@@ -119,7 +119,7 @@ fn a_network_that_fails_loses_nothing_counts_nothing_twice_and_is_told_of() {
     usual.until_out(100, PATIENCE);
     proxy.forget();
     let began = Instant::now();
-    for (scene, within) in [(&scene, 15), (&usual, 30)] {
+    for (scene, within) in [(&scene, 10), (&usual, 20)] {
         let held = scene.topics.count(&scene.output());
         let within = Duration::from_secs(within).saturating_sub(began.elapsed());
         scene.until_out(held + 2 * i64::from(RATE), within);

@@ -239,9 +239,15 @@ mod tests {
 
     #[test]
     fn what_is_full_becomes_huge_and_the_rest_stays() {
-        if !possible() {
-            return;
+        // The kernel's own daemon makes huge pages too, and fills what is missing: then once more. A walk that did so would do it
+        // each time.
+        if possible() {
+            assert!((0..5).any(|_| walked()), "what is not full stays");
         }
+    }
+
+    /// Four huge pages' room, of which the second is not full: whether that has stayed so, and all the rest as it must be.
+    fn walked() -> bool {
         // Shared with no other mapping: one page before and behind is not accessible.
         let length = 8 * HUGE;
         // SAFETY: new memory of this test alone, never given back.
@@ -265,16 +271,16 @@ mod tests {
             libc::madvise(second as *mut _, HUGE / 2, libc::MADV_DONTNEED);
         }
         let mut walk = Walk::default();
-        assert!(!walk.full(all.start + HUGE));
         let mut round = Round::More;
         while round == Round::More {
             round = walk.through(std::iter::once(all.clone()));
         }
         let made = huge(all.start);
-        // The kernel has a daemon that makes huge pages too, and fills what is missing.
-        let own = if walk.full(all.start + HUGE) { 4 } else { 3 };
+        if walk.full(all.start + HUGE) {
+            return false;
+        }
         // A machine without room for huge pages gives fewer.
-        assert!(made <= own * HUGE / 1024, "{made} kB");
+        assert!(made <= 3 * HUGE / 1024, "{made} kB");
         let bytes = all.clone().step_by(PAGE);
         // SAFETY: as above.
         let sum: usize = bytes
@@ -282,7 +288,8 @@ mod tests {
             .sum();
         assert_eq!(sum, 7 * (4 * HUGE - HUGE / 2) / PAGE);
         if round == Round::Done {
-            assert_eq!(made, own * HUGE / 1024);
+            assert_eq!(made, 3 * HUGE / 1024);
         }
+        true
     }
 }
