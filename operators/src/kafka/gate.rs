@@ -9,6 +9,11 @@
 //! the broker: while a far one answers others can be under way, a near one is only kept busy by them. So each partition with something on
 //! its way holds one of a broker's [`Slots`], and a partition that finds none stands in line. What stands in line grows
 //! here, where later rows can still join it, and not in the client's queue, where they could not.
+//!
+//! The first row of a partition goes alone. A broker that knows nothing yet of a producer takes whatever sequence number
+//! comes first, so were the first request turned away (it does not lead the partition yet) and one behind it taken, the
+//! client would hold the first for acknowledged as well, and it would be lost. From the first acknowledgement on the broker
+//! refuses what comes out of order, and any number of requests may follow each other.
 
 use std::collections::VecDeque;
 
@@ -31,7 +36,7 @@ pub(crate) enum Step {
     Hold,
     /// Keep it: there was no slot, the partition stands in line.
     Queue,
-    /// Keep it, and then hand over all that is kept.
+    /// Keep it, and then release what is kept.
     Release,
 }
 
@@ -53,6 +58,8 @@ pub(crate) struct Gate {
     held_rows: usize,
     held_bytes: usize,
     in_line: bool,
+    /// Whether the broker has acknowledged anything of this producer.
+    known: bool,
 }
 
 impl Gate {
@@ -71,8 +78,7 @@ impl Gate {
             self.in_line = true;
             return Step::Queue;
         }
-        if self.held_bytes >= RELEASE_BYTES {
-            self.release();
+        if self.held_bytes >= RELEASE_BYTES && self.known {
             return Step::Release;
         }
         Step::Hold
@@ -80,6 +86,7 @@ impl Gate {
 
     /// So many rows were acknowledged.
     pub(crate) fn landed(&mut self, rows: usize) -> After {
+        self.known = true;
         self.flying_rows = self.flying_rows.saturating_sub(rows);
         if self.flying_rows > 0 {
             After::Wait
@@ -95,12 +102,20 @@ impl Gate {
         self.in_line = true;
     }
 
-    /// All that is held goes: the slot was kept, or its turn in the line has come.
-    pub(crate) fn release(&mut self) {
-        self.flying_rows += self.held_rows;
-        self.held_rows = 0;
-        self.held_bytes = 0;
+    /// What is held goes, all of it or the first row alone: the slot was kept, or its turn in the line has come. Says how
+    /// many rows.
+    pub(crate) fn release(&mut self) -> usize {
+        let rows = if self.known {
+            // Only then does it matter how many bytes are held.
+            self.held_bytes = 0;
+            self.held_rows
+        } else {
+            self.held_rows.min(1)
+        };
+        self.flying_rows += rows;
+        self.held_rows -= rows;
         self.in_line = false;
+        rows
     }
 
     /// Whether anything is on its way.
@@ -207,11 +222,11 @@ mod tests {
         assert_eq!(gate.offer(100, || true), Step::Hold);
         assert_eq!(gate.offer(100, || true), Step::Hold);
         assert_eq!(gate.landed(1), After::Held);
-        gate.release();
+        assert_eq!(gate.release(), 2);
         assert_eq!(gate.offer(100, || true), Step::Hold);
         assert_eq!(gate.landed(1), After::Wait);
         assert_eq!(gate.landed(1), After::Held);
-        gate.release();
+        assert_eq!(gate.release(), 1);
         assert_eq!(gate.landed(1), After::Free);
         assert!(!gate.busy());
     }
@@ -220,9 +235,28 @@ mod tests {
     fn a_large_batch_does_not_wait() {
         let mut gate = Gate::default();
         assert_eq!(gate.offer(100, || true), Step::Send);
+        assert_eq!(gate.landed(1), After::Free);
+        assert_eq!(gate.offer(100, || true), Step::Send);
         assert_eq!(gate.offer(RELEASE_BYTES - 1, || true), Step::Hold);
         assert_eq!(gate.offer(1, || true), Step::Release);
+        assert_eq!(gate.release(), 2);
         assert_eq!(gate.offer(1, || true), Step::Hold);
+    }
+
+    #[test]
+    fn nothing_follows_the_first_row_of_a_partition_until_it_has_landed() {
+        let mut gate = Gate::default();
+        assert_eq!(gate.offer(100, || true), Step::Send);
+        assert_eq!(gate.offer(RELEASE_BYTES, || true), Step::Hold);
+        assert_eq!(gate.landed(1), After::Held);
+        assert_eq!(gate.release(), 1);
+        let mut behind = Gate::default();
+        assert_eq!(behind.offer(RELEASE_BYTES, || false), Step::Queue);
+        assert_eq!(behind.offer(100, || true), Step::Hold);
+        assert_eq!(behind.release(), 1);
+        assert_eq!(behind.offer(RELEASE_BYTES, || true), Step::Hold);
+        assert_eq!(behind.landed(1), After::Held);
+        assert_eq!(behind.release(), 2);
     }
 
     #[test]
@@ -233,8 +267,10 @@ mod tests {
             gate.offer(RELEASE_BYTES, || panic!("it stands in line")),
             Step::Hold
         );
-        gate.release();
-        assert_eq!(gate.landed(2), After::Free);
+        assert_eq!(gate.release(), 1);
+        assert_eq!(gate.landed(1), After::Held);
+        assert_eq!(gate.release(), 1);
+        assert_eq!(gate.landed(1), After::Free);
     }
 
     /// An outlet in small: gates, slots, and what is on its way.
@@ -242,6 +278,7 @@ mod tests {
         gates: Vec<Gate>,
         held: Vec<usize>,
         flying: Vec<usize>,
+        known: Vec<bool>,
         slots: Slots<usize>,
         limit: usize,
     }
@@ -256,20 +293,22 @@ mod tests {
                 }
                 Step::Hold | Step::Queue => self.held[who] += 1,
                 Step::Release => {
-                    self.flying[who] += self.held[who] + 1;
-                    self.held[who] = 0;
+                    self.held[who] += 1;
+                    self.release(who);
                 }
             }
         }
 
         fn release(&mut self, who: usize) {
-            self.gates[who].release();
-            self.flying[who] += self.held[who];
-            self.held[who] = 0;
+            let rows = self.gates[who].release();
+            assert!(rows == self.held[who] || (rows == 1 && !self.known[who]));
+            self.flying[who] += rows;
+            self.held[who] -= rows;
         }
 
         fn land(&mut self, who: usize, rows: usize) {
             self.flying[who] -= rows;
+            self.known[who] = true;
             match self.gates[who].landed(rows) {
                 After::Wait => {}
                 After::Free => {
@@ -310,8 +349,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes and lands: no more partitions are on their way than there are slots, rows go in order, and
-        /// whatever is held has something to wait for.
+        /// Whatever comes and lands: no more partitions are on their way than there are slots, rows go in order, the first
+        /// of a partition alone, and whatever is held has something to wait for.
         #[test]
         fn no_row_is_left_behind(
             events in prop::collection::vec((any::<bool>(), 0_usize..6, 1_usize..90_000, 1_usize..4), 1..400),
@@ -320,6 +359,7 @@ mod tests {
                 gates: (0..6).map(|_| Gate::default()).collect(),
                 held: vec![0; 6],
                 flying: vec![0; 6],
+                known: vec![false; 6],
                 slots: Slots::default(),
                 limit: 1,
             };
@@ -338,6 +378,7 @@ mod tests {
                 prop_assert!(busy <= slots);
                 prop_assert_eq!(model.slots.taken, busy);
                 for who in 0..6 {
+                    prop_assert!(model.known[who] || model.flying[who] <= 1);
                     prop_assert_eq!(model.gates[who].busy(), model.flying[who] > 0);
                     prop_assert!(model.held[who] == 0 || model.flying[who] > 0 || busy > 0);
                 }

@@ -299,15 +299,15 @@ impl Window {
         self.inner.lock().acknowledged >= tail
     }
 
-    /// Hands over everything that is held.
+    /// Hands over what is held, as far as the gate lets it go.
     fn release(&self, inner: &mut Inner) -> Result<(), Code> {
-        inner.gate.release();
+        let rows = inner.gate.release();
         let Inner {
             bytes, held, text, ..
         } = inner;
         let mut rest = bytes.as_slice();
-        let mut batch: Vec<sys::rd_kafka_message_t> = Vec::with_capacity(held.len());
-        for row in &*held {
+        let mut batch: Vec<sys::rd_kafka_message_t> = Vec::with_capacity(rows);
+        for row in held.iter().take(rows) {
             let mut part = |length: Option<usize>| {
                 length.map(|length| {
                     let (part, later) = rest.split_at(length);
@@ -325,8 +325,9 @@ impl Window {
             }
         }
         self.send_batch(&mut batch)?;
-        held.clear();
-        bytes.clear();
+        let gone = bytes.len() - rest.len();
+        bytes.drain(..gone);
+        held.drain(..rows);
         bytes.shrink_to(KEEP_CAPACITY);
         held.shrink_to(KEEP_CAPACITY / 64);
         Ok(())
