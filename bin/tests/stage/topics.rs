@@ -169,7 +169,7 @@ impl Topics {
         &self.bootstrap
     }
 
-    /// Makes a topic with the broker's number of replicas, and waits until it can be seen.
+    /// Makes a topic with the broker's number of replicas, and waits until it can be written to.
     pub fn make(&self, name: &str, partitions: i32, properties: &[(&str, &str)]) {
         let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         for (name, value) in properties {
@@ -177,23 +177,29 @@ impl Topics {
         }
         let made = wait(self.admin.create_topics([&topic], &AdminOptions::new())).unwrap();
         made.into_iter().next().unwrap().unwrap();
+        self.wait_for(name, partitions);
+    }
+
+    /// Waits until every partition is seen and led: of what is sent to one that is not led yet a producer may lose the first.
+    fn wait_for(&self, name: &str, partitions: i32) {
         let began = Instant::now();
-        while self.partitions(name) != partitions {
-            assert!(began.elapsed() < PATIENCE, "{name} cannot be seen");
+        let led = |partition| {
+            self.asker
+                .fetch_watermarks(name, partition, PATIENCE)
+                .is_ok()
+        };
+        while self.partitions(name) != partitions || !(0..partitions).all(led) {
+            assert!(began.elapsed() < PATIENCE, "{name} is not there");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Gives a topic more partitions and waits until they are seen: a producer that does not know one drops what goes there.
+    /// Gives a topic more partitions and waits until they can be written to.
     pub fn grow(&self, name: &str, partitions: usize) {
         let more = NewPartitions::new(name, partitions);
         let made = wait(self.admin.create_partitions([&more], &AdminOptions::new())).unwrap();
         made.into_iter().next().unwrap().unwrap();
-        let began = Instant::now();
-        while self.partitions(name) as usize != partitions {
-            assert!(began.elapsed() < PATIENCE, "{name} does not grow");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        self.wait_for(name, partitions as i32);
     }
 
     /// Deletes a topic and waits until it cannot be seen any more.

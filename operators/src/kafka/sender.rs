@@ -47,6 +47,8 @@ impl Sender {
             ],
             &[
                 ("transactional.id", name),
+                // With more, one that is turned away could be held for acknowledged by the next (see `gate`).
+                ("max.in.flight.requests.per.connection", "1"),
                 ("message.timeout.ms", "30000"),
                 ("allow.auto.create.topics", "false"),
             ],
