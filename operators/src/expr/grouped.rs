@@ -10,7 +10,7 @@ use std::rc::Rc;
 use smol_str::SmolStr;
 use sqlparser::ast::{
     self, DuplicateTreatment, Expr, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, NullTreatment, ObjectNamePart, visit_expressions_mut,
+    FunctionArguments, Ident, NullTreatment, ObjectNamePart, Visit, Visitor, visit_expressions_mut,
 };
 use thalweg_engine::schema::{DataType, Field};
 
@@ -73,18 +73,42 @@ pub(crate) fn aggregate_of(function: &ast::Function, scope: &Scope) -> Option<&'
     scope.extensions.aggregate(&name.value)
 }
 
-/// Whether an expression holds an aggregate; one in a subquery is that one's, which is refused where the expression is checked.
+/// Whether an expression holds an aggregate; one in a subquery is that one's.
 pub(crate) fn has_aggregate(expr: &Expr, scope: &Scope) -> bool {
-    let found = ast::visit_expressions(expr, |part| match part {
-        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
-            ControlFlow::Break(false)
+    let mut aggregates = Aggregates { scope, queries: 0 };
+    expr.visit(&mut aggregates).is_break()
+}
+
+/// Ends at an aggregate that stands in no subquery.
+struct Aggregates<'s> {
+    scope: &'s Scope,
+    /// How many subqueries are around what is visited.
+    queries: usize,
+}
+
+impl Visitor for Aggregates<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &ast::Query) -> ControlFlow<()> {
+        self.queries += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &ast::Query) -> ControlFlow<()> {
+        self.queries -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function)
+                if self.queries == 0 && aggregate_of(function, self.scope).is_some() =>
+            {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
         }
-        Expr::Function(function) if aggregate_of(function, scope).is_some() => {
-            ControlFlow::Break(true)
-        }
-        _ => ControlFlow::Continue(()),
-    });
-    matches!(found, ControlFlow::Break(true))
+    }
 }
 
 /// An expression so that two that mean the same over these columns are equal. None where a name in it is that of a
@@ -180,7 +204,7 @@ pub(super) fn missing(scope: &Scope, parts: &[&str], error: JobError) -> JobErro
         // The columns below are what the author may have meant.
         let unknown = grouped.input.resolve(parts, error.at);
         return match unknown {
-            Err(below) if error.help.is_none() || scope.columns.is_empty() => below,
+            Err(below) if error.help.is_none() || grouped.keys.is_empty() => below,
             _ => error,
         };
     }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, Value};
 use thalweg_engine::schema::Field;
 
@@ -15,13 +15,15 @@ use crate::expr::typed::{Kind, Typed};
 use crate::job_error::{JobError, Location};
 use crate::plan::group::Group;
 use crate::plan::grouping_sets::{Expanded, Sets};
-use crate::plan::lower::{Lowering, Relation};
+use crate::plan::lower::{Ctes, Lowering, Relation};
 use crate::plan::names;
 use crate::plan::node::{Item, Node};
 use crate::plan::select;
+use crate::plan::subquery_values::without_subqueries;
 use crate::plan::tail::{List, Tail};
 use crate::plan::window::{self, Cut, WindowKey};
 use crate::sql::cursor::start_of;
+use crate::sql::front::ParsedQuery;
 use crate::stateful::grouping::{Aggregate, Emits, Grouping, Over, Shape, Window};
 
 /// Whether a SELECT makes groups.
@@ -68,6 +70,7 @@ pub(super) fn select(
     relation: Relation,
     select: &Select,
     tail: &Tail<'_>,
+    (parsed, ctes): (&ParsedQuery, Ctes<'_>),
     at: Location,
 ) -> Result<Relation, JobError> {
     let mut input = lowering.scope(relation.columns.clone());
@@ -87,15 +90,13 @@ pub(super) fn select(
         written: !written.is_empty(),
         calls: Vec::new(),
     }));
-    let columns: Vec<ScopeColumn> = keys.iter().map(|key| key.column.clone()).collect();
-    let scope = || Scope {
-        grouped: Some(Rc::clone(&grouped)),
-        ..lowering.scope(columns.clone())
-    };
     // Twice: the first time finds the aggregates, the second knows how wide the row is. Until then it is wider than any,
     // so that no aggregate is taken for an item of the list.
-    let finish = |node: Node, width: usize| {
-        let mut scope = scope();
+    let finish = |Relation { node, columns }: Relation, width: usize, select: &Select| {
+        let mut scope = Scope {
+            grouped: Some(Rc::clone(&grouped)),
+            ..lowering.scope(columns)
+        };
         let items = select::list(&mut scope, width, None, &select.projection, at)?;
         let list = List {
             items,
@@ -104,8 +105,12 @@ pub(super) fn select(
         };
         list.finish(node, Some(select), tail, at)
     };
-    let nothing = || Node::Union { below: Vec::new() };
-    finish(nothing(), usize::MAX / 2)?;
+    let mut columns: Vec<ScopeColumn> = keys.iter().map(|key| key.column.clone()).collect();
+    let nothing = Relation {
+        node: Node::Union { below: Vec::new() },
+        columns: columns.clone(),
+    };
+    finish(nothing, usize::MAX / 2, &without_subqueries(select))?;
     let node = aggregate(
         below,
         keys,
@@ -113,8 +118,12 @@ pub(super) fn select(
         at_of(&written, at),
         lowering,
     );
-    let width = node.width();
-    finish(node, width)
+    let calls = grouped.borrow().calls.clone();
+    columns.extend(calls.into_iter().map(|call| unnamed(call.field)));
+    let relation = Relation { node, columns };
+    let (relation, select) = lowering.subquery_values(relation, select, parsed, ctes, at)?;
+    let width = relation.node.width();
+    finish(relation, width, &select)
 }
 
 fn at_of(written: &[(Expr, Location)], otherwise: Location) -> Location {
@@ -218,23 +227,30 @@ fn expand(
         name: sets.name(),
         form: None,
         normal: None,
-        column: hidden(&typed.to_string(), &typed),
+        column: unnamed(of(typed.to_string(), &typed)),
         what: What::Plain(typed),
     });
     keys.extend(apart);
     Ok(node)
 }
 
-/// A column of a key that is found by what it is, never by its name.
-fn hidden(name: &str, typed: &Typed) -> ScopeColumn {
+/// A column that is found by what it is, never by its name.
+fn unnamed(field: Field) -> ScopeColumn {
     ScopeColumn {
         qualifier: None,
         field: Field {
-            name: format!("\u{1}{name}").into(),
-            data_type: typed.data_type.clone(),
-            nullable: typed.nullable,
+            name: format_smolstr!("\u{1}{}", field.name),
+            ..field
         },
         access: Access::Metadata,
+    }
+}
+
+fn of(name: impl Into<SmolStr>, typed: &Typed) -> Field {
+    Field {
+        name: name.into(),
+        data_type: typed.data_type.clone(),
+        nullable: typed.nullable,
     }
 }
 
@@ -332,7 +348,7 @@ fn key(expr: &Expr, scope: &Scope, at: Location) -> Result<Key, JobError> {
         name,
         form: form.clone(),
         normal: form,
-        column: hidden(&names::of(expr, scope), &typed),
+        column: unnamed(of(names::of(expr, scope), &typed)),
         what: What::Plain(typed),
     })
 }
@@ -366,11 +382,7 @@ struct Below(Vec<Item>);
 impl Below {
     fn push(&mut self, name: impl Into<SmolStr>, typed: Typed) -> usize {
         self.0.push(Item {
-            field: Field {
-                name: name.into(),
-                data_type: typed.data_type.clone(),
-                nullable: typed.nullable,
-            },
+            field: of(name, &typed),
             typed,
             required: false,
         });

@@ -457,7 +457,7 @@ impl<'c> Lowering<'c> {
             if over {
                 return Err(over_select::above_groups(at));
             }
-            return group_by::select(self, relation, select, tail, at);
+            return group_by::select(self, relation, select, tail, (parsed, ctes), at);
         }
         let (relation, select) = self.subquery_values(relation, select, parsed, ctes, at)?;
         let (relation, select) = window_rows::taken(self, relation, &select, at)?;

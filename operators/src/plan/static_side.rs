@@ -41,6 +41,14 @@ pub(super) fn still(node: &Node) -> Option<&Declared> {
     }
 }
 
+/// Whether a node reads static tables alone, joined or not.
+pub(super) fn of_tables(node: &Node) -> bool {
+    match node {
+        Node::Source { input, .. } => is_static(&input.table) || is_values(&input.table),
+        other => other.below().all(of_tables),
+    }
+}
+
 /// The groups of a table that is read to its end are those of all its rows.
 pub(super) fn of_all_rows(node: Node) -> Node {
     match node.map_below(&mut of_all_rows) {

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 
 use smol_str::{SmolStr, format_smolstr};
 use sqlparser::ast::{
-    Expr, Ident, Query, Select, SelectItem, VisitMut, VisitorMut, visit_expressions,
+    Expr, Ident, Query, Select, SelectItem, Value as Literal, VisitMut, VisitorMut,
+    visit_expressions, visit_expressions_mut,
 };
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
@@ -22,7 +23,7 @@ use crate::plan::join_from::pair;
 use crate::plan::join_settle::with;
 use crate::plan::lower::{Ctes, Lowering, Relation};
 use crate::plan::node::Node;
-use crate::plan::static_side::still;
+use crate::plan::static_side::{of_tables, still};
 use crate::plan::subqueries::{Among, is_false, plain};
 use crate::plan::tail::Tail;
 use crate::sql::cursor::start_of;
@@ -30,13 +31,43 @@ use crate::sql::front::ParsedQuery;
 use crate::stateful::join::Kind;
 use crate::transforms::Most;
 
+fn is_subquery(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. }
+    )
+}
+
 /// Whether an expression asks a subquery.
 fn asks(expr: &Expr) -> bool {
-    let found = visit_expressions(expr, |part| match part {
-        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
+    let found = visit_expressions(expr, |part| match is_subquery(part) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
     });
     found.is_break()
+}
+
+/// Whether the list of a SELECT, or its HAVING, asks subqueries.
+fn is_asking(select: &Select) -> bool {
+    let mut list = select.projection.iter().filter_map(expression);
+    list.any(asks) || select.having.as_ref().is_some_and(asks)
+}
+
+/// A SELECT whose list and HAVING have NULL in the place of each subquery: what else stands in them.
+pub(super) fn without_subqueries(select: &Select) -> Cow<'_, Select> {
+    if !is_asking(select) {
+        return Cow::Borrowed(select);
+    }
+    let mut select = select.clone();
+    let blank = |part: &mut Expr| {
+        if is_subquery(part) {
+            *part = Expr::Value(Literal::Null.into());
+        }
+        ControlFlow::Continue(())
+    };
+    let _: ControlFlow<()> = visit_expressions_mut(&mut select.projection, blank);
+    let _: ControlFlow<()> = visit_expressions_mut(&mut select.having, blank);
+    Cow::Owned(select)
 }
 
 pub(super) fn expression(item: &SelectItem) -> Option<&Expr> {
@@ -47,7 +78,7 @@ pub(super) fn expression(item: &SelectItem) -> Option<&Expr> {
 }
 
 impl Lowering<'_> {
-    /// The list of a SELECT without groups in which columns stand for subqueries.
+    /// A SELECT in whose list and HAVING columns stand for subqueries.
     pub(super) fn subquery_values<'s>(
         &self,
         mut relation: Relation,
@@ -56,7 +87,7 @@ impl Lowering<'_> {
         ctes: Ctes<'_>,
         at: Location,
     ) -> Result<(Relation, Cow<'s, Select>), JobError> {
-        if !select.projection.iter().filter_map(expression).any(asks) {
+        if !is_asking(select) {
             return Ok((relation, Cow::Borrowed(select)));
         }
         let mut select = select.clone();
@@ -71,6 +102,11 @@ impl Lowering<'_> {
                 (relation, expr) = self.subquery_value(relation, &written, parsed, ctes, at)?;
                 *item = SelectItem::ExprWithAlias { expr, alias };
             }
+        }
+        if let Some(having) = select.having.take() {
+            let expr;
+            (relation, expr) = self.subquery_value(relation, &having, parsed, ctes, at)?;
+            select.having = Some(expr);
         }
         Ok((relation, Cow::Owned(select)))
     }
@@ -124,10 +160,7 @@ impl VisitorMut for Taking<'_, '_> {
             );
             return ControlFlow::Break(());
         }
-        if !matches!(
-            expr,
-            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. }
-        ) {
+        if !is_subquery(expr) {
             return ControlFlow::Continue(());
         }
         let Some(relation) = self.relation.take() else {
@@ -276,6 +309,10 @@ pub(super) fn beside(
     at: Location,
 ) -> Result<(Relation, SmolStr), JobError> {
     if still(&right.node).is_none() {
+        if of_tables(&right.node) {
+            return Err(JobError::new(at, "a subquery within an expression joins no static tables, by JOIN or by IN and EXISTS of its own")
+                .help("join the stream with the one table and the result with the other, or ask each by a subquery of its own"));
+        }
         return Err(JobError::new(at, "a subquery within an expression asks a static table")
             .help("declare it with the option static 'true'; a stream is asked by a join, or by IN and EXISTS that stand in WHERE alone or beside the rest with AND"));
     }
