@@ -352,6 +352,7 @@ pub(super) fn unfit(node: &Node) -> Option<String> {
         Node::Explode { value, .. } => shown(value),
         Node::EventTime { time, .. } => shown(time),
         Node::Lookup { beside, .. } => beside.join.conditions.iter().find_map(shown),
+        Node::Join { join, .. } => join.conditions.iter().find_map(shown),
         _ => None,
     };
     here.or_else(|| node.below().find_map(unfit))

@@ -1,5 +1,7 @@
 //! A join as a step of the plan: what it matches by, what its sides keep and for how long.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use smol_str::SmolStr;
 use thalweg_engine::operator::Operator;
@@ -13,8 +15,8 @@ use crate::plan::node::Node;
 use crate::plan::optimize::{conjuncts, filter};
 use crate::plan::stateful::{length, wait};
 use crate::stateful::contents::Contents;
-use crate::stateful::join::{Bound, Kind, Side, StreamJoin, TableJoin};
-use crate::transforms::Most;
+use crate::stateful::join::{Bound, Condition, Kind, Side, StreamJoin, TableJoin};
+use crate::transforms::{Edition, Lookup, Most, Shelf, TablesJoined};
 
 /// A join of two nodes. Before it is settled it has conditions only.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct Join {
     pub(crate) bounds: [Option<Bound>; 2],
     /// Where the right side is a keyed table, the place in its rows that says that a key is gone.
     pub(crate) deleted: Option<usize>,
+    /// Whether both sides are static tables: what they make is one again.
+    pub(crate) tables: bool,
     /// Whether a NULL on either side counts as equal, as NOT IN asks: an anti join on one equality and nothing else.
     pub(crate) null_aware: bool,
     /// How many rows of a static table a row may meet.
@@ -55,6 +59,22 @@ impl Join {
             return side(0).collect();
         }
         side(0).chain(side(1)).collect()
+    }
+
+    /// What its conditions ask of a joined row.
+    fn condition(&self) -> Condition {
+        match self.conditions.as_slice() {
+            [] => None,
+            [one] => Some(one.compile()),
+            all => Some(operators::logic(true, all.to_vec(), self.at).compile()),
+        }
+    }
+
+    /// Looks rows of the left side up among those of the right, which have so many columns.
+    pub(super) fn lookup(&self, width: usize, shelf: &Arc<Shelf>) -> Lookup {
+        let keys = self.keys[0].clone();
+        let lookup = Lookup::new(self.kind, keys, width, self.condition(), Arc::clone(shelf));
+        lookup.null_aware(self.null_aware).most(self.most)
     }
 
     /// The places that it looks at beside its conditions, where the left side has so many columns.
@@ -161,11 +181,13 @@ impl Joining {
     pub(crate) fn operator(&self) -> Box<dyn Operator> {
         let join = &self.join;
         let side = |number| self.side(number);
-        let condition = match join.conditions.as_slice() {
-            [] => None,
-            [one] => Some(one.compile()),
-            all => Some(operators::logic(true, all.to_vec(), join.at).compile()),
-        };
+        if join.tables {
+            let (shelf, width) = (Arc::default(), self.sides[1].len());
+            let lookup = join.lookup(width, &shelf);
+            let right = Edition::new(join.keys[1].clone(), width);
+            return Box::new(TablesJoined::new(lookup, shelf, right));
+        }
+        let condition = join.condition();
         match join.deleted {
             Some(deleted) => Box::new(TableJoin::new(
                 join.kind,
@@ -250,6 +272,9 @@ impl Joining {
             join.with,
             all.join(" AND ")
         );
+        if join.tables {
+            return text;
+        }
         if self.with_table() {
             text.push_str(", the newest row of each key kept");
             return text;

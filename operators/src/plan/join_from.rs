@@ -243,6 +243,7 @@ pub(super) fn pair(
             keys: [Vec::new(), Vec::new()],
             bounds: [None, None],
             deleted: None,
+            tables: false,
             null_aware: false,
             most: Most::All,
             with,

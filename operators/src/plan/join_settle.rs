@@ -15,7 +15,7 @@ use crate::job_error::{JobError, Location};
 use crate::plan::join::Join;
 use crate::plan::join_table::{keyed, swapped, with_table};
 use crate::plan::join_times::{Columns, bounds};
-use crate::plan::lookup::with_static;
+use crate::plan::lookup::{of_tables, with_static};
 use crate::plan::node::{Item, Node};
 use crate::plan::optimize::simplify;
 use crate::plan::static_side::still;
@@ -105,16 +105,16 @@ impl Settling<'_> {
             let table = keyed(&below[side]).or_else(|| still(&below[side]))?;
             Some(table.table.name.clone())
         };
-        let make = if below.iter().any(|side| still(side).is_some()) {
-            with_static
-        } else {
-            with_table
+        let make = match below.each_ref().map(|side| still(side).is_some()) {
+            [true, true] => return of_tables(below, join),
+            [false, false] => with_table,
+            _ => with_static,
         };
         match [name(0), name(1)] {
             [Some(a), Some(b)] => Err(JobError::new(
                 join.at,
                 format!(
-                    "`{a}` and `{b}` are both tables, keyed or static: a join with one needs a stream, whose rows it answers"
+                    "`{a}` and `{b}` are both tables: a join with a keyed one needs a stream, whose rows it answers"
                 ),
             )
             .help("join a stream with the one, and the result with the other")),

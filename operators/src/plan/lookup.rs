@@ -9,22 +9,21 @@ use thalweg_engine::operator::Operator;
 use thalweg_engine::row::Row;
 use thalweg_engine::schema::Field;
 
-use crate::expr::operators;
 use crate::expr::typed::Typed;
 use crate::files::whole::{self, Filling, Keeper};
 use crate::job_error::JobError;
 use crate::plan::exchange::unfit;
 use crate::plan::join::Join;
 use crate::plan::join_settle::matched;
-use crate::plan::join_table::{full, refused};
+use crate::plan::join_table::{full, refused, swapped};
 use crate::plan::node::{Declared, Node};
 use crate::plan::show::columns;
-use crate::plan::static_side::{Static, of_all_rows};
+use crate::plan::static_side::{Static, of_all_rows, still};
 use crate::plan::values::is_values;
 use crate::plan::{Input, Query, Step, StepKind};
 use crate::stateful::join::Kind;
 use crate::table::OpenContext;
-use crate::transforms::{Lookup, Shelf};
+use crate::transforms::Shelf;
 
 /// The side of a join that is a static table.
 #[derive(Clone, Debug)]
@@ -86,6 +85,32 @@ pub(super) fn with_static(below: [Node; 2], join: Join) -> Result<Node, JobError
             beside: Box::new(Beside { side, join }),
         },
     )
+}
+
+/// Static tables on both sides: what they make is the side of another join.
+pub(super) fn of_tables(below: [Node; 2], mut join: Join) -> Result<Node, JobError> {
+    match join.kind {
+        Kind::Right => {
+            let name = still(&below[0])
+                .map_or_else(SmolStr::default, |table| SmolStr::new(&table.table.name));
+            return swapped(below, join, &name, of_tables);
+        }
+        Kind::Full => {
+            return Err(JobError::new(
+                join.at,
+                "FULL JOIN of two static tables is not part of the language",
+            )
+            .help("write a LEFT JOIN, and UNION ALL the rows of the other table that have no partner: NOT EXISTS (SELECT ...)"));
+        }
+        _ => {}
+    }
+    join.tables = true;
+    // Without an equality each row is compared with each of the other table.
+    let none = || Ok(());
+    matched(below, join, none, |below, join| Node::Join {
+        below: Box::new(below),
+        join: Box::new(join),
+    })
 }
 
 /// A table that the command line has read from elsewhere.
@@ -273,20 +298,8 @@ impl Looking {
     }
 
     pub(super) fn operator(&self) -> Box<dyn Operator> {
-        let join = &self.join;
-        let condition = match join.conditions.as_slice() {
-            [] => None,
-            [one] => Some(one.compile()),
-            all => Some(operators::logic(true, all.to_vec(), join.at).compile()),
-        };
-        let lookup = Lookup::new(
-            join.kind,
-            join.keys[0].clone(),
-            self.table.fields.len(),
-            condition,
-            Arc::clone(&self.shelf),
-        );
-        Box::new(lookup.null_aware(join.null_aware).most(join.most))
+        let width = self.table.fields.len();
+        Box::new(self.join.lookup(width, &self.shelf))
     }
 
     /// As the plan shows it.

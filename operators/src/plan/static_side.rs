@@ -33,19 +33,11 @@ pub(super) fn still(node: &Node) -> Option<&Declared> {
         | Node::Sort { below, .. }
         | Node::Limit { below, .. }
         | Node::Over { below, .. } => still(below),
-        Node::Union { below } => {
-            let all: Option<Vec<&Declared>> = below.iter().map(still).collect();
+        Node::Union { .. } | Node::Join { .. } => {
+            let all: Option<Vec<&Declared>> = node.below().map(still).collect();
             all?.first().copied()
         }
         _ => None,
-    }
-}
-
-/// Whether a node reads static tables alone, joined or not.
-pub(super) fn of_tables(node: &Node) -> bool {
-    match node {
-        Node::Source { input, .. } => is_static(&input.table) || is_values(&input.table),
-        other => other.below().all(of_tables),
     }
 }
 

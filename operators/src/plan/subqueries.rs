@@ -241,6 +241,9 @@ impl Lowering<'_> {
                 right = self.asked(right, part, parsed, ctes, at)?;
                 continue;
             }
+            let value;
+            (right, value) = self.subquery_value(right, part, parsed, ctes, at)?;
+            let part = &value;
             if let Ok(own) = check(part, &self.where_scope(&right)) {
                 right.node = Node::Filter {
                     below: Box::new(right.node),

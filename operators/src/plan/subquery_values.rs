@@ -23,7 +23,7 @@ use crate::plan::join_from::pair;
 use crate::plan::join_settle::with;
 use crate::plan::lower::{Ctes, Lowering, Relation};
 use crate::plan::node::Node;
-use crate::plan::static_side::{of_tables, still};
+use crate::plan::static_side::still;
 use crate::plan::subqueries::{Among, is_false, plain};
 use crate::plan::tail::Tail;
 use crate::sql::cursor::start_of;
@@ -309,10 +309,6 @@ pub(super) fn beside(
     at: Location,
 ) -> Result<(Relation, SmolStr), JobError> {
     if still(&right.node).is_none() {
-        if of_tables(&right.node) {
-            return Err(JobError::new(at, "a subquery within an expression joins no static tables, by JOIN or by IN and EXISTS of its own")
-                .help("join the stream with the one table and the result with the other, or ask each by a subquery of its own"));
-        }
         return Err(JobError::new(at, "a subquery within an expression asks a static table")
             .help("declare it with the option static 'true'; a stream is asked by a join, or by IN and EXISTS that stand in WHERE alone or beside the rest with AND"));
     }

@@ -9,6 +9,7 @@ mod lookup;
 mod project;
 #[cfg(test)]
 pub(crate) mod stage;
+mod tables_joined;
 
 pub use closure::Rows;
 pub use event_time::EventTime;
@@ -17,3 +18,4 @@ pub use filter::Filter;
 pub use fork::Fork;
 pub use lookup::{Edition, Lookup, Most, Shelf};
 pub use project::{Cell, Project};
+pub use tables_joined::TablesJoined;
