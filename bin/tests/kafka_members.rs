@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use stage::{
-    Account, Broker, Loyalty, PATIENCE, Rec, Running, Scene, invoices, json, kills, owned, until,
-    until_shared,
+    Account, Broker, Loyalty, PATIENCE, Rec, Running, Scene, invoices, json, kills, now, owned,
+    until, until_shared,
 };
 
 /// The shortest session that the broker allows, and heartbeats that notice a change soon.
@@ -44,12 +44,8 @@ fn standing(running: &mut Running) -> (f64, BTreeSet<String>) {
 
 /// The longest time in milliseconds, within a span, in which nothing of one of these partitions came out. A key lies in the output where
 /// it lies in the input.
-fn longest_silence(scene: &Scene, partitions: &BTreeSet<String>, span: &Range<SystemTime>) -> i64 {
-    let millis = |at: SystemTime| {
-        let since = at.duration_since(UNIX_EPOCH).unwrap();
-        i64::try_from(since.as_millis()).unwrap()
-    };
-    let (begin, end) = (millis(span.start), millis(span.end));
+fn longest_silence(scene: &Scene, partitions: &BTreeSet<String>, span: &Range<i64>) -> i64 {
+    let Range { start: begin, end } = *span;
     let rows = scene.topics.read(&scene.output());
     let silence = |name: &String| {
         let own = format!("{}/", scene.input());
@@ -91,10 +87,10 @@ fn partitions_are_shared_out_and_a_clean_start_and_stop_repeats_nothing() {
     let mut members = vec![member(&scene, &job, "a")];
     until_shared(&mut members, &[6]);
     scene.until_out(300, PATIENCE);
-    let began = SystemTime::now();
+    let began = now();
     members.push(member(&scene, &job, "b"));
     until_shared(&mut members, &[3, 3]);
-    let move_of_three = began..SystemTime::now();
+    let move_of_three = began..now();
     let stayed = owned(&mut members[0]);
     let pause = members[1].metric(PAUSES) / members[1].metric(TAKEN_OVER);
     assert!(0.0 < pause && pause < 3.0, "too late: {pause} s");

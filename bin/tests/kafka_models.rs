@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use stage::{
-    Account, Broker, Loyalty, PATIENCE, Running, Scene, hash_of, invoice, invoices, models, until,
+    Account, Broker, Loyalty, PATIENCE, Running, Scene, hash_of, invoice, invoices, models, now,
+    until,
 };
 
 fn broker() -> &'static Broker {
@@ -223,10 +224,7 @@ fn what_is_too_late_by_its_own_timestamp_is_answered_by_the_fallback_but_not_wha
         .set("deadlineFrom = 'record'");
     let job = write(&scene, &job);
     // From an hour before the start.
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
-    let hour_ago = i64::try_from(now.as_millis()).unwrap() - 3_600_000;
+    let hour_ago = now() - 3_600_000;
     let old: Vec<_> = (0..100)
         .map(|number| invoice(number).at(hour_ago))
         .collect();

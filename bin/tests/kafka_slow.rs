@@ -7,7 +7,7 @@ mod stage;
 use std::time::Duration;
 
 use serde_json::Value;
-use stage::{Broker, Loyalty, PATIENCE, Running, Said, Scene, invoices, until};
+use stage::{Broker, Loyalty, PATIENCE, Running, Said, Scene, invoices, now, until};
 
 /// A broker of its own: it is paused.
 fn broker() -> &'static Broker {
@@ -132,16 +132,19 @@ fn a_broker_that_stalls_is_why_records_are_slow_and_their_places_are_told() {
 }
 
 #[test]
-fn a_new_run_and_what_was_read_after_it_are_told_together() {
-    let scene = Scene::with_topics("slowrun", broker(), 1);
+fn an_outage_is_told_and_what_was_read_before_and_after_it_stands_together() {
+    let scene = Scene::with_topics("slowout", broker(), 1);
     let job = Loyalty::default().write(&scene);
     let mut running = scene.started(&job);
     scene.topics.send(&scene.input(), &invoices(0..50));
     scene.until_out(50, PATIENCE);
     scene.broker.kill();
     running.until_said("waiting", PATIENCE);
+    // As the tills wrote them, that could not send them until the broker was there again.
+    let written = now();
     scene.broker.up();
-    scene.topics.send(&scene.input(), &invoices(50..100));
+    let more = invoices(50..100).into_iter().map(|one| one.at(written));
+    scene.topics.send(&scene.input(), &more.collect::<Vec<_>>());
     scene.until_out(100, PATIENCE);
     until("records of before and after are told", PATIENCE, || {
         let slow = slowest(&mut running);
@@ -151,6 +154,8 @@ fn a_new_run_and_what_was_read_after_it_are_told_together() {
             .collect();
         offsets.iter().any(|offset| *offset < 50) && offsets.iter().any(|offset| *offset >= 50)
     });
+    let words = "a broker or the checkpoint folder did not answer for";
+    told(&scene, &mut running, "away", words);
     running.finish();
 }
 

@@ -7,9 +7,8 @@ mod stage;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use stage::{Broker, PATIENCE, Rec, Running, Scene, until, until_shared};
+use stage::{Broker, PATIENCE, Rec, Running, Scene, now, until, until_shared};
 
 const CARDS: i64 = 13;
 const MINUTE: i64 = 60_000;
@@ -17,11 +16,6 @@ const MINUTE: i64 = 60_000;
 fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
     BROKER.get_or_init(|| Broker::start(&[]))
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_millis()).unwrap()
 }
 
 /// Payments by their numbers, written some minutes ago.

@@ -46,7 +46,7 @@ pub use s3::S3;
 pub use served::Served;
 pub use tls::Terminator;
 pub use tokens::Tokens;
-pub use topics::{Got, Rec, Topics};
+pub use topics::{Got, Rec, Topics, now};
 
 /// How long a wait takes before it is a failure, where the story says nothing else.
 pub const PATIENCE: Duration = Duration::from_secs(90);
