@@ -180,6 +180,56 @@ fn a_topic_that_is_deleted_under_way_ends_the_query_and_is_named() {
     }
 }
 
+#[test]
+fn each_record_of_a_topic_that_is_made_again_counts_once() {
+    let scene = Scene::with_topics("again", broker(), 1);
+    let job = Loyalty::default()
+        .reading(&["startingOffsets 'earliest'", "failOnDataLoss 'false'"])
+        .selecting("BillNo, count(*) OVER (PARTITION BY BillNo) AS times")
+        .write(&scene);
+    let running = scene.started(&job);
+    scene.topics.send(&scene.input(), &invoices(0..50));
+    scene.until_out(50, PATIENCE);
+    scene.topics.delete(&scene.input());
+    scene.topics.make(&scene.input(), 1, &[]);
+    // Fewer than before: what is asked for is not there, and that is noticed before the topic is seen to be another.
+    scene.topics.send(&scene.input(), &invoices(50..80));
+    scene.until_out(80, PATIENCE);
+    scene.topics.send(&scene.input(), &invoices(80..100));
+    scene.until_out(100, PATIENCE);
+    running
+        .finish()
+        .expect(0, &["was deleted and made again since the checkpoint"]);
+    let rows = scene.topics.read(&scene.output());
+    let times = rows.iter().map(|row| row.json()["times"].clone());
+    assert!(times.into_iter().all(|times| times == 1), "counted twice");
+    Account::of(&scene).expect_exactly(100);
+}
+
+#[test]
+fn a_topic_of_a_pattern_that_is_deleted_is_told_and_the_others_go_on() {
+    let scene = Scene::with_topics("fewer", broker(), 1);
+    let topics = ["fewer-a-1", "fewer-a-2"];
+    for topic in topics {
+        scene.topics.make(topic, 1, &[]);
+    }
+    let text = Loyalty::default()
+        .reading(&["startingOffsets 'earliest'", "failOnDataLoss 'false'"])
+        .text(&scene)
+        .replace("subscribe 'fewer-in'", "subscribePattern 'fewer-a-.*'");
+    let mut running = scene.started(&scene.write(&text));
+    scene.topics.send(topics[0], &invoices(0..10));
+    scene.topics.send(topics[1], &invoices(10..20));
+    scene.until_out(20, PATIENCE);
+    scene.topics.delete(topics[0]);
+    running.until_said("`fewer-a-1`", PATIENCE);
+    running.until_said("going on because failOnDataLoss is false", PATIENCE);
+    scene.topics.send(topics[1], &invoices(20..30));
+    scene.until_out(30, PATIENCE);
+    running.finish();
+    Account::of(&scene).expect_exactly(30);
+}
+
 /// Each record goes to the topic that its key names.
 const ROUTED: &str = "
 CREATE TABLE events USING kafka OPTIONS (

@@ -15,6 +15,7 @@ use thalweg_engine::behalf::Behalf;
 use thalweg_engine::error::Failure;
 
 use super::codes::Code;
+use super::partition_list::{Entry, entries_of};
 use super::words;
 
 /// So often in a row a client begins again, and later once for so many times.
@@ -497,6 +498,18 @@ impl Event {
                 return "";
             }
             CStr::from_ptr(text).to_str().unwrap_or("")
+        }
+    }
+
+    /// The partitions that the event is about; empty for another kind of event.
+    pub(crate) fn partitions(&self) -> Vec<Entry> {
+        // SAFETY: a live event; its list lives as long and is copied.
+        unsafe {
+            let list = sys::rd_kafka_event_topic_partition_list(self.native());
+            if list.is_null() {
+                return Vec::new();
+            }
+            entries_of(list)
         }
     }
 

@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     health: Mutex<Health>,
     pub(crate) budget: Option<Budget>,
     commits: Mutex<Commits<Positions>>,
+    /// What the last answer to a commit was.
+    refused: Mutex<Code>,
     /// The client that is a member of the group, where processes share the input: it commits.
     pub(super) member: OnceLock<Arc<Member>>,
     /// No commit is under way any more, or its answer is not to be awaited: the broker is away.
@@ -110,6 +112,7 @@ impl Consumer {
                 .max_offsets
                 .map(|quota| Budget::new(quota, limits.trigger)),
             commits: Mutex::default(),
+            refused: Mutex::new(Code::OK),
             member: OnceLock::new(),
             settled: Condvar::new(),
             stopping: AtomicBool::new(false),
@@ -400,6 +403,9 @@ impl Shared {
         let (mut woken, mut filled, mut carried) = (Instant::now(), Instant::now(), 0.0);
         let mut assignment = Assignment::default();
         while !self.stopping.load(Ordering::Acquire) {
+            if let Some(member) = self.member.get() {
+                member.lease.renew(self.millis());
+            }
             self.obey(&mut assignment);
             let timeout = period.min(SAFETY_PERIOD).as_millis() as i32;
             if let Some(event) = self.queue.poll(timeout) {
@@ -469,7 +475,7 @@ impl Shared {
         match event.kind() {
             sys::RD_KAFKA_EVENT_STATS => self.measure(&Statistics::read(event.statistics())),
             sys::RD_KAFKA_EVENT_ERROR => self.notice_error(event.error(), &event.error_text()),
-            sys::RD_KAFKA_EVENT_OFFSET_COMMIT => self.committed(event.error()),
+            sys::RD_KAFKA_EVENT_OFFSET_COMMIT => self.committed(event),
             sys::RD_KAFKA_EVENT_FETCH => self.fail(Failure::restart(
                 "the Kafka client has put a record on the consumer's own queue: a partition has lost its queue",
             )),

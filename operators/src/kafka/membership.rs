@@ -34,6 +34,7 @@ use super::client::{Client, Event, Queue, Role, take_error};
 use super::codes::Code;
 use super::consumer::Shared;
 use super::group::{self, GroupView};
+use super::lease::Lease;
 use super::nudge::{self, Lookout};
 use super::options::{Connection, SOCKET_TIMEOUT};
 use super::partition_list::{PartitionList, entry_of};
@@ -50,6 +51,8 @@ const LEFT: Duration = Duration::from_millis(20);
 const GONE: Duration = Duration::from_secs(2);
 /// Milliseconds that the broker has to say which brokers there are.
 const BROKERS_TOLD: i32 = 500;
+/// Milliseconds that the group waits for a member that says nothing, unless the input's options say otherwise.
+const SESSION: &str = "45000";
 /// Milliseconds between two heartbeats, unless the input's options say otherwise.
 const HEARTBEAT: &str = "1000";
 /// The client sends a heartbeat when it is due and something wakes it, and a client that reads nothing is woken twice in a second.
@@ -76,6 +79,8 @@ pub(super) struct Member {
     /// What the group has to share out.
     all: BTreeSet<Place>,
     lookout: Mutex<Lookout>,
+    /// Of what it reads; renewed by the thread of the consumer.
+    pub(super) lease: Lease,
     leaving: AtomicBool,
     stopping: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -92,7 +97,7 @@ impl Member {
     ) -> Result<(), Failure> {
         let configuration = connection.configuration(
             &[
-                ("session.timeout.ms", "45000"),
+                ("session.timeout.ms", SESSION),
                 ("heartbeat.interval.ms", HEARTBEAT),
                 ("reconnect.backoff.ms", "20"),
                 ("reconnect.backoff.max.ms", "500"),
@@ -127,6 +132,7 @@ impl Member {
             unanswered: AtomicBool::new(false),
             all,
             lookout: Mutex::default(),
+            lease: Lease::new(session(connection), shared.millis()),
             leaving: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             thread: Mutex::default(),
@@ -304,7 +310,7 @@ impl Member {
     fn notice(&self, event: &Event, shared: &Shared) -> Result<(), Failure> {
         match event.kind() {
             sys::RD_KAFKA_EVENT_REBALANCE => return self.rebalanced(event),
-            sys::RD_KAFKA_EVENT_OFFSET_COMMIT => shared.committed(event.error()),
+            sys::RD_KAFKA_EVENT_OFFSET_COMMIT => shared.committed(event),
             sys::RD_KAFKA_EVENT_ERROR => {
                 tracing::debug!(target: "kafka", "group: {}", event.error_text());
             }
@@ -337,9 +343,7 @@ impl Member {
     /// with an answer to this member, or with a process that died under its name, is there until its session ends. Who is there after
     /// that lives. Blocks until that is sure.
     fn is_held_by_another(&self) -> bool {
-        let session = self.connection.property("session.timeout.ms");
-        let session = session.and_then(|millis| millis.parse().ok());
-        let until = Instant::now() + Duration::from_millis(session.unwrap_or(45_000)) + GONE;
+        let until = Instant::now() + session(&self.connection) + GONE;
         while !self.stopping.load(Ordering::Acquire) {
             // Asked after that moment, not answered: a broker that is away is slow to say that it says nothing.
             let sure = Instant::now() >= until;
@@ -410,6 +414,12 @@ impl Member {
         }
         Ok(())
     }
+}
+
+/// How long the group waits for a member that says nothing.
+fn session(connection: &Connection) -> Duration {
+    let millis = connection.property("session.timeout.ms").unwrap_or(SESSION);
+    Duration::from_millis(millis.parse().unwrap_or(45_000))
 }
 
 /// Joins the group of a client for these topics.

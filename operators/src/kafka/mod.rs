@@ -1,8 +1,8 @@
 //! Kafka: what the source and the sink share.
 //!
 //! `client` is the only room that speaks to the C client; `scout` asks a broker before anything is read or written;
-//! `commits`, `options`, `starting`, `known_topics`, `witness`, `strangers`, `gate`, `partitioner` and `murmur2` decide and touch
-//! nothing.
+//! `commits`, `lease`, `options`, `starting`, `known_topics`, `witness`, `strangers`, `gate`, `partitioner` and `murmur2` decide and
+//! touch nothing.
 
 mod addresses;
 mod admin;
@@ -25,6 +25,7 @@ mod java_names;
 mod known_topics;
 mod lane;
 mod layout;
+mod lease;
 pub mod look;
 mod manual;
 mod membership;

@@ -77,13 +77,23 @@ impl PartitionList {
 
     /// A copy of the entries.
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        // SAFETY: the list is owned and holds `cnt` entries.
-        unsafe {
-            let count = usize::try_from((*self.list).cnt).unwrap_or(0);
-            (0..count)
-                .map(|index| entry_of((*self.list).elems.add(index)))
-                .collect()
-        }
+        // SAFETY: the list is owned.
+        unsafe { entries_of(self.list) }
+    }
+}
+
+/// A copy of the entries of a native list.
+///
+/// # Safety
+/// `list` points to a live list.
+pub(crate) unsafe fn entries_of(list: *const sys::rd_kafka_topic_partition_list_t) -> Vec<Entry> {
+    // SAFETY: as the caller promises; it holds `cnt` entries.
+    unsafe {
+        let count = usize::try_from((*list).cnt).unwrap_or(0);
+        let entries = (*list).elems;
+        (0..count)
+            .map(|index| entry_of(entries.add(index)))
+            .collect()
     }
 }
 

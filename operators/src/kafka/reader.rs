@@ -27,7 +27,6 @@ use super::codes::Code;
 use super::consumer::{Consumer, Shared};
 use super::message::{Held, Message, ReadWhole};
 use super::partitioner::Check;
-use super::scout::EARLIEST;
 use crate::codecs::key::KeyDecoder;
 use crate::codecs::{Adviser, Decoded, Decoder};
 
@@ -239,6 +238,13 @@ impl Reader {
         if offset < self.next {
             return None;
         }
+        if let Some(member) = self.shared.member.get()
+            && !member.lease.holds(self.shared.millis())
+        {
+            return Some(SourceEvent::Failed(Failure::restart(
+                "this process has stood still for longer than its session in the group: others may go on with what it read",
+            )));
+        }
         self.move_to(offset + 1);
         if offset >= self.until() {
             return Some(SourceEvent::Ended);
@@ -258,7 +264,13 @@ impl Reader {
                 }
                 return Some(SourceEvent::CaughtUp);
             }
-            Code::AUTO_OFFSET_RESET => return self.lost(&reason()),
+            // The next run asks the broker: it says what is wanted, what is there and how many are gone, and whether the topic is
+            // the same at all. Of one that was made again nothing may be counted before that is known.
+            Code::AUTO_OFFSET_RESET => Failure::restart(format!(
+                "records of {name} from offset {} on are gone: {}",
+                self.next,
+                reason()
+            )),
             Code::TOPIC_AUTHORIZATION_FAILED => Failure::end(format!(
                 "no right to read {name}: grant this user READ on the topic: {}",
                 reason()
@@ -266,9 +278,14 @@ impl Reader {
             Code::UNKNOWN_TOPIC
             | Code::UNKNOWN_PARTITION
             | Code::UNKNOWN_TOPIC_OR_PART
-            | Code::UNKNOWN_TOPIC_ID => Failure::end(format!(
-                "{name} does not exist any more: was the topic deleted?"
-            )),
+            | Code::UNKNOWN_TOPIC_ID => {
+                let sentence = format!("{name} does not exist any more: was the topic deleted?");
+                match self.shape.fail_on_data_loss {
+                    true => Failure::end(sentence),
+                    // The next run goes on with what there is.
+                    false => Failure::restart(sentence),
+                }
+            }
             Code::MSG_SIZE_TOO_LARGE => Failure::end(format!(
                 "{name} holds a record at offset {} that is larger than the client takes: raise \
                  kafka.receive.message.max.bytes",
@@ -285,22 +302,6 @@ impl Reader {
             }
         };
         Some(SourceEvent::Failed(failure))
-    }
-
-    /// The offset that is wanted is not there any more.
-    fn lost(&mut self, reason: &str) -> Option<SourceEvent> {
-        let name = &self.partition.name;
-        if self.shape.fail_on_data_loss {
-            // The next run asks the broker, and says what is wanted, what is there and how many are gone.
-            return Some(SourceEvent::Failed(Failure::restart(format!(
-                "records of {name} from offset {} on are gone: {reason}",
-                self.next
-            ))));
-        }
-        tracing::warn!(target: "kafka", "records of {name} from offset {} on are gone, going on with the earliest because failOnDataLoss is false: {reason}", self.next);
-        self.next = 0;
-        self.shared.assign_anew(&self.lane, EARLIEST);
-        None
     }
 
     fn record(&mut self, message: Message) -> Record {

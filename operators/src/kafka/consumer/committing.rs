@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use rdkafka_sys as sys;
 use thalweg_engine::source::Health;
 
+use super::super::client::Event;
 use super::super::codes::Code;
-use super::super::partition_list::PartitionList;
+use super::super::partition_list::{Entry, PartitionList};
+use super::super::starting::partition_name;
 use super::{Consumer, Positions, Shared};
 
 /// How long `close` waits for the last commit.
@@ -75,18 +77,33 @@ impl Shared {
         code == Code::OK
     }
 
-    pub(in crate::kafka) fn committed(&self, code: Code) {
+    pub(in crate::kafka) fn committed(&self, answer: &Event) {
+        let code = answer.error();
+        let before = std::mem::replace(&mut *self.refused.lock(), code);
         // A client that has failed for good says so itself.
         if matches!(
             code,
             Code::REBALANCE_IN_PROGRESS | Code::ILLEGAL_GENERATION | Code::FATAL
         ) {
             tracing::debug!(target: "kafka", "positions are not committed to the consumer group: {}", code.name());
-        } else if code != Code::OK {
-            tracing::warn!(target: "kafka", "positions could not be committed to the consumer group: {}. They are safe in the checkpoint", code.describe());
+        // A partition that is gone is refused each time: once is enough.
+        } else if code != Code::OK && code != before {
+            tracing::warn!(target: "kafka", "positions{} could not be committed to the consumer group: {}. They are safe in the checkpoint", of_refused(&answer.partitions()), code.describe());
         }
         self.commits.lock().answered();
         self.commit_due();
         self.settle();
+    }
+}
+
+/// Whose positions were refused; nothing where the answer is about all of them.
+fn of_refused(entries: &[Entry]) -> String {
+    let refused = entries.iter().filter(|entry| entry.error != Code::OK);
+    let names: Vec<String> = refused
+        .map(|entry| partition_name(&entry.topic, entry.partition).to_string())
+        .collect();
+    match names.is_empty() || names.len() == entries.len() {
+        true => String::new(),
+        false => format!(" of {}", names.join(", ")),
     }
 }

@@ -150,10 +150,15 @@ impl KafkaSource {
                 .elapsed()
                 > MISSING_AFTER
             {
-                return Err(Failure::end(format!(
+                let sentence = format!(
                     "topic `{topic}` at {} does not exist any more, or may not be seen: was it deleted?",
                     self.connection().servers
-                )));
+                );
+                return Err(match self.settings.fail_on_data_loss {
+                    true => Failure::end(sentence),
+                    // The next run goes on with the topics that there are.
+                    false => Failure::restart(sentence),
+                });
             }
         }
         drop(missing);
