@@ -35,6 +35,23 @@ const WITH_UNIT: [&str; 7] = [
     "date_diff",
     "date_trunc",
 ];
+/// The units themselves, which are words there whatever columns are called so.
+const UNITS: [&str; 10] = [
+    "YEAR",
+    "QUARTER",
+    "MONTH",
+    "WEEK",
+    "DAY",
+    "HOUR",
+    "MINUTE",
+    "SECOND",
+    "MILLISECOND",
+    "MICROSECOND",
+];
+
+fn is_unit(word: &str) -> bool {
+    UNITS.iter().any(|unit| unit.eq_ignore_ascii_case(word))
+}
 
 /// Types whose names are functions too: `int('1')`.
 pub(crate) fn as_type(name: &str) -> Option<DataType> {
@@ -160,13 +177,16 @@ pub(crate) fn named(
         };
         return with_args(checker, name, args, at);
     };
-    let unit = WITH_UNIT.contains(&lower.as_str()) && (args.len() == 3 || lower == "date_trunc");
+    let count = args.len();
+    let unit = WITH_UNIT.contains(&lower.as_str()) && (count == 3 || lower == "date_trunc");
     let mut typed: Vec<Typed> = Vec::with_capacity(args.len());
     for (i, arg) in args.into_iter().enumerate() {
         let next = match (arg, i) {
             (Expr::Lambda(written), _) => lambda(checker, function, written, &typed, at)?,
             (Expr::Identifier(word), 0)
-                if unit && checker.scope.resolve(&[&word.value], at).is_err() =>
+                if unit
+                    && (count == 3 && is_unit(&word.value)
+                        || checker.scope.resolve(&[&word.value], at).is_err()) =>
             {
                 Typed::literal(Value::from(word.value.as_str()), DataType::String, at)
             }

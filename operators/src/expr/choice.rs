@@ -23,8 +23,13 @@ pub(crate) fn in_list(
     at: Location,
 ) -> Result<Typed, JobError> {
     let mut common = value.data_type.clone();
+    // Without `ansi` a text makes texts of all of them, unlike in `=`.
+    let both = |a: &DataType, b: &DataType| match settings.ansi {
+        true => coerce::comparable(a, b, true),
+        false => coerce::wider(a, b, false),
+    };
     for item in &list {
-        common = coerce::comparable(&common, &item.data_type, settings.ansi)
+        common = both(&common, &item.data_type)
             .filter(has_order)
             .ok_or_else(|| {
                 JobError::new(

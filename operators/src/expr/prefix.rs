@@ -361,6 +361,22 @@ fn interval(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
     let mut place = 1;
     let mut units = 0;
     let first = parser.peek_nth_token(1);
+    let signed = matches!(first.token, Token::Plus | Token::Minus);
+    let counts =
+        matches!(&parser.peek_nth_token(3).token, Token::Word(word) if is_unit(&word.value));
+    let sum = signed
+        && !counts
+        && matches!(
+            parser.peek_nth_token(2).token,
+            Token::Number(..) | Token::Word(_)
+        );
+    if sum || is_behind_a_name(&first.token) {
+        let name = parser.next_token();
+        return Some(Ok(Expr::Identifier(Ident::with_span(
+            name.span,
+            name.token.to_string(),
+        ))));
+    }
     loop {
         let mut token = parser.peek_nth_token(place).token;
         let minus = token == Token::Minus;
@@ -406,6 +422,44 @@ fn interval(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
         last_field: None,
         fractional_seconds_precision: None,
     })))
+}
+
+/// Whether what follows INTERVAL begins no value, so that a column is called so.
+fn is_behind_a_name(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AS
+                | Keyword::FROM
+                | Keyword::IS
+                | Keyword::IN
+                | Keyword::NOT
+                | Keyword::BETWEEN
+                | Keyword::LIKE
+                | Keyword::AND
+                | Keyword::OR
+                | Keyword::THEN
+                | Keyword::ELSE
+                | Keyword::END
+                | Keyword::WHEN
+                | Keyword::WHERE
+                | Keyword::GROUP
+                | Keyword::HAVING
+                | Keyword::ORDER
+                | Keyword::LIMIT
+                | Keyword::ASC
+                | Keyword::DESC
+                | Keyword::UNION
+                | Keyword::JOIN
+                | Keyword::LEFT
+        ),
+        Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::LParen
+        | Token::Minus
+        | Token::Plus => false,
+        _ => true,
+    }
 }
 
 fn is_number(text: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field, Schema};
 
 use crate::expr::coerce;
@@ -47,7 +48,7 @@ pub(crate) fn assign(
                 .collect();
             Node::pick(relation.node, &places)
         };
-        return Ok((node, Schema::new(fields)));
+        return Ok(texts_of_nulls(node, fields));
     };
     let items = declared_items(lowering, &relation, &output.table.name, declared, at)?;
     let node = Node::Project {
@@ -55,6 +56,33 @@ pub(crate) fn assign(
         items,
     };
     Ok((node, Schema::new(declared.clone())))
+}
+
+/// The rows for an output that declares no columns: a bare NULL has no type that it could have, and is a text there.
+fn texts_of_nulls(node: Node, mut fields: Vec<Field>) -> (Node, Schema) {
+    let items: Vec<Item> = (0..)
+        .zip(&mut fields)
+        .map(|(place, field)| {
+            let typed = match field.data_type {
+                DataType::Void => {
+                    field.data_type = DataType::String;
+                    Typed::literal(Value::Null, DataType::String, Location::default())
+                }
+                _ => Typed::column(place, field, Location::default()),
+            };
+            Item {
+                field: field.clone(),
+                typed,
+                required: false,
+            }
+        })
+        .collect();
+    let below = Box::new(node);
+    let node = match items.iter().all(|item| item.column().is_some()) {
+        true => *below,
+        false => Node::Project { below, items },
+    };
+    (node, Schema::new(fields))
 }
 
 /// Where the item stands that gives a column; `otherwise` where the SELECT does not name it.

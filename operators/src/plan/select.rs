@@ -85,7 +85,7 @@ fn one(
 ) -> Result<(), JobError> {
     match item {
         SelectItem::UnnamedExpr(expr) => {
-            let typed = checked(expr, scope)?;
+            let typed = check(expr, scope)?;
             items.push(Item {
                 field: field(name_of(expr, scope), &typed),
                 typed,
@@ -93,7 +93,7 @@ fn one(
             });
         }
         SelectItem::ExprWithAlias { expr, alias } => {
-            let typed = checked(expr, scope)?;
+            let typed = check(expr, scope)?;
             items.push(Item {
                 field: field(SmolStr::new(&alias.value), &typed),
                 typed,
@@ -112,19 +112,6 @@ fn one(
         }
     }
     Ok(())
-}
-
-fn checked(expr: &Expr, scope: &Scope) -> Result<Typed, JobError> {
-    let typed = check(expr, scope)?;
-    if typed.data_type == DataType::Void {
-        // A bare NULL has no type that an output could have.
-        return Ok(Typed::literal(
-            thalweg_engine::row::Value::Null,
-            DataType::String,
-            typed.at,
-        ));
-    }
-    Ok(typed)
 }
 
 fn field(name: SmolStr, typed: &Typed) -> Field {

@@ -71,11 +71,6 @@ impl Lowering<'_> {
             .into_iter()
             .enumerate()
             .map(|(place, data_type)| {
-                // A column of bare NULLs is a text, as everywhere.
-                let data_type = match data_type {
-                    DataType::Void => DataType::String,
-                    known => known,
-                };
                 Field::nullable(format_smolstr!("col{}", place + 1), data_type)
             })
             .collect();

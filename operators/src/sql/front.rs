@@ -190,22 +190,15 @@ impl Cursor<'_> {
     }
 
     fn create(&mut self) -> Result<Statement, JobError> {
-        let start = self.at();
         self.next();
-        let replace = self.accept_word("OR") && self.accept_word("REPLACE");
+        // Said or not, each name is declared once.
+        let _ = self.accept_word("OR") && self.accept_word("REPLACE");
         if let Some(Token::Word(word)) = self.peek()
             && let Some(help) = spark_calls::created(&word.value)
         {
             return self
                 .expected("TABLE, VIEW, TEMPORARY FUNCTION or MODEL")
                 .map_err(|error| error.help(help));
-        }
-        if replace {
-            return Err(JobError::new(
-                start,
-                "CREATE OR REPLACE is not needed: a job file declares each name once",
-            )
-            .help("write CREATE"));
         }
         let temporary = self.accept_word("TEMPORARY") || self.accept_word("TEMP");
         let what = self.at();
@@ -240,13 +233,9 @@ impl Cursor<'_> {
     }
 
     fn declared(&mut self, what: &str) -> Result<Name, JobError> {
-        let at = self.at();
-        if self.accept_word("IF") {
-            return Err(JobError::new(
-                at,
-                "IF NOT EXISTS is not needed: a job file declares each name once",
-            )
-            .help("leave it out"));
+        // Said or not, each name is declared once.
+        if self.accept_word("IF") && !(self.accept_word("NOT") && self.accept_word("EXISTS")) {
+            return self.expected("NOT EXISTS");
         }
         self.own_name(what)
     }

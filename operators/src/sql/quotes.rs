@@ -1,4 +1,6 @@
-//! Where a quote is missing that the reader of tokens has not missed.
+//! Quotes that the reader of tokens does not know: those that are missing, and those that end `r'..'`, in which a backslash is none.
+
+use std::borrow::Cow;
 
 /// Advice to look for a quote where a text begins that goes over the end of this line.
 pub(super) fn missing(line: u32) -> String {
@@ -39,6 +41,60 @@ pub(super) fn over_lines(text: &str) -> Option<u32> {
     None
 }
 
+/// The text with another character for each backslash in `r'..'` and `r".."`, and that character: what reads tokens takes a
+/// backslash before a quote for a sign that the string goes on. All else is where it was.
+pub(super) fn raw_shown(text: &str) -> (Cow<'_, str>, char) {
+    // Characters that no text has: they mean nothing.
+    let backslash = ('\u{fdd0}'..='\u{fdef}')
+        .find(|c| !text.contains(*c))
+        .unwrap_or('\u{fdd0}');
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(begin) = rest.find(['\'', '"', '`', '-', '/']) {
+        let (before, from) = rest.split_at(begin);
+        let first = from.chars().next().unwrap_or_default();
+        let body = &from[1..];
+        let is_raw = matches!(first, '\'' | '"') && is_r(before);
+        let length = match first {
+            '-' if body.starts_with('-') => body.find('\n'),
+            '/' if body.starts_with('*') => body.find("*/").map(|end| end + 1),
+            '-' | '/' => Some(0),
+            '`' => body.find('`').map(|end| end + 1),
+            quote if is_raw => body.find(quote).map(|end| end + 1),
+            quote => {
+                let mut escaped = false;
+                let end = body.find(|c| {
+                    let ends = c == quote && !escaped;
+                    escaped = c == '\\' && !escaped;
+                    ends
+                });
+                end.map(|end| end + 1)
+            }
+        };
+        let (inside, behind) = body.split_at(length.unwrap_or(body.len()));
+        shown.push_str(before);
+        shown.push(first);
+        match is_raw {
+            true => shown.push_str(&inside.replace('\\', backslash.encode_utf8(&mut [0; 4]))),
+            false => shown.push_str(inside),
+        }
+        rest = behind;
+    }
+    if shown.is_empty() {
+        return (Cow::Borrowed(text), backslash);
+    }
+    shown.push_str(rest);
+    (Cow::Owned(shown), backslash)
+}
+
+/// Whether the word `r` stands at the end.
+fn is_r(before: &str) -> bool {
+    let Some(before) = before.strip_suffix(['r', 'R']) else {
+        return false;
+    };
+    !before.ends_with(|c: char| c.is_alphanumeric() || c == '_')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +111,21 @@ mod tests {
         ] {
             let text = text.replace(r"\'", "\\'\n");
             assert_eq!(over_lines(&text), line, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_backslash_is_hidden_in_raw_strings_alone() {
+        for (text, shown) in [
+            (r"r'a\' '\''", r"r'a?' '\''"),
+            (r#"R"\d" "\d" br'\'"#, r#"R"?d" "\d" br'\'"#),
+            (r"-- r'\'", r"-- r'\'"),
+            (r"/* it's */ r'\'", r"/* it's */ r'?'"),
+            (r"`r'\` + r'\' - 1 / r'\", r"`r'\` + r'?' - 1 / r'?"),
+            (r"r'it''s\'", r"r'it''s\'"),
+        ] {
+            let (given, sign) = raw_shown(text);
+            assert_eq!(given.replace(sign, "?"), shown, "{text}");
         }
     }
 }

@@ -53,7 +53,8 @@ pub(crate) fn statements(text: &str) -> Result<Vec<Tokens>, JobError> {
             format!("the file has more than {TEXT_BYTES_MAX} bytes"),
         ));
     }
-    let tokens = Tokenizer::new(&JobDialect, text)
+    let (shown, backslash) = quotes::raw_shown(text);
+    let tokens = Tokenizer::new(&JobDialect, &shown)
         .with_unescape(false)
         .tokenize_with_location()
         .map_err(|error| token_error(text, &error.message, place(error.location)))?;
@@ -65,7 +66,7 @@ pub(crate) fn statements(text: &str) -> Result<Vec<Tokens>, JobError> {
             Token::SemiColon => {
                 let end = place(token.span.start);
                 if !current.is_empty() {
-                    all.push(statement(std::mem::take(&mut current), end)?);
+                    all.push(statement(std::mem::take(&mut current), end, backslash)?);
                 }
             }
             _ => current.push(token),
@@ -73,7 +74,7 @@ pub(crate) fn statements(text: &str) -> Result<Vec<Tokens>, JobError> {
     }
     if let Some(last) = current.last() {
         let end = place(last.span.end);
-        all.push(statement(current, end)?);
+        all.push(statement(current, end, backslash)?);
     }
     Ok(all)
 }
@@ -123,15 +124,20 @@ pub(crate) fn lower_first(message: &str) -> String {
     }
 }
 
-fn statement(tokens: Vec<TokenWithSpan>, end: Location) -> Result<Tokens, JobError> {
-    let tokens = excepted::joined(strings(tokens)?);
+fn statement(
+    tokens: Vec<TokenWithSpan>,
+    end: Location,
+    backslash: char,
+) -> Result<Tokens, JobError> {
+    let tokens = excepted::joined(strings(tokens, backslash)?);
     balance(&tokens)?;
     limit(&tokens)?;
     Ok(Tokens { tokens, end })
 }
 
 /// Makes one kind of string of `'..'`, `".."` and `r'..'`, with Spark's escapes; a doubled backtick in a quoted name is one.
-fn strings(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, JobError> {
+/// `backslash` is what stands for one in `r'..'`.
+fn strings(tokens: Vec<TokenWithSpan>, backslash: char) -> Result<Vec<TokenWithSpan>, JobError> {
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     for mut token in tokens {
         let (raw, quote) = match &token.token {
@@ -167,7 +173,12 @@ fn strings(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, JobError> {
             if let Some(before) = out.pop() {
                 token.span.start = before.span.start;
             }
-            raw.clone()
+            // It ends at its first quote: behind a doubled one another string begins, which is of the same text.
+            let (raw, rest) = raw
+                .split_once(&format!("{quote}{quote}"))
+                .unwrap_or((raw, ""));
+            let raw = raw.replace(backslash, "\\");
+            raw + &unescape(rest, quote, place(token.span.start))?
         } else {
             unescape(raw, quote, place(token.span.start))?
         };

@@ -157,11 +157,12 @@ fn at(counts: impl Iterator<Item = (u64, u64)>, position: f64) -> f64 {
             found = Some(key);
         }
         if seen > higher as u64 {
-            let (below, above) = (found.unwrap_or(key), key);
+            let (below, above) = (value(found.unwrap_or(key)), value(key));
+            // Also of -0.0 and 0.0.
             if below == above {
-                return value(below);
+                return below;
             }
-            return (higher - position) * value(below) + (position - lower) * value(above);
+            return below + (above - below) * (position - lower);
         }
     }
     f64::NAN
