@@ -57,7 +57,7 @@ pub(super) fn raw_shown(text: &str) -> (Cow<'_, str>, char) {
         let is_raw = matches!(first, '\'' | '"') && is_r(before);
         let length = match first {
             '-' if body.starts_with('-') => body.find('\n'),
-            '/' if body.starts_with('*') => body.find("*/").map(|end| end + 1),
+            '/' if body.starts_with('*') => comment(body),
             '-' | '/' => Some(0),
             '`' => body.find('`').map(|end| end + 1),
             quote if is_raw => body.find(quote).map(|end| end + 1),
@@ -85,6 +85,23 @@ pub(super) fn raw_shown(text: &str) -> (Cow<'_, str>, char) {
     }
     shown.push_str(rest);
     (Cow::Owned(shown), backslash)
+}
+
+/// The length of a comment and of those within it, from behind its `/`.
+fn comment(body: &str) -> Option<usize> {
+    let (mut open, mut at) = (1, 1);
+    while open > 0 {
+        let rest = body.get(at..)?;
+        let next = rest.find(['*', '/'])?;
+        let (step, length) = match &rest[next..] {
+            two if two.starts_with("/*") => (1, 2),
+            two if two.starts_with("*/") => (-1, 2),
+            _ => (0, 1),
+        };
+        open += step;
+        at += next + length;
+    }
+    Some(at)
 }
 
 /// Whether the word `r` stands at the end.
@@ -121,6 +138,10 @@ mod tests {
             (r#"R"\d" "\d" br'\'"#, r#"R"?d" "\d" br'\'"#),
             (r"-- r'\'", r"-- r'\'"),
             (r"/* it's */ r'\'", r"/* it's */ r'?'"),
+            (
+                r"/* ä /* b*é **/ it's */ r'\'",
+                r"/* ä /* b*é **/ it's */ r'?'",
+            ),
             (r"`r'\` + r'\' - 1 / r'\", r"`r'\` + r'?' - 1 / r'?"),
             (r"r'it''s\'", r"r'it''s\'"),
         ] {
