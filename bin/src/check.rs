@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use thalweg_engine::error::Failure;
+use thalweg_engine::plan::finds_state;
 use thalweg_operators::connect::{self, Reach};
 use thalweg_operators::coordinates::Coordinates;
 use thalweg_operators::extensions::Extensions;
@@ -22,7 +23,7 @@ use crate::place::Place;
 use crate::refusal::{End, Refusal};
 use crate::telemetry;
 use crate::topics;
-use crate::wiring;
+use crate::wiring::{self, Wired};
 
 /// `thalweg check`.
 ///
@@ -37,42 +38,50 @@ pub(crate) fn check(args: &CheckArgs, extensions: &Arc<Extensions>) -> Result<En
     if let (Some(keys), Some(rate)) = (args.keys, args.rate) {
         console::text(&memory(&loaded, Load { keys, rate })?);
     }
-    if let Some(place) = &args.against
-        && !goes_on(&loaded, place)?
-    {
+    if args.connect && !reachable(&loaded) {
         return Ok(End::Refused);
     }
-    if args.connect && !reachable(&loaded) {
+    if let Some(place) = &args.against
+        && !goes_on(loaded, place)?
+    {
         return Ok(End::Refused);
     }
     Ok(End::Clean)
 }
 
 /// Shows what becomes of the state in checkpoints when the job goes on from them; false when a query would be refused.
-fn goes_on(loaded: &Loaded, place: &Path) -> Result<bool, Refusal> {
+fn goes_on(loaded: Loaded, place: &Path) -> Result<bool, Refusal> {
     let mut good = true;
     let mut out = String::new();
     let mut unused: Vec<String> = Vec::new();
     let options = loaded.job.queries.first();
     let options = options.map(|query| query.settings.checkpoint_options.clone());
     let place = Place::at(place, &options.unwrap_or_default())?;
+    let wired: Vec<Wired> = loaded
+        .job
+        .queries
+        .into_iter()
+        .map(|query| {
+            let context = wiring::context(&loaded.name, &query, false, String::new());
+            Wired::new(query, context, false)
+        })
+        .collect();
     for place in folder::queries(&place)? {
         let newest = place.look().newest()?;
         let Some(checkpoint) = newest else {
             continue;
         };
-        let query = loaded
-            .job
-            .queries
+        let wired = wired
             .iter()
-            .find(|query| query.name == checkpoint.query);
-        let Some(query) = query.filter(|_| checkpoint.job == loaded.name) else {
+            .find(|wired| wired.query().name == checkpoint.query);
+        let Some(wired) = wired.filter(|_| checkpoint.job == loaded.name) else {
             unused.push(format!(
                 "`{}` of the job `{}`",
                 checkpoint.query, checkpoint.job
             ));
             continue;
         };
+        let query = wired.query();
         let _ = writeln!(out, "query {} from epoch {}", query.name, checkpoint.epoch);
         let new = query.identity();
         let ends = plan::compare_ends(&checkpoint.plan, &new);
@@ -90,7 +99,14 @@ fn goes_on(loaded: &Loaded, place: &Path) -> Result<bool, Refusal> {
         } else {
             changes.accept(true)
         };
-        good &= ends.is_ok() && goes_on.is_ok();
+        let found = finds_state(wired, &checkpoint);
+        if let Err(why) = &found {
+            let _ = writeln!(
+                out,
+                "  refused: {why}: take the change of PARTITIONED BY back, or begin anew"
+            );
+        }
+        good &= ends.is_ok() && goes_on.is_ok() && found.is_ok();
         if let (Err(why), true) = (&goes_on, warms_up) {
             let _ = writeln!(out, "  refused: {why}");
         }
@@ -261,12 +277,12 @@ pub(crate) fn report(loaded: &Loaded) -> String {
         }
     }
     for query in queries {
-        describe(&loaded.name, query, &mut out);
+        describe(&loaded.name, query, queries, &mut out);
     }
     out
 }
 
-fn describe(job: &str, query: &Query, out: &mut String) {
+fn describe(job: &str, query: &Query, all: &[Query], out: &mut String) {
     let line = match query.at.line {
         0 => String::new(),
         line => format!(" (line {line})"),
@@ -299,7 +315,7 @@ fn describe(job: &str, query: &Query, out: &mut String) {
             looking.tables()
         );
     }
-    if let Some(warning) = topics::read_back(query) {
+    for warning in topics::beware(query, all) {
         let _ = writeln!(out, "  beware\n    {warning}");
     }
     let _ = writeln!(out, "  output");

@@ -188,11 +188,13 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
     let stores = StoreMetrics::new(metrics.registry());
     let mut rooms = Rooms::default();
     let mut users = Vec::new();
-    for query in launch.job.queries {
-        let (used, temporary_only) = (query.models.clone(), query.temporary);
-        if let Some(warning) = topics::read_back(&query) {
+    for query in &launch.job.queries {
+        for warning in topics::beware(query, &launch.job.queries) {
             tracing::warn!(query = query.name, "{warning}");
         }
+    }
+    for query in launch.job.queries {
+        let (used, temporary_only) = (query.models.clone(), query.temporary);
         let statics = query.statics().into_iter();
         let shelves: Vec<_> = statics.map(|looking| Arc::clone(looking.shelf())).collect();
         let opened = open(

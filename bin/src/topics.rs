@@ -71,8 +71,37 @@ pub(crate) fn subscribed(table: &Table) -> Vec<String> {
     named.map(str::to_owned).collect()
 }
 
+/// What is allowed and mostly not meant: of a query, among all of its job.
+pub(crate) fn beware(query: &Query, all: &[Query]) -> Vec<String> {
+    read_back(query)
+        .into_iter()
+        .chain(one_group(query, all))
+        .collect()
+}
+
+/// What is said of a query whose positions go to the Kafka group that another one's go to.
+fn one_group(query: &Query, all: &[Query]) -> Option<String> {
+    let groups = |query: &Query| -> Vec<String> {
+        let tables = query.inputs().map(|(_, input)| input.table());
+        let kafka = tables.filter(|table| table.connector == "kafka");
+        let groups = kafka.filter_map(|table| table.options.get("kafka.group.id"));
+        groups.map(str::to_owned).collect()
+    };
+    let own = groups(query);
+    let others = all.iter().filter(|other| other.name != query.name);
+    let mut kept = others.filter(|other| !other.temporary && !query.temporary);
+    kept.find_map(|other| {
+        let shared = groups(other).into_iter().find(|group| own.contains(group))?;
+        Some(format!(
+            "`{}` commits to the same Kafka group, {shared}: what the group holds is of the last one that did, so that a lost \
+             checkpoint folder may not be noticed. Leave kafka.group.id out, or read a table with one of its own",
+            other.name
+        ))
+    })
+}
+
 /// What is said of a query that reads the topic it writes; None of others.
-pub(crate) fn read_back(query: &Query) -> Option<String> {
+fn read_back(query: &Query) -> Option<String> {
     let servers = |table: &Table| {
         let servers = table.options.get("kafka.bootstrap.servers");
         servers.map(|servers| servers.trim().to_owned())

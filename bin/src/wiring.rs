@@ -259,6 +259,10 @@ impl Plan for Wired {
         let changes = Changes::of(old, &self.query.identity());
         changes.lacking().into_iter().map(SmolStr::new).collect()
     }
+
+    fn drops(&self, old: &serde_json::Value, step: &str) -> bool {
+        Changes::of(old, &self.query.identity()).drops(step)
+    }
 }
 
 /// The places of a query's steps in the pipelines of its lanes. Inputs are steps of a plan but no operators of a

@@ -397,6 +397,45 @@ fn a_job_whose_filter_and_columns_change_runs_on() {
 }
 
 #[test]
+fn what_check_says_of_a_changed_job_a_start_does() {
+    let scene = Scene::with_topics("against", broker(), 2);
+    let counts = Loyalty::default()
+        .set("outputMode = 'update'")
+        .selecting("StoreID AS BillNo, count(*) AS n")
+        .filtered("GROUP BY StoreID");
+    let job = counts.write(&scene);
+    let running = scene.started(&job);
+    scene.topics.send(&scene.input(), &invoices(0..100));
+    scene.until_out(100, PATIENCE);
+    running.finish();
+    let (file, folder) = (job.to_str().unwrap(), scene.checkpoints());
+    let check = || scene.call(&["check", file, "--against", folder.to_str().unwrap()]);
+
+    // All partitions in one lane, and now each in its own: the counts are not there.
+    let end = ");\n\nCREATE TABLE notification";
+    let text = counts.text(&scene);
+    assert!(text.contains(end), "{text}");
+    let by_store = format!(") PARTITIONED BY (StoreID){}", &end[1..]);
+    scene.write(&text.replacen(end, &by_store, 1));
+    check().expect(
+        2,
+        &[
+            "aggregate by StoreID: kept",
+            "its state lies for all partitions together",
+        ],
+    );
+    expect_refused(&scene, &job, &["take the change of PARTITIONED BY back"]);
+
+    // Nothing goes on from them, so it does not matter where they are.
+    Loyalty::default().write(&scene);
+    check().expect(0, &["aggregate by StoreID: dropped"]);
+    let running = scene.started(&job);
+    scene.topics.send(&scene.input(), &invoices(100..120));
+    scene.until_out(120, PATIENCE);
+    running.finish();
+}
+
+#[test]
 fn a_job_whose_input_topic_changes_is_refused_with_the_reason() {
     let (scene, _) = stopped("moved");
     scene.topics.make("moved-elsewhere", 1, &[]);

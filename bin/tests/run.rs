@@ -49,6 +49,27 @@ fn a_typo_is_shown_with_line_column_and_caret() {
 }
 
 #[test]
+fn queries_whose_positions_go_to_one_group_are_warned_of() {
+    let two = |group: &str| {
+        format!(
+            "SET checkpointLocation = './checkpoints';
+             CREATE TABLE came USING kafka OPTIONS (kafka.bootstrap.servers 'b:9092', subscribe 'words'{group});
+             CREATE TABLE some USING kafka OPTIONS (kafka.bootstrap.servers 'b:9092', topic 'some');
+             CREATE TABLE more USING kafka OPTIONS (kafka.bootstrap.servers 'b:9092', topic 'more');
+             INSERT INTO some SELECT value FROM came;
+             INSERT INTO more SELECT value FROM came;"
+        )
+    };
+    for (group, warned) in [(", kafka.group.id 'all'", 2), ("", 0)] {
+        let folder = job(&two(group));
+        let checked = said(folder.path(), &["check", "job.sql"]);
+        assert_eq!(checked.code, 0, "{checked:?}");
+        let warnings = checked.out.matches("commits to the same Kafka group, all");
+        assert_eq!(warnings.count(), warned, "{checked:?}");
+    }
+}
+
+#[test]
 fn a_query_that_reads_the_topic_it_writes_is_warned_of() {
     let echo = |reads: &str| {
         format!(

@@ -63,13 +63,15 @@ pub(crate) fn beginning(plan: &dyn Plan, partitions: Vec<PartitionCut>) -> LaneC
     }
 }
 
-/// Where a checkpoint's state lies and where the plan looks for it, in words, when these are two.
+/// Where a checkpoint's state lies and where the plan looks for it, in words, when these are two. State that nothing goes on from
+/// may lie anywhere.
 pub(crate) fn moved(
     plan: &dyn Plan,
     checkpoint: &Checkpoint,
 ) -> Option<(&'static str, &'static str)> {
     let lanes = checkpoint.lanes.iter();
-    renamed(plan, lanes.filter(|lane| !lane.state.is_empty()))
+    let is_used = |step: &SmolStr| !plan.drops(&checkpoint.plan, step);
+    renamed(plan, lanes.filter(|lane| lane.state.keys().any(is_used)))
 }
 
 /// Where these lanes lay and where the plan looks for them, in words, when these are two.

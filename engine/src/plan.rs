@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use crate::epoch::checkpoint::Checkpoint;
 use crate::error::Failure;
 use crate::flow::lane::OnError;
 use crate::flow::pipeline::{Step, Target};
+use crate::lanes;
 use crate::sink::Sink;
 use crate::source::Source;
 
@@ -69,6 +71,23 @@ pub trait Plan: Send + Sync {
     fn lacks(&self, old: &serde_json::Value) -> Vec<SmolStr> {
         let _ = old;
         Vec::new()
+    }
+
+    /// Whether it has no step that goes on from the state of this step of a plan with the identity `old`.
+    fn drops(&self, old: &serde_json::Value, step: &str) -> bool {
+        let _ = (old, step);
+        false
+    }
+}
+
+/// Whether the state of a checkpoint lies where a plan looks for it: for all partitions, or for each.
+///
+/// # Errors
+/// Where it lies, and where it is looked for, in words for the user.
+pub fn finds_state(plan: &dyn Plan, checkpoint: &Checkpoint) -> Result<(), String> {
+    match lanes::moved(plan, checkpoint) {
+        None => Ok(()),
+        Some((was, is)) => Err(format!("its state lies {was}, and is kept {is} now")),
     }
 }
 

@@ -87,6 +87,12 @@ impl Changes {
         ))
     }
 
+    /// Whether the job has no step of this name any more.
+    pub fn drops(&self, name: &str) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| step.name == name && step.change == Change::Dropped)
+    }
+
     /// The steps of which the checkpoint has no state, or not all: what `warmUp` builds.
     pub fn lacking(&self) -> Vec<&str> {
         let lacking = self.steps.iter().filter(|step| step.lacks());
