@@ -260,8 +260,9 @@ impl Plan for Wired {
         changes.lacking().into_iter().map(SmolStr::new).collect()
     }
 
-    fn drops(&self, old: &serde_json::Value, step: &str) -> bool {
-        Changes::of(old, &self.query.identity()).drops(step)
+    fn drops(&self, old: &serde_json::Value) -> Vec<SmolStr> {
+        let changes = Changes::of(old, &self.query.identity());
+        changes.dropped().map(SmolStr::new).collect()
     }
 }
 

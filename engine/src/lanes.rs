@@ -70,7 +70,8 @@ pub(crate) fn moved(
     checkpoint: &Checkpoint,
 ) -> Option<(&'static str, &'static str)> {
     let lanes = checkpoint.lanes.iter();
-    let is_used = |step: &SmolStr| !plan.drops(&checkpoint.plan, step);
+    let dropped = plan.drops(&checkpoint.plan);
+    let is_used = |step: &SmolStr| !dropped.contains(step);
     renamed(plan, lanes.filter(|lane| lane.state.keys().any(is_used)))
 }
 

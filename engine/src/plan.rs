@@ -73,10 +73,10 @@ pub trait Plan: Send + Sync {
         Vec::new()
     }
 
-    /// Whether it has no step that goes on from the state of this step of a plan with the identity `old`.
-    fn drops(&self, old: &serde_json::Value, step: &str) -> bool {
-        let _ = (old, step);
-        false
+    /// The steps of a plan with the identity `old` of whose state it goes on with nothing.
+    fn drops(&self, old: &serde_json::Value) -> Vec<SmolStr> {
+        let _ = old;
+        Vec::new()
     }
 }
 

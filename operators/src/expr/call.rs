@@ -35,23 +35,6 @@ const WITH_UNIT: [&str; 7] = [
     "date_diff",
     "date_trunc",
 ];
-/// The units themselves, which are words there whatever columns are called so.
-const UNITS: [&str; 10] = [
-    "YEAR",
-    "QUARTER",
-    "MONTH",
-    "WEEK",
-    "DAY",
-    "HOUR",
-    "MINUTE",
-    "SECOND",
-    "MILLISECOND",
-    "MICROSECOND",
-];
-
-fn is_unit(word: &str) -> bool {
-    UNITS.iter().any(|unit| unit.eq_ignore_ascii_case(word))
-}
 
 /// Types whose names are functions too: `int('1')`.
 pub(crate) fn as_type(name: &str) -> Option<DataType> {
@@ -185,7 +168,7 @@ pub(crate) fn named(
             (Expr::Lambda(written), _) => lambda(checker, function, written, &typed, at)?,
             (Expr::Identifier(word), 0)
                 if unit
-                    && (count == 3 && is_unit(&word.value)
+                    && (count == 3 && functions::is_unit(&word.value)
                         || checker.scope.resolve(&[&word.value], at).is_err()) =>
             {
                 Typed::literal(Value::from(word.value.as_str()), DataType::String, at)

@@ -9,7 +9,7 @@ use thalweg_engine::error::Failure;
 
 use super::client::{Client, Queue, c_name, text};
 use super::codes::Code;
-use super::partition_list::{PartitionList, entry_of};
+use super::partition_list::{PartitionList, entries_of};
 use super::questions::{AdminOptions, answer};
 use super::scout::Scout;
 use super::starting::Place;
@@ -182,9 +182,7 @@ fn delete_before(client: &Arc<Client>, offsets: &BTreeMap<Place, i64>) -> Result
             return Err(Code::BAD_MSG.describe());
         }
         let done = sys::rd_kafka_DeleteRecords_result_offsets(result);
-        let count = usize::try_from((*done).cnt).unwrap_or(0);
-        for index in 0..count {
-            let entry = entry_of((*done).elems.add(index));
+        for entry in entries_of(done) {
             if entry.error != Code::OK {
                 return Err(format!(
                     "{}/{}: {}",

@@ -504,13 +504,7 @@ impl Event {
     /// The partitions that the event is about; empty for another kind of event.
     pub(crate) fn partitions(&self) -> Vec<Entry> {
         // SAFETY: a live event; its list lives as long and is copied.
-        unsafe {
-            let list = sys::rd_kafka_event_topic_partition_list(self.native());
-            if list.is_null() {
-                return Vec::new();
-            }
-            entries_of(list)
-        }
+        unsafe { entries_of(sys::rd_kafka_event_topic_partition_list(self.native())) }
     }
 
     /// The messages of a delivery report.

@@ -8,7 +8,7 @@ use rdkafka_sys as sys;
 use smol_str::SmolStr;
 
 use super::client::{Client, Queue, c_name};
-use super::partition_list::entry_of;
+use super::partition_list::entries_of;
 use super::questions::{AdminOptions, answer};
 use super::starting::Place;
 
@@ -119,9 +119,8 @@ unsafe fn member(member: *const sys::rd_kafka_MemberDescription_t) -> (SmolStr, 
         } else {
             sys::rd_kafka_MemberAssignment_partitions(assignment)
         };
-        let count = if list.is_null() { 0 } else { (*list).cnt };
-        let owned = (0..usize::try_from(count).unwrap_or(0))
-            .map(|index| entry_of((*list).elems.add(index)))
+        let owned = entries_of(list)
+            .into_iter()
             .map(|entry| (entry.topic, entry.partition))
             .collect();
         let view = MemberView {

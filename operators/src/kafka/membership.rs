@@ -37,7 +37,7 @@ use super::group::{self, GroupView};
 use super::lease::Lease;
 use super::nudge::{self, Lookout};
 use super::options::{Connection, SOCKET_TIMEOUT};
-use super::partition_list::{PartitionList, entry_of};
+use super::partition_list::PartitionList;
 use super::starting::{Place, partition_name};
 use super::strangers::Kin;
 
@@ -368,15 +368,10 @@ impl Member {
 
     /// The group has changed what this process is to read.
     fn rebalanced(&self, event: &Event) -> Result<(), Failure> {
-        // SAFETY: a live event; its list lives as long and is only copied.
-        let names: Vec<SmolStr> = unsafe {
-            let list = sys::rd_kafka_event_topic_partition_list(event.native());
-            let count = if list.is_null() { 0 } else { (*list).cnt };
-            (0..usize::try_from(count).unwrap_or(0))
-                .map(|index| entry_of((*list).elems.add(index)))
-                .map(|entry| partition_name(&entry.topic, entry.partition))
-                .collect()
-        };
+        let places = event.partitions().into_iter();
+        let names: Vec<SmolStr> = places
+            .map(|entry| partition_name(&entry.topic, entry.partition))
+            .collect();
         match event.error() {
             Code::ASSIGN_PARTITIONS => {
                 if let Some(refusal) = self.among_strangers() {

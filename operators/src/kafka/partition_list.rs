@@ -82,11 +82,14 @@ impl PartitionList {
     }
 }
 
-/// A copy of the entries of a native list.
+/// A copy of the entries of a native list; none where there is no list.
 ///
 /// # Safety
-/// `list` points to a live list.
+/// `list` points to a live list, or is null.
 pub(crate) unsafe fn entries_of(list: *const sys::rd_kafka_topic_partition_list_t) -> Vec<Entry> {
+    if list.is_null() {
+        return Vec::new();
+    }
     // SAFETY: as the caller promises; it holds `cnt` entries.
     unsafe {
         let count = usize::try_from((*list).cnt).unwrap_or(0);

@@ -87,10 +87,11 @@ impl Changes {
         ))
     }
 
-    /// Whether the job has no step of this name any more.
-    pub fn drops(&self, name: &str) -> bool {
-        let mut steps = self.steps.iter();
-        steps.any(|step| step.name == name && step.change == Change::Dropped)
+    /// The steps that the job has no more.
+    pub fn dropped(&self) -> impl Iterator<Item = &str> {
+        let steps = self.steps.iter();
+        let dropped = steps.filter(|step| step.change == Change::Dropped);
+        dropped.map(|step| step.name.as_str())
     }
 
     /// The steps of which the checkpoint has no state, or not all: what `warmUp` builds.

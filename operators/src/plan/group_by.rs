@@ -8,7 +8,7 @@ use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, Value};
 use thalweg_engine::schema::Field;
 
 use crate::expr::check::check;
-use crate::expr::grouped::{Grouped, SharedGrouped, has_aggregate, normal};
+use crate::expr::grouped::{Aggregation, Grouped, SharedGrouped, has_aggregate, normal};
 use crate::expr::grouping_id::GroupingId;
 use crate::expr::scope::{Access, Scope, ScopeColumn};
 use crate::expr::typed::{Kind, Typed};
@@ -118,8 +118,8 @@ pub(super) fn select(
         at_of(&written, at),
         lowering,
     );
-    let calls = grouped.borrow().calls.clone();
-    columns.extend(calls.into_iter().map(|call| unnamed(call.field)));
+    let field = |call: &Aggregation| unnamed(call.field.clone());
+    columns.extend(grouped.borrow().calls.iter().map(field));
     let relation = Relation { node, columns };
     let (relation, select) = lowering.subquery_values(relation, select, parsed, ctes, at)?;
     let width = relation.node.width();

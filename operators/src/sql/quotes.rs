@@ -23,12 +23,7 @@ pub(super) fn over_lines(text: &str) -> Option<u32> {
             '/' if body.starts_with('*') => body.split_once("*/")?.1,
             '-' | '/' => body,
             quote => {
-                let mut escaped = false;
-                let end = body.find(|c| {
-                    let ends = c == quote && !escaped;
-                    escaped = c == '\\' && !escaped;
-                    ends
-                });
+                let end = closing(body, quote);
                 let inside = &body[..end.unwrap_or(body.len())];
                 if inside.contains('\n') {
                     let before = &text[..text.len() - from.len()];
@@ -61,15 +56,7 @@ pub(super) fn raw_shown(text: &str) -> (Cow<'_, str>, char) {
             '-' | '/' => Some(0),
             '`' => body.find('`').map(|end| end + 1),
             quote if is_raw => body.find(quote).map(|end| end + 1),
-            quote => {
-                let mut escaped = false;
-                let end = body.find(|c| {
-                    let ends = c == quote && !escaped;
-                    escaped = c == '\\' && !escaped;
-                    ends
-                });
-                end.map(|end| end + 1)
-            }
+            quote => closing(body, quote).map(|end| end + 1),
         };
         let (inside, behind) = body.split_at(length.unwrap_or(body.len()));
         shown.push_str(before);
@@ -85,6 +72,16 @@ pub(super) fn raw_shown(text: &str) -> (Cow<'_, str>, char) {
     }
     shown.push_str(rest);
     (Cow::Owned(shown), backslash)
+}
+
+/// Where a string ends, from behind its first quote: at the next one without a backslash.
+fn closing(body: &str, quote: char) -> Option<usize> {
+    let mut escaped = false;
+    body.find(|c| {
+        let ends = c == quote && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    })
 }
 
 /// The length of a comment and of those within it, from behind its `/`.

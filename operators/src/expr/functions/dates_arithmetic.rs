@@ -208,7 +208,16 @@ fn unit(args: &[Typed], cx: &BindContext) -> Result<Unit, JobError> {
     let Some(name) = args.first().and_then(Typed::constant_text) else {
         return Err(cx.error("the unit must be a constant, such as HOUR"));
     };
-    Ok(match name.to_ascii_uppercase().as_str() {
+    named(name).ok_or_else(|| cx.error(format!("`{name}` is no unit of time")))
+}
+
+/// Whether timestampadd and timestampdiff know a unit of this name.
+pub(in crate::expr) fn is_unit(name: &str) -> bool {
+    named(name).is_some()
+}
+
+fn named(unit: &str) -> Option<Unit> {
+    Some(match unit.to_ascii_uppercase().as_str() {
         "MICROSECOND" => Unit::Exact(1),
         "MILLISECOND" => Unit::Exact(1_000),
         "SECOND" => Unit::Exact(MICROS_PER_SECOND),
@@ -219,7 +228,7 @@ fn unit(args: &[Typed], cx: &BindContext) -> Result<Unit, JobError> {
         "MONTH" => Unit::Months(1),
         "QUARTER" => Unit::Months(3),
         "YEAR" => Unit::Months(12),
-        _ => return Err(cx.error(format!("`{name}` is no unit of time"))),
+        _ => return None,
     })
 }
 

@@ -85,6 +85,7 @@ pub(crate) mod windows;
 
 #[cfg(test)]
 pub(in crate::expr) use conditional::type_name;
+pub(in crate::expr) use dates_arithmetic::is_unit;
 
 /// Spark's `xxhash64` of one value from a seed; decimals of more than 18 digits are hashed as bytes.
 pub(crate) fn spark_xxhash64(value: &Value, wide_decimal: bool, seed: u64) -> u64 {
