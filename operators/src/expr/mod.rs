@@ -29,7 +29,7 @@ pub(crate) mod grouped;
 pub(crate) mod grouping_id;
 pub mod interval;
 pub(crate) mod joined;
-mod literal;
+pub(crate) mod literal;
 mod matching;
 pub mod number;
 mod operand;
@@ -38,7 +38,7 @@ pub(crate) mod parsed;
 pub(crate) mod path;
 pub mod prefix;
 pub mod scope;
-mod special;
+pub(crate) mod special;
 pub mod text;
 mod time_arithmetic;
 pub mod type_name;
@@ -46,7 +46,7 @@ pub mod typed;
 pub(crate) mod written;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

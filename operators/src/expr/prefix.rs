@@ -138,35 +138,12 @@ fn zoned(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
     }))
 }
 
-/// `EXTRACT(field FROM x)` with a field that the parser does not know.
+/// `EXTRACT(field FROM x)`: the field as it is written, which the name of the column has too.
 fn extract(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
-    const FIELDS: [&str; 20] = [
-        "YEAROFWEEK",
-        "DAYOFWEEK_ISO",
-        "DOW_ISO",
-        "Y",
-        "YR",
-        "YRS",
-        "QTR",
-        "MON",
-        "MONS",
-        "W",
-        "D",
-        "H",
-        "HR",
-        "HRS",
-        "M",
-        "MIN",
-        "MINS",
-        "S",
-        "SEC",
-        "SECS",
-    ];
     let Token::Word(field) = parser.peek_nth_token(2).token else {
         return None;
     };
-    let known = FIELDS.iter().any(|f| field.value.eq_ignore_ascii_case(f));
-    if !known || parser.peek_nth_token(1).token != Token::LParen || !is_from(parser, 3) {
+    if parser.peek_nth_token(1).token != Token::LParen || !is_from(parser, 3) {
         return None;
     }
     Some(last_argument(parser, 4).map(|expr| Expr::Extract {

@@ -43,7 +43,7 @@ impl Checker<'_> {
             }
             Expr::Extract { field, expr, .. } => {
                 let field = Typed::literal(
-                    Value::from(field.to_string().as_str()),
+                    Value::from(field.to_string().to_uppercase().as_str()),
                     DataType::String,
                     at,
                 );
@@ -273,7 +273,7 @@ impl Checker<'_> {
 }
 
 /// The patterns of `LIKE ALL (...)` and `LIKE SOME (...)`, which the parser takes for calls, and whether all must match.
-fn several(pattern: &Expr) -> Option<(bool, Vec<&Expr>)> {
+pub(crate) fn several(pattern: &Expr) -> Option<(bool, Vec<&Expr>)> {
     let Expr::Function(function) = pattern else {
         return None;
     };

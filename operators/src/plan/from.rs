@@ -411,7 +411,11 @@ fn columns_of(alias: Option<&TableAlias>) -> Vec<Name> {
 }
 
 /// Gives the columns other names, where a list of them is given.
-fn rename(relation: &mut Relation, names: &[Name], at: Location) -> Result<(), JobError> {
+pub(super) fn rename(
+    relation: &mut Relation,
+    names: &[Name],
+    at: Location,
+) -> Result<(), JobError> {
     if names.is_empty() {
         return Ok(());
     }

@@ -8,16 +8,22 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 use crate::expr::coerce;
 use crate::expr::typed::{Mode, Typed};
 use crate::job_error::{JobError, Location};
+use crate::plan::from::rename;
 use crate::plan::lower::{Lowering, Relation};
 use crate::plan::node::{Declared, Item, Node};
+use crate::sql::front::Name;
 
-/// Makes the rows of a query those of its output: declared columns by name, each of its declared type.
+/// Makes the rows of a query those of its output: declared columns by name, each of its declared type. `listed` are the names
+/// that INSERT gives the query's columns, in their order; declared columns that are not among them are NULL.
 pub(crate) fn assign(
     lowering: &Lowering<'_>,
-    relation: Relation,
+    mut relation: Relation,
     output: &Declared,
+    listed: &[Name],
     at: Location,
 ) -> Result<(Node, Schema), JobError> {
+    let list_at = listed.first().map_or(at, |name| name.at);
+    rename(&mut relation, listed, list_at)?;
     let fields: Vec<Field> = relation
         .columns
         .iter()
@@ -29,8 +35,9 @@ pub(crate) fn assign(
             .iter()
             .any(|earlier| earlier.name.eq_ignore_ascii_case(&field.name))
         {
+            let named = listed.get(index).map(|name| name.at);
             return Err(JobError::new(
-                item_at(&relation, index, at),
+                named.unwrap_or_else(|| item_at(&relation, index, at)),
                 format!(
                     "two columns for table `{}` are called `{}`",
                     output.table.name, field.name
@@ -50,7 +57,8 @@ pub(crate) fn assign(
         };
         return Ok(texts_of_nulls(node, fields));
     };
-    let items = declared_items(lowering, &relation, &output.table.name, declared, at)?;
+    let table = &output.table.name;
+    let items = declared_items(lowering, &relation, (table, declared), listed, at)?;
     let node = Node::Project {
         below: Box::new(relation.node),
         items,
@@ -101,16 +109,17 @@ fn item_at(relation: &Relation, place: usize, otherwise: Location) -> Location {
 fn declared_items(
     lowering: &Lowering<'_>,
     relation: &Relation,
-    table: &str,
-    declared: &[Field],
+    (table, declared): (&str, &[Field]),
+    listed: &[Name],
     at: Location,
 ) -> Result<Vec<Item>, JobError> {
     let given = || relation.columns.iter().filter(|c| c.listed());
     let known = || declared.iter().map(|field| field.name.as_str());
     for (index, field) in given().map(|c| &c.field).enumerate() {
         if !known().any(|name| name.eq_ignore_ascii_case(&field.name)) {
+            let named = listed.get(index).map(|name| name.at);
             return Err(JobError::new(
-                item_at(relation, index, at),
+                named.unwrap_or_else(|| item_at(relation, index, at)),
                 format!("table `{table}` has no column `{}`", field.name),
             )
             .nearest(&field.name, known()));
@@ -122,12 +131,21 @@ fn declared_items(
             .columns
             .iter()
             .position(|c| c.listed() && c.field.name.eq_ignore_ascii_case(&to.name));
+        if found.is_none() && !listed.is_empty() && to.nullable {
+            items.push(Item {
+                field: to.clone(),
+                typed: Typed::literal(Value::Null, to.data_type.clone(), at),
+                required: false,
+            });
+            continue;
+        }
         let Some(place) = found else {
             return Err(JobError::new(
                 at,
                 format!(
-                    "column `{}` of table `{table}` is missing from the SELECT",
-                    to.name
+                    "column `{}` of table `{table}` is missing from the {}",
+                    to.name,
+                    if listed.is_empty() { "SELECT" } else { "list" }
                 ),
             )
             .nearest(&to.name, given().map(|c| c.field.name.as_str())));

@@ -123,7 +123,7 @@ fn field(name: SmolStr, typed: &Typed) -> Field {
 }
 
 /// The name of an item without AS: that of its column, else its text. A cast of a column keeps the column's name.
-fn name_of(expr: &Expr, scope: &Scope) -> SmolStr {
+pub(super) fn name_of(expr: &Expr, scope: &Scope) -> SmolStr {
     // Names of columns are those below a GROUP BY.
     if let Some(grouped) = &scope.grouped {
         return name_of(expr, &grouped.borrow().input);

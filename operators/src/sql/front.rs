@@ -77,6 +77,8 @@ pub(crate) enum Statement {
     },
     Insert {
         table: Name,
+        /// What the query's columns are called there; empty when they keep their names.
+        columns: Vec<Name>,
         query: ParsedQuery,
     },
     Select(ParsedQuery),
@@ -328,17 +330,27 @@ impl Cursor<'_> {
         self.expect_word("INTO")?;
         self.accept_word("TABLE");
         let table = self.own_name("the output table's name")?;
-        if self.peek() == Some(&Token::LParen)
-            && !matches!(self.rest.get(1), Some(t) if ["SELECT", "WITH", "FROM"].into_iter().any(|word| is_word(&t.token, word)))
-        {
-            return Err(JobError::new(
-                self.at(),
-                "columns of INSERT INTO are matched by name, not listed",
-            )
-            .help("name the columns in the SELECT: SELECT a AS x, b AS y"));
-        }
+        let columns = match self.rest.get(1) {
+            Some(second) if self.peek() == Some(&Token::LParen) => {
+                let begins = |word| is_word(&second.token, word);
+                match ["SELECT", "WITH", "FROM"].into_iter().any(begins) {
+                    true => Vec::new(),
+                    false => self.names("a column's name")?,
+                }
+            }
+            // Columns are found by name in any case.
+            _ if self.accept_word("BY") => {
+                self.expect_word("NAME")?;
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
         let query = self.query()?;
-        Ok(Statement::Insert { table, query })
+        Ok(Statement::Insert {
+            table,
+            columns,
+            query,
+        })
     }
 
     fn table(&mut self) -> Result<Statement, JobError> {

@@ -56,6 +56,8 @@ pub(super) struct Draft {
     pub(super) at: Location,
     /// The output table; None for a SELECT alone.
     pub(super) table: Option<Name>,
+    /// What the query's columns are called there; empty when they keep their names.
+    pub(super) columns: Vec<Name>,
     pub(super) query: ParsedQuery,
     pub(super) given: Vec<Given>,
 }
@@ -119,24 +121,29 @@ impl Reader<'_> {
                 kind,
                 options,
             } => self.model(&name, &kind, &options),
-            Statement::Insert { table, query } => {
-                self.draft(at, Some(table), query);
+            Statement::Insert {
+                table,
+                columns,
+                query,
+            } => {
+                self.draft(at, Some(table), columns, query);
                 Ok(())
             }
             Statement::Select(query) => {
-                self.draft(at, None, query);
+                self.draft(at, None, Vec::new(), query);
                 Ok(())
             }
         }
     }
 
-    fn draft(&mut self, at: Location, table: Option<Name>, query: ParsedQuery) {
+    fn draft(&mut self, at: Location, table: Option<Name>, columns: Vec<Name>, query: ParsedQuery) {
         let given = self.given.clone();
         // `queryName` is for one query.
         self.given.retain(|given| given.spec.reach != Reach::Next);
         self.drafts.push(Draft {
             at,
             table,
+            columns,
             query,
             given,
         });

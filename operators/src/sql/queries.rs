@@ -252,7 +252,7 @@ impl Reader<'_> {
             .with_deadline(&settings);
         let relation = lowering.query(&draft.query)?;
         let at = draft.query.at;
-        let (node, schema) = output::assign(&lowering, relation, &output, at)?;
+        let (node, schema) = output::assign(&lowering, relation, &output, &draft.columns, at)?;
         (sink.check)(&output.table, &schema).map_err(|error| {
             if error.at.line == 0 {
                 JobError { at, ..error }

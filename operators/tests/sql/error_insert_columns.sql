@@ -3,4 +3,4 @@ CREATE TABLE invoices (
   Address STRUCT<city: STRING, zip: STRING>, Tags MAP<STRING, STRING>, CreatedTime BIGINT
 ) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'invoices', format 'json');
 CREATE TABLE out USING noop;
-INSERT INTO out (a) SELECT BillNo FROM invoices;
+INSERT INTO out (a, b) SELECT BillNo FROM invoices;
