@@ -24,6 +24,7 @@ use super::client::{Client, Event, Queue, Role, take_error};
 use super::codes::Code;
 use super::commits::Commits;
 use super::lane::Lane;
+use super::lease::{Lease, stood_still};
 use super::membership::Member;
 use super::options::{Connection, SOCKET_TIMEOUT};
 use super::partition_list::PartitionList;
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     refused: Mutex<Code>,
     /// The client that is a member of the group, where processes share the input: it commits.
     pub(super) member: OnceLock<Arc<Member>>,
+    /// Where processes share the input, joined or accompanied: how long this one may stand still.
+    pub(super) lease: OnceLock<Lease>,
     /// No commit is under way any more, or its answer is not to be awaited: the broker is away.
     settled: Condvar,
     stopping: AtomicBool,
@@ -114,6 +117,7 @@ impl Consumer {
             commits: Mutex::default(),
             refused: Mutex::new(Code::OK),
             member: OnceLock::new(),
+            lease: OnceLock::new(),
             settled: Condvar::new(),
             stopping: AtomicBool::new(false),
             stall_after: limits.stall_after,
@@ -403,8 +407,10 @@ impl Shared {
         let (mut woken, mut filled, mut carried) = (Instant::now(), Instant::now(), 0.0);
         let mut assignment = Assignment::default();
         while !self.stopping.load(Ordering::Acquire) {
-            if let Some(member) = self.member.get() {
-                member.lease.renew(self.millis());
+            if let Some(lease) = self.lease.get()
+                && !lease.renew(self.millis())
+            {
+                self.fail(stood_still());
             }
             self.obey(&mut assignment);
             let timeout = period.min(SAFETY_PERIOD).as_millis() as i32;

@@ -7,6 +7,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use thalweg_engine::error::Failure;
+
 /// Renewed again and again by a thread that waits for nobody. Times are milliseconds from one beginning.
 #[derive(Debug)]
 pub(super) struct Lease {
@@ -25,13 +27,15 @@ impl Lease {
         }
     }
 
-    /// The process runs. Nothing where it has stood still for too long.
-    pub(super) fn renew(&self, now: u64) {
-        if self.holds(now) {
+    /// The process runs. False, and nothing else, where it has stood still for too long.
+    pub(super) fn renew(&self, now: u64) -> bool {
+        let holds = self.holds(now);
+        if holds {
             self.renewed.store(now, Ordering::Relaxed);
         } else {
             self.over.store(true, Ordering::Relaxed);
         }
+        holds
     }
 
     /// Whether the process has not stood still for as long as a session.
@@ -39,6 +43,13 @@ impl Lease {
         let since = now.saturating_sub(self.renewed.load(Ordering::Relaxed));
         since < self.session && !self.over.load(Ordering::Relaxed)
     }
+}
+
+/// How a run ends whose lease is over.
+pub(super) fn stood_still() -> Failure {
+    Failure::restart(
+        "this process has stood still for longer than its session in the group: others may go on with what it read",
+    )
 }
 
 #[cfg(test)]
@@ -49,13 +60,13 @@ mod tests {
     fn who_has_stood_still_for_a_session_has_nothing_any_more_whoever_looks_first() {
         let lease = Lease::new(Duration::from_secs(6), 100);
         for now in [600, 3_000, 8_999] {
-            lease.renew(now);
+            assert!(lease.renew(now));
             assert!(lease.holds(now + 5_999));
         }
         assert!(!lease.holds(14_999));
-        lease.renew(14_999);
+        assert!(!lease.renew(14_999));
         assert!(!lease.holds(15_000), "what renews it comes too late");
-        lease.renew(15_001);
+        assert!(!lease.renew(15_001));
         assert!(!lease.holds(15_001));
     }
 }

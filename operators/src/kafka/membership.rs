@@ -34,7 +34,6 @@ use super::client::{Client, Event, Queue, Role, take_error};
 use super::codes::Code;
 use super::consumer::Shared;
 use super::group::{self, GroupView};
-use super::lease::Lease;
 use super::nudge::{self, Lookout};
 use super::options::{Connection, SOCKET_TIMEOUT};
 use super::partition_list::PartitionList;
@@ -79,8 +78,6 @@ pub(super) struct Member {
     /// What the group has to share out.
     all: BTreeSet<Place>,
     lookout: Mutex<Lookout>,
-    /// Of what it reads; renewed by the thread of the consumer.
-    pub(super) lease: Lease,
     leaving: AtomicBool,
     stopping: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -132,7 +129,6 @@ impl Member {
             unanswered: AtomicBool::new(false),
             all,
             lookout: Mutex::default(),
-            lease: Lease::new(session(connection), shared.millis()),
             leaving: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             thread: Mutex::default(),
@@ -412,7 +408,7 @@ impl Member {
 }
 
 /// How long the group waits for a member that says nothing.
-fn session(connection: &Connection) -> Duration {
+pub(super) fn session(connection: &Connection) -> Duration {
     let millis = connection.property("session.timeout.ms").unwrap_or(SESSION);
     Duration::from_millis(millis.parse().unwrap_or(45_000))
 }

@@ -25,6 +25,7 @@ use thalweg_engine::source::SourceEvent;
 use super::client::{code_of, text};
 use super::codes::Code;
 use super::consumer::{Consumer, Shared};
+use super::lease::stood_still;
 use super::message::{Held, Message, ReadWhole};
 use super::partitioner::Check;
 use crate::codecs::key::KeyDecoder;
@@ -238,12 +239,10 @@ impl Reader {
         if offset < self.next {
             return None;
         }
-        if let Some(member) = self.shared.member.get()
-            && !member.lease.holds(self.shared.millis())
+        if let Some(lease) = self.shared.lease.get()
+            && !lease.holds(self.shared.millis())
         {
-            return Some(SourceEvent::Failed(Failure::restart(
-                "this process has stood still for longer than its session in the group: others may go on with what it read",
-            )));
+            return Some(SourceEvent::Failed(stood_still()));
         }
         self.move_to(offset + 1);
         if offset >= self.until() {

@@ -7,7 +7,8 @@ use thalweg_engine::source::{Resume, Sharers, Start, TellOwnership};
 
 use super::consumer::Consumer;
 use super::group;
-use super::membership::Member;
+use super::lease::Lease;
+use super::membership::{Member, session};
 use super::scout::Scout;
 use super::source::KafkaSource;
 use super::starting::{Place, Subscription, partition_name, place_of, resumed};
@@ -65,6 +66,10 @@ impl KafkaSource {
         let all: BTreeSet<Place> = self.places(&topics)?.into_iter().collect();
         let names: Vec<&str> = topics.keys().map(String::as_str).collect();
         self.start_consumer(all.len(), &names)?;
+        let shared = &self.consumer()?.shared;
+        let lease = Lease::new(session(self.connection()), shared.millis());
+        // A consumer that is new has none yet.
+        let _ = shared.lease.set(lease);
         Ok((all, name))
     }
 
