@@ -420,7 +420,7 @@ impl Checker<'_> {
     ) -> Result<Typed, JobError> {
         let settings = self.settings();
         let typed = self.expr(inner, at)?;
-        let to = type_name::data_type(to, at)?;
+        let to = type_name::cast_type(to, at)?;
         let mode = match kind {
             CastKind::TryCast | CastKind::SafeCast => Mode::Try,
             CastKind::Cast | CastKind::DoubleColon => Mode::of(settings.ansi),

@@ -36,6 +36,14 @@ pub(crate) fn is_simple(name: &str) -> bool {
     KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
+/// The type that a cast names: of texts with a length the length is left out, as in Spark.
+pub(crate) fn cast_type(ast: &ast::DataType, at: Location) -> Result<DataType, JobError> {
+    match ast {
+        ast::DataType::Varchar(Some(_)) | ast::DataType::Char(Some(_)) => Ok(DataType::String),
+        other => data_type(other, at),
+    }
+}
+
 /// The type that a declaration or cast names.
 ///
 /// # Errors

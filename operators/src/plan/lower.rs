@@ -285,9 +285,13 @@ impl<'c> Lowering<'c> {
         at: Location,
     ) -> Result<Relation, JobError> {
         match body {
-            SetExpr::Select(select) => {
-                self.enter(at, || self.select(select, tail, parsed, ctes, at))
-            }
+            SetExpr::Select(select) => self.enter(at, || match &select.qualify {
+                Some(condition) => {
+                    let relation = self.qualified(select, condition, parsed, ctes, at)?;
+                    tail::over(self, relation, tail, at)
+                }
+                None => self.select(select, tail, parsed, ctes, at),
+            }),
             SetExpr::Query(query) => {
                 let relation = self.subquery(query, parsed, ctes, at)?;
                 tail::over(self, relation, tail, at)
@@ -438,7 +442,7 @@ impl<'c> Lowering<'c> {
         })
     }
 
-    fn select(
+    pub(super) fn select(
         &self,
         select: &Select,
         tail: &Tail<'_>,

@@ -52,6 +52,7 @@ pub(crate) mod partitions;
 mod picture;
 mod projection;
 mod prune;
+mod qualify;
 mod reach;
 pub(crate) mod read_back;
 pub(crate) mod refuse;

@@ -3,7 +3,6 @@
 use sqlparser::ast::{Query, Select, SelectFlavor, SetOperator};
 
 use crate::job_error::{JobError, Location};
-use crate::sql::cursor::start_of;
 use crate::sql::watermark;
 
 /// What every clause without state yet says.
@@ -71,12 +70,6 @@ pub(super) fn refuse_clauses(query: &Query, at: Location) -> Result<(), JobError
 }
 
 pub(super) fn refuse_select(select: &Select, at: Location) -> Result<(), JobError> {
-    if let Some(qualify) = &select.qualify {
-        return Err(
-            JobError::new(start_of(qualify, at), "QUALIFY is not part of the language")
-                .help("write the SELECT as a subquery, and WHERE over it"),
-        );
-    }
     if matches!(select.flavor, SelectFlavor::FromFirstNoSelect) {
         return Err(
             JobError::new(at, "a FROM that comes first has its SELECT behind it")

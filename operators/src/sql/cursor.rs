@@ -188,6 +188,21 @@ impl<'t> Cursor<'t> {
     pub(super) fn query(&mut self) -> Result<ParsedQuery, JobError> {
         let at = self.at();
         let rest = std::mem::take(&mut self.rest);
+        let whole;
+        let rest = match rest {
+            // `TABLE name` is all of it.
+            [table, of @ ..] if is_word(&table.token, "TABLE") => {
+                let all = [
+                    Token::make_keyword("SELECT"),
+                    Token::Mul,
+                    Token::make_keyword("FROM"),
+                ];
+                let all = all.map(|token| TokenWithSpan::new(token, table.span));
+                whole = [all.as_slice(), of].concat();
+                &whole
+            }
+            rest => rest,
+        };
         if !rest.iter().any(|t| is_word(&t.token, "SELECT")) {
             return Err(JobError::new(at, "expected a SELECT")
                 .or_help(advice::misspelt(rest, "SELECT"))

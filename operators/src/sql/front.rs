@@ -8,6 +8,7 @@ use thalweg_engine::schema::{DataType, Field};
 use crate::job_error::{JobError, Location};
 use crate::sql::advice;
 use crate::sql::cursor::{Cursor, parse, replaced};
+use crate::sql::insert;
 use crate::sql::quotes;
 use crate::sql::spark_calls;
 use crate::sql::tokens::{Tokens, is_word, place};
@@ -96,7 +97,13 @@ pub(crate) fn statement(tokens: &Tokens, replace: Replace<'_>) -> Result<Stateme
         return Err(JobError::new(tokens.end, "expected a statement"));
     };
     let word = |word| is_word(&first.token, word);
-    if word("SET") {
+    let behind = match word("WITH") || word("FROM") {
+        true => insert::place(tokens),
+        false => None,
+    };
+    if let Some(place) = behind {
+        front.insert_behind(place)
+    } else if word("SET") {
         front.set()
     } else if word("CREATE") {
         front.create()
@@ -104,6 +111,7 @@ pub(crate) fn statement(tokens: &Tokens, replace: Replace<'_>) -> Result<Stateme
         front.insert()
     } else if word("SELECT")
         || word("WITH")
+        || word("TABLE")
         || word("FROM") && is_query(tokens)
         || first.token == Token::LParen
     {
@@ -205,7 +213,10 @@ impl Cursor<'_> {
         let temporary = self.accept_word("TEMPORARY") || self.accept_word("TEMP");
         let what = self.at();
         let statement = if self.accept_word("VIEW") {
-            self.view()
+            match temporary && self.is_of_a_connector() {
+                true => self.table(),
+                false => self.view(),
+            }
         } else if self.accept_word("FUNCTION") {
             if !temporary {
                 return Err(JobError::new(what, "a function of a job file is temporary")
@@ -240,6 +251,12 @@ impl Cursor<'_> {
             return self.expected("NOT EXISTS");
         }
         self.own_name(what)
+    }
+
+    /// `CREATE TEMPORARY VIEW name USING json OPTIONS (...)` declares a table.
+    fn is_of_a_connector(&self) -> bool {
+        let first = |word| self.rest.iter().position(|t| is_word(&t.token, word));
+        first("USING").is_some_and(|using| first("AS").is_none_or(|query| using < query))
     }
 
     fn view(&mut self) -> Result<Statement, JobError> {
@@ -317,42 +334,6 @@ impl Cursor<'_> {
         })
     }
 
-    fn insert(&mut self) -> Result<Statement, JobError> {
-        self.next();
-        let at = self.at();
-        if self.accept_word("OVERWRITE") {
-            return Err(JobError::new(
-                at,
-                "a stream only adds: INSERT OVERWRITE has no meaning here",
-            )
-            .help("write INSERT INTO"));
-        }
-        self.expect_word("INTO")?;
-        self.accept_word("TABLE");
-        let table = self.own_name("the output table's name")?;
-        let columns = match self.rest.get(1) {
-            Some(second) if self.peek() == Some(&Token::LParen) => {
-                let begins = |word| is_word(&second.token, word);
-                match ["SELECT", "WITH", "FROM"].into_iter().any(begins) {
-                    true => Vec::new(),
-                    false => self.names("a column's name")?,
-                }
-            }
-            // Columns are found by name in any case.
-            _ if self.accept_word("BY") => {
-                self.expect_word("NAME")?;
-                Vec::new()
-            }
-            _ => Vec::new(),
-        };
-        let query = self.query()?;
-        Ok(Statement::Insert {
-            table,
-            columns,
-            query,
-        })
-    }
-
     fn table(&mut self) -> Result<Statement, JobError> {
         let name = self.declared("the table's name")?;
         let mut primary_key = Vec::new();
@@ -390,7 +371,7 @@ impl Cursor<'_> {
     }
 
     fn clause(&mut self, parts: &mut TableParts, seen: &mut Vec<&str>) -> Result<(), JobError> {
-        const CLAUSES: [&str; 3] = ["OPTIONS", "PARTITIONED", "WATERMARK"];
+        const CLAUSES: [&str; 5] = ["OPTIONS", "PARTITIONED", "WATERMARK", "LOCATION", "COMMENT"];
         let at = self.at();
         let Some(clause) = CLAUSES.into_iter().find(|word| self.accept_word(word)) else {
             let error = self.expected::<()>("OPTIONS, PARTITIONED BY, WATERMARK or `;`");
@@ -411,7 +392,19 @@ impl Cursor<'_> {
         }
         seen.push(clause);
         match clause {
-            "OPTIONS" => parts.options = self.options()?,
+            "OPTIONS" => parts.options.extend(self.options()?),
+            "LOCATION" => {
+                let name = Name {
+                    text: "path".to_owned(),
+                    at,
+                };
+                let path = self.quoted("the folder")?;
+                parts.options.push((name, path));
+            }
+            // It says something to people only.
+            "COMMENT" => {
+                self.quoted("the comment")?;
+            }
             "PARTITIONED" => {
                 self.expect_word("BY")?;
                 parts.partitioned_by = self.names("a column's name")?;
@@ -496,10 +489,7 @@ impl Cursor<'_> {
                 field.nullable = false;
             } else if self.accept_word("NULL") {
             } else if self.accept_word("COMMENT") {
-                match self.next().map(|token| &token.token) {
-                    Some(Token::SingleQuotedString(_)) => {}
-                    _ => return Err(JobError::new(at, "COMMENT needs a quoted text")),
-                }
+                self.quoted("the comment")?;
             } else if let Some(Token::Word(word)) = self.peek() {
                 let advice = spark_calls::constraint(&word.value);
                 return self
@@ -508,6 +498,21 @@ impl Cursor<'_> {
             } else {
                 return Ok(());
             }
+        }
+    }
+
+    fn quoted(&mut self, what: &str) -> Result<Written, JobError> {
+        let at = self.at();
+        match self.peek() {
+            Some(Token::SingleQuotedString(text)) => {
+                self.next();
+                Ok(Written {
+                    text: text.clone(),
+                    quoted: true,
+                    at,
+                })
+            }
+            _ => self.expected(&format!("{what} in quotes")),
         }
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod cursor;
 pub(crate) mod dialect;
 pub(crate) mod excepted;
 pub(crate) mod front;
+mod insert;
 mod job;
 pub mod manual;
 mod mentions;

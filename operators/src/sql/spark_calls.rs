@@ -176,8 +176,6 @@ const CLAUSES: Words = &[
         "write OPTIONS (name 'value', name 'value'), all options in one list",
     ),
     ("TBLPROPERTIES", "write OPTIONS (name 'value', ...)"),
-    ("LOCATION", "write OPTIONS (path '...')"),
-    ("COMMENT", "write it behind --, as a comment of the file"),
     (
         "AS",
         "a table has no rows of its own: write CREATE VIEW name AS SELECT for a step, INSERT INTO name SELECT for a query",
@@ -247,7 +245,6 @@ const STATEMENTS: Words = &[
         "VALUES",
         "rows of the text stand in FROM, to be joined with: FROM t JOIN (VALUES (1, 'a'), (2, 'b')) AS v(id, name) ON t.id = v.id",
     ),
-    ("TABLE", "write SELECT * FROM name"),
     ("ADD", "nothing of the job runs in Java: remove it"),
     ("USE", "there are no catalogs and schemas: remove it"),
     ("DROP", "a job file declares what it needs: remove it"),

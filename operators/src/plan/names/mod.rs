@@ -104,7 +104,7 @@ impl Writer<'_> {
                     sqlparser::ast::CastKind::TryCast => "TRY_CAST",
                     _ => "CAST",
                 };
-                let shown = match type_name::data_type(data_type, Location::default()) {
+                let shown = match type_name::cast_type(data_type, Location::default()) {
                     // As they were written: what they were cast to is in their fields.
                     Ok(DataType::YearMonthInterval | DataType::DayTimeInterval) | Err(_) => {
                         data_type.to_string().to_uppercase()

@@ -1,0 +1,3 @@
+CREATE TABLE src (id INT, cur STRING) USING json OPTIONS (path '/in');
+CREATE TABLE o USING console;
+FROM src INSERT INTO o SELECT id WHERE cur = 'EUR' INSERT INTO o SELECT id WHERE cur = 'USD';

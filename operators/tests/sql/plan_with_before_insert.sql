@@ -1,0 +1,7 @@
+CREATE TEMPORARY VIEW src (id INT COMMENT 'who', cur STRING) USING json COMMENT 'what is paid' LOCATION '/in';
+CREATE TABLE o USING console;
+CREATE TABLE p USING console;
+CREATE TABLE q USING console;
+WITH x AS (SELECT * FROM src WHERE id > 1) INSERT INTO o (a, b) SELECT id, cur FROM x;
+FROM src INSERT INTO p SELECT id WHERE cur = 'EUR';
+INSERT INTO q TABLE src;

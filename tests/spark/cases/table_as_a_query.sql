@@ -1,0 +1,3 @@
+-- input: sales
+-- mode: append
+TABLE sales
