@@ -42,7 +42,7 @@ pub(crate) fn check(args: &CheckArgs, extensions: &Arc<Extensions>) -> Result<En
         return Ok(End::Refused);
     }
     if let Some(place) = &args.against
-        && !goes_on(loaded, place)?
+        && !goes_on(loaded, place, args.accept_new_state)?
     {
         return Ok(End::Refused);
     }
@@ -50,7 +50,7 @@ pub(crate) fn check(args: &CheckArgs, extensions: &Arc<Extensions>) -> Result<En
 }
 
 /// Shows what becomes of the state in checkpoints when the job goes on from them; false when a query would be refused.
-fn goes_on(loaded: Loaded, place: &Path) -> Result<bool, Refusal> {
+fn goes_on(loaded: Loaded, place: &Path, accept_new_state: bool) -> Result<bool, Refusal> {
     let mut good = true;
     let mut out = String::new();
     let mut unused: Vec<String> = Vec::new();
@@ -97,7 +97,7 @@ fn goes_on(loaded: Loaded, place: &Path) -> Result<bool, Refusal> {
         let goes_on = if warms_up {
             changes.build()
         } else {
-            changes.accept(true)
+            changes.accept(accept_new_state)
         };
         let found = finds_state(wired, &checkpoint);
         if let Err(why) = &found {
@@ -107,11 +107,11 @@ fn goes_on(loaded: Loaded, place: &Path) -> Result<bool, Refusal> {
             );
         }
         good &= ends.is_ok() && goes_on.is_ok() && found.is_ok();
-        if let (Err(why), true) = (&goes_on, warms_up) {
+        // What cannot go on at all is told of its step.
+        if let Err(why) = &goes_on
+            && (warms_up || changes.accept(true).is_ok())
+        {
             let _ = writeln!(out, "  refused: {why}");
-        }
-        if !warms_up && goes_on.is_ok() && changes.accept(false).is_err() {
-            let _ = writeln!(out, "  what is new begins empty, with --accept-new-state");
         }
     }
     for query in unused {

@@ -426,6 +426,19 @@ fn what_check_says_of_a_changed_job_a_start_does() {
     );
     expect_refused(&scene, &job, &["take the change of PARTITIONED BY back"]);
 
+    // What is new would begin empty.
+    counts
+        .clone()
+        .selecting("StoreID AS BillNo, count(*) AS n, max(TotalValue) AS most")
+        .write(&scene);
+    let flag = "--accept-new-state";
+    check().expect(2, &["count(*): kept", flag]);
+    expect_refused(&scene, &job, &[flag]);
+    let place = folder.to_str().unwrap();
+    scene
+        .call(&["check", file, "--against", place, flag])
+        .expect(0, &["count(*): kept", "max(TotalValue) of DOUBLE: new"]);
+
     // Nothing goes on from them, so it does not matter where they are.
     Loyalty::default().write(&scene);
     check().expect(0, &["aggregate by StoreID: dropped"]);

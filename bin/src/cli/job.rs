@@ -65,6 +65,9 @@ pub(crate) struct CheckArgs {
     /// kept, new, dropped or refused.
     #[arg(long, value_name = "CHECKPOINTS")]
     pub(crate) against: Option<PathBuf>,
+    /// With --against: as a start with this flag, which lets what the checkpoints have no state of begin empty.
+    #[arg(long, requires = "against")]
+    pub(crate) accept_new_state: bool,
     /// Also say how much memory the steps with state take, of so many different keys. Needs --rate.
     #[arg(long, value_name = "N", requires = "rate", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub(crate) keys: Option<u64>,
