@@ -72,11 +72,13 @@ impl Lowering<'_> {
             }
         };
         refuse_select(select, at)?;
-        let plain = select.distinct.is_none() && (select.from.is_empty() || plain(query).is_some());
+        let plain = select.distinct.is_none()
+            && select.qualify.is_none()
+            && (select.from.is_empty() || plain(query).is_some());
         if !plain || has_over(select) || groups(select, &Tail::default(), &self.scope(Vec::new())) {
             return Err(JobError::new(
                 at,
-                "the SELECT of a LATERAL has no DISTINCT, no aggregates and no groups",
+                "the SELECT of a LATERAL has no DISTINCT, no QUALIFY, no aggregates and no groups",
             )
             .help("an aggregate of the rows of a static table is written in the list: SELECT id, (SELECT max(x) FROM t WHERE t.id = s.id) FROM s"));
         }

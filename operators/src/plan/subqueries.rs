@@ -298,6 +298,7 @@ pub(super) fn plain(query: &Query) -> Option<&Select> {
                 && select.from.len() == 1
                 && select.lateral_views.is_empty()
                 && select.having.is_none()
+                && select.qualify.is_none()
                 && matches!(&select.group_by, GroupByExpr::Expressions(keys, more) if keys.is_empty() && more.is_empty()) =>
         {
             Some(select)
