@@ -98,7 +98,7 @@ pub(crate) fn statement(tokens: &Tokens, replace: Replace<'_>) -> Result<Stateme
     };
     let word = |word| is_word(&first.token, word);
     let behind = match word("WITH") || word("FROM") {
-        true => insert::place(tokens),
+        true => insert::position(&tokens.tokens),
         false => None,
     };
     if let Some(place) = behind {

@@ -5,18 +5,25 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use crate::job_error::JobError;
 use crate::sql::cursor::Cursor;
 use crate::sql::front::{Name, Statement};
-use crate::sql::tokens::{self, Tokens};
+use crate::sql::tokens;
 
 /// Where INSERT stands in `WITH x AS (...) INSERT INTO t SELECT ...` and `FROM x INSERT INTO t SELECT ...`.
-pub(super) fn place(statement: &Tokens) -> Option<usize> {
+/// None where it stands in parentheses only.
+pub(super) fn position(statement: &[TokenWithSpan]) -> Option<usize> {
     let mut depth = 0_usize;
-    statement.tokens.iter().zip(0..).find_map(|(token, place)| {
+    statement.iter().zip(0..).find_map(|(token, place)| {
         match token.token {
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
             _ => {}
         }
-        (depth == 0 && tokens::is_word(&token.token, "INSERT")).then_some(place)
+        let word = |place: usize, word| {
+            statement
+                .get(place)
+                .is_some_and(|token| tokens::is_word(&token.token, word))
+        };
+        let into = word(place + 1, "INTO") || word(place + 1, "OVERWRITE");
+        (depth == 0 && word(place, "INSERT") && into).then_some(place)
     })
 }
 
@@ -36,16 +43,10 @@ impl Cursor<'_> {
         let (begin, rest) = self.rest.split_at(place);
         self.rest = rest;
         let (table, columns) = self.into()?;
-        let again = self
-            .rest
-            .iter()
-            .find(|t| tokens::is_word(&t.token, "INSERT"));
-        if let Some(again) = again {
-            return Err(JobError::new(
-                tokens::place(again.span.start),
-                "one statement has one INSERT",
-            )
-            .help("write each INSERT as a statement of its own, with `;` behind it"));
+        if let Some(again) = position(self.rest) {
+            let at = tokens::place(self.rest[again].span.start);
+            return Err(JobError::new(at, "one statement has one INSERT")
+                .help("write each INSERT as a statement of its own, with `;` behind it"));
         }
         let query: Vec<TokenWithSpan> = begin.iter().chain(self.rest).cloned().collect();
         Ok(Statement::Insert {

@@ -5,3 +5,4 @@ CREATE TABLE q USING console;
 WITH x AS (SELECT * FROM src WHERE id > 1) INSERT INTO o (a, b) SELECT id, cur FROM x;
 FROM src INSERT INTO p SELECT id WHERE cur = 'EUR';
 INSERT INTO q TABLE src;
+WITH y AS (SELECT id AS insert FROM src) SELECT insert FROM y;
