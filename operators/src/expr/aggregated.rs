@@ -43,10 +43,7 @@ pub(crate) fn call(
     at: Location,
 ) -> Result<Call, JobError> {
     refuse(known, written, at)?;
-    let settings = Settings {
-        ansi: scope.ansi,
-        zone: scope.time_zone,
-    };
+    let settings = scope.settings();
     let mut arguments = Vec::new();
     if argument_is_ordered(known, written) {
         arguments.push(check(&written.within[0].expr)?);

@@ -51,10 +51,7 @@ fn conditional(
     scope: &Scope,
     condition: fn(Typed, Settings) -> Result<Typed, JobError>,
 ) -> Result<Typed, JobError> {
-    let settings = Settings {
-        ansi: scope.ansi,
-        zone: scope.time_zone,
-    };
+    let settings = scope.settings();
     let typed = condition(check(expr, scope)?, settings);
     typed.map_err(|error| error.or_help(joined::advice(&[expr])))
 }
@@ -66,10 +63,7 @@ pub(crate) struct Checker<'s> {
 
 impl Checker<'_> {
     pub(crate) fn settings(&self) -> Settings {
-        Settings {
-            ansi: self.scope.ansi,
-            zone: self.scope.time_zone,
-        }
+        self.scope.settings()
     }
 
     pub(crate) fn expr(&mut self, expr: &Expr, around: Location) -> Result<Typed, JobError> {

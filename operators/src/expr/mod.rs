@@ -14,7 +14,7 @@ mod arguments;
 pub mod arithmetic;
 pub mod body;
 pub mod calendar;
-mod call;
+pub(crate) mod call;
 pub mod cast;
 pub mod check;
 pub(crate) mod choice;

@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 use sqlparser::ast::{Expr, Ident, ObjectName};
 use thalweg_engine::schema::{DataType, Field, Schema};
 
+use crate::expr::coerce::Settings;
 use crate::expr::grouped::SharedGrouped;
 use crate::expr::typed::Typed;
 use crate::extensions::Extensions;
@@ -154,6 +155,14 @@ impl Scope {
                 field: field.clone(),
                 access: Access::Listed,
             }));
+    }
+
+    /// The settings that expressions depend on.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            ansi: self.ansi,
+            zone: self.time_zone,
+        }
     }
 
     /// The columns that `*` means, or `table.*`, or the fields that `column.*` does: their names.

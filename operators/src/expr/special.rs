@@ -162,12 +162,7 @@ impl Checker<'_> {
             ),
         };
         let value = self.expr(expr, at)?;
-        let (all, patterns) = match (pattern.as_ref(), several(pattern)) {
-            (_, Some(several)) => several,
-            (Expr::Tuple(patterns), None) if *any => (false, patterns.iter().collect()),
-            (Expr::Nested(inner), None) if *any => (false, vec![inner.as_ref()]),
-            (one, None) => (false, vec![one]),
-        };
+        let (all, patterns) = several(pattern, *any).unwrap_or((false, vec![pattern.as_ref()]));
         let mut matches = Vec::with_capacity(patterns.len());
         for pattern in patterns {
             let pattern = self.expr(pattern, at)?;
@@ -195,21 +190,11 @@ impl Checker<'_> {
         let mut names = Vec::with_capacity(values.len());
         let mut args = Vec::with_capacity(values.len());
         for (i, value) in values.iter().enumerate() {
-            let (name, value) = match value.as_ref() {
-                Expr::Named { expr, name } => (Some(&name.value), expr.as_ref()),
-                value @ Expr::Identifier(name) => (Some(&name.value), value),
-                value @ Expr::CompoundIdentifier(parts) => {
-                    (parts.last().map(|part| &part.value), value)
-                }
-                value @ Expr::CompoundFieldAccess { access_chain, .. } => {
-                    match access_chain.last() {
-                        Some(AccessExpr::Dot(Expr::Identifier(name))) => (Some(&name.value), value),
-                        _ => (None, value),
-                    }
-                }
-                other => (None, other),
+            names.push(field_name(value, i));
+            let value = match value.as_ref() {
+                Expr::Named { expr, .. } => expr,
+                value => value,
             };
-            names.push(name.map_or_else(|| SmolStr::new(format!("col{}", i + 1)), SmolStr::new));
             args.push(self.expr(value, at)?);
         }
         Ok(operators::structure(names, args, at))
@@ -272,10 +257,31 @@ impl Checker<'_> {
     }
 }
 
-/// The patterns of `LIKE ALL (...)` and `LIKE SOME (...)`, which the parser takes for calls, and whether all must match.
-pub(crate) fn several(pattern: &Expr) -> Option<(bool, Vec<&Expr>)> {
-    let Expr::Function(function) = pattern else {
-        return None;
+/// What a struct calls the field of a value in its list: by its alias, its column, or `col` and its number.
+pub(crate) fn field_name(value: &Expr, place: usize) -> SmolStr {
+    let name = match value {
+        Expr::Named { name, .. } | Expr::Identifier(name) => Some(name),
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(name))) => Some(name),
+            _ => None,
+        },
+        _ => None,
+    };
+    match name {
+        Some(name) => SmolStr::new(&name.value),
+        None => SmolStr::new(format!("col{}", place + 1)),
+    }
+}
+
+/// The patterns of `LIKE ANY (...)`, and of `LIKE ALL (...)` and `LIKE SOME (...)`, which the parser takes for calls, and whether
+/// all must match.
+pub(crate) fn several(pattern: &Expr, any: bool) -> Option<(bool, Vec<&Expr>)> {
+    let function = match pattern {
+        Expr::Function(function) => function,
+        Expr::Tuple(patterns) if any => return Some((false, patterns.iter().collect())),
+        Expr::Nested(inner) if any => return Some((false, vec![inner.as_ref()])),
+        _ => return None,
     };
     let [ast::ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else {
         return None;

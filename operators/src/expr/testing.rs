@@ -19,6 +19,19 @@ use crate::expr::scope::Scope;
 use crate::expr::text;
 use crate::expr::typed::Typed;
 use crate::job_error::JobError;
+use crate::sql::{cursor, tokens};
+
+/// The tree of an expression by the way of a job: its tokens, its parser.
+pub(crate) fn parse_in_job(sql: &str) -> Result<Expr, JobError> {
+    let all = tokens::statements(sql)?;
+    let statement = &all[0];
+    let parsed = cursor::parse(&statement.tokens, statement.end, |parser| {
+        let expr = parser.parse_expr()?;
+        parser.expect_token(&Token::EOF)?;
+        Ok(expr)
+    });
+    parsed.map(|(expr, _)| expr)
+}
 
 /// The parts of the job's dialect that expressions meet.
 #[derive(Debug)]

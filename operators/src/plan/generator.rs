@@ -8,7 +8,6 @@ use thalweg_engine::counted::counted;
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::check::check;
-use crate::expr::coerce::Settings;
 use crate::expr::functions::{BindContext, generators};
 use crate::expr::scope::Scope;
 use crate::expr::typed::Typed;
@@ -180,10 +179,7 @@ impl Call<'_> {
                 let context = BindContext {
                     name: self.known.name,
                     signature,
-                    settings: Settings {
-                        ansi: scope.ansi,
-                        zone: scope.time_zone,
-                    },
+                    settings: scope.settings(),
                     at: self.at,
                 };
                 made(checked, &context)

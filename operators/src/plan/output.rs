@@ -35,9 +35,8 @@ pub(crate) fn assign(
             .iter()
             .any(|earlier| earlier.name.eq_ignore_ascii_case(&field.name))
         {
-            let named = listed.get(index).map(|name| name.at);
             return Err(JobError::new(
-                named.unwrap_or_else(|| item_at(&relation, index, at)),
+                column_at(&relation, listed, index, at),
                 format!(
                     "two columns for table `{}` are called `{}`",
                     output.table.name, field.name
@@ -105,6 +104,14 @@ fn item_at(relation: &Relation, place: usize, otherwise: Location) -> Location {
     }
 }
 
+/// Where a column has its name from: the list of INSERT, or its item.
+fn column_at(relation: &Relation, listed: &[Name], index: usize, at: Location) -> Location {
+    match listed.get(index) {
+        Some(name) => name.at,
+        None => item_at(relation, index, at),
+    }
+}
+
 /// The declared columns of an output, found by name and cast to their types.
 fn declared_items(
     lowering: &Lowering<'_>,
@@ -117,9 +124,8 @@ fn declared_items(
     let known = || declared.iter().map(|field| field.name.as_str());
     for (index, field) in given().map(|c| &c.field).enumerate() {
         if !known().any(|name| name.eq_ignore_ascii_case(&field.name)) {
-            let named = listed.get(index).map(|name| name.at);
             return Err(JobError::new(
-                named.unwrap_or_else(|| item_at(relation, index, at)),
+                column_at(relation, listed, index, at),
                 format!("table `{table}` has no column `{}`", field.name),
             )
             .nearest(&field.name, known()));

@@ -7,7 +7,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use crate::expr::check::check;
-use crate::expr::coerce::{Settings, cast_implicitly};
+use crate::expr::coerce::cast_implicitly;
 use crate::expr::scope::Scope;
 use crate::expr::typed::Typed;
 use crate::job_error::{JobError, Location};
@@ -315,10 +315,7 @@ impl Edges<'_> {
             (DataType::Timestamp | DataType::TimestampNtz | DataType::Date, _) => None,
             _ if !typed.data_type.is_numeric() => None,
             (order, _) => {
-                let settings = Settings {
-                    ansi: self.scope.ansi,
-                    zone: self.scope.time_zone,
-                };
+                let settings = self.scope.settings();
                 // In the order's own unit: a DECIMAL of the same scale, a DOUBLE.
                 let to = match order {
                     DataType::Float => &DataType::Double,

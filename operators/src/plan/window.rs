@@ -86,10 +86,7 @@ pub(super) fn key(expr: &Expr, scope: &Scope, at: Location) -> Result<Option<Win
             format!("expected 2 to {most} arguments, got {}", arguments.len()),
         );
     }
-    let settings = Settings {
-        ansi: scope.ansi,
-        zone: scope.time_zone,
-    };
+    let settings = scope.settings();
     let time = check(arguments[0], scope)?;
     let time_at = if time.at.line == 0 { at } else { time.at };
     let shown = time.data_type.clone();

@@ -16,8 +16,7 @@ use crate::expr::call;
 use crate::expr::check::check;
 use crate::expr::functions::{self, type_name};
 use crate::expr::scope::Scope;
-use crate::expr::testing::{meta, shown};
-use crate::sql::{cursor, tokens};
+use crate::expr::testing::{meta, parse_in_job, shown};
 use crate::stateful::accumulators;
 
 fn folder() -> PathBuf {
@@ -92,15 +91,7 @@ fn cases() -> Vec<Case> {
 /// What the expression gives here, by the way of a job: tokens, parser, check, compiled.
 fn answer(sql: &str, scope: &Scope) -> Answer {
     let wrong = |error: &dyn std::fmt::Display| Answer::Error(error.to_string());
-    let parsed = tokens::statements(sql).and_then(|all| {
-        let statement = &all[0];
-        cursor::parse(&statement.tokens, statement.end, |parser| {
-            let expr = parser.parse_expr()?;
-            parser.expect_token(&sqlparser::tokenizer::Token::EOF)?;
-            Ok(expr)
-        })
-    });
-    let typed = match parsed.and_then(|(expr, _)| check(&expr, scope)) {
+    let typed = match parse_in_job(sql).and_then(|expr| check(&expr, scope)) {
         Ok(typed) => typed,
         Err(error) => return wrong(&error),
     };

@@ -1,6 +1,7 @@
 //! The text of a call, where Spark's is not the name and the arguments as they stand.
 
 use super::{VARIABLE, call};
+use crate::expr::call::as_type;
 
 /// How the names of these are written, although a job may write them in any case.
 const IN_CAPITALS: &[&str] = &[
@@ -99,22 +100,6 @@ const OF_THE_FIRST: &[&str] = &[
     "to_json",
 ];
 
-/// Casts in the form of a call: the name of what is cast.
-const CASTS: &[&str] = &[
-    "bigint",
-    "binary",
-    "boolean",
-    "date",
-    "decimal",
-    "double",
-    "float",
-    "int",
-    "smallint",
-    "string",
-    "timestamp",
-    "tinyint",
-];
-
 /// A call of this name, in lower case, with the texts of its arguments.
 pub(super) fn text(name: &str, mut arguments: Vec<String>) -> String {
     if let Some((_, from, defaults)) = DEFAULTS.iter().find(|(known, ..)| *known == name) {
@@ -127,9 +112,9 @@ pub(super) fn text(name: &str, mut arguments: Vec<String>) -> String {
     if OF_THE_FIRST.contains(&name) {
         arguments.truncate(1);
     }
-    let identity = format!("lambdafunction({VARIABLE}, {VARIABLE})");
     match (name, arguments.as_slice()) {
-        (cast, [value]) if CASTS.contains(&cast) => value.clone(),
+        // A cast in the form of a call is called as what is cast.
+        (cast, [value]) if as_type(cast).is_some() => value.clone(),
         ("if", [..]) => format!("(IF({}))", arguments.join(", ")),
         ("positive", [value]) => format!("(+ {value})"),
         ("isnull", [value]) => format!("({value} IS NULL)"),
@@ -152,7 +137,8 @@ pub(super) fn text(name: &str, mut arguments: Vec<String>) -> String {
             format!("convert_timezone(current_timezone(), {zone}, {time})")
         }
         ("aggregate" | "reduce", [array, start, merge]) => {
-            format!("{name}({array}, {start}, {merge}, {identity})")
+            let as_it_is = format!("lambdafunction({VARIABLE}, {VARIABLE})");
+            format!("{name}({array}, {start}, {merge}, {as_it_is})")
         }
         ("array_sort", [array]) => format!("array_sort({array}, {})", natural_order()),
         ("shiftrightunsigned", [left, right]) => format!("({left} >>> {right})"),

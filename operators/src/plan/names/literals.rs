@@ -6,7 +6,6 @@ use sqlparser::ast::{self, DateTimeField, Interval, TypedString};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
-use crate::expr::coerce::Settings;
 use crate::expr::interval::{self, Unit};
 use crate::expr::scope::Scope;
 use crate::expr::typed::{Kind, Typed};
@@ -33,11 +32,7 @@ pub(super) fn value(value: &ast::Value, negative: bool) -> String {
 
 /// `DATE '...'` and its like.
 pub(super) fn typed(typed: &TypedString, scope: &Scope) -> String {
-    let settings = Settings {
-        ansi: scope.ansi,
-        zone: scope.time_zone,
-    };
-    match literal::typed_string(typed, settings, Location::default()) {
+    match literal::typed_string(typed, scope.settings(), Location::default()) {
         Ok(known) => format!("{} '{}'", known.data_type, shown(&known, scope)),
         Err(_) => typed.to_string(),
     }

@@ -19,7 +19,7 @@ use thalweg_engine::schema::DataType;
 
 use crate::expr::check::check;
 use crate::expr::scope::Scope;
-use crate::expr::special::several;
+use crate::expr::special::{field_name, several};
 use crate::expr::type_name;
 use crate::expr::typed::Kind;
 use crate::job_error::Location;
@@ -135,11 +135,7 @@ impl Writer<'_> {
     fn names<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> String {
         let names: Vec<String> = exprs
             .into_iter()
-            .flat_map(|expr| match expr {
-                Expr::Wildcard(_) => self.scope.star(None),
-                Expr::QualifiedWildcard(table, _) => self.scope.star(Some(table)),
-                other => vec![other.clone()],
-            })
+            .flat_map(|expr| without_star(expr.clone(), self.scope))
             .map(|expr| self.name(&expr))
             .collect();
         names.join(", ")
@@ -229,7 +225,7 @@ impl Writer<'_> {
             return expr.to_string();
         };
         let value = self.name(expr);
-        if let Some((all, _)) = several(pattern).or(any.then_some((false, Vec::new()))) {
+        if let Some((all, _)) = several(pattern, *any) {
             let not = if *not { "not" } else { "" };
             let value = match any_case {
                 true => call("lower", &value),
@@ -281,17 +277,10 @@ impl Writer<'_> {
 
     /// `(a, b)` is `named_struct('a', a, 'b', b)`.
     fn tuple(&self, values: &[Expr]) -> String {
-        let fields = values.iter().enumerate().map(|(i, value)| {
-            let text = self.name(value);
-            let name = match value {
-                Expr::Identifier(_) => text.clone(),
-                Expr::CompoundIdentifier(parts) => parts
-                    .last()
-                    .map_or(String::new(), |last| last.value.clone()),
-                _ => format!("col{}", i + 1),
-            };
-            format!("{name}, {text}")
-        });
+        let fields = values
+            .iter()
+            .enumerate()
+            .map(|(i, value)| format!("{}, {}", field_name(value, i), self.name(value)));
         call("named_struct", &fields.collect::<Vec<_>>().join(", "))
     }
 
@@ -497,6 +486,15 @@ fn call(name: &str, arguments: &str) -> String {
     format!("{name}({arguments})")
 }
 
+/// The columns that `*` and `t.*` in a list of values mean; another value itself.
+fn without_star(value: Expr, scope: &Scope) -> Vec<Expr> {
+    match &value {
+        Expr::Wildcard(_) => scope.star(None),
+        Expr::QualifiedWildcard(table, _) => scope.star(Some(table)),
+        _ => vec![value],
+    }
+}
+
 /// A dotted name without the table's.
 fn bare(parts: &[Ident], scope: &Scope) -> Vec<String> {
     let names: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
@@ -532,11 +530,7 @@ pub(crate) fn identity(expr: &Expr, scope: &Scope) -> String {
         if let Expr::Struct { values, .. } = part {
             *values = values
                 .drain(..)
-                .flat_map(|value| match &value {
-                    Expr::Wildcard(_) => scope.star(None),
-                    Expr::QualifiedWildcard(table, _) => scope.star(Some(table)),
-                    _ => vec![value],
-                })
+                .flat_map(|value| without_star(value, scope))
                 .collect();
         }
         ControlFlow::Continue(())

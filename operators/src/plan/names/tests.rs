@@ -7,9 +7,8 @@ use std::sync::Arc;
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::scope::Scope;
-use crate::expr::testing::scope;
+use crate::expr::testing::{parse_in_job, scope};
 use crate::plan::select::name_of;
-use crate::sql::{cursor, tokens};
 
 /// The table that tests/spark/columns.py declares.
 fn table() -> Scope {
@@ -37,15 +36,8 @@ fn table() -> Scope {
 }
 
 fn called(expression: &str, scope: &Scope) -> String {
-    let all = tokens::statements(expression).unwrap();
-    let statement = &all[0];
-    let parsed = cursor::parse(&statement.tokens, statement.end, |parser| {
-        let expr = parser.parse_expr()?;
-        parser.expect_token(&sqlparser::tokenizer::Token::EOF)?;
-        Ok(expr)
-    });
-    match parsed {
-        Ok((expr, _)) => name_of(&expr, scope).to_string(),
+    match parse_in_job(expression) {
+        Ok(expr) => name_of(&expr, scope).to_string(),
         Err(error) => error.to_string(),
     }
 }
