@@ -166,13 +166,21 @@ fn strings(tokens: Vec<TokenWithSpan>, backslash: char) -> Result<Vec<TokenWithS
                 continue;
             }
         };
-        let is_raw = out.last().is_some_and(|before| {
-            before.span.end == token.span.start && is_word(&before.token, "r")
+        let prefix = out.pop_if(|before| {
+            before.span.end == token.span.start
+                && (is_word(&before.token, "r") || is_word(&before.token, "x"))
         });
-        let text = if is_raw {
-            if let Some(before) = out.pop() {
-                token.span.start = before.span.start;
-            }
+        if let Some(prefix) = &prefix {
+            token.span.start = prefix.span.start;
+        }
+        let is = |word| prefix.as_ref().is_some_and(|p| is_word(&p.token, word));
+        if is("x") {
+            // The tokenizer itself knows x'1F' only.
+            token.token = Token::HexStringLiteral(raw.clone());
+            out.push(token);
+            continue;
+        }
+        let text = if is("r") {
             // It ends at its first quote: behind a doubled one another string begins, which is of the same text.
             let (raw, rest) = raw
                 .split_once(&format!("{quote}{quote}"))
