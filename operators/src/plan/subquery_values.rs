@@ -13,6 +13,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use crate::expr::check::check;
+use crate::expr::grouped::has_aggregate;
 use crate::expr::operators;
 use crate::expr::scope::{Access, METADATA, Scope, ScopeColumn};
 use crate::expr::typed::{Comparison, Typed};
@@ -202,6 +203,15 @@ impl Taking<'_, '_> {
                 subquery,
                 negated,
             } => {
+                if has_aggregate(wanted, &lowering.scope(Vec::new())) {
+                    return Err(JobError::new(
+                        at,
+                        "IN (SELECT ...) compares no aggregate of the same SELECT",
+                    )
+                    .help(
+                        "ask of its result: SELECT .. FROM (SELECT k, count(*) AS c FROM t GROUP BY k) WHERE c IN (SELECT ...)",
+                    ));
+                }
                 let among = lowering.asked_values(&left, subquery, parsed, ctes, at)?;
                 let Among {
                     right,
