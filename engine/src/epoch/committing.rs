@@ -266,22 +266,21 @@ impl Coordinator {
             let _for = this.behalf().enter();
             this.spec.metrics.recorder.end(Doing::Merging, epoch);
             match merged {
-                Some((stretch, Ok(Some(bytes)))) => this.merging.finished(Some(Merged {
+                Some((stretch, Ok(Some(bytes)))) => this.merging.finished(Merged {
                     lane,
                     step,
                     covers: stretch.names,
                     object: ObjectRef { name, bytes },
-                })),
+                }),
                 Some((stretch, Ok(None))) => this.merging.apart(&stretch),
-                // The chain stays as it is; the next committed epoch tries again.
                 Some((_, Err(error))) if error.kind() == ErrorKind::NotFound => {
                     this.merging.misses(format!("{step}: {error}"));
                 }
                 Some((_, Err(error))) => {
                     tracing::warn!(%error, %step, "state objects could not be merged");
-                    this.merging.finished(None);
+                    this.merging.failed();
                 }
-                None => this.merging.finished(None),
+                None => this.merging.failed(),
             }
         }));
     }

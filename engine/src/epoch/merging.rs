@@ -32,12 +32,24 @@ pub struct Merging {
     apart: BTreeSet<String>,
     /// Objects that were not found.
     missed: Option<String>,
+    /// Tries in succession that failed.
+    failed: u32,
+    /// Epochs that are still let pass before the next try.
+    pause: u32,
 }
 
+/// Epochs let pass at most after a try that failed: a store that is full is not asked at each.
+const PAUSE_MAX: u32 = 64;
+
 impl Merging {
-    /// The next stretch to merge, if there is one and nothing is being merged: that of the longest chain.
+    /// The next stretch to merge behind a committed epoch, if there is one and nothing is being merged: that of the longest
+    /// chain. After a try that failed twice as many epochs pass as before.
     pub fn next(&mut self, newest: &Checkpoint) -> Option<Stretch> {
         if self.running || !self.done.is_empty() {
+            return None;
+        }
+        if self.pause > 0 {
+            self.pause -= 1;
             return None;
         }
         let mut longest: Option<(usize, Stretch)> = None;
@@ -73,10 +85,21 @@ impl Merging {
         Some(stretch)
     }
 
-    /// The stretch is merged into an object; None when it could not be.
-    pub fn finished(&mut self, merged: Option<Merged>) {
+    /// The stretch is merged into an object.
+    pub fn finished(&mut self, merged: Merged) {
         self.running = false;
-        self.done.extend(merged);
+        self.failed = 0;
+        self.done.push(merged);
+    }
+
+    /// The object could not be written: the chain stays as it is.
+    pub fn failed(&mut self) {
+        self.running = false;
+        self.pause = 1_u32
+            .checked_shl(self.failed)
+            .unwrap_or(PAUSE_MAX)
+            .min(PAUSE_MAX);
+        self.failed = self.failed.saturating_add(1);
     }
 
     /// Objects of the stretch are not there. Where another process has these checkpoints by now, it has removed them, and
@@ -158,12 +181,12 @@ mod tests {
             name: "m".into(),
             bytes: 5,
         };
-        merging.finished(Some(Merged {
+        merging.finished(Merged {
             lane: "gather".into(),
             step: "count".into(),
             covers: stretch.names,
             object,
-        }));
+        });
         let mut next = checkpoint(&[9000, 1, 1, 1, 1, 1, 1, 1, 1]);
         assert!(merging.apply(&mut next).is_empty());
         assert_eq!(names(&next), ["o0", "m", "o8"]);
@@ -173,7 +196,7 @@ mod tests {
     fn what_was_merged_of_a_chain_that_began_anew_is_thrown_away() {
         let mut merging = Merging::default();
         let stretch = merging.next(&checkpoint(&[1; 8])).unwrap();
-        merging.finished(Some(Merged {
+        merging.finished(Merged {
             lane: "gather".into(),
             step: "count".into(),
             covers: stretch.names,
@@ -181,7 +204,7 @@ mod tests {
                 name: "m".into(),
                 bytes: 5,
             },
-        }));
+        });
         let mut next = checkpoint(&[]);
         assert_eq!(merging.apply(&mut next), ["m"]);
     }
@@ -194,5 +217,15 @@ mod tests {
         assert_eq!(merging.missed().as_deref(), Some("o1: gone"));
         assert_eq!(merging.missed(), None);
         assert!(merging.next(&checkpoint(&[1; 9])).is_some());
+    }
+
+    #[test]
+    fn a_store_that_is_full_is_asked_at_longer_and_longer_distances() {
+        let mut merging = Merging::default();
+        let chain = checkpoint(&[1; 8]);
+        let tried: Vec<u32> = (0..300)
+            .filter(|_| merging.next(&chain).map(|_| merging.failed()).is_some())
+            .collect();
+        assert_eq!(tried, [0, 2, 5, 10, 19, 36, 69, 134, 199, 264]);
     }
 }
