@@ -63,10 +63,31 @@ impl Join {
 
     /// What its conditions ask of a joined row.
     fn condition(&self) -> Condition {
-        match self.conditions.as_slice() {
-            [] => None,
-            [one] => Some(one.compile()),
-            all => Some(operators::logic(true, all.to_vec(), self.at).compile()),
+        self.all(self.conditions.clone())
+    }
+
+    /// What its conditions ask of the rows of each side alone, where these come out alone if it does not hold. The left side has so
+    /// many columns.
+    fn own(&self, width: usize) -> [Condition; 2] {
+        [0, 1].map(|side| {
+            let asks = |condition: &&Typed| {
+                self.kind.keeps_alone(side)
+                    && condition.deterministic()
+                    && looks(condition, width) == (side == 0, side == 1)
+            };
+            let mut own: Vec<Typed> = self.conditions.iter().filter(asks).cloned().collect();
+            if side == 1 {
+                own.iter_mut()
+                    .for_each(|one| one.remap(&|place| place - width));
+            }
+            self.all(own)
+        })
+    }
+
+    fn all(&self, mut conditions: Vec<Typed>) -> Condition {
+        match conditions.len() {
+            0 | 1 => conditions.pop().map(|one| one.compile()),
+            _ => Some(operators::logic(true, conditions, self.at).compile()),
         }
     }
 
@@ -196,12 +217,10 @@ impl Joining {
                 deleted,
                 condition,
             )),
-            None => Box::new(StreamJoin::new(
-                join.kind,
-                [side(0), side(1)],
-                condition,
-                join.ttl,
-            )),
+            None => Box::new(
+                StreamJoin::new(join.kind, [side(0), side(1)], condition, join.ttl)
+                    .own(join.own(self.sides[0].len())),
+            ),
         }
     }
 

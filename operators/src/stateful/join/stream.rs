@@ -27,6 +27,8 @@ pub struct StreamJoin {
     kind: Kind,
     sides: [Side; 2],
     condition: Condition,
+    /// What the rows of a side must hold for themselves to have a partner.
+    own: [Condition; 2],
     /// How long rows of a side without a bound are kept after they came.
     ttl: Option<Micros>,
     rows: [Rows; 2],
@@ -48,6 +50,7 @@ impl StreamJoin {
             kind,
             sides,
             condition,
+            own: [None, None],
             ttl,
             rows: Default::default(),
             whole: false,
@@ -56,6 +59,13 @@ impl StreamJoin {
             bytes: Vec::new(),
             joined: Vec::new(),
         }
+    }
+
+    /// With what its condition asks of the rows of each side alone, over these: one that it does not hold for is known to have no
+    /// partner when it comes.
+    #[must_use]
+    pub fn own(self, own: [Condition; 2]) -> Self {
+        Self { own, ..self }
     }
 
     /// Whether rows of this side must know if they had a partner.
@@ -281,7 +291,7 @@ impl Operator for StreamJoin {
         let mut key = std::mem::take(&mut self.key);
         let whole = key_of(row, &self.sides[side].keys, &mut key);
         self.key = key;
-        if !whole {
+        if !whole || !holds(&mut self.own[side], row, meta)? {
             return self.alone(side, row, meta, emit);
         }
         let matched = self.meet(side, row, meta, emit)?;

@@ -6,7 +6,8 @@ use thalweg_engine::schema::{DataType, Field};
 use thalweg_engine::state::StateSize;
 use thalweg_engine::testing::{Action, assert_operator, meta};
 
-use super::{Bound, Kind, Side, StreamJoin, row, side, streams, table};
+use super::super::Condition;
+use super::{Bound, Kind, Side, StreamJoin, When, row, side, streams, table};
 
 fn left(key: i64, time: i64, id: i64) -> Action {
     Action::RowOf(0, 0, None, row(Some(key), Some(time), id))
@@ -230,6 +231,21 @@ fn a_plan_that_uses_fewer_columns_takes_the_state_over_and_one_that_needs_more_i
     let name = Field::nullable("name", DataType::String);
     let refused = narrow(vec![time, key, name]).restore(&[saved]).unwrap_err();
     assert!(refused.to_string().contains("`name` STRING"), "{refused}");
+}
+
+#[test]
+fn a_row_whose_own_condition_does_not_hold_comes_out_alone_at_once_and_is_not_kept() {
+    let large: Condition = Some(Box::new(When(|row: &[Value]| row[2] == Value::BigInt(7))));
+    let mut join = streams(Kind::Left).own([large, None]);
+    let mut out = Collect::default();
+    let at = meta(0, 0, None);
+    join.process(0, &r(1, 100, 7), &at, &mut out).unwrap();
+    assert!(out.rows.is_empty(), "it waits for a partner");
+    join.process(0, &r(1, 100, 3), &at, &mut out).unwrap();
+    assert_eq!(out.rows.len(), 1);
+    assert_eq!(out.rows[0][2..4], [Value::BigInt(3), Value::Null]);
+    join.accept();
+    assert_eq!(join.save().unwrap().entries.len(), 1);
 }
 
 #[test]
