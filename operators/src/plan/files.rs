@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
+use crate::files::FORMATS;
+use crate::files::whole::is_static;
 use crate::job_error::{JobError, Location};
 use crate::plan::Query;
 use crate::sinks::folder::folder;
 use crate::sql::settings::{OutputMode, Settings};
-use crate::table::Table;
+use crate::table::{OptionValue, Table};
 
 /// Refuses output modes that would have to change what is written.
 pub(crate) fn append_only(
@@ -64,6 +67,84 @@ pub(crate) fn apart(queries: &[Query]) -> Result<(), JobError> {
             .help(
                 "give each a table with its own path, or make one query of both with UNION ALL",
             ));
+        }
+    }
+    Ok(())
+}
+
+/// The streams of files that a query reads itself, each with the folder or pattern of its path.
+fn streams(query: &Query) -> impl Iterator<Item = (&Table, PathBuf)> {
+    let tables = query
+        .inputs()
+        .filter(|(_, input)| input.replaced().is_none())
+        .map(|(_, input)| input.table());
+    let formats = |table: &&Table| FORMATS.iter().any(|format| format.name == table.connector);
+    tables
+        .filter(formats)
+        .filter(|table| !is_static(table))
+        .map(|table| (table, folder(table)))
+}
+
+/// Refuses a query that would read what it writes, through two tables over one folder.
+pub(crate) fn fed(queries: &[Query]) -> Result<(), JobError> {
+    for query in queries {
+        if query.output_replaced().is_some() || !query.writes_files() {
+            continue;
+        }
+        let own = folder(query.output());
+        // Behind the folder patterns of names may stand.
+        let read = |path: &Path| {
+            path.strip_prefix(&own).is_ok_and(|below| {
+                let mut names = below.components();
+                names.all(|name| {
+                    name.as_os_str()
+                        .to_string_lossy()
+                        .contains(['*', '?', '[', '{'])
+                })
+            })
+        };
+        if let Some((input, _)) = streams(query).find(|(_, path)| read(path)) {
+            return Err(JobError::new(
+                query.at,
+                format!(
+                    "the query writes the folder that `{}` is read from, {}: it would read its own output for ever",
+                    input.name,
+                    query.output().options.get("path").unwrap_or_default()
+                ),
+            )
+            .help("give the output a folder of its own"));
+        }
+    }
+    Ok(())
+}
+
+/// Where a table says that its files are removed or moved once they are read.
+fn cleans(table: &Table) -> Option<&OptionValue> {
+    let option = table.options.entry("cleanSource");
+    option.filter(|entry| !entry.value.eq_ignore_ascii_case("off"))
+}
+
+/// Refuses files that one query removes, as soon as they are in a checkpoint of its own, while another one has yet to read them.
+pub(crate) fn cleaned(queries: &[Query]) -> Result<(), JobError> {
+    for (index, second) in queries.iter().enumerate() {
+        for first in &queries[..index] {
+            for (table, path) in streams(first) {
+                let Some((other, _)) = streams(second).find(|(_, other)| *other == path) else {
+                    continue;
+                };
+                let Some(entry) = cleans(table).or_else(|| cleans(other)) else {
+                    continue;
+                };
+                return Err(JobError::new(
+                    entry.at,
+                    format!(
+                        "the queries `{}` and `{}` read the same files, and cleanSource takes a file away as soon as one of them \
+                         has it in a checkpoint: the other one would never read it",
+                        first.name, second.name
+                    ),
+                )
+                .help("leave cleanSource out, and let something else remove old files; or write one query"));
+            }
         }
     }
     Ok(())

@@ -81,6 +81,8 @@ impl Reader<'_> {
         overrides::used(self.overrides, &queries)?;
         files::apart(&queries)?;
         files::kept(&queries)?;
+        files::fed(&queries)?;
+        files::cleaned(&queries)?;
         let mut queries = queries;
         let hidden = self.substituter.hidden();
         for query in &mut queries {
