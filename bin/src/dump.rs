@@ -133,8 +133,10 @@ fn parts(
 ) -> io::Result<Opened> {
     let mut opened = Opened::default();
     for lane in &checkpoint.lanes {
+        // Beside the state of steps lies what an input remembers of its own: which files it has read.
+        let of_input = |step: &str| lane.partitions.iter().any(|cut| cut.partition == step);
         for (step, chain) in &lane.state {
-            if keeps_marks(&checkpoint.plan, step) {
+            if keeps_marks(&checkpoint.plan, step) || of_input(step) {
                 continue;
             }
             steps.push(step.to_string());

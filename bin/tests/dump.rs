@@ -73,6 +73,34 @@ fn the_state_of_a_running_job_is_shown_as_it_was_at_one_epoch() {
 }
 
 #[test]
+fn which_files_a_query_has_read_is_no_state_of_a_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::create_dir(path("in")).unwrap();
+    fs::write(path("in/a.json"), "{\"k\":\"a\"}\n{\"k\":\"a\"}\n").unwrap();
+    let text = format!(
+        "SET checkpointLocation = '{}';\nSET trigger = 'available now';\nSET outputMode = 'update';\n
+         CREATE TABLE t (k STRING) USING json OPTIONS (path '{}');\n
+         CREATE TABLE o USING noop;\nINSERT INTO o SELECT k, count(*) AS n FROM t GROUP BY k;\n",
+        path("checkpoints"),
+        path("in"),
+    );
+    fs::write(path("job.sql"), text).unwrap();
+    let said = run(&["run", &path("job.sql"), "--http", "off"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let said = run(&["inspect", &path("checkpoints"), "--dump"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let rows = lines(&said.out);
+    let mut groups = rows.iter().filter(|row| row["what"] == "group");
+    assert_eq!(groups.next().unwrap()["value"]["count(*)"], 2, "{said:?}");
+    let steps = rows.iter().map(|row| row["step"].as_str().unwrap());
+    assert!(
+        steps.clone().all(|step| step == "aggregate by k"),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn a_step_that_is_not_there_is_answered_with_those_that_are() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoints = folder.path().join("checkpoints");
