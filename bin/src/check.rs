@@ -1,5 +1,6 @@
 //! `thalweg check`: what a job reads, does and writes, without running it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ fn goes_on(loaded: Loaded, place: &Path, accept_new_state: bool) -> Result<bool,
     let mut good = true;
     let mut out = String::new();
     let mut unused: Vec<String> = Vec::new();
+    let mut found: BTreeSet<String> = BTreeSet::new();
     let options = loaded.job.queries.first();
     let options = options.map(|query| query.settings.checkpoint_options.clone());
     let place = Place::at(place, &options.unwrap_or_default())?;
@@ -66,6 +68,7 @@ fn goes_on(loaded: Loaded, place: &Path, accept_new_state: bool) -> Result<bool,
             Wired::new(query, context, false)
         })
         .collect();
+    let names = place.places()?;
     for place in folder::queries(&place)? {
         let newest = place.look().newest()?;
         let Some(checkpoint) = newest else {
@@ -74,7 +77,7 @@ fn goes_on(loaded: Loaded, place: &Path, accept_new_state: bool) -> Result<bool,
         let wired = wired
             .iter()
             .find(|wired| wired.query().name == checkpoint.query);
-        let Some(wired) = wired.filter(|_| checkpoint.job == loaded.name) else {
+        let Some(wired) = wired else {
             unused.push(format!(
                 "`{}` of the job `{}`",
                 checkpoint.query, checkpoint.job
@@ -82,6 +85,22 @@ fn goes_on(loaded: Loaded, place: &Path, accept_new_state: bool) -> Result<bool,
             continue;
         };
         let query = wired.query();
+        let first = found.insert(query.name.clone());
+        if checkpoint.job != loaded.name {
+            good = false;
+            // A query that is shared has many.
+            if first {
+                let _ = writeln!(
+                    out,
+                    "query {}\n  refused: these checkpoints are of the job `{other}`, and this is the job `{}`: SET jobName = \
+                     '{other}', or another checkpointLocation",
+                    query.name,
+                    loaded.name,
+                    other = checkpoint.job
+                );
+            }
+            continue;
+        }
         let _ = writeln!(out, "query {} from epoch {}", query.name, checkpoint.epoch);
         let new = query.identity();
         let ends = plan::compare_ends(&checkpoint.plan, &new);
@@ -99,20 +118,30 @@ fn goes_on(loaded: Loaded, place: &Path, accept_new_state: bool) -> Result<bool,
         } else {
             changes.accept(accept_new_state)
         };
-        let found = finds_state(wired, &checkpoint);
-        if let Err(why) = &found {
+        let state = finds_state(wired, &checkpoint);
+        if let Err(why) = &state {
             let _ = writeln!(
                 out,
                 "  refused: {why}: take the change of PARTITIONED BY back, or begin anew"
             );
         }
-        good &= ends.is_ok() && goes_on.is_ok() && found.is_ok();
+        good &= ends.is_ok() && goes_on.is_ok() && state.is_ok();
         // What cannot go on at all is told of its step.
         if let Err(why) = &goes_on
             && (warms_up || changes.accept(true).is_ok())
         {
             let _ = writeln!(out, "  refused: {why}");
         }
+    }
+    let anew = wired.iter().map(Wired::query).filter(|query| {
+        !query.temporary && !found.contains(&query.name) && !folder::is_of_one_query(&names)
+    });
+    for query in anew {
+        let _ = writeln!(
+            out,
+            "query {}: no checkpoint, it begins anew where its inputs say",
+            query.name
+        );
     }
     for query in unused {
         let _ = writeln!(out, "not in this job: the query {query}");

@@ -156,6 +156,11 @@ fn is_of_a_lane(place: &Place) -> bool {
     }
 }
 
+/// Whether a place is that of one query, by the names of what lies there.
+pub(crate) fn is_of_one_query(names: &[String]) -> bool {
+    names.iter().any(|name| name == EPOCHS || name == LANES)
+}
+
 /// The places of queries at a place: the place itself, or those right below it, by name.
 ///
 /// # Errors

@@ -439,6 +439,25 @@ fn what_check_says_of_a_changed_job_a_start_does() {
         .call(&["check", file, "--against", place, flag])
         .expect(0, &["count(*): kept", "max(TotalValue) of DOUBLE: new"]);
 
+    // A job file of another name is another job, unless it says whose it is.
+    counts.clone().set("jobName = 'other'").write(&scene);
+    check().expect(
+        2,
+        &[
+            "these checkpoints are of the job `",
+            "this is the job `other`",
+        ],
+    );
+    expect_refused(&scene, &job, &["of the job `other`"]);
+    counts.clone().set("queryName = 'other'").write(&scene);
+    check().expect(
+        0,
+        &[
+            "query other: no checkpoint, it begins anew",
+            "not in this job: the query `notification`",
+        ],
+    );
+
     // Nothing goes on from them, so it does not matter where they are.
     Loyalty::default().write(&scene);
     check().expect(0, &["aggregate by StoreID: dropped"]);
