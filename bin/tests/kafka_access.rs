@@ -193,6 +193,26 @@ fn a_user_who_may_not_write_is_told_so() {
     assert_eq!(scene.positions(), [(format!("{input}/0"), 0)]);
 }
 
+#[test]
+fn a_user_who_may_not_use_the_group_is_told_so() {
+    let scene = scene("nogroup");
+    let (input, output, group) = (scene.input(), scene.output(), scene.group());
+    allow("erin", &["--operation", "Read", "--topic", &input]);
+    // Nor may it ask for the limits of the output, which it can do without.
+    allow("erin", &["--operation", "Write", "--topic", &output]);
+    let job = job(&scene, "erin", PASSWORD);
+    let check = ["check", job.to_str().unwrap(), "--connect"];
+    scene.call(&check).expect(2, &[&group, "READ"]);
+    let said = scene.run(&job).end(Duration::from_secs(20));
+    said.expect(1, &[&group, "grant this user READ on the group"]);
+
+    allow("erin", &["--operation", "Read", "--group", &group]);
+    scene.call(&check).expect(0, &[]);
+    let running = scene.run(&job);
+    scene.until_out(10, PATIENCE);
+    running.finish();
+}
+
 /// Counts the invoices of each card, through a topic.
 fn exchanging(scene: &Scene, user: &str) -> PathBuf {
     let text = std::fs::read_to_string(job(scene, user, PASSWORD)).unwrap();

@@ -69,6 +69,11 @@ fn kafka(table: &Table, as_input: bool, context: &OpenContext) -> Result<Reach, 
             .found
             .push(format!("{} answers; {which}", report.servers));
     }
+    if let Some(group) = report.forbidden_group {
+        reach.missing.push(format!(
+            "this user lacks the right to READ on the group {group}"
+        ));
+    }
     for topic in report.topics {
         let noun = if topic.partitions == 1 {
             "partition"

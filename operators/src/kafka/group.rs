@@ -8,6 +8,7 @@ use rdkafka_sys as sys;
 use smol_str::SmolStr;
 
 use super::client::{Client, Queue, c_name};
+use super::codes::Code;
 use super::partition_list::entries_of;
 use super::questions::{AdminOptions, answer};
 use super::starting::Place;
@@ -49,6 +50,50 @@ impl GroupView {
 
 /// Asks for the view of a group; None where it cannot be had.
 pub(super) fn view(client: &Arc<Client>, group: &str) -> Option<GroupView> {
+    described(client, group, |group| {
+        if error_of(group) != Code::OK {
+            return None;
+        }
+        let stable = sys::rd_kafka_consumer_group_state_t::RD_KAFKA_CONSUMER_GROUP_STATE_STABLE;
+        // SAFETY: a live description, whose texts and lists are copied.
+        unsafe {
+            let mut view = GroupView {
+                stable: sys::rd_kafka_ConsumerGroupDescription_state(group) == stable,
+                members: BTreeMap::new(),
+            };
+            for index in 0..sys::rd_kafka_ConsumerGroupDescription_member_count(group) {
+                let (name, member) =
+                    member(sys::rd_kafka_ConsumerGroupDescription_member(group, index));
+                view.members.insert(name, member);
+            }
+            Some(view)
+        }
+    })
+    .flatten()
+}
+
+/// Whether this user may not look at the group.
+pub(super) fn is_forbidden(client: &Arc<Client>, group: &str) -> bool {
+    described(client, group, error_of) == Some(Code::GROUP_AUTHORIZATION_FAILED)
+}
+
+fn error_of(group: *const sys::rd_kafka_ConsumerGroupDescription_t) -> Code {
+    // SAFETY: a live description; its error lives as long.
+    unsafe {
+        let error = sys::rd_kafka_ConsumerGroupDescription_error(group);
+        match error.is_null() {
+            true => Code::OK,
+            false => Code::from(sys::rd_kafka_error_code(error)),
+        }
+    }
+}
+
+/// Asks for the description of a group and reads it, while it lives; None where nothing came.
+fn described<T>(
+    client: &Arc<Client>,
+    group: &str,
+    read: impl FnOnce(*const sys::rd_kafka_ConsumerGroupDescription_t) -> T,
+) -> Option<T> {
     let name = c_name(group).ok()?;
     let mut names: [*const c_char; 1] = [name.as_ptr()];
     let queue = Queue::temporary(client);
@@ -56,7 +101,7 @@ pub(super) fn view(client: &Arc<Client>, group: &str) -> Option<GroupView> {
         client,
         sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
     );
-    // SAFETY: the call copies the names; the result lives as long as its event and is copied.
+    // SAFETY: the call copies the names; the result lives as long as its event.
     unsafe {
         sys::rd_kafka_DescribeConsumerGroups(
             client.native(),
@@ -73,23 +118,7 @@ pub(super) fn view(client: &Arc<Client>, group: &str) -> Option<GroupView> {
         let mut count = 0;
         let groups = sys::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);
         let group = *groups.as_ref().filter(|_| count == 1)?;
-        if !sys::rd_kafka_ConsumerGroupDescription_error(group).is_null()
-            && sys::rd_kafka_error_code(sys::rd_kafka_ConsumerGroupDescription_error(group))
-                != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
-        {
-            return None;
-        }
-        let stable = sys::rd_kafka_consumer_group_state_t::RD_KAFKA_CONSUMER_GROUP_STATE_STABLE;
-        let mut view = GroupView {
-            stable: sys::rd_kafka_ConsumerGroupDescription_state(group) == stable,
-            members: BTreeMap::new(),
-        };
-        for index in 0..sys::rd_kafka_ConsumerGroupDescription_member_count(group) {
-            let (name, member) =
-                member(sys::rd_kafka_ConsumerGroupDescription_member(group, index));
-            view.members.insert(name, member);
-        }
-        Some(view)
+        Some(read(group))
     }
 }
 

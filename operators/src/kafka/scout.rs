@@ -11,6 +11,7 @@ use thalweg_engine::error::Failure;
 
 use super::client::{Client, Queue, Role};
 use super::codes::Code;
+use super::group;
 use super::options::{Connection, SOCKET_TIMEOUT};
 use super::partition_list::{Entry, PartitionList};
 use super::questions::{
@@ -285,8 +286,13 @@ impl Scout {
         }
     }
 
+    /// Whether this user may not use the consumer group.
+    pub(crate) fn is_forbidden(&self, group: &str) -> bool {
+        group::is_forbidden(&self.client, group)
+    }
+
     /// What the consumer group holds of these partitions: offset and metadata; nothing where it holds nothing.
-    pub(crate) fn committed(&self, places: &[Place]) -> Result<Vec<Entry>, Failure> {
+    pub(crate) fn committed(&self, group: &str, places: &[Place]) -> Result<Vec<Entry>, Failure> {
         let mut list = PartitionList::new();
         for (topic, partition) in places {
             list.add(topic, *partition, -1001, None)?;
@@ -307,6 +313,13 @@ impl Scout {
                     if Instant::now() < until =>
                 {
                     std::thread::sleep(Duration::from_millis(100));
+                }
+                // Without the right the client asks on and on who coordinates the group.
+                Code::TIMED_OUT | Code::GROUP_AUTHORIZATION_FAILED if self.is_forbidden(group) => {
+                    return Err(Failure::end(format!(
+                        "no right to use the consumer group {group} at {}: grant this user READ on the group",
+                        self.servers
+                    )));
                 }
                 _ => return Err(self.failed(question, code)),
             }

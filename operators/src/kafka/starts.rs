@@ -77,7 +77,7 @@ impl KafkaSource {
         if (self.context.temporary && !needed) || places.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let held = scout.committed(places)?;
+        let held = scout.committed(&self.group, places)?;
         if !self.context.temporary {
             let witnesses: Vec<Witness> = held
                 .iter()
