@@ -4,7 +4,7 @@
 
 mod stage;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use stage::{Broker, Got, Loyalty, PATIENCE, Rec, Said, Scene, invoice, invoices};
@@ -129,6 +129,18 @@ fn a_job_that_did_its_work_is_accounted_for_with_its_own_filters() {
     let yet =
         "offsets 0 to 105; the newest checkpoint stands at 102: the job has yet to read the rest";
     verify(&scene, &["--job", job]).expect(1, &["3  missing", yet]);
+    // Behind the last record the end of its transaction stands, which nobody reads.
+    let out = scene.topics.count(&scene.output());
+    let running = scene.run(Path::new(job));
+    let paid = invoices(108..109);
+    scene
+        .topics
+        .transaction("paid", &scene.input(), &paid, true);
+    scene.until_out(out + 4, PATIENCE);
+    running.finish();
+    let said = verify(&scene, &["--job", job]);
+    said.expect(0, &["offsets 0 to 107"]);
+    assert!(!said.out.contains("yet to read"), "{}", said.out);
 }
 
 #[test]

@@ -68,6 +68,8 @@ struct Part {
     latest: HashMap<i32, Coordinate>,
     /// Records in a row that are missing.
     missing: Option<(i64, i64)>,
+    /// The last record. Behind it no record stands, but maybe the end of a transaction.
+    last: Option<i64>,
 }
 
 /// The account of all.
@@ -91,6 +93,7 @@ impl<'f> Account<'f> {
                 dead: Seen::default(),
                 latest: HashMap::new(),
                 missing: None,
+                last: None,
             };
             ((span.topic.clone(), span.partition), part)
         });
@@ -162,6 +165,7 @@ impl<'f> Account<'f> {
             return;
         };
         self.counts.records += 1;
+        part.last = part.last.max(Some(offset));
         let place = || format!("{topic}/{partition}@{offset}");
         let at = |index| Coordinate { offset, index };
         let dead = part.dead.remove(at(0));
@@ -238,6 +242,15 @@ impl<'f> Account<'f> {
             place: format!("{}/{}@{first}", span.topic, span.partition),
             last,
         });
+    }
+
+    /// Whether a record at this offset of a partition, or behind it, was shown.
+    pub(super) fn has_from(&self, partition: &str, offset: i64) -> bool {
+        let mut parts = self.parts.values();
+        parts.any(|part| {
+            format!("{}/{}", part.span.topic, part.span.partition) == partition
+                && part.last >= Some(offset)
+        })
     }
 
     /// All records were shown: what is left is of none.

@@ -115,9 +115,10 @@ pub(crate) fn verify(args: &VerifyArgs, extensions: &Arc<Extensions>) -> Result<
             })?;
         }
     }
+    let mut read = query.map(read_so_far::positions).unwrap_or_default();
+    read.retain(|partition, at| account.has_from(partition, *at));
     let counts = account.finish();
     faults.rest();
-    let read = query.map(read_so_far::positions).unwrap_or_default();
     console::text(&summary(
         &spans,
         &read,
@@ -383,7 +384,7 @@ fn line(fault: &Fault) -> String {
     }
 }
 
-/// What was looked at and what came of it.
+/// What was looked at and what came of it. `read` says where the newest checkpoint stands before records that were looked at.
 fn summary(
     spans: &[Span],
     read: &BTreeMap<String, i64>,
@@ -394,8 +395,7 @@ fn summary(
     let mut out = String::new();
     for span in spans {
         let partition = format!("{}/{}", span.topic, span.partition);
-        let stands = read.get(&partition).filter(|at| **at < span.until);
-        let yet = stands.map_or_else(String::new, |at| {
+        let yet = read.get(&partition).map_or_else(String::new, |at| {
             format!("; the newest checkpoint stands at {at}: the job has yet to read the rest")
         });
         let _ = writeln!(
