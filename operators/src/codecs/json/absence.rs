@@ -6,6 +6,9 @@ use crate::job_error::nearest;
 /// A column that this many records in a row did not have is reported.
 const RECORDS: u64 = 1000;
 
+/// Names that are listed at most.
+const NAMES_MAX: usize = 5;
+
 /// Notes which columns come, at the price of one store each.
 pub(super) struct Absence {
     records: u64,
@@ -49,6 +52,40 @@ impl Absence {
     /// How many reports there were.
     pub(super) fn count(&self) -> u64 {
         self.count
+    }
+
+    /// What is strange about few records at their end: none had any of the columns, or one has another case. Of a column alone
+    /// that did not come among so few nothing is said: it may be rare.
+    pub(super) fn strange(&self, object: &Object) -> Option<String> {
+        if self.records == 0 || self.records >= RECORDS {
+            return None;
+        }
+        let never = (0..object.len()).filter(|slot| self.last[*slot] == 0);
+        let never: Vec<&str> = never.map(|slot| object.name(slot).as_str()).collect();
+        let listed = |names: &[&str]| {
+            let names = names.iter().take(NAMES_MAX).map(|name| format!("`{name}`"));
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let records = self.records;
+        if !never.is_empty() && never.len() == object.len() {
+            let there: Vec<&str> = object.unwanted().collect();
+            let there = match there.is_empty() {
+                true => String::new(),
+                false => format!("; they have {}", listed(&there)),
+            };
+            return Some(format!(
+                "none of {records} records had one of the columns {}{there}",
+                listed(&never)
+            ));
+        }
+        let cased = |column: &&str| {
+            let mut there = object.unwanted();
+            there.any(|name| name.eq_ignore_ascii_case(column))
+        };
+        let column = never.into_iter().find(cased)?;
+        Some(format!(
+            "none of {records} records had the column `{column}`: they write it in other letters, small and large ones are not the same"
+        ))
     }
 
     #[cold]

@@ -1,5 +1,8 @@
 //! The decoder: a record's bytes into the wanted columns.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use smol_str::SmolStr;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::{Row, Value};
@@ -19,6 +22,7 @@ pub(super) struct JsonDecoder {
     absence: Absence,
     mode: Mode,
     table: SmolStr,
+    told: Arc<AtomicBool>,
     syntax: Syntax,
     /// Whether nothing may follow the object.
     whole: bool,
@@ -50,6 +54,7 @@ impl JsonDecoder {
             context: Context::new(mode, options),
             mode,
             table: options.table.clone(),
+            told: Arc::clone(&options.told),
             syntax: options.syntax,
             whole: !options.trailing,
             corrupt,
@@ -100,6 +105,16 @@ impl JsonDecoder {
                 Ok(Decoded::Row)
             }
             _ => Err(error(fault, bytes)),
+        }
+    }
+}
+
+impl Drop for JsonDecoder {
+    fn drop(&mut self) {
+        if let Some(strange) = self.absence.strange(&self.object)
+            && !self.told.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(table = %self.table, "table `{}`: {strange}", self.table);
         }
     }
 }

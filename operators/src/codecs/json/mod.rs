@@ -23,6 +23,9 @@ mod split;
 mod stories;
 mod syntax;
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use chrono_tz::Tz;
 use smol_str::SmolStr;
 use thalweg_engine::schema::{DataType, Field, Schema};
@@ -55,6 +58,8 @@ pub struct JsonOptions {
     pub trailing: bool,
     /// Whether fields that are NULL are written.
     pub nulls: bool,
+    /// Whether it was told that the records have other columns: once for all decoders of a table.
+    pub told: Arc<AtomicBool>,
 }
 
 impl JsonOptions {
@@ -75,6 +80,7 @@ impl JsonOptions {
             corrupt_column: None,
             trailing: false,
             nulls: false,
+            told: Arc::default(),
         }
     }
 

@@ -414,6 +414,22 @@ fn a_column_that_never_comes_or_vanishes_is_counted_once() {
 }
 
 #[test]
+fn what_is_strange_about_few_records_is_told_once_when_they_are_over() {
+    let columns = [column("ID", DataType::Int), column("v", DataType::Int)];
+    let told = |text: &[u8]| {
+        let options = JsonOptions::default();
+        let mut one = decoder(&columns, &[0, 1], Mode::FailFast, &options);
+        one.decode(text, &mut Row::new()).unwrap();
+        drop(one);
+        options.told.load(std::sync::atomic::Ordering::Relaxed)
+    };
+    assert!(told(br#"{"id":1,"v":1}"#), "another case");
+    assert!(told(br#"{"a":1,"b":1}"#), "no column at all");
+    assert!(!told(br#"{"v":1,"b":1}"#), "it may be rare");
+    assert!(!told(br#"{"ID":1,"v":1}"#));
+}
+
+#[test]
 fn from_json_gives_nulls_for_what_does_not_parse() {
     let point = structure(vec![column("x", DataType::Int), column("y", DataType::Int)]);
     let parse = |data_type: &DataType, text: &str| {
