@@ -424,9 +424,13 @@ fn two_processes_of_one_name_are_told_so() {
         .set(&format!("jobName = '{}'", scene.name))
         .reading(&["startingOffsets 'earliest'", session])
         .write(&scene);
-    let first = member(&scene, &job, "a");
+    let mut first = member(&scene, &job, "a");
     let mut second = scene.run_with(&job, &["--member", "a"]);
     second.until_ready();
+    until("who reads nothing is not ready", PATIENCE, || {
+        let (status, why) = first.get("/ready");
+        status == 503 && why.contains("another process may have it")
+    });
     first
         .end(PATIENCE)
         .expect(1, &["each process needs its own"]);

@@ -160,8 +160,19 @@ impl Consumer {
         self.shared.commit_due();
     }
 
-    /// Whether brokers answer.
+    /// Whether brokers answer, and the group has this process.
     pub(crate) fn health(&self) -> Health {
+        if self
+            .shared
+            .member
+            .get()
+            .is_some_and(|member| member.is_doubted())
+        {
+            return Health::Down(
+                "the Kafka group has taken this member's name away: another process may have it"
+                    .to_owned(),
+            );
+        }
         self.shared.health.lock().clone()
     }
 

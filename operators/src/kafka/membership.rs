@@ -69,6 +69,8 @@ pub(super) struct Member {
     kin: Kin,
     /// Whether the group was looked at since this member is in it.
     looked: AtomicBool,
+    /// Whether the group has given its name to somebody else, who may live.
+    doubted: AtomicBool,
     /// Whether a stranger in the group was told of.
     told: AtomicBool,
     /// All ids that the group has given to this member so far.
@@ -124,6 +126,7 @@ impl Member {
             name: name.into(),
             kin,
             looked: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
             told: AtomicBool::new(false),
             ids: Mutex::default(),
             unanswered: AtomicBool::new(false),
@@ -322,6 +325,7 @@ impl Member {
         };
         // It takes a session to be sure: what the other one has claimed meanwhile must not be taken back from it.
         if code == Code::FENCED_INSTANCE_ID {
+            self.doubted.store(true, Ordering::Release);
             (self.tell)(Ownership::Doubted);
         }
         Err(match code {
@@ -333,6 +337,11 @@ impl Member {
             ),
             _ => Failure::restart(format!("the Kafka client has failed for good: {reason}")),
         })
+    }
+
+    /// Whether the group has taken this member's name away, and it is being asked who has it now: nothing is read meanwhile.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::Acquire)
     }
 
     /// Whether another process lives under this member's name. A broker may also take this one for another; and an id that was lost
