@@ -1,5 +1,7 @@
 //! A record that failed: it ends the query, is skipped, or goes to the dead letters, as `onError` says.
 
+use std::time::Instant;
+
 use actix::prelude::*;
 
 use crate::epoch::messages::News;
@@ -33,10 +35,11 @@ impl Lane {
         }
         if self.building.is_some() {
             // It had its turn in the run that has read it first.
-            tracing::warn!(
-                place,
-                reason,
-                "a record before the checkpoint failed and is left out of the new state"
+            self.warn(
+                &place,
+                &reason,
+                record.meta.taken,
+                "before the checkpoint failed and is left out of the new state",
             );
             return self.leave_out(reader, record);
         }
@@ -65,7 +68,7 @@ impl Lane {
                 return;
             }
             OnError::Skip => {
-                tracing::warn!(place, reason, "a record failed and is skipped");
+                self.warn(&place, &reason, record.meta.taken, "failed and is skipped");
             }
             OnError::DeadLetter(_) if self.silent() => {
                 tracing::debug!(
@@ -113,6 +116,20 @@ impl Lane {
             }
         }
         self.leave_out(reader, record);
+    }
+
+    /// Tells of one of many records: all of a topic may be bad.
+    fn warn(&mut self, place: &str, reason: &str, at: Instant, what: &str) {
+        let Some(left_out) = self.telling.tells(at) else {
+            return;
+        };
+        if left_out > 0 {
+            tracing::warn!(
+                left_out,
+                "more records failed: each is counted, and not told here"
+            );
+        }
+        tracing::warn!(place, reason, "a record {what}");
     }
 
     /// The record will not come again.

@@ -14,5 +14,6 @@ mod pausing;
 pub mod pipeline;
 mod recording;
 mod taking;
+mod telling;
 mod warm_up;
 pub mod watermark;

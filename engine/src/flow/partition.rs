@@ -24,6 +24,7 @@ use crate::flow::lane::{LaneSpec, OnError, Reading};
 use crate::flow::pipeline::{Moment, Pipeline, Target};
 use crate::flow::recording::Recording;
 use crate::flow::taking::Tally;
+use crate::flow::telling::Telling;
 use crate::flow::warm_up::WarmUp;
 use crate::flow::watermark::Watermarks;
 use crate::plan::{Role, Side};
@@ -64,6 +65,8 @@ pub struct Lane {
     pub(super) spec: LaneSpec,
     pub(super) pipeline: Option<Pipeline>,
     pub(super) dead: Option<Box<dyn Writer>>,
+    /// How much is said of records that failed.
+    pub(super) telling: Telling,
     pub(super) readers: Vec<Reader>,
     pub(super) watermarks: Watermarks,
     pub(super) alignment: Alignment,
@@ -115,6 +118,7 @@ impl Lane {
             spec,
             pipeline: None,
             dead: None,
+            telling: Telling::default(),
             readers: Vec::new(),
             watermarks: Watermarks::default(),
             warm_up: WarmUp::default(),
