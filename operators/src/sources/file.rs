@@ -355,7 +355,7 @@ impl Source for File {
     ) -> Result<RecordStream, Failure> {
         if self.stdin() && STDIN_TAKEN.swap(true, Ordering::Relaxed) {
             return Err(Failure::end(
-                "standard input is read already: it can stand for one input, in one run",
+                "standard input is read already: it can stand for one input, in one run. Where a run has failed, the line before says why",
             ));
         }
         let shape = Shape {
