@@ -237,7 +237,7 @@ const COUNTERS: [(&str, &str); 10] = [
     ("thalweg_records_out_total", "Rows handed to the sink."),
     (
         "thalweg_records_acknowledged_total",
-        "Rows that the sink has acknowledged.",
+        "Rows that the sink has acknowledged, and dead letters that theirs has.",
     ),
     (
         "thalweg_bytes_out_total",

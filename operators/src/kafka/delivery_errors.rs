@@ -40,7 +40,11 @@ pub const DELIVERY_ERRORS: &[DeliveryError] = &[
     ),
     row(17, Remedy::End, "the topic's name is not allowed"),
     row(-188, Remedy::End, "the topic does not exist: make it"),
-    row(-190, Remedy::End, "the partition does not exist"),
+    row(
+        -190,
+        Remedy::End,
+        "the topic or partition does not exist any more: make it again",
+    ),
     row(
         10,
         Remedy::End,

@@ -381,7 +381,7 @@ fn meaning(code: Code, reason: &str) -> (&'static str, &'static str) {
     match code {
         Code::AUTHENTICATION => (
             "refuses the login",
-            "check user, password and kafka.sasl.mechanism",
+            "check user, password and kafka.sasl.mechanism; a port that asks for no login refuses one too: then it is kafka.security.protocol",
         ),
         Code::SSL if reason.contains("alert") => (
             "refuses the connection by TLS",
