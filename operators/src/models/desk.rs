@@ -93,10 +93,12 @@ pub(super) fn at<T>(
 
 impl Seat {
     fn new(edition: &Arc<Edition>, second: bool) -> Result<Self, String> {
+        let (scorer, pace) = (edition.scorer()?, Pace::default());
+        edition.paced(pace.shown());
         Ok(Self {
-            scorer: edition.scorer()?,
+            scorer,
             edition: Arc::clone(edition),
-            pace: Pace::default(),
+            pace,
             second,
         })
     }

@@ -1,8 +1,8 @@
 //! One version of a model, loaded: its bytes, what it takes and gives, and sessions that wait for the threads that score.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -39,6 +39,8 @@ pub(crate) struct Edition {
     pub(super) bytes: Arc<[u8]>,
     /// Sessions that no thread has taken yet.
     ready: Mutex<Vec<Scorer>>,
+    /// What each thread that scores with it expects of a run, in nanoseconds.
+    paces: Mutex<Vec<Weak<AtomicU64>>>,
 }
 
 /// The hash of bytes as it is shown.
@@ -80,6 +82,7 @@ impl Edition {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             bytes,
             ready: Mutex::default(),
+            paces: Mutex::default(),
         })
     }
 
@@ -130,6 +133,21 @@ impl Edition {
     pub(super) fn scorer(&self) -> Result<Scorer, String> {
         let ready = self.ready.lock().pop();
         ready.map_or_else(|| self.make(), Ok)
+    }
+
+    /// Another thread scores with it, which tells here how long it expects a run to take.
+    pub(super) fn paced(&self, pace: &Arc<AtomicU64>) {
+        let mut paces = self.paces.lock();
+        paces.retain(|pace| pace.strong_count() > 0);
+        paces.push(Arc::downgrade(pace));
+    }
+
+    /// How long a run is expected to take on the slowest of the threads that score with it, in microseconds; None where none
+    /// does. A deadline goes by it.
+    pub(super) fn pace_micros(&self) -> Option<u64> {
+        let paces = self.paces.lock();
+        let paces = paces.iter().filter_map(Weak::upgrade);
+        paces.map(|pace| pace.load(Ordering::Relaxed) / 1_000).max()
     }
 
     /// How many sessions nobody has taken.

@@ -182,7 +182,7 @@ impl Question<'_> {
         let begun = (self.clock)();
         if let Some(deadline) = self.deadline
             && let Some(left) = left(deadline, begun, meta, self.run_began)
-            && !seat.pace.fits(left)
+            && !seat.pace.fits(left, begun)
         {
             return Err(Miss::Late);
         }
@@ -195,8 +195,8 @@ impl Question<'_> {
         }
         let value = run(seat, self.values, self.names, &places.1, self.gives);
         let took = (self.clock)().saturating_duration_since(begun);
-        seat.pace
-            .observe(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        seat.pace.observe(begun, nanos);
         time.observe_duration(took);
         value.map_err(Miss::Failed)
     }

@@ -10,6 +10,7 @@ use thalweg_engine::record::Micros;
 
 use super::Model;
 use super::edition::{Edition, Tag};
+use super::shelf::Lineup;
 
 /// How a model stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +61,8 @@ pub struct Report {
     pub late: u64,
     /// Fallbacks because the model failed.
     pub failed: u64,
-    /// The time that 99 of 100 scores stay below, in microseconds.
+    /// The time that 99 of 100 recent scores of the version in force stay below on the slowest thread, or that each of the last
+    /// three took, if that is more, in microseconds: what a deadline goes by.
     pub p99_micros: u64,
 }
 
@@ -101,14 +103,13 @@ impl Model {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let lineup = self.shelf.take().map(|(lineup, _)| lineup);
         let tag = |edition: &Arc<Edition>| edition.tag.clone();
-        let (canary, shadow) = lineup.map_or((None, None), |lineup| {
-            (
-                lineup.canary.as_ref().map(tag),
-                lineup.shadow.as_ref().map(tag),
-            )
+        let (active, canary, shadow) = lineup.map_or((None, None, None), |lineup| {
+            let lineup = Lineup::clone(&lineup);
+            (Some(lineup.active), lineup.canary, lineup.shadow)
         });
+        let pace = |edition: Option<&Arc<Edition>>| edition.and_then(|one| one.pace_micros());
         let canary = self.options.canary.as_ref().map(|option| Second {
-            tag: canary,
+            tag: canary.as_ref().map(tag),
             share: Some(option.share as f64 / 10_000.0),
             scored: count(&counters.canary),
             skipped: 0,
@@ -120,7 +121,7 @@ impl Model {
         });
         let mean = |of: &Histogram| of.sum() as f64 / 1e6 / of.count().max(1) as f64;
         let shadow = self.options.shadow.as_ref().map(|_| Second {
-            tag: shadow,
+            tag: shadow.as_ref().map(tag),
             share: None,
             scored: count(&counters.shadowed),
             skipped: count(&counters.skipped),
@@ -128,7 +129,9 @@ impl Model {
             mean_difference: Some(mean(&counters.difference)),
             max_difference: Some(counters.difference.max() as f64 / 1e6),
             mean_score: Some(mean(&counters.shadow_scores)),
-            p99_micros: Some(counters.shadow_time.quantile(0.99)),
+            p99_micros: Some(
+                pace(shadow.as_ref()).unwrap_or_else(|| counters.shadow_time.quantile(0.99)),
+            ),
         });
         Report {
             model: self.name.clone(),
@@ -147,7 +150,7 @@ impl Model {
             errors: count(&counters.errors),
             late: count(&counters.late),
             failed: count(&counters.failed),
-            p99_micros: counters.time.quantile(0.99),
+            p99_micros: pace(active.as_ref()).unwrap_or(0),
         }
     }
 }
