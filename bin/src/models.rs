@@ -14,7 +14,8 @@ use smol_str::SmolStr;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::status::QueryStatus;
 use thalweg_operators::models::{
-    Agreement, Answer, Home, Model, Opening, Report, Standing, TryOut, version_of,
+    Agreement, Answer, Home, MODEL_BYTES_MAX, Model, Opening, Report, Standing, TryOut,
+    file_content, version_of,
 };
 use thalweg_operators::sql::Job;
 
@@ -299,6 +300,11 @@ pub(crate) async fn one(served: web::Data<Served>, name: web::Path<String>) -> H
     }
 }
 
+/// Largest body of a request: a model may be posted that could be read from a file.
+pub(crate) fn body_bytes_max() -> usize {
+    usize::try_from(MODEL_BYTES_MAX).unwrap_or(usize::MAX)
+}
+
 /// A file on the machine of the job.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -341,9 +347,8 @@ pub(crate) async fn post(
                     .path
                     .file_stem()
                     .map(|stem| stem.to_string_lossy().into_owned());
-                let read = web::block(move || std::fs::read(file.path)).await;
-                let read = read.map_err(|error| error.to_string());
-                let read = read.and_then(|read| read.map_err(|error| error.to_string()));
+                let read = web::block(move || file_content(&file.path)).await;
+                let read = read.unwrap_or_else(|error| Err(error.to_string()));
                 let said = read.as_ref().ok().and_then(|bytes| version_of(bytes));
                 (read, file.version.or(said).or(stem))
             }
@@ -360,7 +365,7 @@ pub(crate) async fn post(
     };
     let bytes = match bytes {
         Ok(bytes) => bytes,
-        Err(why) => return refused(422, &format!("the file cannot be read: {why}")),
+        Err(why) => return refused(422, &why),
     };
     if bytes.is_empty() {
         return refused(

@@ -13,7 +13,7 @@ mod stage;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -275,6 +275,31 @@ fn a_posted_model_scores_at_once_survives_a_kill_and_can_be_rolled_back() {
     );
 }
 
+/// Makes a pipe.
+fn made(pipe: &Path) {
+    let mut mkfifo = Command::new("mkfifo");
+    assert!(mkfifo.arg(pipe).status().unwrap().success());
+}
+
+#[test]
+fn what_is_put_at_the_path_and_is_no_file_is_not_read() {
+    let job = Job::new("", "", SCORE);
+    let mut running = job.start();
+    scored(&mut running, 100.0);
+    made(&job.path("pipe"));
+    fs::rename(job.path("pipe"), job.path("fraud.onnx")).unwrap();
+    running.until_said("fraud.onnx is no regular file", PATIENCE);
+    let sparse = fs::File::create(job.path("sparse")).unwrap();
+    sparse.set_len(20 << 30).unwrap();
+    fs::rename(job.path("sparse"), job.path("fraud.onnx")).unwrap();
+    running.until_said("fraud.onnx has 21474836480 bytes", PATIENCE);
+    // The one before scores on, until there is a good one.
+    scored(&mut running, 100.0);
+    job.put("steady-2", "fraud.onnx");
+    swapped(&mut running, 1.0);
+    running.finish();
+}
+
 #[test]
 fn what_is_posted_wrongly_is_refused_with_the_reason() {
     let job = Job::new("", "", SCORE);
@@ -303,6 +328,22 @@ fn what_is_posted_wrongly_is_refused_with_the_reason() {
             .0,
         422
     );
+    // A pipe never answers, a device never ends, and nothing of that file lies on the disk.
+    made(&job.path("pipe"));
+    let sparse = fs::File::create(job.path("sparse.onnx")).unwrap();
+    sparse.set_len(20 << 30).unwrap();
+    for (path, why) in [
+        (job.path("pipe"), "is no regular file"),
+        (PathBuf::from("/dev/zero"), "is no regular file"),
+        (job.path("sparse.onnx"), "at most 256 MiB"),
+        (job.path("checkpoints"), "is a folder: name the file"),
+    ] {
+        let file = serde_json::json!({ "path": path }).to_string();
+        let kind = "application/json";
+        let (status, body) = running.post("/api/v1/models/fraud", kind, file.as_bytes());
+        assert_eq!(status, 422, "{body}");
+        assert!(body.contains(why), "{body}");
+    }
     let bytes = "application/octet-stream";
     let (status, body) = running.post("/api/v1/models/fraud", bytes, b"");
     assert_eq!(status, 422, "{body}");

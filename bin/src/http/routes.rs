@@ -66,9 +66,6 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 /// The one path whose body may be long: a model.
 const LONG: &str = "/api/v1/models/{name}";
 
-/// Largest body of a request: a model that is posted.
-const MODEL_BYTES_MAX: usize = 256 * 1024 * 1024;
-
 /// What a request for this path needs; None where it is not served.
 pub(super) fn needs(method: &str, path: &str) -> Option<Needs> {
     let mut all = ROUTES.iter();
@@ -88,7 +85,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
             resource.route((served.route)())
         });
         if path == LONG {
-            resource = resource.app_data(web::PayloadConfig::new(MODEL_BYTES_MAX));
+            resource = resource.app_data(web::PayloadConfig::new(models::body_bytes_max()));
         }
         config.service(resource.default_service(web::to(move || {
             let why = format!("this path takes {allowed}");

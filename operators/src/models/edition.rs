@@ -12,6 +12,7 @@ use thalweg_engine::schema::DataType;
 
 use super::golden;
 use super::options::ModelOptions;
+use super::place;
 use super::runtime::Scorer;
 use super::signature::Signature;
 
@@ -164,7 +165,5 @@ impl Edition {
 
 /// The bytes of a file and its version.
 pub(super) fn bytes_of(path: &Path) -> Result<Arc<[u8]>, String> {
-    std::fs::read(path)
-        .map(Into::into)
-        .map_err(|error| format!("{} cannot be read: {error}", path.display()))
+    place::content(path).map(Into::into)
 }

@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 use thalweg_engine::row::Value;
 
 use super::options::ModelOptions;
+use super::place;
 use super::signature::{Element, Signature};
 
 /// A line of the file.
@@ -33,8 +34,9 @@ pub(super) fn pass(
     score: Score<'_>,
 ) -> Result<(), String> {
     let shown = file.display();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("the golden rows {shown} cannot be read: {error}"))?;
+    let bytes = place::content(file).map_err(|why| format!("the golden rows: {why}"))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| format!("the golden rows {shown} are no text in UTF-8: {error}"))?;
     let lines = text.lines().enumerate();
     for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
         let at = |why: String| format!("golden row {} of {shown}: {why}", number + 1);

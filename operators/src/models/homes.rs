@@ -9,6 +9,7 @@ use std::sync::Arc;
 use thalweg_engine::epoch::store::Store;
 
 use super::edition::{Tag, hash};
+use super::place;
 
 /// Copies of a model that are kept in a folder.
 const COPIES_MAX: usize = 10;
@@ -115,10 +116,10 @@ fn prune(home: &Path) -> io::Result<()> {
 pub(super) fn find(homes: &[Home], tag: &Tag) -> Option<Arc<[u8]>> {
     homes.iter().find_map(|home| {
         let bytes = match home {
-            Home::Folder(folder) => fs::read(folder.join(format!("{}.onnx", tag.hash))),
-            Home::Store { store, folder } => store.get(&object(folder, tag)),
+            Home::Folder(folder) => place::content(&folder.join(format!("{}.onnx", tag.hash))).ok(),
+            Home::Store { store, folder } => store.get(&object(folder, tag)).ok(),
         };
-        let bytes = bytes.ok()?;
+        let bytes = bytes?;
         (hash(&bytes) == tag.hash).then(|| bytes.into())
     })
 }

@@ -50,7 +50,7 @@ pub use keeper::Answer;
 pub use opening::{Opening, TryOut};
 use options::ModelOptions;
 pub use options::OPTIONS;
-pub use place::MODEL_BYTES_MAX;
+pub use place::{MODEL_BYTES_MAX, content as file_content};
 pub use shelf::Counters;
 use shelf::Shelf;
 use signature::Signature;

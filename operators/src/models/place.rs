@@ -1,13 +1,13 @@
-//! Which file a path means: itself, or the newest version in a folder.
+//! Which file a path means: itself, or the newest version in a folder; and what it holds, where it can be a model at all.
 
 use std::cmp::Ordering;
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Largest model, in bytes.
-pub const MODEL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Largest model, and largest file of golden rows, in bytes, however it comes here.
+pub const MODEL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// A file as it is now: while nothing of this changes its content is taken to be the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,19 +38,67 @@ pub(super) fn look(path: &Path) -> Result<Seen, String> {
     } else {
         (path.to_owned(), about)
     };
-    if about.len() > MODEL_BYTES_MAX {
-        return Err(format!(
-            "{} has {} bytes; a model has at most {MODEL_BYTES_MAX}",
-            path.display(),
-            about.len()
-        ));
-    }
+    fit(&path, &about)?;
     Ok(Seen {
         len: about.len(),
         changed: (about.mtime(), about.mtime_nsec()),
         inode: about.ino(),
         path,
     })
+}
+
+/// Whether it can be read to its end: a pipe may never answer, a device never ends.
+fn fit(path: &Path, about: &Metadata) -> Result<(), String> {
+    let shown = path.display();
+    if about.is_dir() {
+        return Err(format!("{shown} is a folder: name the file in it"));
+    }
+    if !about.is_file() {
+        return Err(format!(
+            "{shown} is no regular file: pipes and devices are not read, copy what it holds into a file"
+        ));
+    }
+    match about.len() {
+        len if len > MODEL_BYTES_MAX => Err(too_large(path, &format!("has {len} bytes"))),
+        _ => Ok(()),
+    }
+}
+
+fn too_large(path: &Path, has: &str) -> String {
+    let most = MODEL_BYTES_MAX / (1024 * 1024);
+    format!(
+        "{} {has}; at most {most} MiB ({MODEL_BYTES_MAX} bytes) are read",
+        path.display()
+    )
+}
+
+/// What a file holds: a model, or the golden rows of one. A regular file and no larger than a model may be, else it is not read.
+///
+/// # Errors
+/// When it is not, or cannot be read, in words for the user that name it.
+pub fn content(path: &Path) -> Result<Vec<u8>, String> {
+    let unread = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => format!(
+            "there is no {} (relative paths begin at the working directory)",
+            path.display()
+        ),
+        _ => format!("{} cannot be read: {error}", path.display()),
+    };
+    // What it is, is asked of the open file: the name may lead elsewhere a moment later. To open a pipe waits for nobody.
+    let file = fs::File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(unread)?;
+    fit(path, &file.metadata().map_err(unread)?)?;
+    let mut bytes = Vec::new();
+    // It may grow while it is read, and some files of the system tell no length.
+    let mut most = file.take(MODEL_BYTES_MAX + 1);
+    most.read_to_end(&mut bytes).map_err(unread)?;
+    if bytes.len() as u64 > MODEL_BYTES_MAX {
+        return Err(too_large(path, "has more bytes"));
+    }
+    Ok(bytes)
 }
 
 /// The file in a folder whose name is the newest version.
@@ -141,6 +189,37 @@ mod tests {
                 "fraud-2026-11-02"
             ]
         );
+    }
+
+    #[test]
+    fn only_a_regular_file_of_a_models_size_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("model.onnx"), "bytes").unwrap();
+        assert_eq!(content(&path("model.onnx")).unwrap(), b"bytes");
+        let pipe = std::ffi::CString::new(path("pipe").to_str().unwrap()).unwrap();
+        // SAFETY: a terminated string.
+        assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
+        // Nothing of it lies on the disk.
+        let sparse = fs::File::create(path("sparse")).unwrap();
+        sparse.set_len(20 << 30).unwrap();
+        fs::write(path("largest"), "").unwrap();
+        let largest = fs::File::create(path("largest")).unwrap();
+        largest.set_len(MODEL_BYTES_MAX + 1).unwrap();
+        for (name, why) in [
+            (path("pipe"), "is no regular file"),
+            (PathBuf::from("/dev/zero"), "is no regular file"),
+            (path("sparse"), "has 21474836480 bytes; at most 256 MiB"),
+            (path("largest"), "has 268435457 bytes; at most 256 MiB"),
+            (path("none"), "there is no"),
+        ] {
+            let shown = name.display().to_string();
+            for said in [content(&name).unwrap_err(), look(&name).unwrap_err()] {
+                assert!(said.contains(why) && said.contains(&shown), "{said}");
+            }
+        }
+        let said = content(folder.path()).unwrap_err();
+        assert!(said.contains("is a folder"), "{said}");
     }
 
     #[test]
