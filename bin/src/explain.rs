@@ -7,9 +7,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::Value;
 use thalweg_engine::counted::counted;
 use thalweg_engine::record::Micros;
 use thalweg_engine::replay::{KeptLane, kept_lane};
+use thalweg_engine::schema::DataType;
+use thalweg_operators::coordinates::Coordinates;
 use thalweg_operators::extensions::Extensions;
 use thalweg_operators::kafka::look;
 use thalweg_operators::plan::{Looking, Query, StepKind};
@@ -184,7 +187,12 @@ fn one(job: &str, query: Query, input: usize, place: &Place<'_>) -> Result<Expla
     };
     let mut explained = if replayable {
         let replayed = replay::replay(&request)?;
-        tell(query, input, place, kept.as_ref(), replayed)
+        let since = replayed.time;
+        let mut explained = tell(query, input, place, kept.as_ref(), replayed);
+        if query.settings.deadline.is_some() && !query.models.is_empty() {
+            without_deadline(job, &request, place, since, &mut explained);
+        }
+        explained
     } else {
         by_output(job, &request, input, place)?
     };
@@ -318,6 +326,123 @@ fn notes(query: &Query, replayed: &Replayed) -> Vec<String> {
     notes
 }
 
+/// Says that the job may have answered by FALLBACK where the model answers here, and where the output tells, whether it has.
+fn without_deadline(
+    job: &str,
+    request: &Request<'_>,
+    place: &Place<'_>,
+    since: Option<Micros>,
+    explained: &mut Explained,
+) {
+    let query = request.wired.query();
+    explained.notes.push(
+        "the job has SET deadline, and none is applied here: what the model says is shown, also where FALLBACK answered because \
+         the time left did not suffice"
+            .to_owned(),
+    );
+    let output = query.output();
+    let json = output.options.get("format") == Some("json");
+    let topic = output.options.get("topic").filter(|_| json);
+    let Some(topic) = topic.filter(|_| query.coordinates() != Coordinates::Off) else {
+        explained.notes.push(
+            "whether it did cannot be told from the output, in which nothing says what came of which record: SET coordinates = on \
+             writes that into a topic of JSON"
+                .to_owned(),
+        );
+        return;
+    };
+    let notes = &mut explained.notes;
+    let topic = topic.trim();
+    match in_topic(job, query, topic, place, since, request.context, notes) {
+        Ok(written) => compare(query, written, explained),
+        Err(why) => notes.push(format!(
+            "what was written could not be looked at, so whether it did is not known: {}",
+            why.message()
+        )),
+    }
+}
+
+/// Shows the rows that were written otherwise than the steps put them out here.
+fn compare(query: &Query, written: Vec<output_record::Written>, explained: &mut Explained) {
+    let told: Vec<Option<Value>> = explained
+        .outputs
+        .iter()
+        .map(|row| serde_json::from_str(row.get()).ok())
+        .collect();
+    for written in written {
+        let number = written.origin.rsplit(';').next();
+        let number = number.and_then(|number| number.parse::<usize>().ok());
+        let told = number.and_then(|number| told.get(number)?.as_ref());
+        let row = written.value.as_deref().map(serde_json::from_str::<Value>);
+        let (Some(told), Some(Ok(row))) = (told, row) else {
+            explained.notes.push(format!(
+                "the row that was written differs: {} is none of those here",
+                written.record
+            ));
+            explained.output_records.push(written);
+            continue;
+        };
+        let mut others = Vec::new();
+        differences("", &row, told, &mut others);
+        others.retain(|(name, _)| comparable(query, name));
+        if !others.is_empty() {
+            let others: Vec<String> = others.into_iter().map(|(_, words)| words).collect();
+            explained.notes.push(format!(
+                "the row that was written differs: in {} {}",
+                written.record,
+                others.join(", ")
+            ));
+            explained.output_records.push(written);
+        }
+    }
+}
+
+/// Whether a column looks in the output as it does here: times may have a form of their own there, and headers are no part of
+/// the value.
+fn comparable(query: &Query, column: &str) -> bool {
+    let options = &query.output().options;
+    let name = column.split('.').next().unwrap_or(column);
+    let forms = [
+        "dateFormat",
+        "timestampFormat",
+        "timestampNTZFormat",
+        "timeZone",
+    ];
+    let formed = forms.iter().any(|form| options.get(form).is_some());
+    let fields = &query.schema().fields;
+    let field = fields.iter().find(|field| field.name == name);
+    let is_plain = field.is_some_and(|field| {
+        field.data_type.is_numeric()
+            || matches!(
+                field.data_type,
+                DataType::Boolean | DataType::String | DataType::Struct(_)
+            )
+    });
+    let is_headers = options.get("headers").map(str::trim) == Some(name);
+    !is_headers && (is_plain || !formed)
+}
+
+/// The parts of which a row has other values than one that it is compared with, and in which way. What is null may be left out.
+fn differences(at: &str, row: &Value, told: &Value, into: &mut Vec<(String, String)>) {
+    if row == told {
+        return;
+    }
+    let (Value::Object(own), Value::Object(other)) = (row, told) else {
+        let words = format!("`{at}` is {row} instead of {told}");
+        return into.push((at.to_owned(), words));
+    };
+    let names: BTreeSet<&String> = own.keys().chain(other.keys()).collect();
+    for name in names {
+        let at = match at {
+            "" => name.clone(),
+            at => format!("{at}.{name}"),
+        };
+        let of = |members: &serde_json::Map<String, Value>| members.get(name).cloned();
+        let (own, other) = (of(own).unwrap_or_default(), of(other).unwrap_or_default());
+        differences(&at, &own, &other, into);
+    }
+}
+
 /// Where no checkpoint is kept from before the record: what the output says.
 fn by_output(
     job: &str,
@@ -418,6 +543,25 @@ fn in_topic(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_written_row_differs_in_what_was_not_put_out_here() {
+        let row = serde_json::json!({"id": "7", "d": {"score": 0.6, "fallback": "deadline"}, "list": [1]});
+        let told = serde_json::json!({"id": "7", "d": {"score": 0.25, "fallback": null}, "list": [1], "more": null});
+        let mut found = Vec::new();
+        differences("", &row, &told, &mut found);
+        let words: Vec<&str> = found.iter().map(|(_, words)| words.as_str()).collect();
+        assert_eq!(
+            words,
+            [
+                "`d.fallback` is \"deadline\" instead of null",
+                "`d.score` is 0.6 instead of 0.25"
+            ]
+        );
+        found.clear();
+        differences("", &row, &row, &mut found);
+        assert_eq!(found, []);
+    }
 
     #[test]
     fn a_record_is_named_by_topic_partition_and_offset() {

@@ -311,6 +311,57 @@ fn a_score_is_explained_with_the_version_of_the_model_that_the_checkpoint_before
     running.finish();
 }
 
+#[cfg(feature = "onnx")]
+#[test]
+fn a_record_that_fallback_answered_for_want_of_time_is_told_beside_what_the_model_says_of_it() {
+    let scene = Scene::with_topics("explaindeadline", broker(), 1).scoring();
+    scene.put(&stage::models().join("slow.onnx"), "fraud.onnx");
+    let job = totals(
+        &scene,
+        "SET coordinates = on; SET deadline = '10 ms'; CREATE MODEL fraud USING onnx OPTIONS (path './fraud.onnx');",
+        "",
+    );
+    let text = std::fs::read_to_string(&job).unwrap();
+    let from = text.find("SELECT id, card").unwrap();
+    // From the tenth on a run takes far longer than there is time.
+    let query = "SELECT id, d.score, d.fallback FROM (
+  SELECT id, predict_detail('fraud', named_struct('amount', 0.5, 'work', if(CAST(id AS INT) < 10, 0, 1500))) FALLBACK 2.0 AS d
+  FROM transactions);
+";
+    scene.write(&format!("{}{query}", &text[..from]));
+    let running = scene.started(&job);
+    scene.topics.send(&scene.input(), &transactions(0..60));
+    scene.until_out(60, PATIENCE);
+    running.finish();
+    let (answers, places) = (answers(&scene), places(&scene, "id"));
+    let late = |row: &Value| row["fallback"] == "deadline";
+    let (fallen, _) = answers.iter().find(|(_, row)| late(row)).unwrap();
+    let (scored, _) = answers.iter().find(|(_, row)| !late(row)).unwrap();
+    for (id, differs) in [(fallen, true), (scored, false)] {
+        let record = format!("{}/0/{}", scene.input(), places[id].offset);
+        let told = explained(&scene, &job, &record);
+        assert_eq!(told["outputs"][0]["score"], 0.5, "{told:#}");
+        let notes = told["notes"].to_string();
+        assert!(notes.contains("the job has SET deadline"), "{told:#}");
+        assert_eq!(notes.contains("was written differs"), differs, "{told:#}");
+        assert_eq!(told["outputRecords"].is_array(), differs, "{told:#}");
+        if differs {
+            let words = "`score` is 2.0 instead of 0.5";
+            assert!(notes.contains(words), "{told:#}");
+            assert_eq!(told["outputRecords"][0]["key"], id.as_str(), "{told:#}");
+        }
+    }
+    // Without coordinates nobody can tell.
+    let text = std::fs::read_to_string(&job).unwrap();
+    scene.write(&text.replace("SET coordinates = on;", ""));
+    let record = format!("{}/0/{}", scene.input(), places[fallen].offset);
+    let said = explain(&scene, &job, &record, &[]);
+    said.expect(
+        0,
+        &["the job has SET deadline", "cannot be told from the output"],
+    );
+}
+
 #[test]
 fn where_no_checkpoint_is_kept_the_output_says_what_it_holds() {
     let scene = Scene::with_topics("explainlate", broker(), 1);
