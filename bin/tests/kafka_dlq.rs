@@ -223,6 +223,78 @@ fn a_replay_that_is_killed_midway_and_started_again_sends_each_once() {
     assert_eq!(rows.len() as u64, count + 1);
 }
 
+#[test]
+fn a_letter_that_is_too_large_is_named_and_the_others_can_be_sent_without_it() {
+    let scene = Scene::with_topics("dlqlarge", broker(), 1);
+    let limit = [("max.message.bytes", "10000")];
+    scene.topics.make(&retry(&scene), 1, &limit);
+    scene.topics.make(&letters(&scene), 1, &[]);
+    let job = job(&scene, BROKEN);
+    let large = format!(
+        r#"{{"BillNo":"large","CustomerCardNo":"card","TotalValue":1,"more":"{}"}}"#,
+        "x".repeat(20_000)
+    );
+    let records = [bad(0), bad(1), Rec::new("large", large), bad(3)];
+    scene.topics.send(&scene.input(), &records);
+    let running = scene.run(&job);
+    stage::until("all are dead letters", PATIENCE, || {
+        scene.topics.count(&letters(&scene)) == 4
+    });
+    running.finish();
+    let job = job.to_str().unwrap();
+    let replay = ["dlq", "replay", "--job", job, "--yes"];
+    scene.call(&replay).expect(
+        2,
+        &[
+            "the dead letter 0@2 is too large for the topic `dlqlarge-in.retry`",
+            "Raise max.message.bytes",
+            "--only",
+            "Nothing was sent.",
+        ],
+    );
+    let others = ["--only", "0@0", "--only", "0@1", "--only", "0@3"];
+    scene
+        .call(&[&replay[..], &others].concat())
+        .expect(0, &["3 records sent"]);
+}
+
+#[test]
+fn a_second_replay_ends_the_first_which_says_so_and_each_is_sent_once() {
+    let count = 40;
+    let (scene, job) = failed("dlqtwo", count);
+    let job = job.to_str().unwrap();
+    let replay = [
+        "dlq",
+        "replay",
+        "--job",
+        job,
+        "--reason",
+        "expression",
+        "--yes",
+    ];
+    let mut command = thalweg(&[&replay[..], &["--rate", "4"]].concat());
+    command
+        .current_dir(scene.dir())
+        .env("KAFKA", scene.broker.bootstrap());
+    let first = Running::start(command);
+    stage::until("some are sent", PATIENCE, || {
+        scene.topics.read(&retry(&scene)).len() > 2
+    });
+    scene
+        .call(&[&replay[..], &["--rate", "1000"]].concat())
+        .expect(0, &["were sent before", "records sent"]);
+    first.end(PATIENCE).expect(
+        2,
+        &["another replay of this job has started", "were sent before"],
+    );
+    let mut sent: BTreeMap<String, u64> = BTreeMap::new();
+    for got in scene.topics.read(&retry(&scene)) {
+        *sent.entry(got.key()).or_default() += 1;
+    }
+    assert_eq!(sent.len() as u64, count);
+    assert!(sent.values().all(|times| *times == 1), "{sent:?}");
+}
+
 /// Waits until so many can be read: a transaction that is committed is readable a moment later.
 fn until_sent(scene: &Scene, topic: &str, count: usize) {
     stage::until("what was sent can be read", PATIENCE, || {

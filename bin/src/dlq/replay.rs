@@ -14,7 +14,7 @@ use thalweg_engine::counted::counted;
 use thalweg_engine::error::Failure;
 use thalweg_operators::coordinates::Origin;
 use thalweg_operators::extensions::Extensions;
-use thalweg_operators::kafka::{Sender, Span, Survey, partition_of};
+use thalweg_operators::kafka::{Sender, Span, Survey, Unsent, partition_of};
 use thalweg_operators::table::Table;
 
 use crate::cli::DlqReplayArgs;
@@ -105,7 +105,8 @@ pub(crate) fn replay(args: &DlqReplayArgs, extensions: &Arc<Extensions>) -> Resu
             }
         }
     }
-    let mut sender = Sender::open(&table, &format!("thalweg-dlq-{}", letters.topic))?;
+    let sender = Sender::open(&table, &format!("thalweg-dlq-{}", letters.topic));
+    let mut sender = sender.map_err(|unsent| ended(unsent, 0))?;
     // Now that nothing can appear any more of a replay that was killed.
     let mut wanted = all;
     wanted.without_sent(&there)?;
@@ -258,15 +259,16 @@ impl Plan<'_> {
         there: &Survey,
         mut wanted: Wanted,
         rate: u32,
-    ) -> Result<u64, Failure> {
+    ) -> Result<u64, Refusal> {
         let mut counts = HashMap::new();
         for topic in wanted.targets.keys() {
             counts.insert(topic.clone(), there.partitions(topic)?);
         }
         let (began, mut committed) = (Instant::now(), Instant::now());
         let mut pacing = Pacing::new(rate);
-        let (mut sent, mut failed) = (0_u64, None);
-        sender.begin()?;
+        // Of those that were handed over the ones of whole transactions can be read.
+        let (mut sent, mut whole, mut failed) = (0_u64, 0, None);
+        sender.begin().map_err(|unsent| ended(unsent, 0))?;
         each(
             self.survey,
             self.spans,
@@ -280,8 +282,15 @@ impl Plan<'_> {
                 let partition = partition(&letter, found.key(), counts.get(&to).copied());
                 let (way, at) = name;
                 let headers = letter.again(&format!("{way}{};{}", at.offset, at.index));
+                let what = format!("the dead letter {}@{}", letter.partition, letter.offset);
                 let done = sender
-                    .send(&to, partition, found.key(), found.value(), &headers)
+                    .send(
+                        &what,
+                        (&to, partition),
+                        found.key(),
+                        found.value(),
+                        &headers,
+                    )
                     .and_then(|()| {
                         sent += 1;
                         std::thread::sleep(pacing.sent(began.elapsed()));
@@ -290,22 +299,46 @@ impl Plan<'_> {
                         }
                         committed = Instant::now();
                         sender.commit()?;
+                        whole = sent;
                         sender.begin()
                     });
                 match done {
                     Ok(()) => ControlFlow::Continue(()),
-                    Err(failure) => {
-                        failed = Some(failure);
+                    Err(unsent) => {
+                        failed = Some(unsent);
                         ControlFlow::Break(())
                     }
                 }
             },
         )?;
-        match failed {
-            Some(failure) => Err(failure),
-            None => sender.commit().map(|()| sent),
-        }
+        let done = failed.map_or_else(|| sender.commit(), Err);
+        done.map_err(|unsent| ended(unsent, whole)).map(|()| sent)
     }
+}
+
+/// Why a replay has ended before its end, and what to do, when so many can be read of those that it has sent.
+fn ended(unsent: Unsent, whole: u64) -> Refusal {
+    let why = match unsent {
+        Unsent::TooLarge { what, topic, bytes } => format!(
+            "{what} is too large for the topic `{topic}`: its {} bytes of key, value and headers are more than that topic's \
+             max.message.bytes. Raise max.message.bytes of `{topic}`, or leave the letter out: choose the others with --only, \
+             with --from and --until, or with --input and --reason.",
+            grouped(bytes as u64)
+        ),
+        Unsent::Fenced => "another replay of this job has started, and has ended this one: let it finish, nothing is sent twice. \
+             (One that stands still for more than a minute is ended by the broker too: start it again.)"
+            .to_owned(),
+        Unsent::Failed(failure) => format!("{}.", failure.message.trim_end_matches('.')),
+    };
+    let sent = match whole {
+        0 => "Nothing was sent.".to_owned(),
+        1 => "1 record was sent before; the next replay leaves it out.".to_owned(),
+        many => format!(
+            "{} records were sent before; the next replay leaves them out.",
+            grouped(many)
+        ),
+    };
+    Refusal::new(format!("{why} {sent}"))
 }
 
 /// The partition of the same number, so that records stay beside those that they were beside; where there is none, the one
@@ -402,6 +435,29 @@ fn outlook(topic: &str, wanted: &Wanted, uncertain: &BTreeMap<String, Doubtful>)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replay_that_ends_early_says_why_and_what_was_sent() {
+        let large = Unsent::TooLarge {
+            what: "the dead letter 0@17".to_owned(),
+            topic: "t.retry".to_owned(),
+            bytes: 2_000_000,
+        };
+        let said = ended(large, 1_200).message().to_owned();
+        for words in [
+            "the dead letter 0@17 is too large for the topic `t.retry`: its 2,000,000 bytes",
+            "Raise max.message.bytes of `t.retry`, or leave the letter out",
+            "1,200 records were sent before; the next replay leaves them out.",
+        ] {
+            assert!(said.contains(words), "{said}");
+        }
+        let said = ended(Unsent::Fenced, 0).message().to_owned();
+        assert!(
+            said.contains("another replay of this job has started"),
+            "{said}"
+        );
+        assert!(said.ends_with("Nothing was sent."), "{said}");
+    }
 
     #[test]
     fn letters_that_may_be_doubled_are_named_by_their_places() {

@@ -31,6 +31,9 @@ impl Code {
     pub(crate) const REBALANCE_IN_PROGRESS: Self = Self(27);
     pub(crate) const FENCED_INSTANCE_ID: Self = Self(82);
     pub(crate) const FATAL: Self = Self(-150);
+    pub(crate) const FENCED: Self = Self(-144);
+    pub(crate) const INVALID_PRODUCER_EPOCH: Self = Self(47);
+    pub(crate) const PRODUCER_FENCED: Self = Self(90);
     pub(crate) const AUTO_OFFSET_RESET: Self = Self(-140);
     pub(crate) const UNKNOWN_TOPIC_OR_PART: Self = Self(3);
     pub(crate) const LEADER_NOT_AVAILABLE: Self = Self(5);
@@ -118,6 +121,15 @@ mod tests {
                 Native::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
             ),
             (Code::QUEUE_FULL, Native::RD_KAFKA_RESP_ERR__QUEUE_FULL),
+            (Code::FENCED, Native::RD_KAFKA_RESP_ERR__FENCED),
+            (
+                Code::INVALID_PRODUCER_EPOCH,
+                Native::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
+            ),
+            (
+                Code::PRODUCER_FENCED,
+                Native::RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
+            ),
             (
                 Code::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
                 Native::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,

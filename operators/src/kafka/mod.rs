@@ -59,7 +59,7 @@ mod words;
 pub use connect::{ConnectReport, TopicReport, check_connect};
 pub(crate) use connect::{EXCHANGE, missing_rights};
 pub use delivery_errors::{DELIVERY_ERRORS, DeliveryError};
-pub use sender::Sender;
+pub use sender::{Sender, Unsent};
 pub use survey::{Found, Read, Span, Survey};
 
 pub(crate) use layout::{Encoders, Header, Layout, Staged};
