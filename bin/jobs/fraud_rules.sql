@@ -12,9 +12,10 @@ USING kafka OPTIONS (
 PARTITIONED BY (card)
 WATERMARK ts DELAY OF INTERVAL 1 MINUTE;
 
--- FAILFAST: a file with a row that does not fit is not taken, and what was read before stays in force.
+-- FAILFAST, and enforceSchema 'false': a file with a row that does not fit, with another header or without one is not taken, and what
+-- was read before stays in force.
 CREATE TABLE blocked_merchants (merchant STRING) USING csv OPTIONS (
-  path '${BLOCKED:-./blocked_merchants.csv}', static 'true', header 'true', mode 'FAILFAST');
+  path '${BLOCKED:-./blocked_merchants.csv}', static 'true', header 'true', enforceSchema 'false', mode 'FAILFAST');
 
 CREATE TABLE verdicts USING kafka OPTIONS (
   kafka.bootstrap.servers '${KAFKA:-localhost:9092}', topic '${OUTPUT:-verdicts}', format 'json', key 'id');

@@ -35,11 +35,16 @@ fn job(scene: &Scene) -> PathBuf {
     scene.write(&text.replace("${BLOCKED:-./blocked_merchants.csv}", &list))
 }
 
-/// Puts a list in the place of the one before, whole.
-fn block(scene: &Scene, merchants: &[&str]) {
+/// Puts a file in the place of the list before, whole.
+fn put(scene: &Scene, text: &str) {
     let aside = scene.dir().join("blocked.new");
-    fs::write(&aside, format!("merchant\n{}\n", merchants.join("\n"))).unwrap();
+    fs::write(&aside, text).unwrap();
     fs::rename(aside, scene.dir().join("blocked.csv")).unwrap();
+}
+
+/// Puts a list in the place of the one before.
+fn block(scene: &Scene, merchants: &[&str]) {
+    put(scene, &format!("merchant\n{}\n", merchants.join("\n")));
 }
 
 /// Sends a payment of 20 in each of these minutes.
@@ -94,6 +99,15 @@ fn a_merchant_is_blocked_while_the_job_runs_and_features_outlive_a_kill() {
     let verdict = &verdicts(&scene, 5)[&4];
     assert_eq!(verdict["verdict"], "decline", "{verdict}");
     assert_eq!(verdict["reasons"][0], "blocked merchant", "{verdict}");
+    // A list that a script has emptied, or one without its header, blocks nobody free.
+    for (slip, why) in [
+        ("", "has no header line"),
+        ("M9\n", "is not named `merchant`"),
+    ] {
+        put(&scene, slip);
+        running.until_said(why, PATIENCE);
+    }
+    block(&scene, &["M9", "M1"]);
     running.kill();
     let running = scene.started(&job);
     pay(&scene, 5..6);

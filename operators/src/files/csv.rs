@@ -9,9 +9,10 @@ use super::format::{FileFormat, FormatSpec};
 use super::kinds::{CHARSET, COMPRESSION, ENCODING, encoding, open_codec, separator};
 use super::lines::{Cut, Splitter};
 use super::text::TextCodec;
+use super::whole::is_static;
 use crate::codecs::csv::split::{CsvSplitter, Split};
 use crate::codecs::csv::{self, CsvOptions};
-use crate::codecs::{Decoder, json};
+use crate::codecs::{Decoder, Mode, json};
 use crate::formats::{Format, corrupt_column, csv_options};
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionSpec, Table, joined, refused};
@@ -87,17 +88,25 @@ fn open(
     context: &OpenContext,
 ) -> Result<Arc<dyn FileFormat>, Failure> {
     let options = options(table, context.time_zone);
+    let options = options.map_err(|error| Failure::refuse(error.message))?;
     let codec = Csv {
         columns: columns.to_vec(),
         wanted: wanted.to_vec(),
-        options: options.map_err(|error| Failure::refuse(error.message))?,
+        needs_header: is_static(table) && must_have_header(&options),
+        options,
     };
     open_codec(table, codec)
+}
+
+/// Whether a whole list that has no header is taken for a slip. In a stream a file without records is nothing new.
+fn must_have_header(options: &CsvOptions) -> bool {
+    options.header && !options.enforce_schema && options.mode == Mode::FailFast
 }
 
 struct Csv {
     columns: Vec<Field>,
     wanted: Vec<usize>,
+    needs_header: bool,
     options: CsvOptions,
 }
 
@@ -108,6 +117,10 @@ impl TextCodec for Csv {
 
     fn has_header(&self) -> bool {
         self.options.header
+    }
+
+    fn needs_header(&self) -> bool {
+        self.needs_header
     }
 
     fn decoder(

@@ -29,6 +29,11 @@ pub trait TextCodec: Send + Sync {
         false
     }
 
+    /// Whether a file without any record is none: its header is missing.
+    fn needs_header(&self) -> bool {
+        false
+    }
+
     /// Decodes the records of one file, which has this header; `splitter` has cut its first record.
     ///
     /// # Errors
@@ -149,6 +154,11 @@ impl TextRows {
 
     /// The file is done.
     fn end(&self) -> Result<Option<Batch>, FileFault> {
+        if self.decoder.is_none() && self.codec.needs_header() {
+            return Err(FileFault::Lost(RecordError::decode(
+                "the file has no header line: it is empty. A list without rows is the header line alone",
+            )));
+        }
         match self.skip {
             0 => Ok(None),
             missing => Err(FileFault::Lost(RecordError::decode(format!(

@@ -121,6 +121,47 @@ fn files_of_blocks_are_read_whole_and_again_when_they_are_replaced() {
 }
 
 #[test]
+fn a_list_whose_header_is_missing_or_another_is_not_taken_where_it_must_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |text: &str| {
+        std::fs::write(folder.path().join("aside"), text).unwrap();
+        std::fs::rename(folder.path().join("aside"), folder.path().join("shops")).unwrap();
+    };
+    let table = table("csv", &folder.path().join("shops")).option("header", "true");
+    let strict = |mode: &str| {
+        let table = table.clone().option("enforceSchema", "false");
+        table.option("mode", mode)
+    };
+    put("id,name\n1,Riga\n");
+    let (keeper, rows, shelf) = kept(&strict("FAILFAST"));
+    assert_eq!(names(&rows), ["Riga"]);
+    for (slip, why) in [
+        ("", "has no header line"),
+        ("\n\n", "has no header line"),
+        ("1,Oslo\n", "is not named `id`"),
+    ] {
+        put(slip);
+        until(why, || shelf.fault().is_some_and(|said| said.contains(why)));
+        assert_eq!(names(&rows), ["Riga"], "the rows of before stay");
+    }
+    put("id,name\n");
+    until("a list without rows is taken", || names(&rows).is_empty());
+    assert_eq!(shelf.fault(), None);
+    drop(keeper);
+    // Where nobody asked for the header an empty file is an empty list, as in Spark.
+    for lenient in [
+        table.clone().option("mode", "FAILFAST"),
+        strict("PERMISSIVE"),
+    ] {
+        put("id,name\n1,Riga\n");
+        let (keeper, rows, _) = kept(&lenient);
+        put("");
+        until("it is empty", || names(&rows).is_empty());
+        drop(keeper);
+    }
+}
+
+#[test]
 fn a_config_map_is_read_again_when_it_is_swapped_as_a_file_and_as_a_folder() {
     for whole in [true, false] {
         let folder = tempfile::tempdir().unwrap();
