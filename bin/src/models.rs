@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use prometheus::Registry;
@@ -319,15 +320,33 @@ pub(crate) struct Named {
     version: Option<String>,
 }
 
+/// What is answered where the body cannot be taken.
+fn unread(error: &actix_web::Error) -> HttpResponse {
+    match error.as_response_error().status_code() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let why = format!("a model has at most {} MiB", body_bytes_max() >> 20);
+            refused(413, &why)
+        }
+        status => refused(
+            status.as_u16(),
+            &format!("the request cannot be read: {error}"),
+        ),
+    }
+}
+
 /// Another version of a model: its bytes, or a file on this machine.
 pub(crate) async fn post(
     served: web::Data<Served>,
     name: web::Path<String>,
     named: web::Query<Named>,
     request: HttpRequest,
-    body: web::Bytes,
+    body: Result<web::Bytes, actix_web::Error>,
     caller: web::ReqData<Caller>,
 ) -> HttpResponse {
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => return unread(&error),
+    };
     let Some(model) = served.find(&name) else {
         return served.unknown(&name);
     };

@@ -115,6 +115,34 @@ fn with_tokens_only_probes_metrics_and_the_empty_page_need_none() {
 }
 
 #[test]
+fn who_asks_with_head_is_answered_as_with_get_without_the_body() {
+    let job = Counting::new();
+    let mut running = job.guarded(&[]);
+    for path in ["/", "/live", "/ready", "/metrics"] {
+        let mut stream = running.connected();
+        let close = "Host: x\r\nConnection: close\r\n";
+        write!(stream, "HEAD {path} HTTP/1.1\r\n{close}\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        let length = |line: &str| {
+            let line = line.to_lowercase();
+            let length = line.strip_prefix("content-length: ")?;
+            length.parse::<u64>().ok()
+        };
+        assert!(
+            answer.lines().any(|line| length(line) > Some(0)),
+            "{answer}"
+        );
+        assert!(answer.ends_with("\r\n\r\n"), "{path}: {answer}");
+    }
+    // What needs a token is no way around it.
+    let refused = running.with("HEAD /api/v1/queries", "", b"").0;
+    assert_eq!(refused, 405);
+    running.finish();
+}
+
+#[test]
 fn a_token_file_that_holds_none_is_refused_before_anything_begins() {
     let job = Counting::new();
     let run = [
@@ -142,6 +170,25 @@ fn what_is_malformed_or_too_long_is_refused_and_the_job_lives_on() {
     assert_eq!(
         announced(&mut running, "PUT /api/v1/log", &kind, 100_000),
         413
+    );
+    // A model has a limit of its own, and the answer is of the same form.
+    let mut stream = running.connected();
+    write!(
+        stream,
+        "POST /api/v1/models/m HTTP/1.1\r\nHost: x\r\n{anna}Content-Type: application/octet-stream\r\nContent-Length: 999999999\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = vec![0; 4_096];
+    let mut text = String::new();
+    while !text.contains('}') {
+        let read = stream.read(&mut answer).unwrap();
+        assert!(read > 0, "{text}");
+        text.push_str(&String::from_utf8_lossy(&answer[..read]));
+    }
+    assert!(text.starts_with("HTTP/1.1 413"), "{text}");
+    assert!(
+        text.ends_with(r#"{"error":"a model has at most 256 MiB"}"#),
+        "{text}"
     );
     assert_eq!(
         running.with("PUT /api/v1/log", &kind, b"{\"level\":").0,

@@ -5,7 +5,7 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use prometheus::Registry;
 use serde::Serialize;
 
-use crate::http::{CONNECTIONS_MAX, HEAD_TIME, Http, begin, headers, probes, refused};
+use crate::http::{CONNECTIONS_MAX, HEAD_TIME, Http, begin, headers, probes, refused, routes};
 
 /// What the handlers look at.
 struct Held {
@@ -30,10 +30,10 @@ pub(crate) fn serve(http: Http, why: &str, registry: &Registry) {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(held.clone())
-            .route("/", web::get().to(ready))
-            .route("/metrics", web::get().to(metrics))
-            .route("/live", web::get().to(live))
-            .route("/ready", web::get().to(ready))
+            .route("/", routes::read().to(ready))
+            .route("/metrics", routes::read().to(metrics))
+            .route("/live", routes::read().to(live))
+            .route("/ready", routes::read().to(ready))
             .default_service(web::to(no))
             .wrap(headers())
     })

@@ -1,7 +1,7 @@
 //! Every path that is served, in one table: a new one is one entry here, and one in the document of the API.
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, Route, web};
+use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
 use crate::http::access::Needs::{self, Change, Look, Nothing};
 use crate::http::{Shared, board, events, log, page, probes, queries, refused, sheet};
@@ -35,15 +35,20 @@ const fn served(
     }
 }
 
+/// Whoever may GET what needs nothing may ask with HEAD too, as balancers and checkers do: the same answer without its body.
+pub(super) fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
 /// All of them; those of one path stand together.
 #[rustfmt::skip]
 pub(super) const ROUTES: &[Served] = &[
-    served("GET", "/", Nothing, || web::get().to(page::index)),
-    served("GET", "/page/{file}", Nothing, || web::get().to(page::part)),
-    served("GET", "/metrics", Nothing, || web::get().to(probes::metrics)),
-    served("GET", "/live", Nothing, || web::get().to(probes::live)),
-    served("GET", "/ready", Nothing, || web::get().to(probes::ready)),
-    served("GET", "/api/v1/openapi.json", Nothing, || web::get().to(document)),
+    served("GET", "/", Nothing, || read().to(page::index)),
+    served("GET", "/page/{file}", Nothing, || read().to(page::part)),
+    served("GET", "/metrics", Nothing, || read().to(probes::metrics)),
+    served("GET", "/live", Nothing, || read().to(probes::live)),
+    served("GET", "/ready", Nothing, || read().to(probes::ready)),
+    served("GET", "/api/v1/openapi.json", Nothing, || read().to(document)),
     served("GET", "/api/v1/queries", Look, || web::get().to(queries::progress)),
     served("POST", "/api/v1/queries/{name}/pause", Change, || web::post().to(queries::pause)),
     served("POST", "/api/v1/queries/{name}/resume", Change, || web::post().to(queries::resume)),
@@ -79,7 +84,11 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     paths.dedup();
     for path in paths {
         let own = ROUTES.iter().filter(|served| served.path == path);
-        let methods: Vec<&str> = own.clone().map(|served| served.method).collect();
+        let methods = own.clone().map(|served| match served.needs {
+            Nothing => "GET, HEAD",
+            _ => served.method,
+        });
+        let methods: Vec<&str> = methods.collect();
         let allowed = methods.join(", ");
         let mut resource = own.fold(web::resource(path), |resource, served| {
             resource.route((served.route)())
