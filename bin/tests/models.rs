@@ -256,12 +256,23 @@ fn a_posted_model_scores_at_once_survives_a_kill_and_can_be_rolled_back() {
     // Sent again, it changes nothing: what is gone back to stays.
     let (_, answer) = posted(&mut running, "steady-2");
     assert_eq!(answer["previous"]["version"], "fraud");
+    // Nor does its other name.
+    let bytes = fs::read(models().join("steady-2.onnx")).unwrap();
+    let (status, body) = running.post(
+        "/api/v1/models/fraud?version=renamed",
+        "application/octet-stream",
+        &bytes,
+    );
+    assert_eq!(status, 200, "{body}");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(answer["active"]["version"], "renamed");
+    assert_eq!(answer["previous"]["version"], "fraud");
     running.kill();
     // The file in place is still the old one; the checkpoint names what was posted.
     let mut running = job.start();
     let (_, report) = running.get("/api/v1/models/fraud");
     let report: Value = serde_json::from_str(&report).unwrap();
-    assert_eq!(report["active"]["version"], "steady-2", "{report}");
+    assert_eq!(report["active"]["version"], "renamed", "{report}");
     scored(&mut running, 200.0);
     let (status, body) = running.post("/api/v1/models/fraud/rollback", "text/plain", b"");
     assert_eq!(status, 200, "{body}");

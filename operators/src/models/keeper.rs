@@ -249,7 +249,11 @@ impl Keeper {
         };
         let standing = Standing {
             active: edition.tag.clone(),
-            previous: Some(before.active),
+            // The same bytes under another name: the version before stays what is gone back to.
+            previous: match before.active.hash == edition.tag.hash {
+                true => before.previous,
+                false => Some(before.active),
+            },
             file: file.unwrap_or(&before.file).clone(),
             since: now(),
         };
@@ -278,7 +282,9 @@ impl Keeper {
             model = %model.name, version = %tag.version, hash = %tag.hash, before = %old.tag.version, "model swapped"
         );
         old.rest();
-        self.previous = Some(old);
+        if old.tag.hash != tag.hash {
+            self.previous = Some(old);
+        }
         Ok(())
     }
 
@@ -300,7 +306,7 @@ impl Keeper {
             }
         };
         self.unread = false;
-        if model.standing().map(|own| own.active.hash) == Some(standing.active.hash.clone()) {
+        if model.standing().map(|own| own.active).as_ref() == Some(&standing.active) {
             *model.standing.lock() = Some(standing);
             return model.says(None);
         }
