@@ -91,10 +91,6 @@ pub(super) fn refuse_select(select: &Select, at: Location) -> Result<(), JobErro
                 .help("write INSERT INTO table SELECT ..."),
         );
     }
-    if select.top.is_some() {
-        return Err(JobError::new(at, "TOP is not part of the language")
-            .help("write LIMIT 10 at the end of the query"));
-    }
     let foreign = select.prewhere.is_some()
         || select.exclude.is_some()
         || select.value_table_mode.is_some()

@@ -4,8 +4,13 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::job_error::nearest;
+use crate::sql::tokens::is_word;
 
 pub(super) const SEMICOLON: &str = "a statement ends with `;`";
+
+const NAME: &str = "a name that is a word of the language stands behind AS, or in backticks";
+
+pub(crate) const TOP: &str = "write LIMIT 10 at the end of the query instead of TOP 10";
 
 /// Where a `[` stands that takes no element of what is before it.
 pub(crate) const BRACKET: &str =
@@ -99,7 +104,8 @@ pub(super) fn of(text: &str, tokens: &[TokenWithSpan], found: usize) -> Option<S
             tokens,
             found,
         };
-        let said = here.wanted().or_else(|| here.instead());
+        let said = here.unnamed().or_else(|| here.wanted());
+        let said = said.or_else(|| here.instead());
         said.or_else(|| here.between()).map(str::to_owned)
     })
 }
@@ -120,6 +126,23 @@ impl<'t> Here<'t> {
 
     fn word(&self, places: isize) -> Option<Keyword> {
         self.token(places).and_then(keyword)
+    }
+
+    /// An operator's word where an item ends was meant as its name.
+    fn unnamed(&self) -> Option<&'static str> {
+        let operator = matches!(
+            self.word(-1)?,
+            Keyword::AND
+                | Keyword::BETWEEN
+                | Keyword::DIV
+                | Keyword::IN
+                | Keyword::IS
+                | Keyword::LIKE
+                | Keyword::OR
+                | Keyword::RLIKE
+        );
+        let ends = self.token(0) == Some(&Token::Comma) || self.word(0) == Some(Keyword::FROM);
+        (operator && ends && !self.behind_where()).then_some(NAME)
     }
 
     /// By what was expected.
@@ -185,6 +208,7 @@ impl<'t> Here<'t> {
             (Some(Token::LParen), Token::RParen, _) if self.word(-2) == Some(Keyword::IN) => {
                 Some("IN takes one value at least")
             }
+            (Some(before), Token::Number(..), _) if is_word(before, "TOP") => Some(TOP),
             (Some(Token::Number(..)), Token::Word(word), _) if is_unit(&word.value) => {
                 Some("write INTERVAL 10 MINUTES; in window '10 minutes'")
             }
@@ -205,7 +229,9 @@ impl<'t> Here<'t> {
             (Some(Keyword::SELECT), _) if self.token(-2) == Some(&Token::Comma) => {
                 Some("remove the comma before SELECT")
             }
-            (Some(Keyword::AND | Keyword::OR), _) if !self.behind_where() => {
+            (Some(Keyword::AND | Keyword::OR), _) | (_, Some(Keyword::AND | Keyword::OR))
+                if !self.behind_where() =>
+            {
                 Some("the conditions begin with WHERE")
             }
             (_, Some(Keyword::GROUP)) if next != Some(Keyword::BY) => Some("write GROUP BY"),
@@ -251,7 +277,9 @@ impl<'t> Here<'t> {
                 } else if self.behind_where() {
                     Some("is AND, OR or an operator missing before it?")
                 } else {
-                    None
+                    self.word(0)
+                        .filter(|word| *word != Keyword::NoKeyword)
+                        .map(|_| NAME)
                 }
             }
             _ => None,

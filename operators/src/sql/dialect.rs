@@ -4,6 +4,7 @@ use std::any::TypeId;
 
 use sqlparser::ast::Expr;
 use sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
@@ -13,6 +14,15 @@ use sqlparser::tokenizer::Token;
 pub(crate) struct JobDialect;
 
 const SPARK: SparkSqlDialect = SparkSqlDialect;
+
+/// Whether no more of an item of a SELECT follows.
+fn ends_item(next: &Token) -> bool {
+    match next {
+        Token::Comma | Token::RParen | Token::EOF => true,
+        Token::Word(word) => word.keyword == Keyword::FROM,
+        _ => false,
+    }
+}
 
 impl Dialect for JobDialect {
     /// The parser asks by type in a few places; there this is Spark's.
@@ -69,6 +79,17 @@ impl Dialect for JobDialect {
     /// `FROM table SELECT ...`, Hive's form.
     fn supports_from_first_select(&self) -> bool {
         true
+    }
+
+    /// A word that is followed by what ends an item is the item's name: `SELECT v end, k order FROM t`.
+    fn is_column_alias(&self, word: &Keyword, parser: &mut Parser<'_>) -> bool {
+        SPARK.is_column_alias(word, parser)
+            || *word != Keyword::FROM && ends_item(&parser.peek_token_ref().token)
+    }
+
+    /// A column may be called `struct` or `trim`.
+    fn is_reserved_for_identifier(&self, word: Keyword) -> bool {
+        !matches!(word, Keyword::STRUCT | Keyword::TRIM) && SPARK.is_reserved_for_identifier(word)
     }
 
     // What is Spark's.

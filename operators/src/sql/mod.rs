@@ -13,6 +13,7 @@ mod job;
 pub mod manual;
 mod mentions;
 mod overrides;
+mod plain_names;
 mod queries;
 mod quotes;
 pub mod settings;
