@@ -70,6 +70,15 @@ impl Cursor<'_> {
         self.expect_word("INTO")?;
         self.accept_word("TABLE");
         let table = self.own_name("the output table's name")?;
+        if self
+            .peek()
+            .is_some_and(|next| tokens::is_word(next, "PARTITION"))
+        {
+            return Err(JobError::new(self.at(), "an INSERT has no PARTITION here").help(format!(
+                "leave it out: PARTITIONED BY of table `{}` names the columns, and the SELECT gives each by its name",
+                table.text
+            )));
+        }
         let columns = match self.rest.get(1) {
             Some(second) if self.peek() == Some(&Token::LParen) => {
                 let begins = |word| tokens::is_word(&second.token, word);

@@ -1,0 +1,4 @@
+CREATE TABLE ev (ts TIMESTAMP, user STRING, v INT, tags ARRAY<STRING>) USING json OPTIONS (path './ev') WATERMARK ts DELAY OF INTERVAL 10 MINUTES;
+CREATE TABLE o USING json OPTIONS (path './o') PARTITIONED BY (user);
+SET checkpointLocation = './c';
+INSERT INTO o PARTITION (user) SELECT v, user FROM ev;
