@@ -227,6 +227,10 @@ impl Cursor<'_> {
             self.expected("VIEW or FUNCTION")
         } else if self.accept_word("TABLE") {
             self.table()
+        } else if self.accept_word("EXTERNAL") {
+            // Said or not, its rows lie where LOCATION or an option says.
+            self.expect_word("TABLE")?;
+            self.table()
         } else if self.accept_word("MODEL") {
             self.model()
         } else {
@@ -407,7 +411,7 @@ impl Cursor<'_> {
             }
             "PARTITIONED" => {
                 self.expect_word("BY")?;
-                parts.partitioned_by = self.names("a column's name")?;
+                self.partition_columns(parts)?;
             }
             _ => {
                 let tokens = replaced(self.rest, self.replace)?;
@@ -430,15 +434,7 @@ impl Cursor<'_> {
                 self.key(primary_key, names, at)?;
             } else {
                 let name = self.name("a column's name")?;
-                if columns
-                    .iter()
-                    .any(|(field, _)| field.name.eq_ignore_ascii_case(&name.text))
-                {
-                    return Err(JobError::new(
-                        name.at,
-                        format!("column `{}` is declared twice", name.text),
-                    ));
-                }
+                refuse_twice(&columns, &name)?;
                 if matches!(self.peek(), None | Some(Token::Comma | Token::RParen)) {
                     return self.expected(&format!("the type of column `{}`", name.text));
                 }
@@ -463,6 +459,25 @@ impl Cursor<'_> {
         &self,
         primary_key: &mut Vec<Name>,
         names: Vec<Name>,
+    /// The names after PARTITIONED BY. One with a type is a further column of the table, as Hive writes it.
+    fn partition_columns(&mut self, parts: &mut TableParts) -> Result<(), JobError> {
+        self.expect(&Token::LParen, "`(`")?;
+        loop {
+            let name = self.name("a column's name")?;
+            if let Some(Token::Word(_)) = self.peek() {
+                let columns = parts.columns.get_or_insert_default();
+                refuse_twice(columns, &name)?;
+                let field = Field::nullable(name.text.as_str(), self.data_type()?);
+                columns.push((field, name.at));
+            }
+            parts.partitioned_by.push(name);
+            if self.accept(&Token::RParen) {
+                return Ok(());
+            }
+            self.expect(&Token::Comma, "`,` or `)`")?;
+        }
+    }
+
         at: Location,
     ) -> Result<(), JobError> {
         if !primary_key.is_empty() {
@@ -584,3 +599,14 @@ fn over_lines(text: &TokenWithSpan) -> Option<String> {
 fn is_primary(tokens: &[TokenWithSpan]) -> bool {
     matches!(tokens, [a, b, ..] if is_word(&a.token, "PRIMARY") && is_word(&b.token, "KEY"))
 }
+fn refuse_twice(columns: &[(Field, Location)], name: &Name) -> Result<(), JobError> {
+    let same = |(field, _): &(Field, _)| field.name.eq_ignore_ascii_case(&name.text);
+    match columns.iter().any(same) {
+        true => Err(JobError::new(
+            name.at,
+            format!("column `{}` is declared twice", name.text),
+        )),
+        false => Ok(()),
+    }
+}
+

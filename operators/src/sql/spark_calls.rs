@@ -318,14 +318,12 @@ pub(super) fn statement(word: &str, assigned: bool) -> Option<&'static str> {
 
 /// What to write instead of `CREATE ... word` of a pipeline.
 pub(super) fn created(word: &str) -> Option<&'static str> {
-    const WORDS: [&str; 7] = [
+    const WORDS: [&str; 5] = [
         "STREAMING",
         "LIVE",
         "REFRESH",
         "MATERIALIZED",
         "INCREMENTAL",
-        "EXTERNAL",
-        "GLOBAL",
     ];
     const NAMESPACES: [&str; 3] = ["DATABASE", "SCHEMA", "CATALOG"];
     if NAMESPACES
@@ -345,6 +343,9 @@ const TYPES: Words = &[
     ("bytetype", "TINYINT"),
     ("shorttype", "SMALLINT"),
     ("integertype", "INT"),
+    if word.eq_ignore_ascii_case("GLOBAL") {
+        return Some("there is no global_temp, a view is seen in its job: write CREATE VIEW");
+    }
     ("longtype", "BIGINT"),
     ("arraytype", "ARRAY<...>"),
     ("maptype", "MAP<..., ...>"),
