@@ -4,6 +4,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::job_error::nearest;
+use crate::sql::spark_calls;
 use crate::sql::tokens::is_word;
 
 pub(super) const SEMICOLON: &str = "a statement ends with `;`";
@@ -215,6 +216,10 @@ impl<'t> Here<'t> {
             (_, Token::Number(number, _), _) if number.starts_with('.') => Some(
                 "an element of an array is written a[0], a field of a struct that has such a name s.`0`",
             ),
+            (Some(table), _, _) if is_word(table, "TABLE") => match self.token(-3)? {
+                Token::Word(function) => spark_calls::function(&function.value),
+                _ => None,
+            },
             _ => self.instead_of_word(),
         }
     }

@@ -427,6 +427,10 @@ impl Cursor<'_> {
         self.expect(&Token::LParen, "`(`")?;
         let mut columns: Vec<(Field, Location)> = Vec::new();
         loop {
+            if watermark::is_flinks(self.rest) {
+                let message = "the WATERMARK of a table stands behind its columns and options";
+                return Err(JobError::new(self.at(), message).help(watermark::BEHIND));
+            }
             if is_primary(self.rest) {
                 let at = self.at();
                 self.rest = &self.rest[2..];
@@ -455,10 +459,6 @@ impl Cursor<'_> {
         }
     }
 
-    fn key(
-        &self,
-        primary_key: &mut Vec<Name>,
-        names: Vec<Name>,
     /// The names after PARTITIONED BY. One with a type is a further column of the table, as Hive writes it.
     fn partition_columns(&mut self, parts: &mut TableParts) -> Result<(), JobError> {
         self.expect(&Token::LParen, "`(`")?;
@@ -478,6 +478,10 @@ impl Cursor<'_> {
         }
     }
 
+    fn key(
+        &self,
+        primary_key: &mut Vec<Name>,
+        names: Vec<Name>,
         at: Location,
     ) -> Result<(), JobError> {
         if !primary_key.is_empty() {
@@ -596,9 +600,6 @@ fn over_lines(text: &TokenWithSpan) -> Option<String> {
     (begin < place(text.span.end).line).then(|| quotes::missing(begin))
 }
 
-fn is_primary(tokens: &[TokenWithSpan]) -> bool {
-    matches!(tokens, [a, b, ..] if is_word(&a.token, "PRIMARY") && is_word(&b.token, "KEY"))
-}
 fn refuse_twice(columns: &[(Field, Location)], name: &Name) -> Result<(), JobError> {
     let same = |(field, _): &(Field, _)| field.name.eq_ignore_ascii_case(&name.text);
     match columns.iter().any(same) {
@@ -610,3 +611,6 @@ fn refuse_twice(columns: &[(Field, Location)], name: &Name) -> Result<(), JobErr
     }
 }
 
+fn is_primary(tokens: &[TokenWithSpan]) -> bool {
+    matches!(tokens, [a, b, ..] if is_word(&a.token, "PRIMARY") && is_word(&b.token, "KEY"))
+}

@@ -1,6 +1,7 @@
 //! What people write for Spark where a job file has a function, a table, a clause, a statement or a type: each with the advice
 //! of its error, as in [`crate::sql::spark_words`].
 
+use crate::sql::advice;
 use crate::sql::spark_words::{Words, find};
 
 /// Methods of a DataFrame and functions of `pyspark.sql.functions` that SQL says with its own words.
@@ -105,6 +106,14 @@ const FUNCTIONS: Words = &[
         "make_interval",
         "write INTERVAL 1 DAY 2 HOURS, make_dt_interval(days, hours, minutes, seconds) or make_ym_interval(years, months): an interval has days or months, not both",
     ),
+    ("top", advice::TOP),
+    ("tumble", WINDOW),
+    ("tumble_start", WINDOW),
+    ("tumble_end", WINDOW),
+    (
+        "hop",
+        "write GROUP BY window(ts, '10 minutes', '5 minutes'): how long a window is, and how often one begins",
+    ),
     ("explode", LATERAL),
     ("explode_outer", LATERAL),
     ("posexplode", LATERAL),
@@ -126,6 +135,8 @@ const FUNCTIONS: Words = &[
     ),
 ];
 
+const WINDOW: &str =
+    "write GROUP BY window(ts, '5 minutes'), and window.start and window.end in the SELECT";
 const LATERAL: &str =
     "write FROM t, LATERAL explode(x) AS e(item), or LATERAL VIEW explode(x) e AS item";
 const VARIANT: &str = "there is no type VARIANT: write from_json(text, 'a INT, b STRING'), or get_json_object(text, '$.a')";
@@ -332,6 +343,9 @@ pub(super) fn created(word: &str) -> Option<&'static str> {
     {
         return Some("there are no catalogs and schemas: remove it");
     }
+    if word.eq_ignore_ascii_case("GLOBAL") {
+        return Some("there is no global_temp, a view is seen in its job: write CREATE VIEW");
+    }
     let known = WORDS.iter().any(|known| known.eq_ignore_ascii_case(word));
     known.then_some(
         "write CREATE TABLE for where rows come from and go to, CREATE VIEW for a step between, INSERT INTO table SELECT for a query",
@@ -343,9 +357,6 @@ const TYPES: Words = &[
     ("bytetype", "TINYINT"),
     ("shorttype", "SMALLINT"),
     ("integertype", "INT"),
-    if word.eq_ignore_ascii_case("GLOBAL") {
-        return Some("there is no global_temp, a view is seen in its job: write CREATE VIEW");
-    }
     ("longtype", "BIGINT"),
     ("arraytype", "ARRAY<...>"),
     ("maptype", "MAP<..., ...>"),

@@ -23,6 +23,14 @@ pub(crate) struct Watermark {
     pub(crate) at: Location,
 }
 
+/// What to write instead of a clause among the columns.
+pub(super) const BEHIND: &str = "write CREATE TABLE name (ts TIMESTAMP, ...) USING ... OPTIONS (...) WATERMARK ts DELAY OF INTERVAL 5 SECONDS";
+
+/// Whether `WATERMARK FOR ts AS ts - INTERVAL '5' SECOND` begins here, which stands among the columns in Flink's SQL.
+pub(super) fn is_flinks(tokens: &[TokenWithSpan]) -> bool {
+    matches!(tokens, [a, b, ..] if is_word(&a.token, "WATERMARK") && is_word(&b.token, "FOR"))
+}
+
 /// Begins the marks; no identifier of a job file begins so.
 const MARK: &str = "\u{1}watermark";
 
