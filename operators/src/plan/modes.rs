@@ -3,6 +3,7 @@
 //! Allowed and refused as Spark does, in its words.
 
 use thalweg_engine::record::Micros;
+use thalweg_engine::schema::DataType;
 
 use crate::job_error::{JobError, Location};
 use crate::plan::group::Group;
@@ -101,6 +102,52 @@ fn chained(node: &Node, above: bool) -> bool {
     node.below().any(|node| chained(node, above))
 }
 
+/// Why the groups over a node would never be final, so that append mode would write none.
+fn never_final(below: &Node, group: &Group) -> JobError {
+    let Node::Project { below, items } = below else {
+        return without_watermark(group);
+    };
+    let fields = below.fields();
+    let times = event_columns(below);
+    let Some(place) = times.iter().position(|time| *time) else {
+        return without_watermark(group);
+    };
+    let time = &fields[place].name;
+    let window = group.grouping.window.as_ref();
+    let over = window.and_then(|window| Some((&group.keys[window.at], items.get(window.time)?)));
+    let (why, name) = match over {
+        Some((name, item)) => (
+            format!(
+                "{name} is over `{}`, and the WATERMARK is of `{time}`",
+                item.typed
+            ),
+            name.as_str(),
+        ),
+        None => (
+            format!("no key is `{time}`, which the WATERMARK is of, or a window of it"),
+            "window",
+        ),
+    };
+    let key = match fields[place].data_type {
+        // A window already.
+        DataType::Struct(_) => time.to_string(),
+        _ => format!("{name}({time}, '5 minutes')"),
+    };
+    let message =
+        format!("invalid streaming output mode: append. No group would ever be final: {why}");
+    JobError::new(group.at, message).help(format!(
+        "write {key} in the GROUP BY, or SET outputMode = 'update' or 'complete'"
+    ))
+}
+
+fn without_watermark(group: &Group) -> JobError {
+    JobError::new(
+        group.at,
+        "invalid streaming output mode: append. This output mode is not supported for streaming aggregations without watermark on streaming DataFrames/DataSets",
+    )
+    .help("SET outputMode = 'update' or 'complete'; or write WATERMARK ts DELAY OF INTERVAL ... behind the table and group by a window of ts")
+}
+
 struct Settling {
     mode: OutputMode,
     emits: Emits,
@@ -114,10 +161,7 @@ impl Settling {
     fn node(&mut self, node: Node) -> Node {
         let mut node = node.map_below(&mut |below| self.node(below));
         let outcome = match &mut node {
-            Node::Aggregate { below, group } => {
-                let below = event_columns(below);
-                self.aggregate(&below, group)
-            }
+            Node::Aggregate { below, group } => self.aggregate(below, group),
             Node::Dedup { below, dedup } => {
                 let times = event_columns(below);
                 let mut keys = dedup.keys.iter();
@@ -150,8 +194,9 @@ impl Settling {
         node
     }
 
-    fn aggregate(&self, below: &[bool], group: &mut Group) -> Result<(), JobError> {
-        let timed = |place: Option<usize>| place.and_then(|p| below.get(p)) == Some(&true);
+    fn aggregate(&self, below: &Node, group: &mut Group) -> Result<(), JobError> {
+        let times = event_columns(below);
+        let timed = |place: Option<usize>| place.and_then(|p| times.get(p)) == Some(&true);
         let window = group.grouping.window.as_ref();
         let over = if timed(window.map(|window| window.time)) {
             Over::Window
@@ -162,11 +207,7 @@ impl Settling {
         };
         let session = window.is_some_and(|w| matches!(w.shape, Shape::Session { .. }));
         if self.mode == OutputMode::Append && over == Over::Never {
-            return Err(JobError::new(
-                group.at,
-                "invalid streaming output mode: append. This output mode is not supported for streaming aggregations without watermark on streaming DataFrames/DataSets",
-            )
-            .help("SET outputMode = 'update' or 'complete'; or write WATERMARK ts DELAY OF INTERVAL ... behind the table and group by a window of ts"));
+            return Err(never_final(below, group));
         }
         if self.mode == OutputMode::Append && session && over != Over::Window {
             return Err(JobError::new(

@@ -90,12 +90,19 @@ pub(super) fn key(expr: &Expr, scope: &Scope, at: Location) -> Result<Option<Win
     let time = check(arguments[0], scope)?;
     let time_at = if time.at.line == 0 { at } else { time.at };
     let shown = time.data_type.clone();
+    let text = time.constant_text().map(str::to_owned);
     let Some(time) = time_of(time, settings) else {
         return wrong(
             time_at,
             format!("it takes a TIMESTAMP or a window, not {shown}"),
         );
     };
+    if let Some(text) = text.filter(|_| time.constant().is_none()) {
+        return wrong(
+            time_at,
+            format!("'{text}' is a text and no time: a column is written without quotes"),
+        );
+    }
     if name == "session_window" {
         let gap = gap(check(arguments[1], scope)?, at)?;
         let cut = Cut::Session { gap };
