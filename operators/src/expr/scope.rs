@@ -304,11 +304,21 @@ impl Scope {
             .iter()
             .map(|i| self.shown(&self.columns[*i]))
             .collect();
+        let given = parts.join(".");
+        // The names of their tables do not tell them apart either.
+        if names.windows(2).all(|pair| pair[0] == pair[1]) {
+            let message = format!(
+                "column `{given}` is ambiguous: {} columns are called so",
+                names.len()
+            );
+            return JobError::new(at, message).help(
+                "give each a name of its own with AS in the subquery, or each table an alias of its own",
+            );
+        }
         JobError::new(
             at,
             format!(
-                "column `{}` is ambiguous: it may be {}",
-                parts.join("."),
+                "column `{given}` is ambiguous: it may be {}",
                 names.join(" or ")
             ),
         )
