@@ -84,7 +84,7 @@ fn dates_and_times_from_text_and_to_text() {
         ("try_to_date('02-29', 'MM-dd')", "NULL"),
         (
             "to_date('x', 'YYYY')",
-            "error: to_date: the pattern 'YYYY' is not valid: `YYYY` has no meaning in a pattern",
+            "error: to_date: the pattern 'YYYY' is not valid: `YYYY` has no meaning in a pattern: write yyyy for the year",
         ),
         (
             "to_timestamp_ntz('2016-04-08', 'yyyy-MM-dd')",

@@ -77,7 +77,8 @@ impl Pattern {
                     }
                     if !known(letter, count) {
                         let letters = String::from(letter).repeat(count);
-                        return Err(format!("`{letters}` has no meaning in a pattern"));
+                        let here = instead(letter, count);
+                        return Err(format!("`{letters}` has no meaning in a pattern{here}"));
                     }
                     Item::Field(letter, count)
                 }
@@ -154,6 +155,18 @@ fn known(letter: char, count: usize) -> bool {
         'O' => count == 1 || count == 4,
         'X' | 'x' | 'Z' => count <= 5,
         _ => false,
+    }
+}
+
+/// What is meant by letters that have no meaning, as the end of a sentence.
+fn instead(letter: char, count: usize) -> String {
+    match letter {
+        'Y' => format!(": write {} for the year", "y".repeat(count.min(6))),
+        'w' | 'W' => ": extract(WEEK FROM ts) is the week".to_owned(),
+        'c' | 'e' | 'u' => ": write E for the weekday".to_owned(),
+        'V' => ": write VV for the zone".to_owned(),
+        letter if known(letter, 1) => ": there are too many of this letter".to_owned(),
+        _ => ": letters of the text itself stand in quotes".to_owned(),
     }
 }
 
