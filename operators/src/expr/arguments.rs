@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{self, Expr, FunctionArg, FunctionArgExpr};
 
+use crate::expr::functions;
 use crate::expr::scope::Scope;
 use crate::job_error::{JobError, Location};
 
@@ -92,8 +93,14 @@ pub(super) fn in_places<'e>(
         return Ok(args);
     };
     let Some(parameters) = parameters(function, scope) else {
-        return Err(wrong(format!("its arguments have no names, as `{first}`"))
-            .help("write the arguments in their order, without names"));
+        let known = functions::find(&function.to_ascii_lowercase());
+        let lambda = known.is_some_and(|known| known.lambda.is_some());
+        return Err(
+            wrong(format!("its arguments have no names, as `{first}`")).help(match lambda {
+                true => "a function of the elements is written with ->, as in x -> x + 1",
+                false => "write the arguments in their order, without names",
+            }),
+        );
     };
     for (place, (name, _)) in named.iter().enumerate() {
         let same = |other: &str| other.eq_ignore_ascii_case(name);

@@ -432,9 +432,15 @@ pub(crate) fn explicit_cast(
     at: Location,
 ) -> Result<Typed, JobError> {
     if !cast::allowed(&typed.data_type, to, mode) {
+        let from = typed.data_type.to_string();
+        let article = if from.starts_with(['A', 'I']) {
+            "an"
+        } else {
+            "a"
+        };
         return Err(JobError::new(
             at,
-            format!("a {} cannot be cast to {to}", typed.data_type),
+            format!("{article} {from} cannot be cast to {to}"),
         ));
     }
     Ok(coerce::cast(typed, to, mode, settings, false))
