@@ -68,6 +68,7 @@ impl Splitter for AnyLines {
                 _ => self.line(text, at, at + 1),
             },
             Some(at) => self.line(text, at, at + 1),
+            None if text.is_empty() && whole => Cut::Nothing(0),
             None if whole => self.line(text, text.len(), text.len()),
             None => {
                 self.known = text.len();
@@ -131,6 +132,7 @@ impl Splitter for SeparatedBy {
             .position(|some| some == self.separator);
         let (end, next) = match found {
             Some(at) => (self.known + at, self.known + at + wide),
+            None if text.is_empty() && whole => return Cut::Nothing(0),
             None if whole => (text.len(), text.len()),
             None => {
                 self.known = text.len().saturating_sub(wide - 1);
@@ -150,7 +152,7 @@ impl Splitter for SeparatedBy {
     }
 }
 
-/// The whole file is one record, also an empty one.
+/// The whole text is one record, also an empty one.
 #[derive(Debug, Default)]
 pub struct Whole;
 

@@ -345,6 +345,19 @@ fn a_file_may_be_one_row_or_cut_where_the_table_says() {
 }
 
 #[test]
+fn a_file_without_a_byte_has_no_row_and_one_that_unpacks_to_nothing_is_an_empty_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    put(at, "a.txt", b"");
+    let packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    put(at, "b.txt.gz", packed.finish().unwrap());
+    let none: [&str; 0] = [];
+    assert_eq!(read(&text(at, &[])), none);
+    assert_eq!(read(&text(at, &[("lineSep", ";")])), none);
+    assert_eq!(read(&text(at, &[("wholetext", "true")])), [""]);
+}
+
+#[test]
 fn json_goes_over_lines_where_the_table_says() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

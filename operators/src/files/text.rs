@@ -69,7 +69,7 @@ impl FileFormat for TextFormat {
             text: Arc::default(),
             piece: usize::try_from(file.size).unwrap_or(PIECE).min(PIECE - 1) + 1,
             from: 0,
-            begun: false,
+            begun: file.size == 0,
             over: false,
             leaving: false,
             splitter: self.codec.splitter(),
@@ -89,7 +89,7 @@ struct TextRows {
     piece: usize,
     /// Where the next record begins in it.
     from: usize,
-    /// Whether the file's begin has been looked at.
+    /// Whether the file's begin has been looked at; a file without a byte has none.
     begun: bool,
     /// Whether the text reaches to the file's end.
     over: bool,
@@ -124,7 +124,7 @@ impl TextRows {
     /// Takes records that are whole, until the batch is full.
     fn take(&mut self, batch: &mut Batch) -> Result<(), FileFault> {
         let text = Arc::clone(&self.text);
-        // An empty text has no records, except that the whole of an empty file is one.
+        // An empty text is looked at once: as a whole it is a record, as lines it has none.
         while batch.items.len() < BATCH_ROWS
             && (self.from < text.len() || (self.over && !self.begun))
         {
