@@ -1,8 +1,7 @@
 //! Killed around a swap: before a new version is seen, while it is proved, and before a checkpoint names it.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::Value;
@@ -59,39 +58,30 @@ fn killed_around_swaps_every_invoice_is_answered_and_the_newest_version_is_in_fo
     running.finish();
 }
 
-/// Golden rows that come out of a pipe: whoever reads them waits until the story lets go.
-struct Held {
-    _writer: fs::File,
-}
-
-/// Puts a pipe in the place of the golden rows.
+/// Puts so many rows in the place of the golden ones that a proof takes longer than the story waits for it.
 fn hold(rows: &Path) {
-    fs::remove_file(rows).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(rows).status();
-    assert!(made.unwrap().success());
+    let row = "{\"features\": {\"amount\": 1}, \"min\": 0}\n";
+    fs::write(rows, row.repeat(2_000_000)).unwrap();
 }
 
-impl Held {
-    /// Waits until a version is being proved: the pipe has a reader.
-    fn by(rows: &Path) -> Self {
-        let mut writer = None;
-        until("a version is being proved", PATIENCE, || {
-            let mut options = OpenOptions::new();
-            let opened = options
-                .write(true)
-                .custom_flags(libc::O_NONBLOCK)
-                .open(rows);
-            match opened {
-                Ok(opened) => writer = Some(opened),
-                // Nobody reads it yet.
-                Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENXIO), "{error}"),
-            }
-            writer.is_some()
-        });
-        Self {
-            _writer: writer.unwrap(),
-        }
-    }
+/// How much processor time the thread has taken that looks at the model, in hundredths of a second.
+fn taken(running: &Running) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{}/task", running.pid())).unwrap();
+    let stats = threads.flatten().filter_map(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).ok()?;
+        let (name, rest) = stat.rsplit_once(") ")?;
+        let mut times = rest.split(' ').skip(11).take(2);
+        let mut time = || times.next()?.parse::<u64>().ok();
+        name.ends_with("(model fraud").then_some(time()? + time()?)
+    });
+    stats.sum()
+}
+
+/// Waits until a version is being proved: nothing else that its thread does takes long.
+fn until_proved(running: &Running, before: u64) {
+    until("a version is being proved", PATIENCE, || {
+        taken(running) >= before + 50
+    });
 }
 
 /// Posts a version and does not wait for the answer.
@@ -118,10 +108,6 @@ fn killed_while_a_version_is_proved_or_before_a_checkpoint_names_it_no_invoice_i
     let scene = scene("killproving", "steady-1");
     let rows = scene.dir().join("golden.jsonl");
     let release = |rows: &Path| {
-        match fs::remove_file(rows) {
-            Err(error) if error.kind() != ErrorKind::NotFound => panic!("{error}"),
-            _ => {}
-        }
         fs::write(rows, "{\"features\": {\"amount\": 1}, \"min\": 0}\n").unwrap();
     };
     release(&rows);
@@ -146,20 +132,21 @@ fn killed_while_a_version_is_proved_or_before_a_checkpoint_names_it_no_invoice_i
     // A file is being proved: it is what the next start begins with.
     scored(&mut running, 50.0);
     hold(&rows);
+    let before = taken(&running);
     scene.put(&file("steady-2"), "fraud.onnx");
-    let held = Held::by(&rows);
+    until_proved(&running, before);
     assert_eq!(active(&mut running), one.as_str());
     let mut running = again(running, &scene);
-    drop(held);
     assert_eq!(active(&mut running), two.as_str());
 
     // What is posted is being proved: nobody was told that it is taken, and nothing of it is left.
     hold(&rows);
+    let before = taken(&running);
     let asked = post_aside(&mut running, "steady-1");
-    let held = Held::by(&rows);
+    until_proved(&running, before);
     assert_eq!(active(&mut running), two.as_str());
     let mut running = again(running, &scene);
-    drop((held, asked));
+    drop(asked);
     assert_eq!(active(&mut running), two.as_str());
 
     // It is in force and has answered, and no checkpoint names it: the one before goes on.

@@ -370,6 +370,25 @@ fn a_thread_has_one_session_however_many_lanes_score_on_it() {
     assert_eq!(query.models[0].counters.active.load(Ordering::Relaxed), 60);
 }
 
+#[test]
+fn what_is_shown_as_the_pace_of_a_model_is_that_of_the_threads_that_score_with_it_now() {
+    let query = scoring("", "steady-1", 1);
+    let shown = || query.models[0].report().p99_micros;
+    assert_eq!(shown(), 0, "nobody has scored");
+    let scored = std::thread::scope(|scope| {
+        let work = || {
+            let mut step = step(&query);
+            for number in 0..10 {
+                answer(&mut *step, number, None);
+            }
+            shown()
+        };
+        scope.spawn(work).join().unwrap()
+    });
+    assert!((1..1_000_000).contains(&scored), "{scored}");
+    assert_eq!(shown(), 0, "the thread has ended");
+}
+
 /// How long a score takes: run it alone, in release, with `--nocapture` and `THALWEG_SCORES=50`, so many rounds of a thousand.
 #[test]
 fn the_cost_of_a_score_that_is_the_same_in_every_round() {
