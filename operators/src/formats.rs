@@ -137,8 +137,12 @@ pub(crate) fn json_options(
 /// # Errors
 /// For one that is wrong.
 pub(crate) fn csv_options(table: &Table, zone: Tz, reading: bool) -> Result<CsvOptions, JobError> {
-    CsvOptions::with(zone, reading, &|name| table.options.get(name))
-        .map_err(|(name, why)| JobError::new(table.options.at(name, table.at), why))
+    let options = CsvOptions::with(zone, reading, &|name| table.options.get(name))
+        .map_err(|(name, why)| JobError::new(table.options.at(name, table.at), why))?;
+    Ok(CsvOptions {
+        table: SmolStr::new(&table.name),
+        ..options
+    })
 }
 
 /// That the column for broken records is a STRING that may be NULL.

@@ -1,5 +1,6 @@
 //! Formats: bytes to typed columns and back.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 use thalweg_engine::error::{Failure, RecordError};
@@ -65,6 +66,13 @@ pub trait Decoder: Send {
     /// How often a wanted column was found absent from a thousand records in a row.
     fn absences(&self) -> u64 {
         0
+    }
+}
+
+/// Warns once of what is strange about the records of a table.
+fn tell_once(table: &str, told: &AtomicBool, strange: &str) {
+    if !told.swap(true, Ordering::Relaxed) {
+        tracing::warn!(table, "table `{table}`: {strange}");
     }
 }
 

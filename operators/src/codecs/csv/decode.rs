@@ -12,7 +12,7 @@ use super::convert;
 use super::dialect::CsvOptions;
 use super::split;
 use super::tokens::{LineEnd, Malformed, Token, Tokens};
-use crate::codecs::{Decoded, Decoder, Mode};
+use crate::codecs::{Decoded, Decoder, Mode, tell_once};
 
 /// Decodes one record.
 pub(super) struct CsvDecoder {
@@ -23,6 +23,9 @@ pub(super) struct CsvDecoder {
     options: CsvOptions,
     /// What ends lines, where the file has said it.
     line_end: Option<LineEnd>,
+    records: u64,
+    /// Whether one of them had several values.
+    separated: bool,
 }
 
 /// A wanted column.
@@ -79,6 +82,8 @@ impl CsvDecoder {
             count: whole.then_some(values),
             options: options.clone(),
             line_end: None,
+            records: 0,
+            separated: false,
         }
     }
 
@@ -93,6 +98,8 @@ impl CsvDecoder {
             tokens,
             wanted,
             options,
+            records,
+            separated,
             ..
         } = self;
         let mut from = 0;
@@ -106,6 +113,8 @@ impl CsvDecoder {
         if found.is_empty() {
             return Err(Fault::Nothing);
         }
+        *records += 1;
+        *separated |= found.len() > 1;
         let mut fault = match self.count {
             Some(count) if count != found.len() => Some(Fault::Count(found.len())),
             _ => None,
@@ -213,6 +222,21 @@ impl CsvDecoder {
             .nth(SHOWN)
             .map_or(shown, |(end, _)| &shown[..end]);
         RecordError::decode(reason).with_content(cut)
+    }
+}
+
+impl Drop for CsvDecoder {
+    fn drop(&mut self) {
+        let several = self.wanted.iter().any(|column| column.place > Some(0));
+        if self.records == 0 || self.separated || !several || self.options.table.is_empty() {
+            return;
+        }
+        let CsvOptions { table, told, .. } = &self.options;
+        let strange = format!(
+            "none of {} records had more than one value: nothing in them is separated by `{}`, see the option `sep`",
+            self.records, self.options.delimiter
+        );
+        tell_once(table, told, &strange);
     }
 }
 

@@ -1,5 +1,10 @@
 //! How a table's CSV is written: its characters, what is trimmed, what stands for no value.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use smol_str::SmolStr;
+
 use crate::codecs::Mode;
 use crate::codecs::times::Times;
 
@@ -69,6 +74,10 @@ pub struct CsvOptions {
     pub quote_all: bool,
     /// Whether a value with a quote in it is written in quotes.
     pub escape_quotes: bool,
+    /// The table's name, for warnings; empty where it is none.
+    pub table: SmolStr,
+    /// Whether it was told that the records are written otherwise: once for all decoders of a table.
+    pub told: Arc<AtomicBool>,
 }
 
 impl CsvOptions {
@@ -99,6 +108,8 @@ impl CsvOptions {
             unescaped_quote: UnescapedQuote::StopAtDelimiter,
             quote_all: false,
             escape_quotes: true,
+            table: SmolStr::default(),
+            told: Arc::default(),
         }
     }
 

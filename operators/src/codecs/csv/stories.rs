@@ -50,6 +50,27 @@ fn a_record_that_does_not_fit_goes_the_way_of_the_mode() {
 }
 
 #[test]
+fn records_that_something_else_separates_are_told_of_once() {
+    let told = |wanted: &[usize], records: &[&str]| {
+        let table = "bills".into();
+        let options = CsvOptions { table, ..options() };
+        let mut one = decoder(&columns(), wanted, &options);
+        for record in records {
+            one.decode(record.as_bytes(), &mut Row::new()).unwrap();
+        }
+        drop(one);
+        options.told.load(std::sync::atomic::Ordering::Relaxed)
+    };
+    assert!(told(&[0, 1, 2], &["1;a;2.5", "2;b;3.5"]));
+    assert!(!told(&[0, 1, 2], &["1;a;2.5", "2,b"]));
+    assert!(
+        !told(&[0], &["1;a;2.5"]),
+        "the first value is all that is wanted"
+    );
+    assert!(!told(&[0, 1, 2], &[]));
+}
+
+#[test]
 fn only_the_wanted_columns_are_decoded_in_their_order() {
     let row = decode(Mode::FailFast, &[2, 1], "no number,a,2.5,and more");
     assert_eq!(row, Ok(Some(vec![Value::Double(2.5), Value::from("a")])));

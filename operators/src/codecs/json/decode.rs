@@ -1,7 +1,7 @@
 //! The decoder: a record's bytes into the wanted columns.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use smol_str::SmolStr;
 use thalweg_engine::error::RecordError;
@@ -13,7 +13,7 @@ use super::absence::Absence;
 use super::object::{Context, Object};
 use super::scan::{Fault, Scanner};
 use super::syntax::Syntax;
-use crate::codecs::{Decoded, Decoder, Mode};
+use crate::codecs::{Decoded, Decoder, Mode, tell_once};
 
 /// Decodes one object per record.
 pub(super) struct JsonDecoder {
@@ -111,10 +111,8 @@ impl JsonDecoder {
 
 impl Drop for JsonDecoder {
     fn drop(&mut self) {
-        if let Some(strange) = self.absence.strange(&self.object)
-            && !self.told.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(table = %self.table, "table `{}`: {strange}", self.table);
+        if let Some(strange) = self.absence.strange(&self.object) {
+            tell_once(&self.table, &self.told, &strange);
         }
     }
 }
