@@ -1,4 +1,5 @@
-//! Queries that write files: what Spark refuses for them, and one query for each folder.
+//! Queries over files: what Spark refuses where they are written, one writer for each folder, and none that reads what it writes or
+//! takes away what another one has yet to read.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
