@@ -83,7 +83,7 @@ pub(crate) fn find(
                                 look_at(row, name, origin, &mut found);
                             }
                         }
-                        Some(SourceEvent::CaughtUp) => {}
+                        Some(SourceEvent::CaughtUp(_)) => {}
                         Some(SourceEvent::Failed(failure)) => return Err(failure),
                         Some(SourceEvent::Ended) | None => break,
                     }

@@ -236,7 +236,7 @@ impl Track {
             let event = tokio::time::timeout(SILENCE_MAX, replay::next(&mut self.stream)).await;
             match event {
                 Ok(Some(SourceEvent::Record(record))) => self.head = Some(record),
-                Ok(Some(SourceEvent::CaughtUp)) => {}
+                Ok(Some(SourceEvent::CaughtUp(_))) => {}
                 Ok(Some(SourceEvent::Failed(failure))) => return Err(failure),
                 Ok(Some(SourceEvent::Ended) | None) => self.over = true,
                 Err(_) => {

@@ -69,9 +69,7 @@ fn a_clean_stop_repeats_nothing_on_the_next_run() {
         said.err
     );
     // The usual lag tools see the positions of the last epoch.
-    let ends: Vec<i64> = (0..4)
-        .map(|partition| scene.topics.ends(&scene.input(), partition).1)
-        .collect();
+    let ends = scene.topics.end_offsets(&scene.input());
     assert_eq!(scene.topics.committed(&scene.group(), &scene.input()), ends);
 
     scene.topics.send(&scene.input(), &invoices(3_000..4_000));

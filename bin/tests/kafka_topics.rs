@@ -107,6 +107,12 @@ fn an_aborted_transaction_at_the_tail_is_no_endless_wait() {
     let said = scene.run(&job).end(Duration::from_secs(20));
     said.expect(0, &[]);
     Account::of(&scene).expect_exactly(10);
+    let held = topics.committed(&scene.group(), &input);
+    assert_eq!(
+        held,
+        topics.end_offsets(&input),
+        "the group lags by nothing"
+    );
 
     // The next run goes on behind the aborted records.
     topics.send(&input, &to(1, 10..20));
@@ -136,6 +142,11 @@ fn a_transaction_that_is_committed_later_is_read_then() {
             .transaction("later", &scene.input(), &records, true);
     }
     scene.until_out(100, PATIENCE);
+    // The end of a transaction is an offset without a record. Where nothing follows it, it is behind the group all the same.
+    let ends = scene.topics.end_offsets(&scene.input());
+    until("the group stands at the topic's end", PATIENCE, || {
+        scene.topics.committed(&scene.group(), &scene.input()) == ends
+    });
     running.finish();
     Account::of(&scene).expect_exactly(100);
 }

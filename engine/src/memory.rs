@@ -234,7 +234,7 @@ impl Stream for MemoryStream {
             log.waiting.push(context.waker().clone());
             drop(partitions);
             if !std::mem::replace(&mut self.caught_up, true) {
-                return Poll::Ready(Some(SourceEvent::CaughtUp));
+                return Poll::Ready(Some(SourceEvent::CaughtUp(None)));
             }
             return Poll::Pending;
         };

@@ -260,7 +260,7 @@ impl Stream for Pull {
                     self.burst = 0;
                     self.waits = Some(Box::pin(tokio::time::sleep(time)));
                     if !std::mem::replace(&mut self.caught_up, true) {
-                        return Poll::Ready(Some(SourceEvent::CaughtUp));
+                        return Poll::Ready(Some(SourceEvent::CaughtUp(None)));
                     }
                 }
                 Ok(Pulled::End) => return self.last(SourceEvent::Ended),
@@ -310,7 +310,7 @@ mod tests {
         let stream = pull(&partition(), &Position::Number(from), until.as_ref(), ten());
         let words = stream.map(|event| match event {
             SourceEvent::Record(record) => record.meta.position.to_string(),
-            SourceEvent::CaughtUp => "caught up".to_owned(),
+            SourceEvent::CaughtUp(_) => "caught up".to_owned(),
             SourceEvent::Ended => "ended".to_owned(),
             SourceEvent::Failed(failure) => failure.message,
         });

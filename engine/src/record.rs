@@ -49,6 +49,11 @@ impl Position {
             Self::Token(_) | Self::Row(..) => None,
         }
     }
+
+    /// Whether this is after `other`, where positions count records.
+    pub fn is_after(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Number(at), Self::Number(other)) if at > other)
+    }
 }
 
 impl fmt::Display for Position {

@@ -33,8 +33,9 @@ use crate::state::StateChanges;
 pub enum SourceEvent {
     /// The next record, in the partition's order.
     Record(Record),
-    /// Everything that was in the partition a moment ago has been yielded.
-    CaughtUp,
+    /// Everything that was in the partition a moment ago has been yielded: everything before this position, where the source
+    /// tells it. It may be behind the last record's `next` (Kafka: the end of a transaction is an offset without a record).
+    CaughtUp(Option<Position>),
     /// Nothing will ever come again. The stream must be over after it.
     Ended,
     /// Reading cannot go on. The stream must be over after it.

@@ -275,11 +275,16 @@ impl Topics {
         })
     }
 
-    /// How many offsets a topic has given out.
-    pub fn count(&self, topic: &str) -> i64 {
+    /// How many offsets each partition of a topic has given out.
+    pub fn end_offsets(&self, topic: &str) -> Vec<i64> {
         (0..self.partitions(topic))
             .map(|partition| self.ends(topic, partition).1)
-            .sum()
+            .collect()
+    }
+
+    /// How many offsets a topic has given out.
+    pub fn count(&self, topic: &str) -> i64 {
+        self.end_offsets(topic).iter().sum()
     }
 
     /// What a group holds of the partitions of a topic: -1 for nothing.

@@ -11,6 +11,7 @@ use crate::epoch::messages::{Cut, News, StateObject};
 use crate::epoch::state_store;
 use crate::error::Failure;
 use crate::flow::partition::{Lane, STORE_RETRY, STORE_SILENT, silent};
+use crate::plan::Side;
 use crate::recorder::Doing;
 use crate::state::StateChanges;
 
@@ -31,7 +32,7 @@ impl Lane {
                 position: reader.position.clone(),
                 watermark: self.watermarks.of(index),
                 seen: self.watermarks.seen(index),
-                ended: reader.ended && !reader.bounded,
+                ended: reader.ended && reader.until.is_none() && self.spec.side != Side::Behind,
                 start: reader.start.clone(),
             })
             .collect();

@@ -40,8 +40,8 @@ pub(super) struct Reader {
     pub(super) entries: Vec<Target>,
     pub(super) position: Position,
     pub(super) role: Role,
-    /// Whether its end is only that of this run.
-    pub(super) bounded: bool,
+    /// The end of a bounded run.
+    pub(super) until: Option<Position>,
     pub(super) ended: bool,
     /// Since when everything in it is read.
     pub(super) caught_up: Option<Instant>,
@@ -219,7 +219,7 @@ impl Lane {
             entries: reading.entries,
             position: reading.from,
             role,
-            bounded: reading.until.is_some() || self.spec.side == Side::Behind,
+            until: reading.until,
             ended: false,
             caught_up: None,
             awaited: role.table,
@@ -273,9 +273,18 @@ impl Lane {
         ctx.stop();
     }
 
-    fn caught_up(&mut self, index: usize, ctx: &mut Context<Self>) {
+    /// Everything before `at` was yielded, where that is known.
+    fn caught_up(&mut self, index: usize, at: Option<Position>, ctx: &mut Context<Self>) {
         self.hand_over();
+        let silent = self.silent();
         if let Some(reader) = self.readers.get_mut(index) {
+            // What reads back for a warm-up, or to build new steps, goes on where the checkpoint stands.
+            if let Some(at) = at
+                && !silent
+                && at.is_after(&reader.position)
+            {
+                reader.position = at;
+            }
             reader.caught_up.get_or_insert_with(Instant::now);
             if self.building.is_none() && std::mem::take(&mut reader.awaited) {
                 self.gate.tables.set(self.gate.tables.get() - 1);
@@ -292,7 +301,9 @@ impl Lane {
     }
 
     fn ended(&mut self, reader: usize, ctx: &mut Context<Self>) {
-        self.caught_up(reader, ctx);
+        let until = self.readers.get(reader);
+        let until = until.and_then(|reader| reader.until.clone());
+        self.caught_up(reader, until, ctx);
         let look = self.alignment.release(reader);
         self.align(look);
         if let Some(reader) = self.readers.get_mut(reader) {
@@ -389,7 +400,7 @@ impl StreamHandler<(usize, SourceEvent)> for Lane {
         }
         match event {
             SourceEvent::Record(record) => self.take(reader, record, ctx),
-            SourceEvent::CaughtUp => self.caught_up(reader, ctx),
+            SourceEvent::CaughtUp(at) => self.caught_up(reader, at, ctx),
             SourceEvent::Ended => self.ended(reader, ctx),
             SourceEvent::Failed(failure) => self.fail(failure, ctx),
         }

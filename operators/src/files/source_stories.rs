@@ -56,7 +56,7 @@ impl Going {
                 loop {
                     match stream.next().await {
                         Some(SourceEvent::Record(record)) => return record,
-                        Some(SourceEvent::CaughtUp) => {}
+                        Some(SourceEvent::CaughtUp(_)) => {}
                         _ => panic!("it ended"),
                     }
                 }

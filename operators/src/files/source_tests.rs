@@ -110,7 +110,7 @@ pub(super) fn run(table: &Table, wanted: &[usize], from: &Position, state: &[Sta
             match event {
                 SourceEvent::Record(record) => records.push(record),
                 SourceEvent::Failed(failure) => panic!("{failure}"),
-                SourceEvent::Ended | SourceEvent::CaughtUp => {}
+                SourceEvent::Ended | SourceEvent::CaughtUp(_) => {}
             }
         }
     });

@@ -153,7 +153,7 @@ impl Stream for Records {
                     this.begin(part);
                     continue;
                 }
-                Poll::Ready(Some(Message::CaughtUp)) => SourceEvent::CaughtUp,
+                Poll::Ready(Some(Message::CaughtUp)) => SourceEvent::CaughtUp(None),
                 Poll::Ready(Some(Message::End)) => SourceEvent::Ended,
                 Poll::Ready(Some(Message::Failed(failure))) => SourceEvent::Failed(failure),
                 Poll::Ready(None) => SourceEvent::Failed(Failure::restart(format!(
@@ -161,7 +161,7 @@ impl Stream for Records {
                     this.partition.input
                 ))),
             };
-            this.ended = !matches!(event, SourceEvent::CaughtUp);
+            this.ended = !matches!(event, SourceEvent::CaughtUp(_));
             return Poll::Ready(Some(event));
         }
     }

@@ -261,7 +261,7 @@ impl Reader {
                 if offset >= self.next {
                     self.move_to(offset);
                 }
-                return Some(SourceEvent::CaughtUp);
+                return Some(SourceEvent::CaughtUp(Some(Position::Number(self.next))));
             }
             // The next run asks the broker: it says what is wanted, what is there and how many are gone, and whether the topic is
             // the same at all. Of one that was made again nothing may be counted before that is known.

@@ -225,7 +225,7 @@ impl Stream for Reader {
                 return Poll::Ready(Some(SourceEvent::Record(record)));
             }
             if std::mem::take(&mut this.caught_up) {
-                return Poll::Ready(Some(SourceEvent::CaughtUp));
+                return Poll::Ready(Some(SourceEvent::CaughtUp(None)));
             }
             this.burst = 0;
             match ready!(this.fetched.poll_recv(cx)) {
@@ -336,7 +336,7 @@ mod tests {
                         text(&row[1]),
                     ]);
                 }
-                SourceEvent::CaughtUp => return read,
+                SourceEvent::CaughtUp(_) => return read,
                 _ => panic!("neither a record nor caught up"),
             }
         }

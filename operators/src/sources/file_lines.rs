@@ -336,7 +336,7 @@ impl Stream for Lines {
                 Poll::Pending => {
                     this.caught_up = true;
                     this.turn = 0;
-                    return Poll::Ready(Some(SourceEvent::CaughtUp));
+                    return Poll::Ready(Some(SourceEvent::CaughtUp(None)));
                 }
             }
         }

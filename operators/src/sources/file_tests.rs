@@ -80,7 +80,7 @@ fn read(source: &dyn Source, from: i64, until: Option<i64>) -> (Vec<Record>, boo
                     SourceEvent::Record(record) => records.push(record),
                     SourceEvent::Ended => ended = true,
                     SourceEvent::Failed(failure) => panic!("{failure}"),
-                    SourceEvent::CaughtUp => {}
+                    SourceEvent::CaughtUp(_) => {}
                 }
             }
         });

@@ -480,7 +480,7 @@ impl Stream for Rows {
                 this.sleep = Some(Box::pin(tokio::time::sleep_until(this.clock.instant(wake))));
                 if !this.caught_up {
                     this.caught_up = true;
-                    return Poll::Ready(Some(SourceEvent::CaughtUp));
+                    return Poll::Ready(Some(SourceEvent::CaughtUp(None)));
                 }
             } else {
                 this.look_at_the_clock();

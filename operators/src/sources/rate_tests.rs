@@ -150,7 +150,7 @@ fn a_million_rows_per_second_come_in_bursts_and_not_one_wakeup_each() {
                     assert_eq!(record.meta.position, Position::Number(next));
                     next += 1;
                 }
-                SourceEvent::CaughtUp => rests += 1,
+                SourceEvent::CaughtUp(_) => rests += 1,
                 _ => {}
             }
         }

@@ -338,7 +338,7 @@ impl Stream for Lines {
             // While there is no connection nobody knows whether everything was read.
             if matches!(this.link, Link::Open(_)) && !std::mem::replace(&mut this.caught_up, true) {
                 this.turn = 0;
-                return Poll::Ready(Some(SourceEvent::CaughtUp));
+                return Poll::Ready(Some(SourceEvent::CaughtUp(None)));
             }
             return Poll::Pending;
         }

@@ -89,7 +89,7 @@ impl Scene {
             while records.len() < count {
                 match stream.next().await {
                     Some(SourceEvent::Record(record)) => records.push(record),
-                    Some(SourceEvent::CaughtUp) => {}
+                    Some(SourceEvent::CaughtUp(_)) => {}
                     Some(SourceEvent::Ended) | None => panic!("a socket never ends"),
                     Some(SourceEvent::Failed(failure)) => panic!("{failure}"),
                 }
@@ -297,11 +297,14 @@ fn everything_read_is_told_while_the_connection_lasts() {
         loop {
             match stream.next().await {
                 Some(SourceEvent::Record(_)) => break,
-                Some(SourceEvent::CaughtUp) => {}
+                Some(SourceEvent::CaughtUp(_)) => {}
                 _ => panic!("neither a record nor its absence"),
             }
         }
-        assert!(matches!(stream.next().await, Some(SourceEvent::CaughtUp)));
+        assert!(matches!(
+            stream.next().await,
+            Some(SourceEvent::CaughtUp(_))
+        ));
     });
     drop(done);
 }

@@ -43,7 +43,7 @@ pub fn each(
                 heard = Instant::now();
                 show(record);
             }
-            Poll::Ready(Some(SourceEvent::CaughtUp)) => {}
+            Poll::Ready(Some(SourceEvent::CaughtUp(_))) => {}
             Poll::Ready(Some(SourceEvent::Failed(failure))) => return Err(failure),
             Poll::Ready(Some(SourceEvent::Ended) | None) => return Ok(()),
             Poll::Pending if heard.elapsed() > SILENCE_MAX => {

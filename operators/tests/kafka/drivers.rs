@@ -124,7 +124,7 @@ pub(crate) async fn next_record(stream: &mut RecordStream) -> Record {
     loop {
         match stream.next().await {
             Some(SourceEvent::Record(record)) => return record,
-            Some(SourceEvent::CaughtUp) => {}
+            Some(SourceEvent::CaughtUp(_)) => {}
             Some(SourceEvent::Ended) | None => panic!("the stream is over"),
             Some(SourceEvent::Failed(failure)) => panic!("{failure}"),
         }
@@ -137,7 +137,7 @@ pub(crate) async fn drain(stream: &mut RecordStream) -> (Vec<Record>, bool) {
     loop {
         match stream.next().await {
             Some(SourceEvent::Record(record)) => records.push(record),
-            Some(SourceEvent::CaughtUp) => return (records, false),
+            Some(SourceEvent::CaughtUp(_)) => return (records, false),
             Some(SourceEvent::Ended) => return (records, true),
             Some(SourceEvent::Failed(failure)) => panic!("{failure}"),
             None => panic!("the stream is over"),

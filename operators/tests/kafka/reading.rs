@@ -119,7 +119,7 @@ fn an_end_behind_an_aborted_transaction_is_reached() {
         loop {
             match stream.next().await {
                 Some(SourceEvent::Record(record)) => seen.push(text(&row(&record)[1]).to_owned()),
-                Some(SourceEvent::CaughtUp) => {}
+                Some(SourceEvent::CaughtUp(_)) => {}
                 Some(SourceEvent::Ended) => break,
                 Some(SourceEvent::Failed(failure)) => panic!("{failure}"),
                 None => panic!("over without an end"),
