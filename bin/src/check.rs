@@ -68,7 +68,8 @@ fn goes_on(loaded: Loaded, place: &Path, accept_new_state: bool) -> Result<bool,
             Wired::new(query, context, false)
         })
         .collect();
-    let names = place.places()?;
+    // Of a place that is one query's, the others of the job are not told.
+    let all = !folder::is_of_one_query(&place.places()?);
     for place in folder::queries(&place)? {
         let newest = place.look().newest()?;
         let Some(checkpoint) = newest else {
@@ -133,9 +134,10 @@ fn goes_on(loaded: Loaded, place: &Path, accept_new_state: bool) -> Result<bool,
             let _ = writeln!(out, "  refused: {why}");
         }
     }
-    let anew = wired.iter().map(Wired::query).filter(|query| {
-        !query.temporary && !found.contains(&query.name) && !folder::is_of_one_query(&names)
-    });
+    let anew = wired
+        .iter()
+        .map(Wired::query)
+        .filter(|query| all && !query.temporary && !found.contains(&query.name));
     for query in anew {
         let _ = writeln!(
             out,

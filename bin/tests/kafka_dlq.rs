@@ -258,12 +258,9 @@ fn a_letter_that_is_too_large_is_named_and_the_others_can_be_sent_without_it() {
         .expect(0, &["3 records sent"]);
 }
 
-#[test]
-fn a_second_replay_ends_the_first_which_says_so_and_each_is_sent_once() {
-    let count = 40;
-    let (scene, job) = failed("dlqtwo", count);
-    let job = job.to_str().unwrap();
-    let replay = [
+/// The replay of the letters of one reason.
+fn replayed(job: &str) -> [&str; 7] {
+    [
         "dlq",
         "replay",
         "--job",
@@ -271,7 +268,15 @@ fn a_second_replay_ends_the_first_which_says_so_and_each_is_sent_once() {
         "--reason",
         "expression",
         "--yes",
-    ];
+    ]
+}
+
+#[test]
+fn a_second_replay_ends_the_first_which_says_so_and_each_is_sent_once() {
+    let count = 40;
+    let (scene, job) = failed("dlqtwo", count);
+    let job = job.to_str().unwrap();
+    let replay = replayed(job);
     let mut command = thalweg(&[&replay[..], &["--rate", "4"]].concat());
     command
         .current_dir(scene.dir())
@@ -306,15 +311,7 @@ fn until_sent(scene: &Scene, topic: &str, count: usize) {
 fn what_may_have_been_sent_before_is_told_when_the_retry_topic_has_lost_records() {
     let (scene, job) = failed("dlqlost", 10);
     let job = job.to_str().unwrap();
-    let replay = [
-        "dlq",
-        "replay",
-        "--job",
-        job,
-        "--reason",
-        "expression",
-        "--yes",
-    ];
+    let replay = replayed(job);
     scene.call(&replay).expect(0, &["10 records sent"]);
     until_sent(&scene, &retry(&scene), 10);
     for partition in 0..2 {

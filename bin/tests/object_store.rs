@@ -291,6 +291,14 @@ fn an_address_that_can_never_be_one_is_refused_at_the_start() {
     for trigger in ["continuous", "once"] {
         run(trigger, "").expect(2, &["gs://shop", "`gcs_base_url`", "https:// only"]);
     }
+    std::fs::remove_file(s3.dir().join("key.json")).unwrap();
+    run("once", "").expect(
+        2,
+        &[
+            "gs://shop",
+            "the file `key.json` with Google's key cannot be read",
+        ],
+    );
 }
 
 #[test]

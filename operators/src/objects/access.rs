@@ -2,7 +2,7 @@
 
 use super::address::{Address, Kind};
 use super::endpoint::Endpoint;
-use super::manual::{ACCOUNT_KEY, ALIASES, OPTIONS};
+use super::manual::{ACCOUNT_KEY, ALIASES, OPTIONS, SERVICE_ACCOUNT};
 use crate::job_error::{JobError, Location};
 use crate::table::{OptionValue, Options};
 
@@ -105,7 +105,7 @@ impl Access {
             key: key(options)?,
             path_style: flag("fs.s3a.path.style.access"),
             anonymous: anonymous(options)?,
-            service_account: text("google.cloud.auth.service.account.json.keyfile"),
+            service_account: text(SERVICE_ACCOUNT),
             account: account(options)?,
         })
     }

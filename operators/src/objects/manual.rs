@@ -9,11 +9,11 @@ pub(super) const ALIASES: [&[&str]; 6] = [
     &["fs.s3a.access.key", "accessKey"],
     &["fs.s3a.secret.key", "secretKey"],
     &["fs.s3a.session.token", "sessionToken"],
-    &[
-        "google.cloud.auth.service.account.json.keyfile",
-        "fs.gs.auth.service.account.json.keyfile",
-    ],
+    &[SERVICE_ACCOUNT, "fs.gs.auth.service.account.json.keyfile"],
 ];
+
+/// The file with the key of a Google account.
+pub(super) const SERVICE_ACCOUNT: &str = "google.cloud.auth.service.account.json.keyfile";
 
 /// What a key of an Azure account begins with; the account's name follows.
 pub(super) const ACCOUNT_KEY: &str = "fs.azure.account.key.";
@@ -112,7 +112,7 @@ pub(crate) const OPTIONS: [OptionSpec; 17] = [
         "Of `s3://`: `AnonymousAWSCredentialsProvider`, with or without its package, asks without a key. Others are refused",
     ),
     option(
-        "google.cloud.auth.service.account.json.keyfile",
+        SERVICE_ACCOUNT,
         OptionKind::Text,
         "",
         "/run/secrets/gcs.json",

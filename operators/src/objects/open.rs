@@ -13,7 +13,7 @@ use super::access::Access;
 use super::address::{Address, Kind};
 use super::aws::{self, Chain};
 use super::endpoint::Endpoint;
-use super::manual::ACCOUNT_KEY;
+use super::manual::{ACCOUNT_KEY, SERVICE_ACCOUNT};
 use super::trouble::trouble;
 
 const CONNECT_MAX: Duration = Duration::from_secs(3);
@@ -84,10 +84,12 @@ fn google_address(builder: &GoogleCloudStorageBuilder) -> Result<(), String> {
         return Endpoint::of_tls(base, "GOOGLE_BASE_URL").map(drop);
     }
     let account = match given(GoogleConfigKey::ServiceAccount) {
-        // One that cannot be read is said when the client is made.
-        Some(file) => std::fs::read_to_string(file).ok(),
+        Some(file) => Some(google_key(&file)?),
         None => given(GoogleConfigKey::ServiceAccountKey),
     };
+    if let Some(file) = given(GoogleConfigKey::ApplicationCredentials) {
+        google_key(&file)?;
+    }
     let account: Option<serde_json::Value> =
         account.and_then(|text| serde_json::from_str(&text).ok());
     match account
@@ -100,6 +102,16 @@ fn google_address(builder: &GoogleCloudStorageBuilder) -> Result<(), String> {
             Endpoint::of_tls(base.to_owned(), there).map(drop)
         }
     }
+}
+
+/// What stands in a file with a key. The client would not say which file it lacks.
+fn google_key(file: &str) -> Result<String, String> {
+    std::fs::read_to_string(file).map_err(|error| {
+        format!(
+            "the file `{file}` with Google's key cannot be read: {error}: mend the option `{SERVICE_ACCOUNT}`, or GOOGLE_APPLICATION_CREDENTIALS \
+             or GOOGLE_SERVICE_ACCOUNT in the environment"
+        )
+    })
 }
 
 /// The same of Azure's address. The emulator's is another one, and is spoken to without TLS.
