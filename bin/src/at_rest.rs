@@ -8,8 +8,8 @@ use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::record::Micros;
 
 use crate::console;
-use crate::duration::now;
 use crate::refusal::Refusal;
+use thalweg_engine::clock::now;
 
 /// So many of the newest epochs say how often a job commits that does not tell its interval, because it is a usual one.
 const EPOCHS: usize = 5;

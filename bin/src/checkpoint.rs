@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use thalweg_engine::clock::now;
 use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::record::Position;
@@ -16,7 +17,7 @@ use thalweg_operators::table::{OpenContext, OptionValue, Options, Table};
 use crate::at_rest;
 use crate::cli::{JobArgs, RollbackArgs, SetArgs, StoreArgs};
 use crate::console;
-use crate::duration::{grouped, now, parse_time, time};
+use crate::duration::{grouped, parse_time, time};
 use crate::folder;
 use crate::inspect::{connector, counts_records, sorted, word};
 use crate::job_file;

@@ -1,12 +1,7 @@
 //! Times, durations and sizes as people read and write them.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat};
 use thalweg_engine::record::Micros;
-
-/// The wall clock.
-pub(crate) fn now() -> Micros {
-    Utc::now().timestamp_micros()
-}
 
 /// `2026-01-31T12:00:00Z`.
 pub(crate) fn time(micros: Micros) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
+use thalweg_engine::clock::now;
 use thalweg_engine::counted::counted;
 use thalweg_engine::epoch::checkpoint::{Checkpoint, FORMAT, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::{CheckpointLog, Kept};
@@ -14,7 +15,7 @@ use thalweg_operators::connectors::CONNECTORS;
 use crate::cli::InspectArgs;
 use crate::console;
 use crate::dump;
-use crate::duration::{ago, bytes, now, time};
+use crate::duration::{ago, bytes, time};
 use crate::folder;
 use crate::place::{self, Place};
 use crate::refusal::{End, Refusal};

@@ -11,11 +11,11 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
+use thalweg_engine::clock;
 use thalweg_engine::epoch::checkpoint::{Checkpoint, PartitionCut};
 use thalweg_engine::record::{Micros, Position};
 use thalweg_engine::status::QueryStatus;
 
-use crate::duration;
 use crate::inspect::sorted;
 
 /// How often progress is noted.
@@ -79,7 +79,7 @@ impl Progress {
     /// Follows these queries from now on. Must be called within the actix system.
     pub(crate) fn follow(queries: &[Arc<QueryStatus>]) -> Self {
         let tracked = queries.iter().map(|status| {
-            let now = sample(status, duration::now());
+            let now = sample(status, clock::now());
             Tracked {
                 status: Arc::clone(status),
                 before: now.clone(),
@@ -96,7 +96,7 @@ impl Progress {
         loop {
             actix::clock::sleep(INTERVAL).await;
             for query in self.0.lock().iter_mut() {
-                let now = sample(&query.status, duration::now());
+                let now = sample(&query.status, clock::now());
                 query.before = std::mem::replace(&mut query.last, now);
                 let progress = describe(&query.status, &query.before, &query.last);
                 if query.said.is_due(&progress, query.last.at) {
@@ -112,7 +112,7 @@ impl Progress {
         let queries = queries.iter();
         queries
             .map(|query| {
-                let now = sample(&query.status, duration::now());
+                let now = sample(&query.status, clock::now());
                 let mut progress = describe(&query.status, &query.before, &now);
                 if let Value::Object(fields) = &mut progress {
                     fields.insert("status".into(), status(&query.status));

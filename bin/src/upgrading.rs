@@ -8,10 +8,10 @@ use crate::at_rest;
 use crate::checkpoint;
 use crate::cli::UpgradeArgs;
 use crate::console;
-use crate::duration::now;
 use crate::folder;
 use crate::place::{self, Place};
 use crate::refusal::{End, Refusal};
+use thalweg_engine::clock::now;
 
 /// `thalweg checkpoint upgrade`. One that was interrupted is done again; it goes on where it was.
 ///

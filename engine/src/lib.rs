@@ -5,6 +5,7 @@
 
 pub mod behalf;
 mod claim;
+pub mod clock;
 pub mod counted;
 pub mod elsewhere;
 pub mod epoch;

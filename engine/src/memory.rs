@@ -10,8 +10,8 @@ use futures_util::Stream;
 use parking_lot::Mutex;
 use smol_str::{SmolStr, format_smolstr};
 
+use crate::clock::now;
 use crate::error::{Failure, RecordError};
-use crate::flow::partition::now;
 use crate::record::{Body, Partition, Position, Record, RecordMeta};
 use crate::row::{Row, Value};
 use crate::schema::Schema;

@@ -15,8 +15,8 @@ use futures_util::Stream;
 use smol_str::SmolStr;
 use tokio::time::Sleep;
 
+use crate::clock::now;
 use crate::error::{Failure, RecordError};
-use crate::flow::partition::now;
 use crate::record::{Body, Micros, Partition, Position, Record, RecordMeta};
 use crate::row::Row;
 use crate::schema::Schema;

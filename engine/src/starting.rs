@@ -8,9 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use smol_str::SmolStr;
 
+use crate::clock::now;
 use crate::epoch::checkpoint::{Checkpoint, FORMAT, LaneCut, PartitionCut};
 use crate::error::Failure;
-use crate::flow::partition::now;
 use crate::lanes;
 use crate::plan::{Opened, Side};
 use crate::query::{LaneStates, Query, new_id};

@@ -9,9 +9,9 @@ use actix_web::{HttpResponse, web};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use thalweg_engine::clock;
 use thalweg_engine::status::QueryStatus;
 
-use crate::duration;
 use crate::http::tracked::{QueryBoard, Tracked};
 use crate::http::{Shared, events};
 use crate::slow::{self, Slow};
@@ -132,7 +132,7 @@ impl Inner {
         };
         let owner = shared.sheet.member.as_deref();
         let queries: Vec<QueryBoard> = self.queries.iter_mut().map(|q| q.now(owner)).collect();
-        let at = duration::now() / 1_000;
+        let at = clock::now() / 1_000;
         self.history.push_back(Moment {
             at,
             queries: queries.iter().map(past).collect(),

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
+use thalweg_engine::clock;
 use thalweg_engine::elsewhere::Elsewhere;
 use thalweg_engine::epoch::checkpoint::PartitionCut;
 use thalweg_engine::histogram::{Histogram, Window};
@@ -12,7 +13,6 @@ use thalweg_engine::metrics::QueryMetrics;
 use thalweg_engine::record::{Micros, Position};
 use thalweg_engine::status::QueryStatus;
 
-use crate::duration;
 use crate::http::seen;
 use crate::inspect::{in_order, sorted};
 
@@ -243,7 +243,7 @@ impl Tracked {
         EpochsBoard {
             newest: newest.as_ref().map(|newest| newest.epoch),
             committed_at: committed_at.and_then(time),
-            age_seconds: committed_at.map(|at| (duration::now() - at).max(0) / 1_000_000),
+            age_seconds: committed_at.map(|at| (clock::now() - at).max(0) / 1_000_000),
             open: metrics.epochs_open.get(),
             committed: metrics.epochs_committed.get(),
             refused: metrics.epochs_refused.get(),

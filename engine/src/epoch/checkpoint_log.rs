@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::clock;
 use crate::epoch::checkpoint::{Checkpoint, Damage, USUAL_INTERVAL_MAX};
 use crate::epoch::retention;
 use crate::epoch::state_store;
@@ -44,12 +45,6 @@ fn object(epoch: u64) -> String {
     format!("epochs/{epoch:020}.json")
 }
 
-fn micros(time: SystemTime) -> Micros {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| {
-        Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
-    })
-}
-
 /// Whether the store is away and may come back, as an object store may; a folder that cannot be read is a person's to mend.
 fn away(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotConnected
@@ -61,7 +56,7 @@ fn kept(entry: &Entry) -> Option<Kept> {
     Some(Kept {
         epoch: digits.parse().ok()?,
         size: entry.size,
-        at: micros(entry.modified),
+        at: clock::micros(entry.modified),
     })
 }
 

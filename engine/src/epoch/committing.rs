@@ -10,13 +10,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use smol_str::SmolStr;
 
+use crate::clock::now;
 use crate::epoch::checkpoint::{Checkpoint, Merged, ObjectRef, PartitionCut};
 use crate::epoch::coordinator::{Coordinator, Ending};
 use crate::epoch::ledger::{Complete, Epoch, LaneId};
 use crate::epoch::messages::{Cut, Order};
 use crate::epoch::state_store;
 use crate::flow::cut::state_name;
-use crate::flow::partition::{STORE_RETRY, STORE_SILENT, now, silent};
+use crate::flow::partition::{STORE_RETRY, STORE_SILENT, silent};
 use crate::record::Position;
 use crate::recorder::Doing;
 use crate::source::Committed;

@@ -18,11 +18,12 @@ use std::sync::Arc;
 use actix::prelude::*;
 use smol_str::SmolStr;
 
+use crate::clock::now;
 use crate::epoch::messages::News;
 use crate::error::Failure;
 use crate::flow::alignment::Alignment;
 use crate::flow::lane::Reading;
-use crate::flow::partition::{Lane, now};
+use crate::flow::partition::Lane;
 use crate::flow::pipeline::{Moment, Pipeline, Step};
 use crate::flow::warm_up::WarmUp;
 use crate::flow::watermark::Watermarks;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 
+use crate::clock::now;
 use crate::epoch::messages::News;
 use crate::error::{Failure, RecordError};
-use crate::flow::partition::{Lane, now};
+use crate::flow::partition::Lane;
 use crate::flow::pipeline::{Moment, Pipeline};
 use crate::flow::warm_up::WarmUp;
 use crate::operator::Progress;

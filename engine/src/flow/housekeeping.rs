@@ -5,10 +5,11 @@ use std::time::Duration;
 use actix::clock::Instant;
 use actix::prelude::*;
 
+use crate::clock::now;
 use crate::counted::counted;
 use crate::error::Failure;
 use crate::flow::building::Building;
-use crate::flow::partition::{Lane, Reader, now};
+use crate::flow::partition::{Lane, Reader};
 use crate::flow::pipeline::Moment;
 use crate::huge_pages;
 use crate::plan::Side;

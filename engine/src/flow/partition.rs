@@ -12,6 +12,7 @@ use actix::clock::Instant;
 use actix::prelude::*;
 
 use crate::behalf::Behalf;
+use crate::clock::now;
 use crate::epoch::messages::{News, Order};
 use crate::error::Failure;
 use crate::flow::alignment::Alignment;
@@ -331,15 +332,6 @@ pub(crate) const STORE_SILENT: Duration = Duration::from_secs(5);
 /// What is said of a store that does not answer.
 pub(crate) fn silent() -> String {
     format!("it has not answered for {} s", STORE_SILENT.as_secs())
-}
-
-/// The wall clock in microseconds.
-pub(crate) fn now() -> Micros {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| {
-            Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
-        })
 }
 
 impl Actor for Lane {

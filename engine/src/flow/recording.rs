@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use smol_str::SmolStr;
 
+use crate::clock::now;
 use crate::error::RecordError;
 use crate::flow::gate::Gate;
-use crate::flow::partition::now;
 use crate::flow::pipeline::Pipeline;
 use crate::histogram::Histogram;
 use crate::metrics::QueryMetrics;

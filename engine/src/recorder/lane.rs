@@ -12,7 +12,7 @@ use super::doings::{Doing, Doings, Span};
 use super::slowest::{Floors, Slow, Slowest};
 use super::trace::Trace;
 use super::watch::Times;
-use crate::flow::partition::now;
+use crate::clock::now;
 use crate::metrics::QueryMetrics;
 use crate::record::{Micros, Partition, Position, RecordMeta};
 use crate::sink::DeliveryObserver;

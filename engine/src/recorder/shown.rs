@@ -10,7 +10,7 @@ use super::doings::{Doing, Doings, Overlap};
 use super::lane::{LaneRecorder, Names};
 use super::slowest::Slow;
 use super::watch::STEPS_MAX;
-use crate::flow::partition::now;
+use crate::clock::now;
 use crate::record::{Micros, Partition, Position};
 use crate::spans::Tracer;
 

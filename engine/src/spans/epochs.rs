@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::context::{Ids, SpanId, TraceId};
 use super::{Attribute, Kind, Span, Tracer};
-use crate::flow::partition::now;
+use crate::clock::now;
 use crate::record::Micros;
 
 /// What the ends of spans whose epochs were not committed say.

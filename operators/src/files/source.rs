@@ -27,8 +27,8 @@ use super::token::{self, Place};
 use super::waiting::key;
 use super::walker::{Shared, Walker};
 use crate::job_error::JobError;
-use crate::sources::file_lines::wall_clock;
 use crate::table::{OpenContext, Table};
+use thalweg_engine::clock::now;
 
 /// How many batches may wait for the lane.
 const BATCHES_MAX: usize = 4;
@@ -185,7 +185,7 @@ impl Source for Folder {
 
     fn ends(&self) -> Result<BTreeMap<SmolStr, Position>, Failure> {
         // A file's times are of its file system, whose clock may be ahead.
-        let mut newest = Newest(wall_clock());
+        let mut newest = Newest(now());
         match self.depot.list(&self.settings, &mut newest) {
             Err(error) if !self.settings.may_be_missing(&error) => Err(self.unreadable(&error)),
             _ => Ok(BTreeMap::from([(self.partition(), token::until(newest.0))])),

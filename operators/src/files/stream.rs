@@ -16,7 +16,7 @@ use tokio::sync::mpsc::Receiver;
 use super::format::{Item, Rows};
 use super::token::Place;
 use super::walker::{Message, Part, Shared};
-use crate::sources::file_lines::wall_clock;
+use thalweg_engine::clock::now;
 
 /// So many records in a row, then the others on the thread have their turn.
 const TURN: u32 = 64;
@@ -101,7 +101,7 @@ impl Records {
         };
         let position = std::mem::replace(&mut current.position, next.clone());
         if self.turn.is_multiple_of(MOMENT) {
-            self.taken = (wall_clock(), Instant::now());
+            self.taken = (now(), Instant::now());
         }
         let (taken_at, taken) = self.taken;
         Some(Record {

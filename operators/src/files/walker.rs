@@ -23,7 +23,7 @@ use super::text::fault;
 use super::token::Place;
 use super::waiting::{Scan, Waiting, key};
 use super::watch::{Post, watch};
-use crate::sources::file_lines::wall_clock;
+use thalweg_engine::clock;
 
 /// How long it takes at most until the folder is listed again, if listing is not slow.
 const LOOK_MAX: Duration = Duration::from_secs(60);
@@ -180,7 +180,7 @@ impl Walker {
             if rescan || Instant::now() >= walk.next_look {
                 let told = !rescan && looked && walk.watcher.is_some();
                 looked = true;
-                let now = wall_clock();
+                let now = clock::now();
                 self.look(&mut walk, told.then(|| now - YOUNG..now))?;
             }
             match walk.waiting.next() {

@@ -10,11 +10,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use futures_util::Stream;
 use rdkafka_sys as sys;
 use smol_str::SmolStr;
+use thalweg_engine::clock::Clock;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::record::{
     Body, Micros, Original, Partition, Position, Raw, Record, RecordMeta, Skip,
@@ -100,30 +101,6 @@ pub(crate) struct Reader {
     burst: usize,
     clock: Clock,
     over: bool,
-}
-
-/// The wall clock at the price of the monotonic one: read anew with each batch.
-struct Clock {
-    wall: Micros,
-    anchor: Instant,
-}
-
-impl Clock {
-    fn new() -> Self {
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_micros());
-        Self {
-            wall: Micros::try_from(wall).unwrap_or(Micros::MAX),
-            anchor: Instant::now(),
-        }
-    }
-
-    fn at(&self, now: Instant) -> Micros {
-        let since = now.saturating_duration_since(self.anchor).as_micros();
-        self.wall
-            .saturating_add(Micros::try_from(since).unwrap_or(Micros::MAX))
-    }
 }
 
 impl Reader {

@@ -1,8 +1,9 @@
 //! Where the partitions of an input begin and end, asked of the broker.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use thalweg_engine::clock;
 use thalweg_engine::error::Failure;
 use thalweg_engine::source::{Resume, Start};
 
@@ -191,10 +192,7 @@ impl KafkaSource {
         let ends = self.ends_of(scout, &places)?;
         let committed = self.committed_only();
         let latest = self.one_each(scout, &places, LATEST, committed)?;
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis());
-        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let now = clock::now() / 1000;
         let inside = starts
             .iter()
             .filter(|(place, start)| {

@@ -33,7 +33,7 @@ const SKEW_MAX: i64 = 5 * 60 * 1000;
 
 /// The wall clock in milliseconds.
 pub(super) fn wall_millis() -> i64 {
-    crate::sources::wall_clock() / 1000
+    thalweg_engine::clock::now() / 1000
 }
 
 /// A time as messages show it.

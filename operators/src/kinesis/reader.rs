@@ -19,7 +19,7 @@ use super::client::millis;
 use super::fetch::Fetched;
 use super::place::Place;
 use crate::codecs::{Decoded, Decoder};
-use crate::sources::wall_clock;
+use thalweg_engine::clock::now;
 
 /// Records yielded before the thread is given back.
 const BURST: u32 = 64;
@@ -173,7 +173,7 @@ impl Reader {
                 record_time: Some(arrival),
                 event_time: None,
                 watermark: None,
-                taken_at: wall_clock(),
+                taken_at: now(),
                 taken: Instant::now(),
             },
             next: next.position(),

@@ -8,7 +8,6 @@ use sqlparser::ast::{self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
-use super::opening::now;
 use super::predict::{Gives, Info, Predict};
 use super::signature::Element;
 use super::{Deadline, Model};
@@ -19,6 +18,7 @@ use crate::expr::coerce;
 use crate::expr::path;
 use crate::expr::typed::{Call, Form, Kind, Op, Typed};
 use crate::job_error::{JobError, Location};
+use thalweg_engine::clock::now;
 
 /// The name of the argument that FALLBACK becomes.
 pub(crate) const FALLBACK: &str = "FALLBACK";

@@ -14,10 +14,10 @@ use thalweg_engine::workers::yielding;
 
 use super::agreed::Agreed;
 use super::edition::{Edition, Tag, bytes_of, hash};
-use super::opening::now;
 use super::place::{self, Seen};
 use super::shelf::{Lineup, count};
 use super::{Home, Model, Standing, homes};
+use thalweg_engine::clock::now;
 
 /// How often files are looked at. A file counts when it is the same at two looks: what is still being written is not.
 const LOOK: Duration = Duration::from_millis(200);

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use smol_str::SmolStr;
+use thalweg_engine::clock::now;
 use thalweg_engine::error::Failure;
-use thalweg_engine::record::Micros;
 
 use super::agreed::Agreed;
 use super::edition::{Edition, Tag, bytes_of, hash};
@@ -287,12 +287,4 @@ pub enum TryOut {
     NoRuntime(String),
     /// It cannot be used.
     Refused(String),
-}
-
-/// The wall clock in microseconds.
-pub(super) fn now() -> Micros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
-    })
 }

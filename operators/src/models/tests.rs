@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use smol_str::SmolStr;
+use thalweg_engine::clock::now;
 use thalweg_engine::operator::{Emit, Operator};
 use thalweg_engine::record::{Micros, RecordMeta};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::testing::meta;
 
 use super::edition::{Edition, bytes_of};
-use super::opening::{Opening, now};
+use super::opening::Opening;
 use super::options::ModelOptions;
 use super::runtime::{self, Scorer};
 use super::signature::Element;

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use futures_util::Stream;
 use smol_str::SmolStr;
 use thalweg_engine::behalf::carrying;
+use thalweg_engine::clock::now;
 use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::record::{
     Body, Micros, Original, Partition, Position, Raw, Record, RecordMeta, Skip,
@@ -164,7 +165,7 @@ impl Lines {
     }
 
     fn record(&mut self, start: u64, span: Range<usize>, line: u64) -> Record {
-        let taken = (Instant::now(), wall_clock());
+        let taken = (Instant::now(), now());
         let bytes = Arc::clone(&self.piece.bytes);
         let body = match self.row(&bytes[span.clone()], line, taken.1) {
             Ok(Some(row)) => Body::Row(row),
@@ -187,7 +188,7 @@ impl Lines {
         let reason = format!("the line is longer than {} MiB", LINE_MAX >> 20);
         let body = self.bad(long.line, RecordError::decode(reason));
         let size = long.next - long.at;
-        let taken = (Instant::now(), wall_clock());
+        let taken = (Instant::now(), now());
         self.made(long.at, long.next, taken, body, size, None)
     }
 
@@ -273,15 +274,6 @@ fn value(
 
 fn position(at: u64) -> Position {
     Position::Number(i64::try_from(at).unwrap_or(i64::MAX))
-}
-
-/// The wall clock in microseconds.
-pub(crate) fn wall_clock() -> Micros {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_micros()).ok())
-        .unwrap_or(0)
 }
 
 impl Stream for Lines {

@@ -11,6 +11,3 @@ pub mod rate;
 pub mod socket;
 mod socket_lines;
 pub mod stretch;
-
-#[cfg(feature = "kinesis")]
-pub(crate) use file_lines::wall_clock;

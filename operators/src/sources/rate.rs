@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
+use thalweg_engine::clock;
 use thalweg_engine::error::Failure;
 use thalweg_engine::record::{Body, Micros, Partition, Position, Record, RecordMeta};
 use thalweg_engine::row::Value;
@@ -175,7 +176,7 @@ impl Pace {
     }
 }
 
-/// The wall clock, as one reading carried on by the monotonic clock, so that it never goes back in a run.
+/// The wall clock, as one reading carried on by the runtime's clock, so that it never goes back in a run, and a test can move it.
 #[derive(Clone, Copy)]
 struct Clock {
     wall: Micros,
@@ -184,11 +185,8 @@ struct Clock {
 
 impl Clock {
     fn new() -> Self {
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_micros());
         Self {
-            wall: i64::try_from(wall).unwrap_or(i64::MAX),
+            wall: clock::now(),
             base: Instant::now(),
         }
     }

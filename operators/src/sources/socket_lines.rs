@@ -20,8 +20,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep, timeout};
 
-use super::file_lines::wall_clock;
 use crate::codecs::{Decoded, Decoder};
+use thalweg_engine::clock::now;
 
 /// A longer line is an error of the record; what follows up to its end is stepped over.
 pub(super) const LINE_MAX: usize = 1 << 20;
@@ -228,7 +228,7 @@ impl Lines {
     }
 
     fn record(&mut self, mut body: Body, raw: Vec<u8>) -> Record {
-        let (taken, taken_at) = (Instant::now(), wall_clock());
+        let (taken, taken_at) = (Instant::now(), now());
         if let (Body::Row(row), true) = (&mut body, self.timestamp) {
             row.push(Value::Timestamp(taken_at));
         }
