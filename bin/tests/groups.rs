@@ -47,6 +47,32 @@ fn the_whole_result_comes_to_the_console_at_the_end_of_the_input() {
 }
 
 #[test]
+fn a_group_of_a_long_expression_is_committed_and_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let whens: Vec<String> = (0..40)
+        .map(|n| format!("WHEN value = {n} THEN 'number {n}'"))
+        .collect();
+    let job = format!(
+        "SET checkpointLocation = '{}';\nSET outputMode = 'update';\n\
+         CREATE TABLE counts USING file OPTIONS (path '{}');\n\
+         INSERT INTO counts SELECT CASE {} END AS k, count(*) AS n FROM rate GROUP BY 1;",
+        folder.path().join("checkpoints").display(),
+        folder.path().join("out.jsonl").display(),
+        whens.join(" ")
+    );
+    for _ in 0..2 {
+        let said = said(&job);
+        assert!(!said.err.contains("does not take"), "{said:?}");
+    }
+    let rows = fs::read_to_string(folder.path().join("out.jsonl")).unwrap();
+    assert_eq!(
+        rows.lines().next(),
+        Some(r#"{"k":"number 0","n":1}"#),
+        "{rows}"
+    );
+}
+
+#[test]
 fn update_at_once_writes_every_change_to_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out.jsonl");

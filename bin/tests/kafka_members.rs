@@ -424,10 +424,12 @@ fn two_processes_of_one_name_are_told_so() {
         .set(&format!("jobName = '{}'", scene.name))
         .reading(&["startingOffsets 'earliest'", session])
         .write(&scene);
+    let load = scene.load(300);
     let mut first = member(&scene, &job, "a");
+    scene.until_out(300, PATIENCE);
     let mut second = scene.run_with(&job, &["--member", "a"]);
     second.until_ready();
-    until("who reads nothing is not ready", PATIENCE, || {
+    until("who may read nothing is not ready", PATIENCE, || {
         let (status, why) = first.get("/ready");
         status == 503 && why.contains("another process may have it")
     });
@@ -437,6 +439,13 @@ fn two_processes_of_one_name_are_told_so() {
     // The first one took nothing back while it found out.
     let moved = second.metric(TAKEN_OVER);
     assert_eq!(moved, 2.0);
+    let sent = load.stop();
+    until("every invoice is answered", PATIENCE, || {
+        Account::of(&scene).missing(sent).is_empty()
+    });
+    // It takes a session of 12 seconds to be sure. What the second one has committed ended the first one's work long before.
+    let repeated = Account::of(&scene).repeated();
+    assert!(repeated < 900, "{repeated} were answered by both");
     let said = second.finish();
     assert!(!said.err.contains("another process goes on"), "{said:?}");
 }

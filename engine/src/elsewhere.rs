@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 
 use crate::claim::Place;
 use crate::epoch::checkpoint::{Checkpoint, PartitionCut};
-use crate::flow::cut::plain;
+use crate::flow::cut::folder_name;
 use crate::lanes;
 use crate::plan::{Input, Opened};
 use crate::query::{Group, Query};
@@ -166,7 +166,7 @@ fn follow_the_first(start: &Checkpoint, found: &mut [Elsewhere]) {
 /// What the newest checkpoint of a partition's chain says of it.
 fn newest(query: &Query, group: &Group, place: &Place) -> Option<PartitionCut> {
     let lane = lanes::name(&*query.plan, &place.0, &place.1);
-    let log = (group.chain)(&plain(&lane)).ok()?;
+    let log = (group.chain)(&folder_name(&lane)).ok()?;
     let newest = log.newest().ok()??;
     let mut cuts = newest.partitions();
     cuts.find(|cut| cut.input == place.0 && cut.partition == place.1)

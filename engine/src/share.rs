@@ -35,11 +35,11 @@ use crate::elsewhere;
 use crate::epoch::checkpoint::Checkpoint;
 use crate::epoch::coordinator::RunEnd;
 use crate::error::{Failure, Remedy};
-use crate::flow::cut::plain;
+use crate::flow::cut::folder_name;
 use crate::lanes;
 use crate::plan::Opened;
 use crate::query::{Group, Query, new_id, panicked, told};
-use crate::source::Ownership;
+use crate::source::{Health, Ownership};
 use crate::standby::Standby;
 use crate::status::Phase;
 
@@ -266,7 +266,7 @@ impl Share<'_> {
         let chain = query
             .group
             .as_ref()
-            .map(|group| (group.chain)(&plain(&name)));
+            .map(|group| (group.chain)(&folder_name(&name)));
         let log = match chain {
             Some(Ok(log)) => Arc::new(log),
             failed => {
@@ -387,7 +387,12 @@ impl Share<'_> {
             Phase::Waiting(why) => Some(why),
             _ => None,
         });
-        match waiting {
+        let mut inputs = self.opened.all_inputs();
+        let doubted = inputs.find_map(|input| match input.source.health() {
+            Health::Doubted(why) => Some(why),
+            Health::Up | Health::Down(_) => None,
+        });
+        match doubted.or(waiting) {
             Some(why) => self.query.status.waiting(&why),
             None if parts.iter().all(|part| part.phase().0 == Phase::Running) => {
                 self.query.status.running();

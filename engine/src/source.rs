@@ -115,6 +115,9 @@ pub enum Health {
     Up,
     /// It does not; the reason in words, with its address.
     Down(String),
+    /// It answers, but what is read here may be another process's by now; why. Epochs go on: where it is, the first that another
+    /// process has committed ends the lane here.
+    Doubted(String),
 }
 
 /// An input with partitions. See the module for the order of calls.

@@ -17,7 +17,7 @@ use crate::epoch::checkpoint::Checkpoint;
 use crate::epoch::checkpoint_log::CheckpointLog;
 use crate::epoch::state_store;
 use crate::error::Failure;
-use crate::flow::cut::plain;
+use crate::flow::cut::folder_name;
 use crate::lanes;
 use crate::plan::Opened;
 use crate::query::{Group, Query};
@@ -99,7 +99,7 @@ impl Standby {
             Some(log) => log,
             None => {
                 let lane = lanes::name(&*query.plan, &place.0, &place.1);
-                let log = Arc::new((group.chain)(&plain(&lane))?);
+                let log = Arc::new((group.chain)(&folder_name(&lane))?);
                 let held = Held {
                     log: Arc::clone(&log),
                     epoch: None,

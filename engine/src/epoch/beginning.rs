@@ -100,7 +100,7 @@ impl Coordinator {
         sources
             .chain(self.spec.sinks.iter().map(|sink| sink.health()))
             .find_map(|health| match health {
-                Health::Up => None,
+                Health::Up | Health::Doubted(_) => None,
                 Health::Down(why) => Some(why),
             })
     }

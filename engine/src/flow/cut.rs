@@ -167,13 +167,36 @@ impl Lane {
     }
 }
 
+/// Bytes of a file's name that file systems take.
+const NAME_MAX: usize = 255;
+/// Bytes of a lane and of a step in an object's name: run, epoch, `.merged` and what marks an unfinished one have room beside them.
+const PART_MAX: usize = 80;
+
 /// The name of the object that holds what a step of a lane changed in an epoch.
 pub(crate) fn state_name(run: &str, epoch: u64, lane: &str, step: &str) -> String {
-    format!("{run}-{epoch}-{}-{}", plain(lane), plain(step))
+    let (lane, step) = (within(PART_MAX, plain(lane)), within(PART_MAX, plain(step)));
+    format!("{run}-{epoch}-{lane}-{step}")
+}
+
+/// The name of the folder with a lane's own checkpoints.
+pub(crate) fn folder_name(lane: &str) -> String {
+    within(NAME_MAX, plain(lane))
+}
+
+/// A name of at most so many bytes: a longer one is cut off and told apart by its checksum. A step is called by what it does, so a
+/// GROUP BY of many columns has a long name.
+fn within(max: usize, mut name: String) -> String {
+    if name.len() > max {
+        let sum = crc32c::crc32c(name.as_bytes());
+        let tail = format!("~{:x}~{sum:08x}", name.len());
+        name.truncate(max - tail.len());
+        name.push_str(&tail);
+    }
+    name
 }
 
 /// A name as part of an object's name: anything but letters, digits, `_` and `.` as `%XX`.
-pub(crate) fn plain(name: &str) -> String {
+fn plain(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.') {
@@ -183,4 +206,34 @@ pub(crate) fn plain(name: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_with_a_long_name_has_an_object_of_its_own_that_every_file_system_takes() {
+        let by = |column: &str| format!("aggregate by {}, {column}", "a, b, ".repeat(100));
+        let lane = format!("t:{}/1", "orders-".repeat(35));
+        let name = |lane: &str, step: &str| state_name("0a9018832172817d", u64::MAX, lane, step);
+        let names = [
+            name(&lane, &by("c")),
+            name(&lane, &by("d")),
+            name(&lane.replace("/1", "/2"), &by("c")),
+        ];
+        for name in &names {
+            assert!(
+                format!(".tmp-{:032}{name}.merged", 0).len() <= NAME_MAX,
+                "{name}"
+            );
+            assert_eq!(names.iter().filter(|other| *other == name).count(), 1);
+        }
+        assert_eq!(
+            name("t:in/0", "distinct by id"),
+            "0a9018832172817d-18446744073709551615-t%3Ain%2F0-distinct%20by%20id"
+        );
+        assert_eq!(folder_name("t:in/0"), "t%3Ain%2F0");
+        assert!(folder_name(&"orders-".repeat(35)).len() <= NAME_MAX);
+    }
 }

@@ -168,7 +168,7 @@ impl Consumer {
             .get()
             .is_some_and(|member| member.is_doubted())
         {
-            return Health::Down(
+            return Health::Doubted(
                 "the Kafka group has taken this member's name away: another process may have it"
                     .to_owned(),
             );

@@ -339,7 +339,7 @@ impl Member {
         })
     }
 
-    /// Whether the group has taken this member's name away, and it is being asked who has it now: nothing is read meanwhile.
+    /// Whether the group has taken this member's name away, and it is being asked who has it now.
     pub(super) fn is_doubted(&self) -> bool {
         self.doubted.load(Ordering::Acquire)
     }

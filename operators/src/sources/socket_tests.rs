@@ -242,7 +242,7 @@ fn health_tells_whether_the_server_answers() {
     let scene = Scene::new(&[], &[0]);
     let down = |part: &str| match scene.source.health() {
         Health::Down(why) => assert!(why.contains(part), "{why}"),
-        Health::Up => panic!("up"),
+        other => panic!("{other:?}"),
     };
     down("is being called");
     let (done, over) = channel::<()>();
@@ -272,7 +272,7 @@ fn health_tells_whether_the_server_answers() {
 fn one_outage_has_one_reason_and_the_next_one_its_own() {
     let why = |outage: &Outage| match outage.health() {
         Health::Down(why) => why,
-        Health::Up => "up".to_owned(),
+        other => format!("{other:?}"),
     };
     let outage = Outage::begun("is being called".to_owned());
     outage.goes_on("refuses".to_owned());
@@ -280,7 +280,7 @@ fn one_outage_has_one_reason_and_the_next_one_its_own() {
     outage.goes_on("does not answer".to_owned());
     assert_eq!(why(&outage), "refuses");
     outage.over();
-    assert_eq!(why(&outage), "up");
+    assert_eq!(why(&outage), "Up");
     outage.goes_on("has ended the connection".to_owned());
     assert_eq!(why(&outage), "has ended the connection");
 }
