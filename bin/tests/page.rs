@@ -159,7 +159,7 @@ fn boards(running: &mut Running, count: usize) -> Vec<Value> {
     let mut stream = running.connected();
     write!(
         stream,
-        "GET /api/v1/events HTTP/1.1\r\nHost: thalweg\r\n\r\n"
+        "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
     )
     .unwrap();
     let mut lines = BufReader::new(stream).lines().map(|line| line.unwrap());
@@ -175,7 +175,7 @@ fn viewer(running: &mut Running) -> Option<TcpStream> {
     let mut stream = running.connected();
     write!(
         stream,
-        "GET /api/v1/events HTTP/1.1\r\nHost: thalweg\r\n\r\n"
+        "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
     )
     .unwrap();
     let mut first = [0; 12];

@@ -15,7 +15,6 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 
 use crate::http::Shared;
-use crate::http::routes;
 use crate::http::token::Tokens;
 
 /// What a path needs.
@@ -37,6 +36,8 @@ pub(crate) struct Caller(pub(crate) String);
 #[derive(Default)]
 pub(super) struct Access {
     tokens: Option<Tokens>,
+    /// Whether only this machine reaches the address.
+    here_only: bool,
     /// The second of the last refusal that was noted.
     noted: AtomicU64,
 }
@@ -50,6 +51,7 @@ enum Refused {
     Tokens(String),
     Elsewhere,
     ForeignPage,
+    ForeignName,
 }
 
 impl Refused {
@@ -75,6 +77,11 @@ impl Refused {
                 "a page in a browser may not do that, unless it is this job's own at 127.0.0.1, [::1] or localhost, or sends a \
                  token",
             ),
+            Self::ForeignName => (
+                StatusCode::FORBIDDEN,
+                "this is not asked for by a name of this machine (127.0.0.1, [::1] or localhost), so it may be a page of another site in a \
+                 browser: a proxy in front of it must send one of them as Host, or the job be started with --token-file",
+            ),
         };
         (status, words.to_owned())
     }
@@ -91,9 +98,10 @@ impl Refused {
 
 impl Access {
     /// Those with one of these tokens; without any, as without a file.
-    pub(super) fn new(tokens: Option<Tokens>) -> Self {
+    pub(super) fn new(tokens: Option<Tokens>, here_only: bool) -> Self {
         Self {
             tokens,
+            here_only,
             noted: AtomicU64::new(0),
         }
     }
@@ -119,6 +127,7 @@ impl Access {
             return match needs {
                 Needs::Change if !here => Err(Refused::Elsewhere),
                 Needs::Change if foreign(headers) => Err(Refused::ForeignPage),
+                _ if self.here_only && by_foreign_name(headers) => Err(Refused::ForeignName),
                 _ => Ok(address()),
             };
         };
@@ -156,38 +165,50 @@ fn foreign(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return false;
     };
-    let host = text(headers, header::HOST).unwrap_or_default();
+    let host = host(headers);
     let own = origin.to_str().ok().and_then(|o| o.strip_prefix("http://")) == Some(host);
+    !(own && is_here(host))
+}
+
+/// Whether it is asked for by a name that was made to lead here. Who says none is no browser.
+fn by_foreign_name(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::HOST) && !is_here(host(headers))
+}
+
+/// By which name it is asked for; empty where none is said.
+fn host(headers: &HeaderMap) -> &str {
+    text(headers, header::HOST).unwrap_or_default()
+}
+
+/// Whether a name, with or without a port, is always this machine.
+fn is_here(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
         _ => host,
     };
     let bare = name.trim_start_matches('[').trim_end_matches(']');
-    let here = bare.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    !(own && here)
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Lets a request in or answers it.
 pub(super) async fn guard(
+    needs: Needs,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let pattern = request.match_pattern();
-    let needs = pattern.and_then(|path| routes::needs(request.method().as_str(), &path));
-    let shared = request.app_data::<web::Data<Shared>>().cloned();
-    // What is not in the table is answered with 404 or 405.
-    if let (Some(needs), Some(shared)) = (needs, shared) {
-        let peer = request.peer_addr();
-        match shared.access.admit(needs, peer, request.headers()) {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
-            }
-            Err(refused) => {
-                let what = format!("{} {}", request.method(), request.path());
-                shared.access.note(&what, peer, &refused);
-                return Ok(request.into_response(refused.answer()));
-            }
+    let Some(shared) = request.app_data::<web::Data<Shared>>().cloned() else {
+        return Ok(request.into_response(HttpResponse::InternalServerError()));
+    };
+    let peer = request.peer_addr();
+    match shared.access.admit(needs, peer, request.headers()) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+        }
+        Err(refused) => {
+            let what = format!("{} {}", request.method(), request.path());
+            shared.access.note(&what, peer, &refused);
+            return Ok(request.into_response(refused.answer()));
         }
     }
     Ok(next.call(request).await?.map_into_boxed_body())
@@ -235,6 +256,27 @@ mod tests {
     }
 
     #[test]
+    fn what_this_machine_alone_reaches_is_not_shown_to_a_page_whose_name_was_made_to_lead_here() {
+        let bound = |here_only| Access::new(None, here_only);
+        for (host, good) in [
+            ("127.0.0.1:9464", true),
+            ("localhost:9464", true),
+            ("[::1]", true),
+            ("evil.example:9464", false),
+            ("127.0.0.1.evil.example", false),
+            ("", false),
+        ] {
+            let asked = |access: &Access, needs| admitted(access, needs, HERE, &[("host", host)]);
+            assert_eq!(asked(&bound(true), Needs::Look).is_none(), good, "{host}");
+            assert_eq!(asked(&bound(true), Needs::Change).is_none(), good, "{host}");
+            assert_eq!(asked(&bound(true), Needs::Nothing), None);
+            // An address that others reach is called by the names that they have for it.
+            assert_eq!(asked(&bound(false), Needs::Look), None);
+        }
+        assert_eq!(admitted(&bound(true), Needs::Look, HERE, &[]), None);
+    }
+
+    #[test]
     fn without_tokens_no_page_of_another_site_may_change_something() {
         let access = Access::default();
         for (origin, host, good) in [
@@ -257,7 +299,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         std::fs::write(&path, "anna 0123456789abcdef").unwrap();
-        let access = Access::new(Some(Tokens::open(&path).unwrap()));
+        let access = Access::new(Some(Tokens::open(&path).unwrap()), true);
         let given = |value: &'static str| vec![("authorization", value)];
         for (needs, more, refused) in [
             (Needs::Nothing, vec![], None),
@@ -292,7 +334,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("token");
             std::fs::write(&path, "anna 0123456789abcdef").unwrap();
-            let access = Access::new(Some(Tokens::open(&path).unwrap()));
+            let access = Access::new(Some(Tokens::open(&path).unwrap()), true);
             let given = format!("{kind} {rest}");
             let headers = [("authorization", given.as_str()), ("host", &host), ("origin", &host)];
             prop_assume!(!given.contains("0123456789abcdef"));

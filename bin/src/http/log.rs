@@ -52,6 +52,12 @@ pub(super) async fn change(asked: web::Json<Asked>, caller: web::ReqData<Caller>
             Err(why) => return refused(422, &why),
         },
     };
+    if audited(&before) != audited(&wanted) {
+        return refused(
+            422,
+            "what changes over HTTP is always logged: only --log-level audit=off at the start turns these lines off",
+        );
+    }
     match telemetry::set_levels(&wanted) {
         Ok(()) => {
             audit::note(&caller, "log", &before, &wanted);
@@ -59,6 +65,12 @@ pub(super) async fn change(asked: web::Json<Asked>, caller: web::ReqData<Caller>
         }
         Err(why) => refused(422, &why),
     }
+}
+
+/// What levels say of the audit log by its name.
+fn audited(levels: &str) -> Option<&str> {
+    let mut parts = levels.split(',').map(str::trim);
+    parts.rfind(|part| part.split(['=', '[', ':']).next() == Some("audit"))
 }
 
 /// The levels with another one for a component.
@@ -83,6 +95,14 @@ fn with(levels: &str, component: &str, level: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn levels_of_the_audit_log_are_seen_among_others() {
+        assert_eq!(audited("info,kafka=debug"), None);
+        assert_eq!(audited("info,audit=off"), Some("audit=off"));
+        assert_eq!(audited("audit=info, audit=off"), Some("audit=off"));
+        assert_eq!(audited("auditor=off"), None);
+    }
 
     #[test]
     fn a_component_has_one_level_at_a_time() {

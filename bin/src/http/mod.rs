@@ -25,6 +25,7 @@ use crate::refusal::Refusal;
 pub(crate) mod access;
 pub(crate) mod audit;
 pub(crate) mod board;
+mod bodies;
 pub(crate) mod client;
 mod events;
 pub(crate) mod held;
@@ -72,7 +73,7 @@ pub(crate) fn listen(address: &str, tokens: Option<&Path>) -> Result<Option<Http
         return Ok(None);
     }
     let tokens = tokens.map(Tokens::open).transpose();
-    let access = Access::new(tokens.map_err(|why| Refusal::new(format!("--token-file: {why}")))?);
+    let tokens = tokens.map_err(|why| Refusal::new(format!("--token-file: {why}")))?;
     let refused = |what: String| {
         Refusal::new(format!(
             "--http {address}: {what}. Give another address with --http, such as 127.0.0.1:9465 or 0.0.0.0:9464, or \
@@ -97,7 +98,7 @@ pub(crate) fn listen(address: &str, tokens: Option<&Path>) -> Result<Option<Http
     Ok(Some(Http {
         listener,
         address,
-        access,
+        access: Access::new(tokens, address.ip().is_loopback()),
     }))
 }
 
@@ -179,6 +180,7 @@ impl Http {
             sheet: job.sheet,
             viewers: Viewers::default(),
         });
+        actix::spawn(shared.boards.clone().measure());
         let exit = web::Data::new(job.exit);
         let server = HttpServer::new(move || {
             App::new()
@@ -201,8 +203,8 @@ impl Http {
                 )
                 .configure(routes::routes)
                 .default_service(web::to(routes::nowhere))
-                .wrap(from_fn(access::guard))
                 .wrap(headers())
+                .wrap(from_fn(bodies::limit))
         })
         .workers(1)
         .max_connections(CONNECTIONS_MAX)

@@ -1,10 +1,11 @@
 //! Every path that is served, in one table: a new one is one entry here, and one in the document of the API.
 
 use actix_web::http::header;
+use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, Route, guard, web};
 
 use crate::http::access::Needs::{self, Change, Look, Nothing};
-use crate::http::{Shared, board, events, log, page, probes, queries, refused, sheet};
+use crate::http::{Shared, access, board, events, log, page, probes, queries, refused, sheet};
 use crate::leave;
 use crate::models;
 use crate::slow;
@@ -71,14 +72,7 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 /// The one path whose body may be long: a model.
 const LONG: &str = "/api/v1/models/{name}";
 
-/// What a request for this path needs; None where it is not served.
-pub(super) fn needs(method: &str, path: &str) -> Option<Needs> {
-    let mut all = ROUTES.iter();
-    let found = all.find(|served| served.method == method && served.path == path)?;
-    Some(found.needs)
-}
-
-/// Serves them all.
+/// Serves them all. Who is let in is asked before the very handler that answers, whatever way the path is written.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let mut paths: Vec<&str> = ROUTES.iter().map(|served| served.path).collect();
     paths.dedup();
@@ -91,7 +85,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         let methods: Vec<&str> = methods.collect();
         let allowed = methods.join(", ");
         let mut resource = own.fold(web::resource(path), |resource, served| {
-            resource.route((served.route)())
+            let needs = served.needs;
+            let guard = from_fn(move |request, next| access::guard(needs, request, next));
+            resource.route((served.route)().wrap(guard))
         });
         if path == LONG {
             resource = resource.app_data(web::PayloadConfig::new(models::body_bytes_max()));
@@ -153,7 +149,9 @@ mod tests {
                 let token = operation.get("security") != Some(&open);
                 told.insert((method.to_uppercase(), path.clone(), token));
                 let change = operation["x-changes"] == true;
-                let needs = needs(&method.to_uppercase(), path);
+                let method = method.to_uppercase();
+                let served = |served: &&Served| served.method == method && served.path == path;
+                let needs = ROUTES.iter().find(served).map(|served| served.needs);
                 assert_eq!(needs == Some(Change), change, "{method} {path}");
                 assert!(operation["summary"].is_string(), "{method} {path}");
                 let answers = operation["responses"].as_object().unwrap();

@@ -149,7 +149,7 @@ impl Running {
     #[track_caller]
     fn ask(&mut self, head: &str, body: &[u8]) -> (u16, String) {
         let mut stream = self.connected();
-        write!(stream, "{head}Host: thalweg\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "{head}Host: localhost\r\nConnection: close\r\n\r\n").unwrap();
         stream.write_all(body).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
