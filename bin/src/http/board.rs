@@ -16,10 +16,12 @@ use crate::http::tracked::{QueryBoard, Tracked};
 use crate::http::{Shared, events};
 use crate::slow::{self, Slow};
 
-/// How long it is shown until it is computed again.
+/// So often it is measured how fast a job is, and shown anew.
 const TICK: Duration = Duration::from_secs(1);
 /// The slowest records are looked for so often.
 const SLOW_FRESH: Duration = Duration::from_secs(5);
+/// How long after a measurement it is shown at the latest: the one who measures may be held up.
+const HELD_UP: Duration = Duration::from_millis(100);
 /// Seconds of history that somebody who comes sees at once.
 const HISTORY: usize = 300;
 
@@ -80,10 +82,12 @@ pub(super) struct Snapshot {
 }
 
 /// Makes them.
-pub(super) struct Boards(Mutex<Inner>);
+#[derive(Clone)]
+pub(super) struct Boards(Arc<Mutex<Inner>>);
 
 struct Inner {
     began: Instant,
+    measured: Instant,
     queries: Vec<Tracked>,
     history: VecDeque<Moment>,
     slow: Option<(Instant, Slow)>,
@@ -94,14 +98,23 @@ struct Inner {
 impl Boards {
     /// Of these queries.
     pub(super) fn new(queries: &[Arc<QueryStatus>]) -> Self {
-        Self(Mutex::new(Inner {
+        Self(Arc::new(Mutex::new(Inner {
             began: Instant::now(),
+            measured: Instant::now(),
             queries: queries.iter().map(Tracked::new).collect(),
             history: VecDeque::new(),
             slow: None,
             last: None,
             number: 0,
-        }))
+        })))
+    }
+
+    /// Measures once a second, whether somebody looks or not: who comes sees the last second, and what came before it.
+    pub(super) async fn measure(self) {
+        loop {
+            actix::clock::sleep(TICK).await;
+            self.0.lock().measure();
+        }
     }
 
     /// The newest, which is at most a second old.
@@ -125,23 +138,26 @@ impl Boards {
 }
 
 impl Inner {
+    fn measure(&mut self) {
+        self.measured = Instant::now();
+        self.history.push_back(Moment {
+            at: clock::now() / 1_000,
+            queries: self.queries.iter_mut().map(past).collect(),
+        });
+        if self.history.len() > HISTORY {
+            self.history.pop_front();
+        }
+    }
+
     fn make(&mut self, shared: &Shared) -> Snapshot {
         let slow = match self.slow.take() {
             Some((at, slow)) if at.elapsed() < SLOW_FRESH => (at, slow),
             _ => (Instant::now(), slow::newest(&shared.queries)),
         };
         let owner = shared.sheet.member.as_deref();
-        let queries: Vec<QueryBoard> = self.queries.iter_mut().map(|q| q.now(owner)).collect();
-        let at = clock::now() / 1_000;
-        self.history.push_back(Moment {
-            at,
-            queries: queries.iter().map(past).collect(),
-        });
-        if self.history.len() > HISTORY {
-            self.history.pop_front();
-        }
+        let queries = self.queries.iter().map(|query| query.now(owner)).collect();
         let board = Board {
-            at,
+            at: clock::now() / 1_000,
             job: shared.sheet.job.clone(),
             member: shared.sheet.member.clone(),
             uptime_seconds: self.began.elapsed().as_secs(),
@@ -155,7 +171,7 @@ impl Inner {
             number: self.number,
             event: events::event("board", &json),
             json,
-            due: Instant::now() + TICK,
+            due: (self.measured + TICK + HELD_UP).max(Instant::now() + HELD_UP),
         };
         self.slow = Some((slow.0, board.slow));
         self.last = Some(snapshot.clone());
@@ -163,13 +179,15 @@ impl Inner {
     }
 }
 
-fn past(query: &QueryBoard) -> Past {
-    let latency = query.latency.iter().find(|stage| stage.stage == "total");
+fn past(query: &mut Tracked) -> Past {
+    let lag = query.lag();
+    let pace = query.measure();
+    let latency = pace.latency.iter().find(|stage| stage.stage == "total");
     Past {
-        r#in: query.rates.records_in,
-        out: query.rates.records_out,
+        r#in: pace.rates.records_in,
+        out: pace.rates.records_out,
         latency: latency.and_then(|stage| stage.micros),
-        lag: query.lag,
+        lag,
     }
 }
 

@@ -1,4 +1,4 @@
-//! One query as the page shows it: what it counts now, and how fast since the last look.
+//! One query as the page shows it: what it counts now, and how fast in the second that was measured last.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,8 +46,8 @@ pub(crate) struct QueryBoard {
     pub(crate) state: Vec<StateBoard>,
 }
 
-/// A second, since the last look.
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// A second.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Rates {
     pub(crate) records_in: f64,
@@ -72,8 +72,8 @@ pub(crate) struct Counts {
     pub(crate) restarts: u64,
 }
 
-/// How long a stage takes, since the last look.
-#[derive(Debug, Serialize, Deserialize)]
+/// How long a stage takes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StageBoard {
     pub(crate) stage: String,
@@ -137,14 +137,24 @@ const STAGES: &Stages = &[
     ("total", |metrics| &metrics.total),
 ];
 
-/// A query, and what was counted at the last look.
+/// A query, and what was counted when it was measured last.
 pub(super) struct Tracked {
     status: Arc<QueryStatus>,
-    looked: Instant,
+    measured: Instant,
     before: [u64; 4],
     stages: Vec<Window>,
     epochs: Window,
     cut: Window,
+    pace: Pace,
+}
+
+/// What was measured between two moments.
+#[derive(Default)]
+pub(super) struct Pace {
+    pub(super) rates: Rates,
+    pub(super) latency: Vec<StageBoard>,
+    epoch: StageBoard,
+    cut: StageBoard,
 }
 
 fn stage(name: &str, window: &mut Window, of: &Histogram) -> StageBoard {
@@ -166,21 +176,41 @@ impl Tracked {
     pub(super) fn new(status: &Arc<QueryStatus>) -> Self {
         Self {
             status: Arc::clone(status),
-            looked: Instant::now(),
+            measured: Instant::now(),
             before: [0; 4],
             stages: STAGES.iter().map(|_| Window::default()).collect(),
             epochs: Window::default(),
             cut: Window::default(),
+            pace: Pace::default(),
         }
     }
 
-    /// Looks at it; `owner` is the name of this process.
-    pub(super) fn now(&mut self, owner: Option<&str>) -> QueryBoard {
+    /// Measures what has come since the last time.
+    pub(super) fn measure(&mut self) -> &Pace {
         let rates = self.rates();
         let metrics = self.status.metrics();
         let stages = STAGES.iter().zip(&mut self.stages);
         let latency = stages.map(|((name, of), window)| stage(name, window, of(metrics)));
-        let latency = latency.collect();
+        self.pace = Pace {
+            rates,
+            latency: latency.collect(),
+            epoch: stage("epoch", &mut self.epochs, &metrics.epoch_duration),
+            cut: stage("cut", &mut self.cut, &metrics.cut),
+        };
+        &self.pace
+    }
+
+    /// Records that are there and not read, over all partitions that this process reads; None where no input tells.
+    pub(super) fn lag(&self) -> Option<i64> {
+        let metrics = self.status.metrics();
+        let newest = self.status.newest()?;
+        sum(newest
+            .partitions()
+            .filter_map(|cut| metrics.lag_of(&cut.partition)))
+    }
+
+    /// Looks at it; `owner` is the name of this process.
+    pub(super) fn now(&self, owner: Option<&str>) -> QueryBoard {
         let epochs = self.epochs();
         let standings = self.partitions(owner);
         let (phase, since) = self.status.phase();
@@ -199,9 +229,9 @@ impl Tracked {
             why: shown.why,
             seconds: shown.since.elapsed().as_secs(),
             paused: self.status.paused().is_some(),
-            rates,
+            rates: self.pace.rates.clone(),
             counts: counts(metrics),
-            latency,
+            latency: self.pace.latency.clone(),
             lag: standings.lag,
             lag_elsewhere: standings.lag_elsewhere,
             partitions: standings.shown,
@@ -220,8 +250,8 @@ impl Tracked {
             &metrics.bytes_out,
         ]
         .map(prometheus::core::GenericCounter::get);
-        let seconds = self.looked.elapsed().as_secs_f64().max(0.001);
-        self.looked = Instant::now();
+        let seconds = self.measured.elapsed().as_secs_f64().max(0.001);
+        self.measured = Instant::now();
         let before = std::mem::replace(&mut self.before, now);
         #[allow(clippy::cast_precision_loss)]
         let rate = |place: usize| {
@@ -236,7 +266,7 @@ impl Tracked {
         }
     }
 
-    fn epochs(&mut self) -> EpochsBoard {
+    fn epochs(&self) -> EpochsBoard {
         let metrics = self.status.metrics();
         let newest = self.status.newest();
         let committed_at = newest.as_ref().map(|newest| newest.committed_at);
@@ -248,8 +278,8 @@ impl Tracked {
             committed: metrics.epochs_committed.get(),
             refused: metrics.epochs_refused.get(),
             checkpoint_bytes: metrics.checkpoint_bytes.get(),
-            duration: stage("epoch", &mut self.epochs, &metrics.epoch_duration),
-            cut: stage("cut", &mut self.cut, &metrics.cut),
+            duration: self.pace.epoch.clone(),
+            cut: self.pace.cut.clone(),
         }
     }
 

@@ -43,10 +43,11 @@ impl AvroDecoder {
             [MAGIC, a, b, c, d, rest @ ..] => Ok((u32::from_be_bytes([*a, *b, *c, *d]), rest)),
             _ => {
                 let shown = &bytes[..bytes.len().min(SHOWN)];
-                Err(RecordError::decode(format!(
-                    "the value is not in the format of a schema registry, a zero byte and {} bytes that name a schema: it begins with {shown:02x?}",
+                let error = RecordError::decode(format!(
+                    "the value is not in the format of a schema registry, a zero byte and {} bytes that name a schema",
                     HEAD - 1
-                )))
+                ));
+                Err(error.with_content(format!("it begins with {shown:02x?}")))
             }
         }
     }
