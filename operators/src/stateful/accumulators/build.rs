@@ -50,7 +50,6 @@ fn plain(name: &str, aggregate: &Aggregate, arguments: &[usize]) -> Box<dyn Accu
             _ => Box::new(Unknown(aggregate.function)),
         };
     };
-    let several = matches!(aggregate.result, DataType::Array(_));
     let bits = |join| Bits::new(x, data_type.clone(), join);
     let extreme = |wanted| Extreme::new(arguments, types, wanted);
     let arrival = |last| Arrival::new(x, data_type, last, aggregate.ignore_nulls);
@@ -59,7 +58,8 @@ fn plain(name: &str, aggregate: &Aggregate, arguments: &[usize]) -> Box<dyn Accu
         "count_if" => Box::new(Count::new(arguments.to_vec(), true)),
         "sum" | "try_sum" => Box::new(sum(aggregate, arguments, 0, false)),
         "avg" | "try_avg" => Box::new(sum(aggregate, arguments, 0, true)),
-        "max_by" | "min_by" if several => {
+        // By the number of rows, not by the result: one value may be an array itself.
+        "max_by" | "min_by" if !aggregate.parameters.is_empty() => {
             let wanted = match name {
                 "min_by" => Ordering::Less,
                 _ => Ordering::Greater,
