@@ -208,11 +208,16 @@ impl Accumulator for Pairs {
             Pair::Slope | Pair::Intercept => dx - dx / n,
             _ => x - new_x,
         };
+        // The columns stand as a checkpoint has them; Spark takes these two the other way round, and the last digit shows it.
+        let product = match self.pair {
+            Pair::Products | Pair::Determination => dy * (x - new_x),
+            _ => dx * (y - new_y),
+        };
         let values = [
             n,
             new_x,
             new_y,
-            ck + dx * (y - new_y),
+            ck + product,
             xm + dx * from_mean,
             ym + dy * (y - new_y),
         ];
@@ -229,11 +234,15 @@ impl Accumulator for Pairs {
         }
         let (dx, dy) = (x2 - x1, y2 - y1);
         let (dx_n, dy_n) = (dx / n, dy / n);
+        let product = match self.pair {
+            Pair::Products | Pair::Determination => dy * dx_n,
+            _ => dx * dy_n,
+        };
         let values = [
             n,
             x1 + dx_n * n2,
             y1 + dy_n * n2,
-            ck1 + ck2 + dx * dy_n * n1 * n2,
+            ck1 + ck2 + product * n1 * n2,
             xm1 + xm2 + dx * dx_n * n1 * n2,
             ym1 + ym2 + dy * dy_n * n1 * n2,
         ];
