@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
-use super::compact::compact;
+use super::compact::{Beyond, compact};
 use super::number::special;
 use super::scan::{Fault, Kind, Misfit, Scanner};
 use super::{JsonOptions, decimal};
@@ -124,7 +124,7 @@ impl Node {
                 let part = s.since(at);
                 Some(Value::String(if cx.compact {
                     cx.scratch.clear();
-                    compact(part, &mut cx.scratch);
+                    compact(part, Beyond::Escaped, &mut cx.scratch);
                     SmolStr::new(&cx.scratch)
                 } else {
                     SmolStr::new(part)

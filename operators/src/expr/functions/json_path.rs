@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::codecs::json::compact::compact;
+use crate::codecs::json::compact::{Beyond, compact};
 
 /// A step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +81,7 @@ fn append_found(json: &str, steps: &[Step], out: &mut String) -> bool {
         out,
         count: 0,
         style: Style::Raw,
+        beyond: Beyond::Escaped,
     };
     walk(json, steps, &mut found);
     found.count > 0
@@ -95,6 +96,7 @@ struct Found<'o> {
     out: &'o mut String,
     count: usize,
     style: Style,
+    beyond: Beyond,
 }
 
 fn walk(json: &str, steps: &[Step], found: &mut Found<'_>) {
@@ -116,7 +118,7 @@ fn walk(json: &str, steps: &[Step], found: &mut Found<'_>) {
             }
         }
         (b'[', [Step::Elements, Step::Elements, rest @ ..]) => {
-            within(found, Style::Flat, true, |found| {
+            within(found, (Style::Flat, found.beyond), true, |found| {
                 each_element(json, &mut |_, element| walk(element, rest, found));
             });
         }
@@ -126,7 +128,12 @@ fn walk(json: &str, steps: &[Step], found: &mut Found<'_>) {
                 Style::Raw | Style::Quoted => Style::Quoted,
             };
             let always = found.style == Style::Quoted;
-            within(found, style, always, |found| {
+            // Spark collects these as characters, and all else as bytes.
+            let beyond = match found.style {
+                Style::Quoted => found.beyond,
+                Style::Raw | Style::Flat => Beyond::Plain,
+            };
+            within(found, (style, beyond), always, |found| {
                 each_element(json, &mut |_, element| walk(element, rest, found));
             });
         }
@@ -149,12 +156,18 @@ fn walk(json: &str, steps: &[Step], found: &mut Found<'_>) {
 }
 
 /// What is found within becomes an array; one alone stands for itself unless `always`.
-fn within(found: &mut Found<'_>, style: Style, always: bool, walk: impl FnOnce(&mut Found<'_>)) {
+fn within(
+    found: &mut Found<'_>,
+    (style, beyond): (Style, Beyond),
+    always: bool,
+    walk: impl FnOnce(&mut Found<'_>),
+) {
     let mut inner_out = String::new();
     let mut inner = Found {
         out: &mut inner_out,
         count: 0,
         style,
+        beyond,
     };
     walk(&mut inner);
     let count = inner.count;
@@ -186,7 +199,7 @@ fn write(json: &str, found: &mut Found<'_>) {
             Err(_) => found.out.push_str(json),
         }
     } else {
-        compact(json, found.out);
+        compact(json, found.beyond, found.out);
     }
 }
 
