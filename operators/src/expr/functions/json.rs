@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
 use smol_str::SmolStr;
 use sqlparser::dialect::SparkSqlDialect;
 use sqlparser::parser::Parser;
@@ -108,9 +109,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
                     "a stream's columns are known before its records: give an example, schema_of_json('{\"a\": 1}'), or write the schema itself, 'a INT, b STRING'",
                 ));
             };
-            let sample = serde_json::from_str(sample)
+            let sample: &RawValue = serde_json::from_str(sample)
                 .map_err(|error| cx.error(format!("the text is not JSON: {error}")))?;
-            let name = string(&written(&inferred(&sample)));
+            let name = string(&written(&of_text(sample.get())));
             Ok(Typed::literal(name, DataType::String, cx.at))
         },
     ),
@@ -275,31 +276,78 @@ fn written(data_type: &DataType) -> String {
     }
 }
 
-/// The type that a value of a JSON text has.
-fn inferred(sample: &serde_json::Value) -> DataType {
-    use serde_json::Value as Json;
-    match sample {
-        Json::Null | Json::String(_) => DataType::String,
-        Json::Bool(_) => DataType::Boolean,
-        Json::Number(number) if number.is_f64() => DataType::Double,
-        Json::Number(_) => DataType::BigInt,
-        Json::Array(elements) => {
-            let element = elements
-                .iter()
-                .filter(|element| !element.is_null())
-                .map(inferred)
-                .reduce(merged);
-            array_of(element.unwrap_or(DataType::String))
+/// The type that a JSON text has; VOID for null.
+fn inferred(json: &str) -> DataType {
+    match json.bytes().next() {
+        Some(b'n') => DataType::Void,
+        Some(b'"') => DataType::String,
+        Some(b't' | b'f') => DataType::Boolean,
+        Some(b'[') => {
+            let mut all = DataType::Void;
+            each_element(json, &mut |_, element| {
+                all = merged(
+                    std::mem::replace(&mut all, DataType::Void),
+                    inferred(element),
+                );
+            });
+            array_of(all)
         }
-        Json::Object(object) => {
+        Some(b'{') => {
+            let mut all: Vec<Field> = Vec::new();
+            each_field(json, &mut |name, value| {
+                all.retain(|known| known.name != name);
+                all.push(Field::nullable(SmolStr::new(name), inferred(value)));
+            });
             // Ordered by name, as Spark orders them.
-            let mut fields: Vec<Field> = object
-                .iter()
-                .map(|(name, value)| Field::nullable(SmolStr::new(name), inferred(value)))
-                .collect();
-            fields.sort_by(|a, b| a.name.cmp(&b.name));
-            DataType::Struct(fields.into())
+            all.sort_by(|a, b| a.name.cmp(&b.name));
+            DataType::Struct(all.into())
         }
+        _ => number(json),
+    }
+}
+
+/// The type of a number: whole ones beyond 64 bits are DECIMAL, as long as one can hold them.
+fn number(json: &str) -> DataType {
+    if json.contains(['.', 'e', 'E']) {
+        return DataType::Double;
+    }
+    if json.parse::<i64>().is_ok() {
+        return DataType::BigInt;
+    }
+    match u8::try_from(json.trim_start_matches('-').len()) {
+        Ok(precision @ ..=38) => DataType::Decimal {
+            precision,
+            scale: 0,
+        },
+        _ => DataType::Double,
+    }
+}
+
+/// The type without the structs that no field is in, and with STRING for what was null everywhere; None where nothing is
+/// left of it.
+fn told(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::Void => Some(DataType::String),
+        DataType::Array(element) => told(element).map(array_of),
+        DataType::Struct(fields) => {
+            let field =
+                |field: &Field| Some(Field::nullable(field.name.clone(), told(&field.data_type)?));
+            let fields: Vec<Field> = fields.iter().filter_map(field).collect();
+            (!fields.is_empty()).then(|| DataType::Struct(fields.into()))
+        }
+        other => Some(other.clone()),
+    }
+}
+
+/// The type of a whole text.
+fn of_text(json: &str) -> DataType {
+    let nothing = || DataType::Struct(Vec::new().into());
+    match inferred(json) {
+        DataType::Array(element) if matches!(*element, DataType::Struct(_)) => {
+            array_of(told(&element).unwrap_or_else(nothing))
+        }
+        found @ DataType::Struct(_) => told(&found).unwrap_or_else(nothing),
+        found => told(&found).unwrap_or(DataType::String),
     }
 }
 
@@ -307,8 +355,19 @@ fn inferred(sample: &serde_json::Value) -> DataType {
 fn merged(a: DataType, b: DataType) -> DataType {
     match (a, b) {
         (a, b) if a == b => a,
-        (DataType::BigInt, DataType::Double) | (DataType::Double, DataType::BigInt) => {
-            DataType::Double
+        (DataType::Void, other) | (other, DataType::Void) => other,
+        (DataType::Double, DataType::BigInt | DataType::Decimal { .. })
+        | (DataType::BigInt | DataType::Decimal { .. }, DataType::Double) => DataType::Double,
+        (DataType::Decimal { precision, .. }, DataType::BigInt)
+        | (DataType::BigInt, DataType::Decimal { precision, .. }) => DataType::Decimal {
+            precision: precision.max(20),
+            scale: 0,
+        },
+        (DataType::Decimal { precision: a, .. }, DataType::Decimal { precision: b, .. }) => {
+            DataType::Decimal {
+                precision: a.max(b),
+                scale: 0,
+            }
         }
         (DataType::Array(a), DataType::Array(b)) => {
             array_of(merged(DataType::clone(&a), DataType::clone(&b)))
