@@ -1,12 +1,11 @@
 //! LIKE, ILIKE and RLIKE.
 
-use fancy_regex::Regex;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
 
 use crate::expr::access::text;
 use crate::expr::body::{Outcome, ScratchFn};
-use crate::expr::functions::java_regex;
+use crate::expr::functions::java_regex::Regex;
 
 /// A LIKE pattern, ready to match.
 #[derive(Clone, Debug)]
@@ -171,6 +170,7 @@ pub(crate) fn like(escape: char, any_case: bool, negated: bool) -> ScratchFn {
 
 fn search(regex: &Regex, given: &str, negated: bool) -> Outcome {
     regex
+        .of(given)
         .is_match(given)
         .map(|found| Value::Boolean(found != negated))
         .map_err(|_| {
@@ -191,7 +191,7 @@ pub(crate) fn rlike(negated: bool) -> ScratchFn {
     Box::new(move |v| {
         let given = text(&v[1]);
         if last.as_ref().is_none_or(|(text, _)| text != given) {
-            let compiled = java_regex::compile(given).map_err(|_| {
+            let compiled = Regex::new(given).map_err(|_| {
                 RecordError::expression("the regular expression is malformed").with_content(given)
             })?;
             last = Some((given.to_owned(), compiled));

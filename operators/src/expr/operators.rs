@@ -225,7 +225,7 @@ pub(crate) fn rlike(
     let nullable = args.iter().any(|arg| arg.nullable);
     let body = match args[1].constant_text() {
         Some(text) => {
-            let regex = java_regex::compile(text).map_err(|why| {
+            let regex = java_regex::Regex::new(text).map_err(|why| {
                 JobError::new(args[1].at, format!("malformed regular expression: {why}"))
             })?;
             Body::Scratch {

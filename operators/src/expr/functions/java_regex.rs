@@ -1,13 +1,14 @@
 //! Regular expressions as Java (and so Spark) writes them, run by the `fancy-regex` crate.
 //!
 //! Translated: `\d \w \s` and their opposites are ASCII, `\h \v \R \Q..\E \0n \cX \e`, `\p{Alpha}` and the other POSIX
-//! classes, `\p{IsLatin}`, `\Z`. Different from Java: `$` without `(?m)` matches only at the very end, `.` excludes
-//! only `\n`, `(?i)` is not limited to ASCII, and Unicode blocks (`\p{InGreek}`) are not known.
+//! classes, `\p{IsLatin}`; `.`, `^`, `$` and `\Z` with all of Java's ends of lines, as `(?m)`, `(?s)` and `(?d)` say; a
+//! bracket within brackets is a class, also `[[:alpha:]]`, which is the characters `:alph`. Different from Java: `(?i)` is
+//! not limited to ASCII, `(?U)` is refused, and Unicode blocks (`\p{InGreek}`) are not known.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-use fancy_regex::{Captures, Match, Regex};
+use fancy_regex::{Captures, Match};
 use smol_str::SmolStr;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
@@ -20,12 +21,54 @@ const SPACE: &str = r" \t\n\x0B\f\r";
 const HORIZONTAL: &str = r" \t\x{A0}\x{1680}\x{180e}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}";
 const VERTICAL: &str = r"\n\x0B\f\r\x{85}\x{2028}\x{2029}";
 
-/// Compiles a regular expression in Java's syntax.
-///
-/// # Errors
-/// What is wrong with it, in words that hold parts of it.
-pub(in crate::expr) fn compile(java: &str) -> Result<Regex, String> {
-    Regex::new(&translate(java)?).map_err(|error| error.to_string())
+/// A regular expression in Java's syntax.
+#[derive(Clone, Debug)]
+pub(in crate::expr) struct Regex {
+    exact: fancy_regex::Regex,
+    /// The same for texts of one line, where it is another: it need not look around, and is run in linear time.
+    one_line: Option<fancy_regex::Regex>,
+}
+
+impl Regex {
+    /// # Errors
+    /// What is wrong with it, in words that hold parts of it.
+    pub(in crate::expr) fn new(java: &str) -> Result<Self, String> {
+        let compiled =
+            |text: &str| fancy_regex::Regex::new(text).map_err(|error| error.to_string());
+        let exact = translate(java, false)?;
+        let one_line = translate(java, true)?;
+        Ok(Self {
+            exact: compiled(&exact)?,
+            one_line: (one_line != exact)
+                .then(|| compiled(&one_line))
+                .transpose()?,
+        })
+    }
+
+    /// The expression for this text.
+    pub(in crate::expr) fn of(&self, text: &str) -> &fancy_regex::Regex {
+        match &self.one_line {
+            Some(regex) if is_one_line(text) => regex,
+            _ => &self.exact,
+        }
+    }
+
+    /// How many groups it has, with the whole match.
+    pub(super) fn captures_len(&self) -> usize {
+        self.exact.captures_len()
+    }
+}
+
+/// Whether a text has no end of a line, nor is empty: even there `(?m)^` does not match.
+fn is_one_line(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let ends = |at: usize| match bytes[at] {
+        b'\n' | b'\r' => true,
+        0xC2 => bytes.get(at + 1) == Some(&0x85),
+        0xE2 => bytes.get(at + 1) == Some(&0x80) && matches!(bytes.get(at + 2), Some(0xA8 | 0xA9)),
+        _ => false,
+    };
+    !text.is_empty() && !(0..bytes.len()).any(ends)
 }
 
 /// The regular expressions of one call: compiled once where the argument is constant, else whenever it changes.
@@ -41,7 +84,7 @@ impl Patterns {
     /// # Errors
     /// Where the argument is a constant but no regular expression.
     pub(super) fn of(arg: &Typed) -> Result<Self, String> {
-        let fixed = arg.constant_text().map(compile).transpose()?;
+        let fixed = arg.constant_text().map(Regex::new).transpose()?;
         Ok(Self { fixed, last: None })
     }
 
@@ -50,19 +93,23 @@ impl Patterns {
         self.fixed.as_ref()
     }
 
-    /// The expression of this row.
-    pub(super) fn get(&mut self, argument: &Value) -> Result<&Regex, RecordError> {
+    /// The expression of this row, for this text.
+    pub(super) fn get(
+        &mut self,
+        argument: &Value,
+        whole: &str,
+    ) -> Result<&fancy_regex::Regex, RecordError> {
         if self.fixed.is_none() {
             let given = text(argument);
             if self.last.as_ref().is_none_or(|(known, _)| known != given) {
-                let regex = compile(given).map_err(|error| {
+                let regex = Regex::new(given).map_err(|error| {
                     failed("the text is not a regular expression").with_content(error)
                 })?;
                 self.last = Some((SmolStr::new(given), regex));
             }
         }
         match (&self.fixed, &self.last) {
-            (Some(regex), _) | (None, Some((_, regex))) => Ok(regex),
+            (Some(regex), _) | (None, Some((_, regex))) => Ok(regex.of(whole)),
             (None, None) => Err(failed("there is no regular expression")),
         }
     }
@@ -70,7 +117,7 @@ impl Patterns {
 
 /// The first match at or after a byte.
 pub(super) fn find<'t>(
-    regex: &Regex,
+    regex: &fancy_regex::Regex,
     text: &'t str,
     from: usize,
 ) -> Result<Option<Match<'t>>, RecordError> {
@@ -79,7 +126,7 @@ pub(super) fn find<'t>(
 
 /// The groups of the first match at or after a byte.
 pub(super) fn captures<'t>(
-    regex: &Regex,
+    regex: &fancy_regex::Regex,
     text: &'t str,
     from: usize,
 ) -> Result<Option<Captures<'t>>, RecordError> {
@@ -99,19 +146,124 @@ pub(super) fn after(text: &str, start: usize, end: usize) -> Option<usize> {
     text[end..].chars().next().map(|c| end + c.len_utf8())
 }
 
-fn translate(java: &str) -> Result<String, String> {
+/// What the flags at a place of the expression say: `(?m)`, `(?s)`, `(?d)`, `(?x)`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flags {
+    lines: bool,
+    dot_all: bool,
+    unix: bool,
+    comments: bool,
+}
+
+impl Flags {
+    fn dot(self) -> &'static str {
+        match (self.dot_all, self.unix) {
+            (true, _) => "(?s:.)",
+            (false, true) => r"[^\n]",
+            (false, false) => r"[^\n\r\x{85}\x{2028}\x{2029}]",
+        }
+    }
+
+    /// `^`: with `(?m)` behind each end of a line too, but not at the end of the text.
+    fn begin(self, one_line: bool) -> &'static str {
+        match (self.lines && !one_line, self.unix) {
+            (false, _) => "^",
+            (true, true) => r"(?:(?!\z)(?:\A|(?<=\n)))",
+            (true, false) => r"(?:(?!\z)(?:\A|(?<=[\n\x{85}\x{2028}\x{2029}])|(?<=\r)(?!\n)))",
+        }
+    }
+
+    /// `$`: before the last end of a line, with `(?m)` before each.
+    fn end(self, one_line: bool) -> &'static str {
+        match (one_line, self.lines, self.unix) {
+            (true, _, _) => r"(?:\z)",
+            (false, true, true) => r"(?=\n|\z)",
+            (false, true, false) => r"(?:\z|(?=[\r\x{85}\x{2028}\x{2029}])|(?<!\r)(?=\n))",
+            (false, false, true) => r"(?=\n?\z)",
+            (false, false, false) => {
+                r"(?:\z|(?=(?:\r\n|[\r\x{85}\x{2028}\x{2029}])\z)|(?<!\r)(?=\n\z))"
+            }
+        }
+    }
+
+    /// Takes what stands between `(?` and `:` or `)`; what the other syntax needs of it is left.
+    fn take(&mut self, written: &str) -> Result<String, String> {
+        let mut left = String::new();
+        let mut on = true;
+        for flag in written.chars() {
+            match flag {
+                '-' => on = false,
+                'm' => self.lines = on,
+                's' => self.dot_all = on,
+                'd' => self.unix = on,
+                'u' => {}
+                'x' | 'i' => {
+                    if flag == 'x' {
+                        self.comments = on;
+                    }
+                    if !on && !left.contains('-') {
+                        left.push('-');
+                    }
+                    left.push(flag);
+                }
+                other => return Err(format!("the flag (?{other}) is not supported")),
+            }
+        }
+        Ok(left)
+    }
+}
+
+/// The expression for `fancy-regex`; `one_line` for texts without an end of a line.
+fn translate(java: &str, one_line: bool) -> Result<String, String> {
     let mut out = String::with_capacity(java.len() + 16);
     let mut chars = java.chars().peekable();
     let mut depth = 0_usize;
+    let mut flags = Flags::default();
+    let mut groups = Vec::new();
     while let Some(c) = chars.next() {
         match c {
+            '\\' if depth == 0 && chars.next_if_eq(&'Z').is_some() => {
+                let whole = Flags {
+                    lines: false,
+                    ..flags
+                };
+                out.push_str(whole.end(one_line));
+            }
             '\\' => escape(&mut chars, depth > 0, &mut out)?,
+            '(' if depth == 0 => {
+                groups.push(flags);
+                match flags_written(&mut chars) {
+                    Some((written, ':')) => out.extend(["(?", &flags.take(&written)?, ":"]),
+                    Some((written, _)) => {
+                        groups.pop();
+                        match flags.take(&written)? {
+                            left if left.is_empty() => {}
+                            left => out.extend(["(?", &left, ")"]),
+                        }
+                    }
+                    None => out.push(c),
+                }
+            }
+            ')' if depth == 0 => {
+                flags = groups.pop().unwrap_or(flags);
+                out.push(c);
+            }
+            '.' if depth == 0 => out.push_str(flags.dot()),
+            '^' if depth == 0 => out.push_str(flags.begin(one_line)),
+            '$' if depth == 0 => out.push_str(flags.end(one_line)),
+            '#' if depth == 0 && flags.comments => while chars.next_if(|c| *c != '\n').is_some() {},
             '[' => {
                 depth += 1;
                 out.push(c);
-                if chars.peek() == Some(&'^') {
+                if chars.next_if_eq(&'^').is_some() {
                     out.push('^');
-                    chars.next();
+                }
+                match chars.next_if(|c| "]:".contains(*c)) {
+                    // Here it is a member, and no end.
+                    Some(']') => out.push_str(r"\]"),
+                    // A second one changes no set, and no class of POSIX begins so.
+                    Some(_) => out.push_str("::"),
+                    None => {}
                 }
             }
             ']' => {
@@ -125,6 +277,19 @@ fn translate(java: &str) -> Result<String, String> {
         }
     }
     Ok(out)
+}
+
+/// What stands between `(?` and the `:` or `)` behind it, where these are flags.
+fn flags_written(chars: &mut Peekable<Chars<'_>>) -> Option<(String, char)> {
+    let mut ahead = chars.clone();
+    ahead.next_if_eq(&'?')?;
+    let mut written = String::new();
+    while let Some(flag) = ahead.next_if(|c| c.is_ascii_alphabetic() || *c == '-') {
+        written.push(flag);
+    }
+    let end = ahead.next_if(|c| ":)".contains(*c))?;
+    *chars = ahead;
+    Some((written, end))
 }
 
 /// A set of characters, bare inside a class.
@@ -151,7 +316,6 @@ fn escape(chars: &mut Peekable<Chars<'_>>, in_class: bool, out: &mut String) -> 
         'h' | 'H' => set(HORIZONTAL, c == 'H', in_class, out),
         'v' | 'V' => set(VERTICAL, c == 'V', in_class, out),
         'R' if !in_class => out.extend([r"(?:\r\n|[", VERTICAL, "])"]),
-        'Z' if !in_class => out.push_str(r"(?=\n?\z)"),
         'Q' => quote(chars, out),
         'e' => out.push_str(r"\x1B"),
         'c' => match chars.next() {
@@ -291,10 +455,16 @@ mod tests {
             (r"\u0041\0102", "AB", Some("AB")),
             (r"\<a\>", "<a>", Some("<a>")),
             (r"a\Z", "a\n", Some("a")),
+            (r"[[:alpha:]]+", "bx:lpha", Some(":lpha")),
+            (r"[].]+", "a].", Some("].")),
+            (r"(?s:a.)(?-s)b.*", "a\nbc\rd", Some("a\nbc")),
+            ("(?x) b # a.(\n [.]", "ab.", Some("b.")),
+            (r"(?i)B(?-i:c)", "abC bc", Some("bc")),
         ] {
-            let found = compile(java)
-                .ok()
-                .and_then(|regex| regex.find(whole).unwrap().map(|m| m.as_str().to_owned()));
+            let found = Regex::new(java).ok().and_then(|regex| {
+                let found = regex.of(whole).find(whole).unwrap();
+                found.map(|m| m.as_str().to_owned())
+            });
             assert_eq!(found.as_deref(), expected, "{java}");
         }
     }
@@ -302,7 +472,46 @@ mod tests {
     #[test]
     fn what_java_refuses_is_refused() {
         for java in [r"\y", "a\\", "(", r"\p{Nothing}", "[a"] {
-            assert!(compile(java).is_err(), "{java}");
+            assert!(Regex::new(java).is_err(), "{java}");
         }
+    }
+
+    #[test]
+    fn lines_end_where_java_ends_them() {
+        let places = |java: &str, text: &str| -> Vec<usize> {
+            let regex = Regex::new(java).unwrap();
+            let found = regex.of(text).find_iter(text);
+            found.map(|found| found.unwrap().start()).collect()
+        };
+        let ends = ["\n", "\r\n", "\r", "\u{85}", "\u{2028}", "\u{2029}"];
+        for end in ends {
+            let (one, two) = (format!("a{end}"), format!("a{end}b"));
+            let behind = one.len();
+            for java in ["$", r"\Z", "(?m)$"] {
+                assert_eq!(places(java, &one), [1, behind], "{java} {end:?}");
+            }
+            assert_eq!(places("$", &two), [behind + 1], "{end:?}");
+            assert_eq!(places("(?m)$", &two), [1, behind + 1], "{end:?}");
+            assert_eq!(places("(?m)^", &one), [0], "{end:?}");
+            assert_eq!(places("(?m)^", &two), [0, behind], "{end:?}");
+            assert_eq!(places(".", &two), [0, behind], "{end:?}");
+            let unix = if end.ends_with('\n') {
+                behind - 1
+            } else {
+                behind
+            };
+            let expected = if unix < behind {
+                vec![unix, behind]
+            } else {
+                vec![behind]
+            };
+            assert_eq!(places("(?d)$", &one), expected, "{end:?}");
+            assert_eq!(places("(?md)$", &one), expected, "{end:?}");
+        }
+        assert_eq!(places("$", "a\n\n"), [2, 3]);
+        assert_eq!(places("(?m)$", "a\r\n\n"), [1, 3, 4]);
+        assert_eq!(places("(?m)^$", "a\n\n"), [2]);
+        assert!(places("(?m)^", "").is_empty());
+        assert_eq!(places("^$", ""), [0]);
     }
 }

@@ -411,9 +411,10 @@ fn str_to_map(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     super::forms::strict_scratch(cx, data_type, args, move || {
         let (mut pairs, mut keys) = (pairs.clone(), keys.clone());
         Box::new(move |v| {
-            let (pairs, keys) = (pairs.get(&v[1])?, keys.get(&v[2])?);
+            let whole = text(&v[0]);
+            let (pairs, keys) = (pairs.get(&v[1], whole)?, keys.get(&v[2], whole)?);
             let mut made = Vec::new();
-            let mut rest = Some(text(&v[0]));
+            let mut rest = Some(whole);
             while let Some(whole) = rest {
                 let (entry, next) = cut(pairs, whole)?;
                 let (key, value) = cut(keys, entry)?;

@@ -173,7 +173,7 @@ fn matching(
     let patterns = patterns(&args, cx)?;
     strict_scratch(cx, data_type, args, move || {
         let mut patterns = patterns.clone();
-        Box::new(move |v| call(patterns.get(&v[1])?, v))
+        Box::new(move |v| call(patterns.get(&v[1], text(&v[0]))?, v))
     })
 }
 
@@ -246,7 +246,7 @@ fn replace(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
         let mut out = String::new();
         Box::new(move |v| {
             let (whole, replacement) = (text(&v[0]), text(&v[2]));
-            let regex = patterns.get(&v[1])?;
+            let regex = patterns.get(&v[1], whole)?;
             let skipped = match v.get(3).map_or(1, number) {
                 start @ 1.. => offset(whole, usize::try_from(start - 1).unwrap_or(0)),
                 _ => return Err(failed("regexp_replace: the start is counted from 1")),
