@@ -196,7 +196,7 @@ fn with_text(other: &DataType, ansi: bool, comparing: bool) -> Option<DataType> 
 }
 
 /// Whether the type holds other values.
-fn is_nested(data_type: &DataType) -> bool {
+pub fn is_nested(data_type: &DataType) -> bool {
     matches!(
         data_type,
         DataType::Array(_) | DataType::Map(_) | DataType::Struct(_)

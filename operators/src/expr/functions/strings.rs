@@ -12,6 +12,7 @@ use super::forms::{
 };
 use super::{BindContext, Function, function};
 use crate::expr::access::{array, bytes, int as number, text};
+use crate::expr::coerce;
 use crate::expr::typed::Typed;
 use crate::job_error::JobError;
 
@@ -68,7 +69,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                     let mut begins = true;
                     for c in lower.chars() {
                         if begins {
-                            out.extend(c.to_uppercase());
+                            title_case(c, &mut out);
                         } else {
                             out.push(c);
                         }
@@ -129,7 +130,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(
         "concat_ws",
         "concat_ws(separator, a, b, ...)",
-        "The texts, and the elements of ARRAY<STRING>s, with the separator between them; NULLs are left out.",
+        "The texts, and the elements of arrays as texts, with the separator between them; NULLs are left out.",
         "concat_ws('/', 'a', NULL, array('b', 'c'))",
         "a/b/c",
         concat_ws,
@@ -299,6 +300,28 @@ fn lowercase(text: &str, out: &mut String) {
     }
 }
 
+/// A small letter as the first of a word: few are others than in upper case, `ß` is `Ss`.
+fn title_case(c: char, out: &mut String) {
+    let beyond = |distance: u32| char::from_u32(u32::from(c) + distance).unwrap_or(c);
+    match c {
+        'ǆ' | 'ǉ' | 'ǌ' | 'ǳ' => out.push(char::from_u32(u32::from(c) - 1).unwrap_or(c)),
+        'ა'..='ჿ' => out.push(c),
+        'ᾀ'..='ᾇ' | 'ᾐ'..='ᾗ' | 'ᾠ'..='ᾧ' => out.push(beyond(8)),
+        'ᾳ' | 'ῃ' | 'ῳ' => out.push(beyond(9)),
+        'ŉ' => out.extend(c.to_uppercase()),
+        _ => {
+            let mut upper = c.to_uppercase();
+            out.extend(upper.next());
+            for rest in upper {
+                match rest {
+                    'Ι' => out.push('\u{345}'),
+                    rest => out.extend(rest.to_lowercase()),
+                }
+            }
+        }
+    }
+}
+
 /// Where a character begins, counted from 0; the end of the text when it has fewer.
 pub(super) fn offset(text: &str, character: usize) -> usize {
     if text.is_ascii() {
@@ -378,6 +401,10 @@ fn concat_ws(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
                 if place > 0 && matches!(**element, DataType::String | DataType::Void) =>
             {
                 Ok(arg)
+            }
+            DataType::Array(element) if place > 0 && !coerce::is_nested(element) => {
+                let texts = DataType::Array(Arc::new(DataType::String));
+                Ok(coerce::cast_implicitly(arg, &texts, cx.settings))
             }
             _ => cx.coerce(arg, Text, place),
         })

@@ -41,6 +41,8 @@ pub(super) const DAYS: [&str; 7] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern {
     items: Vec<Item>,
+    /// Whether the era stands in it: years are then counted within it.
+    era: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +92,10 @@ impl Pattern {
             }
         }
         match (open.pop(), open.is_empty()) {
-            (Some(items), true) => Ok(Self { items }),
+            (Some(items), true) => Ok(Self {
+                era: has_era(&items),
+                items,
+            }),
             _ => Err("a [ without a ] after it".to_owned()),
         }
     }
@@ -116,7 +121,10 @@ impl Pattern {
 
     /// Appends a time: what clocks show (microseconds since 1970-01-01T00:00:00 there), and the zone with its offset.
     pub(crate) fn format(&self, out: &mut String, instant: i64, zone: Zone) {
-        let shown = Shown::new(instant, zone);
+        let mut shown = Shown::new(instant, zone);
+        if self.era && shown.year <= 0 {
+            shown.shown_year = 1 - shown.year;
+        }
         format_items(&self.items, out, &shown);
     }
 
@@ -124,6 +132,14 @@ impl Pattern {
     pub(crate) fn parse(&self, text: &str) -> Option<Parsed> {
         time_parse::parse(&self.items, text)
     }
+}
+
+fn has_era(items: &[Item]) -> bool {
+    items.iter().any(|item| match item {
+        Item::Field(letter, _) => *letter == 'G',
+        Item::Optional(items) => has_era(items),
+        Item::Literal(_) => false,
+    })
 }
 
 fn quoted(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String, String> {
@@ -165,6 +181,9 @@ fn instead(letter: char, count: usize) -> String {
         'w' | 'W' => ": extract(WEEK FROM ts) is the week".to_owned(),
         'c' | 'e' | 'u' => ": write E for the weekday".to_owned(),
         'V' => ": write VV for the zone".to_owned(),
+        'z' if count == 4 => {
+            ": names of zones in full are not known here; write z for the short one, VV for the zone's own".to_owned()
+        }
         letter if known(letter, 1) => ": there are too many of this letter".to_owned(),
         _ => ": letters of the text itself stand in quotes".to_owned(),
     }
@@ -173,6 +192,8 @@ fn instead(letter: char, count: usize) -> String {
 /// The parts of a time that formatting needs.
 struct Shown {
     year: i32,
+    /// The year as it is written: of its era, where the pattern has one.
+    shown_year: i32,
     month: u32,
     day: u32,
     date: i32,
@@ -190,6 +211,7 @@ impl Shown {
         let (year, month, day) = civil(date);
         Self {
             year,
+            shown_year: year,
             month,
             day,
             date,
@@ -256,21 +278,20 @@ fn format_field(letter: char, count: usize, out: &mut String, shown: &Shown) {
             "Before Christ"
         }),
         ('G', _) => out.push_str(if shown.year > 0 { "AD" } else { "BC" }),
-        ('y', 2) => padded(out, i64::from(shown.year.rem_euclid(100)), 2),
+        ('y', 2) => padded(out, i64::from(shown.shown_year.unsigned_abs() % 100), 2),
         ('y', width) => {
-            let digits = if shown.year.unsigned_abs() > 9_999_999 {
+            let year = shown.shown_year;
+            let digits = if year.unsigned_abs() > 9_999_999 {
                 8
             } else {
-                shown
-                    .year
-                    .unsigned_abs()
+                year.unsigned_abs()
                     .checked_ilog10()
                     .map_or(1, |n| n as usize + 1)
             };
-            if width >= 4 && shown.year > 0 && digits > width {
+            if width >= 4 && year > 0 && digits > width {
                 out.push('+');
             }
-            padded(out, i64::from(shown.year), width);
+            padded(out, i64::from(year), width);
         }
         ('M' | 'L', 3 | 4) => named(out, MONTHS[shown.month as usize - 1], count),
         ('E', _) => named(out, DAYS[weekday(shown.date)], count),
