@@ -413,7 +413,12 @@ impl Checker<'_> {
         at: Location,
     ) -> Result<Typed, JobError> {
         let settings = self.settings();
-        let typed = self.expr(inner, at)?;
+        let mut typed = self.expr(inner, at)?;
+        if let Some(unit) =
+            type_name::single_unit(to).filter(|_| typed.data_type == DataType::String)
+        {
+            typed = operators::with_unit(typed, unit, at);
+        }
         let to = type_name::cast_type(to, at)?;
         let mode = match kind {
             CastKind::TryCast | CastKind::SafeCast => Mode::Try,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
-use crate::expr::access::{boolean, long};
+use crate::expr::access::{boolean, long, text};
 use crate::expr::body::{Body, Outcome};
 use crate::expr::coerce::{self, Settings};
 use crate::expr::functions::java_regex;
@@ -32,6 +32,31 @@ pub(crate) fn call(
         deterministic: true,
     };
     Typed::node(Op::Call(call), args, data_type, nullable, at)
+}
+
+/// A text with the unit behind it where it is a number alone, as one that becomes an `INTERVAL DAY` may be.
+pub(crate) fn with_unit(typed: Typed, unit: &'static str, at: Location) -> Typed {
+    let nullable = typed.nullable;
+    let body = pure(move |v| {
+        let number = text(&v[0]).trim();
+        let digits = number.strip_prefix(['-', '+']).unwrap_or(number);
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+        let all = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if all(whole) && all(fraction) {
+            Ok(Value::String(format_smolstr!("{number} {unit}")))
+        } else {
+            Ok(v[0].clone())
+        }
+    });
+    call(
+        unit,
+        Form::Function,
+        body,
+        vec![typed],
+        DataType::String,
+        nullable,
+        at,
+    )
 }
 
 fn pure(function: impl Fn(&[Value]) -> Outcome + Send + Sync + 'static) -> Body {

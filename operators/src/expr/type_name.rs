@@ -149,6 +149,27 @@ fn decimal(info: &ExactNumberInfo, at: Location) -> Result<DataType, JobError> {
     }
 }
 
+/// The unit of an interval of one: `INTERVAL DAY`.
+pub(crate) fn single_unit(data_type: &ast::DataType) -> Option<&'static str> {
+    use IntervalFields as F;
+    let ast::DataType::Interval {
+        fields: Some(fields),
+        ..
+    } = data_type
+    else {
+        return None;
+    };
+    Some(match fields {
+        F::Year => "year",
+        F::Month => "month",
+        F::Day => "day",
+        F::Hour => "hour",
+        F::Minute => "minute",
+        F::Second => "second",
+        _ => return None,
+    })
+}
+
 fn interval(fields: Option<&IntervalFields>, at: Location) -> Result<DataType, JobError> {
     use IntervalFields as F;
     match fields {
