@@ -97,4 +97,9 @@ pub trait Encoder: Send {
     /// # Errors
     /// When a value cannot be encoded. `out` may then hold a part of it.
     fn encode(&mut self, row: &[Value], out: &mut Vec<u8>) -> Result<(), RecordError>;
+
+    /// Whether a row of which nothing is written has no line in a file either.
+    fn leaves_out_nothing(&self) -> bool {
+        false
+    }
 }

@@ -169,8 +169,11 @@ impl Writer for FileWriter {
             Some(place) => row.get(place..=place).unwrap_or_default(),
             None => row,
         };
+        let start = self.inlet.staged.len();
         self.encoder.encode(row, &mut self.inlet.staged)?;
-        self.inlet.staged.push(b'\n');
+        if self.inlet.staged.len() > start || !self.encoder.leaves_out_nothing() {
+            self.inlet.staged.push(b'\n');
+        }
         self.inlet.row(origin);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The encoder: a row as one line of CSV, as Spark's writer makes it.
 
+use std::borrow::Cow;
 use std::mem::take;
 
 use thalweg_engine::error::RecordError;
@@ -65,6 +66,10 @@ impl Encoder for CsvEncoder {
         }
         out.extend_from_slice(self.line.as_bytes());
         Ok(())
+    }
+
+    fn leaves_out_nothing(&self) -> bool {
+        true
     }
 }
 
@@ -164,13 +169,20 @@ fn append(
         && trimmed.starts_with(is_quote)
         && trimmed.ends_with(is_quote);
     let quotes = options.quote_all || begins || marks.quotes(body, options);
+    let shown = match options.line_sep.as_deref() {
+        // An end of lines of two characters is that of the lines within a value too.
+        Some(end) if end.chars().count() == 2 && trimmed.contains('\n') => {
+            Cow::Owned(trimmed.replace('\n', end))
+        }
+        _ => Cow::Borrowed(trimmed),
+    };
     if quotes && !ready && options.quote != '\0' {
         out.push(options.quote);
-        escaped(out, trimmed, options);
+        escaped(out, &shown, options);
         out.push(options.quote);
     } else {
         // What stands for nothing may bring its quotes along.
-        out.push_str(trimmed);
+        out.push_str(&shown);
     }
 }
 

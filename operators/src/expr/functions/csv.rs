@@ -209,18 +209,25 @@ fn to_csv(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
         return Err(cx.error(format!("expected a STRUCT, got {}", args[0].data_type)));
     };
     let schema = Schema::new(columns.clone());
-    strict_scratch(cx, DataType::String, args, move || {
+    let alone = schema.fields.len() < 2;
+    let mut typed = strict_scratch(cx, DataType::String, args, move || {
         let mut encoder = csv::encoder(&schema, &options);
         let mut out = Vec::new();
         Box::new(move |v| {
             out.clear();
             encoder.encode(fields(&v[0]), &mut out)?;
+            if out.is_empty() {
+                return Ok(Value::Null);
+            }
             match std::str::from_utf8(&out) {
                 Ok(record) => Ok(string(record)),
                 Err(_) => Err(failed("to_csv: the text is not UTF-8")),
             }
         })
-    })
+    })?;
+    // A NULL that stands alone is no record.
+    typed.nullable |= alone;
+    Ok(typed)
 }
 
 fn schema_of_csv(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {

@@ -226,6 +226,37 @@ fn each_file_of_csv_begins_with_its_header_also_after_a_crash() {
 }
 
 #[test]
+fn a_null_that_stands_alone_has_no_line_of_csv() {
+    let rows = [
+        Value::from("a"),
+        Value::Null,
+        Value::from(""),
+        Value::from("b\nc"),
+    ];
+    let write = |options: &[(&'static str, &'static str)], rows: &[Value]| {
+        let mut scene = Scene::new(CSV, options);
+        let mut run = scene.start(&one(), None);
+        for row in rows {
+            run.write(std::slice::from_ref(row));
+        }
+        if let Some(last) = run.prepare(true) {
+            run.commit(&last);
+        }
+        let seen: Vec<Vec<u8>> = scene.seen().into_values().collect();
+        String::from_utf8(seen.concat()).unwrap()
+    };
+    for (options, expected) in [
+        (vec![], "a\n\"\"\n\"b\nc\"\n"),
+        (vec![("emptyValue", "")], "a\n\"b\nc\"\n"),
+        (vec![("nullValue", "-")], "a\n-\n\"\"\n\"b\nc\"\n"),
+        (vec![("lineSep", "\r\n")], "a\r\n\"\"\r\n\"b\r\nc\"\r\n"),
+    ] {
+        assert_eq!(write(&options, &rows), expected, "{options:?}");
+    }
+    assert_eq!(write(&[("header", "true")], &rows[1..2]), "");
+}
+
+#[test]
 fn what_is_rejected_is_not_written() {
     let mut scene = Scene::new(TEXT, &[]);
     let mut run = scene.start(&one(), None);

@@ -216,6 +216,7 @@ impl Writer for FolderWriter {
     fn write(&mut self, row: &[Value], origin: Origin<'_>) -> Result<(), RecordError> {
         self.folder.clear();
         self.partitions.append(row, &mut self.folder)?;
+        let start = self.staged.len();
         match &self.columns {
             None => self.encoder.encode(row, &mut self.staged)?,
             Some(columns) => {
@@ -225,13 +226,16 @@ impl Writer for FolderWriter {
                 self.encoder.encode(&self.row, &mut self.staged)?;
             }
         }
+        self.taken = Some(origin.meta.taken);
+        if self.staged.len() == start && self.encoder.leaves_out_nothing() {
+            return Ok(());
+        }
         self.staged.extend_from_slice(&self.output.line_end);
         // Rows of one folder come together more often than not, and its name may be too long to be copied for each.
         if self.last != self.folder.as_str() {
             self.last = SmolStr::new(&self.folder);
         }
         self.rows.push((self.last.clone(), self.staged.len()));
-        self.taken = Some(origin.meta.taken);
         Ok(())
     }
 
