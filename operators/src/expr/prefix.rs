@@ -10,10 +10,11 @@ use sqlparser::ast::{
     FunctionArguments,
 };
 use sqlparser::keywords::Keyword;
-use sqlparser::parser::{Parser, ParserError};
+use sqlparser::parser::{IsOptional, Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::models;
+use crate::sql::excepted;
 
 /// Parses an expression that begins here, if it is one of the forms that the parser does not know; for
 /// `Dialect::parse_prefix`.
@@ -198,6 +199,17 @@ pub fn parse_infix(
     precedence: u8,
 ) -> Option<Result<Expr, ParserError>> {
     let (first, last) = (parser.peek_token(), parser.peek_nth_token(1));
+    if matches!(&first.token, Token::Word(word) if word.keyword == Keyword::COLLATE) {
+        parser.next_token();
+        return Some(
+            parser
+                .parse_object_name(false)
+                .map(|collation| Expr::Collate {
+                    expr: Box::new(left.clone()),
+                    collation,
+                }),
+        );
+    }
     if first.token != Token::ShiftRight || last.token != Token::Gt || !adjacent(&first, &last) {
         return None;
     }
@@ -228,7 +240,7 @@ fn exists(parser: &mut Parser<'_>, name: &TokenWithSpan) -> Option<Result<Expr, 
     Some(args.map(|args| call(Ident::with_span(name.span, "exists"), args)))
 }
 
-/// `struct(*)`, `struct(t.*, x AS name, y other)`: the parser takes neither stars nor names without AS there.
+/// `struct(*)`, `struct(t.* EXCEPT (y), x AS name, y other)`: the parser takes neither stars nor names without AS there.
 fn structure(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
     if parser.peek_nth_token(1).token != Token::LParen {
         return None;
@@ -238,6 +250,11 @@ fn structure(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
     let values = parser
         .parse_comma_separated(|parser| {
             let expr = parser.parse_wildcard_expr()?;
+            let star = matches!(expr, Expr::Wildcard(_) | Expr::QualifiedWildcard(..));
+            if star && parser.parse_keyword(Keyword::EXCEPT) {
+                let names = parser.parse_parenthesized_column_list(IsOptional::Mandatory, false)?;
+                return Ok(excepted::star(expr, &names));
+            }
             // Behind a value only its name can be a word.
             let named = matches!(parser.peek_token_ref().token, Token::Word(_));
             if !parser.parse_keyword(Keyword::AS) && !named {

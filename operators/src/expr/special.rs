@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use smol_str::SmolStr;
-use sqlparser::ast::{self, AccessExpr, CeilFloorKind, Expr, TrimWhereField};
+use sqlparser::ast::{self, AccessExpr, CeilFloorKind, Expr, Ident, TrimWhereField};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
@@ -12,6 +12,7 @@ use crate::expr::typed::{Comparison, Typed};
 use crate::expr::{call, literal, prefix};
 use crate::expr::{choice, operators};
 use crate::job_error::{JobError, Location};
+use crate::sql::excepted::Star;
 
 impl Checker<'_> {
     /// Functions that the parser knows by a syntax of their own.
@@ -208,14 +209,11 @@ impl Checker<'_> {
     ) -> Result<Vec<Cow<'e, Expr>>, JobError> {
         let mut out = Vec::new();
         for expr in exprs {
-            let table = match expr {
-                Expr::Wildcard(_) => None,
-                Expr::QualifiedWildcard(table, _) => Some(table),
-                other => {
-                    out.push(Cow::Borrowed(other));
-                    continue;
-                }
+            let Some(star) = Star::of(expr) else {
+                out.push(Cow::Borrowed(expr));
+                continue;
             };
+            let table = star.table;
             let columns = self.scope.star(table);
             if columns.is_empty() {
                 let shown = table.map_or_else(String::new, ToString::to_string);
@@ -230,7 +228,12 @@ impl Checker<'_> {
                 );
                 return Err(error.nearest(&shown, known));
             }
-            out.extend(columns.into_iter().map(Cow::Owned));
+            let unused = |name: &&Ident| !columns.iter().any(|column| Star::is_it(name, column));
+            if let Some(name) = star.except.iter().find(unused) {
+                let message = format!("EXCEPT names `{}`, which is no column here", name.value);
+                return Err(JobError::new(place(expr, at), message));
+            }
+            out.extend(star.left(columns).into_iter().map(Cow::Owned));
         }
         Ok(out)
     }

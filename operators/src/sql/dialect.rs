@@ -72,6 +72,13 @@ impl Dialect for JobDialect {
         match parser.peek_token_ref().token {
             Token::StringConcat => Some(Ok(sum)),
             Token::ShiftLeft | Token::ShiftRight => Some(Ok(sum - 1)),
+            // Behind `::STRING`; the parser knows it behind a value only.
+            Token::Word(ref word) if word.keyword == Keyword::COLLATE => {
+                let behind = parser.peek_nth_token(1).token;
+                let named =
+                    matches!(behind, Token::Word(word) if word.keyword == Keyword::NoKeyword);
+                named.then(|| Ok(self.prec_value(Precedence::DoubleColon)))
+            }
             _ => None,
         }
     }

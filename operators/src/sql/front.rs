@@ -265,11 +265,14 @@ impl Cursor<'_> {
 
     fn view(&mut self) -> Result<Statement, JobError> {
         let name = self.declared("the view's name")?;
-        let columns = if self.peek() == Some(&Token::LParen) {
-            self.names("a column's name")?
+        let columns = if self.accept(&Token::LParen) {
+            self.view_columns()?
         } else {
             Vec::new()
         };
+        if self.accept_word("COMMENT") {
+            self.quoted("the comment")?;
+        }
         if self.peek().is_some_and(|token| is_word(token, "USING")) {
             return self.expected("AS and a SELECT").map_err(|error| {
                 error.help(
@@ -284,6 +287,21 @@ impl Cursor<'_> {
             columns,
             query,
         })
+    }
+
+    /// The names of a view's columns, each with a comment or without, behind the bracket that begins them.
+    fn view_columns(&mut self) -> Result<Vec<Name>, JobError> {
+        let mut names = Vec::new();
+        loop {
+            names.push(self.name("a column's name")?);
+            if self.accept_word("COMMENT") {
+                self.quoted("the comment")?;
+            }
+            if self.accept(&Token::RParen) {
+                return Ok(names);
+            }
+            self.expect(&Token::Comma, "`,` or `)`")?;
+        }
     }
 
     fn function(&mut self) -> Result<Statement, JobError> {

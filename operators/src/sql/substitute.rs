@@ -118,7 +118,7 @@ impl<'e> Substituter<'e> {
             .or_else(|| default.map(str::to_owned))
             .ok_or_else(|| {
                 JobError::new(at, format!("${{{name}}} has no value and no default")).help(format!(
-                    "set the environment variable {name}, or write ${{{name}:-default}}"
+                    "set the environment variable {name}, or write ${{{name}:-default}}; where the characters themselves are meant, two strings side by side, which are one: '$' '{{{name}}}'"
                 ))
             }))
     }

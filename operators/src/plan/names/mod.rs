@@ -23,6 +23,7 @@ use crate::expr::special::{field_name, several};
 use crate::expr::type_name;
 use crate::expr::typed::Kind;
 use crate::job_error::Location;
+use crate::sql::excepted::Star;
 
 /// The name of an expression.
 pub(crate) fn of(expr: &Expr, scope: &Scope) -> String {
@@ -488,10 +489,9 @@ fn call(name: &str, arguments: &str) -> String {
 
 /// The columns that `*` and `t.*` in a list of values mean; another value itself.
 fn without_star(value: Expr, scope: &Scope) -> Vec<Expr> {
-    match &value {
-        Expr::Wildcard(_) => scope.star(None),
-        Expr::QualifiedWildcard(table, _) => scope.star(Some(table)),
-        _ => vec![value],
+    match Star::of(&value) {
+        Some(star) => star.left(scope.star(star.table)),
+        None => vec![value],
     }
 }
 
