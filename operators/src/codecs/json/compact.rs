@@ -13,11 +13,12 @@ pub(crate) enum Beyond {
     Plain,
 }
 
-/// The JSON without white space between its tokens; numbers with a fraction as Spark writes a DOUBLE, strings with no
-/// escapes but those that they need.
+/// The JSON without white space between its tokens; numbers with a fraction as Spark writes a DOUBLE, strings in
+/// double quotes and with no escapes but those that they need.
 pub(crate) fn compact(json: &str, beyond: Beyond, out: &mut String) {
     let mut rest = json;
-    let stops = |c: char| c == '"' || c == '-' || c.is_ascii_digit() || c.is_ascii_whitespace();
+    let quotes = |c: char| matches!(c, '"' | '\'');
+    let stops = |c: char| quotes(c) || c == '-' || c.is_ascii_digit() || c.is_ascii_whitespace();
     while let Some(start) = rest.find(stops) {
         out.push_str(&rest[..start]);
         rest = &rest[start..];
@@ -25,7 +26,7 @@ pub(crate) fn compact(json: &str, beyond: Beyond, out: &mut String) {
             rest = rest.trim_ascii_start();
             continue;
         }
-        if !rest.starts_with('"') {
+        let Some(quote) = rest.chars().next().filter(|c| quotes(*c)) else {
             let end = rest
                 .find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c)))
                 .unwrap_or(rest.len());
@@ -37,11 +38,11 @@ pub(crate) fn compact(json: &str, beyond: Beyond, out: &mut String) {
             }
             rest = &rest[end..];
             continue;
-        }
+        };
         let mut escaped = false;
         let end = rest[1..]
             .find(|c| {
-                let ends = c == '"' && !escaped;
+                let ends = c == quote && !escaped;
                 escaped = c == '\\' && !escaped;
                 ends
             })
@@ -56,7 +57,7 @@ pub(crate) fn compact(json: &str, beyond: Beyond, out: &mut String) {
 
 /// What stands between the quotes of a string, written anew.
 fn string(content: &str, beyond: Beyond, out: &mut String) {
-    let as_it_is = |byte: u8| byte >= b' ' && byte != b'\\' && byte < 0xF0;
+    let as_it_is = |byte: u8| byte >= b' ' && !matches!(byte, b'"' | b'\\') && byte < 0xF0;
     if content.bytes().all(as_it_is) {
         out.push_str(content);
         return;
