@@ -254,6 +254,8 @@ BLOCKS = [
     "SELECT 1 AS id, 'a' AS name, CAST(1.25 AS DECIMAL(9,2)) AS small, CAST(1.25 AS DECIMAL(30,10)) AS big, DATE'2024-02-29' AS day, TIMESTAMP'2024-02-29 10:11:12.123456' AS at, TIMESTAMP_NTZ'2024-02-29 10:11:12.123456' AS local, CAST(1 AS TINYINT) AS tiny, 1.5F AS f, true AS flag, array(1, NULL) AS list, map('k', 1L) AS pairs, named_struct('x', 1, 'y', array(named_struct('z', TIMESTAMP'2024-02-29 10:11:12'))) AS parts, X'0102' AS bytes",
     "SELECT 2, NULL, -0.01, CAST('-1e-10' AS DECIMAL(30,10)), DATE'9999-12-31', TIMESTAMP'9999-12-31 23:59:59', NULL, CAST(-128 AS TINYINT), CAST('NaN' AS FLOAT), NULL, array(), map(), NULL, X''",
     "SELECT 3, '\u00e9', NULL, NULL, DATE'1600-01-01', TIMESTAMP'1600-01-01 00:00:00', TIMESTAMP_NTZ'1600-01-01 00:00:00', NULL, NULL, false, NULL, map('a', NULL, 'b', 2L), named_struct('x', NULL, 'y', NULL), NULL",
+    # Before the days that the calendar jumped over, and right behind them.
+    "SELECT 4, 'old', NULL, NULL, DATE'1500-01-01', TIMESTAMP'1500-03-01 01:02:03.123456', TIMESTAMP_NTZ'1582-10-04 00:00:00.5', NULL, NULL, NULL, NULL, NULL, named_struct('x', 1, 'y', array(named_struct('z', TIMESTAMP'1582-10-04 10:11:12'), named_struct('z', TIMESTAMP'1582-10-15 10:11:12'))), NULL",
 ]
 WIDE = (
     "id BIGINT, name STRING, small DECIMAL(12,4), big DECIMAL(38,10), day DATE, at TIMESTAMP, local TIMESTAMP_NTZ, tiny INT, f DOUBLE, flag BOOLEAN, "
@@ -276,6 +278,14 @@ def blocks(spark, scratch):
         columns = WIDE if form == "parquet" else table.schema
         lines = spark.read.schema(columns).format(form).load(str(folder / name)).select(to_json(struct("*"), {"ignoreNullFields": "false"}).alias("line")).collect()
         (folder / f"{name}.jsonl").write_text("".join(f"{row.line}\n" for row in lines))
+    # A writer whose zone has no name in the database of zones.
+    zones = spark._jvm.java.util.TimeZone
+    before = zones.getDefault()
+    zones.setDefault(zones.getTimeZone("GMT+02:00"))
+    out = scratch / "zone.orc"
+    spark.sql("SELECT 1 AS id, TIMESTAMP'2024-02-29 10:11:12.5' AS at").coalesce(1).write.orc(str(out))
+    zones.setDefault(before)
+    (folder / "zone.orc").write_bytes(next(out.glob("part-*")).read_bytes())
 
 
 def main():

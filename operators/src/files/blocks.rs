@@ -1,5 +1,7 @@
 //! Files of the formats `parquet` and `orc`: columns in blocks, read by Arrow's readers.
 
+#[cfg(any(feature = "parquet", feature = "orc"))]
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 #[cfg(any(feature = "parquet", feature = "orc"))]
@@ -17,6 +19,10 @@ use super::content::{Places, Watch};
 #[cfg(any(feature = "parquet", feature = "orc"))]
 use super::format::{BATCH_ROWS, Batch, FileFault, FileRows, OpenFile};
 use super::format::{FileFormat, FormatSpec};
+#[cfg(feature = "orc")]
+use super::orc_tail::{self, Footers};
+#[cfg(feature = "orc")]
+use super::orc_times::Times;
 #[cfg(any(feature = "parquet", feature = "orc"))]
 use crate::columnar::{self, Projection};
 use crate::job_error::JobError;
@@ -151,6 +157,24 @@ impl Chosen {
     }
 }
 
+/// What the readers of files do, which are others' work: one that panics has met a file that it does not expect, and the thread
+/// that reads all files goes on.
+#[cfg(any(feature = "parquet", feature = "orc"))]
+fn guarded<T>(
+    format: &str,
+    watch: &Watch,
+    work: impl FnOnce() -> Result<T, FileFault>,
+) -> Result<T, FileFault> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let said = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no reason is given");
+        Err(watch.fault().unwrap_or_else(|| lost(format, &said)))
+    })
+}
+
 #[cfg(any(feature = "parquet", feature = "orc"))]
 #[cold]
 fn lost(format: &str, error: &dyn std::fmt::Display) -> FileFault {
@@ -165,12 +189,20 @@ struct Parquet(Chosen);
 #[cfg(feature = "parquet")]
 impl FileFormat for Parquet {
     fn open(&self, file: OpenFile<'_>, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
+        let places = Places::of(file.content);
+        let watch = places.watch();
+        guarded("parquet", &watch, || self.open_places(places, from))
+    }
+}
+
+#[cfg(feature = "parquet")]
+impl Parquet {
+    fn open_places(&self, places: Places, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
         use parquet::arrow::ProjectionMask;
         use parquet::arrow::arrow_reader::{
             ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
         };
 
-        let places = Places::of(file.content);
         let watch = places.watch();
         let broken = |error: parquet::errors::ParquetError| {
             watch.fault().unwrap_or_else(|| lost("parquet", &error))
@@ -199,6 +231,7 @@ impl FileFormat for Parquet {
             projection,
             skip: 0,
             watch,
+            told: Box::new(|| None),
         }))
     }
 }
@@ -247,15 +280,31 @@ struct Orc(Chosen);
 #[cfg(feature = "orc")]
 impl FileFormat for Orc {
     fn open(&self, file: OpenFile<'_>, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
+        let places = Places::of(file.content);
+        let watch = places.watch();
+        guarded("orc", &watch, || self.open_places(places, from))
+    }
+}
+
+#[cfg(feature = "orc")]
+impl Orc {
+    fn open_places(&self, places: Places, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
         use orc_rust::arrow_reader::ArrowReaderBuilder;
         use orc_rust::projection::ProjectionMask;
         use orc_rust::schema::TimestampPrecision;
 
-        let places = Places::of(file.content);
         let watch = places.watch();
-        let reader = ArrowReaderBuilder::try_new(places)
-            .map_err(|error| watch.fault().unwrap_or_else(|| lost("orc", &error)))?
+        let broken =
+            |error: &dyn std::fmt::Display| watch.fault().unwrap_or_else(|| lost("orc", error));
+        let places = Arc::new(places);
+        let footers = Footers::of(Arc::clone(&places));
+        let known = footers.known();
+        let reader = ArrowReaderBuilder::try_new(footers)
+            .map_err(|error| broken(&error))?
             .with_timestamp_precision(TimestampPrecision::Microsecond);
+        let metadata = reader.file_metadata();
+        known.tail(metadata);
+        let hybrid = orc_tail::is_hybrid(&places, metadata).map_err(|error| broken(&error))?;
         let schema = reader.schema();
         let mut projection = Projection::new(&self.0.columns, &self.0.wanted, schema.fields());
         projection.whole_times = true;
@@ -269,18 +318,17 @@ impl FileFormat for Orc {
         if let (true, Some(first)) = (names.is_empty(), schema.fields().first()) {
             names.push(first.name());
         }
-        let root = reader.file_metadata().root_data_type();
-        let mask = ProjectionMask::named_roots(root, &names);
-        let batches = reader
-            .with_projection(mask)
-            .with_batch_size(BATCH_ROWS)
-            .build();
+        let mask = ProjectionMask::named_roots(metadata.root_data_type(), &names);
+        let reader = reader.with_projection(mask).with_batch_size(BATCH_ROWS);
+        let times = Times::new(reader.schema(), hybrid);
+        let batches = reader.with_schema(times.asked()).build();
         Ok(Box::new(Blocks {
             format: "orc",
-            batches,
+            batches: batches.map(move |batch| times.read(&batch?)),
             projection,
             skip: usize::try_from(from).unwrap_or(usize::MAX),
             watch,
+            told: Box::new(move || known.strange()),
         }))
     }
 }
@@ -294,19 +342,34 @@ struct Blocks<I> {
     /// So many rows are stepped over.
     skip: usize,
     watch: Watch,
+    /// What there is to say of a fault that the reader tells in words of its own.
+    told: Box<dyn Fn() -> Option<String> + Send>,
+}
+
+#[cfg(any(feature = "parquet", feature = "orc"))]
+impl<I: Iterator<Item = Result<RecordBatch, ArrowError>> + Send> Blocks<I> {
+    fn read(&mut self) -> Result<Option<RecordBatch>, FileFault> {
+        let Self { watch, batches, .. } = self;
+        let batch = guarded(self.format, watch, || {
+            batches
+                .next()
+                .transpose()
+                .map_err(|error| watch.fault().unwrap_or_else(|| lost(self.format, &error)))
+        });
+        batch.map_err(|fault| match (fault, (self.told)()) {
+            (FileFault::Lost(_), Some(why)) => FileFault::Lost(RecordError::decode(why)),
+            (fault, _) => fault,
+        })
+    }
 }
 
 #[cfg(any(feature = "parquet", feature = "orc"))]
 impl<I: Iterator<Item = Result<RecordBatch, ArrowError>> + Send> FileRows for Blocks<I> {
     fn next(&mut self) -> Result<Option<Batch>, FileFault> {
         loop {
-            let Some(batch) = self.batches.next() else {
+            let Some(mut batch) = self.read()? else {
                 return Ok(None);
             };
-            let mut batch = batch.map_err(|error| {
-                let below = self.watch.fault();
-                below.unwrap_or_else(|| lost(self.format, &error))
-            })?;
             let over = self.skip.min(batch.num_rows());
             self.skip -= over;
             if over > 0 {

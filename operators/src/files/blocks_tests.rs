@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray, TimestampNanosecondArray};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field};
 
@@ -29,18 +29,21 @@ fn batch() -> RecordBatch {
 }
 
 fn write(format: &str, folder: &Path) -> PathBuf {
+    write_batch(format, folder, &batch())
+}
+
+fn write_batch(format: &str, folder: &Path, batch: &RecordBatch) -> PathBuf {
     let path = folder.join(format);
     let file = File::create(&path).unwrap();
-    let batch = batch();
     if format == "orc" {
         let mut writer = orc_rust::ArrowWriterBuilder::new(file, batch.schema())
             .try_build()
             .unwrap();
-        writer.write(&batch).unwrap();
+        writer.write(batch).unwrap();
         writer.close().unwrap();
     } else {
         let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-        writer.write(&batch).unwrap();
+        writer.write(batch).unwrap();
         writer.close().unwrap();
     }
     path
@@ -121,6 +124,65 @@ fn half_a_file_and_no_such_file_are_a_clear_error() {
             );
         }
     }
+}
+
+#[test]
+fn a_file_that_makes_its_reader_panic_is_a_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("orc");
+    let writer = orc_rust::ArrowWriterBuilder::new(File::create(&path).unwrap(), batch().schema())
+        .with_compression(orc_rust::compression::CompressionType::Zlib);
+    let mut writer = writer.try_build().unwrap();
+    writer.write(&batch()).unwrap();
+    writer.close().unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    // The bytes of columns, the tail with the metadata, the last byte.
+    for damaged in [
+        10..200,
+        whole.len() - 80..whole.len() - 40,
+        whole.len() - 1..whole.len(),
+    ] {
+        let mut bytes = whole.clone();
+        bytes[damaged.clone()].fill(0xff);
+        std::fs::write(&path, bytes).unwrap();
+        let error = read("orc", &path, &[0, 2], 0).unwrap_err();
+        assert!(error.contains("no whole orc file"), "{damaged:?}: {error}");
+    }
+}
+
+#[test]
+fn what_is_finer_than_a_microsecond_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let nanos = [Some(1_577_840_523_456_789_123), None, Some(-62_000_000_001)];
+    let times: ArrayRef = Arc::new(TimestampNanosecondArray::from(nanos.to_vec()));
+    let batch = RecordBatch::try_from_iter_with_nullable([("at", times, true)]).unwrap();
+    for format in ["parquet", "orc"] {
+        let path = write_batch(format, folder.path(), &batch);
+        let columns = vec![Field::nullable("at", DataType::TimestampNtz)];
+        assert_eq!(
+            read_as(columns, format, &path, &[0], 0).unwrap(),
+            [
+                [Value::TimestampNtz(1_577_840_523_456_789)],
+                [Value::Null],
+                [Value::TimestampNtz(-62_000_001)],
+            ],
+            "{format}"
+        );
+    }
+}
+
+/// Java's zones of fixed offsets have no names in the database of zones. As all times without zone the clock's is taken for UTC.
+#[test]
+fn a_file_of_a_zone_without_a_name_is_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/spark/blocks/zone.orc");
+    let columns = vec![
+        Field::nullable("id", DataType::Int),
+        Field::nullable("at", DataType::Timestamp),
+    ];
+    assert_eq!(
+        read_as(columns, "orc", &path, &[0, 1], 0).unwrap(),
+        [[Value::Int(1), Value::Timestamp(1_709_208_672_500_000)]]
+    );
 }
 
 /// What `tests/spark/formats.py` declares, for parquet wider than the files are.

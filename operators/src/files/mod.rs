@@ -21,6 +21,10 @@ mod late;
 pub mod lines;
 mod listing;
 mod options;
+#[cfg(feature = "orc")]
+mod orc_tail;
+#[cfg(feature = "orc")]
+mod orc_times;
 #[cfg(feature = "object-store")]
 mod patience;
 mod pattern;
