@@ -219,6 +219,9 @@ impl Parquet {
         let projection = Projection::new(&self.0.columns, &self.0.wanted, reader.schema().fields());
         let roots = projection.roots.iter().copied();
         let mask = ProjectionMask::roots(reader.parquet_schema(), roots);
+        if let Some(why) = packed_otherwise(reader.metadata(), &mask) {
+            return Err(FileFault::Lost(RecordError::decode(why)));
+        }
         let batches = reader
             .with_projection(mask)
             .with_batch_size(BATCH_ROWS)
@@ -234,6 +237,27 @@ impl Parquet {
             told: Box::new(|| None),
         }))
     }
+}
+
+/// What to say of a file whose columns are packed in a way that is not unpacked here; None where those that are read are not.
+#[cfg(feature = "parquet")]
+fn packed_otherwise(
+    metadata: &parquet::file::metadata::ParquetMetaData,
+    mask: &parquet::arrow::ProjectionMask,
+) -> Option<String> {
+    use parquet::basic::Compression;
+
+    let groups = metadata.row_groups().iter();
+    let mut columns = groups.flat_map(|group| group.columns().iter().enumerate());
+    let (name, column) = columns.find_map(|(place, column)| match column.compression() {
+        Compression::BROTLI(_) if mask.leaf_included(place) => Some(("Brotli", column)),
+        Compression::LZO if mask.leaf_included(place) => Some(("LZO", column)),
+        _ => None,
+    })?;
+    Some(format!(
+        "column `{}` of the file is packed with {name}, which is not unpacked here: pack it with snappy, gzip, zstd or lz4",
+        column.column_path().string()
+    ))
 }
 
 /// The schema with times of the type int96 in microseconds, where there are some: in nanoseconds, as Arrow reads them, most

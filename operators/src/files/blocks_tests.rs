@@ -151,6 +151,43 @@ fn a_file_that_makes_its_reader_panic_is_a_clear_error() {
 }
 
 #[test]
+fn a_column_that_is_packed_in_an_unknown_way_is_said_to_be() {
+    use parquet::basic::{BrotliLevel, Compression};
+    use parquet::file::metadata::{
+        ParquetMetaDataBuilder, ParquetMetaDataReader, ParquetMetaDataWriter,
+    };
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = write("parquet", folder.path());
+    let known = ParquetMetaDataReader::new()
+        .parse_and_finish(&File::open(&path).unwrap())
+        .unwrap();
+    let group = known.row_group(0);
+    let mut columns = group.columns().to_vec();
+    let packed = columns[0].clone().into_builder();
+    let brotli = Compression::BROTLI(BrotliLevel::default());
+    columns[0] = packed.set_compression(brotli).build().unwrap();
+    let group = group.clone().into_builder().set_column_metadata(columns);
+    let changed = ParquetMetaDataBuilder::new(known.file_metadata().clone())
+        .add_row_group(group.build().unwrap())
+        .build();
+    let mut bytes = std::fs::read(&path).unwrap();
+    ParquetMetaDataWriter::new(&mut bytes, &changed)
+        .finish()
+        .unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(
+        read("parquet", &path, &[0, 2], 0).unwrap_err(),
+        "column `name` of the file is packed with Brotli, which is not unpacked here: pack it with snappy, gzip, zstd or lz4"
+    );
+    // A column that nobody reads does not matter.
+    assert_eq!(
+        read("parquet", &path, &[0], 1999).unwrap(),
+        [[Value::BigInt(1999)]]
+    );
+}
+
+#[test]
 fn what_is_finer_than_a_microsecond_is_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     let nanos = [Some(1_577_840_523_456_789_123), None, Some(-62_000_000_001)];
