@@ -228,7 +228,7 @@ fn csv_records(
                 let made = csv::decoder_of_file(columns, wanted, &options, line_end);
                 let made = decoder.insert(made);
                 if options.header {
-                    let names = csv::names(record, &options);
+                    let names = csv::names(record, &options, line_end);
                     if let Some(why) = csv::wrong_header(&names, columns, &options) {
                         return Err(why);
                     }

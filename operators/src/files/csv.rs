@@ -129,7 +129,7 @@ impl TextCodec for Csv {
         splitter: &dyn Splitter,
     ) -> Result<Box<dyn Decoder>, RecordError> {
         if let Some(header) = header {
-            let names = csv::names(header, &self.options);
+            let names = csv::names(header, &self.options, splitter.line_end());
             if let Some(why) = csv::wrong_header(&names, &self.columns, &self.options) {
                 return Err(RecordError::decode(why));
             }

@@ -48,6 +48,24 @@ fn with_a_pace_the_newest_of_those_that_wait_is_next_also_one_that_came_meanwhil
 }
 
 #[test]
+fn the_names_of_a_header_end_where_its_line_ends() {
+    for end in ["\n", "\r\n", "\r"] {
+        let folder = tempfile::tempdir().unwrap();
+        let text = ["id,day", "17,2026-01-31", ""].join(end);
+        put(folder.path(), "a.csv", text);
+        for lines in ["true", "false"] {
+            let options = [
+                ("header", "true"),
+                ("enforceSchema", "false"),
+                ("multiLine", lines),
+            ];
+            let rows = read(&table("csv", folder.path(), &options));
+            assert_eq!(rows, ["17"], "{end:?}, multiLine {lines}");
+        }
+    }
+}
+
+#[test]
 fn an_encoding_that_is_named_is_that_of_the_folder() {
     for (encoding, mark, big) in [
         ("UTF-16", true, false),

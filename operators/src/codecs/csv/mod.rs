@@ -44,10 +44,13 @@ pub fn decoder_of_file(
     Box::new(decode::CsvDecoder::new(columns, wanted, options).of_file(line_end))
 }
 
-/// The names in the first record of a file.
-pub fn names(record: &[u8], options: &CsvOptions) -> Vec<String> {
+/// The names in the first record of a file, whose lines end as [`split::CsvSplitter::found_line_end`] says.
+pub fn names(record: &[u8], options: &CsvOptions, line_end: &str) -> Vec<String> {
     let text = String::from_utf8_lossy(record);
     let mut tokens = tokens::Tokens::new(options);
+    if options.multi_line && options.line_sep.is_none() {
+        tokens.set_line_end(split::line_end_of(line_end.as_bytes()));
+    }
     if tokens.record(&text, 0).is_err() {
         return Vec::new();
     }
