@@ -1,7 +1,7 @@
 //! Stories of folders: what is read of them, in which order, and where reading goes on.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -309,6 +309,18 @@ fn packed_files_are_unpacked_by_their_suffix_and_damage_is_one_bad_record() {
         bad[0].contains("3.txt.gz, row ") && bad[0].contains("truncated or damaged"),
         "{bad:?}"
     );
+    let mut whole = Vec::new();
+    let half = &packed[..packed.len() / 2];
+    let _ = flate2::read::GzDecoder::new(half).read_to_end(&mut whole);
+    let there = whole.iter().filter(|byte| **byte == b'\n').count();
+    assert!(there > 1_000, "{there}");
+    assert_eq!(
+        rows.iter().position(|row| row == bad[0]),
+        Some(50_001 + there),
+        "every row that can be unpacked"
+    );
+    let number = format!("3.txt.gz, row {}: ", there + 1);
+    assert!(bad[0].contains(&number), "{number}: {bad:?}");
     assert!(
         bad[1].contains("4.txt.bz2, row 1: the file is packed with bzip2"),
         "{bad:?}"

@@ -71,6 +71,7 @@ impl FileFormat for TextFormat {
             from: 0,
             begun: file.size == 0,
             over: false,
+            broken: None,
             leaving: false,
             splitter: self.codec.splitter(),
             decoder: None,
@@ -93,6 +94,8 @@ struct TextRows {
     begun: bool,
     /// Whether the text reaches to the file's end.
     over: bool,
+    /// Why nothing can be read behind the text; told when its records are done.
+    broken: Option<FileFault>,
     /// Whether the record that `from` stands in is too long, and is left out.
     leaving: bool,
     splitter: Box<dyn Splitter>,
@@ -112,10 +115,13 @@ impl FileRows for TextRows {
                 batch.bytes = Arc::clone(&self.text);
                 return Ok(Some(batch));
             }
+            if let Some(fault) = self.broken.take() {
+                return Err(fault);
+            }
             if self.over {
                 return self.end();
             }
-            self.read()?;
+            self.read();
         }
     }
 }
@@ -240,7 +246,7 @@ impl TextRows {
     }
 
     /// Reads on behind what is not done.
-    fn read(&mut self) -> Result<(), FileFault> {
+    fn read(&mut self) {
         let rest = &self.text[self.from..];
         // Twice as much each time, but no more of a record than may be held.
         let most = (RECORD_MAX + PIECE).saturating_sub(rest.len()).max(PIECE);
@@ -248,14 +254,13 @@ impl TextRows {
         let more = more.max(rest.len()).min(most);
         let mut text = Vec::with_capacity(rest.len() + more);
         text.extend_from_slice(rest);
-        let count = (&mut self.input)
-            .take(more as u64)
-            .read_to_end(&mut text)
-            .map_err(|error| fault(&error))?;
-        self.over = count < more;
+        match (&mut self.input).take(more as u64).read_to_end(&mut text) {
+            Ok(count) => self.over = count < more,
+            // What came before the damage is there all the same.
+            Err(error) => self.broken = Some(fault(&error)),
+        }
         self.text = Arc::new(text);
         self.from = 0;
-        Ok(())
     }
 }
 
