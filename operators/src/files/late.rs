@@ -22,6 +22,13 @@ pub(super) fn cut() -> RecordError {
     ))
 }
 
+/// The error of the rest of an object that is another one than when its first rows were read.
+pub(super) fn other() -> RecordError {
+    RecordError::decode(
+        "the object was replaced after the rows before this one were read: give each new content a name of its own",
+    )
+}
+
 /// What the files that were read last were when they were opened.
 #[derive(Debug, Default)]
 pub(crate) struct Opened(VecDeque<(Key, Micros, u64)>);

@@ -189,6 +189,8 @@ pub(crate) struct Forgotten {
 struct Begun {
     key: Key,
     time: u32,
+    /// Whether a cut in its middle has saved it.
+    noted: bool,
 }
 
 /// So much of what was begun may be held without giving memory back.
@@ -219,6 +221,7 @@ impl Journal {
         let begun = Begun {
             key,
             time: seconds(time),
+            noted: false,
         };
         self.begun.push_back(begun);
         if self.cleans {
@@ -232,16 +235,18 @@ impl Journal {
         self.forgotten.push_back((self.before + last, forgotten));
     }
 
-    /// What has been read before a position and was not saved yet. `key` is what a path is known by.
+    /// What has been read before a position and was not saved yet, and of a file that was read in part its time: a restart sees
+    /// by it that another one lies there. `key` is what a path is known by.
     pub(crate) fn changes(
         &mut self,
         position: &Position,
         key: impl FnOnce(&str) -> Key,
     ) -> Option<StateChanges> {
-        let (path, ended) = match Place::parse(position).ok()? {
+        let (path, ended, within) = match Place::parse(position).ok()? {
             Place::Begin => return None,
-            Place::Row(_, path) | Place::Behind(_, path) => (path, false),
-            Place::End(path) => (path, true),
+            Place::Row(row, path) => (path, false, row > 0),
+            Place::Behind(_, path) => (path, false, true),
+            Place::End(path) => (path, true, false),
         };
         let key = key(&path);
         let at = self.begun.iter().position(|begun| begun.key == key)?;
@@ -259,6 +264,13 @@ impl Journal {
                 }
             }
             self.before += 1;
+        }
+        if within
+            && let Some(begun) = self.begun.front_mut()
+            && !std::mem::replace(&mut begun.noted, true)
+        {
+            let time = begun.time.to_le_bytes();
+            entries.put(&begun.key.bytes(), |out| out.extend_from_slice(&time));
         }
         self.begun.shrink_to(BEGUN_KEPT.max(self.begun.len() * 2));
         if self.cleans {

@@ -18,14 +18,15 @@ fn restored(changes: &[StateChanges]) -> Seen {
 }
 
 #[test]
-fn a_cut_saves_the_files_before_its_position_and_no_other() {
+fn a_cut_saves_the_files_up_to_its_position_and_no_other() {
     let mut journal = Journal::default();
     for path in ["a", "b", "c"] {
         begin(&mut journal, path, 7);
     }
     let within = journal.changes(&at("3:b"), Key::of).unwrap();
     let seen = restored(std::slice::from_ref(&within));
-    assert!(seen.contains(Key::of("a")) && !seen.contains(Key::of("b")));
+    assert!(seen.contains(Key::of("a")) && !seen.contains(Key::of("c")));
+    assert_eq!(seen.time(Key::of("b")), Some(7), "the one under way");
     assert_eq!(journal.changes(&at("4:b"), Key::of), None);
     let behind = journal.changes(&at("end:b"), Key::of).unwrap();
     let seen = restored(&[within, behind]);

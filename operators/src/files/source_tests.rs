@@ -256,6 +256,30 @@ fn a_restart_goes_on_at_the_row_and_reads_no_file_twice() {
 }
 
 #[test]
+fn a_file_that_was_written_between_two_runs_is_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    put_at(at, "a.txt", "1\n2\n3\n", 1);
+    let source = open(&text(at, &[]), &[0], &test_context()).unwrap();
+    let ends = source.ends().unwrap();
+    let begin = Place::Begin.position();
+    let mut stream = source.read(&partition(), &begin, ends.get("in/0")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let first = runtime.block_on(stream.next());
+    let Some(SourceEvent::Record(first)) = first else {
+        panic!("no record")
+    };
+    let saved = source.changes(&partition(), &first.next).unwrap();
+    drop(stream);
+    source.close();
+    put_at(at, "a.txt", "4\n5\n6\n7\n", 9);
+    let again = run(&text(at, &[]), &[0], &first.next, &[saved]);
+    assert_eq!(again.shown(), ["5", "6", "7"]);
+}
+
+#[test]
 fn what_is_too_old_is_left_out_except_at_the_first_start() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

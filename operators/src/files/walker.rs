@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use notify::RecommendedWatcher;
 use parking_lot::Mutex;
-use thalweg_engine::error::Failure;
+use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::record::Micros;
 use tokio::sync::mpsc::Sender;
 
@@ -159,7 +159,7 @@ impl Walker {
                 size: 1,
                 tag: 0,
             });
-            self.read(&found, row, forgiven)?;
+            self.go_on(found, row, forgiven)?;
         }
         // With `latestFirst` older files may wait that were there before.
         if !self.settings.latest_first {
@@ -338,12 +338,42 @@ impl Walker {
             walk.used = walk.used.saturating_add(more.max(1));
         }
         walk.caught_up = false;
-        self.read(found, 0, false)
+        self.read(found, 0, false, None)
     }
 
-    /// Hands over the rows of a file from this number on. What cannot be read of it is `forgiven` where somebody has
-    /// stepped over that already.
-    fn read(&mut self, found: &Found, from: u64, forgiven: bool) -> Result<(), Ended> {
+    /// Goes on with a file that an earlier run has read up to this row.
+    fn go_on(&mut self, mut found: Found, row: u64, forgiven: bool) -> Result<(), Ended> {
+        let before = self.seen.time(key(&self.settings, &found.path));
+        let before = before.filter(|before| found.time != 0 && *before != seconds(found.time));
+        let other = match before {
+            None => None,
+            // It may be the same one, at whose end something was written.
+            Some(_) if self.depot.tells() => {
+                tracing::warn!(
+                    file = &*found.path,
+                    "the file was written or replaced since its first rows were read, and is gone on with behind row {row}: {}",
+                    late::REMEDY
+                );
+                None
+            }
+            // The next start is to see it too.
+            Some(before) => {
+                found.time = Micros::from(before) * 1_000_000;
+                Some(late::other())
+            }
+        };
+        self.read(&found, row, forgiven, other)
+    }
+
+    /// Hands over the rows of a file from this number on; none where `other` says why. What cannot be read of it is `forgiven`
+    /// where somebody has stepped over that already.
+    fn read(
+        &mut self,
+        found: &Found,
+        from: u64,
+        forgiven: bool,
+        other: Option<RecordError>,
+    ) -> Result<(), Ended> {
         let found = &self.depot.now(found);
         let key = key(&self.settings, &found.path);
         self.seen.insert(key, seconds(found.time));
@@ -358,7 +388,11 @@ impl Walker {
             batch: Batch::default(),
             last: false,
         };
-        let fault = match self.open(found, from) {
+        let opened = match other {
+            Some(error) => Err(FileFault::Lost(error)),
+            None => self.open(found, from),
+        };
+        let fault = match opened {
             Ok((mut rows, mut fills)) => loop {
                 match rows.next() {
                     Ok(Some(batch)) => {
