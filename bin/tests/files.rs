@@ -13,6 +13,7 @@ mod stage;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -134,6 +135,23 @@ fn files_are_read_as_they_appear_and_deleted_once_they_are_safe() {
     let done = ended(child);
     assert_eq!(done.code, 0, "{done:?}");
     assert!(scene.copied().values().all(|times| *times == 1));
+}
+
+#[test]
+fn a_file_whose_name_is_no_text_is_said_once() {
+    let scene = Scene::new("");
+    let name = std::ffi::OsStr::from_bytes(b"bad\xff.json");
+    fs::write(scene.inbox().join(name), "{\"id\":0}\n").unwrap();
+    let mut command = thalweg(&["run", "copies.sql", "--http", "127.0.0.1:0"]);
+    command.current_dir(scene.dir.path());
+    let mut running = Running::start(command);
+    running.until_said("is not UTF-8", stage::PATIENCE);
+    // The folder is listed each second.
+    std::thread::sleep(Duration::from_millis(2_500));
+    let said = running.said();
+    assert_eq!(said.matches("is not UTF-8").count(), 1, "{said}");
+    running.terminate();
+    running.end(stage::PATIENCE).expect(0, &[]);
 }
 
 #[test]

@@ -1,14 +1,20 @@
 //! Which files there are: a folder, or what fits a pattern, without hidden files.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use thalweg_engine::record::Micros;
 
 use super::options::Settings;
+
+/// Of so many files it is said that their names are no text.
+const TOLD_MAX: usize = 100;
 
 /// A file that may be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,11 +79,7 @@ pub(crate) fn list(settings: &Settings, visitor: &mut dyn Visitor) -> io::Result
         for entry in entries {
             let entry = entry?;
             let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
-                tracing::warn!(
-                    folder,
-                    name = %entry.file_name().to_string_lossy(),
-                    "a file whose name is not UTF-8 is left out: rename it"
-                );
+                tell_nameless(&folder, &entry.file_name());
                 continue;
             };
             if is_hidden(&name) {
@@ -107,6 +109,25 @@ pub(crate) fn list(settings: &Settings, visitor: &mut dyn Visitor) -> io::Result
         }
     }
     Ok(())
+}
+
+/// Says once of each file that its name is no text; of more than a few that there are more.
+fn tell_nameless(folder: &str, name: &OsStr) {
+    static TOLD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut told = TOLD.lock();
+    if told.len() > TOLD_MAX || !told.insert(Path::new(folder).join(name)) {
+        return;
+    }
+    let name = name.to_string_lossy();
+    if told.len() > TOLD_MAX {
+        tracing::warn!(
+            folder,
+            %name,
+            "a file whose name is not UTF-8 is left out: rename it; of more of them nothing is said"
+        );
+    } else {
+        tracing::warn!(folder, %name, "a file whose name is not UTF-8 is left out: rename it");
+    }
 }
 
 fn is_folder(entry: &DirEntry) -> bool {
