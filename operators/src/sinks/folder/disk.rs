@@ -1,8 +1,9 @@
 //! Disk and store as the threads of an output see them: one without room, or away, is asked again until it can.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -113,11 +114,27 @@ pub(super) fn failure(path: &Path, error: &io::Error) -> Failure {
     Failure::restart(format!("{} cannot be written: {error}", path.display()))
 }
 
-/// The same at a start, where nothing helps against some of it but a person.
+/// Places that runs of this process have written: where one of these refuses it may be for a moment, as a full disk is.
+static WRITTEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// A run writes below this place.
+pub(super) fn writes(place: &Path) {
+    WRITTEN.lock().insert(place.to_owned());
+}
+
+/// Whether it is the right to write that is gone, where a run has written before.
+pub(super) fn for_a_while(path: &Path, error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
+        && path.ancestors().any(|place| WRITTEN.lock().contains(place))
+}
+
+/// The same at a start, where nothing helps against some of it but a person; at the first one, and not at that of a new run.
 pub(super) fn hindrance(path: &Path, error: &io::Error) -> Failure {
     let failure = failure(path, error);
     match error.kind() {
         _ if untrusted(error) => Failure::refuse(failure.message),
+        _ if for_a_while(path, error) => failure,
         io::ErrorKind::PermissionDenied
         | io::ErrorKind::ReadOnlyFilesystem
         | io::ErrorKind::NotADirectory
@@ -142,4 +159,29 @@ pub(super) fn passes(error: &io::Error) -> bool {
 /// Makes what stands in a folder survive a crash of the machine.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use thalweg_engine::error::Remedy;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_refuses_is_an_error_of_the_first_start_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("_thalweg/rows");
+        let remedies = || {
+            [
+                io::ErrorKind::PermissionDenied,
+                io::ErrorKind::ReadOnlyFilesystem,
+                io::ErrorKind::NotADirectory,
+            ]
+            .map(|kind| hindrance(&below, &kind.into()).remedy)
+        };
+        assert_eq!(remedies(), [Remedy::Refuse; 3]);
+        writes(folder.path());
+        let again = [Remedy::Restart, Remedy::Restart, Remedy::Refuse];
+        assert_eq!(remedies(), again);
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thalweg_engine::error::Failure;
 
-use super::OWN;
+use super::{OWN, disk};
 
 /// How often, and how long after each other, a process tries that shares the folder: the first of them has it alone for a moment.
 const TRIES: u32 = 20;
@@ -69,10 +69,12 @@ fn join(file: &mut File, name: &str) -> io::Result<bool> {
 }
 
 fn unwritable(root: &Path, error: &io::Error) -> Failure {
-    Failure::refuse(format!(
-        "the folder {} cannot be written: {error}",
-        root.display()
-    ))
+    let why = format!("the folder {} cannot be written: {error}", root.display());
+    if disk::for_a_while(root, error) {
+        Failure::restart(why)
+    } else {
+        Failure::refuse(why)
+    }
 }
 
 fn taken(root: &Path) -> Failure {

@@ -321,6 +321,8 @@ impl Sink for FolderSink {
     }
 
     fn open(&self, context: WriterContext) -> Result<Box<dyn Writer>, Failure> {
+        disk::writes(&self.target.root);
+        disk::writes(&self.target.goal.place());
         let places = &self.layout.partitions;
         let partitions = Partitions::new(&self.input.fields, places, self.zone);
         let columns = (!partitions.is_empty()).then(|| {
