@@ -126,3 +126,78 @@ fn check_says_how_much_memory_so_many_keys_take() {
     );
     assert!(line.ends_with(" bytes for each of 20,000"), "{said:?}");
 }
+
+/// Runs a job over files again and again, each time with what has come since; gives its rows.
+fn runs(query: &str, arrivals: &[&[(&str, &str)]]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let table = |name: &str, delay: &str| {
+        format!(
+            "CREATE TABLE {name} (id INT, ts TIMESTAMP) USING json OPTIONS (path './{name}') WATERMARK ts DELAY OF INTERVAL {delay};\n"
+        )
+    };
+    let job = format!(
+        "SET checkpointLocation = './checkpoints';\nSET trigger = 'available now';\n{}{}\
+         CREATE TABLE rows USING file OPTIONS (path 'out.jsonl');\nINSERT INTO rows {query};\n",
+        table("a", "10 SECONDS"),
+        table("b", "10 SECONDS")
+    );
+    fs::write(folder.path().join("job.sql"), job).unwrap();
+    for name in ["a", "b"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    for (number, rows) in arrivals.iter().enumerate() {
+        for (name, row) in *rows {
+            let file = folder.path().join(name).join(format!("{number}.json"));
+            fs::write(file, format!("{row}\n")).unwrap();
+        }
+        let mut command = thalweg(&["run", "job.sql", "--http", "off"]);
+        command.current_dir(folder.path());
+        let said = ended(command.spawn().unwrap());
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+    let rows = fs::read_to_string(folder.path().join("out.jsonl")).unwrap();
+    rows.lines().map(str::to_owned).collect()
+}
+
+// What Spark 4.3 answers to the same runs: its one watermark is that of the slower stream.
+
+#[test]
+fn in_runs_with_an_end_a_row_finds_its_partner_although_its_own_stream_is_far_ahead() {
+    let rows = runs(
+        "SELECT a.id, a.ts AS made, b.ts AS paid FROM a JOIN b
+         ON a.id = b.id AND b.ts BETWEEN a.ts AND a.ts + INTERVAL 30 SECONDS",
+        &[
+            &[
+                ("a", r#"{"id":1,"ts":"2024-01-01T10:00:00Z"}"#),
+                ("b", r#"{"id":9,"ts":"2024-01-01T10:01:00Z"}"#),
+            ],
+            &[("b", r#"{"id":1,"ts":"2024-01-01T10:00:15Z"}"#)],
+        ],
+    );
+    let expected =
+        r#"{"id":1,"made":"2024-01-01T10:00:00.000Z","paid":"2024-01-01T10:00:15.000Z"}"#;
+    assert_eq!(rows, [expected]);
+}
+
+#[test]
+fn in_runs_with_an_end_a_window_over_two_streams_takes_rows_until_the_slower_one_has_passed_it() {
+    let rows = runs(
+        "SELECT window.start AS w, count(*) AS n FROM (SELECT id, ts FROM a UNION ALL SELECT id, ts FROM b)
+         GROUP BY window(ts, '30 seconds')",
+        &[
+            &[
+                ("a", r#"{"id":1,"ts":"2024-01-01T10:00:08Z"}"#),
+                ("b", r#"{"id":2,"ts":"2024-01-01T10:01:00Z"}"#),
+            ],
+            &[("b", r#"{"id":3,"ts":"2024-01-01T10:00:15Z"}"#)],
+            &[
+                ("a", r#"{"id":4,"ts":"2024-01-01T11:00:00Z"}"#),
+                ("b", r#"{"id":5,"ts":"2024-01-01T11:00:00Z"}"#),
+            ],
+        ],
+    );
+    assert_eq!(
+        rows[0], r#"{"w":"2024-01-01T10:00:00.000Z","n":2}"#,
+        "{rows:?}"
+    );
+}

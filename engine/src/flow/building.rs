@@ -82,6 +82,7 @@ impl Lane {
             } else {
                 watermarks.add(reading.watermark, timed)
             };
+            watermarks.belongs(number, &reading.partition.input);
             watermarks.remember(number, reading.seen);
             number
         };

@@ -38,7 +38,7 @@ impl Lane {
         self.at = Some(reader);
         from.caught_up = None;
         self.stirred = true;
-        record.meta.watermark = self.watermarks.of(reader);
+        record.meta.watermark = self.watermarks.against(reader);
         self.tally.records += 1;
         self.tally.bytes += u64::from(record.size);
         let metrics = &self.spec.metrics;

@@ -4,7 +4,10 @@
 //! one; the lane's is their minimum. A partition without any event yet holds it back, until it is idle: read to its end,
 //! with nothing new for a while. When all are idle, the watermark stays.
 //!
-//! Held, all of that stays as it was, and what is seen is kept beside it until the hold ends.
+//! Held, all of that stays as it was, and what is seen is kept beside it until the hold ends. Rows are then late as in Spark, which has
+//! one watermark for all streams: only where every other stream had gone past them, too, when the hold began.
+
+use smol_str::SmolStr;
 
 use crate::record::Micros;
 
@@ -19,6 +22,10 @@ pub struct Watermarks {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Track {
     own: Option<Micros>,
+    /// Its input.
+    input: SmolStr,
+    /// What its rows are late against while all are held.
+    bound: Option<Micros>,
     /// The newest that it has seen while all are held.
     seen: Option<Micros>,
     /// Whether its input has event times at all.
@@ -43,6 +50,8 @@ impl Watermarks {
     fn push(&mut self, restored: Option<Micros>, counts: bool, new: bool) -> usize {
         self.partitions.push(Track {
             own: restored.max(self.current),
+            input: SmolStr::default(),
+            bound: restored.max(self.current),
             seen: None,
             counts,
             idle: false,
@@ -62,7 +71,35 @@ impl Watermarks {
         for track in self.partitions.iter_mut().filter(|track| track.new) {
             track.own = track.own.max(restored);
         }
-        self.minimum()
+        let moved = self.minimum();
+        if self.held {
+            self.bind();
+        }
+        moved
+    }
+
+    /// Says of which input a partition is. Before [`Watermarks::reached`].
+    pub fn belongs(&mut self, partition: usize, input: &SmolStr) {
+        if let Some(track) = self.partitions.get_mut(partition) {
+            track.input = input.clone();
+        }
+    }
+
+    /// Finds what rows of each partition are late against while all are held: its own watermark, or that of another input which is
+    /// behind it. An input is as far as its first partition, as it is in Spark.
+    fn bind(&mut self) {
+        let mut inputs: Vec<(SmolStr, Option<Micros>)> = Vec::new();
+        for track in self.partitions.iter().filter(|track| track.counts) {
+            match inputs.iter_mut().find(|(input, _)| *input == track.input) {
+                Some((_, newest)) => *newest = (*newest).max(track.own),
+                None => inputs.push((track.input.clone(), track.own)),
+            }
+        }
+        for track in &mut self.partitions {
+            let others = inputs.iter().filter(|(input, _)| *input != track.input);
+            let others = others.map(|(_, newest)| *newest).min();
+            track.bound = others.map_or(track.own, |others| track.own.min(others));
+        }
     }
 
     /// The partition has seen this watermark. Gives the lane's new watermark if it moved.
@@ -154,8 +191,21 @@ impl Watermarks {
         self.current
     }
 
-    /// What rows of the partition are late against, and what its cut holds: its own watermark, or the lane's where that
-    /// has gone on without it.
+    /// What rows of the partition are late against.
+    #[inline]
+    pub fn against(&self, partition: usize) -> Option<Micros> {
+        if !self.held {
+            return self.of(partition);
+        }
+        let track = self.partitions.get(partition)?;
+        if track.counts {
+            track.bound.max(self.current)
+        } else {
+            None
+        }
+    }
+
+    /// What the partition's cut holds: its own watermark, or the lane's where that has gone on without it.
     #[inline]
     pub fn of(&self, partition: usize) -> Option<Micros> {
         let track = self.partitions.get(partition)?;
@@ -202,6 +252,38 @@ mod tests {
         );
         assert_eq!(watermarks.observe(0, 90), None, "it holds them back again");
         assert_eq!(watermarks.observe(1, 70), Some(70));
+    }
+
+    #[test]
+    fn while_held_rows_are_late_where_the_other_stream_has_gone_past_them_too() {
+        let mut watermarks = Watermarks::default();
+        for (number, (restored, input)) in [(50, "a"), (30, "a"), (10, "b")].into_iter().enumerate()
+        {
+            watermarks.add(Some(restored), true);
+            watermarks.belongs(number, &input.into());
+        }
+        watermarks.add(None, false);
+        let late = |watermarks: &Watermarks| [0, 1, 2, 3].map(|number| watermarks.against(number));
+        let each = [Some(50), Some(30), Some(10), None];
+        let mut held = watermarks.clone();
+        assert_eq!((watermarks.reached(), late(&watermarks)), (Some(10), each));
+        held.hold();
+        let first = [Some(10), Some(10), Some(10), None];
+        assert_eq!((held.reached(), late(&held)), (Some(10), first));
+        // One of another stream is as far as its first partition.
+        let mut ahead = Watermarks::default();
+        for (number, (restored, input)) in [(50, "a"), (30, "a"), (70, "b")].into_iter().enumerate()
+        {
+            ahead.add(Some(restored), true);
+            ahead.belongs(number, &input.into());
+        }
+        ahead.hold();
+        ahead.reached();
+        assert_eq!(
+            [0, 1, 2].map(|number| ahead.against(number)),
+            [Some(50), Some(30), Some(50)]
+        );
+        assert_eq!(ahead.of(2), Some(70), "its cut keeps what it has seen");
     }
 
     #[test]
