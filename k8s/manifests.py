@@ -25,6 +25,7 @@ RENDERED = [
     "base with service-monitor",
     *(f"overlays/{folder.name}" for folder in sorted((HERE / "overlays").iterdir())),
     "tools",
+    *(f"overlays/{path.parent.name}/tools" for path in sorted((HERE / "overlays").glob("*/tools"))),
 ]
 
 # The part of a ServiceMonitor that is used here, strictly: the operator's own schema lets unknown fields pass.
@@ -298,6 +299,22 @@ def images(documents):
             yield f"{part} does not name the image of the version in Cargo.toml"
 
 
+def volumes(documents, job):
+    """The pod for checkpoints by hand has a volume of the job beside it, and stands where the job's does."""
+    claims = {claim["metadata"]["name"] for claim in of_kind(job, "PersistentVolumeClaim")}
+    for workload in of_kind(job, "StatefulSet"):
+        for claim in workload["spec"].get("volumeClaimTemplates", []):
+            claims.add(f"{claim['metadata']['name']}-{workload['metadata']['name']}-0")
+    spaces = {workload["metadata"].get("namespace") for workload in of_kind(job, "StatefulSet")}
+    for pod in of_kind(documents, "Pod"):
+        for volume in pod["spec"].get("volumes", []):
+            claim = volume.get("persistentVolumeClaim", {}).get("claimName")
+            if claim and claim not in claims:
+                yield f"{name(pod)}: {claim} is no volume of the job, which has {sorted(claims)}"
+        if pod["metadata"].get("namespace") not in spaces:
+            yield f"{name(pod)}: it does not stand in the job's namespace"
+
+
 def job_text(documents, container, spec):
     """The job file as the container sees it, and its path there."""
     arguments = container["args"]
@@ -481,11 +498,15 @@ def main():
     faults = 0
     for what in RENDERED:
         documents = render(what)
-        rules = pod_rules if what == "tools" else pod_rules + job_rules
-        if what.startswith("overlays/"):
+        tools = what.endswith("tools")
+        rules = pod_rules if tools else pod_rules + job_rules
+        if what.startswith("overlays/") and not tools:
             rules = [*rules, tokens]
         found = [fault for rule in rules for fault in rule(documents)]
-        if binary and not found:
+        if tools:
+            beside = what.removesuffix("tools").rstrip("/") or "base"
+            found += volumes(documents, render(beside))
+        if binary and not found and not tools:
             found += running.process(documents, binary)
         for fault in found:
             print(f"FAULT: k8s/{what}: {fault}")
