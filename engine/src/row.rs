@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use crate::schema::DataType;
+
 /// One value of a row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
@@ -61,6 +63,32 @@ impl Value {
 }
 
 impl Value {
+    /// Whether it may stand in a column of this type: NULL may in each. What is in an array, a map or a struct is not looked at.
+    pub fn is_of(&self, data_type: &DataType) -> bool {
+        match (self, data_type) {
+            (Self::Null, _)
+            | (Self::Boolean(_), DataType::Boolean)
+            | (Self::TinyInt(_), DataType::TinyInt)
+            | (Self::SmallInt(_), DataType::SmallInt)
+            | (Self::Int(_), DataType::Int)
+            | (Self::BigInt(_), DataType::BigInt)
+            | (Self::Float(_), DataType::Float)
+            | (Self::Double(_), DataType::Double)
+            | (Self::Decimal(_), DataType::Decimal { .. })
+            | (Self::String(_), DataType::String)
+            | (Self::Binary(_), DataType::Binary)
+            | (Self::Date(_), DataType::Date)
+            | (Self::Timestamp(_), DataType::Timestamp)
+            | (Self::TimestampNtz(_), DataType::TimestampNtz)
+            | (Self::YearMonthInterval(_), DataType::YearMonthInterval)
+            | (Self::DayTimeInterval(_), DataType::DayTimeInterval)
+            | (Self::Array(_), DataType::Array(_))
+            | (Self::Map(_), DataType::Map(_)) => true,
+            (Self::Struct(fields), DataType::Struct(types)) => fields.len() == types.len(),
+            _ => false,
+        }
+    }
+
     /// The text of a STRING.
     pub fn as_str(&self) -> Option<&str> {
         match self {

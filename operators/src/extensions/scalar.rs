@@ -38,8 +38,8 @@ impl fmt::Debug for ScalarFunction {
 impl ScalarFunction {
     /// A function that takes arguments of these types; others are cast to them where Spark would without being asked.
     ///
-    /// What `call` gives must be NULL or of the type `gives`: nothing looks at it again. Its error is one of the record,
-    /// and `onError` says what becomes of that.
+    /// What `call` gives must be NULL or of the type `gives`; another value is an error of the record, as its own error is, and
+    /// `onError` says what becomes of that. What is in an array, a map or a struct is not looked at.
     pub fn new(
         name: &'static str,
         takes: impl Into<Vec<DataType>>,
@@ -145,13 +145,27 @@ impl ScalarFunction {
             name: self.name.into(),
             form: Form::Function,
             body: Body::Pure {
-                call: Arc::clone(&self.call),
+                call: checked(self.name, &self.call, gives.clone()),
                 nulls: self.nulls,
             },
             deterministic: self.deterministic,
         });
         Ok(Typed::node(op, args, gives, true, at))
     }
+}
+
+/// The function, and an error where it gives a value of another type than it says.
+fn checked(name: &'static str, call: &PureFn, gives: DataType) -> PureFn {
+    let call = Arc::clone(call);
+    Arc::new(move |args| {
+        let value = call(args)?;
+        if value.is_of(&gives) {
+            return Ok(value);
+        }
+        Err(RecordError::expression(format!(
+            "{name} gave a value that is no {gives}, as it says it would"
+        )))
+    })
 }
 
 /// Whether an argument of one type is cast to another without being asked.
@@ -196,6 +210,19 @@ mod tests {
         assert_eq!(bound.constant(), Some(&Value::Double(1.5)));
         let null = bind(vec![typed(Value::Null, DataType::Void)]).unwrap();
         assert_eq!(null.constant(), Some(&Value::Null));
+    }
+
+    #[test]
+    fn a_value_of_another_type_than_it_says_is_an_error_of_the_record() {
+        let texts = ScalarFunction::new("texts", [], DataType::BigInt, |_| Ok(Value::from("7")));
+        let gives = checked(texts.name, &texts.call, DataType::BigInt);
+        let error = gives(&[]).unwrap_err();
+        assert_eq!(
+            &*error.reason,
+            "texts gave a value that is no BIGINT, as it says it would"
+        );
+        let gives = checked(texts.name, &texts.call, DataType::String);
+        assert_eq!(gives(&[]).unwrap(), Value::from("7"));
     }
 
     #[test]
