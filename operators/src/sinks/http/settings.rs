@@ -26,7 +26,8 @@ pub const OPTIONS: &[OptionSpec] = &[
         kind: OptionKind::Text,
         default: "",
         example: "Authorization: Bearer ${file:/run/secrets/token}",
-        about: "Headers of each request, `Name: value`, a line for each. Never shown; a file that changes is read anew. `Content-Type` is `application/json` unless it stands here.",
+        about: "Headers of each request, `Name: value`, a line for each. Never shown; a file that changes is read anew. `Content-Type` is `application/json` unless it stands here. Those of the \
+                connection and of the body's length are written by the client and refused here.",
     },
     OptionSpec {
         name: "caFile",
@@ -73,6 +74,15 @@ pub const OPTIONS: &[OptionSpec] = &[
     },
 ];
 
+/// Headers that the client writes itself: with others of these names it sends nothing, or what no server understands.
+const OWN: [&str; 6] = [
+    "connection",
+    "content-length",
+    "expect",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 /// How long a connection may take to come about. A stop waits for that, for nothing else of a request.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Connections that are kept: one for each lane.
@@ -255,6 +265,10 @@ fn headers(table: &Table) -> Result<Vec<(HeaderName, HeaderValue)>, JobError> {
             .trim()
             .parse()
             .map_err(|_| refused("has no name of a header before its `:`"))?;
+        if OWN.contains(&name.as_str()) {
+            let own = format!("has `{name}`, which the client writes itself: leave it out");
+            return Err(refused(&own));
+        }
         let value: HeaderValue = value
             .trim()
             .parse()

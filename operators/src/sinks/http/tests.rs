@@ -307,6 +307,14 @@ fn what_a_table_lacks_is_said_without_its_secrets() {
     let url = "http://localhost/";
     assert!(refused(url, &[("headers", "a: b\nhush")]).contains("line 2 has no `:`"));
     assert!(refused(url, &[("headers", "hu sh: b")]).contains("no name of a header"));
+    for own in [
+        "Content-Length: hush",
+        "transfer-encoding: hush",
+        "Expect: hush",
+    ] {
+        assert!(refused(url, &[("headers", own)]).contains("which the client writes itself"));
+    }
+    assert!(check(&table(url, &[("headers", "Host: other")]), &columns()).is_ok());
     assert!(refused(url, &[("timeout", "0 s")]).contains("more than nothing"));
     assert!(refused(url, &[("format", "csv")]).contains("format"));
     let table = table(
