@@ -9,6 +9,7 @@ use chrono::Utc;
 use parking_lot::Mutex;
 use thalweg_engine::error::Failure;
 use thalweg_engine::source::Health;
+use ureq::{Error, Timeout};
 
 use super::answer::{Verdict, beginning, pause, retry_after, verdict};
 use super::lane::{Lane, Waiting};
@@ -123,9 +124,10 @@ impl Poster {
         for (name, value) in &self.settings.headers {
             request = request.header(name, value);
         }
-        let mut response = request
-            .send(body)
-            .map_err(|error| Miss::Later(format!("{shown} cannot be posted to: {error}"), None))?;
+        let mut response = request.send(body).map_err(|error| {
+            let why = unsent(&error, &self.settings);
+            Miss::Later(format!("{shown} cannot be posted to: {why}"), None)
+        })?;
         let status = response.status();
         let asked = response
             .headers()
@@ -155,5 +157,70 @@ impl Poster {
                 "{shown} refuses rows of the output, it answers {status}{said}"
             ))),
         }
+    }
+}
+
+/// Why a request came to no answer, with the option to look at where the client's own words name none.
+fn unsent(error: &Error, settings: &Settings) -> String {
+    match error {
+        Error::Timeout(Timeout::Global) => {
+            let timeout = settings.timeout;
+            format!("it has not answered within {timeout:?}, the option `timeout`")
+        }
+        Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
+            let timeout = settings.connect_timeout();
+            format!("no connection has come about within {timeout:?}")
+        }
+        Error::NativeTls(said) => by_tls(&said.to_string(), settings.ca_file.as_deref()),
+        other => other.to_string(),
+    }
+}
+
+/// What the TLS library says, in words for whoever has to mend it.
+fn by_tls(said: &str, ca_file: Option<&str>) -> String {
+    if said.contains("certificate verify failed") {
+        let why = said
+            .rsplit_once('(')
+            .map_or(said, |(_, why)| why.trim_end_matches(')'));
+        let trusted = match ca_file {
+            Some(path) => format!("those in the file {path} of the option `caFile`"),
+            None => "those of this machine, or where SSL_CERT_FILE names a file those in it; the option `caFile` names \
+                     others for this table"
+                .to_owned(),
+        };
+        return format!(
+            "the certificate of the server is not trusted ({why}): it must be of the host in `url`, and signed by one of the trusted \
+             authorities: {trusted}"
+        );
+    }
+    if said.contains("wrong version number") {
+        return "the server does not speak TLS there: check the port in `url`, and whether it is http://"
+            .to_owned();
+    }
+    format!("no connection by TLS: {said}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_told_with_the_options_that_help() {
+        let verify = "error:0A000086:SSL routines:f:certificate verify failed:../a.c:1: (self-signed certificate)";
+        let said = by_tls(verify, None);
+        for part in [
+            "is not trusted (self-signed certificate)",
+            "SSL_CERT_FILE",
+            "`caFile`",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        let said = by_tls(verify, Some("/ca.pem"));
+        assert!(
+            said.ends_with("the file /ca.pem of the option `caFile`"),
+            "{said}"
+        );
+        assert!(by_tls("e:wrong version number:c", None).contains("does not speak TLS"));
+        assert!(by_tls("e: another", None).ends_with("e: another"));
     }
 }

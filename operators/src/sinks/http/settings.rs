@@ -95,7 +95,7 @@ pub(super) struct Settings {
     pub(super) shown: String,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// Where the trusted authorities stand, where they are not the machine's.
-    ca_file: Option<String>,
+    pub(super) ca_file: Option<String>,
     pub(super) batch_size: usize,
     pub(super) timeout: Duration,
     pub(super) retry_interval: Duration,
@@ -177,6 +177,11 @@ impl Settings {
         })
     }
 
+    /// How long a connection may take to come about.
+    pub(super) fn connect_timeout(&self) -> Duration {
+        CONNECT_MAX.min(self.timeout)
+    }
+
     /// The client that all lanes share.
     ///
     /// # Errors
@@ -197,8 +202,8 @@ impl Settings {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_global(Some(self.timeout))
-            .timeout_resolve(Some(CONNECT_MAX.min(self.timeout)))
-            .timeout_connect(Some(CONNECT_MAX.min(self.timeout)))
+            .timeout_resolve(Some(self.connect_timeout()))
+            .timeout_connect(Some(self.connect_timeout()))
             .max_idle_connections(KEPT_MAX)
             .max_idle_connections_per_host(KEPT_MAX)
             .user_agent(concat!("thalweg/", env!("CARGO_PKG_VERSION")))

@@ -173,14 +173,24 @@ fn an_outage_is_waited_out_and_told_and_nothing_is_lost() {
 
 #[test]
 fn a_server_that_is_too_slow_is_asked_again() {
+    // Often enough to be seen.
     let server = Server::start(|number, _| match number {
-        0 => Answer::Silence,
+        0..5 => Answer::Silence,
         _ => TAKEN,
     });
     let mut output = Output::open(&server.url(), &[("timeout", "100 ms")]);
-    output.deliver(0..2);
+    output.write(0).unwrap();
+    until("the outage is told", || output.sink.health() != Health::Up);
+    let Health::Down(reason) = output.sink.health() else {
+        panic!("it is over already")
+    };
+    assert!(
+        reason.ends_with("within 100ms, the option `timeout`"),
+        "{reason}"
+    );
+    output.deliver(1..2);
     let all: Vec<i64> = server.requests().iter().flat_map(ids).collect();
-    assert_eq!(all, [0, 0, 1]);
+    assert_eq!(all, [0, 0, 0, 0, 0, 0, 1]);
 }
 
 #[test]
