@@ -201,6 +201,15 @@ enum Does {
 }
 
 impl Question<'_> {
+    fn shown(&self) -> String {
+        let does = match self.does {
+            Does::Read => "read",
+            Does::Written => "written",
+            Does::Exchanged(_) => "exchanged",
+        };
+        format!("{} ({does})", self.table.name)
+    }
+
     fn ask(&self) -> Answer {
         match &self.does {
             Does::Read => connect::ask(self.table, true, &self.context),
@@ -211,6 +220,7 @@ impl Question<'_> {
 }
 
 type Answer = Result<Option<Reach>, Failure>;
+type Ask<'a> = Box<dyn Fn() -> Answer + Send + Sync + 'a>;
 
 /// Every table that is used, once as an input and once as an output, and the exchange topics.
 fn questions(loaded: &Loaded) -> Vec<Question<'_>> {
@@ -249,15 +259,36 @@ fn questions(loaded: &Loaded) -> Vec<Question<'_>> {
     questions
 }
 
-/// Asks the systems behind all tables that are used and shows what they say. All at once: a system that does not answer
-/// takes its time, and the whole must not take as many times that.
+/// Asks the object store that keeps the checkpoints of a query; None where they lie on this machine.
+fn ask_checkpoints(query: &Query) -> Answer {
+    let settings = &query.settings;
+    let location = settings.checkpoint_location.as_deref();
+    let Some(location) = location.filter(|_| !query.temporary) else {
+        return Ok(None);
+    };
+    let place = Place::at(Path::new(location), &settings.checkpoint_options)
+        .map_err(|refusal| Failure::refuse(refusal.message()))?;
+    match place.join(&query.name) {
+        Place::Folder(_) => Ok(None),
+        Place::Remote(place) => place.reach().map(Some),
+    }
+}
+
+/// Asks the systems behind all tables that are used, and those that keep checkpoints, and shows what they say. All at once: a
+/// system that does not answer takes its time, and the whole must not take as many times that.
 fn reachable(loaded: &Loaded) -> bool {
-    let questions = questions(loaded);
+    let tables = questions(loaded);
+    let tables = tables.iter().map(|question| {
+        let ask: Ask<'_> = Box::new(|| question.ask());
+        (question.shown(), ask)
+    });
+    let checkpoints = loaded.job.queries.iter().map(|query| {
+        let ask: Ask<'_> = Box::new(|| ask_checkpoints(query));
+        (format!("checkpoints of {}", query.name), ask)
+    });
+    let questions: Vec<(String, Ask<'_>)> = tables.chain(checkpoints).collect();
     let answers: Vec<Answer> = thread::scope(|scope| {
-        let asked: Vec<_> = questions
-            .iter()
-            .map(|question| scope.spawn(|| question.ask()))
-            .collect();
+        let asked: Vec<_> = questions.iter().map(|(_, ask)| scope.spawn(ask)).collect();
         let lost = || Err(Failure::end("the question panicked: a bug"));
         asked
             .into_iter()
@@ -265,14 +296,8 @@ fn reachable(loaded: &Loaded) -> bool {
             .collect()
     });
     console::line("\nconnections");
-    let mut well = true;
-    for (question, answer) in questions.iter().zip(answers) {
-        let name = &question.table.name;
-        let does = match question.does {
-            Does::Read => "read",
-            Does::Written => "written",
-            Does::Exchanged(_) => "exchanged",
-        };
+    let (mut well, mut answered) = (true, false);
+    for ((shown, _), answer) in questions.iter().zip(answers) {
         let reach = answer.unwrap_or_else(|failure| {
             Some(Reach {
                 missing: vec![failure.message],
@@ -280,13 +305,19 @@ fn reachable(loaded: &Loaded) -> bool {
             })
         });
         let Some(reach) = reach else { continue };
+        answered = true;
         for line in reach.found {
-            console::line(&format!("  {name} ({does}): {line}"));
+            console::line(&format!("  {shown}: {line}"));
         }
         for line in reach.missing {
             well = false;
-            telemetry::fatal(&format!("{name} ({does}): {line}"));
+            telemetry::fatal(&format!("{shown}: {line}"));
         }
+    }
+    if !answered {
+        console::line(
+            "  nothing to ask: no table has a system behind it that can be, and checkpoints lie on this machine",
+        );
     }
     well
 }

@@ -217,6 +217,31 @@ fn a_store_that_says_nothing_is_told_of_and_waited_for() {
 }
 
 #[test]
+fn a_check_asks_the_store_that_keeps_checkpoints_and_leaves_it_as_it_is() {
+    let s3 = S3::start();
+    let job = counts(&s3);
+    let check = |set: &[&str]| {
+        let arguments = ["check", job.to_str().unwrap(), "--connect"];
+        s3.call(&[&arguments[..], set].concat())
+    };
+    let well = [
+        "arrivals (read): in is there",
+        "checkpoints of counts: s3://shop/jobs/counts can be written",
+    ];
+    check(&[]).expect(0, &well);
+    assert!(s3.keys("").is_empty());
+    let nowhere = ["--set", "checkpointLocation=s3://nowhere/jobs"];
+    check(&nowhere).expect(2, &["s3://nowhere/jobs/counts", "NoSuchBucket"]);
+    s3.plant(&json!([{ "method": "POST", "path": "/shop", "status": 403, "code": "AccessDenied", "times": -1 }]));
+    let lacks = "checkpoints of counts: this key lacks the right to write to s3://shop/jobs/counts";
+    check(&[]).expect(2, &[lacks]);
+    s3.back();
+    let here = ["--set", "checkpointLocation=checkpoints"];
+    std::fs::remove_dir_all(s3.dir().join("in")).unwrap();
+    check(&here).expect(2, &["`arrivals`: there is no in: make the folder"]);
+}
+
+#[test]
 fn a_network_that_fails_between_engine_and_store_delays_no_row_and_loses_nothing() {
     let s3 = S3::start();
     let proxy = s3.proxied();

@@ -188,8 +188,12 @@ fn a_server_is_reached_by_https_when_the_job_names_who_has_signed_its_certificat
     assert!(expect_all_in_order(&server.requests()) > 20);
 
     fs::write(&authority, "no certificate").unwrap();
-    let said = start(&folder).end(PATIENCE);
-    said.expect(2, &["caFile", "holds no certificate in PEM"]);
+    let refused = ["caFile", "holds no certificate in PEM"];
+    start(&folder).end(PATIENCE).expect(2, &refused);
+    let file = folder.path().join("job.sql");
+    let mut check = stage::thalweg(&["check", file.to_str().unwrap(), "--connect"]);
+    check.env("TOKEN", "hush");
+    Running::start(check).end(PATIENCE).expect(2, &refused);
 }
 
 #[test]

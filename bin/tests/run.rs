@@ -514,6 +514,18 @@ fn check_hides_secrets_and_with_connect_names_the_broker_that_does_not_answer() 
 }
 
 #[test]
+fn check_with_connect_says_where_there_is_nobody_to_ask() {
+    let folder = job("CREATE TABLE ticks USING rate;
+CREATE TABLE gone USING noop;
+INSERT INTO gone SELECT value FROM ticks;
+");
+    let checked = said(folder.path(), &["check", "job.sql", "--connect"]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let asked = checked.out.split_once("\nconnections\n").unwrap().1;
+    assert!(asked.starts_with("  nothing to ask: "), "{checked:?}");
+}
+
+#[test]
 fn a_server_that_says_nothing_is_named_within_ten_seconds_however_many_tables_it_has() {
     // Connections are taken by the system, and nobody ever answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

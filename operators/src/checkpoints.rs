@@ -9,6 +9,7 @@ use std::sync::Arc;
 use thalweg_engine::epoch::store::Store;
 use thalweg_engine::error::Failure;
 
+use crate::connect::Reach;
 use crate::job_error::{JobError, Location};
 use crate::objects::{OPTIONS, Remote};
 use crate::table::{OptionValue, Options};
@@ -30,6 +31,12 @@ pub trait Place: Store {
     /// # Errors
     /// `Refuse`, with what is missing.
     fn prove(&self) -> Result<(), Failure>;
+
+    /// Asks the store whether it lets checkpoints be listed, read and written here, and leaves it as it is.
+    ///
+    /// # Errors
+    /// When it does not answer, or there is no such bucket.
+    fn reach(&self) -> Result<Reach, Failure>;
 
     /// Reaches the store as these options say from now on, here and at all places that were made from one with this; what is under
     /// way ends as it began. Only once the store answers to them. Blocks.

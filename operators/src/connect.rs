@@ -3,12 +3,12 @@
 use thalweg_engine::error::Failure;
 
 use crate::exchange;
-#[cfg(feature = "object-store")]
 use crate::files::{self, FORMATS};
 use crate::formats;
 use crate::kafka::check_connect;
 #[cfg(feature = "object-store")]
 use crate::sinks::folder;
+use crate::sinks::http;
 use crate::table::{OpenContext, Table};
 
 /// What the system behind a table says of it.
@@ -30,8 +30,11 @@ pub fn ask(table: &Table, as_input: bool, context: &OpenContext) -> Result<Optio
         "kafka" => kafka(table, as_input, context).map(Some),
         #[cfg(feature = "kinesis")]
         "kinesis" => kinesis(table).map(Some),
-        #[cfg(feature = "object-store")]
-        name if FORMATS.iter().any(|format| format.name == name) && as_input => files::reach(table),
+        // A server is not asked: it would have to take rows.
+        "http" => http::reach(table).map(|()| None),
+        name if FORMATS.iter().any(|format| format.name == name) && as_input => {
+            files::reach(table).map(Some)
+        }
         #[cfg(feature = "object-store")]
         name if FORMATS.iter().any(|format| format.name == name) => folder::reach(table),
         _ => Ok(None),

@@ -28,7 +28,6 @@ mod orc_times;
 #[cfg(feature = "object-store")]
 mod patience;
 mod pattern;
-#[cfg(feature = "object-store")]
 mod reach;
 mod seen;
 mod source;
@@ -45,7 +44,6 @@ mod whole_files;
 
 pub use columns::{columns, metadata};
 pub use options::OPTIONS;
-#[cfg(feature = "object-store")]
 pub(crate) use reach::reach;
 pub use source::{behind, open};
 

@@ -30,6 +30,9 @@ use crate::job_error::JobError;
 use crate::table::{OpenContext, Table};
 use thalweg_engine::clock::now;
 
+/// What helps where the folder is not there.
+pub(super) const LOST: &str = "make the folder";
+
 /// How many batches may wait for the lane.
 const BATCHES_MAX: usize = 4;
 /// How often a folder is listed at least, although nothing was heard.
@@ -95,8 +98,7 @@ impl Folder {
 
     fn unreadable(&self, error: &std::io::Error) -> Failure {
         let shown = &self.settings.pattern.text;
-        self.depot
-            .unreadable(&self.table, shown, "make the folder", error)
+        self.depot.unreadable(&self.table, shown, LOST, error)
     }
 
     #[cfg(feature = "object-store")]

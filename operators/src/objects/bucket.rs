@@ -9,10 +9,12 @@ use thalweg_engine::epoch::store::{Entry, Fetch, Store as Shelf, WriteObject};
 use thalweg_engine::error::Failure;
 
 use super::object::{Object, Patience, Stream};
+use super::reach::{Need, ask};
 use super::remote::Remote;
 use super::store::{Store, path};
 use super::trouble::closed;
 use crate::checkpoints::{self, Place};
+use crate::connect::Reach;
 use crate::job_error::Location;
 use crate::table::Options;
 
@@ -217,6 +219,11 @@ impl Place for Bucket {
             Some(remote) => self.store.renew(&remote),
             None => Ok(()),
         }
+    }
+
+    fn reach(&self) -> Result<Reach, Failure> {
+        let needs = [Need::Read(&self.below), Need::Write(&self.below)];
+        ask(&self.store, &needs)
     }
 
     fn prove(&self) -> Result<(), Failure> {

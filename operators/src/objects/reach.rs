@@ -20,20 +20,29 @@ pub(crate) enum Need<'n> {
 /// The name of an object that never appears.
 const NEVER: &str = "_thalweg_check";
 
+/// Opens the store and asks it for each need.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) fn reach(remote: &Remote, needs: &[Need<'_>]) -> Result<Reach, Failure> {
+    let store = Store::open(remote)?;
+    let reach = ask(&store, needs)?;
+    store.close();
+    Ok(reach)
+}
+
 /// Asks for each need in turn.
 ///
 /// # Errors
 /// When the store does not answer, or there is no such bucket.
-pub(crate) fn reach(remote: &Remote, needs: &[Need<'_>]) -> Result<Reach, Failure> {
-    let store = Store::open(remote)?;
+pub(super) fn ask(store: &Store, needs: &[Need<'_>]) -> Result<Reach, Failure> {
     let mut reach = Reach::default();
     for need in needs {
         match need {
-            Need::Read(below) => read(&store, below, &mut reach)?,
-            Need::Write(below) => write(&store, below, &mut reach)?,
+            Need::Read(below) => read(store, below, &mut reach)?,
+            Need::Write(below) => write(store, below, &mut reach)?,
         }
     }
-    store.close();
     Ok(reach)
 }
 

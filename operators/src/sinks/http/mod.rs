@@ -55,6 +55,15 @@ pub fn open(
     }))
 }
 
+/// Tries what a start takes from this machine: the file of `caFile`.
+///
+/// # Errors
+/// `Refuse` as [`open`].
+pub(crate) fn reach(table: &Table) -> Result<(), Failure> {
+    let settings = Settings::of(table).map_err(|error| Failure::refuse(error.message))?;
+    settings.agent().map(|_| ())
+}
+
 struct HttpSink {
     agent: ureq::Agent,
     settings: Arc<Settings>,
