@@ -449,7 +449,10 @@ fn a_token_from_an_endpoint_is_fetched_and_fetched_again_before_it_expires() {
         "tokenwrong",
         address,
         &login(WRONG),
-        &["refuses the login", "token"],
+        &[
+            "no token has come",
+            "kafka.sasl.oauthbearer.token.endpoint.url",
+        ],
     );
 
     // A job that outlives its tokens.

@@ -546,6 +546,7 @@ fn a_server_that_says_nothing_is_named_within_ten_seconds_however_many_tables_it
         let line = line.unwrap();
         assert!(line.contains(&address), "{refused:?}");
         assert!(line.contains("nothing has come back"), "{refused:?}");
+        assert!(line.contains("set kafka.security.protocol"), "{refused:?}");
     }
     assert!(
         took < Duration::from_secs(10),

@@ -244,6 +244,20 @@ impl Client {
         }))
     }
 
+    /// The value of a property as the client has taken it.
+    pub(super) fn property(&self, name: &str) -> Option<String> {
+        let name = CString::new(name).ok()?;
+        let mut value: [c_char; 512] = [0; 512];
+        let mut size = value.len();
+        // SAFETY: a live handle, a terminated name, and room of that size, in which the client terminates what it writes.
+        unsafe {
+            let conf = sys::rd_kafka_conf(self.rk.as_ptr());
+            let got =
+                sys::rd_kafka_conf_get(conf, name.as_ptr(), value.as_mut_ptr(), &raw mut size);
+            (got == sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK).then(|| text(value.as_ptr()))
+        }
+    }
+
     /// The native handle, for calls within the room.
     pub(crate) fn native(&self) -> *mut sys::rd_kafka_t {
         self.rk.as_ptr()

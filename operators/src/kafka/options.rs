@@ -59,10 +59,38 @@ impl Connection {
                 accept(&mut scratch, entry, &name)?;
             }
         }
-        Ok(Self {
+        let connection = Self {
             servers: servers.value.trim().to_owned(),
             client,
-        })
+        };
+        connection.has_tokens(table)?;
+        Ok(connection)
+    }
+
+    /// A login by a token needs to know where one comes from: without, the client would wait for it and say nothing.
+    fn has_tokens(&self, table: &Table) -> Result<(), JobError> {
+        let is = |name: &str, value: &str| {
+            let given = self.property(name).map(str::trim);
+            given.is_some_and(|given| given.eq_ignore_ascii_case(value))
+        };
+        let by_token = is("sasl.mechanisms", "OAUTHBEARER")
+            && (is("security.protocol", "SASL_SSL") || is("security.protocol", "SASL_PLAINTEXT"));
+        if !by_token
+            || is("sasl.oauthbearer.method", "oidc")
+            || is("enable.sasl.oauthbearer.unsecure.jwt", "true")
+        {
+            return Ok(());
+        }
+        let message = format!(
+            "table `{}` logs in by OAUTHBEARER and says not where a token comes from",
+            table.name
+        );
+        Err(
+            JobError::new(table.options.at("kafka.sasl.mechanism", table.at), message).help(
+                "set kafka.sasl.oauthbearer.token.endpoint.url, and clientId and clientSecret of an OAuthBearerLoginModule in \
+                 kafka.sasl.jaas.config; or with librdkafka's own words kafka.sasl.oauthbearer.method 'oidc'",
+            ),
+        )
     }
 
     /// The value that the user has given to a client property.
@@ -446,6 +474,40 @@ mod tests {
         assert!(
             refusal(&[("subscribe", "a"), ("failOnDataLoss", "maybe")]).contains("true or false")
         );
+    }
+
+    #[test]
+    fn a_login_by_a_token_needs_to_know_where_one_comes_from() {
+        let login = [
+            ("kafka.security.protocol", "SASL_SSL"),
+            ("kafka.sasl.mechanism", "OAUTHBEARER"),
+        ];
+        let with = |more: &[(&'static str, &'static str)]| {
+            let options = [&login[..], more].concat();
+            Connection::of(&table(&options))
+        };
+        let error = with(&[]).err().unwrap();
+        assert!(error.message.contains("OAUTHBEARER"), "{error}");
+        let help = error.help.unwrap();
+        assert!(
+            help.contains("kafka.sasl.oauthbearer.token.endpoint.url"),
+            "{help}"
+        );
+        let module = "x.OAuthBearerLoginModule required";
+        let endpoint = (
+            "kafka.sasl.oauthbearer.token.endpoint.url",
+            "https://issuer/token",
+        );
+        for more in [
+            &[("kafka.sasl.oauthbearer.method", "oidc")][..],
+            &[endpoint, ("kafka.sasl.jaas.config", module)],
+            &[(
+                "kafka.sasl.jaas.config",
+                "x.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub='a';",
+            )],
+        ] {
+            assert!(with(more).is_ok(), "{more:?}");
+        }
     }
 
     #[test]

@@ -26,6 +26,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// After this long without any broker a refused connection is reported.
 const REFUSED_AFTER: Duration = Duration::from_secs(2);
 
+/// What is said of a broker that has not said anything.
+const NOTHING: &str = "nothing has come back";
+
 /// How long leaders may be elected.
 const SETTLE_TIME: Duration = Duration::from_secs(3);
 /// After this long a topic that nobody knows is missing.
@@ -121,10 +124,9 @@ impl Scout {
                 let (code, sentence) = reason.unwrap_or_else(|| {
                     let sentence = match failed {
                         // The client's word is for any connection that does not work.
-                        Code::TRANSPORT | Code::TIMED_OUT => format!(
-                            "nothing has come back in {} seconds",
-                            CONNECT_TIMEOUT.as_secs()
-                        ),
+                        Code::TRANSPORT | Code::TIMED_OUT => {
+                            format!("{NOTHING} in {} seconds", CONNECT_TIMEOUT.as_secs())
+                        }
                         code => code.describe(),
                     };
                     (failed, sentence)
@@ -136,7 +138,12 @@ impl Scout {
     }
 
     fn unreachable(&self, code: Code, reason: &str) -> Failure {
-        let (what, remedy) = meaning(code, reason);
+        let (what, mut remedy) = meaning(code, reason);
+        let protocol = self.client.property("security.protocol");
+        if reason.starts_with(NOTHING) && protocol.is_some_and(|protocol| !has_tls(&protocol)) {
+            remedy = "check kafka.bootstrap.servers and that the broker runs; a listener with TLS says nothing to a client \
+                      without: then set kafka.security.protocol to SSL or SASL_SSL";
+        }
         let reason = words::plain(reason);
         // The broker is named already.
         let reason = reason
@@ -376,9 +383,19 @@ impl Scout {
     }
 }
 
+/// Whether connections of this `security.protocol` are encrypted.
+fn has_tls(protocol: &str) -> bool {
+    protocol.to_ascii_lowercase().ends_with("ssl")
+}
+
 /// What is wrong with a broker that cannot be reached, and what helps.
 fn meaning(code: Code, reason: &str) -> (&'static str, &'static str) {
     match code {
+        Code::AUTHENTICATION if reason.contains("OAUTHBEARER token") => (
+            "was not asked to log in",
+            "no token has come: check kafka.sasl.oauthbearer.token.endpoint.url, and clientId and clientSecret in \
+             kafka.sasl.jaas.config",
+        ),
         Code::AUTHENTICATION => (
             "refuses the login",
             "check user, password and kafka.sasl.mechanism; a port that asks for no login refuses one too: then it is kafka.security.protocol",
@@ -436,6 +453,24 @@ mod tests {
             "does not speak Kafka's protocol"
         );
         assert_eq!(said("Connection refused").0, "does not answer");
+    }
+
+    #[test]
+    fn a_token_that_did_not_come_is_not_the_brokers_fault() {
+        let reason = "Failed to acquire SASL OAUTHBEARER token: Could not connect to server";
+        let (_, remedy) = meaning(Code::AUTHENTICATION, reason);
+        assert!(
+            remedy.contains("kafka.sasl.oauthbearer.token.endpoint.url"),
+            "{remedy}"
+        );
+        let (what, _) = meaning(Code::AUTHENTICATION, "SASL authentication failed");
+        assert_eq!(what, "refuses the login");
+    }
+
+    #[test]
+    fn a_protocol_says_whether_it_is_encrypted() {
+        assert!(has_tls("SASL_SSL") && has_tls("ssl"));
+        assert!(!has_tls("plaintext") && !has_tls("SASL_PLAINTEXT"));
     }
 
     #[test]
