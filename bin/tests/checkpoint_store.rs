@@ -217,6 +217,23 @@ fn a_store_that_says_nothing_is_told_of_and_waited_for() {
 }
 
 #[test]
+fn a_stop_that_the_store_does_not_let_end_says_so() {
+    let s3 = S3::start();
+    let job = counts(&s3);
+    arrive(&s3, "a.json", 0..70);
+    let mut running = s3.run(&job, &["--set", "stopTimeout=2 seconds"]);
+    until_counted(&s3, 70);
+    running.until_ready();
+    s3.plant(&json!([{ "method": "PUT", "path": "/shop", "hold": true, "times": -1 }]));
+    running.terminate();
+    // Past the limit, and before a store that says nothing counts as one that is away.
+    std::thread::sleep(Duration::from_secs(3));
+    s3.back();
+    let said = running.end(PATIENCE);
+    said.expect(1, &["It waited: ", "s3://shop/jobs/counts"]);
+}
+
+#[test]
 fn a_check_asks_the_store_that_keeps_checkpoints_and_leaves_it_as_it_is() {
     let s3 = S3::start();
     let job = counts(&s3);

@@ -336,9 +336,9 @@ impl Query {
                     end
                 } else {
                     coordinator.do_send(AbandonRun);
-                    let _ = ended.await;
+                    let waited = ended.await.ok().and_then(|end: RunEnd| end.waited);
                     Ok(RunEnd {
-                        failure: Some(self.stopped_late()),
+                        failure: Some(self.stopped_late(waited)),
                         ..RunEnd::default()
                     })
                 }
@@ -355,10 +355,14 @@ impl Query {
     }
 
     /// What is said of a stop that took too long, and of what it waited for.
-    fn stopped_late(&self) -> Failure {
-        match self.status.phase().0 {
-            Phase::Waiting(why) => Failure::end(format!("{STOPPED_LATE}. It waited: {why}")),
-            _ => Failure::end(STOPPED_LATE),
+    fn stopped_late(&self, waited: Option<String>) -> Failure {
+        let shown = match self.status.phase().0 {
+            Phase::Waiting(why) => Some(why),
+            _ => waited,
+        };
+        match shown {
+            Some(why) => Failure::end(format!("{STOPPED_LATE}. It waited: {why}")),
+            None => Failure::end(STOPPED_LATE),
         }
     }
 }

@@ -117,6 +117,7 @@ mod tests {
             at: at.map(str::to_owned),
             committed,
             fenced: false,
+            waited: None,
         }
     }
 

@@ -1,13 +1,14 @@
 //! The coordinator's first half: an epoch begins when its time has come and broker and store answer. In between, whether they
 //! answer is looked at and shown, however rare epochs are.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use actix::clock::Instant;
 use actix::prelude::*;
 
 use crate::epoch::coordinator::{Coordinator, Ending};
-use crate::epoch::ledger::Epoch;
+use crate::epoch::ledger::{Epoch, LaneId};
 use crate::epoch::messages::Order;
 use crate::error::Failure;
 use crate::recorder::Doing;
@@ -91,6 +92,32 @@ impl Coordinator {
         self.show_open();
     }
 
+    /// What the epochs that are under way wait for.
+    pub(super) fn waits(&self) -> Option<String> {
+        let location = self.spec.log.location();
+        if let Some(away) = self.away() {
+            return Some(away);
+        }
+        if self.committing {
+            return Some(format!(
+                "the checkpoint folder {location} has not taken the epoch yet"
+            ));
+        }
+        let (epoch, _, owing) = self.ledger.oldest()?;
+        Some(format!(
+            "epoch {} is not complete: {} have not delivered their rows, or not written what goes to {location}",
+            epoch.0,
+            self.names(owing)
+        ))
+    }
+
+    /// Some of these lanes, for messages.
+    fn names(&self, lanes: &BTreeSet<LaneId>) -> String {
+        let names = lanes.iter().filter_map(|lane| self.lanes.get(lane));
+        let names: Vec<&str> = names.map(|handle| handle.name.as_str()).take(5).collect();
+        names.join(", ")
+    }
+
     /// Why no epoch may begin now.
     fn away(&self) -> Option<String> {
         if let Some(away) = &self.store_away {
@@ -120,15 +147,10 @@ impl Coordinator {
         if open <= self.spec.epoch_timeout {
             return None;
         }
-        let names: Vec<&str> = owing
-            .iter()
-            .filter_map(|lane| self.lanes.get(lane).map(|handle| handle.name.as_str()))
-            .take(5)
-            .collect();
         Some(Failure::restart(format!(
             "epoch {} is open for longer than epochTimeout although broker and store answer; it waits for {}",
             epoch.0,
-            names.join(", "),
+            self.names(owing),
         )))
     }
 

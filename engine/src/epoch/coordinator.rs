@@ -69,6 +69,8 @@ pub struct RunEnd {
     pub committed: u64,
     /// Whether another process goes on from its checkpoints.
     pub fenced: bool,
+    /// What its last epoch waited for when it was given up.
+    pub waited: Option<String>,
 }
 
 /// What a coordinator is made of.
@@ -362,6 +364,7 @@ impl Handler<AbandonRun> for Coordinator {
     type Result = ();
 
     fn handle(&mut self, _: AbandonRun, ctx: &mut Context<Self>) {
+        self.end.waited = self.waits();
         self.stop_lanes(|| Order::Stop, ctx);
     }
 }
