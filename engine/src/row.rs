@@ -2,7 +2,7 @@
 //!
 //! A [`Value`] takes 24 bytes; text of up to 23 bytes lives inside it, and longer text, bytes and nested values are
 //! shared, so cloning a value never copies its content. A value does not know its type beyond its variant: the scale
-//! of a decimal and the names of a struct stand in the [`DataType`](crate::schema::DataType) beside it.
+//! of a decimal and the names of a struct stand in the [`DataType`] beside it.
 
 use std::sync::Arc;
 
