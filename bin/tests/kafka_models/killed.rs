@@ -91,7 +91,7 @@ fn post_aside(running: &mut Running, model: &str) -> std::net::TcpStream {
     let length = bytes.len();
     write!(
         stream,
-        "POST /api/v1/models/fraud?version={model} HTTP/1.1\r\nHost: thalweg\r\n\
+        "POST /api/v1/models/fraud?version={model} HTTP/1.1\r\nHost: localhost\r\n\
          Content-Type: application/octet-stream\r\nContent-Length: {length}\r\n\r\n"
     )
     .unwrap();
