@@ -175,6 +175,25 @@ fn guarded<T>(
     })
 }
 
+/// A format whose files are read in any order of their bytes, by a reader that is not ours.
+#[cfg(any(feature = "parquet", feature = "orc"))]
+trait Block: Send + Sync {
+    /// What it is called in messages.
+    const NAME: &'static str;
+
+    /// As [`FileFormat::open`]; what panics within is told as damage.
+    fn open_places(&self, places: Places, from: u64) -> Result<Box<dyn FileRows>, FileFault>;
+}
+
+#[cfg(any(feature = "parquet", feature = "orc"))]
+impl<B: Block> FileFormat for B {
+    fn open(&self, file: OpenFile<'_>, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
+        let places = Places::of(file.content);
+        let watch = places.watch();
+        guarded(B::NAME, &watch, || self.open_places(places, from))
+    }
+}
+
 #[cfg(any(feature = "parquet", feature = "orc"))]
 #[cold]
 fn lost(format: &str, error: &dyn std::fmt::Display) -> FileFault {
@@ -187,16 +206,9 @@ fn lost(format: &str, error: &dyn std::fmt::Display) -> FileFault {
 struct Parquet(Chosen);
 
 #[cfg(feature = "parquet")]
-impl FileFormat for Parquet {
-    fn open(&self, file: OpenFile<'_>, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
-        let places = Places::of(file.content);
-        let watch = places.watch();
-        guarded("parquet", &watch, || self.open_places(places, from))
-    }
-}
+impl Block for Parquet {
+    const NAME: &'static str = "parquet";
 
-#[cfg(feature = "parquet")]
-impl Parquet {
     fn open_places(&self, places: Places, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
         use parquet::arrow::ProjectionMask;
         use parquet::arrow::arrow_reader::{
@@ -302,16 +314,9 @@ fn int96_as_micros(
 struct Orc(Chosen);
 
 #[cfg(feature = "orc")]
-impl FileFormat for Orc {
-    fn open(&self, file: OpenFile<'_>, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
-        let places = Places::of(file.content);
-        let watch = places.watch();
-        guarded("orc", &watch, || self.open_places(places, from))
-    }
-}
+impl Block for Orc {
+    const NAME: &'static str = "orc";
 
-#[cfg(feature = "orc")]
-impl Orc {
     fn open_places(&self, places: Places, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
         use orc_rust::arrow_reader::ArrowReaderBuilder;
         use orc_rust::projection::ProjectionMask;

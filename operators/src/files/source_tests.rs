@@ -96,15 +96,18 @@ pub(super) fn partition() -> Arc<Partition> {
     })
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    let builder = &mut tokio::runtime::Builder::new_current_thread();
+    builder.build().unwrap()
+}
+
 pub(super) fn run(table: &Table, wanted: &[usize], from: &Position, state: &[StateChanges]) -> Ran {
     let source = open(table, wanted, &test_context()).unwrap();
     let ends = source.ends().unwrap();
     source.restore(&partition(), state).unwrap();
     let mut stream = source.read(&partition(), from, ends.get("in/0")).unwrap();
     let mut records = Vec::new();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     runtime.block_on(async {
         while let Some(event) = stream.next().await {
             match event {
@@ -222,9 +225,7 @@ fn a_restart_goes_on_at_the_row_and_reads_no_file_twice() {
         let ends = source.ends().unwrap();
         let begin = Place::Begin.position();
         let mut stream = source.read(&partition(), &begin, ends.get("in/0")).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        let runtime = runtime();
         let next = runtime.block_on(async {
             let mut next = begin.clone();
             for _ in 0..=cut {
@@ -264,9 +265,7 @@ fn a_file_that_was_written_between_two_runs_is_gone_on_with() {
     let ends = source.ends().unwrap();
     let begin = Place::Begin.position();
     let mut stream = source.read(&partition(), &begin, ends.get("in/0")).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let first = runtime.block_on(stream.next());
     let Some(SourceEvent::Record(first)) = first else {
         panic!("no record")
