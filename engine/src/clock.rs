@@ -1,6 +1,6 @@
 //! The wall clock, in microseconds since 1970.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::record::Micros;
 
@@ -25,8 +25,7 @@ pub struct Clock {
 
 impl Clock {
     /// Reads the wall clock.
-    #[allow(clippy::new_without_default, reason = "a reading is no default")]
-    pub fn new() -> Self {
+    pub fn read() -> Self {
         Self {
             wall: now(),
             anchor: Instant::now(),
@@ -38,10 +37,5 @@ impl Clock {
         let since = now.saturating_duration_since(self.anchor).as_micros();
         self.wall
             .saturating_add(Micros::try_from(since).unwrap_or(Micros::MAX))
-    }
-
-    /// The moment of the monotonic clock at which the wall clock shows this; that of the reading where it is earlier.
-    pub fn instant(&self, at: Micros) -> Instant {
-        self.anchor + Duration::from_micros(u64::try_from(at - self.wall).unwrap_or(0))
     }
 }

@@ -139,7 +139,7 @@ impl Reader {
             at: 0,
             len: 0,
             burst: 0,
-            clock: Clock::new(),
+            clock: Clock::read(),
             over: false,
         })
     }
@@ -162,7 +162,7 @@ impl Reader {
         self.at = 0;
         self.len = usize::try_from(count).unwrap_or(0);
         if self.len > 0 {
-            self.clock = Clock::new();
+            self.clock = Clock::read();
             self.lane.asking.store(false, Ordering::Relaxed);
         }
         self.len > 0
