@@ -16,6 +16,8 @@ use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage};
 use futures_util::Stream;
 
+use crate::http::routes;
+
 /// How long it may take.
 const TIME: Duration = Duration::from_secs(10);
 /// The same of a model.
@@ -79,7 +81,7 @@ pub(super) async fn limit(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let body = Rc::new(RefCell::new(request.take_payload()));
-    let time = match request.path().starts_with("/api/v1/models/") {
+    let time = match routes::may_be_long(request.path()) {
         true => MODEL_TIME,
         false => TIME,
     };

@@ -72,6 +72,12 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 /// The one path whose body may be long: a model.
 const LONG: &str = "/api/v1/models/{name}";
 
+/// Whether a path, as it is sent, may be the one of a long body.
+pub(super) fn may_be_long(path: &str) -> bool {
+    let known = LONG.split('{').next();
+    known.is_some_and(|known| path.starts_with(known))
+}
+
 /// Serves them all. Who is let in is asked before the very handler that answers, whatever way the path is written.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let mut paths: Vec<&str> = ROUTES.iter().map(|served| served.path).collect();

@@ -298,7 +298,7 @@ impl Tracked {
             watermark: cut.watermark.and_then(time),
             ended: cut.ended,
         });
-        let lag = sum(cuts.iter().filter_map(|cut| lag_of(cut)));
+        let lag = self.lag();
         if owner.is_none() {
             return Standings {
                 left_out: cuts.len().saturating_sub(PARTITIONS_MAX),
