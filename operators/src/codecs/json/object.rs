@@ -16,9 +16,9 @@ use crate::codecs::times::Times;
 
 /// How many of the names that may come next are compared before a name is looked up.
 const LOOK_AHEAD: usize = 4;
-/// How many names in their order an object remembers, and how long they may be.
+/// How many names in their order an object remembers, and how long they may be up to their colon.
 const ORDER_MAX: usize = 128;
-const NAME_MAX: usize = 64;
+const TOKEN_MAX: usize = 72;
 
 /// What all values of one decoder share.
 pub(super) struct Context {
@@ -110,6 +110,7 @@ impl Node {
     #[inline]
     pub(super) fn value(&mut self, s: &mut Scanner<'_>, cx: &mut Context) -> Result<Value, Fault> {
         let kind = s.kind()?;
+
         let (at, depth) = (s.at(), s.depth());
         let value = match (self, kind) {
             (_, Kind::Null) => {
@@ -167,9 +168,9 @@ impl Node {
                 .map(Value::TinyInt),
             #[allow(clippy::cast_possible_truncation)]
             Self::Float if number.special => Some(Value::Float(number.to_f64() as f32)),
-            Self::Float => number.text.parse().ok().map(Value::Float),
+            Self::Float => number.text().parse().ok().map(Value::Float),
             Self::Decimal { precision, scale } if !number.special => {
-                decimal::parse(number.text, *precision, *scale).map(|n| Value::Decimal(n.into()))
+                decimal::parse(number.text(), *precision, *scale).map(|n| Value::Decimal(n.into()))
             }
             // As in Spark: a whole number is seconds.
             Self::Timestamp => number
@@ -242,6 +243,7 @@ fn map(element: &mut Node, s: &mut Scanner<'_>, cx: &mut Context) -> Result<Valu
     s.enter()?;
     if !s.take(b'}') {
         loop {
+            s.space();
             let name = SmolStr::new(match s.bare_name() {
                 Some(name) => name,
                 None => s.string(&mut cx.scratch)?,
@@ -267,7 +269,7 @@ struct Wanted {
 
 /// A name that was seen at this place in an earlier object.
 struct Expected {
-    /// The name and the quote that ends it.
+    /// The name, the quote that ends it, and all up to the colon and with it.
     token: Box<[u8]>,
     /// Which wanted field it is.
     slot: Option<usize>,
@@ -328,7 +330,8 @@ impl Object {
             .iter()
             .filter(|expected| expected.slot.is_none())
             .filter_map(|expected| {
-                std::str::from_utf8(&expected.token[..expected.token.len() - 1]).ok()
+                let name = expected.token.split(|byte| *byte == b'"').next()?;
+                std::str::from_utf8(name).ok()
             })
     }
 
@@ -358,7 +361,6 @@ impl Object {
             let mut next = 0;
             loop {
                 let slot = self.key(s, &mut next, cx)?;
-                s.colon()?;
                 if let Some(slot) = slot {
                     seen(slot);
                     values[slot] = self.field(slot, s, cx)?;
@@ -406,7 +408,7 @@ impl Object {
         Ok(())
     }
 
-    /// Reads a name: the wanted field that it names.
+    /// Reads a name and its colon: the wanted field that it names.
     #[inline]
     fn key(
         &mut self,
@@ -414,10 +416,14 @@ impl Object {
         next: &mut usize,
         cx: &mut Context,
     ) -> Result<Option<usize>, Fault> {
+        if s.rest().first() != Some(&b'"') {
+            s.space();
+        }
         if let Some((b'"', name)) = s.rest().split_first() {
-            for (place, expected) in self.order.iter().enumerate().skip(*next).take(LOOK_AHEAD) {
+            let ahead = self.order.get(*next..).unwrap_or_default();
+            for (steps, expected) in ahead.iter().take(LOOK_AHEAD).enumerate() {
                 if name.starts_with(&expected.token) {
-                    *next = place + 1;
+                    *next += steps + 1;
                     s.advance(1 + expected.token.len());
                     return Ok(expected.slot);
                 }
@@ -434,6 +440,7 @@ impl Object {
         cx: &mut Context,
     ) -> Result<Option<usize>, Fault> {
         if let Some(name) = s.bare_name() {
+            s.colon()?;
             return Ok(self.slots.get(name).copied());
         }
         if !matches!(s.rest().first(), Some(b'"' | b'\'')) {
@@ -442,9 +449,12 @@ impl Object {
         let at = s.at();
         let name = s.string(&mut cx.scratch)?;
         let slot = self.slots.get(name).copied();
-        let token = &s.since(at)[1..];
+        let behind = s.since(at)[1..].strip_prefix(name);
         // Only a name that stands there as it is can be compared byte by byte.
-        if name.len() <= NAME_MAX && token.strip_suffix('"') == Some(name) {
+        let plain = behind == Some("\"");
+        s.colon()?;
+        let token = &s.since(at)[1..];
+        if plain && token.len() <= TOKEN_MAX {
             if self.order.len() >= ORDER_MAX {
                 self.order.clear();
                 *next = 0;

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::number::Number;
+use super::number::{DIGITS_MAX, Number, eight_digits};
 use super::plain::plain_end;
 use super::syntax::Syntax;
 
@@ -51,6 +51,21 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// What kind of value begins with this byte.
+    #[inline]
+    fn of(byte: u8) -> Option<Self> {
+        Some(match byte {
+            b'"' => Self::String,
+            b'-' | b'0'..=b'9' | b'N' | b'I' | b'+' => Self::Number,
+            b'{' => Self::Object,
+            b'[' => Self::Array,
+            b't' => Self::True,
+            b'f' => Self::False,
+            b'n' => Self::Null,
+            _ => return None,
+        })
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -190,27 +205,31 @@ impl<'a> Scanner<'a> {
     /// Steps over white space and then over this byte, if it stands there.
     #[inline]
     pub(super) fn take(&mut self, byte: u8) -> bool {
-        self.space();
+        if self.byte() != byte {
+            self.space();
+        }
         let here = self.byte() == byte;
         self.at += usize::from(here);
         here
     }
 
     /// What kind of value stands here.
-    #[inline]
+    #[inline(always)]
     pub(super) fn kind(&mut self) -> Result<Kind, Fault> {
+        match Kind::of(self.byte()) {
+            Some(kind) => Ok(kind),
+            None => self.kind_behind_space(),
+        }
+    }
+
+    #[inline(never)]
+    fn kind_behind_space(&mut self) -> Result<Kind, Fault> {
         self.space();
-        Ok(match self.byte() {
-            b'"' => Kind::String,
-            b'\'' if self.allowed.single_quotes => Kind::String,
-            b'-' | b'0'..=b'9' | b'N' | b'I' | b'+' => Kind::Number,
-            b'{' => Kind::Object,
-            b'[' => Kind::Array,
-            b't' => Kind::True,
-            b'f' => Kind::False,
-            b'n' => Kind::Null,
-            _ => return Err(self.syntax("expected a value")),
-        })
+        match (Kind::of(self.byte()), self.byte()) {
+            (Some(kind), _) => Ok(kind),
+            (None, b'\'') if self.allowed.single_quotes => Ok(Kind::String),
+            _ => Err(self.syntax("expected a value")),
+        }
     }
 
     /// Steps over `null`, `true` or `false`.
@@ -228,64 +247,77 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads a number.
+    #[inline(always)]
     pub(super) fn number(&mut self) -> Result<Number<'a>, Fault> {
         let start = self.at;
-        self.at += usize::from(self.byte() == b'-');
+        let negative = self.byte() == b'-';
+        self.at += usize::from(negative);
         if !self.byte().is_ascii_digit() {
             return self.special_number(start);
         }
-        let mut digits = Some(0_u64);
+        let (mut digits, mut count) = (0, 0);
         if self.byte() == b'0' {
             self.at += 1;
             if self.byte().is_ascii_digit() {
                 if !self.allowed.leading_zeros {
                     return Err(self.syntax("a number with leading zeros"));
                 }
-                self.digits(&mut digits);
+                while self.byte() == b'0' {
+                    self.at += 1;
+                }
+                count = self.digits(&mut digits);
             }
         } else {
-            self.digits(&mut digits);
+            count = self.digits(&mut digits);
         }
         let (mut scale, mut integer, mut exponent) = (0, true, false);
         if self.byte() == b'.' {
             self.at += 1;
             integer = false;
-            let count = self.digits(&mut digits);
-            if count == 0 {
+            let behind = self.digits(&mut digits);
+            if behind == 0 {
                 return Err(self.syntax("a number without digits after its point"));
             }
-            scale = -i32::try_from(count).unwrap_or(i32::MAX);
+            scale = -i32::try_from(behind).unwrap_or(i32::MAX);
+            count += behind;
         }
         if matches!(self.byte(), b'e' | b'E') {
             self.at += 1;
             (integer, exponent) = (false, true);
             self.at += usize::from(matches!(self.byte(), b'+' | b'-'));
-            if self.digits(&mut None) == 0 {
+            if self.digits(&mut 0) == 0 {
                 return Err(self.syntax("a number without digits in its exponent"));
             }
         }
         Ok(Number {
-            text: self.since(start),
+            within: self.text,
+            at: (start, self.at),
+            negative,
             integer,
-            digits,
+            digits: (count <= DIGITS_MAX).then_some(digits),
             scale,
             exponent,
             special: false,
         })
     }
 
-    /// Reads digits into `number`, which becomes None when it would overflow. Returns their count.
+    /// Reads digits behind those of `number`, which means nothing with more than [`DIGITS_MAX`]. Returns their count.
     #[inline]
-    fn digits(&mut self, number: &mut Option<u64>) -> usize {
-        let start = self.at;
-        while self.byte().is_ascii_digit() {
-            let digit = u64::from(self.byte() - b'0');
-            *number = number
-                .and_then(|n| n.checked_mul(10))
-                .and_then(|n| n.checked_add(digit));
-            self.at += 1;
+    fn digits(&mut self, number: &mut u64) -> usize {
+        let (rest, mut count) = (self.rest(), 0);
+        while let Some(eight) = rest
+            .get(count..)
+            .and_then(|rest| eight_digits(rest.first_chunk()?))
+        {
+            *number = number.wrapping_mul(100_000_000).wrapping_add(eight);
+            count += 8;
         }
-        self.at - start
+        while let Some(byte @ b'0'..=b'9') = rest.get(count) {
+            *number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+            count += 1;
+        }
+        self.at += count;
+        count
     }
 
     #[cold]
@@ -304,7 +336,9 @@ impl<'a> Scanner<'a> {
             {
                 self.at += sign + word.len();
                 return Ok(Number {
-                    text: self.since(start),
+                    within: self.text,
+                    at: (start, self.at),
+                    negative: sign == 1 && rest[0] == b'-',
                     integer: false,
                     digits: None,
                     scale: 0,
@@ -514,14 +548,10 @@ impl<'a> Scanner<'a> {
     /// After a value: whether another one follows (a comma) or `close` ends the list.
     #[inline]
     pub(super) fn more(&mut self, close: u8) -> Result<bool, Fault> {
-        self.space();
-        let here = self.byte();
-        if here == b',' {
-            self.at += 1;
-            self.space();
+        if self.take(b',') {
             return Ok(true);
         }
-        if here != close {
+        if self.byte() != close {
             return Err(self.syntax(if close == b'}' {
                 "expected `,` or `}`"
             } else {

@@ -83,10 +83,12 @@ fn fields_are_found_in_whatever_order_they_come() {
     let mut row = Row::new();
     // More names than the decoder remembers, so it forgets and learns again.
     for n in 0..400 {
-        let text = match n % 4 {
+        let text = match n % 6 {
             0 => format!(r#"{{"a":1,"x{n}":0,"b":2}}"#),
             1 => format!(r#"{{"b":2,"y{n}":[],"a":1}}"#),
             2 => r#"{"\u0061":1,'b':2}"#.to_owned(),
+            3 => "{ \"a\" : 1 ,\t\"b\": 2\n}".to_owned(),
+            4 => "{\r\n  \"a\": 1,\r\n  \"b\"  :2}".to_owned(),
             _ => r#"{"b":0,"a":0,"ab":7,"a":1,"b":2}"#.to_owned(),
         };
         row.clear();
@@ -279,6 +281,33 @@ fn integers_fit_in_their_range_and_without_a_fraction() {
         "99999999999999999999",
     ] {
         assert!(!fits(DataType::BigInt, value), "{value}");
+    }
+}
+
+#[test]
+fn a_number_may_have_more_digits_than_fit_in_a_word() {
+    let long = |digits: usize| format!("0.{}1", "0".repeat(digits));
+    for text in [
+        "123456789012345678901234567890".to_owned(),
+        "18446744073709551616.5".to_owned(),
+        "0.1234567812345678123456781".to_owned(),
+        long(17),
+        long(18),
+        long(40),
+    ] {
+        let number = Value::Double(text.parse().unwrap());
+        assert_eq!(one(DataType::Double, &text), Ok(number), "{text}");
+    }
+    let whole = |text| one(DataType::BigInt, text);
+    assert_eq!(whole("9223372036854775807"), Ok(Value::BigInt(i64::MAX)));
+    assert_eq!(whole("-9223372036854775808"), Ok(Value::BigInt(i64::MIN)));
+    for beyond in [
+        "9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551617",
+        "100000000000000000001",
+    ] {
+        assert!(whole(beyond).is_err(), "{beyond}");
     }
 }
 
