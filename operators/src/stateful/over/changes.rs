@@ -1,19 +1,20 @@
 //! What changed since the last cut, as bytes that are ready to be handed over.
 //!
 //! At the cut a key that changed is far from the processor: to fetch it, one place after the other, is nearly all that
-//! writing it takes. So it is written when its record is accepted and all of it is at hand. How much is held ready is
-//! limited; what goes beyond is written at the cut.
+//! writing it takes. So it is written when its record is accepted and all of it is at hand: where rows are kept, the few that
+//! changed, each time; aggregates alone the first time, and those that change again at the cut, too. How much is held ready
+//! is limited; what goes beyond is written at the cut.
 
 use thalweg_engine::row::Value;
 use thalweg_engine::state::{Entries, StateChanges};
 
 use crate::stateful::keyed_state::mostly;
-use crate::stateful::over::keys::flag;
+use crate::stateful::over::keys::{SLOT, flag};
 use crate::stateful::over::leaf::Leaf;
 use crate::stateful::over::operator::Window;
 use crate::stateful::over::save::{WATERMARK, head_key_into, leaf_key_into, put_values, put_words};
 
-/// Bytes that are held ready at least and at most; in between a sixteenth of what is kept.
+/// Bytes that are held ready at least and at most; in between a sixteenth of the rows that are kept, or half of the aggregates.
 const READY: (usize, usize) = if cfg!(test) {
     (300, 300)
 } else {
@@ -24,7 +25,6 @@ const READY: (usize, usize) = if cfg!(test) {
 const BLOCK: usize = 64;
 
 /// What the next cut hands over.
-#[derive(Default)]
 pub(super) struct Changes {
     /// What is written already, in the order in which it happened.
     pub(super) ready: Entries,
@@ -34,12 +34,40 @@ pub(super) struct Changes {
     last: usize,
     /// Room for the name of an entry.
     name: Vec<u8>,
+    /// The number of this epoch: 1 to 15.
+    epoch: u8,
+    /// Keys without rows that changed in it.
+    changed: usize,
+    /// Whether entries are written before the cut. Not where nearly all keys change: then all of them are saved, and what was
+    /// written before would be written again.
+    at_once: bool,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self {
+            ready: Entries::default(),
+            waiting: Vec::new(),
+            last: 0,
+            name: Vec::new(),
+            epoch: 1,
+            changed: 0,
+            at_once: true,
+        }
+    }
 }
 
 impl Changes {
     /// All that was to be saved is void.
     pub(super) fn clear(&mut self) {
         self.ready = Entries::default();
+    }
+
+    /// The next epoch.
+    fn begin(&mut self, at_once: bool) {
+        self.epoch = self.epoch % 15 + 1;
+        self.changed = 0;
+        self.at_once = at_once;
     }
 
     /// Gives what is ready, and makes room for as much.
@@ -54,10 +82,20 @@ impl Changes {
 impl Window {
     /// The record in hand has changed the key: it is written at once, or at the cut.
     pub(super) fn changed(&mut self, slot: u32) {
-        let columns = &self.program.shape.columns;
-        let row = columns.words * 8 + columns.values * size_of::<Value>();
-        let limit = (self.rows * row / 16).clamp(READY.0, READY.1);
-        if !self.program.keeps_rows || self.changes.ready.bytes().len() > limit {
+        let size = |words: usize, values: usize| words * 8 + values * size_of::<Value>();
+        let (limit, first) = if self.program.keeps_rows {
+            let columns = &self.program.shape.columns;
+            let rows = self.rows * size(columns.words, columns.values);
+            (rows / 16, true)
+        } else {
+            let aggregates =
+                self.keys.len() * (SLOT + size(self.program.words, self.program.values));
+            let first = self.keys.first_in(self.changes.epoch, slot);
+            self.changes.changed += usize::from(first);
+            (aggregates / 2, first)
+        };
+        let held = self.changes.ready.bytes().len();
+        if !first || !self.changes.at_once || held > limit.clamp(READY.0, READY.1) {
             return self.mark(slot);
         }
         if !self.keys.is(slot, flag::DIRTY) {
@@ -113,8 +151,8 @@ impl Window {
     /// What changed since the last time; everything after another layout was restored.
     pub(super) fn cut(&mut self) -> Option<StateChanges> {
         // Of rows only the leaves that changed are written, however many keys have one.
-        let mostly =
-            !self.program.keeps_rows && mostly(self.changes.waiting.len(), self.keys.len());
+        let mostly = !self.program.keeps_rows && mostly(self.changes.changed, self.keys.len());
+        self.changes.begin(!mostly);
         let whole = std::mem::take(&mut self.whole) || mostly;
         if whole {
             self.changes.clear();

@@ -23,6 +23,8 @@ pub(super) mod flag {
     pub(in crate::stateful::over) const WAITS: u8 = 4;
     /// The current record has touched it.
     pub(in crate::stateful::over) const TOUCHED: u8 = 8;
+    /// In which epoch it was last written before its cut, as a number of four bits.
+    pub(super) const EPOCH: u8 = 0xF0;
 }
 
 /// A key; short ones beside the flags, so that a look-up has one place less to go to.
@@ -76,6 +78,9 @@ struct Slot {
     key: Key,
     flags: u8,
 }
+
+/// Bytes of a slot.
+pub(super) const SLOT: usize = size_of::<Slot>();
 
 /// What the tables hash by: the half of the hash that is kept, spread over 64 bits.
 fn spread(half: u32) -> u64 {
@@ -252,6 +257,15 @@ impl Keys {
             *flags &= !flag;
         }
         was
+    }
+
+    /// Whether the key was not written yet in this epoch, whose number has four bits. One that was last written sixteen epochs ago
+    /// looks as if it was.
+    #[inline]
+    pub(super) fn first_in(&mut self, epoch: u8, slot: u32) -> bool {
+        let flags = &mut self.slots[slot as usize].flags;
+        let before = std::mem::replace(flags, (*flags & !flag::EPOCH) | (epoch << 4));
+        before & flag::EPOCH != epoch << 4
     }
 
     #[inline]
