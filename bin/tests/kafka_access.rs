@@ -1,4 +1,5 @@
-//! Wrong passwords and missing rights: said within ten seconds, with the address or the topic, and never the secret.
+//! Wrong passwords, missing rights and a wrong address: said within ten seconds, with the address or the topic, and never the
+//! secret.
 
 #![allow(clippy::unwrap_used, reason = "these are all tests and their helpers")]
 
@@ -11,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use stage::{Account, Broker, Loyalty, PATIENCE, Scene, invoices};
 
-/// A broker that knows users, and the address where it wants their passwords.
+/// A broker that knows users, the address where it wants their passwords, and one where it leads everybody to port 9.
 struct Guarded {
     broker: Broker,
     secure: String,
+    astray: String,
 }
 
 const PASSWORD: &str = "correct-horse";
@@ -24,9 +26,9 @@ fn guarded() -> &'static Guarded {
     static BROKER: OnceLock<Guarded> = OnceLock::new();
     BROKER.get_or_init(|| {
         // Below the range from which outgoing connections take their ports.
-        let port = (20_000..32_000)
-            .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-            .unwrap();
+        let mut ports =
+            (20_000..32_000).filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+        let (port, other) = (ports.next().unwrap(), ports.next().unwrap());
         let users: String = ["alice", "bob", "carol", "dave", "erin"]
             .iter()
             .map(|user| format!(" user_{user}=\"{PASSWORD}\""))
@@ -39,12 +41,15 @@ fn guarded() -> &'static Guarded {
             broker: Broker::start(&[
                 "--listener",
                 &format!("SECURE=SASL_PLAINTEXT:{port}"),
+                "--listener",
+                &format!("ASTRAY=PLAINTEXT:{other}:9"),
                 "listener.name.secure.sasl.enabled.mechanisms=PLAIN",
                 &jaas,
                 "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
                 "super.users=User:ANONYMOUS",
             ]),
             secure: format!("127.0.0.1:{port}"),
+            astray: format!("127.0.0.1:{other}"),
         }
     })
 }
@@ -119,6 +124,21 @@ fn a_user_with_the_rights_that_it_takes_runs() {
     scene.topics.send(&input, &invoices(10..20));
     let running = scene.run(&job);
     scene.until_out(20, PATIENCE);
+    running.finish();
+}
+
+#[test]
+fn a_broker_that_announces_an_address_where_nobody_is_is_told_to_look_at_its_listeners() {
+    let scene = scene("astray");
+    let astray = &guarded().astray;
+    let text = Loyalty::default().text(&scene).replace("${KAFKA}", astray);
+    let job = scene.write(&text);
+    let told = [astray.as_str(), "127.0.0.1:9", "advertised.listeners"];
+    scene
+        .call(&["check", job.to_str().unwrap(), "--connect"])
+        .expect(2, &told);
+    let mut running = scene.run(&job);
+    running.until_said("advertised.listeners", Duration::from_secs(15));
     running.finish();
 }
 

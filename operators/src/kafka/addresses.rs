@@ -58,11 +58,30 @@ fn wrong_in(server: &str) -> Option<&'static str> {
 /// Whether what stands behind the last colon is a port. Without one the client takes 9092; the colons of an IPv6 address
 /// stand in brackets.
 fn has_port(server: &str) -> bool {
-    let address = server.rsplit("://").next().unwrap_or(server);
-    match address.rsplit_once(':') {
+    match without_scheme(server).rsplit_once(':') {
         Some((_, last)) => last.ends_with(']') || last.parse::<u16>().is_ok_and(|port| port > 0),
         None => true,
     }
+}
+
+/// Whether the address in a complaint of the client, `host:port/1: Connect to ... failed`, is one that a broker has announced:
+/// it has the number of a broker, and is none of the servers that the job names.
+pub(crate) fn is_announced(reason: &str, servers: &str) -> bool {
+    let broker = reason.split_once(": ").map(|(broker, _)| broker);
+    let Some((address, number)) = broker.and_then(|broker| broker.rsplit_once('/')) else {
+        return false;
+    };
+    let address = without_scheme(address);
+    let whole = |server: &str| match server.rsplit_once(':') {
+        Some((_, port)) if port.parse::<u16>().is_ok() => server.to_owned(),
+        _ => format!("{server}:9092"),
+    };
+    let named = servers.split(',').map(str::trim).map(without_scheme);
+    number.parse::<u32>().is_ok() && !named.map(whole).any(|server| server == address)
+}
+
+fn without_scheme(address: &str) -> &str {
+    address.rsplit("://").next().unwrap_or(address)
 }
 
 #[cfg(test)]
@@ -91,6 +110,23 @@ mod tests {
             "${KAFKA:-localhost:9092}",
         ] {
             assert_eq!(checked(servers, false), Ok(()), "{servers}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_only_a_broker_has_named_is_told_from_those_of_the_job() {
+        let refused = "inside:9094/1: Connect to inside:9094 failed: Connection refused";
+        assert!(is_announced(refused, "a:9092, b:1"));
+        let by_tls = "ssl://[fd00::1]:9094/12: Failed to resolve";
+        assert!(is_announced(by_tls, "a:9092"));
+        for (reason, servers) in [
+            (refused, "a:1, inside:9094"),
+            ("inside:9092/1: Connection refused", "PLAINTEXT://inside"),
+            ("[::1]:9092/1: Connection refused", "[::1]"),
+            ("a:9092/bootstrap: Connection refused", "a:9092"),
+            ("all brokers are down", "a:9092"),
+        ] {
+            assert!(!is_announced(reason, servers), "{reason}");
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka_sys as sys;
 use thalweg_engine::error::Failure;
 
+use super::addresses::is_announced;
 use super::client::{Client, Queue, Role};
 use super::codes::Code;
 use super::group;
@@ -143,6 +144,11 @@ impl Scout {
         if reason.starts_with(NOTHING) && protocol.is_some_and(|protocol| !has_tls(&protocol)) {
             remedy = "check kafka.bootstrap.servers and that the broker runs; a listener with TLS says nothing to a client \
                       without: then set kafka.security.protocol to SSL or SASL_SSL";
+        }
+        let away = matches!(code, Code::TRANSPORT | Code::RESOLVE);
+        if away && is_announced(reason, &self.servers) {
+            remedy = "a broker has announced this address, kafka.bootstrap.servers does not have it: check that broker's \
+                      advertised.listeners, and that they can be reached from here";
         }
         let reason = words::plain(reason);
         // The broker is named already.
