@@ -15,7 +15,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use stage::Running;
 use stage::plain::{ended, run, terminate, thalweg, until};
@@ -110,6 +110,32 @@ fn a_run_ends_with_the_files_that_are_there_and_the_next_goes_on() {
         assert_eq!(scene.copied().len() as u64, known + 10, "{done:?}");
     }
     assert!(scene.copied().values().all(|times| *times == 1));
+}
+
+#[test]
+fn a_file_that_is_dated_ahead_makes_no_other_too_old_and_one_that_is_too_old_is_said() {
+    let scene = Scene::new("");
+    let dated = |name: &str, time: SystemTime| {
+        let file = fs::File::options()
+            .write(true)
+            .open(scene.inbox().join(name));
+        file.unwrap().set_modified(time).unwrap();
+    };
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    scene.arrive("before.json", 0..10);
+    scene.arrive("ahead.json", 10..20);
+    dated("ahead.json", SystemTime::now() + days(8));
+    let done = ended(scene.start("once"));
+    assert_eq!((done.code, scene.copied().len()), (0, 20), "{done:?}");
+    assert!(!done.err.contains("maxFileAge"), "{done:?}");
+    scene.arrive("later.json", 20..30);
+    scene.arrive("old.json", 30..40);
+    dated("old.json", SystemTime::now() - days(8));
+    let done = ended(scene.start("once"));
+    assert_eq!((done.code, scene.copied().len()), (0, 30), "{done:?}");
+    assert!(scene.copied().values().all(|times| *times == 1));
+    let said = done.err.lines().find(|line| line.contains("maxFileAge"));
+    assert!(said.unwrap().contains("old.json"), "{done:?}");
 }
 
 #[test]

@@ -60,9 +60,12 @@ pub(crate) fn seconds(time: Micros) -> u32 {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     files: HashTable<(Key, u32)>,
+    /// The latest time of one, where the clock has come so far.
     newest: u32,
     /// Files that are older are left out, in seconds.
     oldest: u32,
+    /// Whether a checkpoint named a limit that is ahead of the clock, which was lowered to it and is to be saved so.
+    lowered: bool,
 }
 
 impl Seen {
@@ -83,8 +86,19 @@ impl Seen {
         seconds(time) < self.oldest
     }
 
-    pub(crate) fn insert(&mut self, key: Key, time: u32) {
-        self.newest = self.newest.max(time);
+    /// Whether the checkpoint's limit was ahead of the clock: files of any time would have been left out.
+    pub(crate) fn was_lowered(&self) -> bool {
+        self.lowered
+    }
+
+    /// Whether no file that is known is newer than this time.
+    pub(crate) fn is_newest(&self, time: u32) -> bool {
+        time >= self.newest
+    }
+
+    /// A time that is ahead of the clock counts as now: one file with a wrong date is not to make all others too old.
+    pub(crate) fn insert(&mut self, key: Key, time: u32, now: u32) {
+        self.newest = self.newest.max(time.min(now));
         let same = |(known, _): &(Key, u32)| *known == key;
         match self.files.find_mut(key.hash(), same) {
             Some(known) => known.1 = time,
@@ -114,9 +128,10 @@ impl Seen {
         }
         // Looking at all of them is worth it only now and then.
         let step = (age / 64).max(1);
-        if oldest < self.oldest.saturating_add(step) {
+        if !std::mem::take(&mut self.lowered) && oldest < self.oldest.saturating_add(step) {
             return None;
         }
+        let oldest = oldest.max(self.oldest);
         self.oldest = oldest;
         let mut keys = Vec::new();
         self.files.retain(|(key, time)| {
@@ -137,11 +152,11 @@ impl Seen {
         self.files.len()
     }
 
-    /// What the state holds.
+    /// What the state holds, read at this time in seconds.
     ///
     /// # Errors
     /// When it is not of this source.
-    pub(crate) fn restore(changes: &[StateChanges]) -> Result<Self, Failure> {
+    pub(crate) fn restore(changes: &[StateChanges], now: u32) -> Result<Self, Failure> {
         let mut seen = Self::default();
         for change in changes {
             if change.layout != LAYOUT {
@@ -160,13 +175,16 @@ impl Seen {
                     (key, time) => {
                         let key = Key::of_bytes(key).ok_or_else(|| damaged("a key"))?;
                         match time {
-                            Some(time) => seen.insert(key, time),
+                            Some(time) => seen.insert(key, time, now),
                             None => seen.remove(key),
                         }
                     }
                 }
             }
         }
+        // A file that was dated ahead had set it. Not lower than now: what was forgotten for it may lie there still.
+        seen.lowered = seen.oldest > now;
+        seen.oldest = seen.oldest.min(now);
         Ok(seen)
     }
 }

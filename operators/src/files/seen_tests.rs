@@ -3,6 +3,8 @@
 use super::*;
 
 const DAY: Micros = 86_400_000_000;
+/// What the clock says, in seconds: 20 days.
+const NOW: u32 = 1_728_000;
 
 fn at(token: &str) -> Position {
     Position::Token(Arc::from(token))
@@ -14,7 +16,7 @@ fn begin(journal: &mut Journal, path: &str, time: u32) {
 }
 
 fn restored(changes: &[StateChanges]) -> Seen {
-    Seen::restore(changes).unwrap()
+    Seen::restore(changes, NOW).unwrap()
 }
 
 #[test]
@@ -39,7 +41,7 @@ fn what_is_older_than_the_age_is_forgotten_and_stays_so_after_a_restart() {
     let mut journal = Journal::default();
     let mut seen = Seen::default();
     for (path, time) in [("old", 1_000), ("new", 1_000_000)] {
-        seen.insert(Key::of(path), time);
+        seen.insert(Key::of(path), time, NOW);
         begin(&mut journal, path, time);
     }
     assert_eq!(
@@ -61,13 +63,55 @@ fn what_is_forgotten_counts_only_with_the_file_that_made_it_so() {
     let mut journal = Journal::default();
     let mut seen = Seen::default();
     for (path, time) in [("old", 1_000), ("new", 1_000_000)] {
-        seen.insert(Key::of(path), time);
+        seen.insert(Key::of(path), time, NOW);
         begin(&mut journal, path, time);
     }
     journal.forget(seen.forget(DAY, None).unwrap());
     // A crash while the newer one was being read.
     let seen = restored(&[journal.changes(&at("0:new"), Key::of).unwrap()]);
     assert!(seen.contains(Key::of("old")) && !seen.is_old(0));
+}
+
+#[test]
+fn a_file_that_is_dated_ahead_makes_no_other_too_old() {
+    let mut seen = Seen::default();
+    for (path, time) in [("read", NOW - 10), ("ahead", NOW + 700_000)] {
+        seen.insert(Key::of(path), time, NOW);
+    }
+    seen.forget(DAY, None).unwrap();
+    assert!(seen.contains(Key::of("read")), "else it is read again");
+    assert!(!seen.is_old(Micros::from(NOW - 10) * 1_000_000));
+    assert_eq!(seen.time(Key::of("ahead")), Some(NOW + 700_000));
+}
+
+#[test]
+fn a_limit_ahead_of_the_clock_is_lowered_to_it_and_saved_so() {
+    // As it was saved when a time ahead of the clock counted.
+    let mut entries = Entries::default();
+    entries.put(&[], |out| {
+        out.extend_from_slice(&(NOW + 86_400).to_le_bytes());
+    });
+    let saved = StateChanges {
+        whole: false,
+        layout: LAYOUT.to_owned(),
+        entries,
+    };
+    let mut seen = restored(std::slice::from_ref(&saved));
+    assert!(seen.was_lowered());
+    let just_now = Micros::from(NOW) * 1_000_000;
+    assert!(!seen.is_old(just_now), "what comes from now on is read");
+    assert!(
+        seen.is_old(just_now - 1),
+        "it may have been read and forgotten"
+    );
+    let mut journal = Journal::default();
+    journal.forget(seen.forget(DAY, None).unwrap());
+    assert_eq!(seen.forget(DAY, None), None);
+    begin(&mut journal, "next", NOW + 60);
+    let next = journal.changes(&at("end:next"), Key::of).unwrap();
+    let later = Seen::restore(&[saved, next], NOW + 120).unwrap();
+    assert!(!later.was_lowered());
+    assert!(!later.is_old(just_now), "a restart leaves out no more");
 }
 
 #[test]
@@ -100,7 +144,7 @@ fn the_state_of_another_source_is_refused() {
         ..StateChanges::default()
     };
     assert!(
-        Seen::restore(&[other])
+        Seen::restore(&[other], NOW)
             .unwrap_err()
             .message
             .contains("another version")

@@ -21,7 +21,7 @@ use super::format::FileFormat;
 use super::late::Opened;
 use super::listing::{Found, Visitor};
 use super::options::Settings;
-use super::seen::Seen;
+use super::seen::{Seen, seconds};
 use super::stream::Records;
 use super::token::{self, Place};
 use super::waiting::key;
@@ -195,7 +195,14 @@ impl Source for Folder {
     }
 
     fn restore(&self, _: &Partition, changes: &[StateChanges]) -> Result<(), Failure> {
-        *self.seen.lock() = Seen::restore(changes)?;
+        let seen = Seen::restore(changes, seconds(now()))?;
+        if seen.was_lowered() {
+            tracing::warn!(
+                "a file that was dated ahead of this machine's clock had made all others too old for maxFileAge: files are read \
+                 again from now on; of those that were written until now, `touch` the ones that were not read"
+            );
+        }
+        *self.seen.lock() = seen;
         Ok(())
     }
 
@@ -217,6 +224,7 @@ impl Source for Folder {
             shared: Arc::clone(&self.shared),
             seen: std::mem::take(&mut *self.seen.lock()),
             opened: Opened::default(),
+            newest: None,
             interval: self.interval,
             until: until.map(token::until_time).transpose()?,
             to,

@@ -147,6 +147,8 @@ pub(crate) struct Scan<'s> {
     /// What appeared in this time is left out: the system is about to tell of it, and whether it is being written.
     pub(crate) young: Option<Range<Micros>>,
     pub(crate) waiting: &'s mut Waiting,
+    /// The first one that appeared too late for its age.
+    pub(crate) left_out: Option<Found>,
 }
 
 impl Visitor for Scan<'_> {
@@ -157,8 +159,14 @@ impl Visitor for Scan<'_> {
 
     fn visit(&mut self, found: Found) {
         let young = |young: &Range<Micros>| young.contains(&found.appeared);
-        if self.seen.is_old(found.time)
-            || self.until.is_some_and(|until| found.appeared > until)
+        if self.seen.is_old(found.time) {
+            // One that appeared as long ago as it is old was read and forgotten.
+            if !self.seen.is_old(found.appeared) {
+                self.left_out.get_or_insert(found);
+            }
+            return;
+        }
+        if self.until.is_some_and(|until| found.appeared > until)
             || self.young.as_ref().is_some_and(young)
         {
             return;

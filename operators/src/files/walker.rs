@@ -84,6 +84,8 @@ pub(crate) struct Walker {
     pub(crate) seen: Seen,
     /// What the last ones of these were.
     pub(crate) opened: Opened,
+    /// The newest one that this run has read, from which `maxFileAge` counts.
+    pub(crate) newest: Option<Arc<str>>,
     /// How long a quota of `pace` lasts.
     pub(crate) interval: Duration,
     /// How long it takes at least until the folder is listed again although nothing was heard.
@@ -116,6 +118,8 @@ struct Walk {
     quota: Instant,
     used: u64,
     caught_up: bool,
+    /// Whether it was said that a file is too old.
+    told_old: bool,
 }
 
 impl Walker {
@@ -142,6 +146,7 @@ impl Walker {
             quota: now,
             used: 0,
             caught_up: false,
+            told_old: false,
         };
         self.listen(&mut walk);
         let from = match from {
@@ -227,8 +232,13 @@ impl Walker {
             until: self.until,
             young,
             waiting: &mut walk.waiting,
+            left_out: None,
         };
-        let missing = match self.depot.list(&self.settings, &mut scan) {
+        let listed = self.depot.list(&self.settings, &mut scan);
+        if let Some(found) = scan.left_out {
+            self.tell_old(walk, &found.path);
+        }
+        let missing = match listed {
             Ok(()) => None,
             Err(error) if self.settings.may_be_missing(&error) => None,
             Err(error) => {
@@ -289,9 +299,24 @@ impl Walker {
                     late::REMEDY
                 );
             }
-        } else if !self.seen.is_old(found.time) {
+        } else if self.seen.is_old(found.time) {
+            self.tell_old(walk, &path);
+        } else {
             walk.waiting.add(key, &found);
         }
+    }
+
+    /// Says once in a run that a file is left out because of its age.
+    fn tell_old(&self, walk: &mut Walk, path: &str) {
+        if std::mem::replace(&mut walk.told_old, true) {
+            return;
+        }
+        tracing::warn!(
+            file = path,
+            newest = self.newest.as_deref(),
+            "the file is left out, because it is so much older than the newest one read as maxFileAge says; of more of them nothing \
+             is said: `touch` one that was not read yet, or set a longer maxFileAge"
+        );
     }
 
     /// Takes a file that waits.
@@ -376,7 +401,11 @@ impl Walker {
     ) -> Result<(), Ended> {
         let found = &self.depot.now(found);
         let key = key(&self.settings, &found.path);
-        self.seen.insert(key, seconds(found.time));
+        let (time, now) = (seconds(found.time), seconds(clock::now()));
+        if self.seen.is_newest(time) {
+            self.newest = Some(Arc::clone(&found.path));
+        }
+        self.seen.insert(key, time, now);
         self.opened.note(found);
         let mut journal = self.shared.journal.lock();
         journal.begin(&found.path, key, found.time);
