@@ -23,6 +23,9 @@ use crate::expr::type_name;
 use crate::expr::typed::Typed;
 use crate::job_error::JobError;
 
+/// How deep arrays and objects may lie in each other in a text whose type is asked for.
+const DEPTH_MAX: usize = 256;
+
 pub(super) const FUNCTIONS: &[Function] = &[
     function(
         "from_json",
@@ -111,6 +114,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
             };
             let sample: &RawValue = serde_json::from_str(sample)
                 .map_err(|error| cx.error(format!("the text is not JSON: {error}")))?;
+            if depth(sample.get()) > DEPTH_MAX {
+                return Err(cx.error(format!(
+                    "arrays and objects lie more than {DEPTH_MAX} deep in each other"
+                )));
+            }
             let name = string(&written(&of_text(sample.get())));
             Ok(Typed::literal(name, DataType::String, cx.at))
         },
@@ -274,6 +282,25 @@ fn written(data_type: &DataType) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// How deep arrays and objects lie in each other in a JSON text.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !quoted => depth -= 1,
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// The type that a JSON text has; VOID for null.

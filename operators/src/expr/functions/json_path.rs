@@ -9,6 +9,9 @@ use serde_json::value::RawValue;
 
 use crate::codecs::json::compact::{Beyond, compact};
 
+/// Longest path: each step is a call within a call, and what a path reaches is read once for each.
+const STEPS_MAX: usize = 256;
+
 /// A step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -22,11 +25,12 @@ pub(super) enum Step {
     Fields,
 }
 
-/// The steps after `$`; None for what is no path.
+/// The steps after `$`; None for what is no path, or too long.
 pub(super) fn parse(path: &str) -> Option<Vec<Step>> {
     let mut rest = path.strip_prefix('$')?;
     let mut steps = Vec::new();
     while !rest.is_empty() {
+        (steps.len() < STEPS_MAX).then_some(())?;
         if let Some(after) = rest.strip_prefix(".*") {
             steps.push(Step::Fields);
             rest = after;
@@ -103,7 +107,7 @@ fn walk(json: &str, steps: &[Step], found: &mut Found<'_>) {
     let first = json.bytes().next().unwrap_or(b' ');
     match (first, steps) {
         (b'[', []) if found.style == Style::Flat => {
-            each_element(json, &mut |_, element| walk(element, &[], found));
+            each_within_arrays(json, &mut |value| write(value, found));
         }
         (_, []) => write(json, found),
         (b'{', [Step::Name(name), rest @ ..]) => {
@@ -203,6 +207,21 @@ fn write(json: &str, found: &mut Found<'_>) {
     }
 }
 
+/// Calls `see` with each value that is no array, in arrays that lie in each other as deep as they like: the text is a record's, so
+/// there is one loop and no call within a call.
+fn each_within_arrays<'j>(json: &'j str, see: &mut dyn FnMut(&'j str)) {
+    let between = |c: char| c.is_ascii_whitespace() || matches!(c, '[' | ']' | ',');
+    let mut rest = json.trim_start_matches(between);
+    while !rest.is_empty() {
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
+        let Some(Ok(value)) = values.next() else {
+            return;
+        };
+        see(value.get());
+        rest = rest[values.byte_offset()..].trim_start_matches(between);
+    }
+}
+
 /// Calls `see` with the key and the JSON of each field; false where the JSON is no object.
 pub(super) fn each_field<'j>(json: &'j str, see: &mut dyn FnMut(&str, &'j str)) -> bool {
     struct Fields<'s, 'j>(&'s mut dyn FnMut(&str, &'j str));
@@ -268,7 +287,8 @@ mod tests {
     #[test]
     fn a_path_finds_what_spark_finds() {
         let json = r#"{"a": {"b": [1, {"c": "x y"}, null], "d": "q\"uote"}, "e": null, "f": 1.50,
-            "g": [{"h": "i"}, {"h": "j"}], "k": [[1, 2], [3]]}"#;
+            "g": [{"h": "i"}, {"h": "j"}], "k": [[1, 2], [3]],
+            "l": [[[1, "a],"], [[{"m": [2]} , null]], []], [[3.50]]]}"#;
         for (path, expected) in [
             ("$.f", Some("1.5")),
             ("$.a.b", Some(r#"[1,{"c":"x y"},null]"#)),
@@ -281,6 +301,7 @@ mod tests {
             ("$.g[*].h", Some(r#"["i","j"]"#)),
             ("$.a.b[*].c", Some(r#""x y""#)),
             ("$.k[*][*]", Some("[1,2,3]")),
+            ("$.l[*][*]", Some(r#"[1,"a],",{"m":[2]},null,3.5]"#)),
             ("$.k[*]", Some("[[1,2],[3]]")),
             ("$.g.h", None),
             ("$.missing", None),
@@ -293,5 +314,23 @@ mod tests {
         assert_eq!(get("not json", "$.a"), None);
         assert_eq!(get("\"text\"", "$").as_deref(), Some("text"));
         assert_eq!(get("null", "$").as_deref(), Some("null"));
+    }
+
+    #[test]
+    fn no_record_is_too_deep() {
+        let deep = |inner: &str| format!("{}{inner}{}", "[".repeat(50_000), "]".repeat(50_000));
+        assert_eq!(get(&deep("1"), "$[*][*]").as_deref(), Some("[1]"));
+        assert_eq!(
+            get(&deep("1"), "$[*]").map(|found| found.len()),
+            Some(99_999)
+        );
+        assert_eq!(get(&deep("1"), "$.a"), None);
+        let path = |steps| format!("${}", "[0]".repeat(steps));
+        let found = get(&deep("1"), &path(STEPS_MAX));
+        assert_eq!(
+            found,
+            Some(deep("1")[STEPS_MAX..100_001 - STEPS_MAX].to_owned())
+        );
+        assert_eq!(get(&deep("1"), &path(50_000)), None);
     }
 }
