@@ -53,6 +53,9 @@ pub(super) enum Item {
     Optional(Vec<Item>),
 }
 
+/// So many optional parts may lie in each other: a pattern may be a record's, and each is a call within a call.
+const OPTIONAL_MAX: usize = 64;
+
 impl Pattern {
     /// Reads a pattern.
     ///
@@ -64,6 +67,9 @@ impl Pattern {
         while let Some(c) = chars.next() {
             let item = match c {
                 '[' => {
+                    if open.len() > OPTIONAL_MAX {
+                        return Err(format!("more than {OPTIONAL_MAX} [ in each other"));
+                    }
                     open.push(Vec::new());
                     continue;
                 }
@@ -467,6 +473,9 @@ mod tests {
         ] {
             assert!(Pattern::new(pattern).is_err(), "{pattern}");
         }
+        let nested = |depth: usize| "[".repeat(depth) + "yyyy" + &"]".repeat(depth);
+        assert!(Pattern::new(&nested(OPTIONAL_MAX)).is_ok());
+        assert!(Pattern::new(&nested(50_000)).is_err());
         assert!(Pattern::new("EEE").unwrap().parses().is_err());
     }
 }
