@@ -53,6 +53,9 @@ const ARBITERS_MAX: usize = 8;
 /// Blocking calls of a thread that may be under way at once: opening clients, writing checkpoints.
 const BLOCKING_MAX: usize = 64;
 
+/// A process that has not ended so long after all stop timeouts is ended: a stop that it has heard of takes less.
+const WATCH_AFTER: Duration = Duration::from_secs(2);
+
 /// How often to look whether somebody still reads what goes to a pipe.
 const READER_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -254,13 +257,23 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
     let leftover = temporary
         .as_ref()
         .map(|folder: &TempDir| folder.path().to_owned());
+    let (stop, stopped) = watch::channel(false);
+    let watch = launch.signals.then(|| {
+        let timeouts = ready.iter().map(|ready| ready.query.settings.stop_timeout);
+        let watch = stop::Watch {
+            queries: statuses.clone(),
+            patience: timeouts.max().unwrap_or_default() + WATCH_AFTER,
+            stopped: stopped.clone(),
+            leftover: leftover.clone(),
+        };
+        watch.begin()
+    });
     let results = system.block_on(async move {
         let signals = launch.signals.then(Signals::listen).transpose()?;
         // It hears all signals from now on, so one that comes while the job is being refused ends it, too.
         let held = launch.hold.then(Signals::listen).transpose()?;
         let arbiters = arbiters();
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
-        let (stop, stopped) = watch::channel(false);
         let mut running = JoinSet::new();
         let renewals: Vec<_> = (0..ready.len())
             .map(|query| renewal.as_ref().map(|renewal| renewal.renewals(query)))
@@ -309,6 +322,8 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
             leftover,
         };
         let results = watched.wait(running, seen.len()).await;
+        // A job that is held up after this hears signals itself.
+        drop(watch);
         if let Some(signals) = held
             && judge(&results, &seen) == End::Refused
         {

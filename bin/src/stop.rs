@@ -1,12 +1,16 @@
 //! Signals, and leaving the process.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_rt::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use thalweg_engine::error::Failure;
+use thalweg_engine::query::STOPPED_LATE;
+use thalweg_engine::status::{Phase, QueryStatus};
+use tokio::sync::{oneshot, watch};
 
 use crate::refusal::{End, Refusal};
 
@@ -129,6 +133,85 @@ async fn hung_up(hangup: &mut Option<Signal>) {
             hangup.recv().await;
         }
         None => std::future::pending().await,
+    }
+}
+
+/// What a watch over the stop of a job needs to know.
+pub(crate) struct Watch {
+    pub(crate) queries: Vec<Arc<QueryStatus>>,
+    /// How long the process may take to end once it was asked to.
+    pub(crate) patience: Duration,
+    /// Says when it is stopped otherwise than by a signal.
+    pub(crate) stopped: watch::Receiver<bool>,
+    /// The temporary folder, to be removed.
+    pub(crate) leftover: Option<PathBuf>,
+}
+
+impl Watch {
+    /// Ends the process where it does not end by itself in time. A lane that computes one record for minutes hears nothing, and
+    /// where lanes live on the main thread that one hears no signal either: so this is a thread with ears of its own. It is over
+    /// when what is given is dropped.
+    pub(crate) fn begin(self) -> oneshot::Sender<()> {
+        let (over, ended) = oneshot::channel();
+        let watching = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            if let Ok(runtime) = runtime {
+                runtime.block_on(self.watch(ended));
+            }
+        };
+        let thread = std::thread::Builder::new().name("stop".to_owned());
+        if let Err(error) = thread.spawn(watching) {
+            tracing::warn!(%error, "no thread watches over a stop");
+        }
+        over
+    }
+
+    async fn watch(mut self, ended: oneshot::Receiver<()>) {
+        let Ok(signals) = Signals::listen() else {
+            return;
+        };
+        let overdue = overdue(signals, &mut self.stopped, self.patience);
+        tokio::select! {
+            _ = ended => {}
+            () = overdue => self.give_up(),
+        }
+    }
+
+    /// Says which queries have not ended, and ends the process.
+    fn give_up(&self) -> ! {
+        for query in &self.queries {
+            if !matches!(query.phase().0, Phase::Ended | Phase::Failed(_)) {
+                let why = format!("{STOPPED_LATE}. It waited: {AT_A_RECORD}");
+                query.set(Phase::Failed(Failure::end(why)));
+            }
+        }
+        if let Some(leftover) = &self.leftover {
+            let _ = std::fs::remove_dir_all(leftover);
+        }
+        leave(End::Failed)
+    }
+}
+
+/// What a query does that has not even heard that it is to end.
+const AT_A_RECORD: &str = "a record is being computed that takes longer than that";
+
+/// Resolves so long after the stop, or soon after Ctrl-C was pressed again.
+async fn overdue(mut signals: Signals, stopped: &mut watch::Receiver<bool>, patience: Duration) {
+    let mut pressed = tokio::select! {
+        asked = signals.next() => asked == Asked::Interrupt,
+        _ = stopped.wait_for(|stop| *stop) => false,
+    };
+    let over = actix_rt::time::sleep(patience);
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            () = &mut over => return,
+            asked = signals.next() => if asked == Asked::Interrupt && std::mem::replace(&mut pressed, true) {
+                over.set(actix_rt::time::sleep(ECHO));
+            },
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod command;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use command::{COUNTS, ended, job, started, terminate, until, within};
 
@@ -87,6 +88,57 @@ INSERT INTO hook SELECT value FROM ticks;
         "{said:?}"
     );
     assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+/// The second record takes minutes: a look ahead to the end of the text from each of its letters.
+const LONG_RECORD: &str = "\
+SET checkpointLocation = './checkpoints';
+SET stopTimeout = '1 second';
+CREATE TABLE texts (s STRING) USING file OPTIONS (path 'texts.jsonl');
+CREATE TABLE found USING file OPTIONS (path 'found.jsonl');
+INSERT INTO found SELECT s RLIKE '(?=.*b)a*c' AS there FROM texts;
+";
+
+#[test]
+fn a_record_that_is_computed_for_minutes_does_not_hold_up_a_stop() {
+    let arguments = ["run", "job.sql", "--http", "off"];
+    let binary = env!("CARGO_BIN_EXE_thalweg");
+    // On one processor the signals and the record are one thread's.
+    for before in [&[][..], &["taskset", "-c", "0"]] {
+        let folder = job(LONG_RECORD);
+        let text = format!("{{\"s\": \"{}\"}}\n", "a".repeat(1_000_000));
+        std::fs::write(folder.path().join("texts.jsonl"), text).unwrap();
+        let command = [before, &[binary]].concat();
+        let mut child = Command::new(command[0])
+            .args([&command[1..], &arguments].concat())
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        until("it computes", || processor_seconds(&child) > 2);
+        assert!(child.try_wait().unwrap().is_none());
+        terminate(&child);
+        let asked = Instant::now();
+        let done = ended(child);
+        assert!(asked.elapsed() < Duration::from_secs(15), "{done:?}");
+        done.expect(
+            1,
+            &[
+                "found",
+                "stopped after stopTimeout",
+                "a record is being computed",
+            ],
+        );
+    }
+}
+
+/// The processor's time of a process so far.
+fn processor_seconds(child: &Child) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    let ticks = stat.split_whitespace().nth(13).unwrap();
+    ticks.parse::<u64>().unwrap() / 100
 }
 
 #[test]
