@@ -1,6 +1,7 @@
 //! Checkpoint folders: whose they are, who has them, and what lies in them.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use crate::refusal::Refusal;
 pub(crate) const LANES: &str = "lanes";
 /// Where epochs lie in the place of a query or a lane.
 const EPOCHS: &str = "epochs";
+/// Where objects of state lie there.
+const STATE: &str = "state";
 
 /// Opens the log of a query for the only process that writes it, making its place where it is missing. A folder is locked; in an
 /// object store the first run claims it.
@@ -137,12 +140,51 @@ pub(crate) fn share(
     ))
 }
 
-fn unusable(folder: &Path, what: &str, error: &std::io::Error) -> String {
+fn unusable(folder: &Path, what: &str, error: &io::Error) -> String {
     format!(
-        "the checkpoint folder {} cannot be used: {what}: {error}. Make it writable for this user, or set another \
-         checkpointLocation.",
-        folder.display()
+        "the checkpoint folder {} cannot be used: {what}: {error}. {}, or set another checkpointLocation.",
+        folder.display(),
+        remedy(folder, error)
     )
+}
+
+/// What helps where a checkpoint folder cannot be used.
+fn remedy(folder: &Path, error: &io::Error) -> String {
+    if is_full(error) {
+        return "Make room on its file system (`df` and `df -i` show what is left)".to_owned();
+    }
+    if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
+        return "Raise the limit of open files (`ulimit -n`)".to_owned();
+    }
+    let (epochs, state) = (folder.join(EPOCHS), folder.join(STATE));
+    let mut way: Vec<&Path> = folder.ancestors().collect();
+    way.reverse();
+    way.extend([epochs.as_path(), state.as_path()]);
+    for place in way {
+        let shown = place.display();
+        match fs::metadata(place) {
+            Ok(about) if !about.is_dir() => {
+                return format!("{shown} is no folder: move it away");
+            }
+            Err(_) if place.is_symlink() && !is_forbidden(error) => {
+                return format!(
+                    "{shown} is a link that leads to nothing: make the folder that it names, or remove it"
+                );
+            }
+            _ => {}
+        }
+    }
+    "Make it writable for this user".to_owned()
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
+fn is_forbidden(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem)
 }
 
 /// Whether a place is a folder with the checkpoints of one lane of a shared query: several processes write there, none locks it.

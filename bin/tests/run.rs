@@ -282,6 +282,23 @@ fn a_folder_that_cannot_be_made_is_refused() {
             .contains("checkpoint folder ./job.sql/checkpoints/doubled cannot be used"),
         "{refused:?}"
     );
+    assert!(
+        refused
+            .err
+            .contains("./job.sql is no folder: move it away, or set another checkpointLocation"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_checkpoint_folder_behind_a_link_that_leads_to_nothing_says_so() {
+    let folder = job(DOUBLES);
+    fs::write(folder.path().join("in.jsonl"), "").unwrap();
+    std::os::unix::fs::symlink("gone", folder.path().join("checkpoints")).unwrap();
+    said(folder.path(), &["run", "job.sql", "--http", "off"]).expect(
+        2,
+        &["./checkpoints is a link that leads to nothing: make the folder that it names"],
+    );
 }
 
 #[test]
