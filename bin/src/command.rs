@@ -11,7 +11,7 @@ use crate::cli::{CheckpointCommand, Cli, Command, DlqCommand};
 use crate::refusal::{End, Refusal};
 use crate::{
     check, checkpoint, completions, console, copying, demo, dlq, explain, functions, inspect,
-    leave, run, stop, telemetry, test_job, top, upgrading, verify, version, why_slow,
+    leave, open_files, run, stop, telemetry, test_job, top, upgrading, verify, version, why_slow,
 };
 
 /// The whole command line of `thalweg` (`run`, `check`, `test`, `inspect` and the rest), for jobs that may also use these
@@ -25,6 +25,7 @@ pub fn command_line(extensions: Extensions) -> ! {
     // A file that reaches the limit of sizes (`ulimit -f`) is then an error like a full disk, and kills no job.
     // SAFETY: sets how a signal is treated before any other thread of ours lives.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    open_files::raise();
     let cli = Cli::try_parse().unwrap_or_else(|told| said(&told));
     // A command that answers and ends has no story to tell beside its answer.
     let level = match cli.command {

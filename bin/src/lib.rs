@@ -83,6 +83,7 @@ mod memory_limit;
 mod model_metrics;
 mod models;
 mod numbers;
+mod open_files;
 #[cfg(feature = "otel")]
 mod otel;
 #[cfg(not(feature = "otel"))]

@@ -35,6 +35,7 @@ use crate::loading;
 use crate::member;
 use crate::memory_limit;
 use crate::models::{Rooms, Served, User};
+use crate::open_files;
 use crate::otel::Traces;
 use crate::place::Place;
 use crate::progress::Progress;
@@ -164,6 +165,7 @@ struct Ready {
 /// # Errors
 /// When something must be mended before anything can begin.
 pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
+    open_files::enough()?;
     let metrics = Metrics::new();
     // Removed when the queries have ended.
     let mut temporary = None;

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use std::time::{Duration, Instant};
 
@@ -299,6 +300,31 @@ fn a_checkpoint_folder_behind_a_link_that_leads_to_nothing_says_so() {
         2,
         &["./checkpoints is a link that leads to nothing: make the folder that it names"],
     );
+}
+
+#[test]
+fn a_limit_of_open_files_that_no_job_can_live_with_is_refused_and_a_low_soft_one_is_raised() {
+    let folder = job(DOUBLES);
+    fs::write(
+        folder.path().join("in.jsonl"),
+        "{\"id\": 1, \"amount\": 2}\n",
+    )
+    .unwrap();
+    let limited = |limit: &str| {
+        let run = format!(
+            "ulimit {limit}; exec '{}' run job.sql --http off --set trigger='available now'",
+            env!("CARGO_BIN_EXE_thalweg")
+        );
+        let child = Command::new("sh")
+            .args(["-c", &run])
+            .current_dir(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        ended(child.unwrap())
+    };
+    limited("-n 16").expect(2, &["raise the limit (`ulimit -n`)"]);
+    limited("-Sn 16").expect(0, &[]);
 }
 
 #[test]

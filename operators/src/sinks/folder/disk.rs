@@ -111,7 +111,16 @@ impl Disk {
 
 /// What to say of a file or folder that cannot be written.
 pub(super) fn failure(path: &Path, error: &io::Error) -> Failure {
-    Failure::restart(format!("{} cannot be written: {error}", path.display()))
+    let advice = match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => {
+            ". Raise the limit of open files (`ulimit -n`), or lower maxOpenFiles"
+        }
+        _ => "",
+    };
+    Failure::restart(format!(
+        "{} cannot be written: {error}{advice}",
+        path.display()
+    ))
 }
 
 /// Places that runs of this process have written: where one of these refuses it may be for a moment, as a full disk is.
