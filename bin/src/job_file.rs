@@ -1,5 +1,7 @@
 //! The job file: from a path and the command line to a checked job.
 
+use std::cell::RefCell;
+use std::env::VarError;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,9 +61,23 @@ pub(crate) fn check(
     extensions: &Arc<Extensions>,
 ) -> Result<Loaded, Refusal> {
     let file = path.display().to_string();
-    let environment = |name: &str| std::env::var(name).ok();
-    let job = sql::load_with(text, overrides, &environment, extensions)
-        .map_err(|error| Refusal::new(error.render(&file, text)))?;
+    let garbled = RefCell::new(None);
+    let environment = |name: &str| match std::env::var(name) {
+        Ok(value) => Some(value),
+        Err(VarError::NotPresent) => None,
+        Err(VarError::NotUnicode(_)) => {
+            garbled.replace(Some(name.to_owned()));
+            None
+        }
+    };
+    let job = sql::load_with(text, overrides, &environment, extensions);
+    // It counts as not set for the job, which may have gone on with a default that nobody wants.
+    if let Some(name) = garbled.into_inner() {
+        return Err(Refusal::new(format!(
+            "{file}: the value of the environment variable {name} is not UTF-8 text"
+        )));
+    }
+    let job = job.map_err(|error| Refusal::new(error.render(&file, text)))?;
     let name = match &job.name {
         Some(name) => name.clone(),
         None => path.file_stem().map_or_else(

@@ -328,6 +328,20 @@ fn a_limit_of_open_files_that_no_job_can_live_with_is_refused_and_a_low_soft_one
 }
 
 #[test]
+fn a_variable_that_is_no_text_is_not_taken_for_one_that_is_not_set() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = job(&DOUBLES.replace("in.jsonl", "${THALWEG_IN:-in.jsonl}"));
+    fs::write(folder.path().join("in.jsonl"), "").unwrap();
+    let child = within(folder.path(), &["run", "job.sql", "--http", "off"])
+        .env("THALWEG_IN", std::ffi::OsStr::from_bytes(b"\xff.jsonl"))
+        .spawn();
+    ended(child.unwrap()).expect(
+        2,
+        &["the value of the environment variable THALWEG_IN is not UTF-8 text"],
+    );
+}
+
+#[test]
 fn a_bad_record_ends_the_job_with_1_and_what_to_do_and_a_restart_goes_on() {
     let folder = job(DOUBLES);
     let at = |name: &str| folder.path().join(name);
