@@ -213,15 +213,11 @@ fn a_folder_that_was_emptied_is_not_taken_for_the_one_that_was_written() {
     );
     // The way out that it names.
     let folder = job.checkpoints().join("archive");
-    let epoch = said.err.rsplit_once("rollback FOLDER ").unwrap().1;
+    let command = format!("thalweg checkpoint rollback {} ", folder.display());
+    let epoch = said.err.rsplit_once(&command).unwrap().1;
     let epoch: String = epoch.chars().take_while(char::is_ascii_digit).collect();
-    let back = run(&[
-        "checkpoint",
-        "rollback",
-        folder.to_str().unwrap(),
-        &epoch,
-        "--yes",
-    ]);
+    let folder = folder.to_str().unwrap();
+    let back = run(&["checkpoint", "rollback", folder, &epoch, "--yes"]);
     assert_eq!(back.code, 0, "{back:?}");
     let mut running = job.start();
     running.until_said("the rows are lost", PATIENCE);

@@ -78,7 +78,8 @@ pub(super) fn accept_loss(
     }
     Err(Failure::refuse(format!(
         "{message}. Put the folder back, with its hidden files (where it was moved to, that is the option `path`). To go on \
-         without these rows: thalweg checkpoint rollback FOLDER {}",
+         without these rows: thalweg checkpoint rollback {} {}",
+        recovery.store.location(),
         recovery.epoch
     )))
 }

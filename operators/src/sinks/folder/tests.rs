@@ -293,7 +293,8 @@ fn a_folder_that_was_emptied_is_refused_unless_the_query_was_moved_by_hand() {
             failure.message.contains("lacks the rows of 1 file"),
             "{failure}"
         );
-        assert!(failure.message.contains("rollback FOLDER 7"), "{failure}");
+        let way_out = format!("thalweg checkpoint rollback {} 7", scene.store.location());
+        assert!(failure.message.contains(&way_out), "{failure}");
     }
     scene.try_start(&one(), Some(&committed), true).unwrap();
     assert!(scene.seen().is_empty());
