@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
@@ -21,6 +22,7 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::source::{RecordStream, Resume, Source, SourceEvent, Start};
 use tokio::time::{Instant, Sleep};
 
+use crate::expr::text::append_timestamp;
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionKind, OptionSpec, Table, parse_duration};
 
@@ -211,6 +213,23 @@ struct Begun {
     pace: Pace,
 }
 
+impl Begun {
+    /// The moment up to which rows were read, where that is ahead of the clock.
+    fn ahead(&self, starts: &[Start], now: Micros) -> Option<Micros> {
+        let values = starts.iter().zip(0..).filter_map(|(start, partition)| {
+            let read = position(Some(&start.position)).ok()?;
+            (read > 0).then(|| {
+                (read - 1)
+                    .saturating_mul(self.partitions)
+                    .saturating_add(partition)
+            })
+        });
+        let last = self.start.saturating_add(self.pace.moment(values.max()?));
+        // Clocks are corrected all the time by less.
+        (last > now.saturating_add(SECOND)).then_some(last)
+    }
+}
+
 struct Rate {
     table: SmolStr,
     pace: Pace,
@@ -308,7 +327,7 @@ impl Source for Rate {
     fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure> {
         let begun = self.begin(resume)?;
         let _ = self.begun.set(begun);
-        (0..begun.partitions)
+        let starts = (0..begun.partitions)
             .map(|partition| {
                 let name = self.name(partition);
                 let known = resume.and_then(|resume| resume.positions.get(&name));
@@ -318,7 +337,16 @@ impl Source for Rate {
                     after: Vec::new(),
                 })
             })
-            .collect()
+            .collect::<Result<Vec<Start>, Failure>>()?;
+        if let Some(ahead) = begun.ahead(&starts, self.clock.now().0) {
+            let mut until = String::new();
+            append_timestamp(&mut until, ahead, Tz::UTC);
+            tracing::warn!(
+                "the clock is behind the rows that `{}` gave before: no row comes until it is {until} UTC",
+                self.table
+            );
+        }
+        Ok(starts)
     }
 
     fn ends(&self) -> Result<BTreeMap<SmolStr, Position>, Failure> {

@@ -226,6 +226,32 @@ fn after_a_restart_value_and_timestamp_go_on_without_a_gap() {
 }
 
 #[test]
+fn a_clock_that_is_behind_the_rows_of_before_is_noticed() {
+    let begun = Begun {
+        start: 0,
+        partitions: 2,
+        pace: Pace {
+            rows_per_second: 10,
+            ramp_up_seconds: 0,
+        },
+    };
+    // Values up to 38 of the first partition and 21 of the second: the last one was due at 3.8 seconds.
+    let starts = [20, 11].map(|read| Start {
+        partition: "ticks".into(),
+        position: Position::Number(read),
+        after: Vec::new(),
+    });
+    assert_eq!(begun.ahead(&starts, 0), Some(3_800_000));
+    assert_eq!(begun.ahead(&starts, 3_000_000), None, "a correction");
+    assert_eq!(begun.ahead(&starts, 9_000_000), None);
+    let none = starts.map(|start| Start {
+        position: Position::Number(0),
+        ..start
+    });
+    assert_eq!(begun.ahead(&none, 0), None);
+}
+
+#[test]
 fn another_speed_goes_on_with_the_next_value_from_now() {
     let one = [("rowsPerSecond", "1"), ("numPartitions", "1")];
     let thousand = [("rowsPerSecond", "1000"), ("numPartitions", "1")];
