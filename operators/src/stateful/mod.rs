@@ -8,6 +8,7 @@ pub mod bytes;
 pub mod columns;
 pub mod contents;
 pub mod dedup;
+mod families;
 mod fetch;
 pub mod grid;
 pub mod grouping;

@@ -1,9 +1,9 @@
 //! GROUP BY sessions: rows of a key that are no further apart than their gap.
 //!
 //! A session reaches from its first row to the end of the longest gap. A row joins every session of its key that it
-//! touches, and makes them one: the one that came first stays. The sessions of a key are a list through their slots, which
-//! begins in the key's *family*. `closing` knows when each session would have been over when it began; one that has grown
-//! since is put back there when its turn comes.
+//! touches, and makes them one: the one that came first stays. The sessions of a key are found by time in `families`.
+//! `closing` knows when each session would have been over when it began; one that has grown since is put back there when
+//! its turn comes.
 
 use std::collections::BTreeSet;
 
@@ -15,17 +15,15 @@ use thalweg_engine::state::{StateChanges, StateSize};
 
 use super::aggregate::{at_end_of, time_of};
 use super::bytes::encode_key;
+use super::families::Families;
 use super::grouping::{Emits, Grouping, Over};
 use super::groups::{Groups, SLICE};
-use super::keyed_state::{KeyedState, Slot};
+use super::keyed_state::Slot;
 
-/// The session's own words: from, to, and the next of its key (0, or its slot plus 1).
+/// The session's own words: from and to.
 const START: usize = 0;
 const END: usize = 1;
-const NEXT: usize = 2;
-const OWN_WORDS: usize = 3;
-/// The list follows from the keys.
-const SAVED_WORDS: usize = 2;
+const OWN_WORDS: usize = 2;
 
 enum Task {
     Nothing,
@@ -39,8 +37,7 @@ pub(super) struct Sessions {
     groups: Groups,
     /// The column with the gap.
     gap: usize,
-    /// By the bytes of the key columns; a cell holds the first session's slot plus 1.
-    families: KeyedState,
+    families: Families,
     /// End, order of arrival and slot.
     closing: BTreeSet<(Micros, u64, Slot)>,
     watermark: Option<Micros>,
@@ -50,16 +47,17 @@ pub(super) struct Sessions {
     merged: Vec<u64>,
 }
 
-fn next_of(word: u64) -> Option<Slot> {
-    Slot::try_from(word).ok()?.checked_sub(1)
+fn bounds(groups: &Groups, slot: Slot) -> (Micros, Micros) {
+    let words = groups.words(slot);
+    (words[START].cast_signed(), words[END].cast_signed())
 }
 
 impl Sessions {
     pub(super) fn new(grouping: Grouping, gap: usize) -> Self {
         Self {
-            groups: Groups::new(grouping, OWN_WORDS, SAVED_WORDS),
+            groups: Groups::new(grouping, OWN_WORDS, OWN_WORDS),
             gap,
-            families: KeyedState::new(1),
+            families: Families::new(),
             closing: BTreeSet::new(),
             watermark: None,
             task: Task::Nothing,
@@ -69,35 +67,19 @@ impl Sessions {
     }
 
     fn bounds(&self, slot: Slot) -> (Micros, Micros) {
-        let words = self.groups.words(slot);
-        (words[START].cast_signed(), words[END].cast_signed())
+        bounds(&self.groups, slot)
     }
 
-    /// The sessions of a family.
-    fn list(&self, family: Slot) -> Vec<Slot> {
-        let mut slots = Vec::new();
-        let mut next = next_of(self.families.cell(family)[0]);
-        while let Some(slot) = next {
-            slots.push(slot);
-            next = next_of(self.groups.words(slot)[NEXT]);
-        }
-        slots
-    }
-
-    /// Makes these the sessions of a family; it goes when there are none.
-    fn relink(&mut self, family: Slot, slots: &[Slot]) {
-        self.families.touch(family);
-        let mut next = 0;
-        for &slot in slots.iter().rev() {
-            if self.groups.words(slot)[NEXT] != next {
-                self.groups.state.touch(slot);
-                self.groups.state.cell_mut(slot)[NEXT] = next;
-            }
-            next = u64::from(slot) + 1;
-        }
-        self.families.cell_mut(family)[0] = next;
-        if slots.is_empty() {
-            self.families.remove(family);
+    /// A session is of this family, and will be over.
+    fn enter(&mut self, family: Slot, slot: Slot) {
+        let groups = &mut self.groups;
+        groups.state.set_tag(slot, family);
+        let (start, end) = bounds(groups, slot);
+        let start_of = |slot| bounds(groups, slot).0;
+        self.families.add(family, start, slot, start_of);
+        if groups.grouping.over == Over::Window {
+            let sequence = groups.state.sequence(slot);
+            self.closing.insert((end, sequence, slot));
         }
     }
 
@@ -106,17 +88,10 @@ impl Sessions {
         let sequence = self.groups.state.next_sequence();
         self.groups.key.extend_from_slice(&sequence.to_le_bytes());
         let (slot, _) = self.groups.state.entry(&self.groups.key);
-        self.groups.state.set_tag(slot, family);
-        let first = self.families.cell(family)[0];
         let cell = self.groups.state.cell_mut(slot);
         cell[START] = from.cast_unsigned();
         cell[END] = to.cast_unsigned();
-        cell[NEXT] = first;
-        self.families.cell_mut(family)[0] = u64::from(slot) + 1;
-        if self.groups.grouping.over == Over::Window {
-            let sequence = self.groups.state.sequence(slot);
-            self.closing.insert((to, sequence, slot));
-        }
+        self.enter(family, slot);
         slot
     }
 
@@ -138,13 +113,12 @@ impl Sessions {
             let into = &mut self.groups.state.cell_mut(first)[OWN_WORDS..];
             self.groups.columns.merge(into, &self.merged)?;
         }
-        if touching.len() > 1 {
-            let mut left = self.list(family);
-            left.retain(|slot| *slot == first || !touching.contains(slot));
-            self.relink(family, &left);
-            for &slot in &touching[1..] {
-                self.groups.remove(slot);
-            }
+        for &slot in &touching[1..] {
+            self.remove(slot);
+        }
+        let began = self.bounds(first).0;
+        if start < began {
+            self.families.begins_earlier(family, began, start);
         }
         let cell = self.groups.state.cell_mut(first);
         cell[START] = start.cast_unsigned();
@@ -155,9 +129,8 @@ impl Sessions {
 
     fn remove(&mut self, slot: Slot) {
         let family = self.groups.state.tag(slot);
-        let mut left = self.list(family);
-        left.retain(|other| *other != slot);
-        self.relink(family, &left);
+        let start = self.bounds(slot).0;
+        self.families.remove(family, start);
         self.groups.remove(slot);
     }
 
@@ -252,16 +225,11 @@ impl Operator for Sessions {
         let keys = grouping.keys.len();
         self.groups.key.clear();
         encode_key(&row[..keys], &mut self.groups.key);
-        let (family, _) = self.families.entry(&self.groups.key);
+        let family = self.families.entry(&self.groups.key);
+        let bounds = |slot| bounds(&self.groups, slot);
+        let touching = self.families.touching(family, from, to, bounds);
         self.touching.clear();
-        let mut next = next_of(self.families.cell(family)[0]);
-        while let Some(slot) = next {
-            let (start, end) = self.bounds(slot);
-            if start <= to && from <= end {
-                self.touching.push(slot);
-            }
-            next = next_of(self.groups.words(slot)[NEXT]);
-        }
+        self.touching.extend(touching);
         let slot = if self.touching.is_empty() {
             self.begin(family, from, to)
         } else {
@@ -289,7 +257,7 @@ impl Operator for Sessions {
             let end = state.cell(slot)[END].cast_signed();
             closing.remove(&(end, state.sequence(slot), slot));
         });
-        self.families.reject(|_, _| {});
+        self.families.reject();
     }
 
     fn advance(
@@ -359,21 +327,12 @@ impl Operator for Sessions {
 
     fn restore(&mut self, changes: &[StateChanges]) -> Result<(), Failure> {
         self.groups.restore(changes)?;
-        self.families = KeyedState::new(1);
+        self.families = Families::new();
         self.closing.clear();
         for slot in self.groups.state.in_order() {
-            let key = self.groups.state.key(slot).to_vec();
-            let family_key = &key[..key.len().saturating_sub(8)];
-            let (family, _) = self.families.entry(family_key);
-            self.groups.state.set_tag(slot, family);
-            let first = self.families.cell(family)[0];
-            self.groups.state.cell_mut(slot)[NEXT] = first;
-            self.families.cell_mut(family)[0] = u64::from(slot) + 1;
-            if self.groups.grouping.over == Over::Window {
-                let (_, end) = self.bounds(slot);
-                let sequence = self.groups.state.sequence(slot);
-                self.closing.insert((end, sequence, slot));
-            }
+            let key = self.groups.state.key(slot);
+            let family = self.families.entry(&key[..key.len().saturating_sub(8)]);
+            self.enter(family, slot);
         }
         self.families.accept();
         self.families.forget_changes();
@@ -384,22 +343,15 @@ impl Operator for Sessions {
         let families = &self.families;
         self.groups.adopt(built, |groups, key, words| {
             let family = families.find(&key[..key.len().checked_sub(8)?])?;
-            let mut next = next_of(families.cell(family)[0]);
-            while let Some(slot) = next {
-                let own = groups.words(slot);
-                let (start, end) = (own[START].cast_signed(), own[END].cast_signed());
-                if start <= words[END].cast_signed() && words[START].cast_signed() <= end {
-                    return Some(slot);
-                }
-                next = next_of(own[NEXT]);
-            }
-            None
+            let (from, to) = (words[START].cast_signed(), words[END].cast_signed());
+            let mut touching = families.touching(family, from, to, |slot| bounds(groups, slot));
+            touching.next()
         })
     }
 
     fn size(&self) -> StateSize {
         let mut size = self.groups.size();
-        size.bytes += self.families.size().bytes + self.closing.len() as u64 * 32;
+        size.bytes += self.families.bytes() + self.closing.len() as u64 * 32;
         size
     }
 }
