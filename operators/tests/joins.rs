@@ -38,6 +38,19 @@ fn types_are_cast_to_a_common_one_and_where_is_asked_early() {
 }
 
 #[test]
+fn rows_that_are_too_far_apart_are_asked_nothing_else() {
+    let mut lane = lane(
+        "SELECT a.x, b.y FROM a JOIN b ON a.k = b.k AND 1 / (a.x - b.y) < 2
+           AND b.at BETWEEN a.at - INTERVAL 2 MINUTES AND a.at + INTERVAL 2 MINUTES",
+    );
+    assert_eq!(lane.a("u", 1, 10), NOTHING);
+    assert_eq!(lane.a("u", 2, 12), NOTHING);
+    // With the first row it would be a division by zero.
+    assert_eq!(lane.b("u", 1, 13), [r#"{"x":2,"y":1}"#]);
+    assert_eq!(lane.b("u", 0, 12), [r#"{"x":1,"y":0}"#, r#"{"x":2,"y":0}"#]);
+}
+
+#[test]
 fn a_full_join_using_has_the_column_of_either_side() {
     let mut lane = lane("SELECT k, x, y FROM a FULL JOIN b USING (k, at)");
     lane.a("l", 1, 1);

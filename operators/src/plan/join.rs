@@ -11,6 +11,7 @@ use thalweg_engine::schema::Field;
 use crate::expr::operators;
 use crate::expr::typed::Typed;
 use crate::job_error::Location;
+use crate::plan::join_times::later;
 use crate::plan::node::Node;
 use crate::plan::optimize::{conjuncts, filter};
 use crate::plan::stateful::{length, wait};
@@ -82,6 +83,15 @@ impl Join {
             }
             self.all(own)
         })
+    }
+
+    /// How much later than its own the time of a row's partner may be, for rows of each side whose times are kept beside them. The
+    /// left side has so many columns.
+    fn later(&self, width: usize) -> [Option<Micros>; 2] {
+        match self.bounds {
+            [Some(left), Some(right)] => later(&self.conditions, width, [left.time, right.time]),
+            _ => [None, None],
+        }
     }
 
     fn all(&self, mut conditions: Vec<Typed>) -> Condition {
@@ -219,7 +229,8 @@ impl Joining {
             )),
             None => Box::new(
                 StreamJoin::new(join.kind, [side(0), side(1)], condition, join.ttl)
-                    .own(join.own(self.sides[0].len())),
+                    .own(join.own(self.sides[0].len()))
+                    .later(join.later(self.sides[0].len())),
             ),
         }
     }

@@ -145,6 +145,26 @@ fn windows(condition: &Typed, width: usize, lengths: [&[Option<Micros>]; 2]) -> 
     }
 }
 
+/// How much later than its own the time of a row's partner may be, for rows of each side, as the conditions say it of these two
+/// columns.
+pub(super) fn later(
+    conditions: &[Typed],
+    width: usize,
+    [left, right]: [usize; 2],
+) -> [Option<Micros>; 2] {
+    let mut later: [Option<Micros>; 2] = [None, None];
+    for says in conditions.iter().flat_map(|one| says(one, width)) {
+        let (side, times, most) = match says {
+            Says::RightAtMost(b, a, most) => (0, (a, b), most),
+            Says::LeftAtMost(a, b, most) => (1, (a, b), most),
+        };
+        if times == (left, right) {
+            later[side] = Some(later[side].map_or(most, |known| known.min(most)));
+        }
+    }
+    later
+}
+
 /// What is known of the columns of a side.
 pub(super) struct Columns {
     /// Which are event time: only these have a watermark.

@@ -5,6 +5,7 @@
 //! out with NULLs in place of one. A row that is over when it comes is late.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use serde_json::{Value as Json, json};
 use thalweg_engine::error::{Failure, RecordError};
@@ -29,6 +30,8 @@ pub struct StreamJoin {
     condition: Condition,
     /// What the rows of a side must hold for themselves to have a partner.
     own: [Condition; 2],
+    /// How much later than its own the time of a partner may be, for rows of each side, where that is known.
+    later: [Option<Micros>; 2],
     /// How long rows of a side without a bound are kept after they came.
     ttl: Option<Micros>,
     rows: [Rows; 2],
@@ -51,6 +54,7 @@ impl StreamJoin {
             sides,
             condition,
             own: [None, None],
+            later: [None, None],
             ttl,
             rows: Default::default(),
             whole: false,
@@ -66,6 +70,21 @@ impl StreamJoin {
     #[must_use]
     pub fn own(self, own: [Condition; 2]) -> Self {
         Self { own, ..self }
+    }
+
+    /// With what its condition asks of the times of both sides' bounds: how much later than a row's own time that of its partner is
+    /// at most. So rows whose time is further off are passed over as they lie.
+    #[must_use]
+    pub fn later(self, later: [Option<Micros>; 2]) -> Self {
+        Self { later, ..self }
+    }
+
+    /// When the partners are that a row of this side and time may have.
+    fn near(&self, side: usize, time: Micros) -> RangeInclusive<Micros> {
+        let [own, other] = [self.later[side], self.later[1 - side]];
+        let first = other.map_or(Micros::MIN, |later| time.saturating_sub(later));
+        let last = own.map_or(Micros::MAX, |later| time.saturating_add(later));
+        first..=last
     }
 
     /// Whether rows of this side must know if they had a partner.
@@ -105,16 +124,21 @@ impl StreamJoin {
         &mut self,
         side: usize,
         row: &[Value],
+        time: Micros,
         meta: &RecordMeta,
         emit: &mut dyn Emit,
     ) -> Result<bool, RecordError> {
         let other = 1 - side;
+        let near = self.near(side, time);
         let once = self.kind.left_only();
         let [left, right] = &mut self.rows;
         let partners = if side == 0 { right } else { left };
         let mut met = Vec::new();
         let mut matched = false;
         for partner in partners.of(&self.key) {
+            if !near.contains(&partner.time) {
+                continue;
+            }
             self.joined.clear();
             let columns = &self.sides[other].columns;
             if side == 0 {
@@ -294,7 +318,7 @@ impl Operator for StreamJoin {
         if !whole || !holds(&mut self.own[side], row, meta)? {
             return self.alone(side, row, meta, emit);
         }
-        let matched = self.meet(side, row, meta, emit)?;
+        let matched = self.meet(side, row, time, meta, emit)?;
         if matched && side == 0 && self.kind.left_only() {
             return Ok(());
         }

@@ -68,6 +68,7 @@ fn streams(kind: Kind) -> StreamJoin {
         Some(Box::new(When(within))),
         None,
     )
+    .later([Some(10), Some(0)])
 }
 
 fn table(kind: Kind) -> TableJoin {

@@ -1,5 +1,8 @@
 //! Stories: what a join says when.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use thalweg_engine::operator::Operator;
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field};
@@ -7,7 +10,7 @@ use thalweg_engine::state::StateSize;
 use thalweg_engine::testing::{Action, assert_operator, meta};
 
 use super::super::Condition;
-use super::{Bound, Kind, Side, StreamJoin, When, row, side, streams, table};
+use super::{Bound, Kind, Side, StreamJoin, When, row, side, streams, table, within};
 
 fn left(key: i64, time: i64, id: i64) -> Action {
     Action::RowOf(0, 0, None, row(Some(key), Some(time), id))
@@ -149,6 +152,30 @@ fn the_outer_sides_of_left_and_right_joins_are_theirs_only() {
     };
     tell(Kind::Left, &story(vec![pair(r(1, 100, 1), nulls())]));
     tell(Kind::Right, &story(vec![pair(nulls(), r(2, 100, 2))]));
+}
+
+#[test]
+fn rows_that_are_too_far_off_are_passed_over_without_asking_the_condition() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let condition = When(move |row: &[Value]| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        within(row)
+    });
+    let sides = [side(Some(10)), side(Some(0))];
+    let mut join = StreamJoin::new(Kind::Inner, sides, Some(Box::new(condition)), None)
+        .later([Some(10), Some(0)]);
+    let mut out = Collect::default();
+    let at = meta(0, 0, None);
+    for time in 0..1_000 {
+        join.process(0, &r(1, time, time), &at, &mut out).unwrap();
+    }
+    for time in 0..1_000 {
+        join.process(1, &r(1, time, time), &at, &mut out).unwrap();
+    }
+    // Eleven for each, fewer at the beginning.
+    assert_eq!(out.rows.len(), 11 * 1_000 - 55);
+    assert_eq!(asked.load(Ordering::Relaxed), out.rows.len());
 }
 
 #[test]
