@@ -160,12 +160,17 @@ impl Seen {
     const FEW: usize = 16;
 
     pub(super) fn has(&self, value: &Value) -> bool {
+        self.place(value).is_some()
+    }
+
+    /// Its place among those that were new.
+    pub(super) fn place(&self, value: &Value) -> Option<usize> {
+        let known = |place: &usize| equal(&self.values[*place], value);
         if self.index.is_empty() {
-            return self.values.iter().any(|known| equal(known, value));
+            return (0..self.values.len()).find(known);
         }
-        self.index
-            .get(&fingerprint(value))
-            .is_some_and(|places| places.iter().any(|i| equal(&self.values[*i], value)))
+        let places = self.index.get(&fingerprint(value))?;
+        places.iter().copied().find(known)
     }
 
     /// Whether it is new.

@@ -267,20 +267,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
             let data_type = map_of(key, args[2].data_type.clone());
             higher_order(cx, data_type, args, |v, lambdas, meta| {
                 let (a, b) = (map(&v[0]), map(&v[1]));
-                let of = |pairs: &[(Value, Value)], key: &Value| {
-                    let found = pairs.iter().find(|(known, _)| equal(known, key));
-                    found.map(|(_, value)| value.clone())
-                };
-                let only_b = b.iter().filter(|(key, _)| of(a, key).is_none());
+                let (of_a, of_b) = (ByKey::new(a), ByKey::new(b));
+                let only_b = b.iter().filter(|(key, _)| of_a.get(key).is_none());
                 a.iter()
                     .chain(only_b)
                     .map(|(key, _)| {
-                        let values = [
-                            key.clone(),
-                            of(a, key).unwrap_or_default(),
-                            of(b, key).unwrap_or_default(),
-                        ];
-                        Ok((key.clone(), lambdas[0].call(values, meta)?))
+                        let values = [of_a.get(key), of_b.get(key)];
+                        let [x, y] = values.map(|value| value.cloned().unwrap_or_default());
+                        let new = lambdas[0].call([key.clone(), x, y], meta)?;
+                        Ok((key.clone(), new))
                     })
                     .collect::<Result<Arc<[_]>, RecordError>>()
                     .map(Value::Map)
@@ -383,6 +378,25 @@ fn build(pairs: impl Iterator<Item = (Value, Value)>) -> Outcome {
         }
     }
     Ok(Value::Map(pairs.into()))
+}
+
+/// The values of a map, found by their keys. Of a key that stands twice, as in a map from elsewhere, the first counts.
+struct ByKey<'m> {
+    keys: Seen,
+    values: Vec<&'m Value>,
+}
+
+impl<'m> ByKey<'m> {
+    fn new(pairs: &'m [(Value, Value)]) -> Self {
+        let mut keys = Seen::default();
+        let first = pairs.iter().filter(|(key, _)| keys.add(key));
+        let values = first.map(|(_, value)| value).collect();
+        Self { keys, values }
+    }
+
+    fn get(&self, key: &Value) -> Option<&'m Value> {
+        self.keys.place(key).map(|place| self.values[place])
+    }
 }
 
 /// The type that holds the keys of the first two maps.

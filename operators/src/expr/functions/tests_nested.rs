@@ -105,6 +105,19 @@ fn a_map_has_each_key_once() {
             "map_zip_with(map(1, 1), map(2, 2), (k, a, b) -> coalesce(a, b, 0))",
             "{1 -> 1, 2 -> 2}",
         ),
+        (
+            "map_zip_with(map_from_arrays(sequence(1, 20), sequence(1, 20)), map(20, 5, 30, 1), (k, a, b) -> a + b)[20]",
+            "25",
+        ),
+        (
+            "map_keys(map_zip_with(map(30, 1, 2, 1), map_from_arrays(sequence(1, 18), sequence(1, 18)), (k, a, b) -> a))",
+            "[30, 2, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]",
+        ),
+        // Each key is looked up, not compared with all of the other map.
+        (
+            "size(map_zip_with(map_from_arrays(sequence(1, 50000), sequence(1, 50000)), map_from_arrays(sequence(25001, 75000), sequence(25001, 75000)), (k, a, b) -> coalesce(a, b)))",
+            "75000",
+        ),
         ("typeof(struct(1, 'a'))", "struct<col1:int,col2:string>"),
         ("typeof(map(1, array('a')))", "map<int,array<string>>"),
     ]);
