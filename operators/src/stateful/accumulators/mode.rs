@@ -10,19 +10,41 @@ use thalweg_engine::schema::DataType;
 use super::accumulator::Accumulator;
 use super::slab::Slab;
 use crate::expr::compare::compare;
-use crate::stateful::bytes::{decode_row, encode_key, read_varint, take, write_varint};
+use crate::stateful::bytes::{decode_value, encode_key, read_varint, take, write_varint};
 
 /// How often each value came, by its bytes as a key.
-type Counts = BTreeMap<Box<[u8]>, u64>;
+type Values = BTreeMap<Box<[u8]>, u64>;
+
+/// The value that came most often, and how often that is. It is kept beside the counts, because a query that answers each row at
+/// once asks for it with each.
+#[derive(Clone, Default)]
+struct Most {
+    value: Value,
+    count: u64,
+}
+
+#[derive(Default)]
+struct Counts {
+    values: Values,
+    most: Most,
+}
+
+/// A count that changed, and what it was.
+struct Undo {
+    word: u64,
+    value: Box<[u8]>,
+    before: u64,
+    most: Most,
+}
 
 /// A cell is the number of its counts. Of several that came equally often it is the least, or the greatest.
 pub(super) struct Mode {
     argument: usize,
     data_type: DataType,
-    greatest: bool,
+    /// How a value stands to another that came as often and is taken before it.
+    wanted: Ordering,
     counts: Slab<Counts>,
-    /// Counts that changed: the value, and how often it had come.
-    undo: Vec<(u64, Box<[u8]>, u64)>,
+    undo: Vec<Undo>,
     bytes: usize,
     encoded: Vec<u8>,
 }
@@ -33,7 +55,7 @@ fn value_bytes(value: &[u8]) -> usize {
 }
 
 fn counts_bytes(counts: &Counts) -> usize {
-    counts.keys().map(|value| value_bytes(value)).sum()
+    counts.values.keys().map(|value| value_bytes(value)).sum()
 }
 
 impl Mode {
@@ -41,7 +63,11 @@ impl Mode {
         Self {
             argument,
             data_type: data_type.clone(),
-            greatest,
+            wanted: if greatest {
+                Ordering::Greater
+            } else {
+                Ordering::Less
+            },
             counts: Slab::default(),
             undo: Vec::new(),
             bytes: 0,
@@ -51,30 +77,36 @@ impl Mode {
 
     fn add(&mut self, cell: &mut [u64], value: &[u8], times: u64) {
         if self.counts.get(cell[0]).is_none() {
-            cell[0] = self.counts.insert(Counts::new());
+            cell[0] = self.counts.insert(Counts::default());
         }
         let Some(counts) = self.counts.get_mut(cell[0]) else {
             return;
         };
-        let before = match counts.get_mut(value) {
+        let before = match counts.values.get_mut(value) {
             Some(count) => {
                 let before = *count;
                 *count += times;
                 before
             }
             None => {
-                counts.insert(value.into(), times);
+                counts.values.insert(value.into(), times);
                 self.bytes += value_bytes(value);
                 0
             }
         };
-        self.undo.push((cell[0], value.into(), before));
-    }
-
-    fn decoded(&self, value: &[u8]) -> Value {
-        let types = std::slice::from_ref(&self.data_type);
-        let row = decode_row(&mut &*value, types);
-        row.and_then(|row| row.first().cloned()).unwrap_or_default()
+        self.undo.push(Undo {
+            word: cell[0],
+            value: value.into(),
+            before,
+            most: counts.most.clone(),
+        });
+        let (count, most) = (before + times, &mut counts.most);
+        if count >= most.count {
+            let value = decode_value(&mut &*value, &self.data_type).unwrap_or_default();
+            if count > most.count || compare(&value, &most.value) == self.wanted {
+                *most = Most { value, count };
+            }
+        }
     }
 }
 
@@ -96,40 +128,25 @@ impl Accumulator for Mode {
     }
 
     fn merge(&mut self, into: &mut [u64], from: &[u64]) -> Result<(), RecordError> {
-        for (value, count) in self.counts.get(from[0]).cloned().unwrap_or_default() {
+        let from = self.counts.get(from[0]);
+        let values = from.map(|counts| counts.values.clone());
+        for (value, count) in values.unwrap_or_default() {
             self.add(into, &value, count);
         }
         Ok(())
     }
 
     fn result(&self, cell: &[u64]) -> Result<Value, RecordError> {
-        let Some(counts) = self.counts.get(cell[0]) else {
-            return Ok(Value::Null);
-        };
-        let most = counts.values().max().copied().unwrap_or(0);
-        let often = counts.iter().filter(|(_, count)| **count == most);
-        let wanted = if self.greatest {
-            Ordering::Greater
-        } else {
-            Ordering::Less
-        };
-        let chosen = often
-            .map(|(value, _)| self.decoded(value))
-            .reduce(|kept, value| {
-                if compare(&value, &kept) == wanted {
-                    value
-                } else {
-                    kept
-                }
-            });
-        Ok(chosen.unwrap_or_default())
+        let counts = self.counts.get(cell[0]);
+        Ok(counts.map_or(Value::Null, |counts| counts.most.value.clone()))
     }
 
     fn write(&self, cell: &[u64], out: &mut Vec<u8>) {
-        let none = Counts::new();
-        let counts = self.counts.get(cell[0]).unwrap_or(&none);
-        write_varint(counts.len() as u64, out);
-        for (value, count) in counts {
+        let none = Values::new();
+        let counts = self.counts.get(cell[0]);
+        let values = counts.map_or(&none, |counts| &counts.values);
+        write_varint(values.len() as u64, out);
+        for (value, count) in values {
             write_varint(value.len() as u64, out);
             out.extend_from_slice(value);
             write_varint(*count, out);
@@ -158,12 +175,13 @@ impl Accumulator for Mode {
     }
 
     fn reject(&mut self) {
-        while let Some((word, value, before)) = self.undo.pop() {
-            if let Some(counts) = self.counts.get_mut(word) {
-                if before > 0 {
-                    counts.insert(value, before);
-                } else if counts.remove(&value).is_some() {
-                    self.bytes -= value_bytes(&value).min(self.bytes);
+        while let Some(step) = self.undo.pop() {
+            if let Some(counts) = self.counts.get_mut(step.word) {
+                counts.most = step.most;
+                if step.before > 0 {
+                    counts.values.insert(step.value, step.before);
+                } else if counts.values.remove(&step.value).is_some() {
+                    self.bytes -= value_bytes(&step.value).min(self.bytes);
                 }
             }
         }
