@@ -385,12 +385,12 @@ impl Operator for Single {
     }
 
     fn save(&mut self) -> Option<StateChanges> {
-        if let Task::Table(slots, place) = &self.task
+        if let Task::Table(slots, place) = &mut self.task
             && self.groups.grouping.emits == Emits::UpdateAtTrigger
         {
-            // These no longer wait, and the trigger is not served yet.
-            for slot in &slots[..*place] {
-                self.groups.state.mark_dirty(*slot);
+            // These no longer wait, and the trigger is not served yet. Each is written once, however many cuts come meanwhile.
+            for slot in slots.drain(..std::mem::take(place)) {
+                self.groups.state.mark_dirty(slot);
             }
         }
         self.groups.save()

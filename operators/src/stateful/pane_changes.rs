@@ -56,10 +56,11 @@ impl Changes {
     }
 
     /// What was emitted waits no longer, although the trigger is not served yet: to be saved so.
-    pub(super) fn mark_emitted(&self, table: &mut Table) {
-        for &slot in self.families[..self.place].iter().flatten() {
+    pub(super) fn mark_emitted(&mut self, table: &mut Table) {
+        for slot in self.families.drain(..self.place).flatten() {
             table.groups.state.mark_dirty(slot);
         }
+        self.place = 0;
     }
 }
 

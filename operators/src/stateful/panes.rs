@@ -318,7 +318,7 @@ impl Operator for Panes {
     }
 
     fn save(&mut self) -> Option<StateChanges> {
-        if let Task::Changes(changes) = &self.task {
+        if let Task::Changes(changes) = &mut self.task {
             changes.mark_emitted(&mut self.table);
         }
         self.table.families.forget_changes();

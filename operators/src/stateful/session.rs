@@ -314,11 +314,11 @@ impl Operator for Sessions {
     }
 
     fn save(&mut self) -> Option<StateChanges> {
-        if let Task::Table(slots, place) = &self.task
+        if let Task::Table(slots, place) = &mut self.task
             && self.groups.grouping.emits == Emits::UpdateAtTrigger
         {
-            for slot in &slots[..*place] {
-                self.groups.state.mark_dirty(*slot);
+            for slot in slots.drain(..std::mem::take(place)) {
+                self.groups.state.mark_dirty(slot);
             }
         }
         self.families.forget_changes();

@@ -395,6 +395,37 @@ fn a_restart_between_two_slices_neither_loses_nor_repeats() {
 }
 
 #[test]
+fn what_a_trigger_tells_is_written_once_however_many_cuts_come_meanwhile() {
+    let session = || Shape::Session { gap: 3 };
+    for shape in [None, Some(TUMBLING), Some(SLIDING), Some(session())] {
+        let over = match shape {
+            Some(_) => Over::Window,
+            None => Over::Never,
+        };
+        let grouping = counts(shape, Emits::UpdateAtTrigger, over);
+        let mut operator = Aggregate::new(grouping.clone());
+        let meta = testing::meta(0, 0, None);
+        let mut out = Collected::default();
+        for key in 0..5_000 {
+            operator
+                .process(0, &row(key, 1, 7), &meta, &mut out)
+                .unwrap();
+            operator.accept();
+        }
+        let groups = operator.save().unwrap().entries.len();
+        let mut progress = operator.tick(0, &meta, &mut out).unwrap();
+        let (mut cuts, mut written) = (0, 0);
+        while progress == Progress::More {
+            cuts += 1;
+            written += operator.save().map_or(0, |changes| changes.entries.len());
+            progress = operator.resume(&meta, &mut out).unwrap();
+        }
+        assert!(cuts >= 4, "{grouping:?}");
+        assert!(written <= groups, "{grouping:?}: {written} of {groups}");
+    }
+}
+
+#[test]
 fn an_aggregate_that_is_added_begins_empty_and_one_that_is_dropped_is_forgotten() {
     let mut first = counts(None, Emits::UpdateAtOnce, Over::Never);
     first.aggregates = vec![aggregate("count", false), aggregate("sum", false)];
