@@ -6,7 +6,7 @@ mod command;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use command::{run, run_with};
@@ -52,7 +52,7 @@ fn epoch(number: u64, first: i64, second: i64) -> Checkpoint {
 
 /// A folder with epochs 0 to 3, as a job that has ended leaves it. Made without its lock: a process that another test
 /// starts at this moment would hold the lock on for an instant.
-fn folder(root: &Path) -> std::path::PathBuf {
+fn folder(root: &Path) -> PathBuf {
     let folder = root.join("notification");
     fs::create_dir_all(folder.join("epochs")).unwrap();
     let store = FolderStore::read_only(&folder);
@@ -71,7 +71,7 @@ fn newest(folder: &Path) -> Checkpoint {
     log.newest().unwrap().unwrap()
 }
 
-fn file(folder: &Path, epoch: u64) -> std::path::PathBuf {
+fn file(folder: &Path, epoch: u64) -> PathBuf {
     folder.join(format!("epochs/{epoch:020}.json"))
 }
 
@@ -414,7 +414,7 @@ fn exactly_one_kind_of_move_must_be_given() {
 }
 
 /// Epochs 0 to 3 as a version of the program left them that knew format 1 alone.
-fn older(root: &Path) -> std::path::PathBuf {
+fn older(root: &Path) -> PathBuf {
     let folder = folder(root);
     for number in 0..4_i64 {
         let mut checkpoint = epoch(number.unsigned_abs(), 100 * number, 10 * number);
@@ -465,12 +465,11 @@ fn an_upgrade_says_the_same_in_the_format_of_this_version_and_a_rollback_leads_b
     assert_eq!((back.format, back.epoch, back.rewound), (1, 5, true));
 }
 
-#[test]
-fn a_job_goes_on_in_the_format_of_the_version_before_until_it_is_told_otherwise() {
-    let root = tempfile::tempdir().unwrap();
-    let (place, purchases) = (root.path().join("checkpoints"), root.path().join("in"));
+/// A job that counts what each card has spent, and ends: its file, its checkpoints, and the folder that it reads.
+fn spending(root: &Path) -> (PathBuf, PathBuf, PathBuf) {
+    let (place, purchases) = (root.join("checkpoints"), root.join("in"));
     fs::create_dir(&purchases).unwrap();
-    let job = root.path().join("spent.sql");
+    let job = root.join("spent.sql");
     let text = format!(
         "SET checkpointLocation = '{}';\nSET trigger = 'available now';\nSET outputMode = 'update';\n\
          CREATE TABLE purchases (card STRING, amount BIGINT) USING json OPTIONS (path '{}');\n\
@@ -480,6 +479,13 @@ fn a_job_goes_on_in_the_format_of_the_version_before_until_it_is_told_otherwise(
         purchases.display()
     );
     fs::write(&job, text).unwrap();
+    (job, place, purchases)
+}
+
+#[test]
+fn a_job_goes_on_in_the_format_of_the_version_before_until_it_is_told_otherwise() {
+    let root = tempfile::tempdir().unwrap();
+    let (job, place, purchases) = spending(root.path());
     let query = place.join("nowhere");
     let spent = |day: &str, amount: u64| -> (u32, Value) {
         let purchase = json!({"card": "a", "amount": amount}).to_string();
@@ -503,4 +509,27 @@ fn a_job_goes_on_in_the_format_of_the_version_before_until_it_is_told_otherwise(
     let done = run(&["checkpoint", "upgrade", place.to_str().unwrap(), "--yes"]);
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(spent("thursday", 4_000), (FORMAT, json!(4_321)));
+}
+
+#[test]
+fn behind_its_last_epoch_a_run_merges_nothing_that_no_checkpoint_would_name() {
+    let root = tempfile::tempdir().unwrap();
+    let (job, place, purchases) = spending(root.path());
+    let query = place.join("nowhere");
+    let mut before = 0;
+    for day in 0..10 {
+        let purchase = json!({"card": "a", "amount": day}).to_string();
+        fs::write(purchases.join(day.to_string()), purchase + "\n").unwrap();
+        let ran = run(&["run", job.to_str().unwrap(), "--http", "off"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let newest = newest(&query);
+        // Where there was an epoch in the middle of the run, something may have been merged behind that.
+        if newest.epoch == before + 1 {
+            let named = newest.state().filter(|name| name.ends_with(".merged"));
+            let there = content(&query.join("state"));
+            let there = there.keys().filter(|name| name.ends_with(".merged"));
+            assert_eq!(there.count(), named.count(), "day {day}");
+        }
+        before = newest.epoch;
+    }
 }

@@ -119,7 +119,10 @@ impl Coordinator {
         if let Some(why) = self.merging.missed() {
             tracing::warn!(why, "state objects could not be merged");
         }
-        self.merge(ctx);
+        // Behind the last epoch no checkpoint would name what is merged, and the end of the run would wait for it.
+        if self.ending == Ending::No {
+            self.merge(ctx);
+        }
         let waiting = std::mem::take(&mut self.waiting);
         if !waiting.is_empty() && self.ending == Ending::No {
             self.launch(waiting, ctx);
