@@ -32,6 +32,10 @@ impl Coordinator {
         if self.committing || self.ending == Ending::Stopping {
             return;
         }
+        // It is in the last epoch or in none.
+        if self.ends_by_itself() && self.merging.is_running() {
+            return;
+        }
         let Some(complete) = self.complete.pop_front() else {
             return;
         };
@@ -248,7 +252,7 @@ impl Coordinator {
     }
 
     /// Merges state objects of the newest checkpoint, where that is worth it.
-    fn merge(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn merge(&mut self, ctx: &mut Context<Self>) {
         let Some(stretch) = self.merging.next(&self.spec.newest) else {
             return;
         };
@@ -266,9 +270,10 @@ impl Coordinator {
             let merged = state_store::merge(&**log.store(), &names, &into, stretch.first);
             (stretch, merged)
         });
-        ctx.spawn(work.into_actor(self).map(move |merged, this, _| {
+        ctx.spawn(work.into_actor(self).map(move |merged, this, ctx| {
             let _for = this.behalf().enter();
             this.spec.metrics.recorder.end(Doing::Merging, epoch);
+            let goes_on = matches!(merged, Some((_, Ok(_))));
             match merged {
                 Some((stretch, Ok(Some(bytes)))) => this.merging.finished(Merged {
                     lane,
@@ -285,6 +290,12 @@ impl Coordinator {
                     this.merging.failed();
                 }
                 None => this.merging.failed(),
+            }
+            if this.ends_by_itself() {
+                if goes_on {
+                    this.merge(ctx);
+                }
+                this.commit_next(ctx);
             }
         }));
     }

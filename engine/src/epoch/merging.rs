@@ -42,10 +42,15 @@ pub struct Merging {
 const PAUSE_MAX: u32 = 64;
 
 impl Merging {
+    /// Whether something is being merged.
+    pub fn is_running(&self) -> bool {
+        self.running
+    }
+
     /// The next stretch to merge behind a committed epoch, if there is one and nothing is being merged: that of the longest
-    /// chain. After a try that failed twice as many epochs pass as before.
+    /// chain of which nothing was merged since. After a try that failed twice as many epochs pass as before.
     pub fn next(&mut self, newest: &Checkpoint) -> Option<Stretch> {
-        if self.running || !self.done.is_empty() {
+        if self.running {
             return None;
         }
         if self.pause > 0 {
@@ -55,6 +60,10 @@ impl Merging {
         let mut longest: Option<(usize, Stretch)> = None;
         for lane in &newest.lanes {
             for (step, chain) in &lane.state {
+                let done = |merged: &Merged| merged.lane == lane.lane && merged.step == *step;
+                if self.done.iter().any(done) {
+                    continue;
+                }
                 let sizes: Vec<u64> = chain.iter().map(|object| object.bytes).collect();
                 let Some(from) = merge_from(&sizes) else {
                     continue;
@@ -190,6 +199,30 @@ mod tests {
         let mut next = checkpoint(&[9000, 1, 1, 1, 1, 1, 1, 1, 1]);
         assert!(merging.apply(&mut next).is_empty());
         assert_eq!(names(&next), ["o0", "m", "o8"]);
+    }
+
+    #[test]
+    fn a_chain_is_merged_once_for_a_checkpoint_and_then_another() {
+        let mut merging = Merging::default();
+        let mut newest = checkpoint(&[1; 9]);
+        let other = newest.lanes[0].state["count"][1..].to_vec();
+        newest.lanes[0].state.insert("sum".into(), other);
+        let merged = |stretch: Stretch| Merged {
+            lane: stretch.lane,
+            step: stretch.step,
+            covers: stretch.names,
+            object: ObjectRef {
+                name: "m".into(),
+                bytes: 5,
+            },
+        };
+        for step in ["count", "sum"] {
+            let stretch = merging.next(&newest).unwrap();
+            assert_eq!(stretch.step, step);
+            assert!(merging.is_running());
+            merging.finished(merged(stretch));
+        }
+        assert_eq!(merging.next(&newest), None);
     }
 
     #[test]
