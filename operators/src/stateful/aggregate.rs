@@ -97,7 +97,7 @@ pub(super) fn at_end_of(meta: &RecordMeta, end: Micros) -> RecordMeta {
 impl Single {
     fn new(grouping: Grouping, grid: Option<Grid>) -> Self {
         Self {
-            groups: Groups::new(grouping, 0, 0),
+            groups: Groups::new(grouping, 0),
             grid,
             closing: BTreeMap::new(),
             watermark: None,

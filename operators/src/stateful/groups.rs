@@ -46,7 +46,6 @@ struct Layout {
 struct Writer<'a> {
     columns: &'a Columns,
     own_words: usize,
-    saved_words: usize,
     waits_for: u64,
 }
 
@@ -62,7 +61,7 @@ impl Writer<'_> {
         write_varint(state.sequence(slot), out);
         write_varint(u64::from(state.touched(slot)), out);
         let (own, cell) = state.cell(slot).split_at(self.own_words);
-        for word in &own[..self.saved_words] {
+        for word in own {
             write_varint(zigzag(word.cast_signed()), out);
         }
         self.columns.write(cell, out);
@@ -76,8 +75,6 @@ pub(super) struct Groups {
     pub(super) state: KeyedState,
     /// Words of a cell before those of the aggregates: the operator's.
     own_words: usize,
-    /// How many of them are saved.
-    saved_words: usize,
     /// Scratch for the key of the row in hand.
     pub(super) key: Vec<u8>,
     /// Groups that changed since the last trigger; some may have been emitted or undone since.
@@ -97,8 +94,8 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// No groups; each cell begins with `own_words` of the operator, the first `saved_words` of which are saved.
-    pub(super) fn new(grouping: Grouping, own_words: usize, saved_words: usize) -> Self {
+    /// No groups; each cell begins with `own_words` of the operator.
+    pub(super) fn new(grouping: Grouping, own_words: usize) -> Self {
         let columns = Columns::new(&grouping.aggregates);
         let layout = Layout {
             version: 1,
@@ -125,7 +122,6 @@ impl Groups {
             state: KeyedState::new(own_words + columns.words()),
             columns,
             own_words,
-            saved_words,
             key: Vec::new(),
             pending: Vec::new(),
             served: 0,
@@ -308,7 +304,6 @@ impl Groups {
         let writer = Writer {
             columns: &self.columns,
             own_words: self.own_words,
-            saved_words: self.saved_words,
             waits_for: self.served + 1,
         };
         (&mut self.state, writer)
@@ -441,7 +436,7 @@ impl Groups {
         for _ in 0..3 {
             read_varint(&mut bytes).ok_or_else(broken)?;
         }
-        let words = (0..self.saved_words).map(|_| Some(unzigzag(read_varint(&mut bytes)?)));
+        let words = (0..self.own_words).map(|_| Some(unzigzag(read_varint(&mut bytes)?)));
         let words: Option<Vec<u64>> = words.map(|word| Some(word?.cast_unsigned())).collect();
         let Some(slot) = find(self, key, &words.ok_or_else(broken)?) else {
             return Ok(());
@@ -487,7 +482,7 @@ impl Groups {
             waits[place] = wait;
         }
         let (own, cell) = self.state.cell_mut(slot).split_at_mut(own_words);
-        for word in &mut own[..self.saved_words] {
+        for word in own {
             *word = unzigzag(read_varint(&mut bytes)?).cast_unsigned();
         }
         columns.read(cell, places, &mut bytes)

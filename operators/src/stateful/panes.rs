@@ -151,7 +151,7 @@ impl Panes {
     pub(super) fn new(grouping: Grouping, grid: Grid) -> Self {
         Self {
             table: Table {
-                groups: Groups::new(grouping, 0, 0),
+                groups: Groups::new(grouping, 0),
                 grid,
                 panes: BTreeMap::new(),
                 families: KeyedState::new(1),

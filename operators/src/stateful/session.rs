@@ -55,7 +55,7 @@ fn bounds(groups: &Groups, slot: Slot) -> (Micros, Micros) {
 impl Sessions {
     pub(super) fn new(grouping: Grouping, gap: usize) -> Self {
         Self {
-            groups: Groups::new(grouping, OWN_WORDS, OWN_WORDS),
+            groups: Groups::new(grouping, OWN_WORDS),
             gap,
             families: Families::new(),
             closing: BTreeSet::new(),

@@ -64,9 +64,9 @@ impl GroupsReader {
                 }
             }
         };
-        let (own, saved) = match tail {
-            Tail::Session => (2, 2),
-            _ => (0, 0),
+        let own = match tail {
+            Tail::Session => 2,
+            _ => 0,
         };
         let at = window.as_ref().map_or(usize::MAX, |window| window.at);
         let mut types = grouping.keys.iter();
@@ -100,7 +100,7 @@ impl GroupsReader {
         let time = |name| Field::nullable(name, DataType::Timestamp);
         Self {
             ntz: window.is_some_and(|window| window.data_type == DataType::TimestampNtz),
-            groups: Groups::new(grouping, own, saved),
+            groups: Groups::new(grouping, own),
             tail,
             at,
             cell: Vec::new(),
