@@ -239,8 +239,12 @@ impl Coordinator {
 
     /// Whether the last epoch is under way because everything has been read: nobody waits for the end.
     pub(super) fn ends_by_itself(&self) -> bool {
-        let exhausted = |lane| self.exhausted.contains(lane);
-        matches!(self.ending, Ending::LastEpoch(_)) && self.lanes.keys().all(exhausted)
+        matches!(self.ending, Ending::LastEpoch(_)) && self.is_exhausted()
+    }
+
+    /// Whether everything has been read.
+    fn is_exhausted(&self) -> bool {
+        self.lanes.keys().all(|lane| self.exhausted.contains(lane))
     }
 
     /// The run is over: what is open will not be committed.
@@ -339,11 +343,10 @@ impl Handler<News> for Coordinator {
             }
             News::Exhausted(lane) => {
                 self.exhausted.insert(lane);
-                let all = self.lanes.keys().all(|lane| self.exhausted.contains(lane));
                 if self.spec.discover_interval.is_some() || !self.waiting.is_empty() {
                     return;
                 }
-                if all {
+                if self.is_exhausted() {
                     self.finish(None, ctx);
                 } else {
                     self.finish_exchanges(ctx);
