@@ -528,10 +528,7 @@ impl Watched {
                 tracing::warn!(
                     "Ctrl-C again: ending at once; the next start repeats what came after the newest checkpoint"
                 );
-                if let Some(leftover) = &self.leftover {
-                    let _ = std::fs::remove_dir_all(leftover);
-                }
-                stop::leave(End::Failed);
+                stop::give_up(self.leftover.as_deref());
             }
             Asked::Interrupt => {
                 tracing::info!(

@@ -1,7 +1,7 @@
 //! Signals, and leaving the process.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -187,10 +187,7 @@ impl Watch {
                 query.set(Phase::Failed(Failure::end(why)));
             }
         }
-        if let Some(leftover) = &self.leftover {
-            let _ = std::fs::remove_dir_all(leftover);
-        }
-        leave(End::Failed)
+        give_up(self.leftover.as_deref())
     }
 }
 
@@ -234,6 +231,14 @@ pub(crate) enum Asked {
     HangUp,
     /// A supervisor: SIGTERM. Some send it twice without meaning anything by it.
     Terminate,
+}
+
+/// Ends a job whose queries have not ended, and removes its temporary folder.
+pub(crate) fn give_up(leftover: Option<&Path>) -> ! {
+    if let Some(leftover) = leftover {
+        let _ = std::fs::remove_dir_all(leftover);
+    }
+    leave(End::Failed)
 }
 
 /// Ends the process without waiting for calls that a query has given up on: a client that connects, a read of stdin.
