@@ -115,7 +115,7 @@ pub fn append_double(out: &mut String, number: f64) {
     }
 }
 
-/// Appends a number of less than 10⁷ if it has at most four digits behind its point, as amounts have, which costs a tenth of the
+/// Appends a number of less than 10⁷ if it has at most four digits behind its point, as amounts have, which takes far less than the
 /// general way; says whether it has. No two decimals of at most 15 digits are the same DOUBLE, so one that is the number is
 /// the shortest that is.
 #[allow(

@@ -110,7 +110,6 @@ impl Node {
     #[inline]
     pub(super) fn value(&mut self, s: &mut Scanner<'_>, cx: &mut Context) -> Result<Value, Fault> {
         let kind = s.kind()?;
-
         let (at, depth) = (s.at(), s.depth());
         let value = match (self, kind) {
             (_, Kind::Null) => {
@@ -449,9 +448,8 @@ impl Object {
         let at = s.at();
         let name = s.string(&mut cx.scratch)?;
         let slot = self.slots.get(name).copied();
-        let behind = s.since(at)[1..].strip_prefix(name);
         // Only a name that stands there as it is can be compared byte by byte.
-        let plain = behind == Some("\"");
+        let plain = s.since(at)[1..].strip_prefix(name) == Some("\"");
         s.colon()?;
         let token = &s.since(at)[1..];
         if plain && token.len() <= TOKEN_MAX {

@@ -36,7 +36,7 @@ pub(super) struct Changes {
     name: Vec<u8>,
     /// The number of this epoch: 1 to 15.
     epoch: u8,
-    /// Keys without rows that changed in it.
+    /// Keys that changed in it, where no rows are kept.
     changed: usize,
     /// Whether entries are written before the cut. Not where nearly all keys change: then all of them are saved, and what was
     /// written before would be written again.

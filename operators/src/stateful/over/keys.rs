@@ -23,7 +23,7 @@ pub(super) mod flag {
     pub(in crate::stateful::over) const WAITS: u8 = 4;
     /// The current record has touched it.
     pub(in crate::stateful::over) const TOUCHED: u8 = 8;
-    /// In which epoch it was last written before its cut, as a number of four bits.
+    /// In which epoch it has changed last, as a number of four bits: kept where there are no rows.
     pub(super) const EPOCH: u8 = 0xF0;
 }
 
@@ -259,8 +259,8 @@ impl Keys {
         was
     }
 
-    /// Whether the key was not written yet in this epoch, whose number has four bits. One that was last written sixteen epochs ago
-    /// looks as if it was.
+    /// Whether the key changes for the first time in this epoch, whose number has four bits, and that it has. One that has changed
+    /// last when that number was in use before looks as if it had.
     #[inline]
     pub(super) fn first_in(&mut self, epoch: u8, slot: u32) -> bool {
         let flags = &mut self.slots[slot as usize].flags;
