@@ -292,6 +292,7 @@ fn a_second_replay_ends_the_first_which_says_so_and_each_is_sent_once() {
         2,
         &["another replay of this job has started", "were sent before"],
     );
+    until_sent(&scene, &retry(&scene), 40);
     let mut sent: BTreeMap<String, u64> = BTreeMap::new();
     for got in scene.topics.read(&retry(&scene)) {
         *sent.entry(got.key()).or_default() += 1;
