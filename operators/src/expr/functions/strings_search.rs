@@ -1,5 +1,8 @@
 //! Functions of text: finding, replacing and comparing.
 
+use std::collections::HashMap;
+use std::iter;
+
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
@@ -96,13 +99,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         |args, cx| {
             let args = cx.take(args, &[Text, Text, Text], 3)?;
             written(cx, args, |v, out| {
-                let (from, to) = (text(&v[1]), text(&v[2]));
-                out.extend(text(&v[0]).chars().filter_map(|c| {
-                    match from.chars().position(|f| f == c) {
-                        Some(place) => to.chars().nth(place).filter(|new| *new != '\0'),
-                        None => Some(c),
-                    }
-                }));
+                translate(text(&v[0]), text(&v[1]), text(&v[2]), out);
                 Ok(())
             })
         },
@@ -293,6 +290,32 @@ fn overlay_bytes(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> 
         let parts = [&whole[before.0..before.1], new, &whole[after.0..after.1]];
         Ok(Value::Binary(parts.concat().into()))
     })
+}
+
+/// A list of at most so many bytes is searched for each character.
+const SEARCHED: usize = 64;
+
+/// `text` with each character of `from` replaced by the one at its place in `to`, or left out where that is NUL or `to` has
+/// ended. Of a character that stands in `from` twice the first counts.
+fn translate(text: &str, from: &str, to: &str, out: &mut String) {
+    let pairs = || from.chars().zip(to.chars().chain(iter::repeat('\0')));
+    let known = (from.len() > SEARCHED).then(|| {
+        let mut known = HashMap::new();
+        for (old, new) in pairs() {
+            known.entry(old).or_insert(new);
+        }
+        known
+    });
+    out.extend(text.chars().filter_map(|c| {
+        let new = match &known {
+            Some(known) => known.get(&c).copied(),
+            None => pairs().find(|(old, _)| *old == c).map(|(_, new)| new),
+        };
+        match new {
+            Some('\0') => None,
+            new => Some(new.unwrap_or(c)),
+        }
+    }));
 }
 
 fn test(

@@ -23,6 +23,11 @@ fn text_is_counted_in_characters() {
         ("locate('b', 'abcb', 0)", "0"),
         ("overlay('äöü', 'x', 2, 0)", "äxöü"),
         ("translate('äöü', 'ö', 'o')", "äoü"),
+        ("translate('abcabc', 'aab', 'xy')", "xcxc"),
+        (
+            "translate('abü', concat(repeat('c', 100), 'aab'), concat(repeat('d', 100), 'xy'))",
+            "xü",
+        ),
         ("levenshtein('äb', 'ab')", "1"),
         ("levenshtein('kitten', 'sitting', 2)", "-1"),
         ("ascii('😀')", "128512"),
