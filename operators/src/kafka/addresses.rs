@@ -52,16 +52,29 @@ fn wrong_in(server: &str) -> Option<&'static str> {
     if server.contains(char::is_whitespace) {
         return Some("has a blank in it: write host:port, and commas between several");
     }
-    (!has_port(server)).then_some("has no valid port: write host:port")
+    let address = without_scheme(server);
+    let (host, port) = match address
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        Some(parts) => parts,
+        None => address.split_at(address.find(':').unwrap_or(address.len())),
+    };
+    if port.matches(':').count() > 1 {
+        return Some("has several colons: an IPv6 address stands in brackets, [::1]:9092");
+    }
+    if host.is_empty() {
+        return (!server.is_empty()).then_some("names no host: write host:port");
+    }
+    (!is_port(port)).then_some("has no valid port: write host:port")
 }
 
-/// Whether what stands behind the last colon is a port. Without one the client takes 9092; the colons of an IPv6 address
-/// stand in brackets.
-fn has_port(server: &str) -> bool {
-    match without_scheme(server).rsplit_once(':') {
-        Some((_, last)) => last.ends_with(']') || last.parse::<u16>().is_ok_and(|port| port > 0),
-        None => true,
-    }
+/// Whether a port may stand behind a host so; without one the client takes 9092.
+fn is_port(colon_and_port: &str) -> bool {
+    colon_and_port.is_empty()
+        || colon_and_port
+            .strip_prefix(':')
+            .is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 /// Whether the address in a complaint of the client, `host:port/1: Connect to ... failed`, is one that a broker has announced:
@@ -140,6 +153,9 @@ mod tests {
             ("a 9092", "`a 9092` has a blank in it"),
             ("a:1 b:2", "commas between several"),
             (" , ", "names no broker"),
+            (":9092", "`:9092` names no host"),
+            ("::1:9092", "stands in brackets"),
+            ("[::1]:9092]", "no valid port"),
         ] {
             let message = checked(servers, false).unwrap_err();
             assert!(message.contains(wrong), "{message}");
