@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use smol_str::SmolStr;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
 use thalweg_engine::epoch::state_store;
-use thalweg_engine::epoch::store::{Entry, Store};
+use thalweg_engine::epoch::store::{Entry, Store, WriteObject};
 use thalweg_engine::error::{Failure, RecordError, Remedy};
 use thalweg_engine::flow::lane::OnError;
 use thalweg_engine::flow::pipeline::{Step, Target};
@@ -22,9 +22,10 @@ use thalweg_engine::metrics::{Metrics, QueryMetrics};
 use thalweg_engine::operator::{Emit, Operator};
 use thalweg_engine::plan::{Input, Opened, Plan, Role, Side};
 use thalweg_engine::query::{Host, Query, Settings};
-use thalweg_engine::record::RecordMeta;
+use thalweg_engine::record::{Partition, Position, RecordMeta};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field, Schema};
+use thalweg_engine::source::{RecordStream, Resume, Source, Start};
 use thalweg_engine::state::StateChanges;
 use thalweg_engine::status::{Phase, QueryStatus};
 use thalweg_engine::workers::Workers;
@@ -72,6 +73,16 @@ impl Store for Bucket {
         }
         objects.insert(name.to_owned(), bytes.to_vec());
         Ok(())
+    }
+
+    /// As folders do: what is written twice is what was written last.
+    fn write(&self, name: &str, write: &mut WriteObject<'_>) -> io::Result<u64> {
+        self.answers()?;
+        let mut bytes = Vec::new();
+        write(&mut bytes)?;
+        let length = bytes.len() as u64;
+        self.objects.lock().insert(name.to_owned(), bytes);
+        Ok(length)
     }
 
     fn get(&self, name: &str) -> io::Result<Vec<u8>> {
@@ -166,6 +177,42 @@ impl Operator for Count {
     }
 }
 
+/// A log of which more is known to come: a run with an end reads so many records, also those that are not there yet.
+struct Coming {
+    log: MemorySource,
+    end: i64,
+}
+
+impl Source for Coming {
+    fn schema(&self) -> &Schema {
+        self.log.schema()
+    }
+
+    fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure> {
+        self.log.resolve(resume)
+    }
+
+    fn discover(&self, known: &[SmolStr]) -> Result<Vec<Start>, Failure> {
+        self.log.discover(known)
+    }
+
+    fn ends(&self) -> Result<BTreeMap<SmolStr, Position>, Failure> {
+        let ends = self.log.ends()?.into_keys();
+        Ok(ends
+            .map(|name| (name, Position::Number(self.end)))
+            .collect())
+    }
+
+    fn read(
+        &self,
+        partition: &Arc<Partition>,
+        from: &Position,
+        until: Option<&Position>,
+    ) -> Result<RecordStream, Failure> {
+        self.log.read(partition, from, until)
+    }
+}
+
 /// What others do while a process is held up.
 type Meanwhile = Box<dyn FnOnce() + Send>;
 
@@ -174,6 +221,8 @@ type Meanwhile = Box<dyn FnOnce() + Send>;
 struct Counting {
     bucket: Bucket,
     log: MemoryLog,
+    /// Where its runs end, if they do.
+    end: Option<i64>,
     sink: MemorySink,
     /// It is held up between its look at the checkpoints and its first epoch.
     meanwhile: Arc<Mutex<Option<Meanwhile>>>,
@@ -184,12 +233,17 @@ impl Plan for Counting {
         if let Some(meanwhile) = self.meanwhile.lock().take() {
             meanwhile();
         }
+        let log = MemorySource::new(&self.log);
+        let source: Arc<dyn Source> = match self.end {
+            Some(end) => Arc::new(Coming { log, end }),
+            None => Arc::new(log),
+        };
         Ok(Opened {
             inputs: vec![Input {
                 name: "in".into(),
                 entries: vec![Target::Step { step: 0, input: 0 }],
                 role: Role::default(),
-                source: Arc::new(MemorySource::new(&self.log)),
+                source,
             }],
             exchanges: Vec::new(),
             sink: Arc::new(self.sink.clone()),
@@ -231,6 +285,7 @@ impl Counting {
         Self {
             bucket: Bucket::default(),
             log: MemoryLog::new("in", schema, 1),
+            end: None,
             sink: MemorySink::default(),
             meanwhile: Arc::default(),
         }
@@ -266,6 +321,7 @@ impl Counting {
             plan: Arc::new(self.clone()),
             settings: Settings {
                 checkpoint_interval,
+                bounded: self.end.is_some(),
                 epoch_timeout: Duration::from_secs(60),
                 ..Settings::default()
             },
@@ -510,4 +566,33 @@ fn state_of_a_process_that_has_claimed_meanwhile_is_not_removed() {
     state_store::write(&bucket, "state/of-the-other", &changes).unwrap();
     own.recover().unwrap();
     assert!(bucket.get("state/of-the-other").is_ok());
+}
+
+#[test]
+fn whenever_a_run_comes_to_its_end_the_state_that_its_last_epoch_names_is_there() {
+    const ROWS: i64 = 12;
+    for moment in (0..160).step_by(2) {
+        play(async move {
+            let mut counting = Counting::new();
+            counting.bucket.delay.store(13, Ordering::Relaxed);
+            for run in 1..4 {
+                counting.end = Some(run * ROWS);
+                let (_shown, life) = counting.process_every(Duration::from_millis(40));
+                let coming = counting.clone();
+                let story = async move {
+                    for _ in 1..ROWS {
+                        coming.append();
+                        sleep(Duration::from_millis(11)).await;
+                    }
+                    sleep(Duration::from_millis(moment)).await;
+                    coming.append();
+                };
+                tokio::join!(life, story).0.unwrap();
+                let log = counting.bucket.log();
+                let newest = log.newest().unwrap().unwrap();
+                log.verify_state(&newest)
+                    .unwrap_or_else(|why| panic!("run {run}, {moment} ms: {why}"));
+            }
+        });
+    }
 }

@@ -123,15 +123,16 @@ impl Coordinator {
         if let Some(why) = self.merging.missed() {
             tracing::warn!(why, "state objects could not be merged");
         }
+        let last = self.ending == Ending::LastEpoch(Epoch(checkpoint.epoch));
         // Behind the last epoch no checkpoint would name what is merged, and the end of the run would wait for it.
-        if self.ending == Ending::No {
+        if self.ending == Ending::No || !last && self.ends_by_itself() {
             self.merge(ctx);
         }
         let waiting = std::mem::take(&mut self.waiting);
         if !waiting.is_empty() && self.ending == Ending::No {
             self.launch(waiting, ctx);
         }
-        if self.ending == Ending::LastEpoch(Epoch(checkpoint.epoch)) {
+        if last {
             self.ended_well = true;
             return self.stop_lanes(|| Order::Finish, ctx);
         }
@@ -253,6 +254,10 @@ impl Coordinator {
 
     /// Merges state objects of the newest checkpoint, where that is worth it.
     pub(super) fn merge(&mut self, ctx: &mut Context<Self>) {
+        // The epoch that is being committed may name what was merged of these objects already, and let them be removed.
+        if self.committing {
+            return;
+        }
         let Some(stretch) = self.merging.next(&self.spec.newest) else {
             return;
         };
