@@ -33,58 +33,69 @@ pub fn append(out: &mut String, value: &Value, data_type: &DataType, zone: Tz) {
         Value::TimestampNtz(micros) => append_local(out, *micros, ' '),
         Value::YearMonthInterval(months) => append_months(out, *months),
         Value::DayTimeInterval(micros) => append_day_time(out, *micros),
-        Value::Array(elements) => append_array(out, elements, data_type, zone),
-        Value::Map(pairs) => append_map(out, pairs, data_type, zone),
-        Value::Struct(values) => append_struct(out, values, data_type, zone),
+        Value::Array(_) | Value::Map(_) | Value::Struct(_) => {
+            append_nested(out, value, data_type, &|out, value, data_type| {
+                append(out, value, data_type, zone);
+            });
+        }
     }
 }
 
-fn append_array(out: &mut String, elements: &[Value], data_type: &DataType, zone: Tz) {
-    let element = match data_type {
-        DataType::Array(element) => element,
-        _ => &DataType::Void,
-    };
-    out.push('[');
-    for (i, value) in elements.iter().enumerate() {
-        if i > 0 {
+/// Appends a list, map or struct: `[1, 2]`, `{a -> 1}`, `{1, a}`; what is in it as `inner` writes it.
+pub fn append_nested(
+    out: &mut String,
+    value: &Value,
+    data_type: &DataType,
+    inner: &dyn Fn(&mut String, &Value, &DataType),
+) {
+    let comma = |out: &mut String, place: usize| {
+        if place > 0 {
             out.push_str(", ");
         }
-        append(out, value, element, zone);
+    };
+    match (value, data_type) {
+        (Value::Array(elements), DataType::Array(element)) => {
+            out.push('[');
+            for (place, value) in elements.iter().enumerate() {
+                comma(out, place);
+                inner(out, value, element);
+            }
+            out.push(']');
+        }
+        (Value::Map(pairs), DataType::Map(types)) => {
+            out.push('{');
+            for (place, (key, value)) in pairs.iter().enumerate() {
+                comma(out, place);
+                inner(out, key, &types.0);
+                out.push_str(" -> ");
+                inner(out, value, &types.1);
+            }
+            out.push('}');
+        }
+        (Value::Struct(values), DataType::Struct(fields)) => {
+            out.push('{');
+            for (place, (value, field)) in values.iter().zip(fields.iter()).enumerate() {
+                comma(out, place);
+                inner(out, value, &field.data_type);
+            }
+            out.push('}');
+        }
+        _ => {}
+    }
+}
+
+/// Appends bytes in hexadecimal, as tables and CSV show them: `[61 62]`.
+pub fn append_bytes(out: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.push('[');
+    for (place, byte) in bytes.iter().enumerate() {
+        if place > 0 {
+            out.push(' ');
+        }
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
     out.push(']');
-}
-
-fn append_map(out: &mut String, pairs: &[(Value, Value)], data_type: &DataType, zone: Tz) {
-    let (key_type, value_type) = match data_type {
-        DataType::Map(pair) => (&pair.0, &pair.1),
-        _ => (&DataType::Void, &DataType::Void),
-    };
-    out.push('{');
-    for (i, (key, value)) in pairs.iter().enumerate() {
-        if i > 0 {
-            out.push_str(", ");
-        }
-        append(out, key, key_type, zone);
-        out.push_str(" -> ");
-        append(out, value, value_type, zone);
-    }
-    out.push('}');
-}
-
-fn append_struct(out: &mut String, values: &[Value], data_type: &DataType, zone: Tz) {
-    let fields: &[_] = match data_type {
-        DataType::Struct(fields) => fields,
-        _ => &[],
-    };
-    out.push('{');
-    for (i, value) in values.iter().enumerate() {
-        if i > 0 {
-            out.push_str(", ");
-        }
-        let field = fields.get(i).map_or(&DataType::Void, |f| &f.data_type);
-        append(out, value, field, zone);
-    }
-    out.push('}');
 }
 
 /// Appends an integer.

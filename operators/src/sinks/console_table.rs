@@ -22,51 +22,15 @@ pub(super) fn cell(out: &mut String, value: &Value, data_type: &DataType, zone: 
 }
 
 fn pretty(out: &mut String, value: &Value, data_type: &DataType, zone: Tz) {
-    match (value, data_type) {
-        (Value::Null, _) => out.push_str("NULL"),
-        (Value::Binary(bytes), _) => {
-            out.push('[');
-            for (place, byte) in bytes.iter().enumerate() {
-                if place > 0 {
-                    out.push(' ');
-                }
-                out.push_str(&format!("{byte:02X}"));
-            }
-            out.push(']');
-        }
-        (Value::Array(elements), DataType::Array(element)) => {
-            out.push('[');
-            for (place, value) in elements.iter().enumerate() {
-                comma(out, place);
-                pretty(out, value, element, zone);
-            }
-            out.push(']');
-        }
-        (Value::Map(pairs), DataType::Map(types)) => {
-            out.push('{');
-            for (place, (key, value)) in pairs.iter().enumerate() {
-                comma(out, place);
-                pretty(out, key, &types.0, zone);
-                out.push_str(" -> ");
-                pretty(out, value, &types.1, zone);
-            }
-            out.push('}');
-        }
-        (Value::Struct(values), DataType::Struct(fields)) => {
-            out.push('{');
-            for (place, (value, field)) in values.iter().zip(fields.iter()).enumerate() {
-                comma(out, place);
-                pretty(out, value, &field.data_type, zone);
-            }
-            out.push('}');
+    match value {
+        Value::Null => out.push_str("NULL"),
+        Value::Binary(bytes) => text::append_bytes(out, bytes),
+        Value::Array(_) | Value::Map(_) | Value::Struct(_) => {
+            text::append_nested(out, value, data_type, &|out, value, data_type| {
+                pretty(out, value, data_type, zone);
+            });
         }
         _ => text::append(out, value, data_type, zone),
-    }
-}
-
-fn comma(out: &mut String, place: usize) {
-    if place > 0 {
-        out.push_str(", ");
     }
 }
 

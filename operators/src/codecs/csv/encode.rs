@@ -100,10 +100,64 @@ fn show(out: &mut String, value: &Value, data_type: &DataType, options: &CsvOpti
             };
             java_decimal(out, (*unscaled).into(), scale);
         }
-        Value::Binary(bytes) => out.push_str(&String::from_utf8_lossy(bytes)),
+        Value::Binary(bytes) => text::append_bytes(out, bytes),
+        Value::Array(_) | Value::Map(_) | Value::Struct(_) => {
+            show_nested(out, value, data_type, options);
+        }
         _ => text::append(out, value, data_type, times.zone),
     }
     true
+}
+
+/// Appends a list, map or struct as `to_csv` writes it: what is in it as beside it, and NULL as `nullValue` says, behind a
+/// blank, or as nothing.
+fn show_nested(out: &mut String, value: &Value, data_type: &DataType, options: &CsvOptions) {
+    let part = |out: &mut String, begins: bool, value: &Value, data_type: &DataType| {
+        let null = value.is_null();
+        if !null && !begins || null && !options.null_value.is_empty() {
+            out.push(' ');
+        }
+        if !show(out, value, data_type, options) {
+            out.push_str(&options.null_value);
+        }
+    };
+    let list = |out: &mut String, parts: &mut dyn Iterator<Item = (&Value, &DataType)>| {
+        for (place, (value, data_type)) in parts.enumerate() {
+            if place > 0 {
+                out.push(',');
+            }
+            part(out, place == 0, value, data_type);
+        }
+    };
+    match (value, data_type) {
+        (Value::Array(elements), DataType::Array(element)) => {
+            out.push('[');
+            list(
+                out,
+                &mut elements.iter().map(|value| (value, element.as_ref())),
+            );
+            out.push(']');
+        }
+        (Value::Struct(values), DataType::Struct(fields)) => {
+            let types = fields.iter().map(|field| &field.data_type);
+            out.push('{');
+            list(out, &mut values.iter().zip(types));
+            out.push('}');
+        }
+        (Value::Map(pairs), DataType::Map(types)) => {
+            out.push('{');
+            for (place, (key, value)) in pairs.iter().enumerate() {
+                if place > 0 {
+                    out.push(',');
+                }
+                part(out, place == 0, key, &types.0);
+                out.push_str(" ->");
+                part(out, false, value, &types.1);
+            }
+            out.push('}');
+        }
+        _ => {}
+    }
 }
 
 /// A decimal as Java's `toString` shows it: very small ones with an exponent.

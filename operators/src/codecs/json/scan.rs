@@ -9,9 +9,9 @@ use super::number::{DIGITS_MAX, Number, eight_digits};
 use super::plain::plain_end;
 use super::syntax::Syntax;
 
-/// How deep arrays and objects may lie in each other: a record's own object, and 256 in it. It counts alike for values that
-/// are read and for those that are stepped over, so that the columns which are used make no difference.
-pub(super) const DEPTH_MAX: usize = 257;
+/// How deep arrays and objects may lie in each other, a record's own object among them: as deep as Spark reads them. It counts
+/// alike for values that are read and for those that are stepped over, so that the columns which are used make no difference.
+pub(super) const DEPTH_MAX: usize = 1000;
 
 /// Why the scanner stopped.
 #[derive(Debug)]

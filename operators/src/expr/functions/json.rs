@@ -14,7 +14,7 @@ use super::Param::{Any, Text};
 use super::arrays::array_of;
 use super::forms::{failed, int, node, strict_scratch, string, written_or_null};
 use super::json_path::{self, Step, each_element, each_field};
-use super::{BindContext, Function, csv, function};
+use super::{BindContext, Function, csv, function, json_schema};
 use crate::codecs::Mode;
 use crate::codecs::json::{self, JsonOptions, JsonParser};
 use crate::expr::access::{fields, text};
@@ -125,8 +125,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
 ];
 
+/// A type's name, or columns with their types as in CREATE TABLE, or what Spark's `df.schema.json()` gives.
+pub(super) fn schema(text: &str, cx: &BindContext) -> Result<DataType, JobError> {
+    if text.trim_start().starts_with('{') {
+        json_schema::data_type(text, cx)
+    } else {
+        ddl(text, cx)
+    }
+}
+
 /// A type's name, or columns with their types as in CREATE TABLE.
-pub(super) fn schema(ddl: &str, cx: &BindContext) -> Result<DataType, JobError> {
+pub(super) fn ddl(text: &str, cx: &BindContext) -> Result<DataType, JobError> {
     let dialect = SparkSqlDialect {};
     let parse = |text: &str| {
         let mut parser = Parser::new(&dialect).try_with_sql(text).ok()?;
@@ -134,11 +143,11 @@ pub(super) fn schema(ddl: &str, cx: &BindContext) -> Result<DataType, JobError> 
         (parser.peek_token() == sqlparser::tokenizer::Token::EOF).then_some(ast)
     };
     // One word may be a type's name or, before another word, a column's.
-    let ast = parse(ddl).or_else(|| parse(&format!("STRUCT<{ddl}>")));
+    let ast = parse(text).or_else(|| parse(&format!("STRUCT<{text}>")));
     match ast {
         Some(ast) => type_name::data_type(&ast, cx.at),
         None => Err(cx
-            .error(format!("`{ddl}` is no type"))
+            .error(format!("`{text}` is no type"))
             .help("write 'a INT, b STRUCT<c: STRING>', 'ARRAY<INT>' or 'MAP<STRING, INT>'")),
     }
 }

@@ -50,6 +50,7 @@ mod hash;
 pub(in crate::expr) mod java_regex;
 mod json;
 mod json_path;
+mod json_schema;
 mod lambdas;
 pub mod manual;
 mod maps;

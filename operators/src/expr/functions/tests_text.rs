@@ -182,7 +182,32 @@ fn json_texts() {
         ),
         ("from_json('nothing', 'a INT')", "{null}"),
         ("from_json(NULL, 'a INT')", "NULL"),
+        // As deep as Spark reads.
+        (
+            "from_json(concat('{\"a\":1, \"b\":', repeat('[', 999), repeat(']', 999), '}'), 'a INT, b STRING').a",
+            "1",
+        ),
+        (
+            "from_json(concat('{\"a\":1, \"b\":', repeat('[', 1000), repeat(']', 1000), '}'), 'a INT').a",
+            "NULL",
+        ),
+        (
+            "length(from_json(concat('{\"b\":', repeat('{\"c\":', 998), '1', repeat('}', 998), '}'), 'b STRING').b)",
+            "5989",
+        ),
+        (
+            "length(get_json_object(concat('{\"b\":', repeat('[', 999), repeat(']', 999), '}'), '$.b'))",
+            "1998",
+        ),
         ("from_json('{}', 'a WORD')", "error: unknown type WORD"),
+        (
+            "from_json('{}', '{\"type\":\"list\"}')",
+            "error: from_json: the `type` of an object in the schema is struct, array or map: {\"type\":\"list\"}",
+        ),
+        (
+            "from_json('{}', '{\"type\":\"struct\",\"fields\":[{\"name\":\"a\"}]}')",
+            "error: from_json: a field of the schema needs `name` and `type`: {\"name\":\"a\"}",
+        ),
         ("from_json('{}', '')", "error: from_json: `` is no type"),
         ("to_json(map('a', 1))", "{\"a\":1}"),
         (
