@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::stateful::contents::Contents;
+
 /// What becomes of a step's state, or of one aggregate's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -187,6 +189,16 @@ fn compared(name: &str, before: &Value, now: &Value) -> StepChange {
             return one(name, Change::Refused(why));
         }
     }
+    let contents =
+        |step: &Value| serde_json::from_value::<Contents>(step.get("contents")?.clone()).ok();
+    if let (Some(before), Some(now)) = (contents(before), contents(now))
+        && let Err(why) = now.takes_over(&before)
+    {
+        return one(
+            name,
+            Change::Refused(format!("cannot go on: {}", why.message)),
+        );
+    }
     let parts = |step: &Value| -> Vec<String> {
         let parts = step.get("aggregates").and_then(Value::as_array);
         let texts = parts.into_iter().flatten().filter_map(Value::as_str);
@@ -299,6 +311,36 @@ mod tests {
         assert!(refused.contains("`join`"), "{refused}");
         let kept = Changes::of(&join("table"), &join("table"));
         assert_eq!((kept.build(), kept.lacking()), (Ok(()), Vec::new()));
+    }
+
+    #[test]
+    fn a_join_that_needs_what_its_rows_do_not_have_is_refused() {
+        let join = |kind: &str, of_left: &[&str]| {
+            let side = |columns: &[&str]| {
+                let columns: Vec<Value> = columns.iter().map(|name| json!([name, "INT"])).collect();
+                json!({ "columns": columns, "keys": [0], "bound": null })
+            };
+            let contents =
+                json!({ "of": "streams", "kind": kind, "sides": [side(of_left), side(&["k"])] });
+            json!({ "steps": { "join b on k": { "kind": "join", "keys": ["INT"], "contents": contents } } })
+        };
+        let change = |old: &Value, new: &Value| Changes::of(old, new).accept(false);
+        let inner = join("Inner", &["k", "total"]);
+        assert_eq!(change(&inner, &join("LeftSemi", &["k"])), Ok(()));
+        assert_eq!(
+            change(&join("Left", &["k"]), &join("Inner", &["k"])),
+            Ok(())
+        );
+        let left = change(&inner, &join("Left", &["k", "total"])).unwrap_err();
+        assert!(
+            left.contains("do not know whether they had a partner"),
+            "{left}"
+        );
+        let column = change(&inner, &join("Inner", &["k", "total", "device"])).unwrap_err();
+        assert!(
+            column.contains("without the column `device` INT"),
+            "{column}"
+        );
     }
 
     #[test]

@@ -10,13 +10,16 @@ pub(crate) mod types_as_json;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+use thalweg_engine::error::Failure;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
 use crate::stateful::accumulators;
 use crate::stateful::bytes::read_varint;
 use crate::stateful::grouping::Grouping;
-use crate::stateful::join::{Kind, Side, StreamsReader, TableReader};
+use crate::stateful::join::{
+    Kind, Side, StreamsReader, TableReader, streams_take_over, table_takes_over,
+};
 use crate::stateful::over::{Over, OverReader};
 
 /// What a step with state was given, and what its keys are called.
@@ -111,6 +114,27 @@ pub trait Reader {
 }
 
 impl Contents {
+    /// Whether a step that is given this can go on from the state of one that was given that: what a comparison of keys and
+    /// aggregates does not say.
+    ///
+    /// # Errors
+    /// When it cannot, as at its restore.
+    pub fn takes_over(&self, before: &Self) -> Result<(), Failure> {
+        match (before, self) {
+            (
+                Self::Streams { kind, sides },
+                Self::Streams {
+                    kind: is,
+                    sides: now,
+                },
+            ) => streams_take_over((*kind, sides), (*is, now)),
+            (Self::Table { table, .. }, Self::Table { table: now, .. }) => {
+                table_takes_over(table, now)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether this version knows all that it names.
     pub(crate) fn is_known(&self) -> bool {
         match self {

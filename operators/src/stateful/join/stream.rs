@@ -87,11 +87,6 @@ impl StreamJoin {
         first..=last
     }
 
-    /// Whether rows of this side must know if they had a partner.
-    fn notes(&self, side: usize) -> bool {
-        self.kind.keeps_alone(side)
-    }
-
     /// A row without a partner, if its side keeps such rows.
     fn alone(
         &mut self,
@@ -195,7 +190,7 @@ impl StreamJoin {
             };
             let before = watermark.saturating_sub(bound.reach);
             while let Some(row) = self.rows[side].pop(before) {
-                if self.notes(side) && !row.matched {
+                if self.kind.keeps_alone(side) && !row.matched {
                     let mut values = Vec::with_capacity(self.sides[side].columns.len());
                     append(&row.bytes, &self.sides[side].columns, &mut values)?;
                     self.alone(side, &values, at, emit)?;
@@ -257,6 +252,34 @@ pub(super) fn layout_of(kind: Kind, sides: &[Side; 2]) -> String {
         .collect();
     let described = [0, 1].map(|side| describe(kind, sides, side));
     saved::layout("streams", &keys, &described)
+}
+
+/// How saved rows are read by a join of this kind.
+fn readings(saved: &Layout, kind: Kind, sides: &[Side; 2]) -> Result<[Reading; 2], Failure> {
+    if [0, 1]
+        .iter()
+        .any(|side| kind.keeps_alone(*side) && !saved.knows_matches(*side))
+    {
+        return Err(Failure::refuse(format!(
+            "the state of a join cannot be taken over: its rows do not know whether they had a partner, which \
+             a {} join needs: leave the join as it was, or start anew with a new queryName",
+            kind.words()
+        )));
+    }
+    let reading = |side: usize| saved.side(side, &sides[side].columns);
+    Ok([reading(0)?, reading(1)?])
+}
+
+/// Whether a join can go on from the rows that another one has kept.
+///
+/// # Errors
+/// When it cannot, as at its restore.
+pub(in crate::stateful) fn takes_over(
+    (was, before): (Kind, &[Side; 2]),
+    (is, now): (Kind, &[Side; 2]),
+) -> Result<(), Failure> {
+    let saved = Layout::read(&layout_of(was, before), &layout_of(is, now))?;
+    readings(&saved, is, now).map(drop)
 }
 
 /// What the layout says of a side.
@@ -324,7 +347,7 @@ impl Operator for StreamJoin {
         }
         self.bytes.clear();
         bytes::encode_row(row, &mut self.bytes);
-        let noted = matched && self.notes(side);
+        let noted = matched && self.kind.keeps_alone(side);
         self.rows[side].add(&self.key, time, &self.bytes, noted);
         Ok(())
     }
@@ -388,17 +411,7 @@ impl Operator for StreamJoin {
                 self.rows = Default::default();
             }
             let layout = Layout::read(&change.layout, &self.layout)?;
-            for side in [0, 1] {
-                if self.notes(side) && !layout.knows_matches(side) {
-                    return Err(Failure::refuse(format!(
-                        "the state of a join cannot be taken over: its rows do not know whether they had a partner, which \
-                         a {} join needs: leave the join as it was, or start anew with a new queryName",
-                        self.kind.words()
-                    )));
-                }
-            }
-            let reading = |side: usize| layout.side(side, &self.sides[side].columns);
-            let readings = [reading(0)?, reading(1)?];
+            let readings = readings(&layout, self.kind, &self.sides)?;
             self.whole |= change.layout != self.layout || readings.iter().any(Reading::differs);
             for (name, value) in &change.entries {
                 self.take(&layout, &readings, name, value)?;

@@ -54,14 +54,8 @@ impl TableJoin {
         deleted: usize,
         condition: Condition,
     ) -> Self {
-        let keys: Vec<Field> = table
-            .keys
-            .iter()
-            .filter_map(|place| table.columns.get(*place).cloned())
-            .collect();
-        let columns = json!({ "columns": saved::columns(&table.columns) });
         Self {
-            layout: saved::layout("table", &keys, &[columns]),
+            layout: layout_of(&table),
             kind,
             stream,
             table,
@@ -222,4 +216,23 @@ impl Operator for TableJoin {
             bytes: self.bytes as u64,
         }
     }
+}
+
+fn layout_of(table: &Side) -> String {
+    let keys: Vec<Field> = table
+        .keys
+        .iter()
+        .filter_map(|place| table.columns.get(*place).cloned())
+        .collect();
+    let columns = json!({ "columns": saved::columns(&table.columns) });
+    saved::layout("table", &keys, &[columns])
+}
+
+/// Whether a join can go on from the table that another one has kept.
+///
+/// # Errors
+/// When it cannot, as at its restore.
+pub(in crate::stateful) fn takes_over(before: &Side, now: &Side) -> Result<(), Failure> {
+    let saved = Layout::read(&layout_of(before), &layout_of(now))?;
+    saved.side(0, &now.columns).map(drop)
 }
