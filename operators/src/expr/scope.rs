@@ -10,6 +10,7 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 
 use crate::expr::coerce::Settings;
 use crate::expr::grouped::SharedGrouped;
+use crate::expr::operators;
 use crate::expr::typed::Typed;
 use crate::extensions::Extensions;
 use crate::job_error::{JobError, Location};
@@ -286,6 +287,9 @@ impl Scope {
                 several => return Err(self.ambiguous(&parts[..*used], several, at)),
             }
         }
+        if let Some(found) = self.whole_metadata(parts, at) {
+            return Ok(found);
+        }
         if let Some((_, alias)) = self
             .aliases
             .iter()
@@ -297,6 +301,37 @@ impl Scope {
             return Ok(Found { typed, parts: 1 });
         }
         Err(self.unknown(parts, at))
+    }
+
+    /// `_metadata` itself, or `table._metadata`: a struct of all that is known of where a record came from.
+    fn whole_metadata(&self, parts: &[&str], at: Location) -> Option<Found> {
+        let (table, meta) = match *parts {
+            [meta] => (None, meta),
+            [table, meta] => (Some(table), meta),
+            _ => return None,
+        };
+        if !meta.eq_ignore_ascii_case(METADATA) {
+            return None;
+        }
+        let of_table = |column: &ScopeColumn| {
+            let own = column.qualifier.as_deref();
+            table.is_none_or(|table| own.is_some_and(|own| own.eq_ignore_ascii_case(table)))
+        };
+        let (names, columns): (Vec<_>, Vec<_>) = (0..)
+            .zip(&self.columns)
+            .filter(|(_, column)| column.access == Access::Metadata && of_table(column))
+            // What steps pass on to each other has no name that could be written.
+            .filter(|(_, column)| !column.field.name.starts_with('\u{1}'))
+            .map(|(place, column)| {
+                let name = column.field.name.clone();
+                (name, Typed::column(place, &column.field, at))
+            })
+            .unzip();
+        let once = (1..names.len()).all(|place| !names[..place].contains(&names[place]));
+        (!names.is_empty() && once).then(|| Found {
+            typed: operators::structure(names, columns, at),
+            parts: parts.len(),
+        })
     }
 
     fn ambiguous(&self, parts: &[&str], found: &[usize], at: Location) -> JobError {

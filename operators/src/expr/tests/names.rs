@@ -73,6 +73,13 @@ fn columns_are_found_in_any_case_and_with_their_table() {
 }
 
 #[test]
+fn metadata_by_itself_is_a_struct_of_all_that_is_known() {
+    assert_eq!(give("_metadata"), "{42}: STRUCT<offset: BIGINT>");
+    assert_eq!(give("t._METADATA"), "{42}: STRUCT<offset: BIGINT>");
+    assert_eq!(give("struct(_metadata.*).offset"), "42: BIGINT");
+}
+
+#[test]
 fn nested_values_are_reached() {
     assert_eq!(give("items[0].city"), "Bonn: STRING");
     assert_eq!(give("items[1].city"), "NULL: STRING");
