@@ -377,7 +377,7 @@ fn describe(job: &str, query: &Query, all: &[Query], out: &mut String) {
             looking.tables()
         );
     }
-    for warning in topics::beware(query, all) {
+    for warning in topics::beware(job, query, all) {
         let _ = writeln!(out, "  beware\n    {warning}");
     }
     let _ = writeln!(out, "  output");

@@ -194,7 +194,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
     let mut rooms = Rooms::default();
     let mut users = Vec::new();
     for query in &launch.job.queries {
-        for warning in topics::beware(query, &launch.job.queries) {
+        for warning in topics::beware(&launch.name, query, &launch.job.queries) {
             tracing::warn!(query = query.name, "{warning}");
         }
     }

@@ -2,7 +2,7 @@
 
 use thalweg_engine::counted::counted;
 use thalweg_engine::error::Failure;
-use thalweg_operators::kafka::{Span, Survey};
+use thalweg_operators::kafka::{Span, Survey, look};
 use thalweg_operators::plan::Query;
 use thalweg_operators::table::Table;
 
@@ -72,11 +72,10 @@ pub(crate) fn subscribed(table: &Table) -> Vec<String> {
 }
 
 /// What is allowed and mostly not meant: of a query, among all of its job.
-pub(crate) fn beware(query: &Query, all: &[Query]) -> Vec<String> {
-    read_back(query)
-        .into_iter()
-        .chain(one_group(query, all))
-        .collect()
+pub(crate) fn beware(job: &str, query: &Query, all: &[Query]) -> Vec<String> {
+    let mut warnings = read_back(job, query);
+    warnings.extend(one_group(query, all));
+    warnings
 }
 
 /// What is said of a query whose positions go to the Kafka group that another one's go to.
@@ -100,26 +99,36 @@ fn one_group(query: &Query, all: &[Query]) -> Option<String> {
     })
 }
 
-/// What is said of a query that reads the topic it writes; None of others.
-fn read_back(query: &Query) -> Option<String> {
+/// What is said of a query that reads a topic it writes, which a pattern may find by accident.
+fn read_back(job: &str, query: &Query) -> Vec<String> {
     let servers = |table: &Table| {
         let servers = table.options.get("kafka.bootstrap.servers");
         servers.map(|servers| servers.trim().to_owned())
     };
-    let output = query.output();
-    let topic = output.options.get("topic")?.trim();
-    let reads = query.inputs().any(|(_, input)| {
-        let table = input.table();
-        input.replaced().is_none()
-            && table.connector == output.connector
-            && servers(table) == servers(output)
-            && subscribed(table).iter().any(|read| read == topic)
-    });
-    (reads && output.connector == "kafka").then(|| {
-        format!(
-            "the query reads the topic {topic} that it writes: each row comes back as a record, without an end unless a filter ends it"
-        )
-    })
+    let read = |topic: &str, at: &Table| {
+        let mut inputs = query.inputs();
+        inputs.any(|(_, input)| {
+            let table = input.table();
+            input.replaced().is_none()
+                && table.connector == "kafka"
+                && servers(table) == servers(at)
+                && look::reads_topic(table, topic)
+        })
+    };
+    let tables = [Some(query.output()), query.dead_letter_table()];
+    let tables = tables.into_iter().flatten();
+    let written = tables
+        .filter(|table| table.connector == "kafka")
+        .filter_map(|table| Some((table.options.get("topic")?.trim().to_owned(), table)));
+    written
+        .chain(query.exchange_topics(job))
+        .filter(|(topic, table)| read(topic, table))
+        .map(|(topic, _)| {
+            format!(
+                "the query reads the topic {topic} that it writes: each row comes back as a record, without an end unless a filter ends it"
+            )
+        })
+        .collect()
 }
 
 /// The table without what is no matter of the connection.

@@ -71,21 +71,32 @@ fn queries_whose_positions_go_to_one_group_are_warned_of() {
 }
 
 #[test]
-fn a_query_that_reads_the_topic_it_writes_is_warned_of() {
+fn a_query_that_reads_a_topic_it_writes_is_warned_of() {
     let echo = |reads: &str| {
         format!(
             "SET checkpointLocation = './checkpoints';
-             CREATE TABLE came USING kafka OPTIONS (kafka.bootstrap.servers 'b:9092', subscribe '{reads}');
+             SET onError = 'deadLetter';
+             SET deadLetterTable = 'failed';
+             CREATE TABLE came USING kafka OPTIONS (kafka.bootstrap.servers 'b:9092', {reads});
              CREATE TABLE goes USING kafka OPTIONS (kafka.bootstrap.servers 'b:9092', topic 'words');
+             CREATE TABLE failed USING kafka OPTIONS (kafka.bootstrap.servers 'b:9092', topic 'words-failed');
              INSERT INTO goes SELECT value FROM came;"
         )
     };
-    for (reads, warned) in [("other, words", true), ("word", false)] {
+    for (reads, warned) in [
+        ("subscribe 'other, words'", &["words"][..]),
+        ("subscribe 'word'", &[]),
+        ("subscribePattern 'word'", &["words", "words-failed"]),
+        ("subscribePattern '^word$'", &[]),
+    ] {
         let folder = job(&echo(reads));
         let check = said(folder.path(), &["check", "job.sql"]);
         assert_eq!(check.code, 0, "{check:?}");
-        let warning = "the query reads the topic words that it writes";
-        assert_eq!(check.out.contains(warning), warned, "{check:?}");
+        for topic in ["words", "words-failed"] {
+            let warning = format!("the query reads the topic {topic} that it writes");
+            let expected = warned.contains(&topic);
+            assert_eq!(check.out.contains(&warning), expected, "{check:?}");
+        }
     }
 }
 

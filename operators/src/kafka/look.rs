@@ -23,6 +23,11 @@ fn refuse(error: JobError) -> Failure {
     Failure::refuse(error.message)
 }
 
+/// Whether an input reads the topic, or a partition of it.
+pub fn reads_topic(table: &Table, topic: &str) -> bool {
+    SourceSettings::of(table).is_ok_and(|settings| settings.subscription.covers(topic))
+}
+
 /// Whether an input reads this partition of a topic.
 pub fn reads(table: &Table, topic: &str, partition: i32) -> bool {
     let Ok(settings) = SourceSettings::of(table) else {

@@ -71,8 +71,8 @@ const SOURCE: &[OptionSpec] = &[
         "subscribePattern",
         Text,
         "",
-        "invoices-.*",
-        "A Java regular expression: topics whose whole name matches are read, also those that appear later.",
+        "^invoices-.*$",
+        "A Java regular expression: topics in whose name it is found are read, also those that appear later. `^` and `$` mean the whole name.",
     ),
     option(
         "assign",

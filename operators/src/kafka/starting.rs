@@ -25,6 +25,13 @@ pub(crate) fn place_of(name: &str) -> Option<(&str, i32)> {
     Some((topic, partition.parse().ok().filter(|n| *n >= 0)?))
 }
 
+/// The topics that brokers keep for themselves.
+const INTERNAL_TOPICS: [&str; 3] = [
+    "__consumer_offsets",
+    "__share_group_state",
+    "__transaction_state",
+];
+
 /// What is read.
 #[derive(Debug)]
 pub(crate) enum Subscription {
@@ -32,7 +39,7 @@ pub(crate) enum Subscription {
     Assign(BTreeMap<String, Vec<i32>>),
     /// `subscribe`: all partitions of these topics.
     Topics(Vec<String>),
-    /// `subscribePattern`: all topics whose whole name matches.
+    /// `subscribePattern`: all topics in whose name it is found, and Kafka's own not.
     Pattern(Box<fancy_regex::Regex>),
 }
 
@@ -83,8 +90,7 @@ impl Subscription {
     }
 
     pub(crate) fn pattern(text: &str) -> Result<Self, String> {
-        // Java matches the whole name.
-        fancy_regex::Regex::new(&format!("^(?:{text})$"))
+        fancy_regex::Regex::new(text)
             .map(|regex| Self::Pattern(Box::new(regex)))
             .map_err(|error| format!("is no regular expression: {error}"))
     }
@@ -94,7 +100,9 @@ impl Subscription {
         match self {
             Self::Assign(places) => places.contains_key(topic),
             Self::Topics(topics) => topics.iter().any(|known| known == topic),
-            Self::Pattern(regex) => regex.is_match(topic).unwrap_or(false),
+            Self::Pattern(regex) => {
+                !INTERNAL_TOPICS.contains(&topic) && regex.is_match(topic).unwrap_or(false)
+            }
         }
     }
 
@@ -537,12 +545,25 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_matches_whole_names() {
-        let pattern = Subscription::pattern("inv.*s|bills").unwrap();
-        assert!(pattern.covers("invoices"));
-        assert!(!pattern.covers("my-invoices"));
-        assert!(pattern.covers("bills"));
+    fn a_pattern_is_found_anywhere_in_a_name_unless_it_says_where() {
+        let covers = |pattern: &str, topic: &str| {
+            let subscription = Subscription::pattern(pattern).unwrap();
+            subscription.covers(topic)
+        };
+        for topic in ["invoices", "my-invoices-2", "bills"] {
+            assert!(covers("inv.*s|bills", topic), "{topic}");
+        }
+        assert!(!covers("inv.*s|bills", "payments"));
+        assert!(covers("^invoices-.*$", "invoices-eu"));
+        assert!(!covers("^invoices-.*$", "my-invoices-eu"));
         assert!(Subscription::pattern("(").is_err());
+    }
+
+    #[test]
+    fn a_pattern_finds_no_topic_that_brokers_keep_for_themselves() {
+        let all = Subscription::pattern(".*").unwrap();
+        assert!(!all.covers("__consumer_offsets") && !all.covers("__transaction_state"));
+        assert!(all.covers("__mine"));
     }
 
     #[test]
