@@ -27,6 +27,8 @@ use thalweg_engine::schema::DataType;
 use thalweg_engine::sink::Sink;
 use thalweg_engine::source::Source;
 
+use crate::job_error::JobError;
+use crate::kafka::{Connection, trial};
 use crate::table::{OpenContext, Table};
 
 /// What both halves of one exchange share.
@@ -46,6 +48,14 @@ pub(crate) struct Exchange {
     /// Tells the records of this query from those of an earlier one of the same name: made at the first start, and kept
     /// in the checkpoint.
     pub(crate) id: OnceLock<SmolStr>,
+}
+
+/// Looks whether an exchange topic can be written with what the table says of the client.
+///
+/// # Errors
+/// As [`trial::writes`].
+pub(crate) fn check(input: &Table) -> Result<(), JobError> {
+    trial::writes(input, &Connection::of(input)?)
 }
 
 /// The topic of a query; `part` tells those of several inputs apart.

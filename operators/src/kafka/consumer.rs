@@ -274,6 +274,17 @@ impl Drop for Consumer {
     }
 }
 
+/// The configuration of a consumer that reads nothing.
+pub(super) fn trial(connection: &Connection) -> Result<super::client::Configuration, Failure> {
+    let limits = Limits {
+        partitions: 1,
+        max_offsets: None,
+        trigger: None,
+        stall_after: STALL_AFTER,
+    };
+    configuration(connection, "thalweg", limits)
+}
+
 fn configuration(
     connection: &Connection,
     group: &str,

@@ -223,15 +223,19 @@ pub(crate) fn translate(options: &Options) -> Result<Translated, JobError> {
                 }
             }
             _ => {
-                let renamed = RENAMED
-                    .iter()
-                    .find(|(java, _)| *java == name)
-                    .map_or(name.as_str(), |(_, ours)| ours);
-                out.push(renamed, &entry.value);
+                out.push(native(&name), &entry.value);
             }
         }
     }
     Ok(out)
+}
+
+/// The C client's name of a property that is only called otherwise.
+pub(crate) fn native(name: &str) -> &str {
+    RENAMED
+        .iter()
+        .find(|(java, _)| *java == name)
+        .map_or(name, |(_, ours)| ours)
 }
 
 /// The property's name in lower case; None for an option that is not the client's.

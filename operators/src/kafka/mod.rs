@@ -51,6 +51,7 @@ mod statistics;
 mod strangers;
 mod survey;
 mod target;
+pub(crate) mod trial;
 mod trust;
 mod window;
 mod witness;

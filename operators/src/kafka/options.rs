@@ -54,9 +54,10 @@ impl Connection {
             let Some(name) = java_names::property_name(entry) else {
                 continue;
             };
-            // Only names that reach the client as they are: the others were checked by the translation.
-            if client.properties.iter().any(|(passed, _)| *passed == name) {
-                accept(&mut scratch, entry, &name)?;
+            // Only values that reach the client as they are: the others were checked by the translation.
+            let native = java_names::native(&name);
+            if client.properties.iter().any(|(passed, _)| passed == native) {
+                accept(&mut scratch, entry, native)?;
             }
         }
         let connection = Self {
@@ -91,6 +92,30 @@ impl Connection {
                  kafka.sasl.jaas.config; or with librdkafka's own words kafka.sasl.oauthbearer.method 'oidc'",
             ),
         )
+    }
+
+    /// What the user says beside brokers, logins and certificates; None where that is nothing.
+    pub(super) fn without_brokers(&self) -> Option<Self> {
+        const REACHING: [&str; 8] = [
+            "bootstrap.servers",
+            "debug",
+            "enable.sasl.",
+            "enable.ssl.",
+            "metadata.broker.list",
+            "sasl.",
+            "security.",
+            "ssl.",
+        ];
+        let reaching = |name: &str| REACHING.iter().any(|prefix| name.starts_with(prefix));
+        let mut properties = self.client.properties.clone();
+        properties.retain(|(name, _)| !reaching(name));
+        (!properties.is_empty()).then(|| Self {
+            servers: String::new(),
+            client: Translated {
+                properties,
+                truststore: None,
+            },
+        })
     }
 
     /// The value that the user has given to a client property.

@@ -22,6 +22,11 @@ pub(super) fn slots(connection: &Connection) -> usize {
         .map_or(SLOTS, |wished| wished.clamp(1, SLOTS))
 }
 
+/// The bytes that the user allows for one request.
+pub(super) fn wished(connection: &Connection) -> usize {
+    number(connection.property("message.max.bytes")).unwrap_or(CLIENT_MAX)
+}
+
 /// The configuration of the producer.
 pub(super) fn configuration(
     connection: &Connection,

@@ -207,6 +207,10 @@ pub(crate) fn cut(
              one by then, and would count in two places"
         ));
     }
+    let mut read = Vec::new();
+    sources(&node, &mut read);
+    read.iter()
+        .try_for_each(|input| exchange::check(&input.table))?;
     Ok(node)
 }
 

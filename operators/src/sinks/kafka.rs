@@ -26,7 +26,7 @@ use crate::coordinates::{Marks, Stamper, Stamping};
 use crate::job_error::JobError;
 use crate::kafka::{
     Answered, Connection, Delivered, Drained, Encoders, Layout, LookUp, Outlet, OutletShared,
-    SINK_OPTIONS, Staged, Survey, Target, Window, partition_of, verify,
+    SINK_OPTIONS, Staged, Survey, Target, Window, partition_of, trial, verify,
 };
 use crate::table::{OpenContext, OptionSpec, Table};
 
@@ -49,7 +49,7 @@ const KEEP_CAPACITY: usize = 256 * 1024;
 /// With the place in the job file.
 pub fn check(table: &Table, input: &Schema) -> Result<(), JobError> {
     verify(table)?;
-    Connection::of(table)?;
+    trial::writes(table, &Connection::of(table)?)?;
     let layout = Layout::of(table, input)?;
     if layout.encodes_value()
         && let Some(format) = table.options.entry("format")

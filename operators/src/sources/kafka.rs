@@ -12,7 +12,7 @@ use thalweg_engine::source::Source;
 use crate::codecs::key::{self, KeyDecoder};
 use crate::codecs::{Adviser, Decoder};
 use crate::job_error::JobError;
-use crate::kafka::{Fill, KafkaSource, KeyShape, SOURCE_OPTIONS, Shape, SourceSettings};
+use crate::kafka::{Fill, KafkaSource, KeyShape, SOURCE_OPTIONS, Shape, SourceSettings, trial};
 use crate::table::{OpenContext, OptionSpec, Table};
 
 /// The manual of the options.
@@ -79,7 +79,8 @@ fn facts(table: &Table, with_value: bool) -> impl Iterator<Item = (Field, Fill)>
 /// # Errors
 /// With the place in the job file.
 pub fn columns(table: &Table) -> Result<Schema, JobError> {
-    SourceSettings::of(table)?;
+    let settings = SourceSettings::of(table)?;
+    trial::reads(table, &settings.connection)?;
     check_key(table)?;
     let Some(mut columns) = super::declared::columns(table)? else {
         let facts = facts(table, true).map(|(field, _)| field);
