@@ -2,7 +2,7 @@
 
 use thalweg_engine::counted::counted;
 use thalweg_engine::error::Failure;
-use thalweg_operators::kafka::{Span, Survey, look};
+use thalweg_operators::kafka::{Span, Survey, look, unwritten};
 use thalweg_operators::plan::Query;
 use thalweg_operators::table::Table;
 
@@ -75,7 +75,24 @@ pub(crate) fn subscribed(table: &Table) -> Vec<String> {
 pub(crate) fn beware(job: &str, query: &Query, all: &[Query]) -> Vec<String> {
     let mut warnings = read_back(job, query);
     warnings.extend(one_group(query, all));
+    warnings.extend(left_out(query));
     warnings
+}
+
+/// What is said of a query with columns that a Kafka record has no place for.
+fn left_out(query: &Query) -> Option<String> {
+    let table = query.output();
+    if table.connector != "kafka" || query.output_replaced().is_some() {
+        return None;
+    }
+    let columns = unwritten(table, query.schema());
+    (!columns.is_empty()).then(|| {
+        format!(
+            "not written: {}. Without the option format a record is made of the columns value, key, topic, headers and partition, \
+             as in Spark",
+            columns.join(", ")
+        )
+    })
 }
 
 /// What is said of a query whose positions go to the Kafka group that another one's go to.

@@ -101,6 +101,29 @@ fn a_query_that_reads_a_topic_it_writes_is_warned_of() {
 }
 
 #[test]
+fn a_mirror_of_a_topic_says_which_columns_are_not_written() {
+    let mirror = |columns: &str| {
+        format!(
+            "SET checkpointLocation = './checkpoints';
+             CREATE TABLE came USING kafka OPTIONS (kafka.bootstrap.servers 'b:9092', subscribe 'words');
+             CREATE TABLE copies USING kafka OPTIONS (kafka.bootstrap.servers 'b:9092', topic 'copies');
+             INSERT INTO copies SELECT {columns} FROM came;"
+        )
+    };
+    let folder = job(&mirror("*"));
+    let check = said(folder.path(), &["check", "job.sql"]);
+    assert_eq!(check.code, 0, "{check:?}");
+    let told = "not written: offset, timestamp, timestampType. Without";
+    assert!(check.out.contains(told), "{check:?}");
+    let folder = job(&mirror("key, value, topic, partition"));
+    let check = said(folder.path(), &["check", "job.sql"]);
+    assert!(!check.out.contains("not written"), "{check:?}");
+    let folder = job(&mirror("key"));
+    let check = said(folder.path(), &["check", "job.sql"]);
+    assert_eq!(check.code, 2, "{check:?}");
+}
+
+#[test]
 fn what_the_command_line_gets_wrong_is_refused_before_anything_begins() {
     let folder = job(COUNTS);
     for (arguments, why) in [

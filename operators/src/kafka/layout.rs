@@ -129,6 +129,20 @@ pub(crate) struct Layout {
     partition: Option<usize>,
 }
 
+/// The columns that make a record where the table has no `format`.
+const COLUMNS: [&str; 5] = ["value", "key", "topic", "headers", "partition"];
+
+/// The columns of a query that a Kafka table leaves out, as Spark does.
+pub fn unwritten<'s>(table: &Table, input: &'s Schema) -> Vec<&'s str> {
+    if table.options.get("format").is_some() {
+        return Vec::new();
+    }
+    let names = input.fields.iter().map(|field| field.name.as_str());
+    names
+        .filter(|name| !COLUMNS.iter().any(|known| name.eq_ignore_ascii_case(known)))
+        .collect()
+}
+
 /// The element of the column `headers`.
 fn is_headers(data_type: &DataType) -> bool {
     let DataType::Array(element) = data_type else {
@@ -223,7 +237,6 @@ impl Layout {
     }
 
     fn plain(table: &Table, input: &Schema, has_topic: bool) -> Result<Self, JobError> {
-        const COLUMNS: [&str; 5] = ["value", "key", "topic", "headers", "partition"];
         let wrong = |reason: String| JobError::new(table.at, reason);
         for option in ["key", "headers"] {
             if let Some(entry) = table.options.entry(option) {
@@ -234,21 +247,6 @@ impl Layout {
                         COLUMNS.join(", ")
                     ),
                 ));
-            }
-        }
-        for field in input.fields.iter() {
-            if !COLUMNS
-                .iter()
-                .any(|name| field.name.eq_ignore_ascii_case(name))
-            {
-                return Err(wrong(format!(
-                    "column `{}` cannot be written to Kafka table `{}`: without the option `format` the columns are {}",
-                    field.name,
-                    table.name,
-                    COLUMNS.join(", ")
-                ))
-                .nearest(&field.name, COLUMNS)
-                .help("say format 'json' to write every column as a field of the value"));
             }
         }
         let column =
@@ -262,9 +260,13 @@ impl Layout {
         let value = column("value", is_bytes, "STRING or BINARY")?;
         if value.is_none() {
             return Err(wrong(format!(
-                "the query has no column `value` for Kafka table `{}`",
+                "the query has no column `value` for Kafka table `{}`, which is written without the option `format`",
                 table.name
-            )));
+            ))
+            .help(
+                "name the column that is the record's value: to_json(struct(*)) AS value; or say format 'json' to write every \
+                 column as a field of the value",
+            ));
         }
         let topic = column("topic", |t| *t == DataType::String, "STRING")?;
         if topic.is_none() && !has_topic {
@@ -461,4 +463,73 @@ fn has(input: &Schema) -> Option<String> {
         .map(|field| field.name.as_str())
         .collect();
     (names.len() <= 12).then(|| format!("its columns are {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(options: &[(&str, &str)]) -> Table {
+        let table = Table::using("mirror", "kafka");
+        options
+            .iter()
+            .fold(table, |table, (name, value)| table.option(*name, *value))
+    }
+
+    fn record() -> Schema {
+        let column = |name: &str, data_type| Field::nullable(name, data_type);
+        Schema::new(vec![
+            column("key", DataType::Binary),
+            column("value", DataType::Binary),
+            column("topic", DataType::String),
+            column("partition", DataType::Int),
+            column("offset", DataType::BigInt),
+            column("timestampType", DataType::Int),
+        ])
+    }
+
+    #[test]
+    fn a_record_that_was_read_is_written_as_it_is() {
+        let mirror = table(&[("topic", "copies")]);
+        let layout = Layout::of(&mirror, &record()).unwrap();
+        let row = [
+            Value::Null,
+            Value::Binary(Arc::from(&b"v"[..])),
+            Value::String("invoices".into()),
+            Value::Int(3),
+            Value::BigInt(4711),
+            Value::Int(0),
+        ];
+        let (mut encoders, mut buffer) = (
+            Encoders {
+                value: None,
+                key: None,
+                scratch: Vec::new(),
+            },
+            Vec::new(),
+        );
+        let staged = layout.stage(&row, Instant::now(), &mut encoders, &mut buffer);
+        let staged = staged.unwrap();
+        assert_eq!(buffer, b"v");
+        assert_eq!((staged.topic, staged.partition), (None, Some(3)));
+    }
+
+    #[test]
+    fn the_columns_that_a_record_has_no_place_for_are_told() {
+        let told = |options: &[_]| unwritten(&table(options), &record()).join(", ");
+        assert_eq!(told(&[("topic", "copies")]), "offset, timestampType");
+        assert_eq!(told(&[("topic", "copies"), ("format", "json")]), "");
+    }
+
+    #[test]
+    fn a_query_without_a_value_is_told_both_ways_out() {
+        let input = Schema::new(vec![Field::nullable("id", DataType::String)]);
+        let error = Layout::of(&table(&[("topic", "copies")]), &input).unwrap_err();
+        assert!(error.message.contains("has no column `value`"), "{error}");
+        let help = error.help.unwrap();
+        assert!(
+            help.contains("AS value") && help.contains("format 'json'"),
+            "{help}"
+        );
+    }
 }

@@ -63,6 +63,7 @@ pub use delivery_errors::{DELIVERY_ERRORS, DeliveryError};
 pub use sender::{Sender, Unsent};
 pub use survey::{Found, Read, Span, Survey};
 
+pub use layout::unwritten;
 pub(crate) use layout::{Encoders, Header, Layout, Staged};
 pub(crate) use manual::{SINK_OPTIONS, SOURCE_OPTIONS};
 pub(crate) use message::{Facts, ReadWhole};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use thalweg_engine::error::{RecordError, Remedy};
 use thalweg_engine::row::Value;
-use thalweg_engine::schema::{DataType, Field};
+use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::sink::{Origin, Readiness, Writer};
 use thalweg_engine::source::Health;
 use thalweg_operators::connectors::{CONNECTORS, find};
@@ -291,12 +291,14 @@ fn with_a_format_columns_are_fields_and_keys_are_text_or_json() {
 
 #[test]
 fn what_a_query_cannot_write_is_refused_when_it_is_checked() {
-    let schema = output(&[("id", DataType::BigInt), ("value", DataType::String)]);
-    let refusal = |options: &[(&str, &str)]| {
-        let error = kafka::check(&table(shared(), None, options), &schema).unwrap_err();
+    let refused = |schema: &Schema, options: &[(&str, &str)]| {
+        let error = kafka::check(&table(shared(), None, options), schema).unwrap_err();
         format!("{} {}", error.message, error.help.unwrap_or_default())
     };
-    assert!(refusal(&[("topic", "t")]).contains("format 'json'"));
+    let no_value = output(&[("id", DataType::BigInt)]);
+    assert!(refused(&no_value, &[("topic", "t")]).contains("format 'json'"));
+    let schema = output(&[("id", DataType::BigInt), ("value", DataType::String)]);
+    let refusal = |options: &[(&str, &str)]| refused(&schema, options);
     assert!(refusal(&[("format", "json")]).contains("topic"));
     assert!(refusal(&[("topic", "t"), ("format", "json"), ("key", "ix")]).contains("`id`"));
     assert!(refusal(&[("topic", "t"), ("format", "json"), ("headers", "id")]).contains("ARRAY"));
