@@ -18,17 +18,27 @@ pub(crate) fn over_rows(name: &str, at: Location) -> JobError {
     needs_state(at, &format!("`{name}` over several rows"))
 }
 
-/// EXCEPT, INTERSECT and MINUS.
-pub(super) fn set_operation(op: SetOperator, at: Location) -> JobError {
-    let join = match op {
-        SetOperator::Intersect => "write a LEFT SEMI JOIN with the other side",
-        _ => "write a LEFT ANTI JOIN with the other side",
+/// EXCEPT, INTERSECT and MINUS of two sides, of which these are streams.
+pub(super) fn set_operation(op: SetOperator, streams: [bool; 2], at: Location) -> JobError {
+    let common = op == SetOperator::Intersect;
+    let (exists, join) = match common {
+        true => ("EXISTS", "LEFT SEMI JOIN"),
+        false => ("NOT EXISTS", "LEFT ANTI JOIN"),
     };
-    JobError::new(
-        at,
-        format!("{op} between two streams asks what may come later"),
-    )
-    .help(join)
+    let later = |which: &str| JobError::new(at, format!("{op} {which} asks what may come later"));
+    match streams {
+        [true, true] => later("between two streams")
+            .help(format!("write a {join} with the other side")),
+        // What both have is the same from either side.
+        [false, _] if !common => later("of a static table with a stream"),
+        _ => JobError::new(
+            at,
+            format!("{op} takes static tables on both sides, and one of them is a stream"),
+        )
+        .help(format!(
+            "write SELECT DISTINCT ... FROM the_stream s WHERE {exists} (SELECT * FROM the_table t WHERE t.id <=> s.id), or a {join}"
+        )),
+    }
 }
 
 pub(super) fn start_of_select(select: &Select, otherwise: Location) -> Location {

@@ -26,8 +26,12 @@ impl Lowering<'_> {
         sides: Vec<(Relation, Location)>,
         at: Location,
     ) -> Result<Relation, JobError> {
-        if sides.iter().any(|(side, _)| still(&side.node).is_none()) {
-            return Err(refuse::set_operation(op, at));
+        let streams = [0, 1].map(|side: usize| {
+            let relation = sides.get(side).map(|(relation, _)| relation);
+            relation.is_some_and(|relation| still(&relation.node).is_none())
+        });
+        if streams.contains(&true) {
+            return Err(refuse::set_operation(op, streams, at));
         }
         if !matches!(quantifier, SetQuantifier::None | SetQuantifier::Distinct) {
             let message = format!("{op} {quantifier} is not part of the language");

@@ -141,6 +141,12 @@ pub(super) fn trigger(value: &str) -> Option<String> {
         .collect();
     let lower = plain.to_ascii_lowercase();
     let (word, rest) = lower.trim().split_once(' ').unwrap_or((lower.trim(), ""));
+    let none = |text: &str| parse_duration(text).is_some_and(|interval| interval.is_zero());
+    if none(value) || none(rest) {
+        return Some(
+            "write SET trigger = 'continuous', which is the default: each record is worked on when it comes".to_owned(),
+        );
+    }
     let interval = parse_duration(rest.trim()).map(|_| rest.trim());
     match (word, interval) {
         ("processingtime", Some(interval)) => Some(format!("write SET trigger = '{interval}'")),
@@ -303,3 +309,6 @@ mod tests {
         assert_eq!(trigger("soon"), None);
     }
 }
+        for none in ["0 seconds", "processingTime='0 seconds'"] {
+            assert!(said(none).contains("SET trigger = 'continuous'"), "{none}");
+        }
