@@ -196,6 +196,89 @@ fn those_who_come_from_spark_are_told_all_options_that_are_refused() {
     up_to_date(&document, &text, &put(&text, "refused", &refused()));
 }
 
+/// The options that Spark documents of its sources and sinks: connector, whether it is read, names.
+const SPARKS_OPTIONS: [(&str, bool, &str); 13] = [
+    (
+        "json",
+        true,
+        "timeZone primitivesAsString prefersDecimal allowComments allowUnquotedFieldNames allowSingleQuotes \
+        allowNumericLeadingZeros allowBackslashEscapingAnyCharacter mode columnNameOfCorruptRecord dateFormat timestampFormat \
+        timestampNTZFormat enableDateTimeParsingFallback multiLine allowUnquotedControlChars encoding lineSep samplingRatio \
+        dropFieldIfAllNull locale allowNonNumericNumbers singleVariantColumn pathGlobFilter recursiveFileLookup modifiedBefore \
+        modifiedAfter ignoreCorruptFiles ignoreMissingFiles basePath maxFilesPerTrigger maxBytesPerTrigger latestFirst \
+        fileNameOnly maxFileAge cleanSource sourceArchiveDir maxCachedFiles discardCachedInputRatio",
+    ),
+    (
+        "json",
+        false,
+        "timeZone dateFormat timestampFormat timestampNTZFormat encoding lineSep ignoreNullFields compression \
+        pretty maxRecordsPerFile retention",
+    ),
+    (
+        "csv",
+        true,
+        "sep delimiter encoding quote escape comment header inferSchema preferDate enforceSchema \
+        ignoreLeadingWhiteSpace ignoreTrailingWhiteSpace nullValue nanValue positiveInf negativeInf dateFormat timestampFormat \
+        timestampNTZFormat enableDateTimeParsingFallback maxColumns maxCharsPerColumn mode columnNameOfCorruptRecord multiLine \
+        charToEscapeQuoteEscaping samplingRatio emptyValue locale lineSep unescapedQuoteHandling timeZone singleVariantColumn \
+        basePath",
+    ),
+    (
+        "csv",
+        false,
+        "sep delimiter encoding quote quoteAll escape escapeQuotes header ignoreLeadingWhiteSpace \
+        ignoreTrailingWhiteSpace nullValue dateFormat timestampFormat timestampNTZFormat charToEscapeQuoteEscaping emptyValue \
+        lineSep timeZone compression extension maxRecordsPerFile",
+    ),
+    ("text", true, "wholetext lineSep encoding basePath"),
+    (
+        "text",
+        false,
+        "lineSep compression encoding maxRecordsPerFile",
+    ),
+    (
+        "parquet",
+        true,
+        "mergeSchema datetimeRebaseMode int96RebaseMode basePath",
+    ),
+    ("parquet", false, "compression maxRecordsPerFile"),
+    ("orc", true, "mergeSchema basePath"),
+    (
+        "kafka",
+        true,
+        "assign subscribe subscribePattern kafka.bootstrap.servers startingTimestamp startingOffsetsByTimestamp \
+        startingOffsets endingTimestamp endingOffsetsByTimestamp endingOffsets failOnDataLoss kafkaConsumer.pollTimeoutMs \
+        fetchOffset.numRetries fetchOffset.retryIntervalMs maxOffsetsPerTrigger minOffsetsPerTrigger maxTriggerDelay \
+        minPartitions maxRecordsPerPartition groupIdPrefix kafka.group.id includeHeaders startingOffsetsByTimestampStrategy",
+    ),
+    (
+        "kafka",
+        false,
+        "kafka.bootstrap.servers topic includeHeaders asyncProgressTrackingEnabled \
+        asyncProgressTrackingCheckpointIntervalMs",
+    ),
+    ("rate", true, "rowsPerSecond rampUpTime numPartitions"),
+    ("socket", true, "host port includeTimestamp numPartitions"),
+];
+
+#[test]
+fn an_option_that_spark_documents_means_the_same_or_is_refused_with_a_reason() {
+    for (name, read, options) in SPARKS_OPTIONS {
+        let connector = CONNECTORS.iter().find(|connector| connector.name == name);
+        let connector = connector.unwrap();
+        let known = match read {
+            true => connector.input.unwrap().options,
+            false => connector.output.unwrap().options,
+        };
+        for option in options.split_whitespace() {
+            assert!(
+                known.iter().any(|spec| spec.name == option),
+                "{option} of {name}"
+            );
+        }
+    }
+}
+
 #[test]
 fn the_options_of_models_are_those_of_the_code() {
     let document = manual().with_file_name("models.md");

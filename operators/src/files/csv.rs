@@ -6,7 +6,7 @@ use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::schema::Field;
 
 use super::format::{FileFormat, FormatSpec};
-use super::kinds::{CHARSET, COMPRESSION, ENCODING, encoding, open_codec, separator};
+use super::kinds::{CHARSET, COMPRESSION, ENCODING, NO_VARIANT, encoding, open_codec, separator};
 use super::lines::{Cut, Splitter};
 use super::text::TextCodec;
 use super::whole::is_static;
@@ -20,7 +20,7 @@ use crate::table::{OpenContext, OptionSpec, Table, joined, refused};
 /// The format `csv`.
 pub(crate) const CSV: FormatSpec = FormatSpec {
     name: "csv",
-    options: &joined::<34>(&[
+    options: &joined::<35>(&[
         &[
             OptionSpec {
                 default: "PERMISSIVE",
@@ -36,6 +36,7 @@ pub(crate) const CSV: FormatSpec = FormatSpec {
             ENCODING,
             CHARSET,
             COMPRESSION,
+            NO_VARIANT,
             refused(
                 "inferSchema",
                 "a stream cannot guess its columns; declare them",

@@ -8,7 +8,8 @@ use thalweg_engine::schema::Field;
 
 use super::format::{FileFormat, FormatSpec, mode};
 use super::kinds::{
-    CHARSET, COMPRESSION, ENCODING, LINE_SEP, encoding, lines, open_codec, separator,
+    CHARSET, COMPRESSION, ENCODING, LINE_SEP, NO_FALLBACK, NO_VARIANT, encoding, lines, open_codec,
+    separator,
 };
 use super::lines::{Cut, Splitter, Whole};
 use super::text::TextCodec;
@@ -21,7 +22,7 @@ use crate::table::{OpenContext, OptionKind, OptionSpec, Table, joined};
 /// The format `json`.
 pub(crate) const JSON: FormatSpec = FormatSpec {
     name: "json",
-    options: &joined::<24>(&[
+    options: &joined::<26>(&[
         &[
             OptionSpec {
                 default: "PERMISSIVE",
@@ -38,6 +39,8 @@ pub(crate) const JSON: FormatSpec = FormatSpec {
             ENCODING,
             CHARSET,
             COMPRESSION,
+            NO_VARIANT,
+            NO_FALLBACK,
         ],
         json::READ_OPTIONS.split_at(1).1,
     ]),

@@ -13,7 +13,7 @@ use super::text::{TextCodec, TextFormat};
 use crate::codecs::encoding::named;
 use crate::codecs::{Decoded, Decoder, Mode, text};
 use crate::job_error::JobError;
-use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
+use crate::table::{OpenContext, OptionKind, OptionSpec, Table, refused};
 
 /// How text is read, in all formats of text.
 pub(super) const ENCODING: OptionSpec = OptionSpec {
@@ -44,6 +44,17 @@ pub(super) const COMPRESSION: OptionSpec = OptionSpec {
     example: "",
     about: "how a file is packed is seen by its suffix: .gz, .zst, .deflate",
 };
+
+/// A type that there is not.
+pub(super) const NO_VARIANT: OptionSpec = refused(
+    "singleVariantColumn",
+    "there is no type VARIANT; declare the columns, or read lines as they are with USING text",
+);
+/// Texts that Spark's older versions took for times.
+pub(super) const NO_FALLBACK: OptionSpec = refused(
+    "enableDateTimeParsingFallback",
+    "texts that do not fit the pattern are no dates; leave the pattern out to read them as a cast does",
+);
 
 /// The format `text`.
 pub(crate) const TEXT: FormatSpec = FormatSpec {

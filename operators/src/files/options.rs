@@ -14,7 +14,7 @@ use crate::table::{OptionKind, OptionSpec, Table, joined, option, parse_duration
 pub const OPTIONS: [OptionSpec; OWN.len() + objects::OPTIONS.len()] =
     joined(&[&OWN, &objects::OPTIONS]);
 
-const OWN: [OptionSpec; 17] = [
+const OWN: [OptionSpec; 18] = [
     option(
         "path",
         OptionKind::Text,
@@ -111,6 +111,10 @@ const OWN: [OptionSpec; 17] = [
         "false",
         "true",
         "Whether it is a table that streams are joined with: read whole, and again when its files are others. It is no stream then",
+    ),
+    refused(
+        "basePath",
+        "PARTITIONED BY says which columns the folders `key=value` hold; `path` is the folder above them",
     ),
     refused(
         "modifiedBefore",

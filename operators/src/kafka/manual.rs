@@ -164,6 +164,10 @@ const SOURCE: &[OptionSpec] = &[
     refused("header", "each value is one record, and none is a header"),
     refused("encoding", "values are UTF-8"),
     refused("charset", "values are UTF-8"),
+    refused(
+        "singleVariantColumn",
+        "there is no type VARIANT; declare the columns, or leave `format` out for the bytes as they are",
+    ),
     option(
         "partitioner",
         OneOf(Partitioner::NAMES),
@@ -243,5 +247,17 @@ const SINK: &[OptionSpec] = &[
         "With `format`: the column that holds the record's headers, ARRAY<STRUCT<key: STRING, value: BINARY>>.",
     ),
     HEADERS,
+    refused(
+        "asyncProgressTrackingEnabled",
+        "checkpoints are written aside in any case, while records go on",
+    ),
+    refused(
+        "asyncProgressTrackingCheckpointIntervalMs",
+        "SET checkpointInterval says how often a checkpoint is written",
+    ),
+    json::REFUSED_WRITING[0],
+    json::REFUSED_WRITING[1],
+    refused("encoding", "values are UTF-8"),
+    refused("charset", "values are UTF-8"),
     CLIENT,
 ];

@@ -248,7 +248,18 @@ const CONNECTORS: Words = &[
         "files",
         "write USING json, csv, text, parquet or orc with the option `path`",
     ),
-    ("rate-micro-batch", "write USING rate"),
+    (
+        "rate-micro-batch",
+        "there are no batches that rows could be dealt to: write USING rate, with rowsPerSecond",
+    ),
+    (
+        "binaryFile",
+        "files are read as rows of lines or columns: write USING text with wholetext 'true' for one row of each file",
+    ),
+    (
+        "xml",
+        "there is no format of XML: records are JSON, CSV, Avro, lines or columns",
+    ),
     ("aws-kinesis", "write USING kinesis"),
     (
         "eventhubs",
@@ -306,9 +317,9 @@ mod tests {
             "write SET trigger = 'available now'"
         );
         assert_eq!(said("continous"), "did you mean 'continuous'?");
-        assert_eq!(trigger("soon"), None);
-    }
-}
         for none in ["0 seconds", "processingTime='0 seconds'"] {
             assert!(said(none).contains("SET trigger = 'continuous'"), "{none}");
         }
+        assert_eq!(trigger("soon"), None);
+    }
+}

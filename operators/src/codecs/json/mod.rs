@@ -34,7 +34,7 @@ pub use encode::Objects;
 pub use parser::JsonParser;
 pub(crate) use parser::corrupt_field;
 
-pub use options::{OPTIONS, READ_OPTIONS, WRITE_OPTIONS};
+pub use options::{OPTIONS, READ_OPTIONS, REFUSED_WRITING, WRITE_OPTIONS};
 pub use split::{Documents, Records};
 pub use syntax::Syntax;
 

@@ -142,6 +142,18 @@ pub const READ_OPTIONS: [OptionSpec; 19] = [
     ),
 ];
 
+/// What Spark knows of writing beside these.
+pub const REFUSED_WRITING: [OptionSpec; 2] = [
+    refused(
+        "pretty",
+        "each row is one line, so that readers know where it ends",
+    ),
+    refused(
+        "writeNonAsciiCharacterAsCodePoint",
+        "characters are written as they are, in UTF-8",
+    ),
+];
+
 /// The options of writing.
 pub const WRITE_OPTIONS: [OptionSpec; 5] = [
     option(

@@ -232,7 +232,11 @@ fn json_options(
 fn to_json(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     let mut args = cx.take(args, &[Any, Any], 1)?;
     let data_type = args[0].data_type.clone();
-    let found = csv::options(args.get(1), &[&json::WRITE_OPTIONS], cx)?;
+    let found = csv::options(
+        args.get(1),
+        &[&json::WRITE_OPTIONS, &json::REFUSED_WRITING],
+        cx,
+    )?;
     let options = json_options(&found, false, cx)?;
     args.truncate(1);
     if let DataType::Struct(fields_of) = &data_type {

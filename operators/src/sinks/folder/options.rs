@@ -18,8 +18,10 @@ const TEXTS: &[&str] = &["none", "uncompressed", "gzip", "zstd"];
 /// How Parquet files are.
 const COLUMNS: &[&str] = &["none", "uncompressed", "snappy", "gzip", "zstd"];
 
+const SHARED: usize = 8;
+
 /// The options of all formats.
-const fn shared(words: &'static [&'static str], compression: &'static str) -> [OptionSpec; 6] {
+const fn shared(words: &'static [&'static str], compression: &'static str) -> [OptionSpec; SHARED] {
     [
         option(
             "path",
@@ -63,8 +65,22 @@ const fn shared(words: &'static [&'static str], compression: &'static str) -> [O
             "no log lists the files of the folder, so none grows: what is in the folder counts, and who removes old files \
              removes old rows",
         ),
+        refused(
+            "maxRecordsPerFile",
+            "rollSize and rollInterval say when a file ends",
+        ),
+        refused(
+            "partitionOverwriteMode",
+            "a stream adds files and overwrites none",
+        ),
     ]
 }
+
+/// What bytes texts are written as.
+const UTF_8: [OptionSpec; 2] = [
+    refused("encoding", "texts are written in UTF-8"),
+    refused("charset", "texts are written in UTF-8"),
+];
 
 const LINE_SEP: OptionSpec = option(
     "lineSep",
@@ -86,29 +102,46 @@ const HEADER: OptionSpec = option(
 const REACH: usize = objects::OPTIONS.len();
 
 /// Of `json`.
-pub(super) const JSON: &[OptionSpec] = &joined::<{ 6 + 5 + 1 + REACH }>(&[
+pub(super) const JSON: &[OptionSpec] = &joined::<{ SHARED + 5 + 1 + 2 + 2 + REACH }>(&[
     &shared(TEXTS, "none"),
     &json::WRITE_OPTIONS,
     &[LINE_SEP],
+    &json::REFUSED_WRITING,
+    &UTF_8,
     &objects::OPTIONS,
 ]);
 
 /// Of `csv`: the patterns of times are those of `json`.
-pub(super) const CSV: &[OptionSpec] = &joined::<{ 6 + 11 + 4 + 2 + REACH }>(&[
+pub(super) const CSV: &[OptionSpec] = &joined::<{ SHARED + 11 + 4 + 2 + 1 + 2 + REACH }>(&[
     &shared(TEXTS, "none"),
     &csv::WRITE_OPTIONS,
     json::WRITE_OPTIONS.split_at(1).1,
     &[HEADER, LINE_SEP],
+    &[refused(
+        "extension",
+        "a file is called as its format and its compression are",
+    )],
+    &UTF_8,
     &objects::OPTIONS,
 ]);
 
 /// Of `text`.
-pub(super) const TEXT: &[OptionSpec] =
-    &joined::<{ 6 + 1 + REACH }>(&[&shared(TEXTS, "none"), &[LINE_SEP], &objects::OPTIONS]);
+pub(super) const TEXT: &[OptionSpec] = &joined::<{ SHARED + 1 + 2 + REACH }>(&[
+    &shared(TEXTS, "none"),
+    &[LINE_SEP],
+    &UTF_8,
+    &objects::OPTIONS,
+]);
 
 /// Of `parquet`.
-pub(super) const PARQUET: &[OptionSpec] =
-    &joined::<{ 6 + REACH }>(&[&shared(COLUMNS, "snappy"), &objects::OPTIONS]);
+pub(super) const PARQUET: &[OptionSpec] = &joined::<{ SHARED + 1 + REACH }>(&[
+    &shared(COLUMNS, "snappy"),
+    &[refused(
+        "parquet.*",
+        "it is about Hadoop's writer; rollSize says how large a file becomes, `compression` how it is packed",
+    )],
+    &objects::OPTIONS,
+]);
 
 /// Of `orc`, which is not written.
 pub(super) const ORC: &[OptionSpec] = &{

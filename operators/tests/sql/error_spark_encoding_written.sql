@@ -1,0 +1,3 @@
+CREATE TABLE t USING rate;
+CREATE TABLE o USING csv OPTIONS (path './o', encoding 'ISO-8859-1');
+INSERT INTO o SELECT value FROM t;

@@ -1,0 +1,2 @@
+CREATE TABLE o USING `rate-micro-batch`;
+SELECT value FROM o;
