@@ -30,7 +30,10 @@ pub(crate) fn assign(
         .filter(|c| c.listed())
         .map(|c| c.field.clone())
         .collect();
-    for (index, field) in fields.iter().enumerate() {
+    // What is only looked at needs no names to be found by, as in Spark: a join that prints both tables' columns.
+    let passing = output.connector.output.is_some_and(|to| to.passing);
+    let nameless = passing && output.table.columns.is_none() && output.written_to.is_none();
+    for (index, field) in fields.iter().enumerate().filter(|_| !nameless) {
         if fields[..index]
             .iter()
             .any(|earlier| earlier.name.eq_ignore_ascii_case(&field.name))
