@@ -135,6 +135,8 @@ pub enum OptionKind {
     Whole(i64, i64),
     /// A duration such as `10 seconds`, `250 ms`, `1 minute`.
     Duration,
+    /// The same, or a bare number, which counts these units: `milliseconds`, `seconds`.
+    DurationIn(&'static str),
     /// An amount in bytes such as `128 MB`, `64k`, `1 GB`; K, M and G count by 1,024.
     Size,
     /// Known from Spark, without meaning here: refused, with the description as the reason.
@@ -372,6 +374,12 @@ impl OptionSpec {
                 }
                 "a duration such as '10 seconds' or '250 ms'".to_owned()
             }
+            OptionKind::DurationIn(unit) => {
+                if parse_duration_in(value, unit).is_some() {
+                    return Ok(());
+                }
+                format!("a duration such as '10 seconds', or a number of {unit}")
+            }
             OptionKind::Size => {
                 if parse_size(value).is_some() {
                     return Ok(());
@@ -412,6 +420,15 @@ pub fn parse_size(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.checked_mul(unit).filter(|bytes| *bytes > 0)
+}
+
+/// A duration, or a bare number of this unit.
+pub(crate) fn parse_duration_in(text: &str, unit: &str) -> Option<std::time::Duration> {
+    let bare = text.trim().parse::<u64>();
+    bare.map_or_else(
+        |_| parse_duration(text),
+        |number| parse_duration(&format!("{number} {unit}")),
+    )
 }
 
 /// A duration as Spark writes it: a number and a unit (`8 seconds`, `1 minute`, `250 ms`, `1.5 hours`, `10s`, `7d`), or
@@ -511,6 +528,16 @@ mod tests {
         let options = options(&[("SUBSCRIBE", "a"), ("kafka.fetch.min.bytes", "1")]);
         options.verify("kafka", SPECS).unwrap();
         assert_eq!(options.get("subscribe"), Some("a"));
+    }
+
+    #[test]
+    fn a_bare_number_is_a_duration_where_its_unit_is_known() {
+        let ms = |text| parse_duration_in(text, "milliseconds").map(|d| d.as_millis());
+        assert_eq!(ms("100"), Some(100));
+        assert_eq!(ms("0"), Some(0));
+        assert_eq!(ms("7d"), Some(604_800_000));
+        assert_eq!(ms("-1"), None);
+        assert_eq!(parse_duration("100"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use thalweg_engine::record::Micros;
 use super::pattern::Pattern;
 use crate::job_error::JobError;
 use crate::objects::{self, Address, Remote};
-use crate::table::{OptionKind, OptionSpec, Table, joined, option, parse_duration, refused};
+use crate::table::{OptionKind, OptionSpec, Table, joined, option, parse_duration_in, refused};
 
 /// The manual of the options of all formats.
 pub const OPTIONS: [OptionSpec; OWN.len() + objects::OPTIONS.len()] =
@@ -53,7 +53,7 @@ const OWN: [OptionSpec; 18] = [
     ),
     option(
         "maxFileAge",
-        OptionKind::Duration,
+        OptionKind::DurationIn("milliseconds"),
         "7d",
         "2 days",
         "A file that is so much older than the newest file read is left out, and files so old are forgotten. What lies in the \
@@ -222,7 +222,7 @@ impl Settings {
         let latest_first = options.flag("latestFirst", false);
         let pace = pace(table)?;
         let age = options.get("maxFileAge").unwrap_or("7d");
-        let age = parse_duration(age).unwrap_or(Duration::MAX);
+        let age = parse_duration_in(age, "milliseconds").unwrap_or(Duration::MAX);
         let max_age = (!(latest_first && pace.is_some()))
             .then(|| Micros::try_from(age.as_micros()).unwrap_or(Micros::MAX));
         let cached_max = options.whole("maxCachedFiles").unwrap_or(10_000);

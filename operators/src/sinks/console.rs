@@ -27,7 +27,7 @@ use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
 pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         name: "numRows",
-        kind: OptionKind::Whole(1, 1_000_000),
+        kind: OptionKind::Whole(0, 1_000_000),
         default: "20",
         example: "1000",
         about: "How many rows of a batch are shown; with the trigger `continuous`, which shows rows as they come, all are",

@@ -114,6 +114,17 @@ fn rows_of_all_lanes_come_under_one_header() {
 }
 
 #[test]
+fn a_batch_may_show_its_columns_and_no_rows() {
+    let screen = Screen::new(true, &[("numRows", "0")]);
+    let mut writer = screen.writer();
+    row(&mut writer, 1, "x");
+    writer.tick(0).unwrap();
+    let shown = screen.shown(&mut writer);
+    let table = "+---+----+\n| id|name|\n+---+----+\n+---+----+\nonly showing top 0 rows\n";
+    assert!(shown.ends_with(table), "{shown}");
+}
+
+#[test]
 fn with_a_trigger_interval_each_tick_prints_a_batch() {
     let screen = Screen::new(true, &[("numRows", "2")]);
     let mut writer = screen.writer();

@@ -24,7 +24,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::expr::text::append_timestamp;
 use crate::job_error::JobError;
-use crate::table::{OpenContext, OptionKind, OptionSpec, Table, parse_duration};
+use crate::table::{OpenContext, OptionKind, OptionSpec, Table, parse_duration_in};
 
 const SECOND: Micros = 1_000_000;
 /// Rows come in bursts at least this far apart.
@@ -43,7 +43,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     },
     OptionSpec {
         name: "rampUpTime",
-        kind: OptionKind::Duration,
+        kind: OptionKind::DurationIn("seconds"),
         default: "0s",
         example: "10s",
         about: "How long it takes until the speed is reached, in whole seconds; it grows once a second",
@@ -91,7 +91,8 @@ pub fn open(
 ) -> Result<Arc<dyn Source>, Failure> {
     columns(table).map_err(|error| Failure::refuse(error.message))?;
     let all = schema();
-    let ramp = table.options.get("rampUpTime").and_then(parse_duration);
+    let ramp = table.options.get("rampUpTime");
+    let ramp = ramp.and_then(|ramp| parse_duration_in(ramp, "seconds"));
     Ok(Arc::new(Rate {
         table: SmolStr::new(&table.name),
         pace: Pace {

@@ -127,6 +127,7 @@ fn takes(spec: &OptionSpec) -> String {
         OptionKind::Whole(low, i64::MAX) => format!("a whole number of at least {low}"),
         OptionKind::Whole(low, high) => format!("a whole number from {low} to {high}"),
         OptionKind::Duration => "a duration".to_owned(),
+        OptionKind::DurationIn(unit) => format!("a duration, or a number of {unit}"),
         OptionKind::Size => "an amount of bytes".to_owned(),
         OptionKind::Refused => "refused".to_owned(),
     }
