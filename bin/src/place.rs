@@ -34,13 +34,9 @@ impl Place {
     /// # Errors
     /// For an address or options that cannot be meant.
     pub(crate) fn at(location: &Path, options: &Options) -> Result<Self, Refusal> {
-        let text = location.to_string_lossy();
-        if !checkpoints::is_remote(&text) {
-            return Ok(Self::Folder(location.to_owned()));
-        }
-        match checkpoints::open(&text, options)? {
+        match checkpoints::open(&location.to_string_lossy(), options)? {
             Some(place) => Ok(Self::Remote(place)),
-            None => Ok(Self::Folder(location.to_owned())),
+            None => Ok(Self::Folder(checkpoints::folder(location))),
         }
     }
 

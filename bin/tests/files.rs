@@ -8,6 +8,8 @@ mod formats;
 mod jobs;
 #[path = "files/killed.rs"]
 mod killed;
+#[path = "files/locations.rs"]
+mod locations;
 mod stage;
 
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@
 //! as nothing can be: of two that put a new object of one name, one is told that it exists, and on that the engine builds.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thalweg_engine::epoch::store::Store;
@@ -11,7 +12,7 @@ use thalweg_engine::error::Failure;
 
 use crate::connect::Reach;
 use crate::job_error::{JobError, Location};
-use crate::objects::{OPTIONS, Remote};
+use crate::objects::{Located, OPTIONS, Remote};
 use crate::table::{OptionValue, Options};
 
 /// A place below which objects lie, and other places.
@@ -87,7 +88,13 @@ pub fn verify(owner: &str, options: &Options) -> Result<(), JobError> {
 
 /// Whether an address is one in an object store.
 pub fn is_remote(location: &str) -> bool {
-    location.contains("://") && !location.to_ascii_lowercase().starts_with("file://")
+    matches!(Located::read(location), Ok(Located::Store(_)))
+}
+
+/// The folder of this machine that an address means which [`open`] knows to be one.
+pub fn folder(location: &Path) -> PathBuf {
+    let plain = location.to_str().and_then(|text| Located::here(text).ok());
+    plain.map_or_else(|| location.to_owned(), PathBuf::from)
 }
 
 /// Refuses an address and options that do not go together, and what this build cannot reach. Asks nobody. With a folder of this
@@ -152,8 +159,19 @@ mod tests {
         for remote in ["s3://b/c", "gs://b", "az://box/c"] {
             assert!(is_remote(remote), "{remote}");
         }
-        for local in ["./c", "/c", "file:///c"] {
+        for local in ["./c", "/c", "file:///c", "File:/c"] {
             assert!(!is_remote(local), "{local}");
+        }
+        for uri in ["file:///c", "File:/c", "/c"] {
+            assert_eq!(folder(Path::new(uri)), Path::new("/c"), "{uri}");
+        }
+        assert_eq!(folder(Path::new("./c")), Path::new("./c"));
+        for other in ["hdfs:/c", "~/c", "file://host/c"] {
+            let refused = open(other, &Options::default()).err();
+            assert!(
+                refused.is_some(),
+                "{other} would be a folder of a strange name"
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use thalweg_engine::record::Micros;
 
 use super::pattern::Pattern;
 use crate::job_error::JobError;
-use crate::objects::{self, Address, Remote};
+use crate::objects::{self, Located, Remote};
 use crate::table::{OptionKind, OptionSpec, Table, joined, option, parse_duration_in, refused};
 
 /// The manual of the options of all formats.
@@ -344,19 +344,19 @@ fn clean(
 /// The folder that files are moved to, inside the bucket where they lie in one.
 fn archive(path: &str, remote: Option<&Remote>) -> Result<PathBuf, String> {
     let own = remote.map(|remote| &remote.address);
-    match (Address::parse(path)?, own) {
-        (None, None) => Ok(PathBuf::from(path)),
-        (Some(to), Some(own)) if to.root == own.root => Ok(Path::new("/").join(to.key)),
-        (None, Some(own)) => Err(format!(
+    match (Located::read(path)?, own) {
+        (Located::Here(path), None) => Ok(PathBuf::from(path)),
+        (Located::Store(to), Some(own)) if to.root == own.root => Ok(Path::new("/").join(to.key)),
+        (Located::Here(_), Some(own)) => Err(format!(
             "files of a bucket are moved inside it: write `sourceArchiveDir` as {}/folder",
             own.root
         )),
-        (Some(_), Some(own)) => Err(format!(
+        (Located::Store(_), Some(own)) => Err(format!(
             "files are not moved from one bucket to another, because that would carry each of them through this machine: write \
              `sourceArchiveDir` as {}/folder",
             own.root
         )),
-        (Some(_), None) => Err(
+        (Located::Store(_), None) => Err(
             "files of this machine are not moved to an object store: write `sourceArchiveDir` as a folder of this machine".to_owned(),
         ),
     }

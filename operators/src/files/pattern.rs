@@ -4,6 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use crate::objects::Located;
+
 /// Where a table reads: a folder without patterns, and below it a pattern for each level.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
@@ -16,12 +18,12 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    /// Takes a path apart.
+    /// Takes a path of this machine apart.
     ///
     /// # Errors
-    /// When a bracket or brace has no end.
+    /// When it is none, and when a bracket or brace has no end.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        Self::of(text.strip_prefix("file://").unwrap_or(text), text)
+        Self::of(Located::here(text)?, text)
     }
 
     /// Takes a path apart that was written as `text`.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::job_error::{JobError, Location};
+use crate::objects::Located;
 use crate::table::{OptionKind, OptionSpec, Options, option};
 
 /// The manual.
@@ -110,7 +111,12 @@ impl ModelOptions {
     pub(crate) fn read(options: &Options, at: Location) -> Result<Self, JobError> {
         options.verify("onnx", OPTIONS)?;
         let text = |name: &str| options.get(name).map(str::to_owned);
-        let Some(path) = text("path").filter(|path| !path.is_empty()) else {
+        let path = |name: &str| match options.get(name).map(Located::here) {
+            None => Ok(None),
+            Some(Ok(path)) => Ok(Some(PathBuf::from(path))),
+            Some(Err(why)) => Err(JobError::new(options.at(name, at), why)),
+        };
+        let Some(file) = path("path")?.filter(|file| !file.as_os_str().is_empty()) else {
             return Err(JobError::new(at, "a model needs the option path")
                 .help("write OPTIONS (path 'models/fraud.onnx')"));
         };
@@ -126,9 +132,9 @@ impl ModelOptions {
                 .filter(|tolerance: &f64| *tolerance >= 0.0)
                 .ok_or_else(|| wrong("goldenTolerance", "takes a number such as '0.001'"))?,
         };
-        let canary = match (text("canary"), text("canaryShare"), text("canaryKey")) {
+        let canary = match (path("canary")?, text("canaryShare"), text("canaryKey")) {
             (Some(path), Some(text), Some(key)) => Some(Canary {
-                path: path.into(),
+                path,
                 share: share(&text)
                     .ok_or_else(|| wrong("canaryShare", "takes a share such as '5%' or '0.5 %'"))?,
                 key,
@@ -154,14 +160,14 @@ impl ModelOptions {
         };
         let place = options.whole("outputPlace");
         Ok(Self {
-            path: path.into(),
+            path: file,
             positional: options.flag("positional", false),
             output: text("output"),
             output_place: place.and_then(|place| usize::try_from(place).ok()),
-            golden: text("golden").map(Into::into),
+            golden: path("golden")?,
             tolerance,
             canary,
-            shadow: text("shadow").map(Into::into),
+            shadow: path("shadow")?,
         })
     }
 }

@@ -204,6 +204,7 @@ fn account(options: &Options) -> Result<Option<(String, String)>, JobError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::address::Located;
     use super::*;
     use crate::job_error::Location;
 
@@ -214,7 +215,10 @@ mod tests {
             substituted: false,
             at: Location::default(),
         });
-        let address = Address::parse(path).unwrap();
+        let address = match Located::read(path).unwrap() {
+            Located::Store(address) => Some(address),
+            Located::Here(_) => None,
+        };
         let options = Options::new(options.collect());
         Access::of(&options, address.as_ref()).map_err(|error| error.message)
     }

@@ -28,7 +28,7 @@ mod trust;
 #[cfg(feature = "object-store")]
 mod upload;
 
-pub(crate) use address::Address;
+pub(crate) use address::Located;
 #[cfg(all(feature = "object-store", any(feature = "parquet", feature = "orc")))]
 pub(crate) use blocks::At;
 #[cfg(feature = "object-store")]

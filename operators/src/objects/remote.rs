@@ -1,7 +1,7 @@
 //! A place in an object store and how it is reached, from a URL and options: whatever keeps something there begins here.
 
 use super::access::Access;
-use super::address::Address;
+use super::address::{Address, Located};
 use crate::job_error::{JobError, Location};
 use crate::table::Options;
 
@@ -29,7 +29,11 @@ impl Remote {
         options: &Options,
         at: Location,
     ) -> Result<Option<Self>, JobError> {
-        let address = Address::parse(path).map_err(|why| JobError::new(at, why))?;
+        let located = Located::read(path).map_err(|why| JobError::new(at, why))?;
+        let address = match located {
+            Located::Store(address) => Some(address),
+            Located::Here(_) => None,
+        };
         let access = Access::of(options, address.as_ref())?;
         #[cfg(not(feature = "object-store"))]
         if address.is_some() {

@@ -65,13 +65,7 @@ pub fn check(table: &Table, _input: &Schema) -> Result<(), JobError> {
             "a file is written in the format json, not another",
         ));
     }
-    if table.options.get("path").is_none_or(str::is_empty) {
-        return Err(JobError::new(
-            table.at,
-            "a table `USING file` needs the option `path`",
-        ));
-    }
-    Ok(())
+    source::path(table).map(drop)
 }
 
 /// Opens the sink for one run; `input` are the columns of the rows that will be written.
@@ -83,9 +77,9 @@ pub fn open(
     input: &Schema,
     context: &OpenContext,
 ) -> Result<Arc<dyn Sink>, Failure> {
-    check(table, input).map_err(|error| Failure::refuse(error.message))?;
-    let path = table.options.get("path").unwrap_or_default();
-    open_in_place(table, input, path, context)
+    let refuse = |error: JobError| Failure::refuse(error.message);
+    check(table, input).map_err(refuse)?;
+    open_in_place(table, input, source::path(table).map_err(refuse)?, context)
 }
 
 /// Opens a file, or with `-` standard output, in place of the output `table`, whatever its connector.

@@ -23,6 +23,7 @@ use crate::codecs::{Decoder, Mode, text};
 use crate::files::FORMATS;
 use crate::formats::{Format, csv_options, json_options};
 use crate::job_error::JobError;
+use crate::objects::Located;
 use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
 
 /// The path that means standard input.
@@ -62,12 +63,7 @@ pub const OPTIONS: &[OptionSpec] = &[
 /// For options that are not the source's, a missing path, and columns that the format cannot give.
 pub fn columns(table: &Table) -> Result<Schema, JobError> {
     table.options.verify("file", OPTIONS)?;
-    if table.options.get("path").is_none_or(str::is_empty) {
-        return Err(JobError::new(
-            table.at,
-            "a table `USING file` needs the option `path`",
-        ));
-    }
+    path(table)?;
     let format_at = table.options.at("format", table.at);
     match (format(table), &table.columns) {
         ("text", None) => Ok(Schema::new(vec![Field::nullable(
@@ -82,6 +78,21 @@ pub fn columns(table: &Table) -> Result<Schema, JobError> {
             Some(reason) => Err(JobError::new(format_at, reason)),
             None => Ok(Schema::new(columns.clone())),
         },
+    }
+}
+
+/// The path of this machine that the table names.
+///
+/// # Errors
+/// When it names none.
+pub(crate) fn path(table: &Table) -> Result<&str, JobError> {
+    match table.options.get("path") {
+        None | Some("") => Err(JobError::new(
+            table.at,
+            "a table `USING file` needs the option `path`",
+        )),
+        Some(path) => Located::here(path)
+            .map_err(|why| JobError::new(table.options.at("path", table.at), why)),
     }
 }
 
@@ -129,9 +140,15 @@ pub fn open(
     wanted: &[usize],
     context: &OpenContext,
 ) -> Result<Arc<dyn Source>, Failure> {
-    let schema = columns(table).map_err(|error| Failure::refuse(error.message))?;
-    let path = table.options.get("path").unwrap_or_default();
-    open_in_place(table, &schema, wanted, path, context)
+    let refuse = |error: JobError| Failure::refuse(error.message);
+    let schema = columns(table).map_err(refuse)?;
+    open_in_place(
+        table,
+        &schema,
+        wanted,
+        path(table).map_err(refuse)?,
+        context,
+    )
 }
 
 /// Opens a file, or with `-` standard input, in place of the input `table`, whatever its connector. `schema` is what that

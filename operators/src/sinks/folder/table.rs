@@ -16,7 +16,7 @@ use crate::connectors::{OpenOutput, Output};
 use crate::job_error::JobError;
 #[cfg(feature = "object-store")]
 use crate::objects::{self, Need};
-use crate::objects::{Address, Remote};
+use crate::objects::{Located, Remote};
 use crate::table::{OptionSpec, Table};
 
 /// How rows stand in a file.
@@ -99,11 +99,14 @@ pub const ORC: Output = output(
 
 /// The folder that a table names, as one name for all ways to write it.
 pub fn folder(table: &Table) -> PathBuf {
-    let path = table.options.get("path").unwrap_or_default();
-    if let Ok(Some(address)) = Address::parse(path.trim()) {
-        return PathBuf::from(format!("{}/{}", address.root, address.key));
-    }
-    let path = path.strip_prefix("file://").unwrap_or(path);
+    let path = table.options.get("path").unwrap_or_default().trim();
+    let path = match Located::read(path) {
+        Ok(Located::Store(address)) => {
+            return PathBuf::from(format!("{}/{}", address.root, address.key));
+        }
+        Ok(Located::Here(path)) => path,
+        Err(_) => path,
+    };
     std::path::absolute(path)
         .unwrap_or_else(|_| PathBuf::from(path))
         .components()
@@ -170,7 +173,7 @@ impl Layout {
         };
         let named = options.get("compression").and_then(Compression::named);
         let layout = Self {
-            root: PathBuf::from(path.strip_prefix("file://").unwrap_or(path)),
+            root: PathBuf::from(Located::here(path).unwrap_or(path)),
             remote,
             format,
             compression: named.unwrap_or(default),
