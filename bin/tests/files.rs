@@ -10,6 +10,8 @@ mod jobs;
 mod killed;
 #[path = "files/locations.rs"]
 mod locations;
+#[path = "files/spark_folders.rs"]
+mod spark_folders;
 mod stage;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Where the files of a table lie: in folders of this machine, or in a bucket of an object store.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 #[cfg(feature = "object-store")]
 use std::path::Path;
@@ -18,6 +18,7 @@ use super::content::Content;
 use super::content::Remote;
 use super::listing::{self, Found, Visitor};
 use super::options::{Clean, Settings};
+use super::spark_log::{LOG, Named, OfLog};
 use crate::objects::untrusted;
 #[cfg(feature = "object-store")]
 use crate::objects::{Facts, Object, Patience, Store};
@@ -115,9 +116,46 @@ impl Depot {
     /// When there is not, or it cannot be told.
     pub(crate) fn probe(&self, settings: &Settings) -> io::Result<()> {
         match self {
-            Self::Folders => std::fs::metadata(&settings.pattern.base).map(drop),
+            Self::Folders => fs::metadata(&settings.pattern.base).map(drop),
             #[cfg(feature = "object-store")]
             Self::Bucket(store) => store.first(key(&settings.pattern.base)).map(drop),
+        }
+    }
+
+    /// Whether the table reads a folder that a stream of Spark has written. As with Spark a pattern reads what fits it.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub(crate) fn has_log(&self, settings: &Settings) -> io::Result<bool> {
+        if !settings.pattern.levels.is_empty() {
+            return Ok(false);
+        }
+        match self {
+            Self::Folders => Ok(settings.pattern.base.join(LOG).is_dir()),
+            #[cfg(feature = "object-store")]
+            Self::Bucket(store) => Ok(store.first(&log(settings))?.is_some()),
+        }
+    }
+
+    /// What the log of that stream names.
+    fn named(&self, settings: &Settings) -> io::Result<Named> {
+        let mut names = Vec::new();
+        match self {
+            Self::Folders => {
+                let log = settings.pattern.base.join(LOG);
+                for entry in fs::read_dir(&log)? {
+                    names.extend(entry?.file_name().into_string());
+                }
+                Named::read(&names, |name| fs::read(log.join(name)))
+            }
+            #[cfg(feature = "object-store")]
+            Self::Bucket(store) => {
+                let log = log(settings);
+                store.each(&log, |facts| {
+                    names.extend(facts.key.rsplit('/').next().map(str::to_owned));
+                })?;
+                Named::read(&names, |name| store.get(&format!("{log}/{name}")))
+            }
         }
     }
 
@@ -126,6 +164,14 @@ impl Depot {
     /// # Errors
     /// When the folder, the file or the bucket that the path begins with cannot be read.
     pub(crate) fn list(&self, settings: &Settings, visitor: &mut dyn Visitor) -> io::Result<()> {
+        if !self.has_log(settings)? {
+            return self.list_all(settings, visitor);
+        }
+        let named = self.named(settings)?;
+        self.list_all(settings, &mut OfLog { named, visitor })
+    }
+
+    fn list_all(&self, settings: &Settings, visitor: &mut dyn Visitor) -> io::Result<()> {
         match self {
             Self::Folders => listing::list(settings, visitor),
             #[cfg(feature = "object-store")]
@@ -249,6 +295,13 @@ pub(crate) fn absolute(settings: &Settings) -> PathBuf {
 #[cfg(feature = "object-store")]
 pub(super) fn key(path: &Path) -> &str {
     path.to_str().unwrap_or_default().trim_matches('/')
+}
+
+/// The key of the log of a stream of Spark.
+#[cfg(feature = "object-store")]
+fn log(settings: &Settings) -> String {
+    let below = key(&settings.pattern.base);
+    format!("{below}/{LOG}").trim_start_matches('/').to_owned()
 }
 
 /// The key in a whole address.

@@ -31,6 +31,7 @@ mod pattern;
 mod reach;
 mod seen;
 mod source;
+pub(crate) mod spark_log;
 mod stream;
 pub mod text;
 mod token;

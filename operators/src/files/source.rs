@@ -22,6 +22,7 @@ use super::late::Opened;
 use super::listing::{Found, Visitor};
 use super::options::Settings;
 use super::seen::{Seen, seconds};
+use super::spark_log::LOG;
 use super::stream::Records;
 use super::token::{self, Place};
 use super::waiting::key;
@@ -165,6 +166,13 @@ impl Source for Folder {
             .cloned()
             .unwrap_or_else(|| Place::Begin.position());
         Place::parse(&position)?;
+        if self.settings.clean.is_some() && self.depot.has_log(&self.settings).unwrap_or(false) {
+            return Err(Failure::refuse(format!(
+                "`{}`: a stream of Spark has written {}, and its log `{LOG}` would name files that cleanSource takes away: leave \
+                 cleanSource out",
+                self.table, self.settings.pattern.text
+            )));
+        }
         // What was there at a first start may come back later, as in any other outage.
         if resume.is_none()
             && let Err(error) = self.depot.probe(&self.settings)

@@ -283,7 +283,8 @@ impl Walker {
             return;
         };
         let key = key(&self.settings, &path);
-        if walk.waiting.contains(key) {
+        // Where a log says which files count, the next listing reads it.
+        if walk.waiting.contains(key) || self.depot.has_log(&self.settings).unwrap_or(true) {
             return;
         }
         let Some(found) = listing::look(&path) else {

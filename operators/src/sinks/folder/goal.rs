@@ -12,6 +12,7 @@ use thalweg_engine::query::new_id;
 use super::OWN;
 use super::disk;
 use super::table::Layout;
+use crate::files::spark_log::LOG;
 #[cfg(feature = "object-store")]
 use crate::objects::Store;
 
@@ -35,8 +36,12 @@ pub(super) enum Goal {
 
 impl Goal {
     /// The place that a table names.
+    ///
+    /// # Errors
+    /// For a folder that a stream of Spark has written; of a bucket [`Goal::check`] says so.
     pub(super) fn open(layout: &Layout) -> Result<Self, Failure> {
         match &layout.remote {
+            None if layout.root.join(LOG).is_dir() => Err(of_spark(&layout.root)),
             None => Ok(Self::Folder(layout.root.clone())),
             #[cfg(feature = "object-store")]
             Some(remote) => {
@@ -68,6 +73,9 @@ impl Goal {
                 // Who may write need not be allowed to list.
                 Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
                     Err(disk::hindrance(&self.place(), &error))
+                }
+                Ok(_) if matches!(store.first(&format!("{below}{LOG}")), Ok(Some(_))) => {
+                    Err(of_spark(&self.place()))
                 }
                 _ => Ok(()),
             },
@@ -179,6 +187,14 @@ impl Goal {
             Self::Bucket { store, .. } => store.close(),
         }
     }
+}
+
+fn of_spark(place: &Path) -> Failure {
+    let place = place.display();
+    Failure::refuse(format!(
+        "a stream of Spark has written {place}, and of such a folder Spark reads only what the log {place}/{LOG} names: nobody would \
+         see what is written here. Write to another path, or remove {LOG} once no stream of Spark writes there"
+    ))
 }
 
 /// Makes a folder below `root`, so that it survives a crash.
