@@ -188,9 +188,23 @@ trait Block: Send + Sync {
 #[cfg(any(feature = "parquet", feature = "orc"))]
 impl<B: Block> FileFormat for B {
     fn open(&self, file: OpenFile<'_>, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
+        if file.size == 0 {
+            return Ok(Box::new(Nothing));
+        }
         let places = Places::of(file.content);
         let watch = places.watch();
         guarded(B::NAME, &watch, || self.open_places(places, from))
+    }
+}
+
+/// A file without a byte, as `touch` makes one, and some tools in a bucket for a folder: no rows, as in Spark.
+#[cfg(any(feature = "parquet", feature = "orc"))]
+struct Nothing;
+
+#[cfg(any(feature = "parquet", feature = "orc"))]
+impl FileRows for Nothing {
+    fn next(&mut self) -> Result<Option<Batch>, FileFault> {
+        Ok(None)
     }
 }
 
