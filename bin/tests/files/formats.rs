@@ -11,7 +11,7 @@ use crate::stage::plain::{terminate, until};
 fn what_is_known_of_a_row_stands_in_its_metadata() {
     let scene = Scene::of(
         "arrivals (id BIGINT) USING json OPTIONS (path 'in')",
-        "id, _metadata.file_path AS path, _metadata.file_size AS size, _metadata.file_block_start AS start, \
+        "id, _metadata.file_path AS path, _metadata.file_name AS name, _metadata.file_size AS size, _metadata.file_block_start AS start, \
          _metadata.file_block_length AS length, _metadata.row_index AS row",
     );
     scene.arrive("two words.json", 0..2);
@@ -20,7 +20,8 @@ fn what_is_known_of_a_row_stands_in_its_metadata() {
     let inbox = fs::canonicalize(scene.inbox()).unwrap();
     let expected = |id: u64| {
         serde_json::json!({
-            "id": id, "path": format!("file://{}/two%20words.json", inbox.display()),
+            "id": id, "path": format!("file:{}/two%20words.json", inbox.display()),
+            "name": "two%20words.json",
             "size": 18, "start": 0, "length": 18, "row": id,
         })
     };

@@ -228,7 +228,10 @@ fn known(fact: Fact, found: &Found) -> Value {
     let size = i64::try_from(found.size).unwrap_or(i64::MAX);
     match fact {
         Fact::Path => Value::from(uri::of_path(&found.path).as_str()),
-        Fact::Name => Value::from(found.path.rsplit('/').next().unwrap_or_default()),
+        Fact::Name => {
+            let name = found.path.rsplit('/').next().unwrap_or_default();
+            Value::from(uri::escaped(name).as_str())
+        }
         Fact::Size | Fact::BlockLength => Value::BigInt(size),
         Fact::BlockStart => Value::BigInt(0),
         Fact::Time => Value::Timestamp(found.time),

@@ -2,28 +2,36 @@
 
 use std::path::Path;
 
-/// The URI of a path, `file:///in/a.json`, with the characters escaped that Java escapes.
+/// The URI of a path as Hadoop writes it, `file:/in/a.json`, with the characters escaped that Java escapes.
 pub(crate) fn of_path(path: &str) -> String {
     // One of an object store has its scheme and is whole already.
-    let (mut uri, path) = match path.split_once("://") {
+    let (uri, path) = match path.split_once("://") {
         Some((scheme, path)) => (format!("{scheme}://"), path.to_owned()),
         None => {
             let absolute = std::path::absolute(Path::new(path));
             let absolute = absolute.map(|path| path.to_string_lossy().into_owned());
             (
-                "file://".to_owned(),
+                "file:".to_owned(),
                 absolute.unwrap_or_else(|_| path.to_owned()),
             )
         }
     };
+    uri + &escaped(&path)
+}
+
+/// A path or a name with the characters escaped that Java escapes: letters of all scripts stand as they are.
+pub(crate) fn escaped(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
     for part in path.chars() {
-        if part.is_ascii_control() || " \"#%<>?[\\]^`{|}".contains(part) {
-            uri.push_str(&format!("%{:02X}", u32::from(part)));
+        if part.is_control() || part.is_whitespace() || "\"#%<>?[\\]^`{|}".contains(part) {
+            for byte in part.encode_utf8(&mut [0; 4]).bytes() {
+                plain.push_str(&format!("%{byte:02X}"));
+            }
         } else {
-            uri.push(part);
+            plain.push(part);
         }
     }
-    uri
+    plain
 }
 
 /// A name with its escapes `%3A` undone, as Hive writes characters that a folder's name cannot hold.
@@ -48,8 +56,16 @@ mod tests {
 
     #[test]
     fn paths_and_names_are_escaped_as_java_and_hive_do() {
-        assert_eq!(of_path("/in/a b%1.json"), "file:///in/a%20b%251.json");
+        assert_eq!(of_path("/in/a b%1.json"), "file:/in/a%20b%251.json");
         assert_eq!(of_path("s3://b/a b.json"), "s3://b/a%20b.json");
+        // As Spark 4.3 answers for files of these names.
+        let plain = "c!$&'()+,;=@~*äé€𝄞.csv";
+        assert_eq!(escaped(plain), plain);
+        assert_eq!(
+            escaped("\"#%<>?[\\]^`{|}\t\u{7f}"),
+            "%22%23%25%3C%3E%3F%5B%5C%5D%5E%60%7B%7C%7D%09%7F"
+        );
+        assert_eq!(escaped("\u{2028}\u{a0}"), "%E2%80%A8%C2%A0");
         assert_eq!(unescaped("10%3A30"), "10:30");
         assert_eq!(unescaped("100%"), "100%");
         assert_eq!(unescaped("%zz"), "%zz");

@@ -60,7 +60,7 @@ const FUNCTIONS: Words = &[
     ("agg", "write the aggregates in the SELECT, above GROUP BY"),
     (
         "input_file_name",
-        "write _metadata.file_path, of tables that are folders of files",
+        "write _metadata.file_path, of tables that are folders of files; it begins with file:/ where this begins with file:///",
     ),
     (
         "monotonically_increasing_id",
