@@ -143,6 +143,29 @@ fn a_file_that_is_dated_ahead_makes_no_other_too_old_and_one_that_is_too_old_is_
 }
 
 #[test]
+fn a_file_that_was_read_and_is_old_is_not_said_to_be_left_out() {
+    let scene = Scene::new(", maxFileAge '1 day'");
+    scene.arrive("old.json", 0..10);
+    let file = fs::File::options()
+        .write(true)
+        .open(scene.inbox().join("old.json"));
+    let days = Duration::from_secs(10 * 86_400);
+    file.unwrap()
+        .set_modified(SystemTime::now() - days)
+        .unwrap();
+    scene.arrive("new.json", 10..20);
+    let running = scene.start("continuous");
+    until("the rows of both", || scene.copied().len() == 20);
+    // The folder is listed each second, and what is old is forgotten.
+    std::thread::sleep(Duration::from_millis(2_500));
+    terminate(&running);
+    for done in [ended(running), ended(scene.start("once"))] {
+        assert_eq!((done.code, scene.copied().len()), (0, 20), "{done:?}");
+        assert!(!done.err.contains("left out"), "{done:?}");
+    }
+}
+
+#[test]
 fn files_are_read_as_they_appear_and_deleted_once_they_are_safe() {
     let scene = Scene::new(", cleanSource 'delete'");
     let child = scene.start("continuous");

@@ -147,6 +147,8 @@ pub(crate) struct Scan<'s> {
     /// What appeared in this time is left out: the system is about to tell of it, and whether it is being written.
     pub(crate) young: Option<Range<Micros>>,
     pub(crate) waiting: &'s mut Waiting,
+    /// What had appeared by then was read, or it was said that it is not.
+    pub(crate) before: Micros,
     /// The first one that appeared too late for its age.
     pub(crate) left_out: Option<Found>,
 }
@@ -161,7 +163,7 @@ impl Visitor for Scan<'_> {
         let young = |young: &Range<Micros>| young.contains(&found.appeared);
         if self.seen.is_old(found.time) {
             // One that appeared as long ago as it is old was read and forgotten.
-            if !self.seen.is_old(found.appeared) {
+            if !self.seen.is_old(found.appeared) && found.appeared > self.before {
                 self.left_out.get_or_insert(found);
             }
             return;

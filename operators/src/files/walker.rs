@@ -118,6 +118,9 @@ struct Walk {
     quota: Instant,
     used: u64,
     caught_up: bool,
+    /// When the last of the files appeared that have been read: what was there by then was found with it, and read or told of.
+    /// Files that are old are forgotten soon after they were read.
+    before: Micros,
     /// Whether it was said that a file is too old.
     told_old: bool,
 }
@@ -146,6 +149,7 @@ impl Walker {
             quota: now,
             used: 0,
             caught_up: false,
+            before: self.last(&from).map_or(0, |last| last.appeared),
             told_old: false,
         };
         self.listen(&mut walk);
@@ -202,6 +206,18 @@ impl Walker {
         }
     }
 
+    /// The file that an earlier run has read last, where it is there still and asking costs nothing.
+    fn last(&self, from: &Place) -> Option<Found> {
+        match from {
+            Place::Row(_, path) | Place::Behind(_, path) | Place::End(path)
+                if self.depot.tells() =>
+            {
+                listing::look(path)
+            }
+            _ => None,
+        }
+    }
+
     /// Asks the system to tell of new files, unless it does already.
     fn listen(&self, walk: &mut Walk) {
         if self.until.is_some() || walk.deaf || !self.depot.tells() {
@@ -232,6 +248,7 @@ impl Walker {
             until: self.until,
             young,
             waiting: &mut walk.waiting,
+            before: walk.before,
             left_out: None,
         };
         let listed = self.depot.list(&self.settings, &mut scan);
@@ -364,6 +381,7 @@ impl Walker {
             walk.used = walk.used.saturating_add(more.max(1));
         }
         walk.caught_up = false;
+        walk.before = walk.before.max(found.appeared);
         self.read(found, 0, false, None)
     }
 
