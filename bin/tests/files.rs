@@ -166,6 +166,30 @@ fn a_file_that_was_read_and_is_old_is_not_said_to_be_left_out() {
 }
 
 #[test]
+fn a_folder_that_spark_would_make_a_column_of_is_said() {
+    for (options, by, said) in [
+        ("", "", true),
+        ("", " PARTITIONED BY (k)", false),
+        (", recursiveFileLookup 'true'", "", false),
+    ] {
+        let column = if by.is_empty() { "" } else { ", k INT" };
+        let scene = Scene::of(
+            &format!("arrivals (id BIGINT{column}) USING json OPTIONS (path 'in'{options}){by}"),
+            "id",
+        );
+        for folder in ["in/k=7", "in/k=8", "aside/k=7", "aside/k=8"] {
+            fs::create_dir(scene.path(folder)).unwrap();
+        }
+        scene.arrive("k=7/a.json", 0..10);
+        scene.arrive("k=8/b.json", 10..20);
+        let done = ended(scene.start("once"));
+        assert_eq!((done.code, scene.copied().len()), (0, 20), "{done:?}");
+        let times = done.err.matches("PARTITIONED BY (k)").count();
+        assert_eq!(times, usize::from(said), "once for all files: {done:?}");
+    }
+}
+
+#[test]
 fn files_are_read_as_they_appear_and_deleted_once_they_are_safe() {
     let scene = Scene::new(", cleanSource 'delete'");
     let child = scene.start("continuous");

@@ -1,6 +1,7 @@
 //! The columns of a table of files: from inside the files, from folders `key=value`, and facts of the file.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono_tz::Tz;
 use thalweg_engine::error::RecordError;
@@ -134,6 +135,10 @@ pub(crate) struct Shape {
     /// The columns inside the files, and the places of those that are wanted.
     pub(crate) inside: Vec<Field>,
     pub(crate) wanted: Vec<usize>,
+    /// The keys of folders that say nothing new: those of columns, and those that the path names itself.
+    known: Vec<String>,
+    /// Whether it was said that a folder is of another key; with `recursiveFileLookup` folders are no columns in Spark either.
+    told: AtomicBool,
 }
 
 impl Shape {
@@ -152,7 +157,12 @@ impl Shape {
             Some(Slot::Inside(column.clone()))
         });
         let slots = slots.collect();
+        let path = format!("{}/", table.options.get("path").unwrap_or_default());
+        let named = folders(&path).into_iter().map(|(key, _)| key);
+        let declared = columns.iter().map(|column| column.name.to_string());
         Self {
+            known: declared.chain(named).collect(),
+            told: AtomicBool::new(table.options.flag("recursiveFileLookup", false)),
             slots,
             zone,
             inside,
@@ -166,6 +176,7 @@ impl Shape {
     /// When a folder does not say what it should.
     pub(crate) fn fills(&self, found: &Found) -> Result<Fills, RecordError> {
         let keys = folders(&found.path);
+        self.tell_undeclared(&keys, found);
         let said = |column: &Field| {
             keys.iter()
                 .rev()
@@ -193,6 +204,29 @@ impl Shape {
             plain: fills.iter().all(|fill| matches!(fill, Fill::Inside)),
             fills,
         })
+    }
+}
+
+impl Shape {
+    /// Says once in a run that folders are of keys which are no columns of the table: Spark adds them.
+    fn tell_undeclared(&self, keys: &[(String, String)], found: &Found) {
+        let known = |key: &str| {
+            self.known
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(key))
+        };
+        let keys = keys.iter().map(|(key, _)| key.as_str());
+        let undeclared: Vec<&str> = keys.filter(|key| !known(key)).collect();
+        if undeclared.is_empty() || self.told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let columns = undeclared.join(", ");
+        tracing::warn!(
+            file = &*found.path,
+            "the file lies in folders that Spark makes columns of, and the table declares none of that name: {columns}. Declare them \
+             with their types and write PARTITIONED BY ({columns}) behind the options, or recursiveFileLookup 'true' where they say \
+             nothing"
+        );
     }
 }
 
