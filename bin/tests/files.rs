@@ -166,6 +166,27 @@ fn a_file_that_was_read_and_is_old_is_not_said_to_be_left_out() {
 }
 
 #[test]
+fn a_batch_has_no_more_files_than_the_limit_says() {
+    let scene = Scene::new("");
+    let job = "CREATE TABLE arrivals (id BIGINT) USING json OPTIONS (path 'in', maxFilesPerTrigger '2');\n\
+         CREATE TABLE shown USING console;\nINSERT INTO shown SELECT id FROM arrivals;\n";
+    fs::write(scene.path("copies.sql"), job).unwrap();
+    for id in 0..8 {
+        scene.arrive(&format!("{id}.json"), id..id + 1);
+    }
+    let running = scene.start("1 second");
+    std::thread::sleep(Duration::from_millis(6_500));
+    terminate(&running);
+    let done = ended(running);
+    // The first line of a table names its columns.
+    let lines = |batch: &str| batch.lines().filter(|line| line.starts_with('|')).count();
+    let rows = |batch: &str| lines(batch) - 1;
+    let batches: Vec<usize> = done.out.split("Batch: ").skip(1).map(rows).collect();
+    assert_eq!(batches.iter().sum::<usize>(), 8, "{done:?}");
+    assert!(batches.iter().all(|rows| *rows <= 2), "{batches:?}");
+}
+
+#[test]
 fn a_folder_that_spark_would_make_a_column_of_is_said() {
     for (options, by, said) in [
         ("", "", true),

@@ -12,7 +12,7 @@ use actix::clock::Instant;
 use actix::prelude::*;
 
 use crate::behalf::Behalf;
-use crate::clock::now;
+use crate::clock::{next_beat, now};
 use crate::epoch::messages::{News, Order};
 use crate::error::Failure;
 use crate::flow::alignment::Alignment;
@@ -334,6 +334,18 @@ pub(crate) fn silent() -> String {
     format!("it has not answered for {} s", STORE_SILENT.as_secs())
 }
 
+impl Lane {
+    /// Ticks at each beat of the trigger.
+    fn await_beat(&mut self, interval: Duration, ctx: &mut Context<Self>) {
+        let now = std::time::Instant::now();
+        let beat = next_beat(interval, now).saturating_duration_since(now);
+        ctx.run_later(beat, move |lane, ctx| {
+            lane.tick(ctx);
+            lane.await_beat(interval, ctx);
+        });
+    }
+}
+
 impl Actor for Lane {
     type Context = Context<Self>;
 
@@ -349,7 +361,7 @@ impl Actor for Lane {
             ctx.run_interval(PROMISE, |lane, ctx| lane.promise(ctx));
         }
         if let Some(interval) = self.spec.trigger {
-            ctx.run_interval(interval, |lane, ctx| lane.tick(ctx));
+            self.await_beat(interval, ctx);
         }
     }
 

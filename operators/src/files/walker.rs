@@ -114,7 +114,7 @@ struct Walk {
     next_look: Instant,
     /// How often in a row the folder could not be listed.
     failed: u32,
-    /// When the quota of files began, and what is used of it.
+    /// Until when the quota of files holds, and what is used of it.
     quota: Instant,
     used: u64,
     caught_up: bool,
@@ -146,7 +146,7 @@ impl Walker {
             base: depot::absolute(&self.settings),
             failed: 0,
             next_look: now,
-            quota: now,
+            quota: clock::next_beat(self.interval, now),
             used: 0,
             caught_up: false,
             before: self.last(&from).map_or(0, |last| last.appeared),
@@ -358,10 +358,13 @@ impl Walker {
             && let Some(pace) = self.settings.pace
         {
             let now = Instant::now();
-            if now >= walk.quota + self.interval {
-                let gone = (now - walk.quota).as_micros() / self.interval.as_micros().max(1);
-                let gone = u32::try_from(gone).unwrap_or(u32::MAX);
-                walk.quota += self.interval.saturating_mul(gone);
+            if now >= walk.quota {
+                if let Some(over) = clock::hush(self.interval, now)
+                    && !post.pause(over)
+                {
+                    return Err(Ended::Gone);
+                }
+                walk.quota = clock::next_beat(self.interval, now);
                 walk.used = 0;
             }
             let (more, most) = match pace {
@@ -369,8 +372,6 @@ impl Walker {
                 Pace::Bytes(most) => (found.size, most),
             };
             if walk.used > 0 && walk.used.saturating_add(more) > most {
-                walk.quota += self.interval;
-                walk.used = 0;
                 if !post.pause(walk.quota) {
                     return Err(Ended::Gone);
                 }

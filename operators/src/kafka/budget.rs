@@ -1,7 +1,9 @@
 //! `maxOffsetsPerTrigger`: a bucket of records that all partitions of an input share.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use thalweg_engine::clock;
 
 /// How often a continuous bucket is filled.
 const SLICE: Duration = Duration::from_millis(50);
@@ -37,21 +39,22 @@ impl Budget {
         i64::try_from(self.quota).unwrap_or(i64::MAX)
     }
 
-    /// How long to wait between two calls of [`Budget::fill`].
-    pub(crate) fn period(&self) -> Duration {
+    /// When [`Budget::fill`] is to be called next: with a trigger at its beat, and when that has been heard.
+    pub(crate) fn due(&self, now: Instant) -> Instant {
         if self.continuous {
-            SLICE
-        } else {
-            self.interval
+            return now + SLICE;
         }
+        clock::hush(self.interval, now).unwrap_or_else(|| clock::next_beat(self.interval, now))
     }
 
     /// The time since the last call was `elapsed`: gives what has become due and says whether readers may go on. A
-    /// continuous bucket never holds more than one second's records.
-    pub(crate) fn fill(&self, elapsed: Duration, carried: &mut f64) -> bool {
+    /// continuous bucket never holds more than one second's records; with a trigger what is left lapses at its beat.
+    pub(crate) fn fill(&self, now: Instant, elapsed: Duration, carried: &mut f64) -> bool {
         if !self.continuous {
-            self.left.store(self.whole(), Ordering::Release);
-            return true;
+            let hushed = clock::hush(self.interval, now).is_some();
+            let left = if hushed { 0 } else { self.whole() };
+            self.left.store(left, Ordering::Release);
+            return !hushed;
         }
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
         let due = {
@@ -96,7 +99,7 @@ mod tests {
         let mut carried = 0.0;
         let mut all = 0;
         for _ in 0..200 {
-            budget.fill(Duration::from_millis(50), &mut carried);
+            budget.fill(Instant::now(), Duration::from_millis(50), &mut carried);
             all += taken(&budget);
         }
         assert!((299..=300).contains(&all), "{all}");
@@ -105,16 +108,22 @@ mod tests {
     #[test]
     fn a_continuous_bucket_holds_one_second_at_most() {
         let budget = Budget::new(10, None);
-        budget.fill(Duration::from_secs(100), &mut 0.0);
+        budget.fill(Instant::now(), Duration::from_secs(100), &mut 0.0);
         assert_eq!(taken(&budget), 10);
     }
 
     #[test]
-    fn a_trigger_gives_the_whole_quota_each_interval() {
-        let budget = Budget::new(7, Some(Duration::from_secs(8)));
+    fn a_trigger_gives_the_whole_quota_each_interval_and_what_is_left_lapses_at_its_beat() {
+        let interval = Duration::from_secs(8);
+        let budget = Budget::new(7, Some(interval));
+        assert!(budget.take());
+        let beat = clock::next_beat(interval, Instant::now());
+        assert!(!budget.fill(beat, interval, &mut 0.0));
+        assert!(!budget.take(), "that would be told with the batch before");
+        let heard = budget.due(beat);
+        assert!(heard > beat && heard < beat + interval / 10);
+        assert!(budget.fill(heard, interval, &mut 0.0));
         assert_eq!(taken(&budget), 7);
-        assert!(!budget.take());
-        assert!(budget.fill(Duration::from_secs(8), &mut 0.0));
-        assert_eq!(taken(&budget), 7);
+        assert_eq!(budget.due(heard), beat + interval);
     }
 }

@@ -425,8 +425,8 @@ impl Shared {
 
     /// The thread.
     fn serve(&self) {
-        let period = self.budget.as_ref().map_or(SAFETY_PERIOD, Budget::period);
         let (mut woken, mut filled, mut carried) = (Instant::now(), Instant::now(), 0.0);
+        let mut due = self.budget.as_ref().map(|budget| budget.due(filled));
         let mut assignment = Assignment::default();
         while !self.stopping.load(Ordering::Acquire) {
             if let Some(lease) = self.lease.get()
@@ -435,17 +435,21 @@ impl Shared {
                 self.fail(stood_still());
             }
             self.obey(&mut assignment);
-            let timeout = period.min(SAFETY_PERIOD).as_millis() as i32;
+            let wait = due.map_or(SAFETY_PERIOD, |due| {
+                due.saturating_duration_since(Instant::now())
+            });
+            let timeout = wait.min(SAFETY_PERIOD).as_millis().max(1) as i32;
             if let Some(event) = self.queue.poll(timeout) {
                 self.notice(&event);
             }
-            if let Some(budget) = &self.budget
-                && filled.elapsed() >= budget.period()
+            let now = Instant::now();
+            if let (Some(budget), Some(at)) = (&self.budget, &mut due)
+                && now >= *at
             {
-                if budget.fill(filled.elapsed(), &mut carried) {
+                if budget.fill(now, now - filled, &mut carried) {
                     self.wake_all();
                 }
-                filled = Instant::now();
+                (filled, *at) = (now, budget.due(now));
             }
             if woken.elapsed() >= SAFETY_PERIOD {
                 self.commit_due();

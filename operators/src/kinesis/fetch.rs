@@ -11,6 +11,7 @@ use std::time::Duration;
 use aws_sdk_kinesis::types::Record;
 use parking_lot::Mutex;
 use smol_str::SmolStr;
+use thalweg_engine::clock;
 use thalweg_engine::error::Failure;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -33,7 +34,7 @@ const SKEW_MAX: i64 = 5 * 60 * 1000;
 
 /// The wall clock in milliseconds.
 pub(super) fn wall_millis() -> i64 {
-    thalweg_engine::clock::now() / 1000
+    clock::now() / 1000
 }
 
 /// A time as messages show it.
@@ -198,8 +199,13 @@ impl Fetcher {
 
     async fn read(&mut self) -> Result<Read, Trouble> {
         let begun = Instant::now();
-        if begun >= self.counts_until {
-            (self.counted, self.counts_until) = (0, begun + self.shared.interval);
+        if begun >= self.counts_until && self.shared.settings.per_interval.is_some() {
+            let (interval, now) = (self.shared.interval, begun.into_std());
+            if let Some(over) = clock::hush(interval, now) {
+                self.next = over.into();
+                return Ok(Read::Nothing);
+            }
+            (self.counted, self.counts_until) = (0, clock::next_beat(interval, now).into());
         }
         let limit = self.limit();
         if limit < 1 {
