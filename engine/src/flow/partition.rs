@@ -337,7 +337,7 @@ pub(crate) fn silent() -> String {
 impl Lane {
     /// Ticks at each beat of the trigger.
     fn await_beat(&mut self, interval: Duration, ctx: &mut Context<Self>) {
-        let now = std::time::Instant::now();
+        let now = Instant::now().into_std();
         let beat = next_beat(interval, now).saturating_duration_since(now);
         ctx.run_later(beat, move |lane, ctx| {
             lane.tick(ctx);
