@@ -197,10 +197,7 @@ fn a_store_that_goes_away_is_waited_for_and_said_while_rows_of_others_go_on() {
     s3.until_out(10);
     running.until_ready();
     s3.away();
-    until_not_ready(
-        &mut running,
-        "s3://shop/in cannot be read: the store answers 503",
-    );
+    until_not_ready(&mut running, "s3://shop/in cannot be read: planted");
     let others = || std::fs::metadata(s3.dir().join("others.jsonl")).map_or(0, |facts| facts.len());
     let before = others();
     until("rows of the others go on", PATIENCE, || others() > before);
