@@ -21,8 +21,8 @@ fn bad_values() -> Vec<(&'static str, Vec<u8>)> {
     invalid.extend_from_slice(br#""}"#);
     let nested = format!(
         r#"{{"BillNo":"a","x":{}{}}}"#,
-        "[".repeat(500),
-        "]".repeat(500)
+        "[".repeat(1_100),
+        "]".repeat(1_100)
     );
     vec![
         ("not JSON", b"not json".to_vec()),
@@ -37,7 +37,7 @@ fn bad_values() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("an empty value", Vec::new()),
         ("invalid UTF-8", invalid),
-        ("500 levels", nested.into_bytes()),
+        ("1,100 levels", nested.into_bytes()),
         ("10 MB that are no JSON", vec![b'x'; 10_000_000]),
     ]
 }
