@@ -871,7 +871,6 @@ array_insert(array(1,2), 5, 9)
 array_insert(array(1,2), -1, 9)
 array_insert(array(1,2), 0, 9)
 array_size(array(1,NULL))
-array_agg(1)
 get(array(1,2), 5)
 get(array(1,2), -1)
 named_struct('a', 1, 'b', named_struct('c', array(named_struct('d', map('e', 1)))))['b']['c'][0]['d']['e']
