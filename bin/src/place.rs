@@ -36,7 +36,20 @@ impl Place {
     pub(crate) fn at(location: &Path, options: &Options) -> Result<Self, Refusal> {
         match checkpoints::open(&location.to_string_lossy(), options)? {
             Some(place) => Ok(Self::Remote(place)),
-            None => Ok(Self::Folder(checkpoints::folder(location))),
+            None => {
+                let folder = checkpoints::folder(location);
+                // Versions before took a URI for a folder of that name: what lies there is not begun anew without a word.
+                if folder != location && location.exists() && !folder.exists() {
+                    return Err(Refusal::new(format!(
+                        "the checkpoints of {} lie in the folder ./{}, where versions before have put them: move them to {}, or \
+                         remove that folder to begin anew",
+                        location.display(),
+                        location.display(),
+                        folder.display()
+                    )));
+                }
+                Ok(Self::Folder(folder))
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use command::{run, run_with};
+use command::{ended, run, run_with, within};
 use serde_json::{Value, json};
 use thalweg_engine::epoch::checkpoint::{Checkpoint, FORMAT, LaneCut, PartitionCut};
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
@@ -528,4 +528,27 @@ fn a_job_that_is_started_by_the_clock_and_ends_keeps_its_state_in_few_objects() 
         let there = content(&query.join("state")).len();
         assert!(there <= 60, "day {day}: {there} objects");
     }
+}
+
+#[test]
+fn checkpoints_that_a_version_before_has_put_into_a_folder_named_as_a_uri_are_not_begun_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let (job, place, _) = spending(root.path());
+    let set = format!("checkpointLocation=file:{}", place.display());
+    let before = root.path().join(format!("file:{}", place.display()));
+    let start = || {
+        ended(
+            within(
+                root.path(),
+                &["run", job.to_str().unwrap(), "--http", "off", "--set", &set],
+            )
+            .spawn()
+            .unwrap(),
+        )
+    };
+    fs::create_dir_all(&before).unwrap();
+    start().expect(2, &["versions before", "move them to", "to begin anew"]);
+    assert!(!place.exists());
+    fs::rename(&before, &place).unwrap();
+    start().expect(0, &[]);
 }

@@ -195,24 +195,30 @@ fn a_file_that_is_read_is_not_written_over() {
         assert!(done.err.contains(why), "{done:?}");
         assert_eq!(fs::read_to_string(at("sample.jsonl")).unwrap(), SAMPLE);
     }
-    // As tables of the job, whichever query has them.
-    fs::write(
-        at("job.sql"),
-        "SET checkpointLocation = './checkpoints';
-CREATE TABLE invoices (BillNo STRING) USING file OPTIONS (path 'sample.jsonl');
-CREATE TABLE copied USING file OPTIONS (path 'sample.jsonl');
+    // As tables of the job, whichever query has them, and however it is named.
+    let uri = format!("file:{}", at("sample.jsonl").display());
+    for (read, written) in [
+        ("sample.jsonl", "sample.jsonl"),
+        ("sample.jsonl", &uri),
+        (&uri, "again.jsonl"),
+    ] {
+        let text = format!(
+            "SET checkpointLocation = './checkpoints';
+CREATE TABLE invoices (BillNo STRING) USING file OPTIONS (path '{read}');
+CREATE TABLE copied USING file OPTIONS (path '{written}');
 CREATE TABLE ticks USING rate;
 INSERT INTO copied SELECT value FROM ticks;
 SELECT BillNo FROM invoices;
-",
-    )
-    .unwrap();
-    let mut command = thalweg(&["run", "job.sql", "--http", "off"]);
-    command.current_dir(folder.path());
-    let done = said(command);
-    assert_eq!(done.code, 2, "{done:?}");
-    assert!(done.err.starts_with("error: job.sql:5:"), "{done:?}");
-    assert_eq!(fs::read_to_string(at("sample.jsonl")).unwrap(), SAMPLE);
+"
+        );
+        fs::write(at("job.sql"), text).unwrap();
+        let mut command = thalweg(&["run", "job.sql", "--http", "off"]);
+        command.current_dir(folder.path());
+        let done = said(command);
+        assert_eq!(done.code, 2, "{done:?}");
+        assert!(done.err.starts_with("error: job.sql:5:"), "{done:?}");
+        assert_eq!(fs::read_to_string(at("sample.jsonl")).unwrap(), SAMPLE);
+    }
 }
 
 #[test]

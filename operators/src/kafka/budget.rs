@@ -21,7 +21,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     /// A bucket of `quota` records per trigger interval, or per second when there is none.
-    pub(crate) fn new(quota: u64, trigger: Option<Duration>) -> Self {
+    pub(crate) fn new(quota: u64, trigger: Option<Duration>, now: Instant) -> Self {
         let trigger = trigger.filter(|interval| !interval.is_zero());
         let budget = Self {
             left: AtomicI64::new(0),
@@ -30,7 +30,7 @@ impl Budget {
             continuous: trigger.is_none(),
         };
         if trigger.is_some() {
-            budget.left.store(budget.whole(), Ordering::Relaxed);
+            budget.fill(now, Duration::ZERO, &mut 0.0);
         }
         budget
     }
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_continuous_bucket_gives_its_quota_per_second_and_loses_no_fraction() {
-        let budget = Budget::new(30, None);
+        let budget = Budget::new(30, None, Instant::now());
         let mut carried = 0.0;
         let mut all = 0;
         for _ in 0..200 {
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_continuous_bucket_holds_one_second_at_most() {
-        let budget = Budget::new(10, None);
+        let budget = Budget::new(10, None, Instant::now());
         budget.fill(Instant::now(), Duration::from_secs(100), &mut 0.0);
         assert_eq!(taken(&budget), 10);
     }
@@ -115,9 +115,9 @@ mod tests {
     #[test]
     fn a_trigger_gives_the_whole_quota_each_interval_and_what_is_left_lapses_at_its_beat() {
         let interval = Duration::from_secs(8);
-        let budget = Budget::new(7, Some(interval));
-        assert!(budget.take());
         let beat = clock::next_beat(interval, Instant::now());
+        let budget = Budget::new(7, Some(interval), beat - interval / 2);
+        assert!(budget.take());
         assert!(!budget.fill(beat, interval, &mut 0.0));
         assert!(!budget.take(), "that would be told with the batch before");
         let heard = budget.due(beat);
@@ -125,5 +125,10 @@ mod tests {
         assert!(budget.fill(heard, interval, &mut 0.0));
         assert_eq!(taken(&budget), 7);
         assert_eq!(budget.due(heard), beat + interval);
+        let late = beat + interval;
+        assert!(
+            !Budget::new(7, Some(interval), late).take(),
+            "nor where reading begins just then"
+        );
     }
 }

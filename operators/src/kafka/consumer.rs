@@ -113,7 +113,7 @@ impl Consumer {
             health: Mutex::new(Health::Up),
             budget: limits
                 .max_offsets
-                .map(|quota| Budget::new(quota, limits.trigger)),
+                .map(|quota| Budget::new(quota, limits.trigger, Instant::now())),
             commits: Mutex::default(),
             refused: Mutex::new(Code::OK),
             member: OnceLock::new(),

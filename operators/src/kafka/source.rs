@@ -170,7 +170,10 @@ impl Source for KafkaSource {
             Some(resume) => {
                 let mut positions = resume.positions.clone();
                 positions.retain(|name, _| {
-                    !place_of(name).is_some_and(|(topic, _)| again.iter().any(|t| t == topic))
+                    !place_of(name).is_some_and(|(topic, _)| {
+                        again.iter().any(|t| t == topic)
+                            || self.settings.subscription.leaves_out(topic)
+                    })
                 });
                 let resume = Resume {
                     positions: &positions,

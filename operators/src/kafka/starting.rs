@@ -101,9 +101,15 @@ impl Subscription {
             Self::Assign(places) => places.contains_key(topic),
             Self::Topics(topics) => topics.iter().any(|known| known == topic),
             Self::Pattern(regex) => {
-                !INTERNAL_TOPICS.contains(&topic) && regex.is_match(topic).unwrap_or(false)
+                !self.leaves_out(topic) && regex.is_match(topic).unwrap_or(false)
             }
         }
+    }
+
+    /// Whether the topic is one that a pattern finds and leaves out all the same. Versions before read such topics too, so that
+    /// their checkpoints have positions of them.
+    pub(crate) fn leaves_out(&self, topic: &str) -> bool {
+        matches!(self, Self::Pattern(_)) && INTERNAL_TOPICS.contains(&topic)
     }
 
     /// The topics that are named; None for a pattern.

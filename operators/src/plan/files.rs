@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::files::FORMATS;
 use crate::files::whole::is_static;
 use crate::job_error::{JobError, Location};
+use crate::objects::Located;
 use crate::plan::Query;
 use crate::sinks::folder::folder;
 use crate::sql::settings::{OutputMode, Settings};
@@ -155,7 +156,8 @@ pub(crate) fn cleaned(queries: &[Query]) -> Result<(), JobError> {
 fn file_of<'t>(table: &'t Table, in_place: Option<&'t str>) -> Option<&'t str> {
     let own = || {
         let path = table.options.get("path");
-        path.filter(|_| table.connector == "file")
+        let path = path.filter(|_| table.connector == "file")?;
+        Some(Located::here(path).unwrap_or(path))
     };
     in_place.or_else(own)
 }

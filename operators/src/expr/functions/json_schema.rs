@@ -41,8 +41,13 @@ fn of(json: &Json, cx: &BindContext) -> Result<DataType, JobError> {
             Ok(DataType::Map(Arc::new(types)))
         }
         Some("struct") => {
-            let fields = part("fields")?.as_array().into_iter().flatten();
-            let fields: Result<Arc<[Field]>, JobError> = fields.map(|one| field(one, cx)).collect();
+            let fields = part("fields")?.as_array().ok_or_else(|| {
+                cx.error(format!(
+                    "the `fields` of a struct in the schema are a list: {json}"
+                ))
+            })?;
+            let fields = fields.iter().map(|one| field(one, cx));
+            let fields: Result<Arc<[Field]>, JobError> = fields.collect();
             Ok(DataType::Struct(fields?))
         }
         _ => Err(cx.error(format!(

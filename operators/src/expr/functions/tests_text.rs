@@ -201,6 +201,10 @@ fn json_texts() {
         ),
         ("from_json('{}', 'a WORD')", "error: unknown type WORD"),
         (
+            "from_json('{}', '{\"type\":\"struct\",\"fields\":\"x\"}')",
+            "error: from_json: the `fields` of a struct in the schema are a list: {\"fields\":\"x\",\"type\":\"struct\"}",
+        ),
+        (
             "from_json('{}', '{\"type\":\"list\"}')",
             "error: from_json: the `type` of an object in the schema is struct, array or map: {\"type\":\"list\"}",
         ),
