@@ -1,6 +1,8 @@
 //! Stories of a whole query on memory sources and sinks, on real threads.
 #![allow(clippy::unwrap_used)]
 
+mod folder;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -122,7 +124,7 @@ impl Halves {
     /// Ready to read to the end.
     fn query(&self, folder: &Path) -> (Query, Arc<QueryMetrics>) {
         let metrics = Metrics::new().query("halves");
-        let store = FolderStore::lock(folder).unwrap();
+        let store = folder::locked(folder);
         let query = Query {
             job: "job".into(),
             name: "halves".into(),

@@ -3,6 +3,7 @@
 
 #[path = "warm_up/beside.rs"]
 mod beside;
+mod folder;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,7 +14,6 @@ use std::time::Duration;
 use actix::{Arbiter, System};
 use smol_str::SmolStr;
 use thalweg_engine::epoch::checkpoint_log::CheckpointLog;
-use thalweg_engine::epoch::store::FolderStore;
 use thalweg_engine::error::{Failure, RecordError, Remedy};
 use thalweg_engine::flow::lane::{DeadLetters, OnError};
 use thalweg_engine::flow::pipeline::{Step, Target};
@@ -277,7 +277,7 @@ impl Counting {
                 ..Settings::default()
             },
             log: Arc::new(CheckpointLog::new(
-                Arc::new(FolderStore::lock(folder).unwrap()),
+                Arc::new(folder::locked(folder)),
                 10,
                 true,
             )),
