@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 
 use crate::expr::calendar::{self, MICROS_PER_DAY, Zone};
 use crate::expr::functions::time_pattern::Pattern;
-use crate::expr::text;
+use crate::expr::time_text;
 
 /// The options that say how dates and times are written.
 pub(crate) const NAMES: [&str; 3] = ["dateFormat", "timestampFormat", "timestampNTZFormat"];
@@ -72,7 +72,7 @@ impl Times {
     /// The days of a text.
     pub(crate) fn read_date(&self, content: &str) -> Option<i32> {
         let Some(pattern) = &self.date else {
-            return text::parse_date(&without_gmt(content));
+            return time_text::parse_date(&without_gmt(content));
         };
         let days = pattern.parse(content)?.local.div_euclid(MICROS_PER_DAY);
         i32::try_from(days).ok()
@@ -81,7 +81,7 @@ impl Times {
     /// The instant of a text.
     pub(crate) fn read_timestamp(&self, content: &str) -> Option<i64> {
         let Some(pattern) = &self.timestamp else {
-            return text::parse_timestamp(&without_gmt(content), self.zone);
+            return time_text::parse_timestamp(&without_gmt(content), self.zone);
         };
         let parsed = pattern.parse(content)?;
         let zone = parsed.zone.unwrap_or(Zone::from(self.zone));
@@ -91,7 +91,7 @@ impl Times {
     /// The time on the clock of a text.
     pub(crate) fn read_local(&self, content: &str) -> Option<i64> {
         let Some(pattern) = &self.local else {
-            return text::parse_local(content);
+            return time_text::parse_local(content);
         };
         let parsed = pattern.parse(content)?;
         parsed.zone.is_none().then_some(parsed.local)

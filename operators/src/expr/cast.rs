@@ -13,7 +13,7 @@ use crate::expr::body::Outcome;
 use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND};
 use crate::expr::interval::Unit;
 use crate::expr::typed::{Cast, Mode};
-use crate::expr::{interval, number, text};
+use crate::expr::{interval, number, text, time_text};
 
 /// Converts one value that is not NULL.
 pub(crate) type Caster = Box<dyn FnMut(&Value) -> Outcome + Send>;
@@ -205,9 +205,9 @@ pub fn parse(content: &str, to: &DataType, zone: Tz, legacy: bool) -> Option<Val
         T::Decimal { precision, scale } => {
             Value::Decimal(number::parse_decimal(trimmed, *precision, *scale)?.into())
         }
-        T::Date => Value::Date(text::parse_date(content)?),
-        T::Timestamp => Value::Timestamp(text::parse_timestamp(content, zone)?),
-        T::TimestampNtz => Value::TimestampNtz(text::parse_timestamp_ntz(content)?),
+        T::Date => Value::Date(time_text::parse_date(content)?),
+        T::Timestamp => Value::Timestamp(time_text::parse_timestamp(content, zone)?),
+        T::TimestampNtz => Value::TimestampNtz(time_text::parse_timestamp_ntz(content)?),
         T::YearMonthInterval | T::DayTimeInterval => {
             let (first, last) = match to {
                 T::YearMonthInterval => (Unit::Year, Unit::Month),

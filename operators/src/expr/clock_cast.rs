@@ -10,7 +10,7 @@ use crate::expr::body::{Outcome, locate};
 use crate::expr::calendar::{self, MICROS_PER_DAY, Zone};
 use crate::expr::cast::Caster;
 use crate::expr::operand::Operand;
-use crate::expr::text::parse_clock;
+use crate::expr::time_text::parse_clock;
 use crate::job_error::Location;
 
 /// The cast of a text to TIMESTAMP.

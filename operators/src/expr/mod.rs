@@ -41,6 +41,7 @@ pub mod scope;
 pub(crate) mod special;
 pub mod text;
 mod time_arithmetic;
+pub(crate) mod time_text;
 pub mod type_name;
 pub mod typed;
 pub(crate) mod written;

@@ -4,6 +4,7 @@
 //! functions and queries, and each query a typed plan. Whatever is wrong is a [`JobError`] with its place.
 
 pub(crate) mod advice;
+mod create_table;
 pub(crate) mod cursor;
 pub(crate) mod dialect;
 pub(crate) mod excepted;

@@ -4,7 +4,7 @@ use thalweg_engine::schema::DataType;
 
 use super::dialect::CsvOptions;
 use super::tokens::{Token, Tokens};
-use crate::expr::{number, text};
+use crate::expr::{number, time_text};
 
 /// The types of the values of one record, as Spark infers them.
 ///
@@ -49,7 +49,7 @@ fn one(content: &str, options: &CsvOptions) -> DataType {
     if words.iter().any(|word| *word == content) || number::parse_double(content).is_some() {
         return DataType::Double;
     }
-    let is_date = content.len() == 10 && text::parse_date(content).is_some();
+    let is_date = content.len() == 10 && time_text::parse_date(content).is_some();
     if is_date {
         DataType::Date
     } else if options.times.read_timestamp(content).is_some() {
