@@ -90,6 +90,8 @@ pub struct MemorySource {
     wanted: Option<Arc<[usize]>>,
     /// Where the partitions end, by index, once that was told.
     ends: Arc<Mutex<Option<Vec<usize>>>>,
+    /// How many rows of each partition a run with an end reads; None for those that are there.
+    known: Option<i64>,
 }
 
 impl MemorySource {
@@ -99,6 +101,7 @@ impl MemorySource {
             log: log.clone(),
             wanted: None,
             ends: Arc::default(),
+            known: None,
         }
     }
 
@@ -106,6 +109,14 @@ impl MemorySource {
     #[must_use]
     pub fn with_columns(mut self, places: &[usize]) -> Self {
         self.wanted = Some(places.into());
+        self
+    }
+
+    /// The same source, of which more is known to come: a run with an end reads so many rows of each partition, also those that
+    /// are not there yet.
+    #[must_use]
+    pub fn with_end(mut self, rows: i64) -> Self {
+        self.known = Some(rows);
         self
     }
 }
@@ -144,7 +155,8 @@ impl Source for MemorySource {
             .iter()
             .enumerate()
             .map(|(index, log)| {
-                let end = i64::try_from(log.entries.len()).unwrap_or(i64::MAX);
+                let there = || i64::try_from(log.entries.len()).unwrap_or(i64::MAX);
+                let end = self.known.unwrap_or_else(there);
                 (self.log.partition_name(index), Position::Number(end))
             })
             .collect())

@@ -33,8 +33,6 @@ use tokio::task::JoinHandle;
 struct Away {
     log: Arc<MemorySource>,
     away: Arc<AtomicBool>,
-    /// The end that a bounded run finds.
-    end: i64,
 }
 
 impl Source for Away {
@@ -51,10 +49,7 @@ impl Source for Away {
     }
 
     fn ends(&self) -> Result<BTreeMap<SmolStr, Position>, Failure> {
-        let ends = self.log.ends()?.into_keys();
-        Ok(ends
-            .map(|name| (name, Position::Number(self.end)))
-            .collect())
+        self.log.ends()
     }
 
     fn read(
@@ -89,9 +84,8 @@ impl Scene {
         let log = MemoryLog::new("numbers", schema, 1);
         let (away, sink) = (Arc::new(AtomicBool::new(false)), MemorySink::default());
         let source = Away {
-            log: Arc::new(MemorySource::new(&log)),
+            log: Arc::new(MemorySource::new(&log).with_end(2)),
             away: Arc::clone(&away),
-            end: 2,
         };
         let folder = tempfile::tempdir().unwrap();
         let metrics = Metrics::new().query("pass");

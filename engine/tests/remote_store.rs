@@ -22,10 +22,9 @@ use thalweg_engine::metrics::{Metrics, QueryMetrics};
 use thalweg_engine::operator::{Emit, Operator};
 use thalweg_engine::plan::{Input, Opened, Plan, Role, Side};
 use thalweg_engine::query::{Host, Query, Settings};
-use thalweg_engine::record::{Partition, Position, RecordMeta};
+use thalweg_engine::record::RecordMeta;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field, Schema};
-use thalweg_engine::source::{RecordStream, Resume, Source, Start};
 use thalweg_engine::state::StateChanges;
 use thalweg_engine::status::{Phase, QueryStatus};
 use thalweg_engine::workers::Workers;
@@ -177,42 +176,6 @@ impl Operator for Count {
     }
 }
 
-/// A log of which more is known to come: a run with an end reads so many records, also those that are not there yet.
-struct Coming {
-    log: MemorySource,
-    end: i64,
-}
-
-impl Source for Coming {
-    fn schema(&self) -> &Schema {
-        self.log.schema()
-    }
-
-    fn resolve(&self, resume: Option<&Resume<'_>>) -> Result<Vec<Start>, Failure> {
-        self.log.resolve(resume)
-    }
-
-    fn discover(&self, known: &[SmolStr]) -> Result<Vec<Start>, Failure> {
-        self.log.discover(known)
-    }
-
-    fn ends(&self) -> Result<BTreeMap<SmolStr, Position>, Failure> {
-        let ends = self.log.ends()?.into_keys();
-        Ok(ends
-            .map(|name| (name, Position::Number(self.end)))
-            .collect())
-    }
-
-    fn read(
-        &self,
-        partition: &Arc<Partition>,
-        from: &Position,
-        until: Option<&Position>,
-    ) -> Result<RecordStream, Failure> {
-        self.log.read(partition, from, until)
-    }
-}
-
 /// What others do while a process is held up.
 type Meanwhile = Box<dyn FnOnce() + Send>;
 
@@ -233,17 +196,16 @@ impl Plan for Counting {
         if let Some(meanwhile) = self.meanwhile.lock().take() {
             meanwhile();
         }
-        let log = MemorySource::new(&self.log);
-        let source: Arc<dyn Source> = match self.end {
-            Some(end) => Arc::new(Coming { log, end }),
-            None => Arc::new(log),
-        };
+        let mut source = MemorySource::new(&self.log);
+        if let Some(end) = self.end {
+            source = source.with_end(end);
+        }
         Ok(Opened {
             inputs: vec![Input {
                 name: "in".into(),
                 entries: vec![Target::Step { step: 0, input: 0 }],
                 role: Role::default(),
-                source,
+                source: Arc::new(source),
             }],
             exchanges: Vec::new(),
             sink: Arc::new(self.sink.clone()),
