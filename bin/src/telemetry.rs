@@ -149,9 +149,25 @@ pub(crate) fn start(options: &Telemetry, otherwise: &str) -> Result<(), String> 
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         let text = panic.payload_as_str().unwrap_or("no message");
-        tracing::error!(place, "panicked: {text}");
+        let remedy = limit_reached(text).unwrap_or_default();
+        tracing::error!(place, "panicked: {text}{remedy}");
     }));
     Ok(())
+}
+
+/// What helps where the system refused a thread or memory: libraries end such a call with a panic.
+fn limit_reached(panic: &str) -> Option<&'static str> {
+    if panic.contains("Resource temporarily unavailable") {
+        Some(
+            ": this process may have no more threads, raise the limit (`ulimit -u`, or pids.max of the container)",
+        )
+    } else if panic.contains("Cannot allocate memory") {
+        Some(
+            ": this process may have no more memory, raise the limit (`ulimit -v`, or that of the container)",
+        )
+    } else {
+        None
+    }
 }
 
 /// Whether lines have colours: on a terminal, unless the user wants none there (<https://no-color.org>).
@@ -184,6 +200,17 @@ pub(crate) fn fatal(message: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_for_want_of_threads_says_which_limit() {
+        let refused = std::io::Error::from_raw_os_error(libc::EAGAIN);
+        let said = limit_reached(&format!("failed to spawn thread: {refused}"));
+        assert!(said.is_some_and(|said| said.contains("pids.max")));
+        let refused = std::io::Error::from_raw_os_error(libc::ENOMEM);
+        let said = limit_reached(&format!("mmap failed: {refused}"));
+        assert!(said.is_some_and(|said| said.contains("ulimit -v")));
+        assert_eq!(limit_reached("index out of bounds"), None);
+    }
 
     #[test]
     fn others_say_no_more_than_the_user_wants_of_all() {
