@@ -52,10 +52,10 @@ impl Window {
         let shape = &program.shape;
         // Functions of one frame stand side by side mostly: its aggregates are made once.
         let mut made = None;
-        for (place, finish) in program.finishes.iter().enumerate() {
-            let at = row.len() + place;
+        let mut before = scratch.before.drain(..);
+        for finish in &program.finishes {
             let value = match finish {
-                Finish::Running { current: false, .. } => continue,
+                Finish::Running { current: false, .. } => before.next().unwrap_or_default(),
                 Finish::Running { answer, .. } => {
                     let (words, values) = self.keys.accumulators(slot);
                     answer.value_at(time, words, values)?
@@ -90,12 +90,12 @@ impl Window {
                     single(other, tree, &scratch.ranges, rank, row, shape)
                 }
             };
-            scratch.out[at] = value;
+            scratch.out.push(value);
         }
         Ok(())
     }
 
-    /// The answers that the row itself is not in.
+    /// Begins the row that goes out; the answers that the incoming one is not in are made.
     pub(super) fn finish_before(
         &mut self,
         slot: u32,
@@ -105,18 +105,17 @@ impl Window {
         let out = &mut self.scratch.out;
         out.clear();
         out.extend_from_slice(row);
+        let before = &mut self.scratch.before;
+        before.clear();
         for finish in &self.program.finishes {
-            let value = match finish {
-                Finish::Running {
-                    current: false,
-                    answer,
-                } => {
-                    let (words, values) = self.keys.accumulators(slot);
-                    answer.value_at(time, words, values)?
-                }
-                _ => Value::Null,
-            };
-            out.push(value);
+            if let Finish::Running {
+                current: false,
+                answer,
+            } = finish
+            {
+                let (words, values) = self.keys.accumulators(slot);
+                before.push(answer.value_at(time, words, values)?);
+            }
         }
         Ok(())
     }

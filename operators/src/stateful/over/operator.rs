@@ -19,7 +19,7 @@ use crate::stateful::over::program::Program;
 use crate::stateful::over::restore::restore;
 use crate::stateful::over::save::Layout;
 use crate::stateful::over::wheel::Wheel;
-use crate::stateful::over::{Distance, Over};
+use crate::stateful::over::{Distance, Frame, Over};
 
 /// Answers each record from the frames of its key.
 pub struct Window {
@@ -58,11 +58,23 @@ struct Undo {
     rank: Option<usize>,
 }
 
+/// A row on its way in.
+struct Begun {
+    slot: u32,
+    time: i64,
+    /// Whether the key has had rows before.
+    rows_before: bool,
+    /// Whether another row of the same record had this key.
+    touched_before: bool,
+}
+
 /// Room that is used again for each row.
 #[derive(Default)]
 pub(super) struct Scratch {
     pub(super) key: Vec<u8>,
     pub(super) out: Vec<Value>,
+    /// Answers from before the row came in.
+    pub(super) before: Vec<Value>,
     pub(super) words: Vec<u64>,
     pub(super) values: Vec<Value>,
     pub(super) folded: Vec<u64>,
@@ -108,21 +120,21 @@ impl Window {
         }
     }
 
-    fn begin(&mut self, row: &[Value], meta: &RecordMeta) -> (u32, i64) {
+    /// Where a row belongs. Of many keys each place is far from the processor, and one after the other the waits for them are most
+    /// of what a record takes: so they are asked for here, and what comes between here and [`Self::keep`] needs none of the rows.
+    fn begin(&mut self, row: &[Value], meta: &RecordMeta) -> Begun {
         let key = &mut self.scratch.key;
         key.clear();
         for place in &self.program.keys {
             encode_key(std::slice::from_ref(&row[*place]), key);
         }
         let (slot, new) = self.keys.slot(key);
-        if self.program.keeps_rows && !new {
-            self.fetch(slot);
+        let rows_before = self.program.keeps_rows && !new;
+        if rows_before {
+            self.distinct.fetch(slot, &self.program.counted);
+            self.keys.tree_ref(slot).fetch_root();
         }
         let touched_before = self.keys.set(slot, flag::TOUCHED, true);
-        // A second row of the same record must find what the first has done where it was.
-        if self.program.keeps_rows && self.program.event_time && !new && !touched_before {
-            self.forget(slot);
-        }
         let (words, values) = self.keys.accumulators(slot);
         self.undo_words.extend_from_slice(words);
         self.undo_values.extend_from_slice(values);
@@ -138,18 +150,26 @@ impl Window {
             None => 0,
         };
         self.late |= self.watermark.is_some_and(|watermark| time < watermark);
-        (slot, time)
+        Begun {
+            slot,
+            time,
+            rows_before,
+            touched_before,
+        }
     }
 
-    /// Lets all that a record of this key looks at come at once: of many keys each place is far from the processor, and one
-    /// after the other the waits for them are most of what a record takes.
-    fn fetch(&self, slot: u32) {
-        let counted = &self.program.counted;
-        self.distinct.fetch(slot, counted);
+    /// Lets the rows come that the answers look at, once what they hang at is there.
+    fn fetch_rows(&self, slot: u32, time: i64) {
         let tree = self.keys.tree_ref(slot);
-        tree.fetch_root();
-        self.distinct.fetch_values(slot, counted);
         tree.fetch_ends();
+        if let Some(order) = &self.program.order {
+            for framed in self.program.frames.iter().flatten() {
+                if let Frame::Range { from, .. } = framed.frame {
+                    tree.fetch_between(order.below(time, from));
+                }
+            }
+        }
+        self.distinct.fetch_values(slot, &self.program.counted);
     }
 
     /// Adds the row to the aggregates from UNBOUNDED PRECEDING.
@@ -225,11 +245,23 @@ impl Operator for Window {
         meta: &RecordMeta,
         emit: &mut dyn Emit,
     ) -> Result<(), RecordError> {
-        let (slot, time) = self.begin(row, meta);
+        let Begun {
+            slot,
+            time,
+            rows_before,
+            touched_before,
+        } = self.begin(row, meta);
         self.finish_before(slot, time, row)?;
+        if rows_before {
+            self.fetch_rows(slot, time);
+        }
         self.run(slot, time, row);
         let mut rank = 0;
         if self.program.keeps_rows {
+            // A second row of the same record must find what the first has done where it was.
+            if self.program.event_time && rows_before && !touched_before {
+                self.forget(slot);
+            }
             rank = self.keep(slot, time, row)?;
             self.ranges(slot, time, rank);
         }

@@ -53,6 +53,18 @@ impl Tree {
         }
     }
 
+    /// Lets the leaf come that has the first row of `time` or later, if it is none at an end, once the root is there.
+    #[inline]
+    pub(super) fn fetch_between(&self, time: i64) {
+        if let Some(Node::Inner(children)) = &self.root
+            && let Some(at) = children.iter().position(|child| child.last >= time)
+            && at > 0
+            && at + 1 < children.len()
+        {
+            children[at].fetch();
+        }
+    }
+
     /// Lets the leaves at both ends come and what is known of those between, once the root is there.
     #[inline]
     pub(super) fn fetch_ends(&self) {
