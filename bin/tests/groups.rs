@@ -91,6 +91,43 @@ fn update_at_once_writes_every_change_to_a_file() {
 }
 
 #[test]
+fn what_state_ttl_has_outlived_while_nothing_ran_is_not_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = "SET checkpointLocation = './checkpoints';
+        SET trigger = 'available now';
+        SET stateTtl = '2 seconds';
+        CREATE TABLE visits (card STRING) USING json OPTIONS (path 'in');
+        CREATE TABLE totals USING file OPTIONS (path 'totals.jsonl');
+        CREATE TABLE counts USING file OPTIONS (path 'counts.jsonl');
+        CREATE TABLE firsts USING file OPTIONS (path 'firsts.jsonl');
+        INSERT INTO totals SELECT card, count(*) OVER (PARTITION BY card ROWS UNBOUNDED PRECEDING) AS n FROM visits;
+        INSERT INTO firsts SELECT DISTINCT card FROM visits;
+        SET outputMode = 'update';
+        INSERT INTO counts SELECT card, count(*) AS n FROM visits GROUP BY card;";
+    fs::write(folder.path().join("job.sql"), job).unwrap();
+    fs::create_dir(folder.path().join("in")).unwrap();
+    let visit = |name: &str| {
+        fs::write(folder.path().join("in").join(name), "{\"card\": \"A\"}\n").unwrap();
+        let mut command = thalweg(&["run", "job.sql", "--http", "off"]);
+        command.current_dir(folder.path());
+        let said = ended(command.spawn().unwrap());
+        assert_eq!(said.code, 0, "{said:?}");
+    };
+    visit("1.json");
+    // Time is what is asked about: twice as much, as it counts in whole seconds.
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    visit("2.json");
+    for (output, row) in [
+        ("totals", r#"{"card":"A","n":1}"#),
+        ("firsts", r#"{"card":"A"}"#),
+        ("counts", r#"{"card":"A","n":1}"#),
+    ] {
+        let rows = fs::read_to_string(folder.path().join(format!("{output}.jsonl"))).unwrap();
+        assert_eq!(rows.lines().collect::<Vec<_>>(), [row, row], "{output}");
+    }
+}
+
+#[test]
 fn a_mode_that_spark_refuses_is_refused_at_the_group_by() {
     let folder = tempfile::tempdir().unwrap();
     let job = "CREATE TABLE rate USING rate;\nSELECT value % 3 AS k, count(*) FROM rate GROUP BY value % 3;\n";

@@ -43,6 +43,9 @@ pub enum Progress {
     More,
 }
 
+/// How many calls of [`Operator::expire`] see all that an operator keeps.
+pub const EXPIRE_CALLS: usize = 32;
+
 /// One step of a pipeline.
 pub trait Operator {
     /// Takes one row of input number `input` (0, or 1 for the right side of a join) and emits any number of rows.
@@ -127,7 +130,8 @@ pub trait Operator {
         Ok(Progress::Done)
     }
 
-    /// About once a second, between two records: forget what `stateTtl` has outlived, a bounded amount at each call.
+    /// About once a second, between two records: forget what `stateTtl` has outlived, a bounded amount at each call, so that
+    /// [`EXPIRE_CALLS`] calls see all of it. A start makes as many before its first record.
     fn expire(&mut self, now: Micros) {
         let _ = now;
     }

@@ -28,6 +28,7 @@ use crate::flow::taking::Tally;
 use crate::flow::telling::Telling;
 use crate::flow::warm_up::WarmUp;
 use crate::flow::watermark::Watermarks;
+use crate::operator::EXPIRE_CALLS;
 use crate::plan::{Role, Side};
 use crate::record::{Micros, Partition, Position};
 use crate::recorder::Doing;
@@ -167,6 +168,10 @@ impl Lane {
         let mut pipeline = Pipeline::new((self.spec.steps)(), writer)?;
         let state = std::mem::take(&mut self.spec.state);
         pipeline.restore(&state)?;
+        // What has outlived its time while nothing ran: no record is to be added to it.
+        for _ in 0..EXPIRE_CALLS {
+            pipeline.expire(now());
+        }
         self.recording.steps(&pipeline);
         self.pipeline = Some(pipeline);
         self.set_aside(&state)?;

@@ -11,7 +11,6 @@ use crate::stateful::over::adopt::{New, adopt};
 use crate::stateful::over::cell::Cell;
 use crate::stateful::over::changes::Changes;
 use crate::stateful::over::distinct::Distinct;
-use crate::stateful::over::forget::SLICE;
 use crate::stateful::over::keys::{Keys, flag};
 use crate::stateful::over::node::Child;
 use crate::stateful::over::panes::floor;
@@ -342,13 +341,10 @@ impl Operator for Window {
         let Some(ttl) = self.program.ttl else {
             return;
         };
-        for _ in 0..self
-            .keys
-            .slots()
-            .min(40 * u32::try_from(SLICE).unwrap_or(1))
-        {
+        let slots = self.keys.slots();
+        for _ in 0..(slots / 30).max(10_000).min(slots) {
             let slot = self.expired;
-            self.expired = (slot + 1) % self.keys.slots();
+            self.expired = (slot + 1) % slots;
             if self.keys.is(slot, flag::LIVE) && self.keys.touched(slot).saturating_add(ttl) < now {
                 self.remove(slot);
             }
