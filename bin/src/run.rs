@@ -166,6 +166,7 @@ struct Ready {
 /// When something must be mended before anything can begin.
 pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
     open_files::enough()?;
+    let starting = launch.signals.then(stop::while_starting);
     let metrics = Metrics::new();
     // Removed when the queries have ended.
     let mut temporary = None;
@@ -274,6 +275,7 @@ pub(crate) fn live(launch: Launch) -> Result<Finished, Refusal> {
         let signals = launch.signals.then(Signals::listen).transpose()?;
         // It hears all signals from now on, so one that comes while the job is being refused ends it, too.
         let held = launch.hold.then(Signals::listen).transpose()?;
+        drop(starting);
         let arbiters = arbiters();
         let handles: Vec<ArbiterHandle> = arbiters.iter().map(Arbiter::handle).collect();
         let mut running = JoinSet::new();

@@ -136,6 +136,41 @@ async fn hung_up(hangup: &mut Option<Signal>) {
     }
 }
 
+/// Ends the process at a signal as long as what is given lives: what a start looks at, a store of checkpoints, may answer late or
+/// never, and until it has nobody else hears. Nothing has begun then, and nothing is lost.
+pub(crate) fn while_starting() -> oneshot::Sender<()> {
+    let (over, ended) = oneshot::channel();
+    listening("start", async move {
+        let Ok(mut signals) = Signals::listen() else {
+            return;
+        };
+        tokio::select! {
+            _ = ended => {}
+            asked = signals.next() => {
+                tracing::info!("{}: the job ends before it has begun", asked.name());
+                leave(End::Clean)
+            }
+        }
+    });
+    over
+}
+
+/// Does this on a thread of its own.
+fn listening(name: &str, work: impl Future<Output = ()> + Send + 'static) {
+    let working = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        if let Ok(runtime) = runtime {
+            runtime.block_on(work);
+        }
+    };
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    if let Err(error) = thread.spawn(working) {
+        tracing::warn!(%error, "no thread hears signals beside the others");
+    }
+}
+
 /// What a watch over the stop of a job needs to know.
 pub(crate) struct Watch {
     pub(crate) queries: Vec<Arc<QueryStatus>>,
@@ -153,18 +188,7 @@ impl Watch {
     /// when what is given is dropped.
     pub(crate) fn begin(self) -> oneshot::Sender<()> {
         let (over, ended) = oneshot::channel();
-        let watching = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            if let Ok(runtime) = runtime {
-                runtime.block_on(self.watch(ended));
-            }
-        };
-        let thread = std::thread::Builder::new().name("stop".to_owned());
-        if let Err(error) = thread.spawn(watching) {
-            tracing::warn!(%error, "no thread watches over a stop");
-        }
+        listening("stop", self.watch(ended));
         over
     }
 
@@ -231,6 +255,17 @@ pub(crate) enum Asked {
     HangUp,
     /// A supervisor: SIGTERM. Some send it twice without meaning anything by it.
     Terminate,
+}
+
+impl Asked {
+    /// As users know it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Interrupt => "Ctrl-C",
+            Self::HangUp => "SIGHUP",
+            Self::Terminate => "SIGTERM",
+        }
+    }
 }
 
 /// Ends a job whose queries have not ended, and removes its temporary folder.

@@ -217,6 +217,22 @@ fn a_store_that_says_nothing_is_told_of_and_waited_for() {
 }
 
 #[test]
+fn a_start_that_waits_for_a_store_that_says_nothing_can_be_ended() {
+    let s3 = S3::start();
+    let job = counts(&s3);
+    arrive(&s3, "a.json", 0..7);
+    s3.plant(&json!([{ "method": "GET", "path": "/shop", "hold": true, "times": -1 }]));
+    let asked = s3.count("GET");
+    let running = s3.run(&job, &[]);
+    until("the start asks", PATIENCE, || s3.count("GET") > asked);
+    running.terminate();
+    let said = running.end(PATIENCE);
+    s3.back();
+    said.expect(0, &["SIGTERM: the job ends before it has begun"]);
+    assert!(said.out.is_empty() && s3.out().is_empty(), "{said:?}");
+}
+
+#[test]
 fn a_stop_that_the_store_does_not_let_end_says_so() {
     let s3 = S3::start();
     let job = counts(&s3);
