@@ -172,6 +172,8 @@ fn a_record_with_several_outputs_lacks_one_and_a_range_of_time_holds_the_records
     // The job's steps say the number by themselves.
     verify(&scene, &["--job", job.to_str().unwrap()]).expect(0, &all);
     expecting(&output, "4", &[]).expect(1, &["20  missing"]);
+    expecting(&output, "0..3", &[]).expect(0, &all);
+    expecting(&output, "3..0", &[]).expect(2, &["or two with `..` between them"]);
     assert_ne!(verify(&scene, &bare).code, 0, "one is not three");
     let (from, until) = (minute(5).to_string(), minute(9).to_string());
     let within = ["--from", from.as_str(), "--until", until.as_str()];
@@ -200,6 +202,8 @@ fn a_record_with_several_outputs_lacks_one_and_a_range_of_time_holds_the_records
             "verifymany-in/0@7",
         ],
     );
+    // Also where a record may have none: the third of its outputs says that there was a second.
+    expecting(planted, "0..3", &within).expect(1, &["1  missing", "verifymany-in/0@7"]);
     let (from, until) = (minute(8).to_string(), minute(12).to_string());
     let without = ["--from", from.as_str(), "--until", until.as_str()];
     expecting(planted, "3", &without).expect(0, &["4  with all their outputs"]);

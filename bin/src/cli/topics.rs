@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::pair;
+use crate::verify::Outputs;
 
 /// The brokers, where no job names them.
 #[derive(Args, Clone, Debug, Default)]
@@ -46,9 +47,10 @@ pub(crate) struct VerifyArgs {
     /// Where in the output to begin, as with --from. Without it the whole output is read.
     #[arg(long, value_name = "TIME|PARTITION=N")]
     pub(crate) output_from: Vec<String>,
-    /// How many outputs a record has that is not filtered, where the job's steps do not say.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=10_000))]
-    pub(crate) expect: u32,
+    /// How many outputs a record has that is not filtered, where the job's steps do not say; 0..1 where other records decide
+    /// whether it has one (DISTINCT, QUALIFY, joins).
+    #[arg(long, value_name = "N|N..M", default_value = "1")]
+    pub(crate) expect: Outputs,
     /// How many faults are listed; all are counted.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) limit: u64,

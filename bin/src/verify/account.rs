@@ -1,6 +1,8 @@
 //! The account of an input: what the outputs say of each of its records. Pure; a few bits for each record.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
 
 use thalweg_operators::coordinates::{Coordinate, Seen};
 use thalweg_operators::kafka::Span;
@@ -8,11 +10,63 @@ use thalweg_operators::kafka::Span;
 /// Memory that the bits may take.
 const BYTES_MAX: u64 = 512 * 1024 * 1024;
 
+/// Outputs that one record may have at most.
+const OUTPUTS_MAX: u32 = 10_000;
+
+/// How many outputs a record has: at least and at most. They differ where rows of other records decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outputs {
+    least: u32,
+    most: u32,
+}
+
+impl Outputs {
+    /// So many.
+    pub(super) fn exactly(count: u32) -> Self {
+        Self {
+            least: count,
+            most: count,
+        }
+    }
+}
+
+impl fmt::Display for Outputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.least == self.most {
+            true => write!(f, "{}", self.most),
+            false => write!(f, "{}..{}", self.least, self.most),
+        }
+    }
+}
+
+/// `1`, or `0..1`: both ends are meant.
+impl FromStr for Outputs {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.trim().parse().ok().filter(|n| *n <= OUTPUTS_MAX);
+        let outputs = match text.split_once("..") {
+            None => number(text).map(Self::exactly),
+            Some((least, most)) => {
+                let ends = number(least).zip(number(most));
+                ends.map(|(least, most)| Self { least, most })
+            }
+        };
+        outputs
+            .filter(|outputs| outputs.least <= outputs.most)
+            .ok_or_else(|| {
+                format!("write a number up to {OUTPUTS_MAX}, or two with `..` between them: 0..1")
+            })
+    }
+}
+
 /// What should have become of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     /// So many outputs.
-    Outputs(u32),
+    Outputs(Outputs),
+    /// No output: a condition of the job leaves it out.
+    Filtered,
     /// A dead letter, because it cannot be decoded or computed.
     DeadLetter,
     /// Nothing: `onError` skips it.
@@ -44,6 +98,8 @@ pub(super) struct Counts {
     pub(super) records: u64,
     pub(super) written: u64,
     pub(super) filtered: u64,
+    /// Without an output, and none was needed.
+    pub(super) left_out: u64,
     pub(super) skipped: u64,
     pub(super) dead: u64,
     pub(super) missing: u64,
@@ -170,8 +226,8 @@ impl<'f> Account<'f> {
         let at = |index| Coordinate { offset, index };
         let dead = part.dead.remove(at(0));
         let wanted = match should {
-            Expected::Outputs(count) => count,
-            Expected::DeadLetter | Expected::Skipped => 0,
+            Expected::Outputs(outputs) => outputs.most,
+            Expected::Filtered | Expected::DeadLetter | Expected::Skipped => 0,
         };
         let beyond = part.outputs.beyond(offset, wanted);
         let there: Vec<u32> = (0..wanted)
@@ -184,7 +240,7 @@ impl<'f> Account<'f> {
                 output: shown(topic, partition, at(*index)),
                 why: match should {
                     _ if dead => "its record is a dead letter too",
-                    Expected::Outputs(0) => "its record is filtered",
+                    Expected::Filtered => "its record is filtered",
                     Expected::Outputs(_) => "its record should have fewer outputs",
                     Expected::DeadLetter | Expected::Skipped => "its record fails",
                 },
@@ -202,7 +258,7 @@ impl<'f> Account<'f> {
                 }
                 false
             }
-            Expected::Outputs(0) => {
+            Expected::Filtered => {
                 self.counts.filtered += 1;
                 false
             }
@@ -211,20 +267,27 @@ impl<'f> Account<'f> {
                 false
             }
             Expected::DeadLetter => true,
-            Expected::Outputs(wanted) if there.len() as u64 == u64::from(wanted) => {
-                self.counts.written += 1;
-                false
-            }
-            Expected::Outputs(_) if there.is_empty() && beyond.is_empty() => true,
-            Expected::Outputs(wanted) => {
-                self.counts.missing += 1;
-                let lacks = (0..wanted).filter(|index| !there.contains(index));
+            Expected::Outputs(outputs) => {
+                // The first ones are needed, and those before the last that is there.
+                let needed = there.last().map_or(0, |last| last + 1).max(outputs.least);
+                let lacks = (0..needed).filter(|index| !there.contains(index));
                 let lacks: Vec<String> = lacks.map(|index| index.to_string()).collect();
-                (self.fault)(Fault::Partly {
-                    place: place(),
-                    outputs: lacks.join(", "),
-                });
-                false
+                if there.is_empty() && beyond.is_empty() && outputs.least > 0 {
+                    true
+                } else {
+                    match (lacks.is_empty(), there.is_empty()) {
+                        (true, false) => self.counts.written += 1,
+                        (true, true) => self.counts.left_out += 1,
+                        (false, _) => {
+                            self.counts.missing += 1;
+                            (self.fault)(Fault::Partly {
+                                place: place(),
+                                outputs: lacks.join(", "),
+                            });
+                        }
+                    }
+                    false
+                }
             }
         };
         if missing {
@@ -316,7 +379,7 @@ mod tests {
         let (counts, faults) = account(|account| {
             write(account, &[(0, 0), (1, 0), (3, 0)]);
             // Offset 2 holds no record: a transaction's end.
-            read(account, &[0, 1, 3], Expected::Outputs(1));
+            read(account, &[0, 1, 3], Expected::Outputs(Outputs::exactly(1)));
         });
         assert!(counts.well() && faults.is_empty());
         assert_eq!((counts.records, counts.written), (3, 3));
@@ -327,7 +390,11 @@ mod tests {
         let (counts, faults) = account(|account| {
             write(account, &[(0, 0), (4, 0)]);
             account.dead_letter("in", 0, 5);
-            read(account, &[0, 1, 3, 4, 5, 6], Expected::Outputs(1));
+            read(
+                account,
+                &[0, 1, 3, 4, 5, 6],
+                Expected::Outputs(Outputs::exactly(1)),
+            );
         });
         let missing = |first, last| Fault::Missing {
             place: format!("in/0@{first}"),
@@ -341,7 +408,11 @@ mod tests {
     fn an_output_that_stands_twice_and_one_behind_a_later_one_are_told_with_their_places() {
         let (counts, faults) = account(|account| {
             write(account, &[(0, 0), (1, 0), (0, 0), (3, 0), (2, 0)]);
-            read(account, &[0, 1, 2, 3], Expected::Outputs(1));
+            read(
+                account,
+                &[0, 1, 2, 3],
+                Expected::Outputs(Outputs::exactly(1)),
+            );
         });
         assert_eq!(
             (counts.doubled, counts.out_of_place, counts.missing),
@@ -364,8 +435,8 @@ mod tests {
         let (counts, faults) = account(|account| {
             write(account, &[(0, 0), (1, 0), (1, 2), (2, 0), (7, 0)]);
             account.dead_letter("in", 0, 2);
-            read(account, &[0], Expected::Outputs(0));
-            read(account, &[1], Expected::Outputs(2));
+            read(account, &[0], Expected::Filtered);
+            read(account, &[1], Expected::Outputs(Outputs::exactly(2)));
             read(account, &[2], Expected::DeadLetter);
         });
         let why: Vec<&str> = faults
@@ -389,6 +460,49 @@ mod tests {
             outputs: "1".into(),
         }));
         assert_eq!((counts.unexpected, counts.missing, counts.dead), (4, 1, 1));
+    }
+
+    #[test]
+    fn where_other_records_decide_a_record_may_have_no_output_and_too_many_are_told() {
+        let some = |text: &str| Expected::Outputs(text.parse().unwrap());
+        let (counts, faults) = account(|account| {
+            write(account, &[(0, 0), (2, 0), (2, 1), (3, 1)]);
+            read(account, &[0, 1, 2], some("0..1"));
+            read(account, &[3], some("0..2"));
+            read(account, &[4], some("1..2"));
+        });
+        let known = (counts.written, counts.left_out, counts.missing);
+        assert_eq!((known, counts.unexpected), ((2, 1, 2), 1));
+        let told = [
+            Fault::Unexpected {
+                output: "in/0@2;1".into(),
+                why: "its record should have fewer outputs",
+            },
+            Fault::Partly {
+                place: "in/0@3".into(),
+                outputs: "0".into(),
+            },
+            Fault::Missing {
+                place: "in/0@4".into(),
+                last: 4,
+            },
+        ];
+        assert_eq!(faults, told);
+    }
+
+    #[test]
+    fn how_many_outputs_is_a_number_or_a_range() {
+        for (text, shown) in [
+            ("3", Some("3")),
+            ("0..1", Some("0..1")),
+            ("2..2", Some("2")),
+        ] {
+            let outputs: Option<Outputs> = text.parse().ok();
+            assert_eq!(outputs.map(|outputs| outputs.to_string()).as_deref(), shown);
+        }
+        for wrong in ["", "1..0", "x", "0..", "10001", "-1"] {
+            assert!(wrong.parse::<Outputs>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

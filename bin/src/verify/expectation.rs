@@ -19,7 +19,7 @@ use thalweg_operators::table::{OpenContext, OptionValue, Options, Table};
 use crate::refusal::Refusal;
 use crate::wiring;
 
-use super::account::Expected;
+use super::account::{Expected, Outputs};
 
 /// The steps of one input, and the input itself.
 pub(super) struct Expectation {
@@ -28,7 +28,7 @@ pub(super) struct Expectation {
     /// Whether the steps give exactly the rows of the output.
     whole: bool,
     /// Outputs of a record that passes, where they do not.
-    otherwise: u32,
+    otherwise: Outputs,
     on_error: OnError,
     source: Arc<dyn Source>,
     input: String,
@@ -49,7 +49,7 @@ impl Expectation {
         job: &str,
         query: &Query,
         place: usize,
-        otherwise: u32,
+        otherwise: Outputs,
         extensions: &Extensions,
     ) -> Result<Self, Refusal> {
         let context = OpenContext {
@@ -115,8 +115,8 @@ impl Expectation {
         self.pipeline.take_watermark();
         self.pipeline.take_late();
         match (rows, self.on_error) {
-            (Ok(0), _) => Expected::Outputs(0),
-            (Ok(rows), _) if self.whole => Expected::Outputs(rows),
+            (Ok(0), _) => Expected::Filtered,
+            (Ok(rows), _) if self.whole => Expected::Outputs(Outputs::exactly(rows)),
             (Ok(_), _) => Expected::Outputs(self.otherwise),
             (Err(_), OnError::DeadLetter) => Expected::DeadLetter,
             (Err(_), OnError::Skip) => Expected::Skipped,

@@ -26,6 +26,7 @@ use crate::job_file::{self, Loaded};
 use crate::refusal::{End, Refusal};
 use crate::topics::{self, Bounds};
 
+pub(crate) use account::Outputs;
 use account::{Account, Counts, Expected, Fault};
 use expectation::Expectation;
 
@@ -414,6 +415,9 @@ fn summary(
         None => {}
         Some(_) => count(counts.filtered, "filtered"),
     }
+    if counts.left_out > 0 {
+        count(counts.left_out, "without an output, as --expect allows");
+    }
     if counts.skipped > 0 {
         count(counts.skipped, "skipped because they fail");
     }
@@ -446,7 +450,7 @@ fn summary(
         );
     }
     if exact == Some(false) {
-        out.push_str("the query keeps rows: its steps say which records are filtered, and --expect how many outputs the others have\n");
+        out.push_str("the query keeps rows: its steps say which records are filtered, and --expect how many outputs the others have (0..1 where rows of others decide)\n");
     }
     out.push_str(if counts.well() && counts.records == 0 {
         "the input holds no record there: nothing was to be accounted for\n"
