@@ -392,6 +392,12 @@ fn a_topic_whose_records_would_expire_or_whose_partitions_have_changed_is_refuse
     let said = scene.run(&job).end(PATIENCE);
     said.expect(2, &[&topic, "6 partitions", "knows 5"]);
     assert!(exact(&scene, 300));
+    scene.topics.delete(&topic);
+    until("it is gone again", PATIENCE, || {
+        !scene.topics.names().contains(&topic)
+    });
+    let said = scene.run(&job).end(PATIENCE);
+    said.expect(2, &[&topic, "was deleted since the checkpoint"]);
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub(crate) struct Exchange {
     pub(crate) input: SmolStr,
     /// How many partitions the topic has.
     pub(crate) partitions: usize,
+    /// Whether this run has made it.
+    pub(crate) made: bool,
     /// The types of the columns that go through it.
     pub(crate) types: Vec<DataType>,
     /// The places of the key's columns.
@@ -100,10 +102,12 @@ pub(crate) fn open(inputs: Vec<Input<'_>>, context: &OpenContext) -> Result<Vec<
         .iter()
         .map(|input| (input.table, input.topic.as_str()))
         .collect();
-    let partitions = topic::ready(&topics)?;
+    let (partitions, made) = topic::ready(&topics)?;
+    let made: Vec<String> = made.into_iter().map(str::to_owned).collect();
     let mut opened: Vec<Ends> = Vec::new();
     for input in inputs {
-        match both_ends(input, partitions, context) {
+        let topic = (partitions, made.contains(&input.topic));
+        match both_ends(input, topic, context) {
             Ok(ends) => opened.push(ends),
             Err(failure) => {
                 for (source, sink) in opened {
@@ -117,9 +121,14 @@ pub(crate) fn open(inputs: Vec<Input<'_>>, context: &OpenContext) -> Result<Vec<
     Ok(opened)
 }
 
-fn both_ends(input: Input<'_>, partitions: usize, context: &OpenContext) -> Result<Ends, Failure> {
+fn both_ends(
+    input: Input<'_>,
+    (partitions, made): (usize, bool),
+    context: &OpenContext,
+) -> Result<Ends, Failure> {
     let exchange = Arc::new(Exchange {
         partitions,
+        made,
         topic: input.topic,
         input: SmolStr::new(&input.table.name),
         types: input.types,

@@ -258,6 +258,7 @@ mod tests {
         Reading::new(Arc::new(Exchange {
             topic: "j-q-exchange".into(),
             partitions: 2,
+            made: false,
             input: "in".into(),
             types: vec![DataType::String, DataType::Int],
             keys: vec![0],

@@ -115,6 +115,12 @@ impl ExchangeSource {
     fn compare(&self, resume: &Resume<'_>) -> Result<(), Failure> {
         let topic = &self.exchange.topic;
         let (was, is) = (resume.positions.len(), self.exchange.partitions);
+        if self.exchange.made && was > 0 {
+            return Err(Failure::refuse(format!(
+                "the exchange topic `{topic}` was deleted since the checkpoint, and the rows that were in it with it; an empty one \
+                 is made in its place. Restore the topic, or begin anew with another queryName or checkpointLocation"
+            )));
+        }
         if was != is {
             return Err(Failure::refuse(format!(
                 "the exchange topic `{topic}` has {}, and the checkpoint knows {was}: keys would change their \

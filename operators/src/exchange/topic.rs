@@ -15,11 +15,12 @@ const SETTINGS: [(&str, &str); 3] = [
 ];
 
 /// Makes the topics, with as many partitions as the widest topic of the inputs, or checks those that are there. Gives the
-/// number of their partitions. Topics that were made beforehand may have any number, all the same.
+/// number of their partitions, and which were made. Topics that were made beforehand may have any number, all the same.
 ///
 /// # Errors
 /// `Restart` when no broker answers in time; `Refuse` where one cannot be made or its settings are wrong.
-pub(super) fn ready(topics: &[(&Table, &str)]) -> Result<usize, Failure> {
+pub(super) fn ready<'t>(topics: &[(&Table, &'t str)]) -> Result<(usize, Vec<&'t str>), Failure> {
+    let mut made = Vec::new();
     let mut there: Option<(&str, i32)> = None;
     let mut wanted = Vec::new();
     let mut widths = 1;
@@ -48,10 +49,11 @@ pub(super) fn ready(topics: &[(&Table, &str)]) -> Result<usize, Failure> {
     for (scout, topic) in wanted {
         make(&scout, topic, partitions)?;
         tracing::info!(target: "kafka", topic, partitions, "the exchange topic is made");
+        made.push(topic);
         scout.existing_topic(topic)?;
         check(&scout, topic)?;
     }
-    Ok(usize::try_from(partitions).unwrap_or(1))
+    Ok((usize::try_from(partitions).unwrap_or(1), made))
 }
 
 /// What a start would find: the topic with the rights that it takes, or whether it could be made.
