@@ -124,6 +124,14 @@ pub(super) fn put_words(words: &[u64], out: &mut Vec<u8>) {
 
 pub(super) fn put_values(values: &[Value], out: &mut Vec<u8>) {
     for value in values {
+        // Names are short texts mostly: their length is known before they are written.
+        if let Value::String(text) = value
+            && let Ok(length @ ..0x7e) = u8::try_from(text.len())
+        {
+            out.extend_from_slice(&[length + 2, 1, length]);
+            out.extend_from_slice(text.as_bytes());
+            continue;
+        }
         let begin = out.len();
         out.push(0);
         encode_value(value, out);
@@ -148,4 +156,26 @@ pub(super) fn take_value(bytes: &mut &[u8], data_type: Option<&DataType>) -> Opt
     };
     let taken = decode_value(&mut value, data_type)?;
     value.is_empty().then_some(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_any_length_stand_as_all_values_do_and_come_back() {
+        for length in [0, 1, 100, 125, 126, 127, 128, 300] {
+            let value = Value::from("x".repeat(length).as_str());
+            let mut encoded = Vec::new();
+            encode_value(&value, &mut encoded);
+            let mut expected = Vec::new();
+            write_varint(encoded.len() as u64, &mut expected);
+            expected.extend_from_slice(&encoded);
+            let mut put = Vec::new();
+            put_values(std::slice::from_ref(&value), &mut put);
+            assert_eq!(put, expected, "{length}");
+            let taken = take_value(&mut put.as_slice(), Some(&DataType::String));
+            assert_eq!(taken, Some(value), "{length}");
+        }
+    }
 }
