@@ -242,7 +242,10 @@ impl LaneSpans {
             ),
         ];
         if let Some(time) = open.about.record_time() {
-            let before = ("thalweg.before_micros", Attribute::Number(taken - time));
+            let before = (
+                "thalweg.before_micros",
+                Attribute::Number(taken.saturating_sub(time)),
+            );
             attributes.push(before);
         }
         let mut spans = vec![Span {
@@ -252,7 +255,7 @@ impl LaneSpans {
             id: open.id,
             parent: open.parent,
             state: open.state.clone(),
-            begin: taken - decode,
+            begin: taken.saturating_sub(decode),
             end: taken.saturating_add_unsigned(whole),
             attributes,
             error: open.error.clone(),

@@ -85,7 +85,7 @@ impl Times {
         };
         let parsed = pattern.parse(content)?;
         let zone = parsed.zone.unwrap_or(Zone::from(self.zone));
-        Some(calendar::utc(parsed.local, zone))
+        calendar::utc(parsed.local, zone)
     }
 
     /// The time on the clock of a text.
@@ -99,8 +99,10 @@ impl Times {
 
     /// Appends a date by its pattern; false where there is none.
     pub(crate) fn show_date(&self, out: &mut String, days: i32) -> bool {
-        let midnight = i64::from(days) * MICROS_PER_DAY;
-        show(self.date.as_deref(), out, midnight, Zone::Fixed(0))
+        if let Some(pattern) = &self.date {
+            pattern.format_date(out, days);
+        }
+        self.date.is_some()
     }
 
     /// Appends an instant by its pattern; false where there is none.

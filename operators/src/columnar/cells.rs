@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use thalweg_engine::row::{Unscaled, Value};
 use thalweg_engine::schema::DataType;
 
-use crate::expr::calendar::MICROS_PER_DAY;
+use crate::expr::calendar;
 use crate::expr::decimal;
 
 /// The values of one column, and which of them are beyond their type.
@@ -223,8 +223,8 @@ impl Cells {
         match array.data_type() {
             Arrow::Timestamp(_, None) => self.times(array, Value::TimestampNtz),
             Arrow::Date32 => {
-                self.all::<Date32Type>(array, |days| {
-                    Value::TimestampNtz(i64::from(days) * MICROS_PER_DAY)
+                self.some::<Date32Type>(array, |days| {
+                    calendar::midnight(days).map(Value::TimestampNtz)
                 });
                 true
             }

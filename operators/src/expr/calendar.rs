@@ -88,44 +88,70 @@ pub fn add_months(date: i32, months: i32) -> Option<i32> {
     days(year, month, day.min(days_of_month(year, month)))
 }
 
-/// What the clocks of the zone show at an instant: microseconds since 1970-01-01T00:00:00 there.
+/// The day of the year, counted from 1.
+pub fn day_of_year(days: i32) -> i32 {
+    let (year, month, day) = civil(days);
+    let before: u32 = (1..month).map(|month| days_of_month(year, month)).sum();
+    i32::try_from(before + day).unwrap_or(1)
+}
+
+/// The beginning of a date on the clock; None for one that no time reaches.
+pub fn midnight(days: i32) -> Option<i64> {
+    moment(days, 0)
+}
+
+/// So many microseconds after the beginning of a date; None out of range.
+pub fn moment(days: i32, of_day: i64) -> Option<i64> {
+    let midnight = i128::from(days) * i128::from(MICROS_PER_DAY);
+    i64::try_from(midnight + i128::from(of_day)).ok()
+}
+
+/// What the clocks of the zone show at an instant: microseconds since 1970-01-01T00:00:00 there. At the ends of all times the
+/// last that they can show.
 pub fn local(micros: i64, zone: impl Into<Zone>) -> i64 {
     micros.saturating_add(i64::from(offset_at(micros, zone.into())) * MICROS_PER_SECOND)
 }
 
+/// What the clocks show, where it is to be a time itself: None out of range.
+pub fn shown(micros: i64, zone: impl Into<Zone>) -> Option<i64> {
+    micros.checked_add(i64::from(offset_at(micros, zone.into())) * MICROS_PER_SECOND)
+}
+
 /// The instant at which the clocks of the zone show this. In a gap it is later by the gap, in an overlap the earlier one.
-pub fn utc(local: i64, zone: impl Into<Zone>) -> i64 {
+/// None out of range.
+pub fn utc(local: i64, zone: impl Into<Zone>) -> Option<i64> {
     let offset = match zone.into() {
         Zone::Fixed(seconds) => seconds,
-        Zone::Region(zone) => match naive(local) {
-            Some(naive) => match zone.offset_from_local_datetime(&naive) {
-                chrono::LocalResult::Single(offset) | chrono::LocalResult::Ambiguous(offset, _) => {
-                    offset.fix().local_minus_utc()
-                }
-                chrono::LocalResult::None => {
-                    offset_at(local.saturating_sub(MICROS_PER_DAY), Zone::Region(zone))
-                }
-            },
-            None => 0,
+        Zone::Region(zone) => match zone.offset_from_local_datetime(&naive(local)) {
+            chrono::LocalResult::Single(offset) | chrono::LocalResult::Ambiguous(offset, _) => {
+                offset.fix().local_minus_utc()
+            }
+            chrono::LocalResult::None => {
+                offset_at(local.saturating_sub(MICROS_PER_DAY), Zone::Region(zone))
+            }
         },
     };
-    local.saturating_sub(i64::from(offset) * MICROS_PER_SECOND)
+    local.checked_sub(i64::from(offset) * MICROS_PER_SECOND)
 }
 
 /// Seconds east of UTC at an instant.
 pub fn offset_at(micros: i64, zone: Zone) -> i32 {
     match zone {
         Zone::Fixed(seconds) => seconds,
-        Zone::Region(zone) => naive(micros).map_or(0, |naive| {
-            zone.offset_from_utc_datetime(&naive)
-                .fix()
-                .local_minus_utc()
-        }),
+        Zone::Region(zone) => zone
+            .offset_from_utc_datetime(&naive(micros))
+            .fix()
+            .local_minus_utc(),
     }
 }
 
-fn naive(micros: i64) -> Option<NaiveDateTime> {
-    DateTime::from_timestamp(micros.div_euclid(MICROS_PER_SECOND), 0).map(|time| time.naive_utc())
+/// A time for the tables of zones, which end before all times do: beyond their ends nothing changes any more.
+fn naive(micros: i64) -> NaiveDateTime {
+    const LAST: i64 = 8_200_000_000_000;
+    let seconds = micros.div_euclid(MICROS_PER_SECOND).clamp(-LAST, LAST);
+    DateTime::from_timestamp(seconds, 0)
+        .unwrap_or_default()
+        .naive_utc()
 }
 
 /// The time zone of this name: a region (`Europe/Berlin`), `Z`, `UTC`, `+01:00`, `GMT+1`, or one of Java's short names.
@@ -245,12 +271,24 @@ mod tests {
             i64::from(days(y, m, d).unwrap()) * MICROS_PER_DAY + hour * 3600 * MICROS_PER_SECOND
         };
         // 2024-03-31 02:00 to 03:00 does not exist; 2024-10-27 02:00 to 03:00 exists twice.
-        assert_eq!(utc(at(2024, 3, 31, 2), berlin), at(2024, 3, 31, 1));
-        assert_eq!(
-            local(utc(at(2024, 3, 31, 2), berlin), berlin),
-            at(2024, 3, 31, 3)
-        );
-        assert_eq!(utc(at(2024, 10, 27, 2), berlin), at(2024, 10, 27, 0));
+        assert_eq!(utc(at(2024, 3, 31, 2), berlin), Some(at(2024, 3, 31, 1)));
+        assert_eq!(local(at(2024, 3, 31, 1), berlin), at(2024, 3, 31, 3));
+        assert_eq!(utc(at(2024, 10, 27, 2), berlin), Some(at(2024, 10, 27, 0)));
+    }
+
+    #[test]
+    fn beyond_the_ends_of_times_there_is_none() {
+        let west = Zone::Fixed(-3600);
+        assert_eq!(utc(i64::MAX, west), None);
+        assert_eq!(utc(i64::MIN, Zone::Fixed(18 * 3600)), None);
+        assert_eq!(shown(i64::MIN, west), None);
+        assert_eq!(local(i64::MIN, west), i64::MIN);
+        assert_eq!(midnight(106_751_991), Some(9_223_372_022_400_000_000));
+        assert_eq!([midnight(106_751_992), midnight(-106_751_992)], [None; 2]);
+        assert_eq!(moment(-106_751_992, 71_945_224_192), Some(i64::MIN));
+        assert_eq!(moment(-106_751_992, 71_945_224_191), None);
+        assert_eq!([day_of_year(i32::MIN), day_of_year(i32::MAX)], [174, 193]);
+        assert_eq!(day_of_year(days(2024, 12, 31).unwrap()), 366);
     }
 
     #[test]

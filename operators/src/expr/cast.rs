@@ -237,25 +237,28 @@ fn form_of(to: &DataType) -> &'static str {
 
 fn between_times(to: DataType, zone: Tz) -> Caster {
     let day = |micros: i64| i32::try_from(micros.div_euclid(MICROS_PER_DAY)).unwrap_or_default();
+    let instant = move |local: i64| calendar::utc(local, zone).map(Value::Timestamp);
     Box::new(move |value| {
-        Ok(match (value, &to) {
-            (Value::Date(days), _) => {
-                let midnight = i64::from(*days)
-                    .checked_mul(MICROS_PER_DAY)
-                    .ok_or_else(|| out_of_range(value, &DataType::Date, &to))?;
-                match to {
-                    DataType::Timestamp => Value::Timestamp(calendar::utc(midnight, zone)),
-                    _ => Value::TimestampNtz(midnight),
-                }
+        let (from, cast) = match (value, &to) {
+            (Value::Date(days), DataType::Timestamp) => {
+                (DataType::Date, calendar::midnight(*days).and_then(instant))
             }
+            (Value::Date(days), _) => (
+                DataType::Date,
+                calendar::midnight(*days).map(Value::TimestampNtz),
+            ),
             (Value::Timestamp(micros), DataType::Date) => {
-                Value::Date(day(calendar::local(*micros, zone)))
+                return Ok(Value::Date(day(calendar::local(*micros, zone))));
             }
-            (Value::Timestamp(micros), _) => Value::TimestampNtz(calendar::local(*micros, zone)),
-            (Value::TimestampNtz(micros), DataType::Date) => Value::Date(day(*micros)),
-            (Value::TimestampNtz(micros), _) => Value::Timestamp(calendar::utc(*micros, zone)),
-            _ => Value::Null,
-        })
+            (Value::Timestamp(micros), _) => (
+                DataType::Timestamp,
+                calendar::shown(*micros, zone).map(Value::TimestampNtz),
+            ),
+            (Value::TimestampNtz(micros), DataType::Date) => return Ok(Value::Date(day(*micros))),
+            (Value::TimestampNtz(micros), _) => (DataType::TimestampNtz, instant(*micros)),
+            _ => return Ok(Value::Null),
+        };
+        cast.ok_or_else(|| out_of_range(value, &from, &to))
     })
 }
 

@@ -33,10 +33,8 @@ impl Eval for ClockCast {
         };
         let zone = zone.unwrap_or_else(|| Zone::from(self.zone));
         let today = calendar::local(meta.taken_at, zone).div_euclid(MICROS_PER_DAY);
-        Ok(Value::Timestamp(calendar::utc(
-            today * MICROS_PER_DAY + micros,
-            zone,
-        )))
+        let instant = calendar::utc(today * MICROS_PER_DAY + micros, zone);
+        Ok(instant.map_or(Value::Null, Value::Timestamp))
     }
 }
 

@@ -228,20 +228,18 @@ fn add_days(sign: i64) -> TimeFn {
 
 fn add_months(sign: i64, zone: Tz) -> TimeFn {
     Box::new(move |time, months| {
-        let months = i32::try_from(long(months) * sign).ok()?;
+        let months = i32::try_from(long(months).checked_mul(sign)?).ok()?;
         let local_months = |micros: i64| {
             let day = i32::try_from(micros.div_euclid(MICROS_PER_DAY)).ok()?;
             let later = calendar::add_months(day, months)?;
-            i64::from(later)
-                .checked_mul(MICROS_PER_DAY)?
-                .checked_add(micros.rem_euclid(MICROS_PER_DAY))
+            calendar::moment(later, micros.rem_euclid(MICROS_PER_DAY))
         };
         Some(match time {
             Value::Date(day) => Value::Date(calendar::add_months(*day, months)?),
             Value::TimestampNtz(micros) => Value::TimestampNtz(local_months(*micros)?),
             other => {
-                let local = calendar::local(access::micros(other), zone);
-                Value::Timestamp(calendar::utc(local_months(local)?, zone))
+                let local = calendar::shown(access::micros(other), zone)?;
+                Value::Timestamp(calendar::utc(local_months(local)?, zone)?)
             }
         })
     })
@@ -259,8 +257,8 @@ fn add_micros(sign: i64, zone: Tz) -> TimeFn {
                     return micros.checked_add(interval).map(Value::Timestamp);
                 }
                 let days = interval / MICROS_PER_DAY * MICROS_PER_DAY;
-                let local = calendar::local(micros, zone).checked_add(days)?;
-                calendar::utc(local, zone)
+                let local = calendar::shown(micros, zone)?.checked_add(days)?;
+                calendar::utc(local, zone)?
                     .checked_add(interval % MICROS_PER_DAY)
                     .map(Value::Timestamp)
             }

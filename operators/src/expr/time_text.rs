@@ -1,6 +1,6 @@
 //! Dates and times in texts, as Spark's casts read them.
 
-use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND, Zone};
+use crate::expr::calendar::{self, MICROS_PER_SECOND, Zone};
 use crate::expr::text::trim;
 
 /// A cursor over the digits of a date or time.
@@ -73,8 +73,8 @@ pub(crate) fn parse_date(text: &str) -> Option<i32> {
 pub(crate) fn parse_timestamp(text: &str, zone: impl Into<Zone>) -> Option<i64> {
     let (local, own) = parse_time(text)?;
     match own {
-        Some(own) => calendar::zone(own).map(|zone| calendar::utc(local, zone)),
-        None => Some(calendar::utc(local, zone)),
+        Some(own) => calendar::utc(local, calendar::zone(own)?),
+        None => calendar::utc(local, zone),
     }
 }
 
@@ -122,9 +122,8 @@ fn parse_time(text: &str) -> Option<(i64, Option<&str>)> {
         rest: text.as_bytes(),
     };
     let (days, complete) = digits.date()?;
-    let midnight = i64::from(days).checked_mul(MICROS_PER_DAY)?;
     if digits.rest.is_empty() {
-        return Some((midnight, None));
+        return Some((calendar::midnight(days)?, None));
     }
     if !complete || !(digits.skip(b' ') || digits.skip(b'T')) {
         return None;
@@ -148,7 +147,7 @@ fn parse_time(text: &str) -> Option<(i64, Option<&str>)> {
     // What is left is the zone; `get` cannot fail, because only ASCII was read so far.
     let zone = text.get(text.len() - digits.rest.len()..).map(trim);
     let seconds = i64::from(hour * 3600 + minute * 60 + second);
-    let local = midnight.checked_add(seconds * MICROS_PER_SECOND + i64::from(fraction))?;
+    let local = calendar::moment(days, seconds * MICROS_PER_SECOND + i64::from(fraction))?;
     Some((local, zone.filter(|zone| !zone.is_empty())))
 }
 
@@ -210,6 +209,10 @@ mod tests {
         assert_eq!(utc("1970-01-01 25:00:00"), None);
         assert_eq!(utc("1970-01-01 00:00:00 nowhere"), None);
         assert_eq!(utc("1970-01-01é"), None);
+        assert_eq!(utc("+294247-01-10T04:00:54.775807"), Some(i64::MAX));
+        assert_eq!(utc("+294247-01-10T04:00:54.775807-01:00"), None);
+        assert_eq!(utc("-290308-12-21T19:59:05.224192Z"), Some(i64::MIN));
+        assert_eq!(utc("-290308-12-22T00:00:00+18:00"), None);
         assert_eq!(
             parse_timestamp("1970-01-01 01:00:00", Tz::Europe__Berlin),
             Some(0)

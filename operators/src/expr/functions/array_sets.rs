@@ -10,6 +10,7 @@ use thalweg_engine::schema::DataType;
 
 use super::Param::{Any, Array, Boolean};
 use super::arrays::{array_of, element};
+use super::dates_arithmetic::out_of_range;
 use super::forms::{ELEMENTS_MAX, check_elements, failed};
 use super::hash::fingerprint;
 use super::{BindContext, Function, function};
@@ -352,13 +353,13 @@ fn sequence(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
                 if local && zone != chrono_tz::Tz::UTC {
                     // Days are days of the calendar.
                     let days = |i: i64| (by / MICROS_PER_DAY * MICROS_PER_DAY).checked_mul(i);
-                    let from = calendar::local(first, zone);
+                    let from = calendar::shown(first, zone).ok_or_else(out_of_range)?;
                     return steps_while(
                         first,
                         last,
                         by,
                         |i| {
-                            let day = calendar::utc(from.checked_add(days(i)?)?, zone);
+                            let day = calendar::utc(from.checked_add(days(i)?)?, zone)?;
                             day.checked_add((by % MICROS_PER_DAY).checked_mul(i)?)
                         },
                         &data_type,
@@ -393,12 +394,17 @@ fn add_months(
     if *data_type == DataType::Date {
         return calendar::add_months(i32::try_from(from).ok()?, months).map(i64::from);
     }
-    let shown = zone.map_or(from, |zone| calendar::local(from, zone));
+    let shown = match zone {
+        Some(zone) => calendar::shown(from, zone)?,
+        None => from,
+    };
     let day = i32::try_from(shown.div_euclid(MICROS_PER_DAY)).ok()?;
-    let moved = i64::from(calendar::add_months(day, months)?)
-        .checked_mul(MICROS_PER_DAY)?
-        .checked_add(shown.rem_euclid(MICROS_PER_DAY))?;
-    Some(zone.map_or(moved, |zone| calendar::utc(moved, zone)))
+    let moved = calendar::add_months(day, months)?;
+    let moved = calendar::moment(moved, shown.rem_euclid(MICROS_PER_DAY))?;
+    match zone {
+        Some(zone) => calendar::utc(moved, zone),
+        None => Some(moved),
+    }
 }
 
 fn wrong_step() -> RecordError {

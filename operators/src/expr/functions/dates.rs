@@ -1,14 +1,16 @@
 //! Functions that take dates and times apart, and those of the clock and of Unix time.
 
+use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use super::Param::{self, Any, Date, Long, Text, Time, Timestamp};
+use super::dates_arithmetic::out_of_range;
 use super::forms::{failed, string};
 use super::time_pattern::{DAYS, MONTHS, weekday};
 use super::{BindContext, Function, function};
 use crate::expr::access::{date, double, long, micros, unscaled};
-use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND, civil, days};
+use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND, civil, day_of_year};
 use crate::expr::coerce;
 use crate::expr::typed::{Kind, Typed};
 use crate::job_error::JobError;
@@ -46,7 +48,7 @@ macro_rules! part_of_time {
                 let args = cx.take(args, &[Time], 1)?;
                 let zone = cx.settings.zone;
                 cx.strict(DataType::Int, args, move |v| {
-                    let second = local(&v[0], zone).rem_euclid(MICROS_PER_DAY) / MICROS_PER_SECOND;
+                    let second = local(&v[0], zone)?.rem_euclid(MICROS_PER_DAY) / MICROS_PER_SECOND;
                     let part = second / $size % $modulus;
                     Ok(Value::Int(i32::try_from(part).unwrap_or(0)))
                 })
@@ -237,17 +239,17 @@ fn taken_at(cx: &BindContext) -> Typed {
     }
 }
 
-/// A date's midnight in microseconds; the last or first one of all for a date beyond them.
-pub(super) fn midnight(days: i32) -> i64 {
-    i64::from(days).saturating_mul(MICROS_PER_DAY)
+/// A date's midnight in microseconds.
+pub(super) fn midnight(days: i32) -> Result<i64, RecordError> {
+    calendar::midnight(days).ok_or_else(out_of_range)
 }
 
 /// What clocks show at a date (midnight) or time, in microseconds since 1970-01-01T00:00:00.
-pub(super) fn local(value: &Value, zone: chrono_tz::Tz) -> i64 {
+pub(super) fn local(value: &Value, zone: chrono_tz::Tz) -> Result<i64, RecordError> {
     match value {
         Value::Date(days) => midnight(*days),
-        Value::TimestampNtz(local) => *local,
-        other => calendar::local(micros(other), zone),
+        Value::TimestampNtz(local) => Ok(*local),
+        other => Ok(calendar::local(micros(other), zone)),
     }
 }
 
@@ -255,7 +257,9 @@ pub(super) fn local(value: &Value, zone: chrono_tz::Tz) -> i64 {
 pub(super) fn local_date(value: &Value, zone: chrono_tz::Tz) -> i32 {
     match value {
         Value::Date(days) => *days,
-        other => i32::try_from(local(other, zone).div_euclid(MICROS_PER_DAY)).unwrap_or(0),
+        other => local(other, zone).map_or(0, |local| {
+            i32::try_from(local.div_euclid(MICROS_PER_DAY)).unwrap_or(0)
+        }),
     }
 }
 
@@ -267,10 +271,6 @@ fn day(date: i32) -> i32 {
     i32::try_from(civil(date).2).unwrap_or(1)
 }
 
-fn day_of_year(date: i32) -> i32 {
-    date - days(civil(date).0, 1, 1).unwrap_or(date) + 1
-}
-
 fn monday_based(date: i32) -> i32 {
     i32::try_from(weekday(date)).unwrap_or(0)
 }
@@ -278,7 +278,7 @@ fn monday_based(date: i32) -> i32 {
 /// The year and week of ISO 8601.
 fn iso_week(date: i32) -> (i32, i32) {
     // The week belongs to the year that its Thursday is in.
-    let thursday = date.saturating_sub(monday_based(date)).saturating_add(3);
+    let thursday = date.saturating_add(3 - monday_based(date));
     (civil(thursday).0, (day_of_year(thursday) - 1) / 7 + 1)
 }
 
@@ -402,7 +402,7 @@ fn extract(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
         let number = if interval {
             interval_part(field, &v[0])
         } else {
-            time_part(field, &v[0], zone)
+            time_part(field, &v[0], zone)?
         };
         Ok(if field == FieldOf::Second {
             Value::Decimal(i128::from(number).into())
@@ -414,10 +414,10 @@ fn extract(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     })
 }
 
-fn time_part(field: FieldOf, value: &Value, zone: chrono_tz::Tz) -> i64 {
+fn time_part(field: FieldOf, value: &Value, zone: chrono_tz::Tz) -> Result<i64, RecordError> {
     let date = local_date(value, zone);
-    let of_day = || local(value, zone).rem_euclid(MICROS_PER_DAY);
-    i64::from(match field {
+    let of_day = || Ok(local(value, zone)?.rem_euclid(MICROS_PER_DAY));
+    Ok(i64::from(match field {
         FieldOf::Year => civil(date).0,
         FieldOf::YearOfWeek => iso_week(date).0,
         FieldOf::Quarter => (month(date) - 1) / 3 + 1,
@@ -427,10 +427,10 @@ fn time_part(field: FieldOf, value: &Value, zone: chrono_tz::Tz) -> i64 {
         FieldOf::DayOfWeek => (monday_based(date) + 1) % 7 + 1,
         FieldOf::DayOfWeekIso => monday_based(date) + 1,
         FieldOf::DayOfYear => day_of_year(date),
-        FieldOf::Hour => return of_day() / (3600 * MICROS_PER_SECOND),
-        FieldOf::Minute => return of_day() / (60 * MICROS_PER_SECOND) % 60,
-        FieldOf::Second => return of_day() % (60 * MICROS_PER_SECOND),
-    })
+        FieldOf::Hour => return Ok(of_day()? / (3600 * MICROS_PER_SECOND)),
+        FieldOf::Minute => return Ok(of_day()? / (60 * MICROS_PER_SECOND) % 60),
+        FieldOf::Second => return Ok(of_day()? % (60 * MICROS_PER_SECOND)),
+    }))
 }
 
 fn interval_part(field: FieldOf, value: &Value) -> i64 {

@@ -6,7 +6,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use super::Param::{Boolean, Date, Int, Long, Text, Time, Timestamp};
-use super::dates::{local, midnight};
+use super::dates::local;
 use super::forms::{error_or_null, failed};
 use super::time_pattern::weekday;
 use super::{BindContext, Function, function};
@@ -95,7 +95,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
             let args = cx.take(args, &[Timestamp, Timestamp, Boolean], 2)?;
             let zone = cx.settings.zone;
             cx.strict(DataType::Double, args, move |v| {
-                let months = months_between(micros(&v[0]), micros(&v[1]), zone);
+                let months =
+                    months_between(micros(&v[0]), micros(&v[1]), zone).ok_or_else(out_of_range)?;
                 Ok(Value::Double(if v.get(2).is_none_or(boolean) {
                     (months * 1e8 + 0.5).floor() / 1e8
                 } else {
@@ -168,10 +169,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
             let args = cx.take(args, &[Text, Timestamp], 2)?;
             let zone = cx.settings.zone;
             cx.partial(DataType::Timestamp, args, move |v| {
-                let unit = truncation(text(&v[0]));
-                Ok(unit.map_or(Value::Null, |unit| {
-                    Value::Timestamp(truncated(micros(&v[1]), unit, zone))
-                }))
+                let Some(unit) = truncation(text(&v[0])) else {
+                    return Ok(Value::Null);
+                };
+                truncated(micros(&v[1]), unit, zone)
+                    .map(Value::Timestamp)
+                    .ok_or_else(out_of_range)
             })
         },
     ),
@@ -251,17 +254,23 @@ fn timestamp_add(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> 
 }
 
 fn add_unit(instant: i64, count: i64, unit: Unit, zone: Option<Tz>) -> Option<i64> {
-    let shown = |instant| zone.map_or(instant, |zone| calendar::local(instant, zone));
-    let back = |local| zone.map_or(local, |zone| calendar::utc(local, zone));
+    let shown = |instant| match zone {
+        Some(zone) => calendar::shown(instant, zone),
+        None => Some(instant),
+    };
+    let back = |local| match zone {
+        Some(zone) => calendar::utc(local, zone),
+        None => Some(local),
+    };
     match unit {
         Unit::Exact(size) => instant.checked_add(count.checked_mul(size)?),
         Unit::Days(size) => {
             let shift = count.checked_mul(size)?.checked_mul(MICROS_PER_DAY)?;
-            shown(instant).checked_add(shift).map(back)
+            shown(instant)?.checked_add(shift).and_then(back)
         }
         Unit::Months(size) => {
             let months = i32::try_from(count.checked_mul(size)?).ok()?;
-            add_months(shown(instant), months).map(back)
+            add_months(shown(instant)?, months).and_then(back)
         }
     }
 }
@@ -269,10 +278,8 @@ fn add_unit(instant: i64, count: i64, unit: Unit, zone: Option<Tz>) -> Option<i6
 /// The local time so many months later.
 fn add_months(local: i64, months: i32) -> Option<i64> {
     let date = i32::try_from(local.div_euclid(MICROS_PER_DAY)).ok()?;
-    let moved = i64::from(calendar::add_months(date, months)?);
-    moved
-        .checked_mul(MICROS_PER_DAY)?
-        .checked_add(local.rem_euclid(MICROS_PER_DAY))
+    let moved = calendar::add_months(date, months)?;
+    calendar::moment(moved, local.rem_euclid(MICROS_PER_DAY))
 }
 
 fn timestamp_diff(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
@@ -281,13 +288,16 @@ fn timestamp_diff(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError>
     args.remove(0);
     let zone = cx.settings.zone;
     cx.strict(DataType::BigInt, args, move |v| {
-        let (first, last) = (local(&v[0], zone), local(&v[1], zone));
-        let between = last.saturating_sub(first);
-        Ok(Value::BigInt(match unit {
-            Unit::Exact(size) => between / size,
-            Unit::Days(size) => between / (size * MICROS_PER_DAY),
-            Unit::Months(size) => whole_months(first, last) / size,
-        }))
+        let (first, last) = (local(&v[0], zone)?, local(&v[1], zone)?);
+        let between = i128::from(last) - i128::from(first);
+        let units = match unit {
+            Unit::Exact(size) => between / i128::from(size),
+            Unit::Days(size) => between / i128::from(size * MICROS_PER_DAY),
+            Unit::Months(size) => i128::from(whole_months(first, last) / size),
+        };
+        i64::try_from(units)
+            .map(Value::BigInt)
+            .map_err(|_| out_of_range())
     })
 }
 
@@ -311,30 +321,30 @@ fn whole_months(first: i64, last: i64) -> i64 {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn months_between(last: i64, first: i64, zone: Tz) -> f64 {
+fn months_between(last: i64, first: i64, zone: Tz) -> Option<f64> {
     let parts = |instant: i64| {
         let local = calendar::local(instant, zone);
         let date = i32::try_from(local.div_euclid(MICROS_PER_DAY)).unwrap_or(0);
         let (year, month, day) = civil(date);
         let ends = days_of_month(year, month) == day;
         // Time that has passed since midnight, not what the clock shows.
-        let midnight = calendar::utc(local - local.rem_euclid(MICROS_PER_DAY), zone);
-        let second = (instant - midnight) / MICROS_PER_SECOND;
-        (
+        let midnight = calendar::utc(calendar::midnight(date)?, zone)?;
+        let second = instant.checked_sub(midnight)? / MICROS_PER_SECOND;
+        Some((
             i64::from(year) * 12 + i64::from(month),
             i64::from(day),
             ends,
             second,
-        )
+        ))
     };
-    let (last_month, last_day, last_ends, last_second) = parts(last);
-    let (first_month, first_day, first_ends, first_second) = parts(first);
+    let (last_month, last_day, last_ends, last_second) = parts(last)?;
+    let (first_month, first_day, first_ends, first_second) = parts(first)?;
     let months = (last_month - first_month) as f64;
     if last_day == first_day || last_ends && first_ends {
-        return months;
+        return Some(months);
     }
     let seconds = (last_day - first_day) * 86_400 + last_second - first_second;
-    months + seconds as f64 / (31.0 * 86_400.0)
+    Some(months + seconds as f64 / (31.0 * 86_400.0))
 }
 
 /// 0 is Monday.
@@ -394,27 +404,26 @@ fn truncated_date(date: i32, unit: Truncation) -> Option<i32> {
     }
 }
 
-fn truncated(instant: i64, unit: Truncation, zone: Tz) -> i64 {
-    let shown = calendar::local(instant, zone);
+fn truncated(instant: i64, unit: Truncation, zone: Tz) -> Option<i64> {
+    let shown = calendar::shown(instant, zone)?;
     let size = match unit {
-        Truncation::Microsecond => return instant,
-        Truncation::Millisecond => return instant.saturating_sub(instant.rem_euclid(1_000)),
-        Truncation::Second => return instant.saturating_sub(instant.rem_euclid(MICROS_PER_SECOND)),
+        Truncation::Microsecond => return Some(instant),
+        Truncation::Millisecond => return instant.checked_sub(instant.rem_euclid(1_000)),
+        Truncation::Second => return instant.checked_sub(instant.rem_euclid(MICROS_PER_SECOND)),
         Truncation::Minute => 60 * MICROS_PER_SECOND,
         Truncation::Hour => 3600 * MICROS_PER_SECOND,
         _ => MICROS_PER_DAY,
     };
-    let whole = shown.saturating_sub(shown.rem_euclid(size));
     let whole = if unit < Truncation::Day {
-        let date = i32::try_from(whole.div_euclid(MICROS_PER_DAY)).unwrap_or(0);
-        truncated_date(date, unit).map_or(whole, midnight)
+        let date = i32::try_from(shown.div_euclid(MICROS_PER_DAY)).ok()?;
+        calendar::midnight(truncated_date(date, unit)?)?
     } else {
-        whole
+        shown.checked_sub(shown.rem_euclid(size))?
     };
     // Within an hour that clocks show twice, the offset stays what it is.
-    let kept = whole.saturating_sub(shown.saturating_sub(instant));
+    let kept = whole.checked_sub(shown.checked_sub(instant)?)?;
     if calendar::local(kept, zone) == whole {
-        kept
+        Some(kept)
     } else {
         calendar::utc(whole, zone)
     }

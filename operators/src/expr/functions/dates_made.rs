@@ -119,7 +119,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "What the clocks of a zone show when those of UTC show this.",
         "from_utc_timestamp('2016-08-31', 'Asia/Seoul')",
         "2016-08-31 09:00:00",
-        |args, cx| moved(args, cx, calendar::local),
+        |args, cx| moved(args, cx, calendar::shown),
     ),
     function(
         "to_utc_timestamp",
@@ -176,7 +176,10 @@ fn make_timestamp(
             Some(name) => calendar::zone(text(name)).ok_or_else(unknown_zone)?,
             None => session,
         };
-        Ok(Value::Timestamp(calendar::utc(local, zone)))
+        match calendar::utc(local, zone) {
+            Some(instant) => Ok(Value::Timestamp(instant)),
+            None => error_or_null(strict, || "there is no such time".to_owned()),
+        }
     })
 }
 
@@ -190,9 +193,7 @@ fn local_time(v: &[Value]) -> Option<i64> {
         && (0..=60 * MICROS_PER_SECOND).contains(&second);
     fits.then_some(())?;
     let of_day = (hour * 3600 + minute * 60) * MICROS_PER_SECOND + second;
-    i64::from(date)
-        .checked_mul(MICROS_PER_DAY)?
-        .checked_add(of_day)
+    calendar::moment(date, of_day)
 }
 
 #[cold]
@@ -223,13 +224,14 @@ fn zone_in(fixed: Option<Zone>, value: &Value) -> Result<Zone, RecordError> {
 fn moved(
     args: Vec<Typed>,
     cx: &BindContext,
-    shift: fn(i64, Zone) -> i64,
+    shift: fn(i64, Zone) -> Option<i64>,
 ) -> Result<Typed, JobError> {
     let args = cx.take(args, &[Timestamp, Text], 2)?;
     let fixed = zone_of(&args[1], cx)?;
     cx.strict(DataType::Timestamp, args, move |v| -> Outcome {
         let zone = zone_in(fixed, &v[1])?;
-        Ok(Value::Timestamp(shift(micros(&v[0]), zone)))
+        let moved = shift(micros(&v[0]), zone).ok_or_else(out_of_range)?;
+        Ok(Value::Timestamp(moved))
     })
 }
 
@@ -248,10 +250,10 @@ fn convert_timezone(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobErro
     ));
     let (from, to) = (zone_of(&args[0], cx)?, zone_of(&args[1], cx)?);
     cx.strict(DataType::TimestampNtz, args, move |v| {
-        let instant = calendar::utc(micros(&v[2]), zone_in(from, &v[0])?);
-        Ok(Value::TimestampNtz(calendar::local(
-            instant,
-            zone_in(to, &v[1])?,
-        )))
+        let (from, to) = (zone_in(from, &v[0])?, zone_in(to, &v[1])?);
+        calendar::utc(micros(&v[2]), from)
+            .and_then(|instant| calendar::shown(instant, to))
+            .map(Value::TimestampNtz)
+            .ok_or_else(out_of_range)
     })
 }

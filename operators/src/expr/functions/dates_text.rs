@@ -120,7 +120,7 @@ pub(super) fn date_format(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, J
             out.clear();
             let (instant, zone) = match &v[0] {
                 Value::Timestamp(micros) => (*micros, zone),
-                Value::Date(days) => (midnight(*days), Zone::Fixed(0)),
+                Value::Date(days) => (midnight(*days)?, Zone::Fixed(0)),
                 other => (micros(other), Zone::Fixed(0)),
             };
             patterns.get(&v[1])?.format(&mut out, instant, zone);
@@ -191,7 +191,7 @@ fn read(text: &str, parsing: bool) -> Result<Pattern, String> {
 }
 
 /// The instant that a text means.
-fn instant(parsed: Parsed, zone: Zone) -> i64 {
+fn instant(parsed: Parsed, zone: Zone) -> Option<i64> {
     calendar::utc(parsed.local, parsed.zone.unwrap_or(zone))
 }
 
@@ -225,22 +225,25 @@ fn from_text(
         let mut patterns = patterns.clone();
         let target = target.clone();
         Box::new(move |v| {
-            let Some(parsed) = patterns.get(&v[1])?.parse(text(&v[0])) else {
-                return error_or_null(strict, || {
-                    "the text does not fit the pattern; the function with try_ before its name gives NULL".to_owned()
-                });
-            };
-            Ok(match target {
-                DataType::Timestamp => Value::Timestamp(instant(parsed, zone)),
-                DataType::TimestampNtz => Value::TimestampNtz(parsed.local),
+            let parsed = patterns.get(&v[1])?.parse(text(&v[0]));
+            let time = parsed.and_then(|parsed| match target {
+                DataType::Timestamp => instant(parsed, zone).map(Value::Timestamp),
+                DataType::TimestampNtz => Some(Value::TimestampNtz(parsed.local)),
                 _ => {
                     let shown = match parsed.zone {
-                        Some(_) => calendar::local(instant(parsed, zone), zone),
+                        Some(_) => calendar::local(instant(parsed, zone)?, zone),
                         None => parsed.local,
                     };
-                    Value::Date(i32::try_from(shown.div_euclid(MICROS_PER_DAY)).unwrap_or(0))
+                    let day = shown.div_euclid(MICROS_PER_DAY);
+                    i32::try_from(day).ok().map(Value::Date)
                 }
-            })
+            });
+            match time {
+                Some(time) => Ok(time),
+                None => error_or_null(strict, || {
+                    "the text does not fit the pattern; the function with try_ before its name gives NULL".to_owned()
+                }),
+            }
         })
     })?;
     typed.nullable &= nullable;

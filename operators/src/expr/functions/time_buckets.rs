@@ -42,24 +42,28 @@ struct Buckets {
 impl Buckets {
     /// The start of the bucket of this number.
     fn start(&self, number: i64) -> Option<i64> {
-        let instant = |local: i64| self.zone.map_or(local, |zone| calendar::utc(local, zone));
+        let instant = |local: i64| match self.zone {
+            Some(zone) => calendar::utc(local, zone),
+            None => Some(local),
+        };
         match self.size {
             Size::Months(months) => {
                 let months = i32::try_from(months.checked_mul(number)?).ok()?;
                 let day = i32::try_from(self.origin.div_euclid(MICROS_PER_DAY)).ok()?;
-                let midnight =
-                    i64::from(calendar::add_months(day, months)?).checked_mul(MICROS_PER_DAY)?;
                 let of_day = self.origin.rem_euclid(MICROS_PER_DAY);
-                Some(instant(midnight.checked_add(of_day)?))
+                instant(calendar::moment(
+                    calendar::add_months(day, months)?,
+                    of_day,
+                )?)
             }
             Size::Micros(size) if size < MICROS_PER_DAY => {
-                instant(self.origin).checked_add(size.checked_mul(number)?)
+                instant(self.origin)?.checked_add(size.checked_mul(number)?)
             }
             // Days are days of the calendar, the rest is time that passes.
             Size::Micros(size) => {
                 let passed = size.checked_mul(number)?;
                 let days = passed - passed % MICROS_PER_DAY;
-                instant(self.origin.checked_add(days)?).checked_add(passed % MICROS_PER_DAY)
+                instant(self.origin.checked_add(days)?)?.checked_add(passed % MICROS_PER_DAY)
             }
         }
     }

@@ -1,9 +1,7 @@
 //! Texts as dates and times, by a pattern, as strictly as Java's `DateTimeFormatter`.
 
 use super::time_pattern::{Item, MONTHS};
-use crate::expr::calendar::{
-    self, MICROS_PER_DAY, MICROS_PER_SECOND, Zone, civil, days, days_of_month,
-};
+use crate::expr::calendar::{self, MICROS_PER_SECOND, Zone, civil, days, days_of_month};
 
 /// A time of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +69,8 @@ impl Fields {
             (None, None) => afternoon,
         };
         let seconds = hour * 3600 + self.minute.unwrap_or(0) * 60 + self.second.unwrap_or(0);
-        let local = i64::from(date)
-            .checked_mul(MICROS_PER_DAY)?
-            .checked_add(seconds * MICROS_PER_SECOND + self.micros.unwrap_or(0))?;
+        let of_day = seconds * MICROS_PER_SECOND + self.micros.unwrap_or(0);
+        let local = calendar::moment(date, of_day)?;
         Some(Parsed {
             local,
             zone: self.zone,

@@ -9,7 +9,7 @@ use chrono::{Offset, TimeZone};
 use chrono_tz::OffsetName;
 
 use super::time_parse::{self, Parsed};
-use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND, Zone, civil, days};
+use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND, Zone, civil};
 
 pub(super) const MONTHS: [&str; 12] = [
     "January",
@@ -127,7 +127,15 @@ impl Pattern {
 
     /// Appends a time: what clocks show (microseconds since 1970-01-01T00:00:00 there), and the zone with its offset.
     pub(crate) fn format(&self, out: &mut String, instant: i64, zone: Zone) {
-        let mut shown = Shown::new(instant, zone);
+        self.write(out, Shown::new(instant, zone));
+    }
+
+    /// Appends a date, also one that no time reaches.
+    pub(crate) fn format_date(&self, out: &mut String, days: i32) {
+        self.write(out, Shown::of_date(days));
+    }
+
+    fn write(&self, out: &mut String, mut shown: Shown) {
         if self.era && shown.year <= 0 {
             shown.shown_year = 1 - shown.year;
         }
@@ -214,6 +222,17 @@ impl Shown {
         let offset = calendar::offset_at(instant, zone);
         let local = instant.saturating_add(i64::from(offset) * MICROS_PER_SECOND);
         let date = i32::try_from(local.div_euclid(MICROS_PER_DAY)).unwrap_or(0);
+        Self {
+            micros: local.rem_euclid(MICROS_PER_DAY),
+            offset,
+            instant,
+            zone,
+            ..Self::of_date(date)
+        }
+    }
+
+    /// A date's midnight, in UTC.
+    fn of_date(date: i32) -> Self {
         let (year, month, day) = civil(date);
         Self {
             year,
@@ -221,10 +240,10 @@ impl Shown {
             month,
             day,
             date,
-            micros: local.rem_euclid(MICROS_PER_DAY),
-            offset,
-            instant,
-            zone,
+            micros: 0,
+            offset: 0,
+            instant: 0,
+            zone: Zone::Fixed(0),
         }
     }
 
@@ -234,7 +253,7 @@ impl Shown {
         match letter {
             'M' | 'L' => i64::from(self.month),
             'd' => i64::from(self.day),
-            'D' => i64::from(self.date - days(self.year, 1, 1).unwrap_or(self.date)) + 1,
+            'D' => i64::from(calendar::day_of_year(self.date)),
             'F' => (i64::from(self.day) - 1) % 7 + 1,
             'Q' | 'q' => (i64::from(self.month) - 1) / 3 + 1,
             'H' => hour,
@@ -389,6 +408,7 @@ fn append_offset(out: &mut String, offset: i32, form: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expr::calendar::days;
 
     fn at(year: i32, month: u32, day: u32, hour: i64, minute: i64, second: i64) -> i64 {
         i64::from(days(year, month, day).unwrap()) * MICROS_PER_DAY
@@ -419,6 +439,14 @@ mod tests {
                 .format(&mut out, time, berlin);
             assert_eq!(out, expected, "{pattern}");
         }
+    }
+
+    #[test]
+    fn a_date_that_no_time_reaches_is_written_too() {
+        let mut out = String::new();
+        let pattern = Pattern::new("yyyy-MM-dd D HH").unwrap();
+        pattern.format_date(&mut out, i32::MAX);
+        assert_eq!(out, "+5881580-07-11 193 00");
     }
 
     #[test]
