@@ -78,6 +78,14 @@ datediff(SECOND, {ts}, {ts})
 datediff(WEEK, DATE'2024-01-01', DATE'2024-02-29')
 timestampdiff(QUARTER, DATE'2024-01-31', DATE'2024-07-30')
 timestampdiff(MICROSECOND, {ts}, {ts})
+timestampdiff(MONTH, {month_end}, {month_end}) *60
+timestampdiff(QUARTER, {month_end}, {month_end}) *60
+timestampdiff(YEAR, {month_end}, {month_end}) *18
+timestampdiff(WEEK, {month_end}, {month_end}) *18
+timestampdiff(DAY, {month_end}, {month_end}) *18
+timestampdiff(HOUR, {month_end}, {month_end}) *18
+timestampdiff(MINUTE, {month_end}, {month_end}) *18
+timestampdiff(MILLISECOND, {month_end}, {month_end}) *18
 timestampdiff(MICROSECOND, {far}, {far})
 timestampdiff(DAY, {far}, {far})
 timestampdiff(MONTH, {far}, {far_date})

@@ -301,23 +301,27 @@ fn timestamp_diff(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError>
     })
 }
 
-/// Whole months between two local times.
+/// Whole months between two local times, as Java counts them: a day that has not passed in full at the end is left out first,
+/// which may be the last one of a month.
 fn whole_months(first: i64, last: i64) -> i64 {
     let parts = |local: i64| {
-        let date = i32::try_from(local.div_euclid(MICROS_PER_DAY)).unwrap_or(0);
-        let (year, month, day) = civil(date);
-        let rest = i64::from(day) * MICROS_PER_DAY + local.rem_euclid(MICROS_PER_DAY);
-        (i64::from(year) * 12 + i64::from(month), rest)
+        (
+            local.div_euclid(MICROS_PER_DAY),
+            local.rem_euclid(MICROS_PER_DAY),
+        )
     };
-    let ((first, first_rest), (last, last_rest)) = (parts(first), parts(last));
-    let months = last - first;
-    if months > 0 && last_rest < first_rest {
-        months - 1
-    } else if months < 0 && last_rest > first_rest {
-        months + 1
-    } else {
-        months
+    let ((first, first_clock), (mut last, last_clock)) = (parts(first), parts(last));
+    if last > first && last_clock < first_clock {
+        last -= 1;
+    } else if last < first && last_clock > first_clock {
+        last += 1;
     }
+    // Months of 32 days, in which the days of all months have a place.
+    let packed = |date: i64| {
+        let (year, month, day) = civil(i32::try_from(date).unwrap_or(0));
+        (i64::from(year) * 12 + i64::from(month)) * 32 + i64::from(day)
+    };
+    (packed(last) - packed(first)) / 32
 }
 
 #[allow(clippy::cast_precision_loss)]
