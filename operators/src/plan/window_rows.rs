@@ -152,13 +152,13 @@ fn windows_of(time: Typed, grid: Grid, at: Location) -> Typed {
             Some(Value::TimestampNtz(time)) => (*time, Value::TimestampNtz),
             _ => return Ok(Value::Null),
         };
-        let (first, last) = grid.starts(time);
+        let (first, last) = grid.starts(time)?;
         let mut windows = Vec::new();
         let mut begin = last;
         while begin >= first {
-            let bounds = [make(begin), make(begin.saturating_add(grid.size))];
+            let bounds = [make(begin), make(begin + grid.size)];
             windows.push(Value::Struct(Arc::from(bounds)));
-            begin = begin.saturating_sub(grid.slide);
+            begin -= grid.slide;
         }
         Ok(Value::Array(windows.into()))
     };

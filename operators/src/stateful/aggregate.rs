@@ -19,6 +19,7 @@ use super::groups::{Groups, SLICE};
 use super::in_order::InOrder;
 use super::keyed_state::Slot;
 use super::{panes, session};
+use crate::expr::calendar::MICROS_PER_DAY;
 
 /// A GROUP BY.
 pub struct Aggregate;
@@ -79,7 +80,7 @@ struct Single {
 pub(super) fn time_of(value: &Value) -> Option<Micros> {
     match value {
         Value::Timestamp(time) | Value::TimestampNtz(time) => Some(*time),
-        Value::Date(days) => Some(i64::from(*days) * 86_400_000_000),
+        Value::Date(days) => Some(i64::from(*days).saturating_mul(MICROS_PER_DAY)),
         // A window is over at its end.
         Value::Struct(bounds) if bounds.len() == 2 => time_of(&bounds[1]),
         _ => None,
@@ -89,7 +90,7 @@ pub(super) fn time_of(value: &Value) -> Option<Micros> {
 /// A record's meta data with the event time of a window that ends there.
 pub(super) fn at_end_of(meta: &RecordMeta, end: Micros) -> RecordMeta {
     RecordMeta {
-        event_time: Some(end - 1),
+        event_time: Some(end.saturating_sub(1)),
         ..meta.clone()
     }
 }
@@ -146,7 +147,7 @@ impl Single {
             return Ok(());
         };
         let closes = self.groups.grouping.over == Over::Window;
-        let (mut start, last) = grid.starts(time);
+        let (mut start, last) = grid.starts(time)?;
         let length = self.groups.key.len();
         let mut counted = false;
         while start <= last {
@@ -191,7 +192,7 @@ impl Single {
     ) -> Result<(), RecordError> {
         let (over_at, window) = self.bounds(self.groups.state.key(slot));
         at.event_time = match window {
-            Some((_, end)) => Some(end - 1),
+            Some((_, end)) => Some(end.saturating_sub(1)),
             None => over_at.or(at.event_time),
         };
         self.groups.emit(slot, window, at, emit)

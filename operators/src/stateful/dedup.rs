@@ -143,6 +143,8 @@ impl Operator for Dedup {
             Remember::EventTime(delay) => time.map(|time| time.saturating_add(delay)),
             _ => time,
         };
+        // A key that is over at the ends of all times is saved as one of any other time.
+        let until = until.map(|time| time.clamp(NEVER.saturating_neg() + 1, NEVER - 1));
         self.state.cell_mut(slot)[0] = until.unwrap_or(NEVER).cast_unsigned();
         self.state.set_touched(slot, seconds(meta.taken_at));
         if let Some(until) = until {
@@ -349,6 +351,25 @@ mod tests {
             &actions,
             &expected,
         );
+    }
+
+    #[test]
+    fn keys_of_the_first_and_the_last_time_of_all_are_kept_and_found_again() {
+        let at = |time| Action::RowOf(0, 0, Some(time), vec![Value::Timestamp(time)]);
+        let make = || Dedup::new(vec![0], &[DataType::Timestamp], Remember::Column(0), None);
+        let ends = [i64::MIN, i64::MAX];
+        let actions = ends.map(at).into_iter().chain(ends.map(at));
+        let row = |time| Ok(vec![vec![Value::Timestamp(time)]]);
+        let expected = [row(i64::MIN), row(i64::MAX), Ok(vec![]), Ok(vec![])];
+        assert_operator(make, &actions.collect::<Vec<_>>(), &expected);
+    }
+
+    #[test]
+    fn a_date_that_no_time_reaches_is_a_time_of_a_key() {
+        let row = vec![Value::Date(i32::MAX)];
+        let make = || Dedup::new(vec![0], &[DataType::Date], Remember::Column(0), None);
+        let actions = [Action::Row(row.clone()), Action::Row(row.clone())];
+        assert_operator(make, &actions, &[Ok(vec![row]), Ok(vec![])]);
     }
 
     #[test]

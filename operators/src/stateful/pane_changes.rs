@@ -81,7 +81,9 @@ fn emit_family(
         };
         prefix.clear();
         prefix.extend_from_slice(family);
-        let (mut start, last) = grid.starts(pane);
+        let Ok((mut start, last)) = grid.starts(pane) else {
+            continue;
+        };
         while start <= last {
             let end = start.saturating_add(grid.size);
             if floor < Some(end) {

@@ -177,10 +177,10 @@ impl Operator for Panes {
             return Ok(());
         };
         let mut floor = None;
+        let (first, last) = table.grid.starts(time)?;
         if groups.grouping.over == Over::Window
             && let Some(watermark) = meta.watermark
         {
-            let (first, last) = table.grid.starts(time);
             if watermark >= last.saturating_add(table.grid.size) {
                 emit.late(1);
                 return Ok(());

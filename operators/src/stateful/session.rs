@@ -16,6 +16,7 @@ use thalweg_engine::state::{StateChanges, StateSize};
 use super::aggregate::{at_end_of, time_of};
 use super::bytes::encode_key;
 use super::families::Families;
+use super::grid::out_of_range;
 use super::grouping::{Emits, Grouping, Over};
 use super::groups::{Groups, SLICE};
 use super::keyed_state::Slot;
@@ -217,7 +218,7 @@ impl Operator for Sessions {
         if *gap <= 0 {
             return Ok(());
         }
-        let to = from.saturating_add(*gap);
+        let to = from.checked_add(*gap).ok_or_else(out_of_range)?;
         if grouping.over == Over::Window && meta.watermark >= Some(to) {
             emit.late(1);
             return Ok(());

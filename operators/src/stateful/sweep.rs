@@ -142,9 +142,10 @@ impl Sweep {
         let grid = table.grid;
         let least = self.end.map(|end| end.saturating_add(grid.slide));
         let from = least.map_or(i64::MIN, |least| least.saturating_sub(grid.size));
-        let (&pane, _) = table.panes.range(from..).next()?;
-        let first = grid.starts(pane).0.saturating_add(grid.size);
-        Some(first.max(least.unwrap_or(i64::MIN)))
+        let mut panes = table.panes.range(from..);
+        // A pane of a state of old may lie where no window does.
+        let (first, _) = panes.find_map(|(&pane, _)| grid.starts(pane).ok())?;
+        Some((first + grid.size).max(least.unwrap_or(i64::MIN)))
     }
 
     fn merge(

@@ -560,3 +560,56 @@ fn a_group_takes_at_most_120_bytes() {
     assert_eq!(size.keys, 50_000);
     assert!(size.bytes / size.keys <= 120, "{size:?}");
 }
+
+/// A row whose window would begin before all times, or end behind them, fails; the others of its key are as if it had not come.
+#[test]
+fn windows_and_sessions_at_the_ends_of_all_times_are_errors_of_their_rows() {
+    let session = Shape::Session { gap: 3 };
+    for (shape, over) in [
+        (TUMBLING, Over::Window),
+        (SLIDING, Over::Window),
+        (SLIDING, Over::Never),
+        (session, Over::Window),
+    ] {
+        for emits in [Emits::UpdateAtOnce, Emits::UpdateAtTrigger, Emits::Append] {
+            if emits == Emits::Append && over == Over::Never {
+                continue;
+            }
+            let grouping = counts(Some(shape.clone()), emits, over);
+            let mut operator = Aggregate::new(grouping);
+            let mut collected = Collected::default();
+            let mut failed = Vec::new();
+            for time in [i64::MIN, 0, i64::MAX] {
+                let meta = testing::meta(0, 0, Some(time));
+                match operator.process(0, &row(1, 5, time), &meta, &mut collected) {
+                    Ok(()) => operator.accept(),
+                    Err(_) => {
+                        operator.reject();
+                        failed.push(time);
+                    }
+                }
+            }
+            // A session may begin with the first time of all.
+            let first = [i64::MIN, i64::MAX];
+            let first = if matches!(shape, Shape::Session { .. }) {
+                &first[1..]
+            } else {
+                &first[..]
+            };
+            assert_eq!(failed, first, "{shape:?} {emits:?}");
+            let meta = testing::meta(0, 0, None);
+            for to in [i64::MIN, i64::MAX] {
+                let mut progress = operator.tick(0, &meta, &mut collected).unwrap();
+                while progress == Progress::More {
+                    progress = operator.resume(&meta, &mut collected).unwrap();
+                }
+                progress = operator.advance(to, &meta, &mut collected).unwrap();
+                while progress == Progress::More {
+                    progress = operator.resume(&meta, &mut collected).unwrap();
+                }
+                operator.accept();
+            }
+            assert!(!collected.rows.is_empty(), "{shape:?} {emits:?}");
+        }
+    }
+}
