@@ -94,7 +94,7 @@ fn number_types(
 }
 
 /// The number types of both, with texts and bare NULLs given one.
-fn operand_types(a: &DataType, b: &DataType, ansi: bool) -> Option<(DataType, DataType)> {
+pub fn operand_types(a: &DataType, b: &DataType, ansi: bool) -> Option<(DataType, DataType)> {
     use DataType as T;
     let text = |other: &T| match other {
         T::Void | T::String => T::Double,

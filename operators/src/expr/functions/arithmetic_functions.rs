@@ -86,6 +86,15 @@ fn operation(
 }
 
 fn pmod(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
+    let mut args = args;
+    if let [a, b] = &mut args[..]
+        && let Some(types) = arithmetic::operand_types(&a.data_type, &b.data_type, cx.settings.ansi)
+    {
+        // A text beside a whole number is one too.
+        for (arg, to) in [(a, &types.0), (b, &types.1)] {
+            *arg = coerce::cast_implicitly(arg.clone(), to, cx.settings);
+        }
+    }
     let args = cx.take(args, &[Number, Number], 2)?;
     let types = (
         coerce::as_decimal(&args[0].data_type),

@@ -146,7 +146,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "x to the power of y.",
         "power(2, 3)",
         "8.0",
-        f64::powf
+        |x, y| {
+            // As Java: one to the power of what is no number, or of an infinity, is none.
+            if x.abs() == 1.0 && !y.is_finite() || y.is_nan() {
+                f64::NAN
+            } else {
+                x.powf(y)
+            }
+        }
     )
     .aliases(&["pow"]),
     real_of_two!(

@@ -5,10 +5,11 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use super::Param::{Any, Int, Long, Number as Numeric};
-use super::forms::{constant_long, failed};
+use super::forms::{constant_long, error_or_null, failed};
 use super::{BindContext, Function, function};
 use crate::expr::access::array;
-use crate::expr::coerce::wider;
+use crate::expr::coerce::{self, wider};
+use crate::expr::number;
 use crate::expr::typed::Typed;
 use crate::job_error::JobError;
 
@@ -101,17 +102,22 @@ fn uniform(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     ) else {
         return Err(cx.error("both bounds must be numbers"));
     };
+    let ansi = cx.settings.ansi;
     cx.volatile(of.clone(), Vec::new(), move || {
         let mut generator = Lazy::new(seed);
         let of = of.clone();
         Box::new(move |_| {
-            let number = low + (high - low) * generator.get()?.double();
-            Ok(rounded(number, &of))
+            let random = Value::Double(low + (high - low) * generator.get()?.double());
+            match number::convert(&random, &DataType::Double, &of, true) {
+                Some(number) => Ok(number),
+                None => error_or_null(ansi, || format!("a number between does not fit {of}")),
+            }
         })
     })
 }
 
-/// The type of a number between two: that of the wider bound, where one has a point the type of that.
+/// The type of a number between two: that of the wider bound, where one has a point the type of that. Of two DECIMALs that of the
+/// second, where the first does not hold all of its numbers.
 fn uniform_type(low: &DataType, high: &DataType, cx: &BindContext) -> DataType {
     let any = |of: DataType| *low == of || *high == of;
     match (low.is_integer(), high.is_integer()) {
@@ -119,6 +125,14 @@ fn uniform_type(low: &DataType, high: &DataType, cx: &BindContext) -> DataType {
         _ if any(DataType::Float) => DataType::Float,
         (true, false) => high.clone(),
         (false, true) => low.clone(),
+        (false, false) => match (coerce::as_decimal(low), coerce::as_decimal(high)) {
+            (Some((precision, scale)), Some((other, digits)))
+                if scale >= digits && precision - scale >= other - digits =>
+            {
+                low.clone()
+            }
+            _ => high.clone(),
+        },
         _ => wider(low, high, cx.settings.ansi).unwrap_or(DataType::Double),
     }
 }
@@ -133,27 +147,10 @@ fn double(value: &Value, data_type: &DataType) -> Option<f64> {
         (Value::Float(n), _) => f64::from(*n),
         (Value::Double(n), _) => *n,
         (Value::Decimal(n), DataType::Decimal { scale, .. }) => {
-            i128::from(*n) as f64 / 10_f64.powi(i32::from(*scale))
+            number::decimal_to_double(i128::from(*n), *scale)
         }
         _ => return None,
     })
-}
-
-/// A number as a value of a type, which is as wide as both bounds.
-#[allow(clippy::cast_possible_truncation)]
-fn rounded(number: f64, of: &DataType) -> Value {
-    match of {
-        DataType::TinyInt => Value::TinyInt(number as i8),
-        DataType::SmallInt => Value::SmallInt(number as i16),
-        DataType::Int => Value::Int(number as i32),
-        DataType::BigInt => Value::BigInt(number as i64),
-        DataType::Float => Value::Float(number as f32),
-        DataType::Decimal { scale, .. } => {
-            let digits = (number * 10_f64.powi(i32::from(*scale))).round();
-            Value::Decimal((digits as i128).into())
-        }
-        _ => Value::Double(number),
-    }
 }
 
 /// The longest text that a call may make.
