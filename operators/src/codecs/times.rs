@@ -78,6 +78,14 @@ impl Times {
         i32::try_from(days).ok()
     }
 
+    /// The days of a text, or those that it counts itself, as Spark once wrote dates to JSON: by the calendar of old.
+    pub(crate) fn read_date_or_days(&self, content: &str) -> Option<i32> {
+        self.read_date(content).or_else(|| {
+            let days = content.parse().ok().filter(|_| self.date.is_none());
+            days.map(calendar::of_julian)
+        })
+    }
+
     /// The instant of a text.
     pub(crate) fn read_timestamp(&self, content: &str) -> Option<i64> {
         let Some(pattern) = &self.timestamp else {

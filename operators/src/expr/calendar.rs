@@ -88,6 +88,31 @@ pub fn add_months(date: i32, months: i32) -> Option<i32> {
     days(year, month, day.min(days_of_month(year, month)))
 }
 
+/// 1582-10-15, the first day of the Gregorian calendar, in days since 1970.
+const GREGORIAN: i32 = -141_427;
+
+/// The day of our calendar that is called as this one was in the calendar of its time: both are counted in days since 1970.
+pub fn of_julian(day: i32) -> i32 {
+    if day >= GREGORIAN {
+        return day;
+    }
+    // Days since the first of March of the year -4800 of the Julian calendar, whose years begin with March.
+    let count = i64::from(day) + 2_440_588 + 32_082;
+    let year = (4 * count + 3).div_euclid(1461);
+    let within = count - (1461 * year).div_euclid(4);
+    let month = (5 * within + 2) / 153;
+    let of_month = within - (153 * month + 2) / 5 + 1;
+    let (year, month) = (year - 4800 + month / 10, month + 3 - 12 * (month / 10));
+    let small = |number: i64| u32::try_from(number).unwrap_or_default();
+    // A day that ours lacks, as 1500-02-29, is the one behind it.
+    i32::try_from(year)
+        .ok()
+        .and_then(|year| days(year, small(month), 1))
+        .map_or(day, |first| {
+            first.saturating_add_unsigned(small(of_month) - 1)
+        })
+}
+
 /// The day of the year, counted from 1.
 pub fn day_of_year(days: i32) -> i32 {
     let (year, month, day) = civil(days);
@@ -254,6 +279,23 @@ mod tests {
         assert_eq!(civil(0), (1970, 1, 1));
         assert_eq!(days(2024, 2, 29), Some(19_782));
         assert_eq!(days(2023, 2, 29), None);
+    }
+
+    #[test]
+    fn days_of_the_old_calendar_keep_their_names() {
+        let ours = |year, month, day| days(year, month, day).unwrap();
+        // 1582-10-04 was the day before 1582-10-15.
+        assert_eq!(of_julian(GREGORIAN), ours(1582, 10, 15));
+        assert_eq!(of_julian(GREGORIAN - 1), ours(1582, 10, 4));
+        assert_eq!(of_julian(ours(1500, 1, 10)), ours(1500, 1, 1));
+        assert_eq!(
+            of_julian(ours(1500, 3, 10)),
+            ours(1500, 3, 1),
+            "a 29th of February"
+        );
+        assert_eq!(of_julian(ours(1500, 3, 11)), ours(1500, 3, 1));
+        assert_eq!(of_julian(ours(1, 1, 1) - 2), ours(1, 1, 1));
+        assert_eq!(of_julian(0), 0);
     }
 
     #[test]

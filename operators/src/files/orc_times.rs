@@ -14,13 +14,10 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 
-use crate::expr::calendar::{self, MICROS_PER_DAY};
+use crate::expr::calendar::{MICROS_PER_DAY, of_julian};
 
 /// How the reader is asked for times: nanoseconds, with nine digits behind the second.
 const DECIMAL: Arrow = Arrow::Decimal128(38, 9);
-
-/// 1582-10-15, the first day of the Gregorian calendar, in days since 1970.
-const GREGORIAN: i32 = -141_427;
 
 /// How the times and days of one file are read.
 pub(super) struct Times {
@@ -78,7 +75,7 @@ impl Times {
             Arrow::Date32 if self.hybrid => Arc::new(
                 array
                     .as_primitive::<Date32Type>()
-                    .unary::<_, Date32Type>(moved),
+                    .unary::<_, Date32Type>(of_julian),
             ),
             Arrow::List(element) => {
                 let list = array.as_list::<i32>();
@@ -131,31 +128,9 @@ fn asked(field: &FieldRef) -> FieldRef {
     Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
-/// The day of our calendar that is called as this one was in the calendar of its time: both are counted in days since 1970.
-fn moved(day: i32) -> i32 {
-    if day >= GREGORIAN {
-        return day;
-    }
-    // Days since the first of March of the year -4800 of the Julian calendar, whose years begin with March.
-    let count = i64::from(day) + 2_440_588 + 32_082;
-    let year = (4 * count + 3).div_euclid(1461);
-    let within = count - (1461 * year).div_euclid(4);
-    let month = (5 * within + 2) / 153;
-    let of_month = within - (153 * month + 2) / 5 + 1;
-    let (year, month) = (year - 4800 + month / 10, month + 3 - 12 * (month / 10));
-    let small = |number: i64| u32::try_from(number).unwrap_or_default();
-    // A day that ours lacks, as 1500-02-29, is the one behind it.
-    i32::try_from(year)
-        .ok()
-        .and_then(|year| calendar::days(year, small(month), 1))
-        .map_or(day, |first| {
-            first.saturating_add_unsigned(small(of_month) - 1)
-        })
-}
-
 fn moved_time(micros: i64) -> i64 {
     let day = micros.div_euclid(MICROS_PER_DAY);
-    let by = i32::try_from(day).map_or(0, |day| i64::from(moved(day)) - i64::from(day));
+    let by = i32::try_from(day).map_or(0, |day| i64::from(of_julian(day)) - i64::from(day));
     micros.saturating_add(by * MICROS_PER_DAY)
 }
 
@@ -164,21 +139,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_of_the_old_calendar_keep_their_names() {
-        let ours = |year, month, day| calendar::days(year, month, day).unwrap();
-        // 1582-10-04 was the day before 1582-10-15.
-        assert_eq!(moved(GREGORIAN), ours(1582, 10, 15));
-        assert_eq!(moved(GREGORIAN - 1), ours(1582, 10, 4));
-        assert_eq!(moved(ours(1500, 1, 10)), ours(1500, 1, 1));
-        assert_eq!(
-            moved(ours(1500, 3, 10)),
-            ours(1500, 3, 1),
-            "a 29th of February"
-        );
-        assert_eq!(moved(ours(1500, 3, 11)), ours(1500, 3, 1));
-        assert_eq!(moved(ours(1, 1, 1) - 2), ours(1, 1, 1));
-        assert_eq!(moved(0), 0);
-        let time = i64::from(ours(1500, 1, 10)) * MICROS_PER_DAY + 5;
+    fn times_of_the_old_calendar_keep_their_names() {
+        let time =
+            i64::from(crate::expr::calendar::days(1500, 1, 10).unwrap()) * MICROS_PER_DAY + 5;
         assert_eq!(moved_time(time), time - 9 * MICROS_PER_DAY);
     }
 }

@@ -88,7 +88,8 @@ impl<'a> Number<'a> {
 pub(super) fn special(text: &str) -> Option<f64> {
     match text {
         "NaN" => Some(f64::NAN),
-        "INF" | "+INF" | "Infinity" | "+Infinity" => Some(f64::INFINITY),
+        // As Spark: without its sign the short one is none.
+        "+INF" | "Infinity" | "+Infinity" => Some(f64::INFINITY),
         "-INF" | "-Infinity" => Some(f64::NEG_INFINITY),
         _ => None,
     }

@@ -196,7 +196,7 @@ impl Node {
                 };
                 parsed.map(|n| Value::Decimal(n.into()))
             }
-            Self::Date => cx.times.read_date(text).map(Value::Date),
+            Self::Date => cx.times.read_date_or_days(text).map(Value::Date),
             Self::Timestamp => cx.times.read_timestamp(text).map(Value::Timestamp),
             Self::TimestampNtz => cx.times.read_local(text).map(Value::TimestampNtz),
             Self::Binary => base64::engine::general_purpose::STANDARD

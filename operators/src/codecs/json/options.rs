@@ -111,7 +111,7 @@ pub const READ_OPTIONS: [OptionSpec; 19] = [
         Boolean,
         "true",
         "false",
-        "Whether `NaN`, `INF` and `Infinity` are numbers, also as strings",
+        "Whether `NaN`, `+INF`, `-INF` and `Infinity` are numbers, also as strings",
     ),
     option(
         "locale",

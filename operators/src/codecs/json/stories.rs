@@ -328,6 +328,8 @@ fn doubles_take_numbers_and_the_words_for_what_is_none() {
     assert!(matches!(one(DataType::Float, "NaN"), Ok(Value::Float(n)) if n.is_nan()));
     assert_eq!(one(DataType::Float, "0.1"), Ok(Value::Float(0.1)));
     assert!(!fits(DataType::Double, "\"12\""));
+    assert!(!fits(DataType::Double, "\"INF\""));
+    assert!(!fits(DataType::Float, "INF"));
     assert!(!fits(DataType::Double, "\"\""));
 }
 

@@ -15,7 +15,7 @@ pub struct Syntax {
     pub any_escape: bool,
     /// Line ends and the like in strings: `allowUnquotedControlChars`.
     pub control_characters: bool,
-    /// `NaN`, `INF` and `Infinity`, also as strings: `allowNonNumericNumbers`.
+    /// `NaN`, `+INF`, `-INF` and `Infinity`, also as strings: `allowNonNumericNumbers`.
     pub non_numeric: bool,
 }
 
