@@ -56,7 +56,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         kind: OptionKind::Duration,
         default: "30 seconds",
         example: "5 seconds",
-        about: "How long a request may take, from the connection to the end of the answer, before it is repeated.",
+        about: "How long is waited for the status of an answer, from the connection on, before the request is repeated. Once it is there it counts: the rest of an answer that has not come by then is not waited for.",
     },
     OptionSpec {
         name: "retryInterval",
