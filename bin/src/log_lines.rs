@@ -1,5 +1,6 @@
 //! One line of the log: what happened, of which job, query and partition, as text or JSON.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use serde_json::Value;
@@ -13,6 +14,41 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::telemetry;
+
+/// A text that may hold words of others, of a server or a record, without what would tell a terminal what to do: control characters,
+/// and those that turn the direction of a line. They stand there as in JSON, `\u001b`, in JSON as well.
+fn tame(text: &str) -> Cow<'_, str> {
+    escaped(text, wild)
+}
+
+/// The same of several lines.
+pub(crate) fn tame_lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |letter| letter != '\n' && wild(letter))
+}
+
+fn wild(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn escaped(text: &str, which: fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(which) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        match letter {
+            letter if !which(letter) => out.push(letter),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            letter => {
+                let _ = write!(out, "\\u{:04x}", u32::from(letter));
+            }
+        }
+    }
+    out.into()
+}
 
 /// `2026-01-31T12:00:00.000000Z  INFO loyalty/notification: running`: time, level, job and query, message, what else there is.
 pub(crate) struct Lines;
@@ -47,16 +83,16 @@ where
             write!(writer, " {word} ")?;
         }
         match (telemetry::whose(), parts.text("query")) {
-            (Some(job), Some(query)) => write!(writer, "{job}/{query}: ")?,
-            (Some(one), None) | (None, Some(one)) => write!(writer, "{one}: ")?,
+            (Some(job), Some(query)) => write!(writer, "{}/{}: ", tame(job), tame(query))?,
+            (Some(one), None) | (None, Some(one)) => write!(writer, "{}: ", tame(one))?,
             (None, None) => {}
         }
         if level >= Level::DEBUG {
             write!(writer, "{}: ", event.metadata().target())?;
         }
-        writer.write_str(parts.text("message").unwrap_or_default())?;
+        writer.write_str(&tame_lines(parts.text("message").unwrap_or_default()))?;
         if let Some(why) = parts.text("why") {
-            write!(writer, ": {why}")?;
+            write!(writer, ": {}", tame_lines(why))?;
         }
         let mut others = String::new();
         for (name, value) in &parts.0 {
@@ -71,7 +107,7 @@ where
             }
         }
         if !others.is_empty() {
-            write!(writer, " ({others})")?;
+            write!(writer, " ({})", tame(&others))?;
         }
         writeln!(writer)
     }
@@ -108,7 +144,7 @@ where
         let mut before = '{';
         for (name, value) in line {
             // A name is one of the program's own.
-            write!(writer, "{before}\"{name}\":{value}")?;
+            write!(writer, "{before}\"{name}\":{}", tame(&value.to_string()))?;
             before = ',';
         }
         writer.write_str("}\n")
@@ -176,5 +212,27 @@ impl Visit for Parts {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.put(field, format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_others_cannot_tell_a_terminal_what_to_do() {
+        let said = "no\r\n\u{1b}[2J\u{1b}]0;mine\u{7}\u{9b}31m\u{202e}ü\u{2028}\tend";
+        assert_eq!(
+            tame(said),
+            "no\\r\\n\\u001b[2J\\u001b]0;mine\\u0007\\u009b31m\\u202eü\\u2028\\tend"
+        );
+        assert_eq!(
+            tame_lines("first\n  ^ second\u{7f}"),
+            "first\n  ^ second\\u007f"
+        );
+        let json = Value::from(said).to_string();
+        let written = tame(&json);
+        assert!(!written.contains(wild), "{written}");
+        assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), said);
     }
 }

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::reload;
 
 use crate::cli::{LogFormat, Telemetry};
-use crate::log_lines::{JsonLines, Lines};
+use crate::log_lines::{JsonLines, Lines, tame_lines};
 
 static JSON: AtomicBool = AtomicBool::new(false);
 
@@ -193,7 +193,7 @@ pub(crate) fn fatal(message: &str) {
         tracing::error!("{message}");
     } else {
         // Nobody is left to tell when stderr is gone.
-        let _ = writeln!(std::io::stderr(), "error: {message}");
+        let _ = writeln!(std::io::stderr(), "error: {}", tame_lines(message));
     }
 }
 

@@ -134,8 +134,14 @@ fn random_numbers_and_texts_of_a_seed_are_sparks() {
         ("typeof(uniform(1.25, 3.5, 42))", "decimal(3,2)"),
         ("uniform(3.125, 100.2, 42)", "63.2"),
         ("uniform(0.0000001, 0.5, 42)", "0.3095947"),
-        ("typeof(uniform(1.2, 12345678901234567890, 42))", "decimal(20,0)"),
-        ("uniform(1.2, 12345678901234567890, 42)", "7644313143859217000"),
+        (
+            "typeof(uniform(1.2, 12345678901234567890, 42))",
+            "decimal(20,0)",
+        ),
+        (
+            "uniform(1.2, 12345678901234567890, 42)",
+            "7644313143859217000",
+        ),
         ("uniform(NULL, 1, 0)", "NULL"),
         ("uniform(1, 2, NULL)", "1"),
         ("randstr(5, 0)", "ceV0P"),
