@@ -128,6 +128,7 @@ pub(crate) fn json_options(
         .map_err(|(name, why)| JobError::new(table.options.at(name, table.at), why))?;
     Ok(JsonOptions {
         table: SmolStr::new(&table.name),
+        elsewhere: table.primary_key.iter().map(SmolStr::new).collect(),
         ..options
     })
 }

@@ -1,5 +1,7 @@
 //! Columns that the records do not have: a typing error in the job, or a producer that has changed.
 
+use smol_str::SmolStr;
+
 use super::object::Object;
 use crate::job_error::nearest;
 
@@ -14,15 +16,26 @@ pub(super) struct Absence {
     records: u64,
     /// The last record that had the column, counted from 1.
     last: Vec<u64>,
+    /// Columns that may always be absent.
+    elsewhere: Vec<bool>,
     reported: Vec<bool>,
     count: u64,
 }
 
 impl Absence {
-    pub(super) fn new(columns: usize) -> Self {
+    /// Of the columns of an object; those named `elsewhere` need not come.
+    pub(super) fn new(object: &Object, elsewhere: &[SmolStr]) -> Self {
+        let columns = object.len();
+        let is_elsewhere = |slot| {
+            let name = object.name(slot);
+            elsewhere
+                .iter()
+                .any(|other| name.eq_ignore_ascii_case(other))
+        };
         Self {
             records: 0,
             last: vec![0; columns],
+            elsewhere: (0..columns).map(is_elsewhere).collect(),
             reported: vec![false; columns],
             count: 0,
         }
@@ -60,14 +73,15 @@ impl Absence {
         if self.records == 0 || self.records >= RECORDS {
             return None;
         }
-        let never = (0..object.len()).filter(|slot| self.last[*slot] == 0);
+        let theirs = || (0..object.len()).filter(|slot| !self.elsewhere[*slot]);
+        let never = theirs().filter(|slot| self.last[*slot] == 0);
         let never: Vec<&str> = never.map(|slot| object.name(slot).as_str()).collect();
         let listed = |names: &[&str]| {
             let names = names.iter().take(NAMES_MAX).map(|name| format!("`{name}`"));
             names.collect::<Vec<_>>().join(", ")
         };
         let records = self.records;
-        if !never.is_empty() && never.len() == object.len() {
+        if !never.is_empty() && never.len() == theirs().count() {
             let there: Vec<&str> = object.unwanted().collect();
             let there = match there.is_empty() {
                 true => String::new(),
@@ -91,7 +105,7 @@ impl Absence {
     #[cold]
     fn look(&mut self, object: &Object, table: &str) {
         for slot in 0..object.len() {
-            let absent = self.records - self.last[slot] >= RECORDS;
+            let absent = self.records - self.last[slot] >= RECORDS && !self.elsewhere[slot];
             if absent && !self.reported[slot] {
                 self.count += 1;
                 report(object, slot, table, self.last[slot] == 0);

@@ -49,7 +49,7 @@ impl JsonDecoder {
         let fields = fields.filter(|(place, _)| Some(*place) != corrupt);
         let object = Object::new(fields.map(|(_, field)| *field));
         Self {
-            absence: Absence::new(object.len()),
+            absence: Absence::new(&object, &options.elsewhere),
             object,
             context: Context::new(mode, options),
             mode,

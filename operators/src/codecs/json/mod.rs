@@ -58,6 +58,8 @@ pub struct JsonOptions {
     pub trailing: bool,
     /// Whether fields that are NULL are written.
     pub nulls: bool,
+    /// Columns that the records need not have: the message's key holds them.
+    pub elsewhere: Vec<SmolStr>,
     /// Whether it was told that the records have other columns: once for all decoders of a table.
     pub told: Arc<AtomicBool>,
 }
@@ -80,6 +82,7 @@ impl JsonOptions {
             corrupt_column: None,
             trailing: false,
             nulls: false,
+            elsewhere: Vec::new(),
             told: Arc::default(),
         }
     }

@@ -426,6 +426,24 @@ fn in_permissive_mode_a_struct_keeps_the_fields_that_fit() {
 }
 
 #[test]
+fn a_column_that_the_key_holds_need_not_come() {
+    let columns = [
+        column("k", DataType::String),
+        column("v", DataType::Int),
+        column("w", DataType::Int),
+    ];
+    let options = JsonOptions {
+        elsewhere: vec!["K".into()],
+        ..JsonOptions::default()
+    };
+    let mut decoder = decoder(&columns, &[0, 1, 2], Mode::FailFast, &options);
+    for _ in 0..3000 {
+        decoder.decode(br#"{"v":1}"#, &mut Row::new()).unwrap();
+    }
+    assert_eq!(decoder.absences(), 1, "w alone");
+}
+
+#[test]
 fn a_column_that_never_comes_or_vanishes_is_counted_once() {
     let columns = [
         column("TotalValue", DataType::Double),
