@@ -19,7 +19,7 @@ pub(super) struct Going {
     source: Arc<dyn Source>,
     stream: RecordStream,
     runtime: tokio::runtime::Runtime,
-    begun: Instant,
+    pub(super) begun: Instant,
 }
 
 impl Going {
