@@ -11,11 +11,12 @@ use sqlparser::ast::{
 use crate::job_error::Location;
 use crate::plan::lower::{Ctes, Lowering};
 use crate::plan::node::Node;
+use crate::plan::not_asked::inwards;
 use crate::plan::static_side::still;
 use crate::sql::front::ParsedQuery;
 
 impl Lowering<'_> {
-    /// The same condition, in which no subquery is a UNION with a static table.
+    /// The same condition, in which no subquery is a UNION with a static table, and NOT stands at the subqueries.
     pub(super) fn asked_by_side<'e>(
         &self,
         condition: &'e Expr,
@@ -23,14 +24,15 @@ impl Lowering<'_> {
         ctes: Ctes<'_>,
         at: Location,
     ) -> Cow<'e, Expr> {
-        let any = visit_expressions(condition, |part| match asked(part) {
+        let condition = inwards(condition);
+        let any = visit_expressions(&*condition, |part| match asked(part) {
             Some(query) if sides(query).is_some() => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         });
         if any.is_continue() {
-            return Cow::Borrowed(condition);
+            return condition;
         }
-        let mut condition = condition.clone();
+        let mut condition = condition.into_owned();
         let _: ControlFlow<()> = condition.visit(&mut BySide {
             is_static: |query: &Query| match self.subquery(query, parsed, ctes, at) {
                 Ok(relation) => has_static(&relation.node),

@@ -38,6 +38,7 @@ pub(crate) mod members;
 pub(crate) mod modes;
 pub(crate) mod names;
 pub(crate) mod node;
+mod not_asked;
 pub(crate) mod optimize;
 pub(crate) mod order;
 pub(crate) mod output;

@@ -233,7 +233,9 @@ impl Lowering<'_> {
         let mut right = self.from(&select.from[0], parsed, ctes, at)?;
         let mut conditions = Vec::new();
         let mut all = Vec::new();
-        if let Some(condition) = &select.selection {
+        let condition = select.selection.as_ref();
+        let condition = condition.map(|one| self.asked_by_side(one, parsed, ctes, at));
+        if let Some(condition) = &condition {
             parts(condition, &mut all);
         }
         for part in all {

@@ -1,0 +1,4 @@
+-- input: sales
+-- static: blocked
+-- mode: append
+SELECT id FROM sales WHERE NOT card IN (SELECT card FROM blocked WHERE card IS NOT NULL)
