@@ -169,6 +169,13 @@ pub(super) fn find(
         return Ok(field.map(|field| Typed::column(key, &field, at)));
     }
     match expr {
+        Expr::Identifier(name) if name.value.eq_ignore_ascii_case(grouping_id::HIVES) => {
+            let known = |scope: &Scope| scope.resolve(&[&name.value], at).is_ok();
+            match known(checker.scope) || known(&grouped.borrow().input) {
+                true => Ok(None),
+                false => grouping_id::hives(&grouped.borrow(), checker.settings(), at).map(Some),
+            }
+        }
         Expr::Function(function) if grouping_id::is_one(function, checker.scope) => {
             grouping_id::call(&grouped.borrow(), function, checker.settings(), at).map(Some)
         }

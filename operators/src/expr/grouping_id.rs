@@ -17,13 +17,57 @@ use crate::job_error::{JobError, Location};
 pub(crate) struct GroupingId {
     /// The normal forms of the keys before it.
     forms: Vec<Option<Expr>>,
+    /// Whether there is such a key: one set of all keys has none, and the number 0.
+    apart: bool,
 }
 
 impl GroupingId {
     /// That behind keys of these normal forms.
-    pub(crate) fn of(forms: Vec<Option<Expr>>) -> Self {
-        Self { forms }
+    pub(crate) fn of(forms: Vec<Option<Expr>>, apart: bool) -> Self {
+        Self { forms, apart }
     }
+
+    /// An expression of the number of the set.
+    fn value(&self, text: &str, settings: Settings, at: Location) -> Result<Typed, JobError> {
+        let scope = Scope {
+            columns: vec![ScopeColumn {
+                qualifier: None,
+                field: Field::required("id", DataType::BigInt),
+                access: Access::Listed,
+            }],
+            ansi: settings.ansi,
+            time_zone: settings.zone,
+            ..Scope::default()
+        };
+        if !self.apart {
+            return check(&written(&text.replace("id", "0L"), at)?, &scope);
+        }
+        let mut typed = check(&written(text, at)?, &scope)?;
+        typed.remap(&|_| self.forms.len());
+        Ok(typed)
+    }
+}
+
+/// Hive's name for `grouping_id()`.
+pub(crate) const HIVES: &str = "grouping__id";
+
+/// The value of [`HIVES`].
+///
+/// # Errors
+/// Those of [`call`].
+pub(crate) fn hives(
+    grouped: &Grouped,
+    settings: Settings,
+    at: Location,
+) -> Result<Typed, JobError> {
+    known(grouped, HIVES, at)?.value("id", settings, at)
+}
+
+fn known<'g>(grouped: &'g Grouped, name: &str, at: Location) -> Result<&'g GroupingId, JobError> {
+    grouped.sets.as_ref().ok_or_else(|| {
+        let message = format!("{name} can only be used with GROUPING SETS, ROLLUP or CUBE");
+        JobError::new(at, message).help("without them every row has all keys: leave it out")
+    })
 }
 
 /// Whether a call is one of them.
@@ -43,12 +87,8 @@ pub(crate) fn call(
     at: Location,
 ) -> Result<Typed, JobError> {
     let name = function.name.to_string().to_ascii_lowercase();
-    let Some(GroupingId { forms }) = &grouped.sets else {
-        let message = format!("{name}() can only be used with GROUPING SETS, ROLLUP or CUBE");
-        return Err(
-            JobError::new(at, message).help("without them every row has all keys: leave it out")
-        );
-    };
+    let sets = known(grouped, &format!("{name}()"), at)?;
+    let forms = &sets.forms;
     let mut given = Vec::new();
     if let FunctionArguments::List(list) = &function.args {
         for argument in &list.args {
@@ -71,7 +111,7 @@ pub(crate) fn call(
             )
             .help("write grouping_id() for all of them, or grouping(key) for one"));
         }
-        return of_id("id", forms.len(), settings, at);
+        return sets.value("id", settings, at);
     }
     let key = match &given[..] {
         [Some(one)] => forms.iter().position(|form| form.as_ref() == Some(one)),
@@ -82,27 +122,9 @@ pub(crate) fn call(
             .help("grouping(key) is 1 where the row's grouping set has not the key, else 0"));
     };
     let shift = forms.len() - 1 - key;
-    of_id(
+    sets.value(
         &format!("CAST(shiftright(id, {shift}) & 1 AS TINYINT)"),
-        forms.len(),
         settings,
         at,
     )
-}
-
-/// An expression of the number of the set, which stands at a place of the row.
-fn of_id(text: &str, place: usize, settings: Settings, at: Location) -> Result<Typed, JobError> {
-    let scope = Scope {
-        columns: vec![ScopeColumn {
-            qualifier: None,
-            field: Field::required("id", DataType::BigInt),
-            access: Access::Listed,
-        }],
-        ansi: settings.ansi,
-        time_zone: settings.zone,
-        ..Scope::default()
-    };
-    let mut typed = check(&written(text, at)?, &scope)?;
-    typed.remap(&|_| place);
-    Ok(typed)
 }

@@ -79,11 +79,14 @@ pub(super) fn select(
     input.refuse_aggregates = None;
     let forms = keys.iter().map(|key| key.form.clone()).collect();
     let mut below = relation.node;
-    if let Some(sets) = &sets {
+    let id = sets
+        .written
+        .then(|| GroupingId::of(forms, sets.apart.is_some()));
+    if let Some(sets) = &sets.apart {
         below = expand(below, &mut keys, sets, lowering, at)?;
     }
     let grouped: SharedGrouped = Rc::new(RefCell::new(Grouped {
-        sets: sets.map(|_| GroupingId::of(forms)),
+        sets: id,
         input,
         keys: keys.iter().map(|key| key.normal.clone()).collect(),
         fields: keys.iter().map(|key| key.column.field.clone()).collect(),
@@ -133,13 +136,21 @@ fn at_of(written: &[(Expr, Location)], otherwise: Location) -> Location {
 /// The expressions after GROUP BY, as they are written.
 type Written = Vec<(Expr, Location)>;
 
-/// The expressions after GROUP BY, the keys that they are, and the grouping sets where there are several: ordinals and
+/// What a GROUP BY says of grouping sets.
+struct Said {
+    /// Whether it names any.
+    written: bool,
+    /// What tells them apart, where they are not one of all keys.
+    apart: Option<Expanded>,
+}
+
+/// The expressions after GROUP BY, the keys that they are, and the grouping sets: ordinals and
 /// aliases are what they stand for, doubled ones count once.
 fn keys(
     select: &Select,
     scope: &Scope,
     at: Location,
-) -> Result<(Written, Vec<Key>, Option<Expanded>), JobError> {
+) -> Result<(Written, Vec<Key>, Said), JobError> {
     let (list, with) = match &select.group_by {
         GroupByExpr::All(with) => {
             let all = items(select).filter(|(expr, _)| !has_aggregate(expr, scope));
@@ -180,8 +191,11 @@ fn keys(
         key_of.push(keys.len());
         keys.push(key);
     }
-    let sets = Expanded::of(&sets, &key_of, keys.len());
-    Ok((written, keys, sets))
+    let said = Said {
+        written: sets.written,
+        apart: Expanded::of(&sets, &key_of, keys.len()),
+    };
+    Ok((written, keys, said))
 }
 
 /// Puts the step of several grouping sets over the rows: keys that not all of them have become its columns, and what

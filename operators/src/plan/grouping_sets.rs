@@ -1,7 +1,7 @@
 //! ROLLUP, CUBE and GROUPING SETS: several GROUP BYs in one, over one step that gives each row once for each of them.
 
 use smol_str::{SmolStr, format_smolstr};
-use sqlparser::ast::{Expr, GroupByWithModifier};
+use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByWithModifier};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
@@ -23,6 +23,8 @@ const NAME: &str = "grouping sets";
 pub(super) struct Sets<'e> {
     pub(super) expressions: Vec<&'e Expr>,
     pub(super) sets: Vec<Vec<usize>>,
+    /// Whether ROLLUP, CUBE or GROUPING SETS says so, which may be one set too.
+    pub(super) written: bool,
 }
 
 impl<'e> Sets<'e> {
@@ -35,6 +37,7 @@ impl<'e> Sets<'e> {
         let mut all = Self {
             expressions: Vec::new(),
             sets: vec![Vec::new()],
+            written: !with.is_empty(),
         };
         let singles = |list: &'e [Expr]| list.iter().map(std::slice::from_ref).collect();
         match with {
@@ -43,7 +46,7 @@ impl<'e> Sets<'e> {
             [GroupByWithModifier::Cube] => all.cube(singles(list), at)?,
             [GroupByWithModifier::GroupingSets(Expr::GroupingSets(sets))] => {
                 all.expressions.extend(list);
-                all.each(sets.iter().map(Vec::as_slice).collect(), at)?;
+                all.each_of(sets, at)?;
                 if let Some(more) = all.expressions.get(list.len()) {
                     let message = format!("GROUPING SETS names `{more}`, which GROUP BY does not");
                     return Err(JobError::new(at, message)
@@ -59,17 +62,19 @@ impl<'e> Sets<'e> {
         Ok(all)
     }
 
-    /// Whether there is one set, of all.
-    pub(super) fn single(&self) -> bool {
-        self.sets.len() == 1
-    }
-
     fn times(&mut self, element: &'e Expr, at: Location) -> Result<(), JobError> {
         let slices = |groups: &'e [Vec<Expr>]| groups.iter().map(Vec::as_slice).collect();
+        let sets = |expr: &Expr| {
+            matches!(
+                expr,
+                Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_)
+            )
+        };
+        self.written |= sets(element);
         match element {
             Expr::Rollup(groups) => self.rollup(slices(groups), at),
             Expr::Cube(groups) => self.cube(slices(groups), at),
-            Expr::GroupingSets(sets) => self.each(slices(sets), at),
+            Expr::GroupingSets(sets) => self.each_of(sets, at),
             Expr::Tuple(several) if several.is_empty() => Ok(()),
             one => self.each(vec![std::slice::from_ref(one)], at),
         }
@@ -77,13 +82,27 @@ impl<'e> Sets<'e> {
 
     /// All, all but the last, and so on to none.
     fn rollup(&mut self, groups: Vec<&'e [Expr]>, at: Location) -> Result<(), JobError> {
+        let sets = self.rolled_up(groups);
+        self.with(sets, at)
+    }
+
+    fn rolled_up(&mut self, groups: Vec<&'e [Expr]>) -> Vec<Vec<usize>> {
         let groups = self.places(groups);
         let sets = (0..=groups.len()).rev().map(|most| groups[..most].concat());
-        self.with(sets.collect(), at)
+        sets.collect()
     }
 
     /// Each choice of them.
     fn cube(&mut self, groups: Vec<&'e [Expr]>, at: Location) -> Result<(), JobError> {
+        let sets = self.cubed(groups, at)?;
+        self.with(sets, at)
+    }
+
+    fn cubed(
+        &mut self,
+        groups: Vec<&'e [Expr]>,
+        at: Location,
+    ) -> Result<Vec<Vec<usize>>, JobError> {
         let groups = self.places(groups);
         let choices = u32::try_from(groups.len())
             .ok()
@@ -96,7 +115,20 @@ impl<'e> Sets<'e> {
             let groups = groups.filter(|(place, _)| choice >> place & 1 == 0);
             groups.flat_map(|(_, group)| group.clone()).collect()
         };
-        self.with((0..choices).map(chosen).collect(), at)
+        Ok((0..choices).map(chosen).collect())
+    }
+
+    /// GROUPING SETS, where ROLLUP and CUBE may stand among the sets.
+    fn each_of(&mut self, sets: &'e [Vec<Expr>], at: Location) -> Result<(), JobError> {
+        let mut all = Vec::new();
+        for set in sets {
+            all.extend(match called(set) {
+                Some((Called::Rollup, groups)) => self.rolled_up(groups),
+                Some((Called::Cube, groups)) => self.cubed(groups, at)?,
+                None => self.places(vec![set]),
+            });
+        }
+        self.with(all, at)
     }
 
     fn each(&mut self, sets: Vec<&'e [Expr]>, at: Location) -> Result<(), JobError> {
@@ -134,6 +166,32 @@ impl<'e> Sets<'e> {
     }
 }
 
+enum Called {
+    Rollup,
+    Cube,
+}
+
+/// ROLLUP or CUBE among the sets of GROUPING SETS, where the parser takes it for a call.
+fn called(set: &[Expr]) -> Option<(Called, Vec<&[Expr]>)> {
+    let [Expr::Function(function)] = set else {
+        return None;
+    };
+    let called = match function.name.to_string().to_ascii_lowercase().as_str() {
+        "rollup" => Called::Rollup,
+        "cube" => Called::Cube,
+        _ => return None,
+    };
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let groups = list.args.iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Tuple(group))) => Some(group.as_slice()),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(one)) => Some(std::slice::from_ref(one)),
+        _ => None,
+    });
+    Some((called, groups.collect::<Option<_>>()?))
+}
+
 fn too_many(at: Location) -> JobError {
     JobError::new(
         at,
@@ -154,9 +212,6 @@ pub(super) struct Expanded {
 impl Expanded {
     /// `key_of`: the key that each expression is. None where there is one set of all.
     pub(super) fn of(sets: &Sets<'_>, key_of: &[usize], keys: usize) -> Option<Self> {
-        if sets.single() {
-            return None;
-        }
         let has: Vec<Vec<bool>> = sets
             .sets
             .iter()
@@ -166,6 +221,11 @@ impl Expanded {
                     .collect()
             })
             .collect();
+        if let [only] = &has[..]
+            && only.iter().all(|has| *has)
+        {
+            return None;
+        }
         let id = |has: &Vec<bool>| has.iter().fold(0, |id, has| id << 1 | i64::from(!has));
         Some(Self {
             common: (0..keys)
@@ -284,6 +344,12 @@ mod tests {
             ("c, ROLLUP (a)", vec!["ca", "c"]),
             ("GROUPING SETS ((a, b), (a), ())", vec!["ab", "a", ""]),
             ("a, b GROUPING SETS ((a), b)", vec!["a", "b"]),
+            ("a, b GROUPING SETS ((a))", vec!["a"]),
+            ("a GROUPING SETS (())", vec![""]),
+            (
+                "GROUPING SETS (ROLLUP (a, (b, c)), (c), CUBE (a))",
+                vec!["abc", "a", "", "c", "a", ""],
+            ),
             ("ROLLUP (a), ROLLUP (b)", vec!["ab", "a", "b", ""]),
         ] {
             assert_eq!(sets(clause).unwrap(), expected, "{clause}");

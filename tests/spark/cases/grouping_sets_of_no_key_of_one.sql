@@ -1,0 +1,3 @@
+-- input: sales
+-- mode: complete
+SELECT card, sum(units) AS s FROM sales GROUP BY card GROUPING SETS (())
