@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use smol_str::{SmolStr, format_smolstr};
-use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, Value};
+use sqlparser::ast::{
+    Expr, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind, Value,
+};
 use thalweg_engine::schema::Field;
 
 use crate::expr::check::check;
@@ -152,10 +154,7 @@ fn keys(
     at: Location,
 ) -> Result<(Written, Vec<Key>, Said), JobError> {
     let (list, with) = match &select.group_by {
-        GroupByExpr::All(with) => {
-            let all = items(select).filter(|(expr, _)| !has_aggregate(expr, scope));
-            (all.map(|(expr, _)| expr.clone()).collect(), with)
-        }
+        GroupByExpr::All(with) => (all(select, scope, at)?, with),
         GroupByExpr::Expressions(list, with) => (list.clone(), with),
     };
     let at = list.first().map_or(at, |first| start_of(first, at));
@@ -196,6 +195,28 @@ fn keys(
         apart: Expanded::of(&sets, &key_of, keys.len()),
     };
     Ok((written, keys, said))
+}
+
+/// What GROUP BY ALL means: the items without an aggregate, a star as the columns that it is.
+fn all(select: &Select, scope: &Scope, at: Location) -> Result<Vec<Expr>, JobError> {
+    use SelectItemQualifiedWildcardKind::ObjectName;
+    let mut all = Vec::new();
+    for item in &select.projection {
+        match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                all.push(expr.clone());
+            }
+            SelectItem::Wildcard(options) => {
+                all.extend(select::columns_of_star(scope, None, options, at)?);
+            }
+            SelectItem::QualifiedWildcard(ObjectName(of), options) => {
+                all.extend(select::columns_of_star(scope, Some(of), options, at)?);
+            }
+            _ => {}
+        }
+    }
+    all.retain(|expr| !has_aggregate(expr, scope));
+    Ok(all)
 }
 
 /// Puts the step of several grouping sets over the rows: keys that not all of them have become its columns, and what

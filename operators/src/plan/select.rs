@@ -2,7 +2,8 @@
 
 use smol_str::SmolStr;
 use sqlparser::ast::{
-    Expr, Ident, Select, SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
+    Expr, Ident, ObjectName, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    WildcardAdditionalOptions,
 };
 use thalweg_engine::schema::{DataType, Field};
 
@@ -188,6 +189,18 @@ fn star(
         columns.iter().map(|c| c.field.name.as_str()),
         at,
     )
+}
+
+/// The columns that a star is, each by its name; what EXCEPT leaves out is not among them.
+pub(super) fn columns_of_star(
+    scope: &Scope,
+    table: Option<&ObjectName>,
+    options: &WildcardAdditionalOptions,
+    at: Location,
+) -> Result<Vec<Expr>, JobError> {
+    let except = excepted(options, at)?.into_iter().cloned().collect();
+    let star = excepted::Star { table, except };
+    Ok(star.left(scope.star(table)))
 }
 
 fn not_excepted<'n>(

@@ -1,0 +1,3 @@
+-- input: sales
+-- mode: complete
+SELECT * FROM (SELECT card, paid FROM sales) GROUP BY ALL
