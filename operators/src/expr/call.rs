@@ -378,6 +378,7 @@ fn expand(
     expanding.push(name);
     let mut inner = Scope {
         columns: Vec::new(),
+        around: 0,
         aliases: Vec::new(),
         macros: checker.scope.macros.clone(),
         extensions: Arc::clone(&checker.scope.extensions),

@@ -92,6 +92,9 @@ pub(crate) struct Bound {
 pub struct Scope {
     /// The columns of the row, in order.
     pub columns: Vec<ScopeColumn>,
+    /// How many of them, from the first on, are of the row around a subquery: they are found where its own tables have no
+    /// such name.
+    pub(crate) around: usize,
     /// Lateral column aliases: names of earlier items of the same SELECT. A column of the same name wins, as in Spark.
     pub aliases: Vec<(SmolStr, Typed)>,
     /// Temporary functions by lower-case name.
@@ -119,6 +122,7 @@ impl Default for Scope {
     fn default() -> Self {
         Self {
             columns: Vec::new(),
+            around: 0,
             aliases: Vec::new(),
             macros: HashMap::new(),
             extensions: Arc::default(),
@@ -272,19 +276,20 @@ impl Scope {
             1,
             Box::new(move |c| c.listed() && same(&c.field.name, first)),
         ));
-        for (used, test) in &tests {
-            let found: Vec<usize> = (0..self.columns.len())
-                .filter(|i| test(&self.columns[*i]))
-                .collect();
-            match found.as_slice() {
-                [] => {}
-                [index] => {
-                    return Ok(Found {
-                        typed: Typed::column(*index, &self.columns[*index].field, at),
-                        parts: *used,
-                    });
+        for places in [self.around..self.columns.len(), 0..self.around] {
+            for (used, test) in &tests {
+                let found: Vec<usize> =
+                    places.clone().filter(|i| test(&self.columns[*i])).collect();
+                match found.as_slice() {
+                    [] => {}
+                    [index] => {
+                        return Ok(Found {
+                            typed: Typed::column(*index, &self.columns[*index].field, at),
+                            parts: *used,
+                        });
+                    }
+                    several => return Err(self.ambiguous(&parts[..*used], several, at)),
                 }
-                several => return Err(self.ambiguous(&parts[..*used], several, at)),
             }
         }
         if let Some(found) = self.whole_metadata(parts, at) {

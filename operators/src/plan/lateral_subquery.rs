@@ -148,18 +148,14 @@ impl Lowering<'_> {
         let kept = left.columns.len();
         let kind = if outer { Kind::Left } else { Kind::Inner };
         let relation = pair(kind, left, right, conditions, at);
+        // A name is a column of its own tables first. A list of these alone has their places.
         let list = |from: usize| {
             let columns = relation.columns[from..].to_vec();
             let width = columns.len();
-            select::list(
-                &mut self.scope(columns),
-                width,
-                None,
-                &select.projection,
-                at,
-            )
+            let mut scope = self.scope(columns);
+            scope.around = kept - from;
+            select::list(&mut scope, width, None, &select.projection, at)
         };
-        // A name is a column of its own tables first.
         let (items, offset) = match list(kept) {
             Ok(items) => (items, kept),
             Err(own) => match list(0) {

@@ -159,7 +159,9 @@ fn star(
         Some(grouped) => grouped.borrow().input.columns.clone(),
         None => scope.columns.clone(),
     };
-    for (place, column) in starred(&columns, qualifier) {
+    // Those of the row around a subquery are no columns of its own.
+    let own = |place: usize| qualifier.is_some() || place >= scope.around;
+    for (place, column) in starred(&columns, qualifier).filter(|(place, _)| own(*place)) {
         let is_it = |name: &&Ident| {
             let (table, name) = excepted::parts(name);
             let own = column.qualifier.as_deref();

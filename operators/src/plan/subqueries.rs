@@ -9,7 +9,7 @@ use thalweg_engine::schema::DataType;
 
 use crate::expr::check::check;
 use crate::expr::operators;
-use crate::expr::scope::Scope;
+use crate::expr::scope::{Scope, ScopeColumn};
 use crate::expr::typed::{Comparison, Op, Typed};
 use crate::job_error::{JobError, Location};
 use crate::plan::group_by::groups;
@@ -253,11 +253,18 @@ impl Lowering<'_> {
                 };
                 continue;
             }
-            let both = left.columns.iter().chain(&right.columns);
-            let typed = check(part, &self.scope(both.cloned().collect()))?;
+            let typed = check(part, &self.within(&left.columns, &right.columns))?;
             conditions.push(operators::condition(typed, self.settings())?);
         }
         Ok((right, conditions))
+    }
+
+    /// What a subquery may name: columns of its own tables, and where these have no such name, of the row around it.
+    pub(super) fn within(&self, around: &[ScopeColumn], own: &[ScopeColumn]) -> Scope {
+        Scope {
+            around: around.len(),
+            ..self.scope(around.iter().chain(own).cloned().collect())
+        }
     }
 
     /// What a part of WHERE may name.
