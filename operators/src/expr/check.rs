@@ -100,7 +100,10 @@ impl Checker<'_> {
             Expr::CompoundFieldAccess { root, access_chain } => self.path(root, access_chain, at),
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right, at),
             Expr::UnaryOp { op, expr } => self.unary(op, expr, at),
-            Expr::Function(function) => call::function(self, function, at),
+            Expr::Function(function) => match self.scope.called_like_a_function(expr) {
+                Some(name) => self.name(&[&name.value], at),
+                None => call::function(self, function, at),
+            },
             Expr::Cast {
                 kind,
                 expr,

@@ -120,6 +120,9 @@ pub(crate) fn normal(expr: &Expr, scope: &Scope) -> Option<Expr> {
         while let Expr::Nested(inner) = part {
             *part = (**inner).clone();
         }
+        if let Some(name) = scope.called_like_a_function(part) {
+            *part = Expr::Identifier(name);
+        }
         let parts: Vec<&str> = match part {
             Expr::Identifier(name) => vec![&name.value],
             Expr::CompoundIdentifier(names) => names.iter().map(|n| n.value.as_str()).collect(),

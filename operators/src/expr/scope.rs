@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use smol_str::SmolStr;
-use sqlparser::ast::{Expr, Ident, ObjectName};
+use sqlparser::ast::{Expr, FunctionArguments, Ident, ObjectName, ObjectNamePart};
 use thalweg_engine::schema::{DataType, Field, Schema};
 
 use crate::expr::coerce::Settings;
@@ -306,6 +306,32 @@ impl Scope {
             return Ok(Found { typed, parts: 1 });
         }
         Err(self.unknown(parts, at))
+    }
+
+    /// The name, where an expression is a function without parentheses that a column is called like: `current_date`. It is the
+    /// column then, also one below a GROUP BY.
+    pub(crate) fn called_like_a_function(&self, expr: &Expr) -> Option<Ident> {
+        let Expr::Function(function) = expr else {
+            return None;
+        };
+        let FunctionArguments::None = function.args else {
+            return None;
+        };
+        let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else {
+            return None;
+        };
+        let own = self.columns.get(self.around..).unwrap_or_default();
+        let is_it = |column: &ScopeColumn| {
+            column.listed() && column.field.name.eq_ignore_ascii_case(&name.value)
+        };
+        let below = || {
+            let grouped = self.grouped.as_ref()?.borrow();
+            grouped.input.called_like_a_function(expr)
+        };
+        match own.iter().any(is_it) {
+            true => Some(name.clone()),
+            false => below(),
+        }
     }
 
     /// `_metadata` itself, or `table._metadata`: a struct of all that is known of where a record came from.

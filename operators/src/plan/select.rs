@@ -129,6 +129,9 @@ pub(super) fn name_of(expr: &Expr, scope: &Scope) -> SmolStr {
     if let Some(grouped) = &scope.grouped {
         return name_of(expr, &grouped.borrow().input);
     }
+    if let Some(name) = scope.called_like_a_function(expr) {
+        return SmolStr::new(&name.value);
+    }
     match expr {
         Expr::Identifier(name) => SmolStr::new(&name.value),
         Expr::CompoundIdentifier(parts) => parts

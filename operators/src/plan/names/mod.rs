@@ -123,7 +123,10 @@ impl Writer<'_> {
                 else_result,
                 ..
             } => self.case(operand.as_deref(), conditions, else_result.as_deref()),
-            Expr::Function(function) => self.function(function),
+            Expr::Function(function) => match self.scope.called_like_a_function(expr) {
+                Some(name) => name.value,
+                None => self.function(function),
+            },
             Expr::Lambda(lambda) => self.lambda(lambda),
             Expr::CompoundFieldAccess { root, access_chain } => self.path(root, access_chain),
             Expr::Struct { values, .. } => call("struct", &self.names(values)),
@@ -536,6 +539,9 @@ pub(crate) fn identity(expr: &Expr, scope: &Scope) -> String {
         ControlFlow::Continue(())
     });
     let _: ControlFlow<()> = visit_expressions_mut(&mut expr, |part| {
+        if let Some(name) = scope.called_like_a_function(part) {
+            *part = Expr::Identifier(name);
+        }
         match part {
             Expr::Function(function) => {
                 for name in &mut function.name.0 {
