@@ -310,6 +310,25 @@ fn written<'e>(
     Ok(written)
 }
 
+/// `count(DISTINCT *)` with the columns that the star is.
+fn starless(function: &ast::Function, input: &Scope) -> Option<ast::Function> {
+    let mut listed = function.clone();
+    let FunctionArguments::List(list) = &mut listed.args else {
+        return None;
+    };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] = &list.args[..] else {
+        return None;
+    };
+    let distinct = matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct));
+    if !distinct || !function.name.to_string().eq_ignore_ascii_case("count") {
+        return None;
+    }
+    let columns = input.star(None).into_iter();
+    let columns = columns.map(|column| FunctionArg::Unnamed(FunctionArgExpr::Expr(column)));
+    list.args = columns.collect();
+    (!list.args.is_empty()).then_some(listed)
+}
+
 fn aggregate(
     checker: &Checker<'_>,
     grouped: &SharedGrouped,
@@ -326,8 +345,10 @@ fn aggregate(
             ),
         ));
     }
-    let written = written(function, known, at)?;
     let mut input = grouped.borrow().input.clone();
+    let listed = starless(function, &input);
+    let function = listed.as_ref().unwrap_or(function);
+    let written = written(function, known, at)?;
     let normal_form = normal(&Expr::Function(function.clone()), &input)
         .unwrap_or_else(|| Expr::Function(function.clone()));
     let place = |grouped: &Grouped, call: usize| grouped.keys.len() + call;

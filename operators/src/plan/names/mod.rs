@@ -422,8 +422,13 @@ impl Writer<'_> {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => {
                     arguments.push(self.names([expr]));
                 }
-                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if name == "count" => {
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard)
+                    if name == "count" && list.duplicate_treatment.is_none() =>
+                {
                     arguments.push("1".to_owned());
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if name == "count" => {
+                    arguments.push(self.names(&self.scope.star(None)));
                 }
                 other => arguments.push(other.to_string()),
             }
