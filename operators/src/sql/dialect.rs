@@ -58,6 +58,16 @@ impl Dialect for JobDialect {
         true
     }
 
+    /// `first(x IGNORE NULLS)`.
+    fn supports_window_function_null_treatment_arg(&self) -> bool {
+        true
+    }
+
+    /// `a CROSS JOIN b ON ...`, which is an inner join.
+    fn supports_cross_join_constraint(&self) -> bool {
+        true
+    }
+
     fn supports_order_by_all(&self) -> bool {
         true
     }
