@@ -34,6 +34,9 @@ pub fn parse_prefix(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>
         Token::Word(word) if word.keyword == Keyword::INTERVAL => interval(parser),
         Token::Word(word) if word.keyword == Keyword::STRUCT => structure(parser),
         Token::Word(word) if word.keyword == Keyword::SOME => like_some(parser, &first),
+        Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("x") => {
+            bytes(parser, &first)
+        }
         Token::Word(word) if is_scoring(&word.value) => scoring(parser, &first),
         _ => None,
     }
@@ -122,6 +125,17 @@ fn signed(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
         op: UnaryOperator::Minus,
         expr: Box::new(number),
     }))
+}
+
+/// `X '1F'` with a blank between, which the tokenizer takes for two words.
+fn bytes(parser: &mut Parser<'_>, x: &TokenWithSpan) -> Option<Result<Expr, ParserError>> {
+    let Token::SingleQuotedString(digits) = parser.peek_nth_token(1).token else {
+        return None;
+    };
+    parser.next_token();
+    parser.next_token();
+    let bytes = Value::HexStringLiteral(digits);
+    Some(Ok(Expr::Value(bytes.with_span(x.span))))
 }
 
 /// `TIMESTAMP_LTZ '...'`, which is `TIMESTAMP '...'`.

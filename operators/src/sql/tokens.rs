@@ -153,6 +153,20 @@ fn strings(tokens: Vec<TokenWithSpan>, backslash: char) -> Result<Vec<TokenWithS
                 out.push(token);
                 continue;
             }
+            Token::Word(suffix) if suffix.quote_style.is_none() && suffix.value == "l" => {
+                // The tokenizer itself knows 1L only.
+                match out.last_mut() {
+                    Some(TokenWithSpan {
+                        token: Token::Number(_, long @ false),
+                        span,
+                    }) if span.end == token.span.start => {
+                        *long = true;
+                        span.end = token.span.end;
+                    }
+                    _ => out.push(token),
+                }
+                continue;
+            }
             Token::Char(c) => {
                 return Err(JobError::new(
                     place(token.span.start),

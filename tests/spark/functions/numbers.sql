@@ -315,3 +315,10 @@ pmod(7.5, '2')
 power({double}, {double}) *40
 power(1.0D, {double})
 power(-1.0D, {double})
+9223372036854775807l
+-1l
+2s + 3y
+12.578E-2d
+3bd
+hex(X '1F')
+hex(x  "1f2")
