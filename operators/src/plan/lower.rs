@@ -223,17 +223,9 @@ impl<'c> Lowering<'c> {
         }
         self.enter(at, || {
             refuse_clauses(query, at)?;
-            let tables = query
-                .with
-                .as_ref()
-                .map_or(&[][..], |with| with.cte_tables.as_slice());
-            if query.with.as_ref().is_some_and(|with| with.recursive) {
-                return Err(JobError::new(
-                    at,
-                    "WITH RECURSIVE has no meaning on a stream",
-                ));
-            }
-            let relation = self.with(tables, query, parsed, ctes, at)?;
+            let relation = self.with(query, parsed, ctes, at, &|ctes| {
+                self.body(&query.body, &Tail::of(query), parsed, ctes, at)
+            })?;
             match query.locks.iter().find_map(watermark::of_lock) {
                 Some(index) => match parsed.watermarks.get(index) {
                     Some(clause) => self.event_time(relation, clause, None),
@@ -244,36 +236,55 @@ impl<'c> Lowering<'c> {
         })
     }
 
-    fn with(
+    /// What is read of a query, where the tables of its WITH are known.
+    pub(super) fn with<T>(
         &self,
-        tables: &[sqlparser::ast::Cte],
         query: &Query,
         parsed: &ParsedQuery,
         ctes: Ctes<'_>,
         at: Location,
-    ) -> Result<Relation, JobError> {
-        match tables {
-            [] => self.body(&query.body, &Tail::of(query), parsed, ctes, at),
-            [cte, rest @ ..] => {
-                let name = &cte.alias.name;
-                if rest
-                    .iter()
-                    .any(|other| other.alias.name.value.eq_ignore_ascii_case(&name.value))
-                {
-                    return Err(JobError::new(
-                        ident_at(name, at),
-                        format!("WITH names `{}` twice", name.value),
-                    ));
-                }
-                // Checked where it stands, also when nobody uses it.
-                self.subquery(&cte.query, parsed, ctes, ident_at(name, at))?;
-                let inner = Ctes {
-                    around: Some(&ctes),
-                    cte: Some((cte, parsed)),
-                };
-                self.with(rest, query, parsed, inner, at)
-            }
+        read: &dyn Fn(Ctes<'_>) -> Result<T, JobError>,
+    ) -> Result<T, JobError> {
+        let Some(with) = &query.with else {
+            return read(ctes);
+        };
+        if with.recursive {
+            return Err(JobError::new(
+                at,
+                "WITH RECURSIVE has no meaning on a stream",
+            ));
         }
+        self.behind(&with.cte_tables, parsed, ctes, read)
+    }
+
+    fn behind<T>(
+        &self,
+        tables: &[sqlparser::ast::Cte],
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        read: &dyn Fn(Ctes<'_>) -> Result<T, JobError>,
+    ) -> Result<T, JobError> {
+        let [cte, rest @ ..] = tables else {
+            return read(ctes);
+        };
+        let name = &cte.alias.name;
+        let at = ident_at(name, Location::default());
+        if rest
+            .iter()
+            .any(|other| other.alias.name.value.eq_ignore_ascii_case(&name.value))
+        {
+            return Err(JobError::new(
+                at,
+                format!("WITH names `{}` twice", name.value),
+            ));
+        }
+        // Checked where it stands, also when nobody uses it.
+        self.subquery(&cte.query, parsed, ctes, at)?;
+        let inner = Ctes {
+            around: Some(&ctes),
+            cte: Some((cte, parsed)),
+        };
+        self.behind(rest, parsed, inner, read)
     }
 
     fn body(

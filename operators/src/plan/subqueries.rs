@@ -2,7 +2,9 @@
 //!
 //! They stand there alone or joined with the rest by AND; whatever a join with the table is refused for, they are too.
 
-use sqlparser::ast::{BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr};
+use sqlparser::ast::{
+    self, BinaryOperator, Expr, GroupByExpr, LimitClause, Query, Select, SelectItem, SetExpr,
+};
 use thalweg_engine::counted::counted;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
@@ -192,32 +194,43 @@ impl Lowering<'_> {
         ctes: Ctes<'_>,
         at: Location,
     ) -> Result<Relation, JobError> {
-        let select = self.existing(subquery, at)?;
-        let (right, conditions) = self.asked_of(&left, select, parsed, ctes, at)?;
+        let (right, conditions) = self.existing(&left, subquery, parsed, ctes, at)?;
         Ok(pair(kind, left, right, conditions, at))
     }
 
-    /// The SELECT of an EXISTS, whose rows are looked for whatever it lists.
-    pub(super) fn existing<'q>(
+    /// The rows that an EXISTS looks for, whatever it lists, and the conditions that name columns of the row around it.
+    pub(super) fn existing(
         &self,
-        subquery: &'q Query,
+        left: &Relation,
+        subquery: &Query,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
         at: Location,
-    ) -> Result<&'q Select, JobError> {
-        match plain(subquery) {
-            Some(select) if groups(select, &Tail::default(), &self.scope(Vec::new())) => {
-                Err(JobError::new(
-                    at,
-                    "an aggregate without GROUP BY has a row whatever there is, so EXISTS is always true",
-                )
-                .help("write EXISTS (SELECT 1 FROM t WHERE ...), or compare the aggregate: (SELECT count(*) FROM t WHERE ...) > 1"))
-            }
-            Some(select) => Ok(select),
-            None => Err(JobError::new(
+    ) -> Result<(Relation, Vec<Typed>), JobError> {
+        let bare = looked_for(subquery);
+        let Some(select) = plain(&bare) else {
+            return Err(JobError::new(
                 at,
-                "the SELECT of EXISTS has one FROM and a WHERE, and nothing behind it",
+                "the SELECT of EXISTS has one FROM, a WHERE, a GROUP BY with HAVING, and a LIMIT of 1 or more",
             )
-            .help("write the rest as a view, and EXISTS (SELECT 1 FROM view WHERE ...)")),
+            .help("write the rest as a view, and EXISTS (SELECT 1 FROM view WHERE ...)"));
+        };
+        let written = written_select(subquery).unwrap_or(select);
+        if written.having.is_some() {
+            return self.with(subquery, parsed, ctes, at, &|ctes| {
+                self.existing_groups(left, written, parsed, ctes, at)
+            });
         }
+        if !is_grouped(written) && groups(select, &Tail::default(), &self.scope(Vec::new())) {
+            return Err(JobError::new(
+                at,
+                "an aggregate without GROUP BY has a row whatever there is, so EXISTS is always true",
+            )
+            .help("write EXISTS (SELECT 1 FROM t WHERE ...), or compare the aggregate: (SELECT count(*) FROM t WHERE ...) > 1"));
+        }
+        self.with(subquery, parsed, ctes, at, &|ctes| {
+            self.asked_of(left, select, parsed, ctes, at)
+        })
     }
 
     /// The tables of a subquery, and the conditions that name columns of the row around it: a part of its WHERE is of its own
@@ -296,6 +309,58 @@ pub(super) fn is_false(condition: Typed, at: Location) -> Typed {
         false,
         at,
     )
+}
+
+/// The query of an EXISTS without what makes no row of none and none of some: ORDER BY, a LIMIT, GROUP BY and HAVING, which is
+/// looked at apart, and WITH, whose tables stay.
+fn looked_for(query: &Query) -> Query {
+    let mut bare = query.clone();
+    bare.with = None;
+    bare.order_by = None;
+    if let Some(LimitClause::LimitOffset {
+        limit: Some(Expr::Value(limit)),
+        offset: None,
+        limit_by,
+    }) = &bare.limit_clause
+        && limit_by.is_empty()
+        && let ast::Value::Number(limit, _) = &limit.value
+        && limit.parse().is_ok_and(|limit: u64| limit > 0)
+    {
+        bare.limit_clause = None;
+    }
+    if let SetExpr::Select(select) = bare.body.as_mut()
+        && (select.having.is_some() || is_grouped(select))
+        && by_expressions(select)
+    {
+        select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
+        select.having = None;
+    }
+    bare
+}
+
+fn written_select(query: &Query) -> Option<&Select> {
+    match query.body.as_ref() {
+        SetExpr::Select(select) => Some(select),
+        _ => None,
+    }
+}
+
+/// Whether a SELECT has a GROUP BY.
+fn is_grouped(select: &Select) -> bool {
+    !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty())
+}
+
+/// Whether a GROUP BY is of plain expressions: of no rows it makes no group.
+fn by_expressions(select: &Select) -> bool {
+    let plain = |key: &Expr| {
+        let sets = matches!(key, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
+        let none = matches!(key, Expr::Tuple(all) if all.is_empty());
+        !sets && !none
+    };
+    match &select.group_by {
+        GroupByExpr::Expressions(keys, with) => with.is_empty() && keys.iter().all(plain),
+        GroupByExpr::All(_) => false,
+    }
 }
 
 /// The SELECT of a subquery that has tables and a WHERE alone; what it lists is not asked for.

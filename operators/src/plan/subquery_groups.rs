@@ -13,11 +13,22 @@ use crate::expr::operators;
 use crate::expr::typed::{Comparison, Typed};
 use crate::expr::written::written;
 use crate::job_error::{JobError, Location};
-use crate::plan::lower::Relation;
+use crate::plan::lower::{Ctes, Lowering, Relation};
 use crate::plan::subqueries::parts;
 use crate::plan::subquery_values::{Taking, beside, named};
+use crate::plan::tail::Tail;
 use crate::sql::cursor::start_of;
+use crate::sql::front::ParsedQuery;
 use crate::transforms::Most;
+
+/// The WHERE of a subquery that is asked of all rows around it at once.
+struct Equalities {
+    /// What it asks of its own rows.
+    own: Option<Expr>,
+    /// The expressions over these that it holds equal to values of the row around.
+    keys: Vec<Expr>,
+    wanted: Vec<Typed>,
+}
 
 impl Taking<'_, '_> {
     /// An aggregate of the rows that are equal to the row around: a group for each.
@@ -30,44 +41,8 @@ impl Taking<'_, '_> {
         at: Location,
     ) -> Result<(Relation, Expr), JobError> {
         let lowering = self.lowering;
-        let inner = lowering.scope(right.columns.clone());
-        let outer = lowering.scope(left.columns.clone());
-        let mut all = Vec::new();
-        select
-            .selection
-            .iter()
-            .for_each(|condition| parts(condition, &mut all));
+        let Equalities { own, keys, wanted } = lowering.by_equalities(&left, right, select, at)?;
         let mut select = select.clone();
-        let (mut own, mut keys, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
-        for part in all {
-            if check(part, &inner).is_ok() {
-                own.push(part.clone());
-                continue;
-            }
-            let sides = match part {
-                Expr::BinaryOp {
-                    left: a,
-                    op: BinaryOperator::Eq,
-                    right: b,
-                } => match (check(a, &inner), check(b, &outer)) {
-                    (Ok(_), Ok(value)) => Some((a, value)),
-                    _ => check(b, &inner)
-                        .ok()
-                        .and(check(a, &outer).ok())
-                        .map(|value| (b, value)),
-                },
-                _ => None,
-            };
-            let Some((key, value)) = sides else {
-                return Err(JobError::new(
-                    start_of(part, at),
-                    "an aggregate of the rows of another table takes equalities with the row: t.id = id",
-                )
-                .help("join with the table, and aggregate the result"));
-            };
-            keys.push((**key).clone());
-            wanted.push(value);
-        }
         let asked = select.projection.first_mut().and_then(|item| match item {
             SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
             _ => None,
@@ -80,11 +55,7 @@ impl Taking<'_, '_> {
             .projection
             .extend(keys.iter().cloned().map(SelectItem::UnnamedExpr));
         select.group_by = GroupByExpr::Expressions(keys, Vec::new());
-        select.selection = own.into_iter().reduce(|a, b| Expr::BinaryOp {
-            left: Box::new(a),
-            op: BinaryOperator::And,
-            right: Box::new(b),
-        });
+        select.selection = own;
         let query = Query {
             body: Box::new(SetExpr::Select(Box::new(select))),
             ..query.clone()
@@ -149,6 +120,107 @@ impl Taking<'_, '_> {
             ControlFlow::Break(error) => Err(error),
             ControlFlow::Continue(()) => Ok(Some(nothing)),
         }
+    }
+}
+
+impl Lowering<'_> {
+    /// The parts of the WHERE of a subquery.
+    fn by_equalities(
+        &self,
+        left: &Relation,
+        right: &Relation,
+        select: &Select,
+        at: Location,
+    ) -> Result<Equalities, JobError> {
+        let inner = self.scope(right.columns.clone());
+        let within = self.within(&left.columns, &right.columns);
+        let of_outside = |expr: &Expr| {
+            let typed = check(expr, &within).ok();
+            typed.filter(|typed| typed.columns().iter().all(|place| *place < within.around))
+        };
+        let mut all = Vec::new();
+        let condition = select.selection.iter();
+        condition.for_each(|condition| parts(condition, &mut all));
+        let (mut own, mut keys, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+        for part in all {
+            if check(part, &inner).is_ok() {
+                own.push(part.clone());
+                continue;
+            }
+            let sides = match part {
+                Expr::BinaryOp {
+                    left: a,
+                    op: BinaryOperator::Eq,
+                    right: b,
+                } => match (check(a, &inner), of_outside(b)) {
+                    (Ok(_), Some(value)) => Some((a, value)),
+                    _ => check(b, &inner)
+                        .ok()
+                        .and(of_outside(a))
+                        .map(|value| (b, value)),
+                },
+                _ => None,
+            };
+            let Some((key, value)) = sides else {
+                return Err(JobError::new(
+                    start_of(part, at),
+                    "an aggregate of the rows of another table takes equalities with the row: t.id = id",
+                )
+                .help("join with the table, and aggregate the result"));
+            };
+            keys.push((**key).clone());
+            wanted.push(value);
+        }
+        let own = own.into_iter().reduce(|a, b| Expr::BinaryOp {
+            left: Box::new(a),
+            op: BinaryOperator::And,
+            right: Box::new(b),
+        });
+        Ok(Equalities { own, keys, wanted })
+    }
+
+    /// The groups that an EXISTS with HAVING looks for, and the conditions that they are those of the row around.
+    pub(super) fn existing_groups(
+        &self,
+        left: &Relation,
+        select: &Select,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<(Relation, Vec<Typed>), JobError> {
+        let tables = self.from(&select.from[0], parsed, ctes, at)?;
+        let Equalities { own, keys, wanted } = self.by_equalities(left, &tables, select, at)?;
+        let mut select = select.clone();
+        select.selection = own;
+        select.distinct = None;
+        if let GroupByExpr::Expressions(written, _) = &mut select.group_by {
+            if written.is_empty() && !keys.is_empty() {
+                return Err(JobError::new(
+                    at,
+                    "HAVING without GROUP BY has one group, also of no rows",
+                )
+                .help("write GROUP BY t.id for WHERE t.id = id, or compare the aggregate: (SELECT count(*) FROM t WHERE ...) > 1"));
+            }
+            written.extend(keys.iter().cloned());
+        }
+        let count = keys.len();
+        let keys = keys.into_iter().map(SelectItem::UnnamedExpr);
+        select.projection.extend(keys);
+        let tail = Tail::default();
+        let right = self.enter(at, || self.select(&select, &tail, parsed, ctes, at))?;
+        let shown: Vec<_> = (0..)
+            .zip(&right.columns)
+            .filter(|(_, column)| column.listed())
+            .collect();
+        let keys = shown.iter().skip(shown.len().saturating_sub(count));
+        let width = left.columns.len();
+        let conditions = wanted.into_iter().zip(keys);
+        let conditions = conditions.map(|(wanted, (place, column))| {
+            let key = Typed::column(width + place, &column.field, at);
+            operators::comparison(Comparison::Equal, wanted, key, self.settings(), at)
+        });
+        let conditions = conditions.collect::<Result<_, _>>()?;
+        Ok((right, conditions))
     }
 }
 

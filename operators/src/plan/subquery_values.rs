@@ -193,8 +193,7 @@ impl Taking<'_, '_> {
         let (lowering, parsed, ctes) = (self.lowering, self.parsed, self.ctes);
         match expr {
             Expr::Exists { subquery, negated } => {
-                let select = lowering.existing(subquery, at)?;
-                let (right, conditions) = lowering.asked_of(&left, select, parsed, ctes, at)?;
+                let (right, conditions) = lowering.existing(&left, subquery, parsed, ctes, at)?;
                 let (relation, name) = beside(left, right, yes(at), conditions, Most::First, at)?;
                 Ok((relation, met(&name, *negated, at)?))
             }
