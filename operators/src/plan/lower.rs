@@ -472,7 +472,9 @@ impl<'c> Lowering<'c> {
             if over {
                 return Err(over_select::above_groups(at));
             }
-            return group_by::select(self, relation, select, tail, (parsed, ctes), at);
+            let (relation, select) =
+                self.aggregated_subqueries(relation, select, parsed, ctes, at)?;
+            return group_by::select(self, relation, &select, tail, (parsed, ctes), at);
         }
         let (relation, select) = self.subquery_values(relation, select, parsed, ctes, at)?;
         let (relation, select) = window_rows::taken(self, relation, &select, at)?;

@@ -13,7 +13,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use crate::expr::check::check;
-use crate::expr::grouped::has_aggregate;
+use crate::expr::grouped::{aggregate_of, has_aggregate};
 use crate::expr::operators;
 use crate::expr::scope::{Access, METADATA, Scope, ScopeColumn};
 use crate::expr::typed::{Comparison, Typed};
@@ -110,6 +110,64 @@ impl Lowering<'_> {
             select.having = Some(expr);
         }
         Ok((relation, Cow::Owned(select)))
+    }
+
+    /// A SELECT over groups, in whose aggregates columns stand for subqueries: these are asked of each row below the groups.
+    pub(super) fn aggregated_subqueries<'s>(
+        &self,
+        mut relation: Relation,
+        select: &'s Select,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<(Relation, Cow<'s, Select>), JobError> {
+        if !is_asking(select) {
+            return Ok((relation, Cow::Borrowed(select)));
+        }
+        let scope = self.scope(Vec::new());
+        let is_aggregate = |part: &Expr| match part {
+            Expr::Function(function) => aggregate_of(function, &scope).is_some() && asks(part),
+            _ => false,
+        };
+        let mut calls = Vec::new();
+        let mut replaced = select.clone();
+        let mut note = |part: &mut Expr| {
+            if is_aggregate(part) {
+                let mark = Expr::Identifier(Ident::new(format!("\u{1}call{}", calls.len())));
+                calls.push(std::mem::replace(part, mark));
+            }
+            ControlFlow::<()>::Continue(())
+        };
+        for item in &mut replaced.projection {
+            if let SelectItem::UnnamedExpr(expr) = item {
+                let alias = Ident::new(expr.to_string());
+                let expr = expr.clone();
+                *item = SelectItem::ExprWithAlias { expr, alias };
+            }
+            let _ = visit_expressions_mut(item, &mut note);
+        }
+        let _ = visit_expressions_mut(&mut replaced.having, &mut note);
+        if calls.is_empty() {
+            return Ok((relation, Cow::Borrowed(select)));
+        }
+        let mut taken = Vec::with_capacity(calls.len());
+        for call in &calls {
+            let expr;
+            (relation, expr) = self.subquery_value(relation, call, parsed, ctes, at)?;
+            taken.push(expr);
+        }
+        let place = |name: &Ident| name.value.strip_prefix("\u{1}call")?.parse::<usize>().ok();
+        let mut put = |part: &mut Expr| {
+            if let Expr::Identifier(name) = part
+                && let Some(expr) = place(name).and_then(|place| taken.get(place))
+            {
+                *part = expr.clone();
+            }
+            ControlFlow::<()>::Continue(())
+        };
+        let _ = visit_expressions_mut(&mut replaced.projection, &mut put);
+        let _ = visit_expressions_mut(&mut replaced.having, &mut put);
+        Ok((relation, Cow::Owned(replaced)))
     }
 
     /// An expression in which columns stand for subqueries.
