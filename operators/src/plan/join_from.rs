@@ -38,6 +38,17 @@ impl Lowering<'_> {
             }
         }
         if is_lateral(&join.relation) {
+            if let Some(condition) = lateral::asked(&join.join_operator) {
+                let relation =
+                    self.lateral_subquery(left, &join.relation, false, parsed, ctes, at)?;
+                let typed = check(condition, &self.scope(relation.columns.clone()))?;
+                let conditions = vec![operators::condition(typed, self.settings())?];
+                let below = Box::new(relation.node);
+                return Ok(Relation {
+                    node: Node::Filter { below, conditions },
+                    columns: relation.columns,
+                });
+            }
             let outer = lateral::keeps(&join.join_operator, at)?;
             return self.lateral_subquery(left, &join.relation, outer, parsed, ctes, at);
         }

@@ -43,6 +43,16 @@ pub(super) fn view(factor: &TableFactor, outer: bool) -> Option<LateralView> {
     })
 }
 
+/// What an inner join with LATERAL asks of its rows, which WHERE could ask as well.
+pub(super) fn asked(join: &JoinOperator) -> Option<&Expr> {
+    match join {
+        JoinOperator::Join(JoinConstraint::On(condition))
+        | JoinOperator::Inner(JoinConstraint::On(condition))
+        | JoinOperator::CrossJoin(JoinConstraint::On(condition)) => Some(condition),
+        _ => None,
+    }
+}
+
 /// Whether a join with LATERAL keeps rows for which the function gives none.
 pub(super) fn keeps(join: &JoinOperator, at: Location) -> Result<bool, JobError> {
     let (outer, constraint) = match join {
