@@ -29,8 +29,20 @@ impl Cursor<'_> {
                 e.help("write CREATE VIEW name AS SELECT ... for a step between, CREATE TABLE and INSERT INTO name SELECT ... for an output")
             });
         }
+        let hives = ["STORED", "ROW"];
+        let is_hives = |token: &Token| hives.iter().any(|word| is_word(token, word));
+        if self.peek().is_some_and(is_hives) {
+            return self.expected("USING and the connector").map_err(|e: JobError| {
+                e.help("write USING parquet OPTIONS (path '...') for STORED AS PARQUET, USING csv OPTIONS (path '...', sep ',') for ROW FORMAT DELIMITED")
+            });
+        }
         self.expect_word("USING")?;
         let connector = self.name("the connector's name")?;
+        if self.peek() == Some(&Token::Period) {
+            return self.expected("OPTIONS behind the connector").map_err(|e: JobError| {
+                e.help("a connector is called by its short name: USING json, not by the name of a class")
+            });
+        }
         let mut parts = TableParts {
             name,
             columns,

@@ -1,0 +1,2 @@
+CREATE TABLE sales (id INT) STORED AS PARQUET LOCATION './sales';
+SELECT id FROM sales;
