@@ -97,6 +97,16 @@ pub(super) fn order(
     Ok(Some((typed, text)))
 }
 
+/// The edge of a frame; `0 FOLLOWING` is the current row.
+fn here(bound: &WindowFrameBound) -> WindowFrameBound {
+    match bound {
+        WindowFrameBound::Following(Some(expr)) if matches!(&**expr, Expr::Value(value) if value.to_string() == "0") => {
+            WindowFrameBound::CurrentRow
+        }
+        other => other.clone(),
+    }
+}
+
 /// The frame of a window; without one all rows up to the current.
 pub(super) fn of(
     spec: &WindowSpec,
@@ -111,7 +121,9 @@ pub(super) fn of(
         .end_bound
         .as_ref()
         .unwrap_or(&WindowFrameBound::CurrentRow);
-    for bound in [&frame.start_bound, end] {
+    let start = &here(&frame.start_bound);
+    let end = &here(end);
+    for bound in [start, end] {
         if let WindowFrameBound::Following(_) = bound {
             return Err(JobError::new(
                 at,
@@ -124,7 +136,7 @@ pub(super) fn of(
     match frame.units {
         WindowFrameUnits::Groups => Err(JobError::new(at, "GROUPS frames are not supported")
             .help("write RANGE for a distance in time, ROWS for a number of rows")),
-        WindowFrameUnits::Rows => match (&frame.start_bound, end) {
+        WindowFrameUnits::Rows => match (start, end) {
             (WindowFrameBound::Preceding(None), end) => match edges.rows(end)? {
                 0 => Ok(Frame::Unbounded { current: true }),
                 1 => Ok(Frame::Unbounded { current: false }),
@@ -141,7 +153,7 @@ pub(super) fn of(
                 Ok(Frame::Rows { from, to })
             }
         },
-        WindowFrameUnits::Range => match (&frame.start_bound, end) {
+        WindowFrameUnits::Range => match (start, end) {
             (WindowFrameBound::Preceding(None), WindowFrameBound::CurrentRow) => {
                 Ok(Frame::Unbounded { current: true })
             }
