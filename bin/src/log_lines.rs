@@ -21,9 +21,11 @@ fn tame(text: &str) -> Cow<'_, str> {
     escaped(text, wild)
 }
 
-/// The same of several lines.
+/// The same of several lines, which may be those of a job file with its tabs.
 pub(crate) fn tame_lines(text: &str) -> Cow<'_, str> {
-    escaped(text, |letter| letter != '\n' && wild(letter))
+    escaped(text, |letter| {
+        !matches!(letter, '\n' | '\t') && wild(letter)
+    })
 }
 
 fn wild(letter: char) -> bool {
@@ -227,8 +229,8 @@ mod tests {
             "no\\r\\n\\u001b[2J\\u001b]0;mine\\u0007\\u009b31m\\u202eü\\u2028\\tend"
         );
         assert_eq!(
-            tame_lines("first\n  ^ second\u{7f}"),
-            "first\n  ^ second\\u007f"
+            tame_lines("\tfirst\n\t^ second\u{7f}"),
+            "\tfirst\n\t^ second\\u007f"
         );
         let json = Value::from(said).to_string();
         let written = tame(&json);

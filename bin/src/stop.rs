@@ -145,6 +145,8 @@ pub(crate) fn while_starting() -> oneshot::Sender<()> {
             return;
         };
         tokio::select! {
+            // The job hears by itself from then on.
+            biased;
             _ = ended => {}
             asked = signals.next() => {
                 tracing::info!("{}: the job ends before it has begun", asked.name());

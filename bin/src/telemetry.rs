@@ -157,7 +157,7 @@ pub(crate) fn start(options: &Telemetry, otherwise: &str) -> Result<(), String> 
 
 /// What helps where the system refused a thread or memory: libraries end such a call with a panic.
 fn limit_reached(panic: &str) -> Option<&'static str> {
-    if panic.contains("Resource temporarily unavailable") {
+    if panic.contains("Resource temporarily unavailable") && !panic.contains("printing") {
         Some(
             ": this process may have no more threads, raise the limit (`ulimit -u`, or pids.max of the container)",
         )
@@ -210,6 +210,9 @@ mod tests {
         let said = limit_reached(&format!("mmap failed: {refused}"));
         assert!(said.is_some_and(|said| said.contains("ulimit -v")));
         assert_eq!(limit_reached("index out of bounds"), None);
+        let pipe = std::io::Error::from_raw_os_error(libc::EAGAIN);
+        let said = limit_reached(&format!("failed printing to stdout: {pipe}"));
+        assert_eq!(said, None, "a pipe that is full is no thread");
     }
 
     #[test]

@@ -446,6 +446,50 @@ fn a_timer_of_the_wall_clock_rings_although_no_record_comes_and_a_job_is_stopped
     assert_eq!(ended.queries[0].name, "reminders");
 }
 
+/// Says the key again, a second later by the wall clock.
+struct Later;
+
+impl StatefulProcessor for Later {
+    fn process(&mut self, _: &[Value], key: &mut Key<'_>) -> Result<(), RecordError> {
+        key.set_timer(Timer::Processing(key.now() + 1_000_000));
+        Ok(())
+    }
+
+    fn timer(&mut self, _: Timer, key: &mut Key<'_>) -> Result<(), RecordError> {
+        let row = key.columns().to_vec();
+        key.emit(&row)
+    }
+}
+
+#[test]
+fn a_timer_that_came_due_while_nothing_ran_is_called_before_its_key_is_forgotten_for_its_age() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = numbers(&[("tea", 1)]);
+    let run = || {
+        let out = MemorySink::default();
+        let pipeline = Pipeline::new("reminders")
+            .set("trigger", "available now")
+            .set("checkpointLocation", folder.path().to_str().unwrap())
+            .read_memory(&log)
+            .key_by(["name"])
+            .ttl(Duration::from_secs(2))
+            .process(
+                "later",
+                [],
+                [Field::nullable("name", DataType::String)],
+                || Later,
+            )
+            .write_memory(&out);
+        Job::named("kitchen").pipeline(pipeline).run().unwrap();
+        out.rows()
+    };
+    assert!(run().is_empty());
+    // Time is what is asked about: longer than the key is kept.
+    std::thread::sleep(Duration::from_secs(4));
+    log.append(0, Ok(vec![Value::from("milk"), Value::Int(2)]));
+    assert_eq!(run(), [[Value::from("tea")]]);
+}
+
 #[test]
 fn sql_and_pipelines_are_queries_of_one_job_and_are_checked_together() {
     let log = numbers(&[("a", 1), ("b", 2)]);

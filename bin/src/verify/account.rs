@@ -277,7 +277,7 @@ impl<'f> Account<'f> {
                 } else {
                     match (lacks.is_empty(), there.is_empty()) {
                         (true, false) => self.counts.written += 1,
-                        (true, true) => self.counts.left_out += 1,
+                        (true, true) => self.counts.left_out += u64::from(beyond.is_empty()),
                         (false, _) => {
                             self.counts.missing += 1;
                             (self.fault)(Fault::Partly {

@@ -54,16 +54,23 @@ impl Lane {
                 self.idle(reader, ctx);
             }
         }
+        self.ring(ctx);
+        self.expire(1);
+        self.show_warm_up();
+        self.measure_state(ctx);
+    }
+
+    /// Forgets what `stateTtl` has outlived, in so many parts; not while something is being emitted, which may be of it.
+    pub(super) fn expire(&mut self, parts: usize) {
         if self.emission.is_none()
             && let Some(pipeline) = &mut self.pipeline
         {
             let begun = std::time::Instant::now();
-            pipeline.expire(now());
+            for _ in 0..parts {
+                pipeline.expire(now());
+            }
             self.recording.worked(Doing::Housekeeping, begun, 0);
         }
-        self.ring(ctx);
-        self.show_warm_up();
-        self.measure_state(ctx);
     }
 
     /// A partition is idle: the others go on without it.

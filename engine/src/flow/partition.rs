@@ -168,10 +168,6 @@ impl Lane {
         let mut pipeline = Pipeline::new((self.spec.steps)(), writer)?;
         let state = std::mem::take(&mut self.spec.state);
         pipeline.restore(&state)?;
-        // What has outlived its time while nothing ran: no record is to be added to it.
-        for _ in 0..EXPIRE_CALLS {
-            pipeline.expire(now());
-        }
         self.recording.steps(&pipeline);
         self.pipeline = Some(pipeline);
         self.set_aside(&state)?;
@@ -193,6 +189,9 @@ impl Lane {
             self.begin(Moment::Watermark(watermark), None, ctx);
         }
         self.end_warm_up(ctx);
+        // What has outlived its time while nothing ran: no record is to be added to it. A timer that is due goes before.
+        self.ring(ctx);
+        self.expire(EXPIRE_CALLS);
         self.measure_state(ctx);
         Ok(())
     }

@@ -168,7 +168,11 @@ impl Lowering<'_> {
                 )
                 .help("join with the table, and aggregate the result"));
             };
-            keys.push((**key).clone());
+            // A number is a value here, no place in the list.
+            keys.push(match &**key {
+                Expr::Value(_) => Expr::Nested(key.clone()),
+                _ => (**key).clone(),
+            });
             wanted.push(value);
         }
         let own = own.into_iter().reduce(|a, b| Expr::BinaryOp {

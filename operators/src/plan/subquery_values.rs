@@ -78,6 +78,33 @@ pub(super) fn expression(item: &SelectItem) -> Option<&Expr> {
     }
 }
 
+/// Sees the expressions of a SELECT itself, not those of queries within it.
+struct Own<F> {
+    within: usize,
+    see: F,
+}
+
+impl<F: FnMut(&mut Expr)> VisitorMut for Own<F> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.within += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.within -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.within == 0 {
+            (self.see)(expr);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 impl Lowering<'_> {
     /// A SELECT in whose list and HAVING columns stand for subqueries.
     pub(super) fn subquery_values<'s>(
@@ -131,22 +158,27 @@ impl Lowering<'_> {
         };
         let mut calls = Vec::new();
         let mut replaced = select.clone();
-        let mut note = |part: &mut Expr| {
-            if is_aggregate(part) {
-                let mark = Expr::Identifier(Ident::new(format!("\u{1}call{}", calls.len())));
-                calls.push(std::mem::replace(part, mark));
-            }
-            ControlFlow::<()>::Continue(())
+        let mut note = Own {
+            within: 0,
+            see: |part: &mut Expr| {
+                if is_aggregate(part) {
+                    let mark = Expr::Identifier(Ident::new(format!("\u{1}call{}", calls.len())));
+                    calls.push(std::mem::replace(part, mark));
+                }
+            },
         };
         for item in &mut replaced.projection {
-            if let SelectItem::UnnamedExpr(expr) = item {
+            // One that asks is called as it is written.
+            if let SelectItem::UnnamedExpr(expr) = item
+                && asks(expr)
+            {
                 let alias = Ident::new(expr.to_string());
                 let expr = expr.clone();
                 *item = SelectItem::ExprWithAlias { expr, alias };
             }
-            let _ = visit_expressions_mut(item, &mut note);
+            let _ = item.visit(&mut note);
         }
-        let _ = visit_expressions_mut(&mut replaced.having, &mut note);
+        let _ = replaced.having.visit(&mut note);
         if calls.is_empty() {
             return Ok((relation, Cow::Borrowed(select)));
         }

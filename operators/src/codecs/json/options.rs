@@ -41,7 +41,7 @@ pub const READ_OPTIONS: [OptionSpec; 19] = [
         Text,
         "",
         "dd/MM/yyyy",
-        "The pattern of dates, such as `dd/MM/yyyy`; without it what a cast to DATE takes",
+        "The pattern of dates, such as `dd/MM/yyyy`; without it what a cast to DATE takes, or a number of days since 1970",
     ),
     option(
         "timestampFormat",

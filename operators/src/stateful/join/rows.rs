@@ -150,6 +150,11 @@ impl Rows {
         }
     }
 
+    /// How many rows wait.
+    pub(super) fn len(&self) -> usize {
+        self.by_time.len()
+    }
+
     /// Takes the row that is over first, if its time is before this. Not to be undone.
     pub(super) fn pop(&mut self, before: Micros) -> Option<Waiting> {
         let (time, ..) = self.by_time.first()?;

@@ -35,6 +35,8 @@ pub struct StreamJoin {
     /// How long rows of a side without a bound are kept after they came.
     ttl: Option<Micros>,
     rows: [Rows; 2],
+    /// How many rows of each side a call lets go, while some have outlived `ttl`.
+    expiring: [Option<usize>; 2],
     layout: String,
     /// Whether what is saved next must be everything.
     whole: bool,
@@ -57,6 +59,7 @@ impl StreamJoin {
             later: [None, None],
             ttl,
             rows: Default::default(),
+            expiring: [None; 2],
             whole: false,
             passing: None,
             key: Vec::new(),
@@ -384,11 +387,12 @@ impl Operator for StreamJoin {
             if self.sides[side].bound.is_some() {
                 continue;
             }
-            for _ in 0..SLICE {
-                if self.rows[side].pop(now.saturating_sub(ttl)).is_none() {
-                    break;
-                }
-            }
+            // So many at each call that all of those that were there at the first one go within half a minute.
+            let slice =
+                self.expiring[side].unwrap_or_else(|| (self.rows[side].len() / 30).max(SLICE));
+            let before = now.saturating_sub(ttl);
+            let more = (0..slice).all(|_| self.rows[side].pop(before).is_some());
+            self.expiring[side] = more.then_some(slice);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use thalweg_engine::operator::Operator;
+use thalweg_engine::operator::{EXPIRE_CALLS, Operator};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field};
 use thalweg_engine::state::StateSize;
@@ -227,6 +227,22 @@ fn without_a_bound_rows_are_forgotten_by_their_age() {
     assert_eq!(join.size().keys, 1);
     let changes = join.save().unwrap();
     assert!(changes.entries.iter().all(|(_, value)| value.is_none()));
+}
+
+#[test]
+fn rows_that_have_outlived_their_time_are_all_forgotten_in_so_many_calls() {
+    let mut join = StreamJoin::new(Kind::Inner, [side(None), side(None)], None, Some(1_000));
+    let mut out = Collect::default();
+    for id in 0..50_000 {
+        join.process(0, &r(id, 0, id), &meta(0, id, None), &mut out)
+            .unwrap();
+        join.accept();
+    }
+    assert_eq!(join.size().keys, 50_000);
+    for _ in 0..EXPIRE_CALLS {
+        join.expire(1_000_000_000_000);
+    }
+    assert_eq!(join.size().keys, 0);
 }
 
 #[test]
