@@ -44,7 +44,7 @@ pub enum Progress {
 }
 
 /// How many calls of [`Operator::expire`] see all that an operator keeps.
-pub const EXPIRE_CALLS: usize = 32;
+pub const EXPIRE_CALLS: usize = 30;
 
 /// One step of a pipeline.
 pub trait Operator {

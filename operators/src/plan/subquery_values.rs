@@ -78,6 +78,17 @@ pub(super) fn expression(item: &SelectItem) -> Option<&Expr> {
     }
 }
 
+/// An item that asks is called as it is written, whatever stands there for its subqueries.
+fn name_as_written(item: &mut SelectItem) {
+    if let SelectItem::UnnamedExpr(expr) = item
+        && asks(expr)
+    {
+        let alias = Ident::new(expr.to_string());
+        let expr = expr.clone();
+        *item = SelectItem::ExprWithAlias { expr, alias };
+    }
+}
+
 /// Sees the expressions of a SELECT itself, not those of queries within it.
 struct Own<F> {
     within: usize,
@@ -120,15 +131,13 @@ impl Lowering<'_> {
         }
         let mut select = select.clone();
         for item in &mut select.projection {
-            let (written, alias) = match &*item {
-                SelectItem::UnnamedExpr(expr) => (expr.clone(), Ident::new(expr.to_string())),
-                SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), alias.clone()),
-                _ => continue,
-            };
-            if asks(&written) {
-                let expr;
-                (relation, expr) = self.subquery_value(relation, &written, parsed, ctes, at)?;
-                *item = SelectItem::ExprWithAlias { expr, alias };
+            name_as_written(item);
+            if let SelectItem::ExprWithAlias { expr, .. } = item
+                && asks(expr)
+            {
+                let value;
+                (relation, value) = self.subquery_value(relation, expr, parsed, ctes, at)?;
+                *expr = value;
             }
         }
         if let Some(having) = select.having.take() {
@@ -168,14 +177,7 @@ impl Lowering<'_> {
             },
         };
         for item in &mut replaced.projection {
-            // One that asks is called as it is written.
-            if let SelectItem::UnnamedExpr(expr) = item
-                && asks(expr)
-            {
-                let alias = Ident::new(expr.to_string());
-                let expr = expr.clone();
-                *item = SelectItem::ExprWithAlias { expr, alias };
-            }
+            name_as_written(item);
             let _ = item.visit(&mut note);
         }
         let _ = replaced.having.visit(&mut note);

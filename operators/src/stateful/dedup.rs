@@ -17,6 +17,7 @@ use super::aggregate::time_of;
 use super::bytes::{encode_key, read_varint, unzigzag, write_varint, zigzag};
 use super::groups::seconds;
 use super::keyed_state::{KeyedState, Slot};
+use super::round::Round;
 
 /// Keys that are forgotten in a slice.
 const FORGOTTEN: usize = 4000;
@@ -55,7 +56,8 @@ pub struct Dedup {
     key: Vec<u8>,
     values: Vec<Value>,
     layout: String,
-    expired_to: Slot,
+    /// Where `expire` goes on.
+    round: Round,
 }
 
 /// The first whole second that is not before this time.
@@ -87,7 +89,7 @@ impl Dedup {
             values: Vec::new(),
             layout: serde_json::json!({"version": 1, "step": "distinct", "keys": types})
                 .to_string(),
-            expired_to: 0,
+            round: Round::default(),
         })
     }
 
@@ -189,13 +191,7 @@ impl Operator for Dedup {
             return;
         };
         let until = seconds(now.saturating_sub(ttl));
-        let slots = self.state.slots();
-        for _ in 0..(slots / 30).max(20_000).min(slots) {
-            if self.expired_to >= slots {
-                self.expired_to = 0;
-            }
-            let slot = self.expired_to;
-            self.expired_to += 1;
+        for slot in self.round.slots(self.state.slots(), 20_000) {
             if self.state.is_live(slot) && self.state.touched(slot) < until {
                 self.state.remove(slot);
             }

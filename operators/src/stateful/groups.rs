@@ -25,6 +25,7 @@ use super::bytes::{decode_row, read_varint, unzigzag, write_varint, zigzag};
 use super::columns::Columns;
 use super::grouping::{Grouping, Shape};
 use super::keyed_state::{KeyedState, Slot};
+use super::round::Round;
 
 /// The key of the entry with the operator's own numbers; no group has it, because a key of one byte is a NULL.
 pub(super) const OWN: &[u8] = &[0xff];
@@ -90,7 +91,8 @@ pub(super) struct Groups {
     restored: Vec<bool>,
     layout: String,
     out: Vec<Value>,
-    expired_to: Slot,
+    /// Where `expire` goes on.
+    round: Round,
 }
 
 impl Groups {
@@ -131,7 +133,7 @@ impl Groups {
             restored: Vec::new(),
             layout: serde_json::to_string(&layout).unwrap_or_default(),
             out: Vec::new(),
-            expired_to: 0,
+            round: Round::default(),
             grouping,
         }
     }
@@ -321,16 +323,8 @@ impl Groups {
             return Vec::new();
         };
         let until = seconds(now.saturating_sub(ttl));
-        let slots = self.state.slots();
-        // All of them are seen once in half a minute.
-        let count = (slots / 30).max(20_000).min(slots);
         let mut expired = Vec::new();
-        for _ in 0..count {
-            if self.expired_to >= slots {
-                self.expired_to = 0;
-            }
-            let slot = self.expired_to;
-            self.expired_to += 1;
+        for slot in self.round.slots(self.state.slots(), 20_000) {
             let state = &self.state;
             if state.is_live(slot) && state.touched(slot) < until && !state.is_changed(slot) {
                 expired.push(slot);

@@ -23,6 +23,7 @@ pub mod over;
 mod pane_changes;
 mod panes;
 pub mod processor;
+mod round;
 mod runs;
 mod session;
 pub mod sort;

@@ -19,6 +19,7 @@ use crate::stateful::bytes;
 use crate::stateful::join::rows::{Restored, Rows, split_key};
 use crate::stateful::join::saved::{self, Layout, Reading, damaged};
 use crate::stateful::join::{Condition, Kind, Side, append, holds, key_of};
+use crate::stateful::round::part;
 
 /// Rows that are let go before other work gets its turn.
 const SLICE: usize = 1_000;
@@ -387,9 +388,8 @@ impl Operator for StreamJoin {
             if self.sides[side].bound.is_some() {
                 continue;
             }
-            // So many at each call that all of those that were there at the first one go within half a minute.
-            let slice =
-                self.expiring[side].unwrap_or_else(|| (self.rows[side].len() / 30).max(SLICE));
+            // So many at each call that all of those that were there at the first one go in their time.
+            let slice = self.expiring[side].unwrap_or_else(|| part(self.rows[side].len(), SLICE));
             let before = now.saturating_sub(ttl);
             let more = (0..slice).all(|_| self.rows[side].pop(before).is_some());
             self.expiring[side] = more.then_some(slice);

@@ -19,6 +19,7 @@ use crate::stateful::over::restore::restore;
 use crate::stateful::over::save::Layout;
 use crate::stateful::over::wheel::Wheel;
 use crate::stateful::over::{Distance, Frame, Over};
+use crate::stateful::round::Round;
 
 /// Answers each record from the frames of its key.
 pub struct Window {
@@ -45,7 +46,7 @@ pub struct Window {
     pub(super) layout: String,
     pub(super) saved_watermark: Option<Micros>,
     /// Where `expire` goes on.
-    expired: u32,
+    round: Round,
     pub(super) scratch: Scratch,
 }
 
@@ -109,7 +110,7 @@ impl Window {
             new: New::default(),
             layout: Layout::of(&program).text(),
             saved_watermark: None,
-            expired: 0,
+            round: Round::default(),
             scratch: Scratch {
                 folded: vec![0; program.shape.words],
                 folded_values: vec![Value::Null; program.shape.values],
@@ -341,10 +342,7 @@ impl Operator for Window {
         let Some(ttl) = self.program.ttl else {
             return;
         };
-        let slots = self.keys.slots();
-        for _ in 0..(slots / 30).max(10_000).min(slots) {
-            let slot = self.expired;
-            self.expired = (slot + 1) % slots;
+        for slot in self.round.slots(self.keys.slots(), 10_000) {
             if self.keys.is(slot, flag::LIVE) && self.keys.touched(slot).saturating_add(ttl) < now {
                 self.remove(slot);
             }

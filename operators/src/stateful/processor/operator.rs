@@ -13,6 +13,7 @@ use super::{Cell, Keeps, Key, StatefulProcessor, Timer};
 use crate::stateful::bytes::{decode_row, encode_key, read_varint, write_varint};
 use crate::stateful::groups::seconds;
 use crate::stateful::keyed_state::{KeyedState, Slot};
+use crate::stateful::round::Round;
 
 /// Timers that are called in a slice.
 const CALLED: usize = 1000;
@@ -100,7 +101,8 @@ pub struct Processing<P> {
     now: Micros,
     key: Vec<u8>,
     values: Vec<Value>,
-    expired_to: Slot,
+    /// Where `expire` goes on.
+    round: Round,
 }
 
 impl<P: StatefulProcessor> Processing<P> {
@@ -123,7 +125,7 @@ impl<P: StatefulProcessor> Processing<P> {
             now: 0,
             key: Vec::new(),
             values: Vec::new(),
-            expired_to: 0,
+            round: Round::default(),
         }
     }
 
@@ -275,13 +277,7 @@ impl<P: StatefulProcessor> Operator for Processing<P> {
         };
         let ttl = Micros::try_from(ttl.as_micros()).unwrap_or(Micros::MAX);
         let until = seconds(now.saturating_sub(ttl));
-        let slots = self.keys.state.slots();
-        for _ in 0..(slots / 30).max(20_000).min(slots) {
-            if self.expired_to >= slots {
-                self.expired_to = 0;
-            }
-            let slot = self.expired_to;
-            self.expired_to += 1;
+        for slot in self.round.slots(self.keys.state.slots(), 20_000) {
             let state = &self.keys.state;
             if state.is_live(slot) && state.touched(slot) < until {
                 if let Ok(key) = self.columns(slot) {
