@@ -398,19 +398,20 @@ fn values_and_timers_of_a_processor_go_on_in_the_next_run() {
             "silence",
             [Field::required("heartbeats", DataType::BigInt)],
             [],
-            || Reminder,
+            || Reminder(Duration::ZERO),
         )
         .write_memory(&MemorySink::default());
     let refused = Job::named("devices").pipeline(pipeline).run().unwrap_err();
     assert!(refused.to_string().contains("version 2"), "{refused}");
 }
 
-/// Says the key again, a moment later by the wall clock.
-struct Reminder;
+/// Says the key again, so long after by the wall clock.
+struct Reminder(Duration);
 
 impl StatefulProcessor for Reminder {
     fn process(&mut self, _: &[Value], key: &mut Key<'_>) -> Result<(), RecordError> {
-        key.set_timer(Timer::Processing(key.now()));
+        let after = i64::try_from(self.0.as_micros()).unwrap();
+        key.set_timer(Timer::Processing(key.now() + after));
         Ok(())
     }
 
@@ -431,7 +432,7 @@ fn a_timer_of_the_wall_clock_rings_although_no_record_comes_and_a_job_is_stopped
             "reminder",
             [],
             [Field::nullable("name", DataType::String)],
-            || Reminder,
+            || Reminder(Duration::ZERO),
         )
         .write_memory(&out);
     let job = Job::named("kitchen").pipeline(pipeline).until(&stop);
@@ -444,21 +445,6 @@ fn a_timer_of_the_wall_clock_rings_although_no_record_comes_and_a_job_is_stopped
     let ended = running.join().unwrap().unwrap();
     assert_eq!(out.rows(), [[Value::from("tea")]]);
     assert_eq!(ended.queries[0].name, "reminders");
-}
-
-/// Says the key again, a second later by the wall clock.
-struct Later;
-
-impl StatefulProcessor for Later {
-    fn process(&mut self, _: &[Value], key: &mut Key<'_>) -> Result<(), RecordError> {
-        key.set_timer(Timer::Processing(key.now() + 1_000_000));
-        Ok(())
-    }
-
-    fn timer(&mut self, _: Timer, key: &mut Key<'_>) -> Result<(), RecordError> {
-        let row = key.columns().to_vec();
-        key.emit(&row)
-    }
 }
 
 #[test]
@@ -477,7 +463,7 @@ fn a_timer_that_came_due_while_nothing_ran_is_called_before_its_key_is_forgotten
                 "later",
                 [],
                 [Field::nullable("name", DataType::String)],
-                || Later,
+                || Reminder(Duration::from_secs(1)),
             )
             .write_memory(&out);
         Job::named("kitchen").pipeline(pipeline).run().unwrap();
