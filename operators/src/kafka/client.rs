@@ -14,6 +14,7 @@ use rdkafka_sys as sys;
 use thalweg_engine::behalf::Behalf;
 use thalweg_engine::error::Failure;
 
+use super::acknowledgements::{Acknowledgements, Told};
 use super::codes::Code;
 use super::partition_list::{Entry, entries_of};
 use super::words;
@@ -73,6 +74,7 @@ pub(crate) unsafe fn take_error(error: *mut sys::rd_kafka_error_t) -> Result<(),
 /// A configuration under construction.
 pub(crate) struct Configuration {
     conf: *mut sys::rd_kafka_conf_t,
+    told: Option<Told>,
 }
 
 /// Why a property was not taken.
@@ -87,7 +89,14 @@ impl Configuration {
     pub(crate) fn new() -> Self {
         // SAFETY: allocates; no preconditions.
         let conf = unsafe { sys::rd_kafka_conf_new() };
-        Self { conf }
+        Self { conf, told: None }
+    }
+
+    /// Tells this listener of acknowledgements; what fails comes as events.
+    pub(crate) fn tell(&mut self, listener: Arc<dyn Acknowledgements>) {
+        let told = self.told.insert(Told::of(listener));
+        // SAFETY: an owned configuration; what it is given outlives it, and the client made of it.
+        unsafe { told.intercept(self.conf) };
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), PropertyError> {
@@ -183,6 +192,8 @@ pub(crate) enum Role {
 pub(crate) struct Client {
     rk: NonNull<sys::rd_kafka_t>,
     role: Role,
+    /// Told of acknowledgements until the handle is destroyed.
+    _told: Option<Told>,
     /// How often nobody has answered, one time after the other.
     unanswered: AtomicU32,
 }
@@ -240,6 +251,7 @@ impl Client {
         Ok(Arc::new(Self {
             rk,
             role,
+            _told: configuration.told.take(),
             unanswered: AtomicU32::new(0),
         }))
     }

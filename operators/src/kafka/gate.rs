@@ -1,9 +1,9 @@
 //! Batching by itself: what may be handed to the client now, and what waits for an acknowledgement.
 //!
 //! One [`Gate`] stands before each output partition. While nothing of the partition is on its way a row goes at once, so
-//! an idle output adds no delay. While something is, rows are held and go together when it has landed: the slower the
-//! broker, the larger the batch. A batch of [`RELEASE_BYTES`] does not wait, so that throughput is not bound to the
-//! round trip.
+//! an idle output adds no delay. While something is, rows are held and go together when it has landed, as many as one
+//! request takes: the slower the broker, the larger the batch. None goes before: the client sends nothing more of a
+//! partition with five records on their way, and looks for the time to send without a pause while it has any.
 //!
 //! A connection carries few requests at a time, and a request carries one partition. How many pays depends on the way to
 //! the broker: while a far one answers others can be under way, a near one is only kept busy by them. So each partition with something on
@@ -16,9 +16,6 @@
 //! refuses what comes out of order, and any number of requests may follow each other.
 
 use std::collections::VecDeque;
-
-/// Held bytes that go without waiting for an acknowledgement.
-pub(crate) const RELEASE_BYTES: usize = 128 * 1024;
 
 /// Requests that an idempotent producer may have on its way to one broker.
 pub(crate) const SLOTS: usize = 5;
@@ -36,8 +33,6 @@ pub(crate) enum Step {
     Hold,
     /// Keep it: there was no slot, the partition stands in line.
     Queue,
-    /// Keep it, and then release what is kept.
-    Release,
 }
 
 /// What to do after an acknowledgement.
@@ -51,35 +46,27 @@ pub(crate) enum After {
     Held,
 }
 
-/// The gate of one output partition. Counts rows and bytes; knows neither clock nor client.
+/// The gate of one output partition. Counts rows; knows neither clock nor client.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     flying_rows: usize,
     held_rows: usize,
-    held_bytes: usize,
     in_line: bool,
     /// Whether the broker has acknowledged anything of this producer.
     known: bool,
 }
 
 impl Gate {
-    /// A row of so many bytes wants to go; `slot` takes one or stands in line.
-    pub(crate) fn offer(&mut self, bytes: usize, slot: impl FnOnce() -> bool) -> Step {
+    /// A row wants to go; `slot` takes one or stands in line.
+    pub(crate) fn offer(&mut self, slot: impl FnOnce() -> bool) -> Step {
         if self.flying_rows == 0 && !self.in_line && slot() {
             self.flying_rows = 1;
             return Step::Send;
         }
         self.held_rows += 1;
-        self.held_bytes += bytes;
-        if self.flying_rows == 0 {
-            if self.in_line {
-                return Step::Hold;
-            }
+        if self.flying_rows == 0 && !self.in_line {
             self.in_line = true;
             return Step::Queue;
-        }
-        if self.held_bytes >= RELEASE_BYTES && self.known {
-            return Step::Release;
         }
         Step::Hold
     }
@@ -102,16 +89,11 @@ impl Gate {
         self.in_line = true;
     }
 
-    /// What is held goes, all of it or the first row alone: the slot was kept, or its turn in the line has come. Says how
-    /// many rows.
-    pub(crate) fn release(&mut self) -> usize {
-        let rows = if self.known {
-            // Only then does it matter how many bytes are held.
-            self.held_bytes = 0;
-            self.held_rows
-        } else {
-            self.held_rows.min(1)
-        };
+    /// What is held goes, as many rows as fit in a request or the first one alone: the slot was kept, or its turn in the
+    /// line has come. Says how many rows.
+    pub(crate) fn release(&mut self, fit: usize) -> usize {
+        let most = if self.known { fit.max(1) } else { 1 };
+        let rows = self.held_rows.min(most);
         self.flying_rows += rows;
         self.held_rows -= rows;
         self.in_line = false;
@@ -210,7 +192,7 @@ mod tests {
     fn an_idle_partition_sends_at_once() {
         let mut gate = Gate::default();
         for _ in 0..3 {
-            assert_eq!(gate.offer(100, || true), Step::Send);
+            assert_eq!(gate.offer(|| true), Step::Send);
             assert_eq!(gate.landed(1), After::Free);
         }
     }
@@ -218,60 +200,64 @@ mod tests {
     #[test]
     fn rows_wait_for_the_one_on_its_way_and_then_go_together() {
         let mut gate = Gate::default();
-        assert_eq!(gate.offer(100, || true), Step::Send);
-        assert_eq!(gate.offer(100, || true), Step::Hold);
-        assert_eq!(gate.offer(100, || true), Step::Hold);
+        assert_eq!(gate.offer(|| true), Step::Send);
+        assert_eq!(gate.offer(|| true), Step::Hold);
+        assert_eq!(gate.offer(|| true), Step::Hold);
         assert_eq!(gate.landed(1), After::Held);
-        assert_eq!(gate.release(), 2);
-        assert_eq!(gate.offer(100, || true), Step::Hold);
+        assert_eq!(gate.release(usize::MAX), 2);
+        assert_eq!(gate.offer(|| true), Step::Hold);
         assert_eq!(gate.landed(1), After::Wait);
         assert_eq!(gate.landed(1), After::Held);
-        assert_eq!(gate.release(), 1);
+        assert_eq!(gate.release(usize::MAX), 1);
         assert_eq!(gate.landed(1), After::Free);
         assert!(!gate.busy());
     }
 
     #[test]
-    fn a_large_batch_does_not_wait() {
+    fn no_more_goes_than_one_request_takes() {
         let mut gate = Gate::default();
-        assert_eq!(gate.offer(100, || true), Step::Send);
+        assert_eq!(gate.offer(|| true), Step::Send);
+        for _ in 0..5 {
+            assert_eq!(gate.offer(|| true), Step::Hold);
+        }
+        assert_eq!(gate.landed(1), After::Held);
+        assert_eq!(gate.release(3), 3);
+        assert_eq!(gate.landed(3), After::Held);
+        assert_eq!(gate.release(0), 1);
+        assert_eq!(gate.landed(1), After::Held);
+        assert_eq!(gate.release(3), 1);
         assert_eq!(gate.landed(1), After::Free);
-        assert_eq!(gate.offer(100, || true), Step::Send);
-        assert_eq!(gate.offer(RELEASE_BYTES - 1, || true), Step::Hold);
-        assert_eq!(gate.offer(1, || true), Step::Release);
-        assert_eq!(gate.release(), 2);
-        assert_eq!(gate.offer(1, || true), Step::Hold);
     }
 
     #[test]
     fn nothing_follows_the_first_row_of_a_partition_until_it_has_landed() {
         let mut gate = Gate::default();
-        assert_eq!(gate.offer(100, || true), Step::Send);
-        assert_eq!(gate.offer(RELEASE_BYTES, || true), Step::Hold);
+        assert_eq!(gate.offer(|| true), Step::Send);
+        assert_eq!(gate.offer(|| true), Step::Hold);
         assert_eq!(gate.landed(1), After::Held);
-        assert_eq!(gate.release(), 1);
+        assert_eq!(gate.release(usize::MAX), 1);
         let mut behind = Gate::default();
-        assert_eq!(behind.offer(RELEASE_BYTES, || false), Step::Queue);
-        assert_eq!(behind.offer(100, || true), Step::Hold);
-        assert_eq!(behind.release(), 1);
-        assert_eq!(behind.offer(RELEASE_BYTES, || true), Step::Hold);
+        assert_eq!(behind.offer(|| false), Step::Queue);
+        assert_eq!(behind.offer(|| true), Step::Hold);
+        assert_eq!(behind.release(usize::MAX), 1);
+        assert_eq!(behind.offer(|| true), Step::Hold);
         assert_eq!(behind.landed(1), After::Held);
-        assert_eq!(behind.release(), 2);
+        assert_eq!(behind.release(usize::MAX), 2);
     }
 
     #[test]
     fn without_a_slot_rows_gather_until_the_turn_comes() {
         let mut gate = Gate::default();
-        assert_eq!(gate.offer(100, || false), Step::Queue);
-        assert_eq!(
-            gate.offer(RELEASE_BYTES, || panic!("it stands in line")),
-            Step::Hold
-        );
-        assert_eq!(gate.release(), 1);
+        assert_eq!(gate.offer(|| false), Step::Queue);
+        assert_eq!(gate.offer(|| panic!("it stands in line")), Step::Hold);
+        assert_eq!(gate.release(usize::MAX), 1);
         assert_eq!(gate.landed(1), After::Held);
-        assert_eq!(gate.release(), 1);
+        assert_eq!(gate.release(usize::MAX), 1);
         assert_eq!(gate.landed(1), After::Free);
     }
+
+    /// Rows that fit in a request of the model.
+    const FIT: usize = 3;
 
     /// An outlet in small: gates, slots, and what is on its way.
     struct Model {
@@ -284,24 +270,21 @@ mod tests {
     }
 
     impl Model {
-        fn offer(&mut self, who: usize, bytes: usize) {
+        fn offer(&mut self, who: usize) {
             let (slots, limit) = (&mut self.slots, self.limit);
-            match self.gates[who].offer(bytes, || slots.take(limit, || who)) {
+            match self.gates[who].offer(|| slots.take(limit, || who)) {
                 Step::Send => {
                     assert_eq!(self.held[who], 0, "a row has overtaken another");
                     self.flying[who] += 1;
                 }
                 Step::Hold | Step::Queue => self.held[who] += 1,
-                Step::Release => {
-                    self.held[who] += 1;
-                    self.release(who);
-                }
             }
         }
 
         fn release(&mut self, who: usize) {
-            let rows = self.gates[who].release();
-            assert!(rows == self.held[who] || (rows == 1 && !self.known[who]));
+            let rows = self.gates[who].release(FIT);
+            let most = if self.known[who] { FIT } else { 1 };
+            assert_eq!(rows, self.held[who].min(most));
             self.flying[who] += rows;
             self.held[who] -= rows;
         }
@@ -353,7 +336,7 @@ mod tests {
         /// of a partition alone, and whatever is held has something to wait for.
         #[test]
         fn no_row_is_left_behind(
-            events in prop::collection::vec((any::<bool>(), 0_usize..6, 1_usize..90_000, 1_usize..4), 1..400),
+            events in prop::collection::vec((any::<bool>(), 0_usize..6, 1_usize..9, 1_usize..4), 1..400),
         ) {
             let mut model = Model {
                 gates: (0..6).map(|_| Gate::default()).collect(),
@@ -369,7 +352,7 @@ mod tests {
                 // Slots that are taken stay so until something lands.
                 slots = slots.max(limit);
                 if offers {
-                    model.offer(who, number);
+                    model.offer(who);
                 } else if model.flying[who] > 0 {
                     let rows = 1 + number % model.flying[who];
                     model.land(who, rows);

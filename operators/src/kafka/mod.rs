@@ -4,6 +4,7 @@
 //! `commits`, `lease`, `options`, `starting`, `known_topics`, `witness`, `strangers`, `gate`, `partitioner` and `murmur2` decide and
 //! touch nothing.
 
+mod acknowledgements;
 mod addresses;
 mod admin;
 mod assignment;

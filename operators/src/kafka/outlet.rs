@@ -1,7 +1,9 @@
 //! The producer of one output: hands batches over, takes acknowledgements, bounds what is on its way.
 //!
 //! All writers of a query share it. Each output partition has a [`Window`] with a gate; rows come from the lanes'
-//! threads, acknowledgements from the producer's own, which also hands over what was held meanwhile.
+//! threads, acknowledgements on the client's thread of the broker, which also hands over what was held meanwhile: it sends
+//! next anyhow, so the rows go in one request, and no thread is woken for them. Errors and statistics come to a thread of
+//! the outlet's own.
 
 mod reports;
 mod topics;
@@ -21,13 +23,14 @@ use thalweg_engine::recorder::Trace;
 use thalweg_engine::sink::{DeliveryObserver, Readiness};
 use thalweg_engine::source::Health;
 
+use super::acknowledgements::Acknowledgements;
 use super::client::{Client, Queue, Role};
 use super::codes::Code;
 use super::delivery_errors::{failure, fatal};
 use super::inquiry::Inquiry;
 use super::layout::Staged;
 use super::options::Connection;
-use super::outlet_settings::{CLIENT_MAX, ask, configuration, number, slots};
+use super::outlet_settings::{CLIENT_MAX, ask, batch_max, configuration, number, slots};
 use super::questions::metadata;
 use super::scout::Scout;
 use super::target::{Brokers, Target};
@@ -56,7 +59,10 @@ pub(crate) struct Shared {
     /// Where a column names the topics; None where the option does.
     inquiry: Option<Inquiry>,
     client_max: usize,
+    batch_max: usize,
     brokers: Arc<Brokers>,
+    /// Where rows have landed while the client held a lock of theirs.
+    aside: Mutex<Vec<Arc<Window>>>,
     rows: AtomicU64,
     busy: AtomicUsize,
     failed: Mutex<Option<Failure>>,
@@ -101,13 +107,14 @@ impl Outlet {
         let allowed = found.as_ref().and_then(|found| found.max);
         let client_max = wished.into_iter().chain(allowed).min();
         let client_max = client_max.unwrap_or(CLIENT_MAX);
-        let client = Client::new(Role::Producer, configuration(connection, client_max)?)?;
         let shared = Arc::new(Shared {
             servers: connection.servers.clone(),
             targets: RwLock::default(),
             inquiry: topic.is_none().then(Inquiry::default),
             client_max,
+            batch_max: batch_max(connection, client_max),
             brokers: Arc::new(Brokers::new(slots(connection))),
+            aside: Mutex::default(),
             rows: AtomicU64::new(0),
             busy: AtomicUsize::new(0),
             failed: Mutex::default(),
@@ -119,8 +126,17 @@ impl Outlet {
             health: Mutex::new(Health::Up),
             delivery_timeout,
             began: Instant::now(),
-            client: Mutex::new(Some(Arc::clone(&client))),
+            client: Mutex::new(None),
         });
+        let mut configuration = configuration(connection, client_max)?;
+        configuration.tell(Arc::clone(&shared) as Arc<dyn Acknowledgements>);
+        let client = Client::new(Role::Producer, configuration)?;
+        *shared.client.lock() = Some(Arc::clone(&client));
+        // From now on: client and outlet hold each other until it is closed.
+        let outlet = Self {
+            shared: Arc::clone(&shared),
+            thread: Mutex::default(),
+        };
         if let (Some(name), Some(found)) = (topic, found) {
             shared.add_target(&client, name, &found)?;
         }
@@ -136,10 +152,8 @@ impl Outlet {
                 move || shared.serve(&queue)
             }))
             .map_err(|error| Failure::restart(format!("no thread for the Kafka sink: {error}")))?;
-        Ok(Self {
-            shared,
-            thread: Mutex::new(Some(thread)),
-        })
+        *outlet.thread.lock() = Some(thread);
+        Ok(outlet)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -177,9 +191,15 @@ impl Outlet {
         {
             tracing::error!(target: "kafka", "the thread of the Kafka sink has panicked");
         }
-        // Reports name their window by its address: the windows go after the thread that reads reports.
-        self.shared.targets.write().clear();
+        self.shared.aside.lock().clear();
         self.shared.brokers.clear();
+        let targets = std::mem::take(&mut *self.shared.targets.write());
+        // SAFETY: a live handle.
+        if unsafe { sys::rd_kafka_outq_len(client.native()) } > 0 {
+            // Rows name their window by its address, and the client may still tell of them.
+            tracing::warn!(target: "kafka", "the Kafka client does not let go of its records: its memory is kept until the process ends");
+            std::mem::forget(targets);
+        }
     }
 }
 

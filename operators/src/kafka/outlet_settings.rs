@@ -27,6 +27,13 @@ pub(super) fn wished(connection: &Connection) -> usize {
     number(connection.property("message.max.bytes")).unwrap_or(CLIENT_MAX)
 }
 
+/// Bytes of records that the client puts in one request.
+pub(super) fn batch_max(connection: &Connection, client_max: usize) -> usize {
+    number(connection.property("batch.size"))
+        .unwrap_or(CLIENT_MAX)
+        .min(client_max.max(1))
+}
+
 /// The configuration of the producer.
 pub(super) fn configuration(
     connection: &Connection,
@@ -34,10 +41,7 @@ pub(super) fn configuration(
 ) -> Result<Configuration, Failure> {
     // The client takes 1,000 at least; a smaller limit of the topic holds through the batch size and the writer's check.
     let max = client_max.max(1_000).to_string();
-    let batch = number(connection.property("batch.size"))
-        .unwrap_or(CLIENT_MAX)
-        .min(client_max.max(1))
-        .to_string();
+    let batch = batch_max(connection, client_max).to_string();
     // A broker that waits for replicas says so before its connection is given up.
     let answer = number(connection.property("socket.timeout.ms")).unwrap_or(ANSWER_MS);
     let acknowledged = (answer / 5 * 4).max(1).to_string();
@@ -66,6 +70,8 @@ pub(super) fn configuration(
             ("queue.buffering.max.kbytes", "2097151"),
             ("queue.buffering.max.messages", "0"),
             ("statistics.interval.ms", "1000"),
+            // Of the others the interceptor tells.
+            ("delivery.report.only.error", "true"),
         ],
     )
 }

@@ -14,7 +14,7 @@ use super::window::Window;
 
 /// What a batch and a record take in the log beyond key, value and headers, at most.
 const BATCH_OVERHEAD: usize = 61;
-const RECORD_OVERHEAD: usize = 36;
+pub(super) const RECORD_OVERHEAD: usize = 36;
 
 /// With so many bytes on their way the output is loaded: all slots are used, wherever the broker is.
 const MUCH_BYTES: usize = 1024 * 1024;
@@ -75,6 +75,8 @@ impl Brokers {
 pub(super) struct Route {
     pub(super) name: String,
     pub(super) topic: Topic,
+    /// Bytes of records that one request takes.
+    pub(super) request_max: usize,
 }
 
 /// A topic that is written to.
@@ -87,12 +89,13 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The topic of this name, whose batches may have `limit` bytes.
+    /// The topic of this name, whose batches may have `limit` bytes and are made of `batch` bytes of records.
     pub(crate) fn new(
         client: &Arc<Client>,
         name: &str,
         partitions: i32,
         limit: usize,
+        batch: usize,
         brokers: &Arc<Brokers>,
     ) -> Result<Self, Failure> {
         let target = Self {
@@ -100,6 +103,7 @@ impl Target {
             route: Arc::new(Route {
                 name: name.to_owned(),
                 topic: Topic::new(client, name)?,
+                request_max: batch.min(limit).saturating_sub(BATCH_OVERHEAD),
             }),
             windows: RwLock::default(),
             record_max: limit.saturating_sub(BATCH_OVERHEAD + RECORD_OVERHEAD),

@@ -17,7 +17,10 @@ use super::gate::{After, Gate, Slots, Step};
 use super::hand_over;
 use super::layout::{Header, Staged};
 use super::stamp::Stamp;
-use super::target::{Brokers, Route};
+use super::target::{Brokers, RECORD_OVERHEAD, Route};
+
+/// Rows that the client puts in one request.
+const ROWS_MAX: usize = 10_000;
 
 /// Held memory that is kept for the next batch.
 const KEEP_CAPACITY: usize = 256 * 1024;
@@ -49,6 +52,8 @@ pub(crate) struct Pushed {
 
 /// What an acknowledgement changed.
 pub(crate) struct Landed {
+    /// The row that was acknowledged: the oldest one.
+    pub(crate) flight: Option<Flight>,
     /// Whether the partition is idle now.
     pub(crate) idle: bool,
     /// Whether the client took what was held.
@@ -59,6 +64,8 @@ pub(crate) struct Landed {
 
 /// A row that is held: its bytes stand in the window's buffer, key first.
 struct Held {
+    /// What it takes in a request, at most.
+    size: usize,
     key: Option<usize>,
     value: Option<usize>,
     headers: Option<Box<[Header]>>,
@@ -105,6 +112,7 @@ impl Inner {
             self.bytes.extend_from_slice(&bytes[range.clone()]);
         }
         self.held.push(Held {
+            size: row.size() + RECORD_OVERHEAD,
             key: key.map(|range| range.len()),
             value: value.map(|range| range.len()),
             headers: row.headers.take(),
@@ -132,6 +140,11 @@ impl Window {
         ptr::from_ref(self).cast_mut().cast::<c_void>()
     }
 
+    /// Itself, to keep.
+    pub(crate) fn myself(&self) -> Option<Arc<Self>> {
+        self.me.upgrade()
+    }
+
     /// Topic and partition.
     pub(crate) fn place(&self) -> (&str, i32) {
         (&self.route.name, self.partition)
@@ -150,7 +163,7 @@ impl Window {
                     .with(leader, |slots, limit| slots.take(limit, || me))
             })
         };
-        let step = inner.gate.offer(row.size(), slot);
+        let step = inner.gate.offer(slot);
         let done = match step {
             Step::Send => {
                 inner.broker = leader;
@@ -171,10 +184,6 @@ impl Window {
                 inner.hold(row, bytes);
                 Ok(())
             }
-            Step::Release => {
-                inner.hold(row, bytes);
-                self.release(&mut inner)
-            }
         };
         Pushed {
             tail: inner.appended,
@@ -183,19 +192,18 @@ impl Window {
         }
     }
 
-    /// The oldest `count` rows were acknowledged: gives them out, hands over what is held now, wakes who waited.
-    pub(crate) fn land(&self, count: usize, failing: bool, landed: &mut Vec<Flight>) -> Landed {
-        landed.clear();
+    /// The oldest row was acknowledged: gives it out, hands over what is held if it was the last on its way, wakes who
+    /// waited.
+    pub(crate) fn land(&self, failing: bool) -> Landed {
         let mut inner = self.inner.lock();
-        let count = count.min(inner.flights.len());
-        landed.extend(inner.flights.drain(..count));
-        inner.acknowledged += count as u64;
+        let flight = inner.flights.pop_front();
+        inner.acknowledged += u64::from(flight.is_some());
         let (mut done, mut next) = (Ok(()), None);
         let broker = inner.broker;
         let after = if failing {
             After::Wait
         } else {
-            inner.gate.landed(count)
+            inner.gate.landed(usize::from(flight.is_some()))
         };
         match after {
             After::Wait => {}
@@ -222,6 +230,7 @@ impl Window {
             waits
         });
         Landed {
+            flight,
             idle: !inner.gate.busy(),
             done,
             next,
@@ -299,14 +308,20 @@ impl Window {
         self.inner.lock().acknowledged >= tail
     }
 
-    /// Hands over what is held, as far as the gate lets it go.
+    /// Hands over what is held, as far as it fits in a request and the gate lets it go.
     fn release(&self, inner: &mut Inner) -> Result<(), Code> {
-        let rows = inner.gate.release();
+        let mut room = self.route.request_max;
+        let fits = inner.held.iter().take(ROWS_MAX).take_while(|row| {
+            let fits = row.size <= room;
+            room = room.saturating_sub(row.size);
+            fits
+        });
+        let rows = inner.gate.release(fits.count());
         let Inner {
             bytes, held, text, ..
         } = inner;
         let mut rest = bytes.as_slice();
-        let mut batch: Vec<sys::rd_kafka_message_t> = Vec::with_capacity(rows);
+        let mut batch: Vec<sys::rd_kafka_message_t> = Vec::new();
         for row in held.iter().take(rows) {
             let mut part = |length: Option<usize>| {
                 length.map(|length| {

@@ -1,5 +1,6 @@
-//! The producer's thread: what the client reports of rows, of brokers, and of itself.
+//! What the client reports of rows, of brokers, and of itself: acknowledgements on its own threads, all else to the outlet's.
 
+use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -8,6 +9,7 @@ use rdkafka_sys as sys;
 use thalweg_engine::error::Failure;
 use thalweg_engine::source::Health;
 
+use super::super::acknowledgements::Acknowledgements;
 use super::super::client::{Event, Queue, code_of};
 use super::super::codes::Code;
 use super::super::delivery_errors::fatal;
@@ -16,20 +18,49 @@ use super::super::target::Target;
 use super::super::window::{Flight, Window};
 use super::{BYTES_MAX, ROW_COST, Shared};
 
+/// The window that a row was handed over with.
+///
+/// # Safety
+/// The row is one that the client still holds: the outlet keeps all windows until there are none of them.
+unsafe fn window_of<'a>(opaque: *mut c_void) -> &'a Window {
+    // SAFETY: as the caller promises.
+    unsafe { &*opaque.cast_const().cast::<Window>() }
+}
+
+impl Acknowledgements for Shared {
+    fn acknowledged(&self, opaque: *mut c_void, offset: i64) -> bool {
+        // SAFETY: the client tells of a row that it holds.
+        let window = unsafe { window_of(opaque) };
+        if offset < 0 {
+            // An acknowledgement of later rows has told of it, and the client holds the partition's lock, for which a lane may
+            // wait that holds the window's.
+            self.aside.lock().extend(window.myself());
+            return true;
+        }
+        window.ends_at(offset + 1);
+        self.landed(window);
+        false
+    }
+}
+
 impl Shared {
     /// The thread.
     pub(super) fn serve(&self, queue: &Queue) {
         let mut messages = Vec::new();
-        let mut landed = Vec::new();
         loop {
-            let Some(event) = queue.poll(1000) else {
+            let event = queue.poll(1000);
+            let aside = std::mem::take(&mut *self.aside.lock());
+            for window in aside {
+                self.landed(&window);
+            }
+            let Some(event) = event else {
                 if self.stopping.load(Ordering::Acquire) {
                     break;
                 }
                 continue;
             };
             match event.kind() {
-                sys::RD_KAFKA_EVENT_DR => self.delivered(&event, &mut messages, &mut landed),
+                sys::RD_KAFKA_EVENT_DR => self.undelivered(&event, &mut messages),
                 sys::RD_KAFKA_EVENT_STATS => self.measure(&Statistics::read(event.statistics())),
                 sys::RD_KAFKA_EVENT_ERROR => self.notice(queue, event.error(), &event.error_text()),
                 _ => {}
@@ -37,54 +68,26 @@ impl Shared {
         }
     }
 
-    fn delivered(
-        &self,
-        event: &Event,
-        messages: &mut Vec<*const sys::rd_kafka_message_t>,
-        landed: &mut Vec<Flight>,
-    ) {
+    /// Rows were purged at the end of the run, or have failed: they are not acknowledged any more.
+    fn undelivered(&self, event: &Event, messages: &mut Vec<*const sys::rd_kafka_message_t>) {
         event.delivered(messages);
-        let mut rest = messages.as_slice();
-        // SAFETY: messages live as long as the event; `_private` is the window that the row was handed over with.
-        let window_of = |message: *const sys::rd_kafka_message_t| unsafe {
-            (*message)._private.cast_const().cast::<Window>()
-        };
-        while let Some(first) = rest.first() {
-            let address = window_of(*first);
-            let count = rest
-                .iter()
-                .take_while(|message| window_of(**message) == address)
-                .count();
-            let (run, later) = rest.split_at(count);
-            // SAFETY: the outlet keeps all windows until this thread has ended.
-            let window = unsafe { &*address };
-            self.acknowledge(window, run, landed);
-            rest = later;
+        if self.closing.load(Ordering::Acquire) {
+            return;
+        }
+        // SAFETY: messages live as long as the event.
+        let failed = messages.iter().find_map(|message| unsafe {
+            let code = code_of(&raw const (**message).err);
+            (code != Code::OK).then_some((code, (**message)._private))
+        });
+        if let Some((code, opaque)) = failed {
+            // SAFETY: as in `acknowledged`.
+            self.fail_at(unsafe { window_of(opaque) }, code);
         }
     }
 
-    fn acknowledge(
-        &self,
-        window: &Window,
-        run: &[*const sys::rd_kafka_message_t],
-        landed: &mut Vec<Flight>,
-    ) {
-        // SAFETY: live messages.
-        let code_at = |message: &*const sys::rd_kafka_message_t| unsafe {
-            code_of(&raw const (**message).err)
-        };
-        if let Some(code) = run.iter().map(code_at).find(|code| *code != Code::OK) {
-            // Purged at the end of the run, or failed: nothing of this run is acknowledged any more.
-            if !self.closing.load(Ordering::Acquire) {
-                self.fail_at(window, code);
-            }
-            return;
-        }
-        if let Some(last) = run.last() {
-            // SAFETY: a live message.
-            window.ends_at(unsafe { (**last).offset } + 1);
-        }
-        let changed = window.land(run.len(), self.failing.load(Ordering::Acquire), landed);
+    /// The oldest row of a window was acknowledged.
+    fn landed(&self, window: &Window) {
+        let changed = window.land(self.failing.load(Ordering::Acquire));
         if changed.idle {
             self.busy.fetch_sub(1, Ordering::Relaxed);
         }
@@ -97,36 +100,29 @@ impl Shared {
                 self.fail_at(&next, code);
             }
         }
-        self.report(landed);
+        if let Some(flight) = changed.flight {
+            self.report(&flight);
+        }
     }
 
-    /// Frees what has landed and tells the observers.
-    fn report(&self, landed: &[Flight]) {
-        let cost: usize = landed
-            .iter()
-            .map(|flight| flight.size as usize + ROW_COST)
-            .sum();
+    /// Frees what has landed and tells the observer.
+    fn report(&self, flight: &Flight) {
+        let cost = flight.size as usize + ROW_COST;
         let before = self.brokers.bytes.fetch_sub(cost, Ordering::AcqRel);
-        self.rows.fetch_sub(landed.len() as u64, Ordering::Relaxed);
+        self.rows.fetch_sub(1, Ordering::Relaxed);
         if before - cost < BYTES_MAX / 2 {
             for waker in self.drains.lock().drain(..) {
                 waker.wake();
             }
         }
-        let now = self.micros(Instant::now());
         let observers = self.observers.read();
-        for run in landed.chunk_by(|a, b| a.lane == b.lane) {
-            let Some(observer) = observers.get(run[0].lane as usize) else {
-                continue;
-            };
-            let bytes = run.iter().map(|flight| u64::from(flight.size)).sum();
-            observer.acknowledged(run.len() as u64, bytes);
-            for flight in run {
-                let since_written = now.saturating_sub(flight.written);
-                let since_taken = since_written + u64::from(flight.waited);
-                observer.delivered(&flight.trace, since_written, since_taken);
-            }
-        }
+        let Some(observer) = observers.get(flight.lane as usize) else {
+            return;
+        };
+        let since_written = self.micros(Instant::now()).saturating_sub(flight.written);
+        let since_taken = since_written + u64::from(flight.waited);
+        observer.acknowledged(1, u64::from(flight.size));
+        observer.delivered(&flight.trace, since_written, since_taken);
     }
 
     fn notice(&self, queue: &Queue, code: Code, text: &str) {

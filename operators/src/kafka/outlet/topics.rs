@@ -54,6 +54,7 @@ impl Shared {
             name,
             found.partitions,
             limit,
+            self.batch_max,
             &self.brokers,
         )?);
         let mut targets = self.targets.write();
