@@ -29,6 +29,37 @@ fn what_is_known_of_a_row_stands_in_its_metadata() {
 }
 
 #[test]
+fn a_row_knows_the_file_that_it_comes_from_by_sparks_function() {
+    let scene = Scene::of(
+        "arrivals (id BIGINT) USING json OPTIONS (path 'in')",
+        "id, input_file_name() AS file",
+    );
+    let job = fs::read_to_string(scene.path("copies.sql")).unwrap();
+    let job = format!(
+        "{job}\nCREATE TABLE files USING file OPTIONS (path 'files.jsonl');\n\
+         SET outputMode = 'complete';\n\
+         INSERT INTO files SELECT input_file_name() AS file, count(*) AS rows FROM arrivals \
+         WHERE input_file_name() LIKE '%two%' GROUP BY input_file_name();\n"
+    );
+    fs::write(scene.path("copies.sql"), job).unwrap();
+    scene.arrive("one.json", 0..1);
+    scene.arrive("two words.json", 1..3);
+    let done = ended(scene.start("once"));
+    assert_eq!(done.code, 0, "{done:?}");
+    let inbox = fs::canonicalize(scene.inbox()).unwrap();
+    let file = |name: &str| format!("file://{}/{name}", inbox.display());
+    let expected = |id: u64, name: &str| serde_json::json!({"id": id, "file": file(name)});
+    let two = "two%20words.json";
+    assert_eq!(
+        scene.rows(),
+        [expected(0, "one.json"), expected(1, two), expected(2, two)]
+    );
+    let counted = fs::read_to_string(scene.path("files.jsonl")).unwrap();
+    let counted: serde_json::Value = serde_json::from_str(counted.trim()).unwrap();
+    assert_eq!(counted, serde_json::json!({"file": file(two), "rows": 2}));
+}
+
+#[test]
 fn an_encoding_that_is_named_is_that_of_the_files() {
     for (format, lines) in [("csv", "0\n1\n"), ("json", "{\"id\":0}\n{\"id\":1}\n")] {
         let scene = Scene::of(

@@ -16,6 +16,7 @@ use crate::expr::check::{Checker, explicit_cast, place};
 use crate::expr::coerce;
 use crate::expr::functions::{self, BindContext, Function};
 use crate::expr::grouped::aggregate_of;
+use crate::expr::input_file;
 use crate::expr::scope::{Bound, Macro, Scope};
 use crate::expr::typed::{Kind, Mode, Typed};
 use crate::job_error::{JobError, Location};
@@ -151,6 +152,9 @@ pub(crate) fn named(
     if checker.scope.macros.contains_key(&lower) {
         let args = plain(checker, &args, at)?;
         return with_args(checker, name, args, at);
+    }
+    if lower == input_file::NAME {
+        return input_file::name(checker, args.len(), at);
     }
     let Some(function) = functions::find(&lower) else {
         let args = match as_type(&lower) {

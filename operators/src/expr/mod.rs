@@ -27,6 +27,7 @@ pub mod decimal;
 pub mod functions;
 pub(crate) mod grouped;
 pub(crate) mod grouping_id;
+pub(crate) mod input_file;
 pub mod interval;
 pub(crate) mod joined;
 pub(crate) mod literal;

@@ -59,10 +59,6 @@ const FUNCTIONS: Words = &[
     ("groupBy", "write GROUP BY a, b"),
     ("agg", "write the aggregates in the SELECT, above GROUP BY"),
     (
-        "input_file_name",
-        "write _metadata.file_path, of tables that are folders of files; it begins with file:/ where this begins with file:///",
-    ),
-    (
         "monotonically_increasing_id",
         "write _metadata.partition and _metadata.offset of a Kafka table, or uuid()",
     ),
