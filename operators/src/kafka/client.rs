@@ -1,29 +1,26 @@
 //! The C client behind a small safe face: handles, events, partition lists, error codes.
 //!
-//! Everything the client reports comes as events of one queue, polled by one thread; records come from queues of their
-//! own. Objects that the client hands out keep their handle alive, because it must be destroyed last.
+//! Everything the client reports comes as events of one queue, polled by one thread, but acknowledgements, of which
+//! `acknowledgements` tells; records come from queues of their own. Objects that the client hands out keep their handle
+//! alive, because it must be destroyed last.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use rdkafka_sys as sys;
 use thalweg_engine::behalf::Behalf;
 use thalweg_engine::error::Failure;
 
 use super::acknowledgements::{Acknowledgements, Told};
+use super::client_log;
 use super::codes::Code;
 use super::partition_list::{Entry, entries_of};
 use super::words;
 
 /// So often in a row a client begins again, and later once for so many times.
 const AT_FIRST: u32 = 60;
-
-/// How often a failed connection is logged.
-const FAILURE_SHOWN_EVERY: Duration = Duration::from_secs(1);
 
 /// The code that stands in a field of a native struct; read as a number, because a broker newer than the client may
 /// send one that the enumeration lacks.
@@ -192,8 +189,7 @@ pub(crate) enum Role {
 pub(crate) struct Client {
     rk: NonNull<sys::rd_kafka_t>,
     role: Role,
-    /// Told of acknowledgements until the handle is destroyed.
-    _told: Option<Told>,
+    told: Option<Told>,
     /// How often nobody has answered, one time after the other.
     unanswered: AtomicU32,
 }
@@ -216,7 +212,7 @@ impl Client {
         };
         // SAFETY: the configuration is owned; on success the client takes it over.
         let rk = unsafe {
-            sys::rd_kafka_conf_set_log_cb(configuration.conf, Some(on_log));
+            sys::rd_kafka_conf_set_log_cb(configuration.conf, Some(client_log::on_log));
             if let Some(behalf) = Behalf::now() {
                 // Lives as long as the process.
                 let opaque = ptr::from_ref(behalf).cast_mut().cast();
@@ -238,6 +234,11 @@ impl Client {
             sys::rd_kafka_new(kind, configuration.conf, reason.as_mut_ptr(), reason.len())
         };
         let Some(rk) = NonNull::new(rk) else {
+            if configuration.told.is_some() {
+                // Where it fails late the client has freed the list of interceptors, and the configuration has it still: not
+                // to be freed twice, it is left.
+                configuration.conf = ptr::null_mut();
+            }
             // SAFETY: the client terminates what it writes.
             let reason = unsafe { text(reason.as_ptr()) };
             return Err(Failure::refuse(words::unmade(&reason)));
@@ -251,7 +252,7 @@ impl Client {
         Ok(Arc::new(Self {
             rk,
             role,
-            _told: configuration.told.take(),
+            told: configuration.told.take(),
             unanswered: AtomicU32::new(0),
         }))
     }
@@ -293,6 +294,19 @@ impl Client {
         }
     }
 
+    /// Records that it holds: not acknowledged, or failed and not told of yet.
+    pub(crate) fn records(&self) -> usize {
+        // The events that wait count too, but not here. They are read first: one that comes in between makes it more.
+        // SAFETY: a live handle, and a queue that is let go of.
+        unsafe {
+            let main = sys::rd_kafka_queue_get_main(self.native());
+            let events = sys::rd_kafka_queue_length(main);
+            sys::rd_kafka_queue_destroy(main);
+            let all = usize::try_from(sys::rd_kafka_outq_len(self.native())).unwrap_or(0);
+            all.saturating_sub(events)
+        }
+    }
+
     /// The text of the error that has made this client unusable, if any.
     pub(crate) fn fatal(&self) -> Option<(Code, String)> {
         let mut reason = [0 as c_char; 512];
@@ -306,7 +320,11 @@ impl Client {
 }
 
 /// A handle that has no owner any more.
-struct Orphan(NonNull<sys::rd_kafka_t>);
+struct Orphan {
+    rk: NonNull<sys::rd_kafka_t>,
+    /// Called until the handle is destroyed.
+    _told: Option<Told>,
+}
 
 // SAFETY: the client library is thread safe.
 unsafe impl Send for Orphan {}
@@ -316,7 +334,7 @@ impl Orphan {
         // SAFETY: the last owner is gone; queues and records hold an owner, so none of them is left.
         unsafe {
             sys::rd_kafka_destroy_flags(
-                self.0.as_ptr(),
+                self.rk.as_ptr(),
                 sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int,
             );
         }
@@ -325,7 +343,10 @@ impl Orphan {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let orphan = Orphan(self.rk);
+        let orphan = Orphan {
+            rk: self.rk,
+            _told: self.told.take(),
+        };
         if self.role == Role::Producer {
             // What it had is delivered or purged: this takes no time, and no new run may begin before it.
             return orphan.destroy();
@@ -338,52 +359,6 @@ impl Drop for Client {
         if let Err(error) = aside {
             tracing::debug!(target: "kafka", %error, "no thread to end a Kafka client: it ends with the process");
         }
-    }
-}
-
-/// Whether a line about a failed connection may be shown: one a second says all, the client tries many times.
-fn failure_shown() -> bool {
-    static SHOWN: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut shown = SHOWN.lock();
-    let due = shown.is_none_or(|at| at.elapsed() >= FAILURE_SHOWN_EVERY);
-    if due {
-        *shown = Some(Instant::now());
-    }
-    due
-}
-
-/// What the client calls its warnings about addresses of two clusters, certificates and logins: only a person can mend those. Its
-/// other warnings are of outages, which the query tells of itself.
-const TO_MEND: [&str; 4] = ["CLUSTERID", "SSL", "SSLPASSWD", "SASLREFRESH"];
-
-/// The client's log lines become ours; those about properties of the other role are noise.
-unsafe extern "C" fn on_log(
-    client: *const sys::rd_kafka_t,
-    level: c_int,
-    facility: *const c_char,
-    line: *const c_char,
-) {
-    // SAFETY: the client passes terminated strings that live for the call.
-    let (facility, line) = unsafe { (text(facility), text(line)) };
-    let behalf: Option<&'static Behalf> = if client.is_null() {
-        None
-    } else {
-        // SAFETY: a live client; what was set as its opaque is a `Behalf` that lives as long as the process.
-        unsafe { sys::rd_kafka_opaque(client).cast::<Behalf>().as_ref() }
-    };
-    let _for = behalf.map(Behalf::enter);
-    let line = words::plain(words::without_thread(&line));
-    match level {
-        _ if facility == "CONFWARN" => tracing::debug!(target: "kafka", "{facility}: {line}"),
-        0..=3 if facility == "FAIL" && !failure_shown() => {
-            tracing::debug!(target: "kafka", "{facility}: {line}");
-        }
-        0..=3 => tracing::warn!(target: "kafka", "the Kafka client says: {line}"),
-        4 if TO_MEND.contains(&&*facility) => {
-            tracing::warn!(target: "kafka", "the Kafka client says: {line}");
-        }
-        4 => tracing::info!(target: "kafka", "the Kafka client says: {line}"),
-        _ => tracing::debug!(target: "kafka", "{facility}: {line}"),
     }
 }
 

@@ -16,6 +16,8 @@ impl Code {
     pub(crate) const BAD_MSG: Self = Self(-199);
     pub(crate) const TRANSPORT: Self = Self(-195);
     pub(crate) const RESOLVE: Self = Self(-193);
+    /// Given up because the output is closed.
+    pub(crate) const PURGED: Self = Self(-152);
     pub(crate) const PARTITION_EOF: Self = Self(-191);
     pub(crate) const UNKNOWN_PARTITION: Self = Self(-190);
     pub(crate) const UNKNOWN_TOPIC: Self = Self(-188);

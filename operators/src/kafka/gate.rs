@@ -13,7 +13,7 @@
 //! The first row of a partition goes alone. A broker that knows nothing yet of a producer takes whatever sequence number
 //! comes first, so were the first request turned away (it does not lead the partition yet) and one behind it taken, the
 //! client would hold the first for acknowledged as well, and it would be lost. From the first acknowledgement on the broker
-//! refuses what comes out of order, and any number of requests may follow each other.
+//! refuses what comes out of order.
 
 use std::collections::VecDeque;
 
@@ -71,10 +71,10 @@ impl Gate {
         Step::Hold
     }
 
-    /// So many rows were acknowledged.
-    pub(crate) fn landed(&mut self, rows: usize) -> After {
+    /// A row was acknowledged.
+    pub(crate) fn landed(&mut self) -> After {
         self.known = true;
-        self.flying_rows = self.flying_rows.saturating_sub(rows);
+        self.flying_rows = self.flying_rows.saturating_sub(1);
         if self.flying_rows > 0 {
             After::Wait
         } else if self.held_rows == 0 {
@@ -193,7 +193,7 @@ mod tests {
         let mut gate = Gate::default();
         for _ in 0..3 {
             assert_eq!(gate.offer(|| true), Step::Send);
-            assert_eq!(gate.landed(1), After::Free);
+            assert_eq!(gate.landed(), After::Free);
         }
     }
 
@@ -203,13 +203,13 @@ mod tests {
         assert_eq!(gate.offer(|| true), Step::Send);
         assert_eq!(gate.offer(|| true), Step::Hold);
         assert_eq!(gate.offer(|| true), Step::Hold);
-        assert_eq!(gate.landed(1), After::Held);
+        assert_eq!(gate.landed(), After::Held);
         assert_eq!(gate.release(usize::MAX), 2);
         assert_eq!(gate.offer(|| true), Step::Hold);
-        assert_eq!(gate.landed(1), After::Wait);
-        assert_eq!(gate.landed(1), After::Held);
+        assert_eq!(gate.landed(), After::Wait);
+        assert_eq!(gate.landed(), After::Held);
         assert_eq!(gate.release(usize::MAX), 1);
-        assert_eq!(gate.landed(1), After::Free);
+        assert_eq!(gate.landed(), After::Free);
         assert!(!gate.busy());
     }
 
@@ -220,13 +220,15 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(gate.offer(|| true), Step::Hold);
         }
-        assert_eq!(gate.landed(1), After::Held);
+        assert_eq!(gate.landed(), After::Held);
         assert_eq!(gate.release(3), 3);
-        assert_eq!(gate.landed(3), After::Held);
+        assert_eq!(gate.landed(), After::Wait);
+        assert_eq!(gate.landed(), After::Wait);
+        assert_eq!(gate.landed(), After::Held);
         assert_eq!(gate.release(0), 1);
-        assert_eq!(gate.landed(1), After::Held);
+        assert_eq!(gate.landed(), After::Held);
         assert_eq!(gate.release(3), 1);
-        assert_eq!(gate.landed(1), After::Free);
+        assert_eq!(gate.landed(), After::Free);
     }
 
     #[test]
@@ -234,14 +236,14 @@ mod tests {
         let mut gate = Gate::default();
         assert_eq!(gate.offer(|| true), Step::Send);
         assert_eq!(gate.offer(|| true), Step::Hold);
-        assert_eq!(gate.landed(1), After::Held);
+        assert_eq!(gate.landed(), After::Held);
         assert_eq!(gate.release(usize::MAX), 1);
         let mut behind = Gate::default();
         assert_eq!(behind.offer(|| false), Step::Queue);
         assert_eq!(behind.offer(|| true), Step::Hold);
         assert_eq!(behind.release(usize::MAX), 1);
         assert_eq!(behind.offer(|| true), Step::Hold);
-        assert_eq!(behind.landed(1), After::Held);
+        assert_eq!(behind.landed(), After::Held);
         assert_eq!(behind.release(usize::MAX), 2);
     }
 
@@ -251,9 +253,9 @@ mod tests {
         assert_eq!(gate.offer(|| false), Step::Queue);
         assert_eq!(gate.offer(|| panic!("it stands in line")), Step::Hold);
         assert_eq!(gate.release(usize::MAX), 1);
-        assert_eq!(gate.landed(1), After::Held);
+        assert_eq!(gate.landed(), After::Held);
         assert_eq!(gate.release(usize::MAX), 1);
-        assert_eq!(gate.landed(1), After::Free);
+        assert_eq!(gate.landed(), After::Free);
     }
 
     /// Rows that fit in a request of the model.
@@ -289,10 +291,10 @@ mod tests {
             self.held[who] -= rows;
         }
 
-        fn land(&mut self, who: usize, rows: usize) {
-            self.flying[who] -= rows;
+        fn land(&mut self, who: usize) {
+            self.flying[who] -= 1;
             self.known[who] = true;
-            match self.gates[who].landed(rows) {
+            match self.gates[who].landed() {
                 After::Wait => {}
                 After::Free => {
                     if let Some(next) = self.slots.give_back(self.limit) {
@@ -354,8 +356,9 @@ mod tests {
                 if offers {
                     model.offer(who);
                 } else if model.flying[who] > 0 {
-                    let rows = 1 + number % model.flying[who];
-                    model.land(who, rows);
+                    for _ in 0..1 + number % model.flying[who] {
+                        model.land(who);
+                    }
                 }
                 let busy = model.flying.iter().filter(|rows| **rows > 0).count();
                 prop_assert!(busy <= slots);
@@ -368,8 +371,7 @@ mod tests {
             }
             // When everything lands, everything that was held goes.
             while let Some(who) = model.flying.iter().position(|rows| *rows > 0) {
-                let rows = model.flying[who];
-                model.land(who, rows);
+                model.land(who);
             }
             prop_assert_eq!(model.held.iter().sum::<usize>(), 0);
             prop_assert_eq!(model.slots.taken, 0);

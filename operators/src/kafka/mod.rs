@@ -10,6 +10,7 @@ mod admin;
 mod assignment;
 mod budget;
 mod client;
+mod client_log;
 mod codes;
 mod commits;
 mod connect;

@@ -30,7 +30,7 @@ use super::delivery_errors::{failure, fatal};
 use super::inquiry::Inquiry;
 use super::layout::Staged;
 use super::options::Connection;
-use super::outlet_settings::{CLIENT_MAX, ask, batch_max, configuration, number, slots};
+use super::outlet_settings::{Batch, CLIENT_MAX, ask, configuration, number, slots};
 use super::questions::metadata;
 use super::scout::Scout;
 use super::target::{Brokers, Target};
@@ -51,7 +51,7 @@ pub(crate) struct Outlet {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What writers and the producer's thread share.
+/// What writers, the client's threads and the outlet's own share.
 pub(crate) struct Shared {
     client: Mutex<Option<Arc<Client>>>,
     servers: String,
@@ -59,7 +59,7 @@ pub(crate) struct Shared {
     /// Where a column names the topics; None where the option does.
     inquiry: Option<Inquiry>,
     client_max: usize,
-    batch_max: usize,
+    batch: Batch,
     brokers: Arc<Brokers>,
     /// Where rows have landed while the client held a lock of theirs.
     aside: Mutex<Vec<Arc<Window>>>,
@@ -112,7 +112,7 @@ impl Outlet {
             targets: RwLock::default(),
             inquiry: topic.is_none().then(Inquiry::default),
             client_max,
-            batch_max: batch_max(connection, client_max),
+            batch: Batch::of(connection, client_max),
             brokers: Arc::new(Brokers::new(slots(connection))),
             aside: Mutex::default(),
             rows: AtomicU64::new(0),
@@ -169,9 +169,14 @@ impl Outlet {
         let Some(client) = self.shared.client.lock().take() else {
             return;
         };
-        // Held rows must not follow the ones that are purged now.
+        // Held rows must not follow the ones that are purged now, nor new ones.
         self.shared
             .fail(Failure::restart("the Kafka sink is closed"));
+        for target in self.shared.targets.read().values() {
+            for window in target.windows() {
+                window.shut();
+            }
+        }
         // SAFETY: a live handle.
         unsafe {
             sys::rd_kafka_purge(
@@ -180,8 +185,7 @@ impl Outlet {
             );
         }
         let until = Instant::now() + PURGE_WAIT;
-        // SAFETY: a live handle.
-        while unsafe { sys::rd_kafka_outq_len(client.native()) } > 0 && Instant::now() < until {
+        while client.records() > 0 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }
         self.shared.stopping.store(true, Ordering::Release);
@@ -194,8 +198,7 @@ impl Outlet {
         self.shared.aside.lock().clear();
         self.shared.brokers.clear();
         let targets = std::mem::take(&mut *self.shared.targets.write());
-        // SAFETY: a live handle.
-        if unsafe { sys::rd_kafka_outq_len(client.native()) } > 0 {
+        if client.records() > 0 {
             // Rows name their window by its address, and the client may still tell of them.
             tracing::warn!(target: "kafka", "the Kafka client does not let go of its records: its memory is kept until the process ends");
             std::mem::forget(targets);

@@ -27,11 +27,22 @@ pub(super) fn wished(connection: &Connection) -> usize {
     number(connection.property("message.max.bytes")).unwrap_or(CLIENT_MAX)
 }
 
-/// Bytes of records that the client puts in one request.
-pub(super) fn batch_max(connection: &Connection, client_max: usize) -> usize {
-    number(connection.property("batch.size"))
-        .unwrap_or(CLIENT_MAX)
-        .min(client_max.max(1))
+/// What the client puts in one request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch {
+    pub(super) bytes: usize,
+    pub(super) rows: usize,
+}
+
+impl Batch {
+    pub(super) fn of(connection: &Connection, client_max: usize) -> Self {
+        let bytes = number(connection.property("batch.size")).unwrap_or(CLIENT_MAX);
+        let rows = number(connection.property("batch.num.messages"));
+        Self {
+            bytes: bytes.min(client_max.max(1)),
+            rows: rows.unwrap_or(10_000),
+        }
+    }
 }
 
 /// The configuration of the producer.
@@ -41,7 +52,7 @@ pub(super) fn configuration(
 ) -> Result<Configuration, Failure> {
     // The client takes 1,000 at least; a smaller limit of the topic holds through the batch size and the writer's check.
     let max = client_max.max(1_000).to_string();
-    let batch = batch_max(connection, client_max).to_string();
+    let batch = Batch::of(connection, client_max).bytes.to_string();
     // A broker that waits for replicas says so before its connection is given up.
     let answer = number(connection.property("socket.timeout.ms")).unwrap_or(ANSWER_MS);
     let acknowledged = (answer / 5 * 4).max(1).to_string();

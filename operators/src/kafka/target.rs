@@ -9,6 +9,7 @@ use thalweg_engine::error::Failure;
 
 use super::client::Client;
 use super::gate::{SLOTS_NEAR, Slots};
+use super::outlet_settings::Batch;
 use super::questions::Topic;
 use super::window::Window;
 
@@ -75,8 +76,8 @@ impl Brokers {
 pub(super) struct Route {
     pub(super) name: String,
     pub(super) topic: Topic,
-    /// Bytes of records that one request takes.
-    pub(super) request_max: usize,
+    /// What one request takes.
+    pub(super) request: Batch,
 }
 
 /// A topic that is written to.
@@ -89,13 +90,13 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The topic of this name, whose batches may have `limit` bytes and are made of `batch` bytes of records.
+    /// The topic of this name, whose batches may have `limit` bytes and are made of as much as `batch` says.
     pub(crate) fn new(
         client: &Arc<Client>,
         name: &str,
         partitions: i32,
         limit: usize,
-        batch: usize,
+        batch: Batch,
         brokers: &Arc<Brokers>,
     ) -> Result<Self, Failure> {
         let target = Self {
@@ -103,7 +104,10 @@ impl Target {
             route: Arc::new(Route {
                 name: name.to_owned(),
                 topic: Topic::new(client, name)?,
-                request_max: batch.min(limit).saturating_sub(BATCH_OVERHEAD),
+                request: Batch {
+                    bytes: batch.bytes.min(limit).saturating_sub(BATCH_OVERHEAD),
+                    rows: batch.rows,
+                },
             }),
             windows: RwLock::default(),
             record_max: limit.saturating_sub(BATCH_OVERHEAD + RECORD_OVERHEAD),

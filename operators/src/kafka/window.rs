@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
@@ -18,9 +18,6 @@ use super::hand_over;
 use super::layout::{Header, Staged};
 use super::stamp::Stamp;
 use super::target::{Brokers, RECORD_OVERHEAD, Route};
-
-/// Rows that the client puts in one request.
-const ROWS_MAX: usize = 10_000;
 
 /// Held memory that is kept for the next batch.
 const KEEP_CAPACITY: usize = 256 * 1024;
@@ -86,6 +83,8 @@ struct Inner {
     broker: i32,
     /// The texts of coordinates.
     text: Vec<u8>,
+    /// Nothing is handed over any more.
+    shut: bool,
 }
 
 /// The way to one output partition.
@@ -100,6 +99,8 @@ pub(crate) struct Window {
     /// The offset behind the last record that was acknowledged, or where the partition ended at the start; below zero where
     /// neither is known.
     end: AtomicI64,
+    /// Whether a row will not be acknowledged. Which one is not known, so none is counted any more.
+    broken: AtomicBool,
     brokers: Arc<Brokers>,
     /// Itself, to stand in line with.
     me: Weak<Self>,
@@ -131,6 +132,7 @@ impl Window {
             silent_at: AtomicU64::new(0),
             leader: AtomicI32::new(-1),
             end: AtomicI64::new(-1),
+            broken: AtomicBool::new(false),
             brokers: Arc::clone(brokers),
             me: Weak::clone(me),
         })
@@ -153,6 +155,13 @@ impl Window {
     /// Takes a row: hands it over, or holds it.
     pub(crate) fn push(&self, row: &mut Staged, bytes: &[u8], flight: Flight) -> Pushed {
         let mut inner = self.inner.lock();
+        if inner.shut {
+            return Pushed {
+                tail: inner.appended,
+                woke: false,
+                done: Err(Code::PURGED),
+            };
+        }
         let was_busy = inner.gate.busy();
         inner.flights.push_back(flight);
         inner.appended += 1;
@@ -196,14 +205,16 @@ impl Window {
     /// waited.
     pub(crate) fn land(&self, failing: bool) -> Landed {
         let mut inner = self.inner.lock();
-        let flight = inner.flights.pop_front();
+        let flight = match self.broken.load(Ordering::SeqCst) {
+            true => None,
+            false => inner.flights.pop_front(),
+        };
         inner.acknowledged += u64::from(flight.is_some());
         let (mut done, mut next) = (Ok(()), None);
         let broker = inner.broker;
-        let after = if failing {
-            After::Wait
-        } else {
-            inner.gate.landed(usize::from(flight.is_some()))
+        let after = match flight {
+            Some(_) if !failing => inner.gate.landed(),
+            _ => After::Wait,
         };
         match after {
             After::Wait => {}
@@ -235,6 +246,16 @@ impl Window {
             done,
             next,
         }
+    }
+
+    /// A row will not be acknowledged: what is behind it does not count as if it were.
+    pub(crate) fn fails(&self) {
+        self.broken.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on nothing is handed over.
+    pub(crate) fn shut(&self) {
+        self.inner.lock().shut = true;
     }
 
     /// Its turn for a slot has come: hands over what is held.
@@ -310,12 +331,19 @@ impl Window {
 
     /// Hands over what is held, as far as it fits in a request and the gate lets it go.
     fn release(&self, inner: &mut Inner) -> Result<(), Code> {
-        let mut room = self.route.request_max;
-        let fits = inner.held.iter().take(ROWS_MAX).take_while(|row| {
-            let fits = row.size <= room;
-            room = room.saturating_sub(row.size);
-            fits
-        });
+        if inner.shut {
+            return Err(Code::PURGED);
+        }
+        let mut room = self.route.request.bytes;
+        let fits = inner
+            .held
+            .iter()
+            .take(self.route.request.rows)
+            .take_while(|row| {
+                let fits = row.size <= room;
+                room = room.saturating_sub(row.size);
+                fits
+            });
         let rows = inner.gate.release(fits.count());
         let Inner {
             bytes, held, text, ..
@@ -343,8 +371,10 @@ impl Window {
         let gone = bytes.len() - rest.len();
         bytes.drain(..gone);
         held.drain(..rows);
-        bytes.shrink_to(KEEP_CAPACITY);
-        held.shrink_to(KEEP_CAPACITY / 64);
+        if held.is_empty() {
+            bytes.shrink_to(KEEP_CAPACITY);
+            held.shrink_to(KEEP_CAPACITY / 64);
+        }
         Ok(())
     }
 

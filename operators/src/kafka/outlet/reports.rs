@@ -1,6 +1,7 @@
 //! What the client reports of rows, of brokers, and of itself: acknowledgements on its own threads, all else to the outlet's.
 
 use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -21,7 +22,7 @@ use super::{BYTES_MAX, ROW_COST, Shared};
 /// The window that a row was handed over with.
 ///
 /// # Safety
-/// The row is one that the client still holds: the outlet keeps all windows until there are none of them.
+/// The row is one that the client still holds, or is being handed over: the outlet keeps all windows until there are none.
 unsafe fn window_of<'a>(opaque: *mut c_void) -> &'a Window {
     // SAFETY: as the caller promises.
     unsafe { &*opaque.cast_const().cast::<Window>() }
@@ -32,14 +33,25 @@ impl Acknowledgements for Shared {
         // SAFETY: the client tells of a row that it holds.
         let window = unsafe { window_of(opaque) };
         if offset < 0 {
-            // An acknowledgement of later rows has told of it, and the client holds the partition's lock, for which a lane may
-            // wait that holds the window's.
+            // An acknowledgement of later rows may have told of it; then the client holds the partition's lock, for which a lane
+            // may wait that holds the window's.
             self.aside.lock().extend(window.myself());
             return true;
         }
         window.ends_at(offset + 1);
-        self.landed(window);
+        // Through the client no panic may go.
+        let landed = catch_unwind(AssertUnwindSafe(|| self.landed(window)));
+        if landed.is_err() {
+            self.fail(Failure::restart(
+                "what waits for an acknowledgement has panicked",
+            ));
+        }
         false
+    }
+
+    fn failed(&self, opaque: *mut c_void) {
+        // SAFETY: as above.
+        unsafe { window_of(opaque) }.fails();
     }
 }
 
@@ -151,6 +163,9 @@ impl Shared {
 
     /// Health, new partitions, and records that wait too long although their broker answers.
     fn measure(&self, statistics: &Statistics) {
+        if self.closing.load(Ordering::Acquire) {
+            return;
+        }
         let answered = statistics.any_answers();
         if let Some(client) = &*self.client.lock() {
             client.hear(answered, &self.servers);

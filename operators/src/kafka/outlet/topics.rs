@@ -54,7 +54,7 @@ impl Shared {
             name,
             found.partitions,
             limit,
-            self.batch_max,
+            self.batch,
             &self.brokers,
         )?);
         let mut targets = self.targets.write();
