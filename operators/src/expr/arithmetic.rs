@@ -122,20 +122,14 @@ pub fn operand_types(a: &DataType, b: &DataType, ansi: bool) -> Option<(DataType
     }
 }
 
-/// An integer beside a decimal becomes a decimal: a constant of its own digits, anything else of its type's.
+/// An integer beside a decimal becomes a decimal: a literal of its own digits, anything else of its type's.
 fn exact_decimal(typed: &Typed, data_type: &DataType) -> Option<DataType> {
     let (precision, scale) = match (typed.constant(), data_type.is_integer()) {
-        // Not a TINYINT: Spark does not count the digits of such a constant.
-        (Some(value), true)
-            if !value.is_null()
-                && typed.data_type.is_integer()
-                && typed.data_type != DataType::TinyInt =>
-        {
-            (
-                decimal::digits(i128::from(crate::expr::access::long(value))),
-                0,
-            )
-        }
+        // Not a TINYINT: Spark does not count the digits of such a literal.
+        (Some(value), true) if typed.written && typed.data_type != DataType::TinyInt => (
+            decimal::digits(i128::from(crate::expr::access::long(value))),
+            0,
+        ),
         _ => coerce::as_decimal(data_type)?,
     };
     Some(DataType::Decimal { precision, scale })

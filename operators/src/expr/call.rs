@@ -312,6 +312,7 @@ fn lambda(
                 data_type,
                 nullable,
                 at,
+                written: false,
             },
         });
     }
@@ -326,6 +327,7 @@ fn lambda(
             body: Box::new(body),
         },
         at,
+        written: false,
     })
 }
 
@@ -374,7 +376,7 @@ fn expand(
             }
             Ok(Bound {
                 name: name.clone(),
-                typed: coerce::cast_implicitly(arg, data_type, settings),
+                typed: coerce::cast_implicitly(arg, data_type, settings).computed(),
             })
         })
         .collect::<Result<Vec<_>, _>>()?;

@@ -374,7 +374,7 @@ impl Checker<'_> {
                 operators::negate(typed, settings, at)
             }
             (UnaryOperator::Plus, _) => {
-                let typed = self.expr(inner, at)?;
+                let typed = self.expr(inner, at)?.computed();
                 operators::signed("+", typed, settings, at)
             }
             (UnaryOperator::Not | UnaryOperator::BangNot, _) => {
@@ -416,7 +416,7 @@ impl Checker<'_> {
         at: Location,
     ) -> Result<Typed, JobError> {
         let settings = self.settings();
-        let mut typed = self.expr(inner, at)?;
+        let mut typed = self.expr(inner, at)?.computed();
         if let Some(unit) =
             type_name::single_unit(to).filter(|_| typed.data_type == DataType::String)
         {

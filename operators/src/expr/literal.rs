@@ -120,7 +120,10 @@ fn number(written: &str, long: bool, negative: bool, at: Location) -> Result<Typ
             Err(_) => exact(&signed).ok_or_else(|| too_long(&signed, at))?,
         },
     };
-    Ok(Typed::literal(value, data_type, at))
+    Ok(Typed {
+        written: true,
+        ..Typed::literal(value, data_type, at)
+    })
 }
 
 fn too_long(digits: &str, at: Location) -> JobError {

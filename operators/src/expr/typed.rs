@@ -23,6 +23,9 @@ pub struct Typed {
     pub nullable: bool,
     /// Where it stands in the job file.
     pub at: Location,
+    /// Whether it is a literal as the author wrote it, not computed of such: beside a decimal that has the digits that stand
+    /// there, and anything else those of its type.
+    pub written: bool,
 }
 
 /// What a checked expression is.
@@ -226,6 +229,7 @@ impl Typed {
             kind: Kind::Literal(value),
             data_type,
             at,
+            written: false,
         }
     }
 
@@ -239,6 +243,7 @@ impl Typed {
             data_type: field.data_type.clone(),
             nullable: field.nullable,
             at,
+            written: false,
         }
     }
 
@@ -255,8 +260,17 @@ impl Typed {
             data_type,
             nullable,
             at,
+            written: false,
         }
         .fold()
+    }
+
+    /// The same as what is computed: no literal.
+    pub fn computed(self) -> Self {
+        Self {
+            written: false,
+            ..self
+        }
     }
 
     /// The value, where it is a constant.

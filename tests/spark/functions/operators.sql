@@ -172,6 +172,26 @@ CEIL(1.5)
 FLOOR(-1.5)
 CEIL(3.1411, 3)
 FLOOR(3.1411, -1)
+size(array(1)) * 1.25
++1 * 1.25
+-(1) * 1.25
+(1) * 1.25
+-1 * 1.25
+CAST(1 AS INT) * 1.25
+1::SMALLINT * 1.25
+if(true, 1, 2) + 1.5
+1 + 1 + 1.5
+array(1, 2)[0] / 1.25
+try_multiply(1, 1.25)
+pmod(1, 1.25)
+transform(array(1), x -> x * 1.25)
+~1 * 2
+~2L * 3 + 1
+NOT exists(array(1, 2), x -> x = 1)
+NOT exists(array(1, 2), x -> x = 1) = true
+array('1')::ARRAY<INT>[0]
+str_to_map('a:1')::MAP<STRING, INT>['a'] + 1
+named_struct('a', 1)::STRUCT<b: INT>.b
 -- set: ansi=false
 {number} + {number} *40
 {number} - {number} *30

@@ -236,6 +236,7 @@ fn taken_at(cx: &BindContext) -> Typed {
         data_type: DataType::Timestamp,
         nullable: false,
         at: cx.at,
+        written: false,
     }
 }
 

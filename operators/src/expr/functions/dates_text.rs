@@ -258,6 +258,7 @@ fn unix_timestamp(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError>
             data_type: DataType::Timestamp,
             nullable: false,
             at: cx.at,
+            written: false,
         });
     }
     let written = matches!(args[0].data_type, DataType::String | DataType::Void);
