@@ -395,6 +395,7 @@ fn expand(
         expanding,
         next_variable: checker.scope.next_variable,
         grouped: None,
+        ordering: false,
         refuse_aggregates: checker.scope.refuse_aggregates,
     };
     let mut body = Checker {

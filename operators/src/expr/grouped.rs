@@ -164,11 +164,11 @@ pub(super) fn find(
     let Some(grouped) = checker.scope.grouped.clone() else {
         return Ok(None);
     };
-    if matches!(expr, Expr::Value(_)) {
-        return Ok(None);
-    }
     if let Some(key) = key(&grouped.borrow(), checker.scope, expr) {
         let field = grouped.borrow().fields.get(key).cloned();
+        // A literal is the same in all groups, unless grouping sets leave it out: there it is NULL.
+        let apart = |field: &Field| field.nullable && !checker.scope.ordering;
+        let field = field.filter(|field| !matches!(expr, Expr::Value(_)) || apart(field));
         return Ok(field.map(|field| Typed::column(key, &field, at)));
     }
     match expr {

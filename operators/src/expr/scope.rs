@@ -113,6 +113,8 @@ pub struct Scope {
     pub(crate) next_variable: u32,
     /// The GROUP BY under the expression, whose keys are then the columns.
     pub(crate) grouped: Option<SharedGrouped>,
+    /// Whether it is of ORDER BY, where a literal is what it says also where it is a key.
+    pub(crate) ordering: bool,
     /// Why no aggregate may stand here, where the clause has a reason of its own.
     pub(crate) refuse_aggregates: Option<&'static str>,
 }
@@ -133,6 +135,7 @@ impl Default for Scope {
             expanding: Vec::new(),
             next_variable: 0,
             grouped: None,
+            ordering: false,
             refuse_aggregates: None,
         }
     }

@@ -4,9 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use smol_str::{SmolStr, format_smolstr};
-use sqlparser::ast::{
-    Expr, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind, Value,
-};
+use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind};
 use thalweg_engine::schema::Field;
 
 use crate::expr::check::check;
@@ -22,7 +20,7 @@ use crate::plan::names;
 use crate::plan::node::{Item, Node};
 use crate::plan::select;
 use crate::plan::subquery_values::without_subqueries;
-use crate::plan::tail::{List, Tail};
+use crate::plan::tail::{List, Tail, ordinal, place_of};
 use crate::plan::window::{self, Cut, WindowKey};
 use crate::sql::cursor::start_of;
 use crate::sql::front::ParsedQuery;
@@ -296,34 +294,18 @@ fn meant<'s>(
     scope: &Scope,
     at: Location,
 ) -> Result<&'s Expr, JobError> {
-    let found = match expr {
-        Expr::Value(value) => {
-            let Value::Number(number, _) = &value.value else {
-                return Ok(expr);
-            };
-            let count = select.projection.len();
-            let place = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-            match place.and_then(|place| select.projection.get(place)) {
-                Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => {
-                    expr
-                }
-                Some(_) => {
-                    return Err(JobError::new(
-                        at,
-                        format!("GROUP BY position {number} is a star"),
-                    ));
-                }
-                None => {
-                    return Err(JobError::new(
-                        at,
-                        format!(
-                            "GROUP BY position {number} is not in select list (valid range is [1, {count}])"
-                        ),
-                    ));
+    let found = match (ordinal(expr), expr) {
+        (Some(number), _) => {
+            let place = place_of("GROUP BY", number, select.projection.len(), at)?;
+            match &select.projection[place] {
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr,
+                _ => {
+                    let message = format!("GROUP BY position {number} is a star");
+                    return Err(JobError::new(at, message));
                 }
             }
         }
-        Expr::Identifier(name) if scope.resolve(&[&name.value], at).is_err() => {
+        (None, Expr::Identifier(name)) if scope.resolve(&[&name.value], at).is_err() => {
             let same = |alias: &str| alias.eq_ignore_ascii_case(&name.value);
             match items(select).find(|(_, alias)| alias.is_some_and(same)) {
                 Some((expr, _)) => expr,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use smol_str::SmolStr;
 use sqlparser::ast::{
     Distinct, Expr, LimitClause, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, OrderBySort,
-    Query, Select, Value as Literal, visit_expressions,
+    Query, Select, UnaryOperator, Value as Literal, visit_expressions,
 };
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
@@ -217,15 +217,7 @@ impl List {
         for one in tail.ordered() {
             let at = start_of(&one.expr, at);
             let place = match ordinal(&one.expr) {
-                Some(number) if (1..=shown).contains(&number) => number - 1,
-                Some(number) => {
-                    return Err(JobError::new(
-                        at,
-                        format!(
-                            "ORDER BY position {number} is not in select list (valid range is [1, {shown}])"
-                        ),
-                    ));
-                }
+                Some(number) => place_of("ORDER BY", number, shown, at)?,
                 None => {
                     let typed = self.ordered_by(&one.expr)?;
                     if matches!(typed.data_type, DataType::Map(_)) {
@@ -256,7 +248,9 @@ impl List {
             });
             self.scope.bound.extend(items);
         }
+        self.scope.ordering = true;
         let typed = check(expr, &self.scope);
+        self.scope.ordering = false;
         self.scope.bound.truncate(before);
         typed
     }
@@ -281,14 +275,36 @@ pub(super) fn key(place: usize, options: &OrderByOptions) -> SortKey {
     }
 }
 
-fn ordinal(expr: &Expr) -> Option<usize> {
+/// The position in the list that an INT literal stands for; a literal of another type is a value.
+pub(super) fn ordinal(expr: &Expr) -> Option<i32> {
     match expr {
+        Expr::Nested(inner) => ordinal(inner),
         Expr::Value(value) => match &value.value {
-            Literal::Number(number, _) => number.parse().ok(),
+            Literal::Number(number, false) => number.parse().ok(),
             _ => None,
         },
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } if matches!(**expr, Expr::Value(_)) => ordinal(expr).map(i32::wrapping_neg),
         _ => None,
     }
+}
+
+/// The place of an ordinal in a list of so many items.
+pub(super) fn place_of(
+    clause: &str,
+    number: i32,
+    count: usize,
+    at: Location,
+) -> Result<usize, JobError> {
+    let place = usize::try_from(number).ok().and_then(|n| n.checked_sub(1));
+    place.filter(|place| *place < count).ok_or_else(|| {
+        let message = format!(
+            "{clause} position {number} is not in select list (valid range is [1, {count}])"
+        );
+        JobError::new(at, message)
+    })
 }
 
 fn ordered(node: Node, keys: Vec<SortKey>, at: Location, limit: Option<(u64, Location)>) -> Node {
