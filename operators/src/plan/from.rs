@@ -43,18 +43,18 @@ impl Lowering<'_> {
             });
         };
         let mut relation = self.from(first, parsed, ctes, at)?;
+        // From left to right, as in Spark: a comma binds as JOIN does, so that `a, b JOIN c ON ...` may name columns of `a`.
         for other in others {
             let at = start_of(other, at);
-            if let Some(view) = lateral::view(&other.relation, false) {
-                relation = generator::lateral_view(self, relation, &view, at)?;
-            } else if is_lateral(&other.relation) {
-                let factor = &other.relation;
-                relation = self.lateral_subquery(relation, factor, false, parsed, ctes, at)?;
+            let factor = &other.relation;
+            relation = if let Some(view) = lateral::view(factor, false) {
+                generator::lateral_view(self, relation, &view, at)?
+            } else if is_lateral(factor) {
+                self.lateral_subquery(relation, factor, false, parsed, ctes, at)?
             } else {
-                let right = self.from(other, parsed, ctes, at)?;
-                relation = self.comma(relation, right, at);
-                continue;
-            }
+                let right = self.factor(factor, parsed, ctes, at)?;
+                self.comma(relation, right, at)
+            };
             for join in &other.joins {
                 relation = self.join(relation, join, parsed, ctes, at)?;
             }
