@@ -14,7 +14,7 @@ use thalweg_engine::schema::DataType;
 use thalweg_engine::state::{StateChanges, StateSize};
 
 use super::aggregate::time_of;
-use super::bytes::{encode_key, read_varint, unzigzag, write_varint, zigzag};
+use super::bytes::{decode_row, encode_key, read_varint, unzigzag, write_varint, zigzag};
 use super::groups::seconds;
 use super::keyed_state::{KeyedState, Slot};
 use super::round::Round;
@@ -46,6 +46,8 @@ fn write(state: &KeyedState, slot: Slot, out: &mut Vec<u8>) {
 /// The first row of each key goes on.
 pub struct Dedup {
     keys: Vec<usize>,
+    /// The types of the keys, where the row that goes on has them as groups have theirs: -0.0 as 0.0, every NaN as one.
+    normal: Option<Vec<DataType>>,
     remember: Remember,
     ttl: Option<Micros>,
     /// A cell holds the time at which the key is forgotten.
@@ -65,6 +67,17 @@ fn second(time: Micros) -> i64 {
     time.div_euclid(1_000_000) + i64::from(time.rem_euclid(1_000_000) > 0)
 }
 
+/// Whether a type holds numbers of which equal ones may differ in their bits.
+fn has_real(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Float | DataType::Double => true,
+        DataType::Array(element) => has_real(element),
+        DataType::Map(pair) => has_real(&pair.0) || has_real(&pair.1),
+        DataType::Struct(fields) => fields.iter().any(|field| has_real(&field.data_type)),
+        _ => false,
+    }
+}
+
 /// The time of a key that is never over.
 const NEVER: i64 = i64::MAX;
 
@@ -77,9 +90,12 @@ impl Dedup {
         remember: Remember,
         ttl: Option<Micros>,
     ) -> Box<dyn Operator> {
+        let normal = types.iter().any(has_real);
+        let normal = normal.then(|| types.to_vec());
         let types: Vec<_> = types.iter().map(ToString::to_string).collect();
         Box::new(Self {
             keys,
+            normal,
             remember,
             ttl: ttl.filter(|_| remember == Remember::Always),
             state: KeyedState::new(1),
@@ -152,7 +168,15 @@ impl Operator for Dedup {
         if let Some(until) = until {
             self.closing.entry(second(until)).or_default().push(slot);
         }
-        emit.emit(row, meta)
+        let Some(types) = &self.normal else {
+            return emit.emit(row, meta);
+        };
+        let mut row = row.to_vec();
+        let key = decode_row(&mut &self.key[..], types);
+        for (place, value) in self.keys.iter().zip(key.into_iter().flatten()) {
+            row[*place] = value;
+        }
+        emit.emit(&row, meta)
     }
 
     fn accept(&mut self) {
