@@ -2,19 +2,22 @@
 //! several units.
 
 use sqlparser::ast::{
-    DataType, DateTimeField, Expr, ExtractSyntax, Ident, Interval, ObjectName, TimezoneInfo,
-    TrimWhereField, TypedString, UnaryOperator, Value,
+    CastKind, DataType, DateTimeField, Expr, ExtractSyntax, Ident, Interval, ObjectName,
+    TimezoneInfo, TrimWhereField, TypedString, UnaryOperator, Value,
 };
 use sqlparser::ast::{
     Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentList,
     FunctionArguments,
 };
+use sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{IsOptional, Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::models;
 use crate::sql::excepted;
+
+const SPARK: SparkSqlDialect = SparkSqlDialect {};
 
 /// Parses an expression that begins here, if it is one of the forms that the parser does not know; for
 /// `Dialect::parse_prefix`.
@@ -27,10 +30,12 @@ pub fn parse_prefix(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>
         Token::SingleQuotedString(_) => strings(parser),
         Token::Number(digits, false) => suffixed(parser, &first, digits),
         Token::Minus => signed(parser),
+        Token::Tilde => Some(complement(parser)),
         Token::Word(word) if word.keyword == Keyword::EXTRACT => extract(parser),
         Token::Word(word) if word.keyword == Keyword::TRIM => trim(parser),
         Token::Word(word) if word.value.eq_ignore_ascii_case("TIMESTAMP_LTZ") => zoned(parser),
         Token::Word(word) if word.keyword == Keyword::EXISTS => exists(parser, &first),
+        Token::Word(word) if word.keyword == Keyword::NOT => not_exists(parser),
         Token::Word(word) if word.keyword == Keyword::INTERVAL => interval(parser),
         Token::Word(word) if word.keyword == Keyword::STRUCT => structure(parser),
         Token::Word(word) if word.keyword == Keyword::SOME => like_some(parser, &first),
@@ -121,10 +126,7 @@ fn signed(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
         Some(number) => number,
         None => parser.parse_value().map(Expr::Value),
     };
-    Some(number.map(|number| Expr::UnaryOp {
-        op: UnaryOperator::Minus,
-        expr: Box::new(number),
-    }))
+    Some(number.map(|number| unary(UnaryOperator::Minus, number)))
 }
 
 /// `X '1F'` with a blank between, which the tokenizer takes for two words.
@@ -224,6 +226,10 @@ pub fn parse_infix(
                 }),
         );
     }
+    if first.token == Token::DoubleColon {
+        parser.next_token();
+        return Some(cast(parser, left.clone()));
+    }
     if first.token != Token::ShiftRight || last.token != Token::Gt || !adjacent(&first, &last) {
         return None;
     }
@@ -234,16 +240,19 @@ pub fn parse_infix(
     Some(right.map(|right| call(name, vec![left.clone(), right])))
 }
 
+/// `x::ARRAY<INT>[0]`: what stands behind the type is of the value.
+fn cast(parser: &mut Parser<'_>, expr: Expr) -> Result<Expr, ParserError> {
+    let cast = Expr::Cast {
+        kind: CastKind::DoubleColon,
+        expr: Box::new(expr),
+        data_type: parser.parse_data_type()?,
+        format: None,
+    };
+    parser.parse_compound_expr(cast, Vec::new())
+}
+
 fn exists(parser: &mut Parser<'_>, name: &TokenWithSpan) -> Option<Result<Expr, ParserError>> {
-    if parser.peek_nth_token(1).token != Token::LParen {
-        return None;
-    }
-    if let Token::Word(word) = &parser.peek_nth_token(2).token
-        && matches!(
-            word.keyword,
-            Keyword::SELECT | Keyword::WITH | Keyword::VALUES
-        )
-    {
+    if parser.peek_nth_token(1).token != Token::LParen || begins_query(parser, 2) {
         return None;
     }
     parser.next_token();
@@ -252,6 +261,37 @@ fn exists(parser: &mut Parser<'_>, name: &TokenWithSpan) -> Option<Result<Expr, 
         .parse_comma_separated(Parser::parse_expr)
         .and_then(|args| parser.expect_token(&Token::RParen).map(|_| args));
     Some(args.map(|args| call(Ident::with_span(name.span, "exists"), args)))
+}
+
+/// `NOT exists(array, x -> ...)`, which the parser takes for one of a subquery.
+fn not_exists(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+    let exists = matches!(&parser.peek_nth_token(1).token, Token::Word(word) if word.keyword == Keyword::EXISTS);
+    if !exists || parser.peek_nth_token(2).token != Token::LParen || begins_query(parser, 3) {
+        return None;
+    }
+    parser.next_token();
+    let inner = parser.parse_subexpr(SPARK.prec_value(Precedence::UnaryNot));
+    Some(inner.map(|inner| unary(UnaryOperator::Not, inner)))
+}
+
+/// Whether the token at this place begins a subquery.
+fn begins_query(parser: &Parser<'_>, place: usize) -> bool {
+    matches!(&parser.peek_nth_token(place).token, Token::Word(word)
+        if matches!(word.keyword, Keyword::SELECT | Keyword::WITH | Keyword::VALUES))
+}
+
+/// `~a * b` is `(~a) * b`.
+fn complement(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
+    parser.next_token();
+    let inner = parser.parse_subexpr(SPARK.prec_value(Precedence::MulDivModOp));
+    inner.map(|inner| unary(UnaryOperator::BitwiseNot, inner))
+}
+
+fn unary(op: UnaryOperator, expr: Expr) -> Expr {
+    Expr::UnaryOp {
+        op,
+        expr: Box::new(expr),
+    }
 }
 
 /// `struct(*)`, `struct(t.* EXCEPT (y), x AS name, y other)`: the parser takes neither stars nor names without AS there.
