@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use smol_str::{SmolStr, format_smolstr};
-use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind};
+use sqlparser::ast::{Expr, GroupByExpr, Select, SelectItem};
 use thalweg_engine::schema::Field;
 
 use crate::expr::check::check;
@@ -197,22 +197,7 @@ fn keys(
 
 /// What GROUP BY ALL means: the items without an aggregate, a star as the columns that it is.
 fn all(select: &Select, scope: &Scope, at: Location) -> Result<Vec<Expr>, JobError> {
-    use SelectItemQualifiedWildcardKind::ObjectName;
-    let mut all = Vec::new();
-    for item in &select.projection {
-        match item {
-            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-                all.push(expr.clone());
-            }
-            SelectItem::Wildcard(options) => {
-                all.extend(select::columns_of_star(scope, None, options, at)?);
-            }
-            SelectItem::QualifiedWildcard(ObjectName(of), options) => {
-                all.extend(select::columns_of_star(scope, Some(of), options, at)?);
-            }
-            _ => {}
-        }
-    }
+    let mut all = select::listed(select, scope, at)?;
     all.retain(|expr| !has_aggregate(expr, scope));
     Ok(all)
 }

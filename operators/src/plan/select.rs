@@ -197,7 +197,7 @@ fn star(
 }
 
 /// The columns that a star is, each by its name; what EXCEPT leaves out is not among them.
-pub(super) fn columns_of_star(
+fn columns_of_star(
     scope: &Scope,
     table: Option<&ObjectName>,
     options: &WildcardAdditionalOptions,
@@ -206,6 +206,27 @@ pub(super) fn columns_of_star(
     let except = excepted(options, at)?.into_iter().cloned().collect();
     let star = excepted::Star { table, except };
     Ok(star.left(scope.star(table)))
+}
+
+/// What a SELECT lists, its stars as the columns that they are.
+pub(super) fn listed(select: &Select, scope: &Scope, at: Location) -> Result<Vec<Expr>, JobError> {
+    use SelectItemQualifiedWildcardKind::ObjectName;
+    let mut all = Vec::new();
+    for item in &select.projection {
+        match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                all.push(expr.clone());
+            }
+            SelectItem::Wildcard(options) => {
+                all.extend(columns_of_star(scope, None, options, at)?);
+            }
+            SelectItem::QualifiedWildcard(ObjectName(of), options) => {
+                all.extend(columns_of_star(scope, Some(of), options, at)?);
+            }
+            _ => {}
+        }
+    }
+    Ok(all)
 }
 
 fn not_excepted<'n>(

@@ -3,13 +3,14 @@
 //! They stand there alone or joined with the rest by AND; whatever a join with the table is refused for, they are too.
 
 use sqlparser::ast::{
-    self, BinaryOperator, Expr, GroupByExpr, LimitClause, Query, Select, SelectItem, SetExpr,
+    self, BinaryOperator, Distinct, Expr, GroupByExpr, LimitClause, Query, Select, SetExpr,
 };
 use thalweg_engine::counted::counted;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use crate::expr::check::check;
+use crate::expr::grouped::has_aggregate;
 use crate::expr::operators;
 use crate::expr::scope::{Scope, ScopeColumn};
 use crate::expr::typed::{Comparison, Op, Typed};
@@ -19,7 +20,9 @@ use crate::plan::join_from::pair;
 use crate::plan::lower::{Ctes, Lowering, Relation};
 use crate::plan::node::Node;
 use crate::plan::over_select::has_over;
+use crate::plan::select::listed;
 use crate::plan::static_side::still;
+use crate::plan::subquery_values::{expression, of_around};
 use crate::plan::tail::Tail;
 use crate::sql::cursor::start_of;
 use crate::sql::front::ParsedQuery;
@@ -87,58 +90,65 @@ impl Lowering<'_> {
         negated: bool,
         at: Location,
     ) -> Result<Relation, JobError> {
-        let wanted: Vec<&Expr> = match expr {
-            Expr::Tuple(several) => several.iter().collect(),
-            one => vec![one],
-        };
-        if among.values.len() != wanted.len() {
-            return Err(JobError::new(
-                at,
-                format!(
-                    "IN compares {} with the {} of the subquery",
-                    counted(wanted.len(), "value"),
-                    counted(among.values.len(), "column")
-                ),
-            ));
-        }
-        let width = left.columns.len();
-        let scope = self.where_scope(&left);
-        let equalities = wanted
-            .into_iter()
-            .zip(among.values)
-            .map(|(expr, mut other)| {
-                let typed = check(expr, &scope)?;
-                other.remap(&|place| width + place);
-                operators::comparison(Comparison::Equal, typed, other, self.settings(), at)
-            });
-        let mut equalities = equalities.collect::<Result<Vec<_>, _>>()?;
+        let mut equalities = self.equalities(&left, expr, among.values, at)?;
         let mut conditions = among.conditions;
         if !negated {
             equalities.append(&mut conditions);
             return Ok(pair(Kind::LeftSemi, left, among.right, equalities, at));
         }
-        let alone = equalities.len() == 1 && conditions.is_empty();
-        let is_static = still(&among.right.node).is_some();
-        match equalities.pop() {
-            Some(equality) if equalities.is_empty() && is_static => {
-                let condition = match alone {
-                    true => equality,
-                    // Equal, or not known to be different.
-                    false => operators::not(is_false(equality, at), at),
-                };
-                conditions.push(condition);
-                let mut relation = pair(Kind::LeftAnti, left, among.right, conditions, at);
-                if let Node::Join { join, .. } = &mut relation.node {
-                    join.null_aware = alone;
-                }
-                Ok(relation)
-            }
-            _ => Err(JobError::new(
+        if still(&among.right.node).is_none() {
+            return Err(JobError::new(
                 at,
-                "NOT IN (SELECT ...) compares one value with those of a static table: a NULL among them makes it true for no row at all",
+                "NOT IN (SELECT ...) compares with the values of a static table: a NULL among them makes it true for no row at all",
             )
-            .help("write NOT EXISTS (SELECT 1 FROM t WHERE t.id = ...), or LEFT ANTI JOIN")),
+            .help("write NOT EXISTS (SELECT 1 FROM t WHERE t.id = ...), or LEFT ANTI JOIN"));
         }
+        // Where the value is a constant there is nothing to find rows by: NULLs are looked for as of a condition.
+        let width = left.columns.len();
+        let found = |equality: &Typed| equality.columns().iter().any(|place| *place < width);
+        let alone = conditions.is_empty() && equalities.len() == 1 && equalities.iter().all(found);
+        match alone {
+            true => conditions.append(&mut equalities),
+            false => conditions.push(maybe(equalities, at)),
+        }
+        let mut relation = pair(Kind::LeftAnti, left, among.right, conditions, at);
+        if let Node::Join { join, .. } = &mut relation.node {
+            join.null_aware = alone;
+        }
+        Ok(relation)
+    }
+
+    /// That the value before IN, or each of several, is that of the subquery at its place.
+    pub(super) fn equalities(
+        &self,
+        left: &Relation,
+        wanted: &Expr,
+        values: Vec<Typed>,
+        at: Location,
+    ) -> Result<Vec<Typed>, JobError> {
+        let wanted: Vec<&Expr> = match wanted {
+            Expr::Tuple(several) => several.iter().collect(),
+            one => vec![one],
+        };
+        if values.len() != wanted.len() {
+            return Err(JobError::new(
+                at,
+                format!(
+                    "IN compares {} with the {} of the subquery",
+                    counted(wanted.len(), "value"),
+                    counted(values.len(), "column")
+                ),
+            ));
+        }
+        let width = left.columns.len();
+        let scope = self.where_scope(left);
+        let pairs = wanted.into_iter().zip(values);
+        let equalities = pairs.map(|(expr, mut other)| {
+            let typed = check(expr, &scope)?;
+            other.remap(&|place| width + place);
+            operators::comparison(Comparison::Equal, typed, other, self.settings(), at)
+        });
+        equalities.collect()
     }
 
     /// What the subquery of an IN gives. Where it is a SELECT over tables alone, its WHERE may name columns of the row around
@@ -151,38 +161,73 @@ impl Lowering<'_> {
         ctes: Ctes<'_>,
         at: Location,
     ) -> Result<Among, JobError> {
-        if let Some(select) = plain(subquery)
-            && select.distinct.is_none()
-            && !has_over(select)
-            && !groups(select, &Tail::default(), &self.scope(Vec::new()))
-        {
-            let (right, conditions) = self.asked_of(left, select, parsed, ctes, at)?;
-            let scope = self.scope(right.columns.clone());
-            let given = select.projection.iter().map(|item| match item {
-                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-                    check(expr, &scope).ok()
-                }
-                _ => None,
-            });
-            if !conditions.is_empty()
-                && let Some(values) = given.collect::<Option<Vec<_>>>()
-            {
-                return Ok(Among {
-                    right,
-                    values,
-                    conditions,
-                });
+        let outer = self.scope(left.columns.clone());
+        if let Some(select) = gathering(subquery).filter(|select| !has_over(select)) {
+            let among = self.correlated(left, select, parsed, ctes, at);
+            if let Some(among) = among.map_err(|error| of_around(error, &outer))? {
+                return Ok(among);
             }
         }
-        let right = self.subquery(subquery, parsed, ctes, at)?;
-        let shown = right.columns.iter().enumerate();
-        let shown = shown.filter(|(_, column)| column.listed());
-        let values = shown.map(|(place, column)| Typed::column(place, &column.field, at));
+        let right = self.subquery(subquery, parsed, ctes, at);
+        let right = right.map_err(|error| of_around(error, &outer))?;
         Ok(Among {
-            values: values.collect(),
+            values: values(&right, at),
             conditions: Vec::new(),
             right,
         })
+    }
+
+    /// The same of a SELECT whose WHERE names columns of the row around it; None where it names none.
+    fn correlated(
+        &self,
+        left: &Relation,
+        select: &Select,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Result<Option<Among>, JobError> {
+        let (right, conditions) = self.asked_of(left, select, parsed, ctes, at)?;
+        if conditions.is_empty() {
+            return Ok(None);
+        }
+        let scope = self.scope(right.columns.clone());
+        let mut items = select.projection.iter().filter_map(expression);
+        let aggregates = select.having.is_some() || items.any(|expr| has_aggregate(expr, &scope));
+        if aggregates && !is_grouped(select) {
+            return Err(JobError::new(
+                at,
+                "an aggregate of the rows that fit the row around is one value, which IN compares as `=` does",
+            )
+            .help("write x = (SELECT max(v) FROM t WHERE t.id = ...), and <> for NOT IN"));
+        }
+        if aggregates || !by_expressions(select) {
+            let (right, conditions) = self.existing_groups(left, select, parsed, ctes, at)?;
+            let mut values = values(&right, at);
+            // Behind them stand the keys that the conditions are of.
+            values.truncate(values.len().saturating_sub(conditions.len()));
+            return Ok(Some(Among {
+                right,
+                values,
+                conditions,
+            }));
+        }
+        if is_grouped(select) {
+            // What the groups have their rows have too; whether it is of the keys is another matter.
+            let select = Select {
+                selection: None,
+                ..select.clone()
+            };
+            self.enter(at, || {
+                self.select(&select, &Tail::default(), parsed, ctes, at)
+            })?;
+        }
+        let values = listed(select, &scope, at)?;
+        let values = values.iter().map(|expr| check(expr, &scope));
+        Ok(Some(Among {
+            values: values.collect::<Result<_, _>>()?,
+            right,
+            conditions,
+        }))
     }
 
     fn exists(
@@ -211,7 +256,7 @@ impl Lowering<'_> {
         let Some(select) = plain(&bare) else {
             return Err(JobError::new(
                 at,
-                "the SELECT of EXISTS has one FROM, a WHERE, a GROUP BY with HAVING, and a LIMIT of 1 or more",
+                "the SELECT of EXISTS has a FROM, a WHERE, a GROUP BY with HAVING, and a LIMIT of 1 or more",
             )
             .help("write the rest as a view, and EXISTS (SELECT 1 FROM view WHERE ...)"));
         };
@@ -243,7 +288,7 @@ impl Lowering<'_> {
         ctes: Ctes<'_>,
         at: Location,
     ) -> Result<(Relation, Vec<Typed>), JobError> {
-        let mut right = self.from(&select.from[0], parsed, ctes, at)?;
+        let mut right = self.tables(select, parsed, ctes, at)?;
         let mut conditions = Vec::new();
         let mut all = Vec::new();
         let condition = select.selection.as_ref();
@@ -299,16 +344,28 @@ pub(super) struct Among {
     pub(super) conditions: Vec<Typed>,
 }
 
-/// Whether a condition is FALSE, and not NULL.
-pub(super) fn is_false(condition: Typed, at: Location) -> Typed {
+/// The columns that a subquery lists.
+fn values(right: &Relation, at: Location) -> Vec<Typed> {
+    let shown = right.columns.iter().enumerate();
+    let shown = shown.filter(|(_, column)| column.listed());
+    let values = shown.map(|(place, column)| Typed::column(place, &column.field, at));
+    values.collect()
+}
+
+/// Whether all of these are so, or may be because one of them is NULL: none is known to be FALSE.
+pub(super) fn maybe(conditions: Vec<Typed>, at: Location) -> Typed {
     let no = Typed::literal(Value::Boolean(false), DataType::Boolean, at);
-    Typed::node(
-        Op::Compare(Comparison::NullSafeEqual),
-        vec![condition, no],
-        DataType::Boolean,
-        false,
-        at,
-    )
+    let same = Op::Compare(Comparison::NullSafeEqual);
+    let known = conditions.into_iter().map(|condition| {
+        let both = vec![condition, no.clone()];
+        let is_false = Typed::node(same.clone(), both, DataType::Boolean, false, at);
+        operators::not(is_false, at)
+    });
+    let mut known: Vec<Typed> = known.collect();
+    match known.len() {
+        1 => known.remove(0),
+        _ => operators::logic(true, known, at),
+    }
 }
 
 /// The query of an EXISTS without what makes no row of none and none of some: ORDER BY, a LIMIT, GROUP BY and HAVING, which is
@@ -365,15 +422,24 @@ fn by_expressions(select: &Select) -> bool {
 
 /// The SELECT of a subquery that has tables and a WHERE alone; what it lists is not asked for.
 pub(super) fn plain(query: &Query) -> Option<&Select> {
+    gathering(query).filter(|select| {
+        let GroupByExpr::Expressions(keys, more) = &select.group_by else {
+            return false;
+        };
+        select.having.is_none() && keys.is_empty() && more.is_empty()
+    })
+}
+
+/// The SELECT of a subquery that has tables, a WHERE and groups alone.
+fn gathering(query: &Query) -> Option<&Select> {
     let alone = query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none();
     match query.body.as_ref() {
         SetExpr::Select(select)
             if alone
-                && select.from.len() == 1
+                && !select.from.is_empty()
                 && select.lateral_views.is_empty()
-                && select.having.is_none()
                 && select.qualify.is_none()
-                && matches!(&select.group_by, GroupByExpr::Expressions(keys, more) if keys.is_empty() && more.is_empty()) =>
+                && !matches!(select.distinct, Some(Distinct::On(_))) =>
         {
             Some(select)
         }

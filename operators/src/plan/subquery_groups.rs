@@ -3,20 +3,22 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, Value,
-    visit_expressions_mut,
+    BinaryOperator, Expr, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, UnaryOperator,
+    Value, visit_expressions_mut,
 };
+use thalweg_engine::schema::DataType;
 
 use crate::expr::check::check;
 use crate::expr::grouped::aggregate_of;
 use crate::expr::operators;
+use crate::expr::scope::ScopeColumn;
 use crate::expr::typed::{Comparison, Typed};
 use crate::expr::written::written;
 use crate::job_error::{JobError, Location};
 use crate::plan::lower::{Ctes, Lowering, Relation};
 use crate::plan::subqueries::parts;
 use crate::plan::subquery_values::{Taking, beside, named};
-use crate::plan::tail::Tail;
+use crate::plan::tail::{Tail, ordinal};
 use crate::sql::cursor::start_of;
 use crate::sql::front::ParsedQuery;
 use crate::transforms::Most;
@@ -27,7 +29,8 @@ struct Equalities {
     own: Option<Expr>,
     /// The expressions over these that it holds equal to values of the row around.
     keys: Vec<Expr>,
-    wanted: Vec<Typed>,
+    /// These values, and whether a NULL is equal to a NULL.
+    wanted: Vec<(Comparison, Typed)>,
 }
 
 impl Taking<'_, '_> {
@@ -42,32 +45,26 @@ impl Taking<'_, '_> {
     ) -> Result<(Relation, Expr), JobError> {
         let lowering = self.lowering;
         let Equalities { own, keys, wanted } = lowering.by_equalities(&left, right, select, at)?;
-        let mut select = select.clone();
-        let asked = select.projection.first_mut().and_then(|item| match item {
+        let mut grouped = select.clone();
+        let asked = grouped.projection.first_mut().and_then(|item| match item {
             SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
             _ => None,
         });
         let nothing = match asked {
-            Some(asked) => self.of_nothing(asked, at)?.inspect(|_| held(asked)),
+            Some(asked) => self
+                .of_nothing(asked, (query, select), at)?
+                .inspect(|_| held(asked)),
             None => None,
         };
-        select
+        grouped
             .projection
             .extend(keys.iter().cloned().map(SelectItem::UnnamedExpr));
-        select.group_by = GroupByExpr::Expressions(keys, Vec::new());
-        select.selection = own;
-        let query = Query {
-            body: Box::new(SetExpr::Select(Box::new(select))),
-            ..query.clone()
-        };
+        grouped.group_by = GroupByExpr::Expressions(keys, Vec::new());
+        grouped.selection = own;
+        let query = with_body(query, grouped);
         let right = lowering.subquery(&query, self.parsed, self.ctes, at)?;
-        let width = left.columns.len();
-        let conditions = wanted.into_iter().enumerate().map(|(place, wanted)| {
-            let place = place + 1;
-            let key = Typed::column(width + place, &right.columns[place].field, at);
-            operators::comparison(Comparison::Equal, wanted, key, lowering.settings(), at)
-        });
-        let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
+        let keys = right.columns.iter().enumerate().skip(1);
+        let conditions = lowering.equal(&left, wanted, keys, at)?;
         let value = Typed::column(0, &right.columns[0].field, at);
         let (relation, name) = beside(left, right, value, conditions, Most::One, at)?;
         // Of no rows there is no group, but an aggregate has a value.
@@ -89,7 +86,12 @@ impl Taking<'_, '_> {
     }
 
     /// What the expression is where there are no rows, a count 0 and a list empty; None where it is NULL like its only aggregate.
-    fn of_nothing(&self, asked: &Expr, at: Location) -> Result<Option<Expr>, JobError> {
+    fn of_nothing(
+        &self,
+        asked: &Expr,
+        (query, select): (&Query, &Select),
+        at: Location,
+    ) -> Result<Option<Expr>, JobError> {
         let scope = self.lowering.scope(Vec::new());
         let empty = |part: &Expr| match part {
             Expr::Function(function) => {
@@ -104,10 +106,26 @@ impl Taking<'_, '_> {
         if empty(asked) == Some("NULL") {
             return Ok(None);
         }
+        // Of the type that the aggregate has, so that what is computed of it has a meaning.
+        let typed = |part: &Expr, text: &str| {
+            let alone = Select {
+                projection: vec![SelectItem::UnnamedExpr(part.clone())],
+                selection: None,
+                ..select.clone()
+            };
+            let query = with_body(query, alone);
+            let relation = self.lowering.subquery(&query, self.parsed, self.ctes, at)?;
+            let fields = relation.node.fields();
+            let data_type = fields.first().map(|field| &field.data_type);
+            match data_type.filter(|data_type| **data_type != DataType::Void) {
+                Some(data_type) => written(&format!("CAST({text} AS {data_type})"), at),
+                None => written(text, at),
+            }
+        };
         let mut nothing = asked.clone();
         let wrong: ControlFlow<JobError> =
             visit_expressions_mut(&mut nothing, |part| {
-                match empty(part).map(|text| written(text, at)) {
+                match empty(part).map(|text| typed(part, text)) {
                     Some(Ok(value)) => {
                         *part = value;
                         ControlFlow::Continue(())
@@ -150,28 +168,38 @@ impl Lowering<'_> {
             let sides = match part {
                 Expr::BinaryOp {
                     left: a,
-                    op: BinaryOperator::Eq,
+                    op: op @ (BinaryOperator::Eq | BinaryOperator::Spaceship),
                     right: b,
-                } => match (check(a, &inner), of_outside(b)) {
-                    (Ok(_), Some(value)) => Some((a, value)),
-                    _ => check(b, &inner)
-                        .ok()
-                        .and(of_outside(a))
-                        .map(|value| (b, value)),
-                },
+                } => {
+                    let comparison = match op {
+                        BinaryOperator::Eq => Comparison::Equal,
+                        _ => Comparison::NullSafeEqual,
+                    };
+                    let sides = match (check(a, &inner), of_outside(b)) {
+                        (Ok(_), Some(value)) => Some((a, value)),
+                        _ => check(b, &inner)
+                            .ok()
+                            .and(of_outside(a))
+                            .map(|value| (b, value)),
+                    };
+                    sides.map(|(key, value)| (key, (comparison, value)))
+                }
                 _ => None,
             };
             let Some((key, value)) = sides else {
                 return Err(JobError::new(
                     start_of(part, at),
-                    "an aggregate of the rows of another table takes equalities with the row: t.id = id",
+                    "an aggregate of the rows of another table takes equalities with the row, t.id = id or t.id <=> id",
                 )
                 .help("join with the table, and aggregate the result"));
             };
             // A number is a value here, no place in the list.
-            keys.push(match &**key {
-                Expr::Value(_) => Expr::Nested(key.clone()),
-                _ => (**key).clone(),
+            keys.push(match ordinal(key) {
+                Some(_) => Expr::UnaryOp {
+                    op: UnaryOperator::Plus,
+                    expr: Box::new(Expr::Nested(key.clone())),
+                },
+                None => (**key).clone(),
             });
             wanted.push(value);
         }
@@ -192,7 +220,7 @@ impl Lowering<'_> {
         ctes: Ctes<'_>,
         at: Location,
     ) -> Result<(Relation, Vec<Typed>), JobError> {
-        let tables = self.from(&select.from[0], parsed, ctes, at)?;
+        let tables = self.tables(select, parsed, ctes, at)?;
         let Equalities { own, keys, wanted } = self.by_equalities(left, &tables, select, at)?;
         let mut select = select.clone();
         select.selection = own;
@@ -217,14 +245,32 @@ impl Lowering<'_> {
             .filter(|(_, column)| column.listed())
             .collect();
         let keys = shown.iter().skip(shown.len().saturating_sub(count));
-        let width = left.columns.len();
-        let conditions = wanted.into_iter().zip(keys);
-        let conditions = conditions.map(|(wanted, (place, column))| {
-            let key = Typed::column(width + place, &column.field, at);
-            operators::comparison(Comparison::Equal, wanted, key, self.settings(), at)
-        });
-        let conditions = conditions.collect::<Result<_, _>>()?;
+        let conditions = self.equal(left, wanted, keys.copied(), at)?;
         Ok((right, conditions))
+    }
+
+    /// That the keys of a group are what the row around has.
+    fn equal<'c>(
+        &self,
+        left: &Relation,
+        wanted: Vec<(Comparison, Typed)>,
+        keys: impl Iterator<Item = (usize, &'c ScopeColumn)>,
+        at: Location,
+    ) -> Result<Vec<Typed>, JobError> {
+        let width = left.columns.len();
+        let pairs = wanted.into_iter().zip(keys);
+        let equal = pairs.map(|((comparison, wanted), (place, column))| {
+            let key = Typed::column(width + place, &column.field, at);
+            operators::comparison(comparison, wanted, key, self.settings(), at)
+        });
+        equal.collect()
+    }
+}
+
+fn with_body(query: &Query, select: Select) -> Query {
+    Query {
+        body: Box::new(SetExpr::Select(Box::new(select))),
+        ..query.clone()
     }
 }
 

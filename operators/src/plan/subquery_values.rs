@@ -14,9 +14,8 @@ use thalweg_engine::schema::DataType;
 
 use crate::expr::check::check;
 use crate::expr::grouped::{aggregate_of, has_aggregate};
-use crate::expr::operators;
 use crate::expr::scope::{Access, METADATA, Scope, ScopeColumn};
-use crate::expr::typed::{Comparison, Typed};
+use crate::expr::typed::Typed;
 use crate::expr::written::written;
 use crate::job_error::{JobError, Location};
 use crate::plan::group_by::groups;
@@ -25,7 +24,7 @@ use crate::plan::join_settle::with;
 use crate::plan::lower::{Ctes, Lowering, Relation};
 use crate::plan::node::Node;
 use crate::plan::static_side::still;
-use crate::plan::subqueries::{Among, is_false, plain};
+use crate::plan::subqueries::{Among, maybe, plain};
 use crate::plan::tail::Tail;
 use crate::sql::cursor::start_of;
 use crate::sql::front::ParsedQuery;
@@ -309,22 +308,11 @@ impl Taking<'_, '_> {
                     values,
                     mut conditions,
                 } = among;
-                let [value] = &values[..] else {
-                    return Err(
-                        JobError::new(at, "IN within an expression compares one value")
-                            .help("write EXISTS (SELECT 1 FROM t WHERE t.a = ... AND t.b = ...)"),
-                    );
-                };
-                let mut value = value.clone();
-                let width = left.columns.len();
-                value.remap(&|place| width + place);
-                let wanted = check(wanted, &lowering.scope(left.columns.clone()))?;
-                let settings = lowering.settings();
-                let equal = operators::comparison(Comparison::Equal, wanted, value, settings, at)?;
-                conditions.push(match negated {
-                    true => operators::not(is_false(equal, at), at),
-                    false => equal,
-                });
+                let equalities = lowering.equalities(&left, wanted, values, at)?;
+                match negated {
+                    true => conditions.push(maybe(equalities, at)),
+                    false => conditions.extend(equalities),
+                }
                 let (relation, name) = beside(left, right, yes(at), conditions, Most::First, at)?;
                 Ok((relation, met(&name, *negated, at)?))
             }
@@ -365,7 +353,7 @@ impl Taking<'_, '_> {
         let outer = lowering.scope(left.columns.clone());
         let right = lowering
             .subquery(query, parsed, ctes, at)
-            .map_err(|error| around(error, &outer))?;
+            .map_err(|error| of_around(error, &outer))?;
         let mut shown = right.columns.iter().enumerate().filter(|(_, c)| c.listed());
         let (Some((place, column)), None) = (shown.next(), shown.next()) else {
             return Err(JobError::new(
@@ -380,7 +368,7 @@ impl Taking<'_, '_> {
 }
 
 /// The error, or a better one where it is about a column of the row around the subquery.
-fn around(error: JobError, outer: &Scope) -> JobError {
+pub(super) fn of_around(error: JobError, outer: &Scope) -> JobError {
     let name = error.message.strip_prefix("unknown column `");
     let name = name.and_then(|rest| rest.strip_suffix('`'));
     match name {

@@ -1,0 +1,3 @@
+CREATE TABLE sales (id INT, card STRING, amount DOUBLE, ts TIMESTAMP) USING kafka OPTIONS (kafka.bootstrap.servers 'localhost:9092', subscribe 'sales', format 'json');
+CREATE TABLE limits (card STRING, most INT) USING json OPTIONS (path './limits', static 'true');
+SELECT id, (SELECT max(most) FROM limits l WHERE l.most < s.amount) AS m FROM sales s;
