@@ -121,7 +121,7 @@ impl StepKind {
                 });
                 sort::Sort::new(orders.collect(), order.limit)
             }
-            Self::Limit(given) => limit::Limit::new(given.rows, given.each_trigger),
+            Self::Limit(given) => limit::Limit::new(given.rows, given.skipped, given.each_trigger),
             Self::Join(joining) => joining.operator(),
             Self::Lookup(looking) => looking.operator(),
             Self::Over(windows) => Box::new(Window::new(&windows.over)),

@@ -8,6 +8,7 @@ use thalweg_engine::schema::DataType;
 use crate::job_error::{JobError, Location};
 use crate::plan::group::Group;
 use crate::plan::node::Node;
+use crate::plan::static_side::still;
 use crate::plan::times::{delay, event_columns};
 use crate::sql::settings::{OutputMode, Settings, Trigger};
 use crate::stateful::grouping::{Emits, Grouping, Over, Shape};
@@ -177,7 +178,12 @@ impl Settling {
             Node::Sort { below, sort } => self.sort(below, sort.at),
             Node::Limit { below, limit } => {
                 limit.each_trigger = self.mode == OutputMode::Complete && below.has_state();
-                if self.mode == OutputMode::Update {
+                if limit.skipped > 0 && still(below).is_none() {
+                    Err(JobError::new(
+                        limit.at,
+                        "OFFSET is not supported on a stream: rows that are left out would have to be counted for ever",
+                    ))
+                } else if self.mode == OutputMode::Update {
                     Err(JobError::new(
                         limit.at,
                         "Limits are not supported on streaming DataFrames/Datasets in Update output mode",

@@ -54,6 +54,8 @@ pub struct Sort {
 #[derive(Clone, Debug)]
 pub struct Limit {
     pub(crate) rows: u64,
+    /// How many before them do not; 0 of a stream, where these would have to be counted for ever.
+    pub(crate) skipped: u64,
     /// Whether it counts anew at each trigger.
     pub(crate) each_trigger: bool,
     pub(crate) at: Location,

@@ -221,7 +221,16 @@ impl Query {
             StepKind::Limit(limit) if limit.each_trigger => {
                 format!("limit {} of each trigger", counted(limit.rows, "row"))
             }
-            StepKind::Limit(limit) => format!("limit {}", counted(limit.rows, "row")),
+            StepKind::Limit(limit) => {
+                let rows = match limit.rows {
+                    u64::MAX => "all rows".to_owned(),
+                    rows => counted(rows, "row"),
+                };
+                match limit.skipped {
+                    0 => format!("limit {rows}"),
+                    skipped => format!("limit {rows} behind the first {skipped}"),
+                }
+            }
             StepKind::EventTime(time) => {
                 let name = match step.schema.fields.last() {
                     Some(field) if time.column => format!(" AS {} {}", field.name, field.data_type),

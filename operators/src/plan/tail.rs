@@ -121,7 +121,7 @@ impl List {
                 "ORDER BY of a SELECT DISTINCT takes columns of its list only",
             ));
         }
-        let limit = limit(tail, at)?;
+        let part = part(tail, at)?;
         let fields: Vec<Field> = self.items[..shown]
             .iter()
             .map(|i| i.field.clone())
@@ -143,7 +143,7 @@ impl List {
                 },
             };
         }
-        node = ordered(node, order, order_at, limit);
+        node = ordered(node, order, order_at, part);
         if all > shown {
             node = Node::pick(node, &(0..shown).collect::<Vec<_>>());
         }
@@ -307,29 +307,45 @@ pub(super) fn place_of(
     })
 }
 
-fn ordered(node: Node, keys: Vec<SortKey>, at: Location, limit: Option<(u64, Location)>) -> Node {
-    if !keys.is_empty() {
-        let limit = limit.map(|(rows, _)| rows);
-        return Node::Sort {
+/// What LIMIT and OFFSET say, and where.
+struct Part {
+    rows: u64,
+    skipped: u64,
+    at: Location,
+}
+
+fn ordered(node: Node, keys: Vec<SortKey>, at: Location, part: Option<Part>) -> Node {
+    let first = part
+        .as_ref()
+        .map(|part| part.rows.saturating_add(part.skipped));
+    let sorted = !keys.is_empty();
+    let node = match sorted {
+        true => Node::Sort {
             below: Box::new(node),
-            sort: Sort { keys, limit, at },
-        };
-    }
-    match limit {
-        None => node,
-        Some((rows, at)) => Node::Limit {
-            below: Box::new(node),
-            limit: Limit {
-                rows,
-                each_trigger: false,
+            sort: Sort {
+                keys,
+                limit: first.filter(|rows| *rows < u64::MAX),
                 at,
             },
         },
+        false => node,
+    };
+    match part {
+        Some(part) if !sorted || part.skipped > 0 => Node::Limit {
+            below: Box::new(node),
+            limit: Limit {
+                rows: part.rows,
+                skipped: part.skipped,
+                each_trigger: false,
+                at: part.at,
+            },
+        },
+        _ => node,
     }
 }
 
-/// How many rows a LIMIT lets through, and where it stands.
-fn limit(tail: &Tail<'_>, at: Location) -> Result<Option<(u64, Location)>, JobError> {
+/// Which rows a LIMIT with an OFFSET lets through.
+fn part(tail: &Tail<'_>, at: Location) -> Result<Option<Part>, JobError> {
     let Some(clause) = tail.limit else {
         return Ok(None);
     };
@@ -344,27 +360,27 @@ fn limit(tail: &Tail<'_>, at: Location) -> Result<Option<(u64, Location)>, JobEr
             return Err(JobError::new(at, "LIMIT BY is not part of the language"));
         }
     };
-    if let Some(offset) = offset {
-        return Err(JobError::new(
-            start_of(offset, at),
-            "OFFSET is not supported on a stream: rows that are left out would have to be counted for ever",
-        ));
-    }
-    let Some(limit) = limit else {
+    let Some(first) = offset.or(limit) else {
         return Ok(None);
     };
-    let at = start_of(limit, at);
-    let typed = check(limit, &Scope::default())?;
+    Ok(Some(Part {
+        rows: limit.map_or(Ok(u64::MAX), |limit| number("LIMIT", limit, at))?,
+        skipped: offset.map_or(Ok(0), |offset| number("OFFSET", offset, at))?,
+        at: start_of(first, at),
+    }))
+}
+
+fn number(clause: &str, expr: &Expr, at: Location) -> Result<u64, JobError> {
+    let typed = check(expr, &Scope::default())?;
     let rows = match typed.constant() {
         Some(Value::Int(rows)) => u64::try_from(*rows).ok(),
         Some(Value::BigInt(rows)) => u64::try_from(*rows).ok(),
         _ => None,
     };
-    match rows {
-        Some(rows) => Ok(Some((rows, at))),
-        None => Err(JobError::new(
-            at,
-            "LIMIT takes a whole number that is not negative",
-        )),
-    }
+    rows.ok_or_else(|| {
+        JobError::new(
+            start_of(expr, at),
+            format!("{clause} takes a whole number that is not negative"),
+        )
+    })
 }

@@ -12,7 +12,9 @@ const LAYOUT: &str = r#"{"version":1,"step":"limit"}"#;
 
 /// So many rows go on.
 pub struct Limit {
-    rows: u64,
+    /// How many have come where the last one goes on.
+    end: u64,
+    skipped: u64,
     each_trigger: bool,
     given: u64,
     /// As it was before the record in hand.
@@ -21,11 +23,12 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// So many rows of each trigger, or of all.
+    /// So many rows of each trigger, or of all, behind so many that are skipped.
     #[allow(clippy::new_ret_no_self)]
-    pub fn new(rows: u64, each_trigger: bool) -> Box<dyn Operator> {
+    pub fn new(rows: u64, skipped: u64, each_trigger: bool) -> Box<dyn Operator> {
         Box::new(Self {
-            rows,
+            end: skipped.saturating_add(rows),
+            skipped,
             each_trigger,
             given: 0,
             before: 0,
@@ -42,11 +45,14 @@ impl Operator for Limit {
         meta: &RecordMeta,
         emit: &mut dyn Emit,
     ) -> Result<(), RecordError> {
-        if self.given >= self.rows {
+        if self.given >= self.end {
             return Ok(());
         }
         self.given += 1;
-        emit.emit(row, meta)
+        match self.given > self.skipped {
+            true => emit.emit(row, meta),
+            false => Ok(()),
+        }
     }
 
     fn accept(&mut self) {
@@ -117,6 +123,6 @@ mod tests {
     fn so_many_rows_go_on_and_no_more_after_a_restart() {
         let actions: Vec<_> = (0..4).map(|n| Action::Row(row(n))).collect();
         let expected = [Ok(vec![row(0)]), Ok(vec![row(1)]), Ok(vec![]), Ok(vec![])];
-        assert_operator(|| Limit::new(2, false), &actions, &expected);
+        assert_operator(|| Limit::new(2, 0, false), &actions, &expected);
     }
 }
