@@ -247,7 +247,7 @@ fn an_own_aggregate_is_refused_where_it_cannot_stand() {
         "INSERT INTO out SELECT geo_mean(n) OVER (PARTITION BY name ORDER BY n) AS m FROM numbers;",
     ));
     assert!(
-        why.contains("geo_mean from UNBOUNDED PRECEDING would keep every value for ever"),
+        why.contains("geo_mean is computed anew of all rows of its frame: from UNBOUNDED PRECEDING it would keep every value for ever"),
         "{why}"
     );
     let why = refused(with(

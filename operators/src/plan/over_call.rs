@@ -79,6 +79,10 @@ pub(crate) fn cost(name: &str) -> Option<&'static str> {
         None => kind(known, &parts, Location::default()).ok()?,
     };
     Some(match kind {
+        None if running(name).is_some() => {
+            "O(1) for a record and one number for each key from UNBOUNDED PRECEDING; O(n) with any other frame, computed anew of its \
+             n rows, which are kept"
+        }
         None => "O(n) for a record: computed anew of the frame's n rows, which are kept",
         Some(Kind::Collect { .. }) => {
             "O(n) for a record: the answer is as long as the frame, whose n rows are kept"
@@ -204,7 +208,9 @@ pub(super) fn call(
         Some(_) => None,
         None => kind(known, &parts, at)?,
     };
-    let Some(kind) = kind else {
+    let running =
+        || running(known.name).filter(|_| matches!(window.frame, Frame::Unbounded { .. }));
+    let Some(kind) = kind.or_else(running) else {
         return collected(gathered, (written, &parts), known, window.frame, at);
     };
     refuse_unbounded(kind, window.frame, &name, at)?;
@@ -219,10 +225,15 @@ fn collected(
     frame: Frame,
     at: Location,
 ) -> Result<Call, JobError> {
-    let kind = Kind::Collect {
-        distinct: parts.distinct,
-    };
-    refuse_unbounded(kind, frame, known.name, at)?;
+    if matches!(frame, Frame::Unbounded { .. }) {
+        return Err(for_ever(
+            format!(
+                "{} is computed anew of all rows of its frame: from UNBOUNDED PRECEDING it would keep every value for ever",
+                known.name
+            ),
+            at,
+        ));
+    }
     over_own::call(gathered, (written, parts), known, at)
 }
 
@@ -255,6 +266,16 @@ fn kind(
     no_distinct(kind, parts, name, at)
 }
 
+/// What a function is of all rows so far, where its parts would not add up when rows leave the frame: of conditions the least
+/// is their AND, the greatest their OR.
+fn running(name: &str) -> Option<Kind> {
+    match name {
+        "bool_and" => Some(Kind::Min),
+        "bool_or" => Some(Kind::Max),
+        _ => None,
+    }
+}
+
 /// DISTINCT has a meaning for few.
 fn no_distinct(
     kind: Option<Kind>,
@@ -281,15 +302,15 @@ fn no_distinct(
 fn refuse_unbounded(kind: Kind, frame: Frame, name: &str, at: Location) -> Result<(), JobError> {
     let keeps = matches!(kind, Kind::CountDistinct | Kind::Collect { .. });
     if keeps && matches!(frame, Frame::Unbounded { .. }) {
-        return Err(JobError::new(
-            at,
-            format!("{name} from UNBOUNDED PRECEDING would keep every value for ever"),
-        )
-        .help(
-            "give the frame a beginning: RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND CURRENT ROW",
-        ));
+        let message = format!("{name} from UNBOUNDED PRECEDING would keep every value for ever");
+        return Err(for_ever(message, at));
     }
     Ok(())
+}
+
+fn for_ever(message: String, at: Location) -> JobError {
+    JobError::new(at, message)
+        .help("give the frame a beginning: RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND CURRENT ROW")
 }
 
 fn aggregate(
