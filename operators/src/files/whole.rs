@@ -169,6 +169,11 @@ impl Reader {
                         "the static table `{name}` cannot be read: {why}"
                     )));
                 }
+                Err(Trouble::Query(why)) => {
+                    return Err(Failure::end(format!(
+                        "what the query computes of the static table `{name}` fails: {why}"
+                    )));
+                }
                 Err(Trouble::System(failure)) => return Err(failure),
             }
         }
@@ -190,7 +195,7 @@ impl Reader {
             _ if !anyway && !same() => Err(Trouble::Changing),
             Ok(()) => filling
                 .finish()
-                .map_err(|error| Trouble::Files(error.reason.to_string())),
+                .map_err(|error| Trouble::of(&error, error.reason.to_string())),
             Err(trouble) => Err(trouble),
         }
     }
@@ -256,6 +261,10 @@ impl Reader {
             Err(Trouble::Files(why)) => {
                 self.tried = Some(files);
                 self.stays(why);
+            }
+            Err(Trouble::Query(why)) => {
+                self.tried = Some(files);
+                self.stays(format!("what the query computes of it fails: {why}"));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use notify::RecommendedWatcher;
-use thalweg_engine::error::{Failure, RecordError};
+use thalweg_engine::error::{ErrorClass, Failure, RecordError};
 use thalweg_engine::row::Row;
 
 use super::columns::{Shape, columns, format};
@@ -22,10 +22,22 @@ use crate::table::{OpenContext, Table};
 pub(super) enum Trouble {
     /// The files hold what cannot be read; others may.
     Files(String),
+    /// The files are read, but what the query computes of a row fails.
+    Query(String),
     /// The system failed, and may not the next time.
     System(Failure),
     /// The files changed while they were read.
     Changing,
+}
+
+impl Trouble {
+    /// That of an error of a row, or of all rows together.
+    pub(super) fn of(error: &RecordError, why: String) -> Self {
+        match error.class {
+            ErrorClass::Expression => Self::Query(why),
+            _ => Self::Files(why),
+        }
+    }
 }
 
 pub(super) struct Files {
@@ -146,7 +158,7 @@ impl Files {
                     Item::Bad(error) => Err(*error),
                 };
                 taken.map_err(|error| {
-                    Trouble::Files(format!("{path}, row {number}: {}", error.reason))
+                    Trouble::of(&error, format!("{path}, row {number}: {}", error.reason))
                 })?;
             }
         }

@@ -57,6 +57,40 @@ fn kept(table: &Table) -> (Keeper, InForce, Arc<Shelf>) {
     (keeper, in_force, shelf)
 }
 
+/// Fails at the second row, as what a query computes of it may.
+struct Failing(usize);
+
+impl Filling for Failing {
+    fn add(&mut self, _: usize, _: Row) -> Result<(), RecordError> {
+        self.0 += 1;
+        match self.0 {
+            2 => Err(RecordError::expression("division by zero")),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(self: Box<Self>) -> Result<Edition, RecordError> {
+        Ok(Edition::default())
+    }
+}
+
+#[test]
+fn a_query_that_fails_for_a_row_is_not_told_as_a_file_that_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shops.json");
+    let table = table("json", &file);
+    std::fs::write(&file, "{\"id\": 1}\n{\"id\": 0}\n").unwrap();
+    let tables: [(&Table, &[usize]); 1] = [(&table, &[0, 1])];
+    let begin: Begin = Arc::new(|| Box::new(Failing(0)));
+    let kept = keep(&tables, &test_context(), begin, Arc::default());
+    let said = kept.err().unwrap().message;
+    let expected = format!(
+        "what the query computes of the static table `shops` fails: {}, row 2: division by zero",
+        file.display()
+    );
+    assert_eq!(said, expected);
+}
+
 fn names(rows: &InForce) -> Vec<String> {
     let rows = rows.lock();
     let name = |row: &Row| match &row[1] {
