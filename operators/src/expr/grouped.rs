@@ -10,7 +10,8 @@ use std::rc::Rc;
 use smol_str::SmolStr;
 use sqlparser::ast::{
     self, DuplicateTreatment, Expr, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, NullTreatment, ObjectNamePart, Visit, Visitor, visit_expressions_mut,
+    FunctionArguments, Ident, NullTreatment, ObjectNamePart, UnaryOperator, Visit, Visitor,
+    visit_expressions_mut,
 };
 use thalweg_engine::schema::{DataType, Field};
 
@@ -168,7 +169,7 @@ pub(super) fn find(
         let field = grouped.borrow().fields.get(key).cloned();
         // A literal is the same in all groups, unless grouping sets leave it out: there it is NULL.
         let apart = |field: &Field| field.nullable && !checker.scope.ordering;
-        let field = field.filter(|field| !matches!(expr, Expr::Value(_)) || apart(field));
+        let field = field.filter(|field| !is_literal(expr) || apart(field));
         return Ok(field.map(|field| Typed::column(key, &field, at)));
     }
     match expr {
@@ -187,6 +188,17 @@ pub(super) fn find(
             None => Ok(None),
         },
         _ => Ok(None),
+    }
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(_) => true,
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => matches!(**expr, Expr::Value(_)),
+        _ => false,
     }
 }
 
