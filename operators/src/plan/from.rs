@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use smol_str::SmolStr;
-use sqlparser::ast::{ObjectName, Select, TableAlias, TableFactor, TableWithJoins};
+use sqlparser::ast::{
+    JoinConstraint, JoinOperator, ObjectName, Select, TableAlias, TableFactor, TableWithJoins,
+};
 use thalweg_engine::counted::counted;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
@@ -51,6 +53,9 @@ impl Lowering<'_> {
                 generator::lateral_view(self, relation, &view, at)?
             } else if is_lateral(factor) {
                 self.lateral_subquery(relation, factor, false, parsed, ctes, at)?
+            } else if let Some(right) = self.apart(other, parsed, ctes, at) {
+                relation = self.comma(relation, right, at);
+                continue;
             } else {
                 let right = self.factor(factor, parsed, ctes, at)?;
                 self.comma(relation, right, at)
@@ -68,6 +73,27 @@ impl Lowering<'_> {
             relation = generator::lateral_view(self, relation, view, at)?;
         }
         Ok(relation)
+    }
+
+    /// What stands behind a comma with inner joins that name nothing before it: it is the same whichever comes first, and
+    /// streams that are joined so have their equality.
+    fn apart(
+        &self,
+        from: &TableWithJoins,
+        parsed: &ParsedQuery,
+        ctes: Ctes<'_>,
+        at: Location,
+    ) -> Option<Relation> {
+        use JoinOperator as Op;
+        let inner = |operator: &Op| match operator {
+            Op::Join(constraint) | Op::Inner(constraint) | Op::CrossJoin(constraint) => {
+                matches!(constraint, JoinConstraint::On(_) | JoinConstraint::None)
+            }
+            _ => false,
+        };
+        let mut joins = from.joins.iter();
+        let apart = !from.joins.is_empty() && joins.all(|join| inner(&join.join_operator));
+        apart.then(|| self.from(from, parsed, ctes, at).ok())?
     }
 
     pub(super) fn from(
