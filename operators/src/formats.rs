@@ -163,6 +163,28 @@ pub(crate) fn corrupt_column(table: &Table, columns: &[Field]) -> Result<(), Job
     }
 }
 
+/// Why a query cannot use the column for broken records without another one, where it does: whether a value fits is seen only
+/// in columns that are used, so that it would never be told of any.
+pub(crate) fn only_corrupt(table: &Table, used: &[&Field]) -> Option<String> {
+    let files = table.connector == "json" || table.connector == "csv";
+    if !files && !matches!(Format::of(table), Some(Format::Json | Format::Csv)) {
+        return None;
+    }
+    let name = table.options.get("columnNameOfCorruptRecord");
+    let name = name.unwrap_or(csv::CORRUPT_RECORD);
+    match used {
+        [only] if only.name == name => Some(format!(
+            "of table `{}` the column `{name}` alone is used, and it tells only of values in columns that are used",
+            table.name
+        )),
+        _ => None,
+    }
+}
+
+/// What to do about it.
+pub(crate) const BESIDE_CORRUPT: &str = "select the columns too whose values shall fit, or * for all of them: Spark refuses it as well \
+     (UNSUPPORTED_FEATURE.QUERY_ONLY_CORRUPT_RECORD_COLUMN)";
+
 /// That no option of another format is given, which would be without effect.
 pub(crate) fn strays(table: &Table, format: Option<Format>, reading: bool) -> Result<(), JobError> {
     let has = |specs: &[OptionSpec], name: &str| {

@@ -5,6 +5,7 @@
 //! ```
 
 mod asked_sides;
+pub(crate) mod broken_records;
 mod built;
 mod built_query;
 mod changes;

@@ -11,8 +11,8 @@ use crate::plan::optimize::optimize;
 use crate::plan::partitions::Lanes;
 use crate::plan::steps::steps;
 use crate::plan::{
-    self, Query, checkpoints, exchange, files, join_settle, members, modes, output, partitions,
-    read_back, times, twice,
+    self, Query, broken_records, checkpoints, exchange, files, join_settle, members, modes, output,
+    partitions, read_back, times, twice,
 };
 use crate::sql::Job;
 use crate::sql::job::{Draft, Reader};
@@ -333,6 +333,7 @@ impl Reader<'_> {
                 .map(|(name, _)| name)
                 .collect(),
         };
+        broken_records::check(&query)?;
         read_back::check(&query)?;
         members::check(&query)?;
         checkpoints::check(&query)?;
