@@ -166,11 +166,16 @@ impl Splitter for Objects {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codecs::json::Syntax;
 
     fn cut(text: &str) -> Vec<&str> {
+        cut_as(text, Syntax::default())
+    }
+
+    fn cut_as(text: &str, syntax: Syntax) -> Vec<&str> {
         let mut objects = Objects {
             lines: lines(None, false),
-            documents: Documents::default(),
+            documents: Documents::new(syntax),
             waiting: VecDeque::new(),
             leaving: false,
         };
@@ -193,6 +198,20 @@ mod tests {
         assert_eq!(
             cut(" [{\"a\":1} , {\"a\":[2]}]\n\n{\"a\":3}\n[]\n"),
             ["{\"a\":1}", "{\"a\":[2]}", "{\"a\":3}"]
+        );
+    }
+
+    #[test]
+    fn where_comments_may_stand_they_are_no_record() {
+        let text =
+            "// of today\n{\"a\":1}\n/* [ */ [{\"a\":2}] // ]\n /* none */ // here\n/* open\n";
+        let comments = Syntax {
+            comments: true,
+            ..Syntax::default()
+        };
+        assert_eq!(
+            cut_as(text, comments),
+            ["{\"a\":1}", "{\"a\":2}", "/* open"]
         );
     }
 

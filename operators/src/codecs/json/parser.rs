@@ -7,7 +7,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use super::object::{Context, Node, Object};
-use super::scan::{Fault, Kind};
+use super::scan::{Fault, Kind, Scanner};
 use super::syntax::Syntax;
 use super::{JsonOptions, decode, unsupported};
 use crate::codecs::Mode;
@@ -78,7 +78,7 @@ impl JsonParser {
     /// # Errors
     /// When the mode is FAILFAST and the text does not parse.
     pub fn parse(&mut self, text: &str) -> Result<Value, RecordError> {
-        if text.trim_ascii().is_empty() {
+        if self.is_empty(text) {
             return Ok(Value::Null);
         }
         self.context.misfits = false;
@@ -109,7 +109,7 @@ impl JsonParser {
     /// As [`JsonParser::parse`]; also of a parser of another type.
     pub fn fields(&mut self, text: &str, values: &mut [Value]) -> Result<bool, RecordError> {
         values.fill(Value::Null);
-        if text.trim_ascii().is_empty() {
+        if self.is_empty(text) {
             return Ok(false);
         }
         match self.read_fields(text, values) {
@@ -120,6 +120,17 @@ impl JsonParser {
             }
             Err(fault) => Err(failed(&fault, text)),
         }
+    }
+
+    /// Whether nothing but white space and comments stands there.
+    fn is_empty(&self, text: &str) -> bool {
+        let text = text.trim_ascii_start();
+        if !text.starts_with('/') || !self.syntax.comments {
+            return text.is_empty();
+        }
+        let mut scanner = Scanner::new(text, self.syntax);
+        scanner.space();
+        scanner.rest().is_empty()
     }
 
     #[inline]

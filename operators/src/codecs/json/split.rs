@@ -16,7 +16,7 @@ pub struct Documents {
 pub enum Records {
     /// One record: an object, or what is none and is the decoder's to judge.
     One,
-    /// An array of objects: where each stands.
+    /// An array of objects: where each stands. There is none either where nothing but white space and comments stands.
     Many(Vec<Range<usize>>),
 }
 
@@ -28,7 +28,8 @@ impl Documents {
 
     /// The records of a document.
     pub fn records(&self, document: &[u8]) -> Records {
-        if document.trim_ascii_start().first() != Some(&b'[') {
+        let first = document.trim_ascii_start().first();
+        if first != Some(&b'[') && (first != Some(&b'/') || !self.allowed.comments) {
             return Records::One;
         }
         let objects = std::str::from_utf8(document)
@@ -42,6 +43,10 @@ impl Documents {
         let mut scanner = Scanner::new(text, self.allowed);
         let s = &mut scanner;
         let mut found = Vec::new();
+        s.space();
+        if s.rest().is_empty() {
+            return Some(found);
+        }
         s.take(b'[').then_some(())?;
         if s.take(b']') {
             return Some(found);
