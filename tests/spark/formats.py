@@ -5,6 +5,9 @@ Files of parquet and ORC that Spark writes go to blocks/, beside each the rows a
 The other answers go to formats.jsonl, an object a line: the file (`text`, or `hex` where it is no text), the columns, the
 options, those of the columns that are selected, and Spark's `rows` as to_json writes them, or `fails`. A case that writes
 has `rows` as its input and Spark's `lines`. The test is operators/src/codecs/goldens.rs. Run it by `tests/spark/make formats`.
+
+How folders of files are read goes to folders.jsonl: the `files` by name, the `path`, and Spark's `rows` in the order of their text; `formats folders`
+makes it alone. The test is operators/src/files/goldens.rs.
 """
 
 import itertools
@@ -170,6 +173,12 @@ def json_cases():
         "allowBackslashEscapingAnyCharacter", "allowUnquotedControlChars",
     ]
     yield from one("loose", loose, kept, [{}, *[{flag: "true"} for flag in flags], {"allowSingleQuotes": "false"}, {flag: "true" for flag in flags}])
+    for name, text in [
+        ("between", '{"a":1}\n// line\n/* c */\n{"a":2}\n'), ("array", '/* [ */ [{"a":1}] // ]\n'), ("before an array", '// c\n[{"a":1},{"a":2}]\n'),
+        ("only", " /* a */ // b"), ("open", '{"a":1}\n/* c\n{"a":2}\n'), ("slash", "/"), ("over lines", '/* a\n */ {"a":3}\n'), ("hash", "# x\n"),
+    ]:
+        comments = {"allowComments": "true"}
+        yield from one(f"comments {name}", text, "a INT, _corrupt_record STRING", [{}, *[{**comments, **m} for m in MODES], {**comments, **MULTI}])
     odd = '{"a":NaN,"b":Infinity}\n{"a":-Infinity,"b":INF}\n{"a":"NaN","b":"-INF"}\n{"a":"Infinity","b":"+INF"}\n{"a":"1.5","b":1e400}\n{"a":+INF,"b":-INF}\n{"a":nan,"b":1}\n'
     yield from one("no numbers", odd, "a DOUBLE, b FLOAT, _corrupt_record STRING", [{}, {"allowNonNumericNumbers": "false"}])
     types = (
@@ -228,6 +237,57 @@ def write_cases():
         yield {"name": f"written {number}", "format": "json", "columns": columns, "options": options, "rows": rows}
 
 
+def folder_cases():
+    """Folders of small files. What Spark's streams and its batches read differently is left out, except where a stream fails."""
+    def one(name, form, columns, files, path="in", options=None, select=None):
+        case = {"name": name, "format": form, "columns": columns, "options": options or {}, "path": path, "files": files}
+        if select:
+            case["select"] = select
+        return case
+
+    header = {"header": "true"}
+    for number, columns in enumerate(["a INT, p INT, b STRING", "p INT, a INT, b STRING", "a INT, b STRING, p INT", "a INT, b STRING"]):
+        kind = f"values beside a folder {number}"
+        yield one(kind, "csv", columns, {"p=1/x.csv": "1,z\n", "p=2/y.csv": "2,\n"})
+        yield one(f"{kind} header", "csv", columns, {"p=1/x.csv": "a,b\n1,z\n"}, options=header)
+        yield one(f"{kind} names", "csv", columns, {"p=1/x.csv": "a,b\n1,z\n"}, options={**header, "enforceSchema": "false"})
+    yield one("values beside a folder some", "csv", "p INT, a INT, b STRING", {"p=1/x.csv": "1,z\n"}, select="b, p")
+    yield one("values beside a folder none", "csv", "p INT, a INT, b STRING", {"p=1/x.csv": "1,z\n"}, select="p")
+    yield one("values beside folders", "csv", "q STRING, a INT, p INT, b STRING", {"p=1/q=x/x.csv": "1,z\n"})
+    yield one("values counted", "csv", "a INT, p INT, _corrupt_record STRING", {"p=1/x.csv": "1\n1,2\nx\n"})
+    yield one("own values", "json", "a INT, p INT, _corrupt_record STRING", {"p=1/x.json": '{"a":1,"p":"none"}\n{"a":2,"p":7}\n'})
+    yield one("other case", "json", "a INT, p INT", {"P=1/x.json": '{"a":1,"p":3}'})
+    roots = {"p=1/x.json": '{"a":1,"p":5}\n', "p=2/x.json": '{"a":2,"p":6}\n'}
+    for path in ["in", "in/p=1", "in/p=*", "in/*", "in/p=1/*.json", "in/p=1/x.json", "in/p=1/../p=2", "./in/p=2/"]:
+        yield one(f"root {path}", "json", "a INT, p INT", roots, path)
+        yield one(f"root {path} csv", "csv", "a INT, p INT", {"p=1/x.json": "1,5\n", "p=2/x.json": "2,6\n"}, path) if path != "in" else one("root csv", "csv", "a INT, p INT", {"p=1/x.json": "1\n"})
+    yield one("root recursive", "json", "a INT, p INT", roots, options={"recursiveFileLookup": "true"})
+    deep = {"s/p=1/x.json": '{"a":1,"p":5}\n'}
+    for path in ["in/s", "in/*", "in/s/*"]:
+        yield one(f"deep {path}", "json", "a INT, p INT", deep, path)
+    hidden = {"_t/f.json": '{"a":1}', ".h/f.json": '{"a":2}', "_spark_metadata/0": '{"a":3}', "_f.json": '{"a":4}', ".g.json": '{"a":5}', "x/_t/f.json": '{"a":6}', "x._COPYING_/f.json": '{"a":7}', "x/_g.json": '{"a":8}', "y/f.json": '{"a":9}'}
+    for path in ["in/*", "in/*/*", "in/_t", "in/[^_.]*", "in/*/f.json", "in/_*/*.json", "in/x"]:
+        yield one(f"hidden {path}", "json", "a INT", hidden, path)
+    values = ["007", "1.5", "1e3", "true", "TRUE", "99999999999", "-0", "+1", " 5", "5 ", "", "%FC", "%C3%BC", "\u00fc", "a%20b", "%5", "0x10", "1.005", "NaN", "Infinity", "1d", "x", "5%20", "__HIVE_DEFAULT_PARTITION__", "2024-01-02", "2024-01-02 03%3A04%3A05"]
+    for value in values:
+        for kind in ["INT", "STRING", "DECIMAL(5,2)", "BINARY", "BOOLEAN", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP"]:
+            yield one(f"value {value!r} {kind}", "json", f"a INT, p {kind}", {f"p={value}/x.json": '{"a":1}'})
+
+
+def folders(spark, scratch):
+    answers = []
+    for number, case in enumerate(folder_cases()):
+        for name, text in case["files"].items():
+            file = scratch / str(number) / "in" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        load(spark, case, f"{scratch}/{number}/{case['path']}")
+        case.get("rows", []).sort()
+        answers.append(json.dumps(case, ensure_ascii=True))
+    (HERE / "folders.jsonl").write_text("".join(f"{line}\n" for line in answers))
+    print(f"folders: {len(answers)} cases")
+
+
 def answer(spark, case, folder):
     if "rows" in case:
         table = spark.createDataFrame([(row,) for row in case["rows"]], "row STRING")
@@ -238,10 +298,15 @@ def answer(spark, case, folder):
     folder.mkdir()
     data = case["text"].encode() if "text" in case else bytes.fromhex(case["hex"])
     (folder / "file").write_bytes(data)
-    table = spark.read.schema(case["columns"]).options(**case["options"]).format(case["format"]).load(str(folder))
-    if "select" in case:
-        table = table.select(*[name.strip() for name in case["select"].split(",")])
+    load(spark, case, str(folder))
+
+
+def load(spark, case, path):
+    """Reads a folder as the case says; its answer is the rows, or why it fails."""
     try:
+        table = spark.read.schema(case["columns"]).options(**case["options"]).format(case["format"]).load(path)
+        if "select" in case:
+            table = table.select(*[name.strip() for name in case["select"].split(",")])
         lines = table.select(to_json(struct("*"), {"ignoreNullFields": "false"}).alias("line")).collect()
     except Exception as error:  # whatever Spark throws is its answer
         found = re.search(r"\[([A-Z_]+(\.[A-Z_]+)*)\]|(\w+Exception)", str(error))
@@ -299,8 +364,12 @@ def main():
     spark.sparkContext.setLogLevel("OFF")
     answers = []
     with tempfile.TemporaryDirectory() as scratch:
-        blocks(spark, pathlib.Path(scratch))
+        if sys.argv[1:] != ["folders"]:
+            blocks(spark, pathlib.Path(scratch))
         if sys.argv[1:] == ["blocks"]:
+            return
+        folders(spark, pathlib.Path(scratch) / "folders")
+        if sys.argv[1:] == ["folders"]:
             return
         cases = itertools.chain(csv_cases(), json_cases(), write_cases())
         for number, case in enumerate(cases):

@@ -44,14 +44,14 @@ const WRITTEN: &[(&str, &str, &str)] = &[
     ),
 ];
 
-struct Case(Json);
+pub(crate) struct Case(pub(crate) Json);
 
 impl Case {
-    fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0[name].as_str()
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!(
             "{} {}",
             self.0["format"].as_str().unwrap(),
@@ -59,7 +59,7 @@ impl Case {
         )
     }
 
-    fn option(&self, name: &str) -> Option<&str> {
+    pub(crate) fn option(&self, name: &str) -> Option<&str> {
         let options = self.0["options"].as_object().unwrap();
         let found = options
             .iter()
@@ -67,7 +67,7 @@ impl Case {
         found.map(|given| given.1.as_str().unwrap())
     }
 
-    fn columns(&self) -> Vec<Field> {
+    pub(crate) fn columns(&self) -> Vec<Field> {
         let ddl = format!("STRUCT<{}>", self.text("columns").unwrap());
         let mut parser = Parser::new(&SparkSqlDialect {}).try_with_sql(&ddl).unwrap();
         let ast = parser.parse_data_type().unwrap();
@@ -77,7 +77,7 @@ impl Case {
         }
     }
 
-    fn wanted(&self, columns: &[Field]) -> Vec<usize> {
+    pub(crate) fn wanted(&self, columns: &[Field]) -> Vec<usize> {
         match self.text("select") {
             None => (0..columns.len()).collect(),
             Some(names) => names
@@ -102,7 +102,7 @@ impl Case {
         }
     }
 
-    fn strings(&self, name: &str) -> Option<Vec<String>> {
+    pub(crate) fn strings(&self, name: &str) -> Option<Vec<String>> {
         let list = self.0[name].as_array()?;
         Some(
             list.iter()

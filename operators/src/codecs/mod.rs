@@ -10,7 +10,7 @@ use thalweg_engine::source::Health;
 pub mod csv;
 pub(crate) mod encoding;
 #[cfg(test)]
-mod goldens;
+pub(crate) mod goldens;
 pub mod json;
 pub mod key;
 pub mod text;

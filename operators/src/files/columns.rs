@@ -3,21 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chrono_tz::Tz;
-use thalweg_engine::error::RecordError;
+use parking_lot::Mutex;
+use thalweg_engine::error::{Failure, RecordError};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field, Schema};
 
-use super::format::{Batch, FormatSpec, Item};
+use super::folder_values::{Folder, folders};
+use super::format::{Batch, FileFault, FileFormat, FormatSpec, Item};
 use super::listing::Found;
 use super::options::{OPTIONS, Settings};
 use super::{FORMATS, uri};
-use crate::expr::cast;
+use crate::formats::{BESIDE_CORRUPT, only_corrupt};
 use crate::job_error::JobError;
-use crate::table::{OptionSpec, Table};
-
-/// The value of a folder `key=value` that stands for NULL, as Hive writes it.
-pub(crate) const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+use crate::table::{OpenContext, OptionSpec, Table};
 
 /// A fact of a file or a row, as a field of `_metadata`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,106 +115,129 @@ fn inside(table: &Table, columns: &[Field]) -> Vec<Field> {
     inside.cloned().collect()
 }
 
-/// What a wanted column is.
-#[derive(Clone, Debug)]
+/// What a wanted column is in the rows of a file.
+#[derive(Clone, Copy, Debug)]
 enum Slot {
-    /// The next column of the format, unless a folder says its value.
-    Inside(Field),
-    /// What a folder says.
-    Folder(Field),
+    /// The next column of the format.
+    Inside,
+    /// What a folder says: the place of the column.
+    Folder(usize),
     Fact(Fact),
 }
 
-/// How the rows of a file become rows of the table.
-#[derive(Debug)]
+/// How the rows of files become rows of the table.
 pub(crate) struct Shape {
-    slots: Vec<Slot>,
-    zone: Tz,
-    /// The columns inside the files, and the places of those that are wanted.
-    pub(crate) inside: Vec<Field>,
-    pub(crate) wanted: Vec<usize>,
-    /// The keys of folders that say nothing new: those of columns, and those that the path names itself.
-    known: Vec<String>,
-    /// Whether it was said that a folder is of another key; with `recursiveFileLookup` folders are no columns in Spark either.
+    table: Table,
+    spec: &'static FormatSpec,
+    context: OpenContext,
+    columns: Arc<[Field]>,
+    wanted: Vec<usize>,
+    /// So many folders on the way to a file are those of the path: what they say is not of the table. None where no folder is.
+    above: Option<usize>,
+    /// How the last file was read: most lie in folders of the same keys.
+    last: Mutex<Arc<Layout>>,
+    /// Whether it was said that a folder is of another key.
     told: AtomicBool,
 }
 
+/// How files are read that lie in folders of the same keys.
+struct Layout {
+    /// Whether a folder says the value of the column of this place, so that it is none of the file's.
+    outside: Vec<bool>,
+    slots: Vec<Slot>,
+    format: Arc<dyn FileFormat>,
+}
+
 impl Shape {
-    pub(crate) fn new(table: &Table, columns: &[Field], wanted: &[usize], zone: Tz) -> Self {
-        let inside = inside(table, columns);
-        let mut decoded = Vec::new();
-        let slots = wanted.iter().filter_map(|place| {
-            let Some(column) = columns.get(*place) else {
-                let (_, fact, _) = FACTS.get(place - columns.len())?;
-                return Some(Slot::Fact(*fact));
-            };
-            if is_partition(table, column) {
-                return Some(Slot::Folder(column.clone()));
-            }
-            decoded.push(inside.iter().position(|known| known.name == column.name)?);
-            Some(Slot::Inside(column.clone()))
-        });
-        let slots = slots.collect();
-        let path = format!("{}/", table.options.get("path").unwrap_or_default());
-        let named = folders(&path).into_iter().map(|(key, _)| key);
-        let declared = columns.iter().map(|column| column.name.to_string());
-        Self {
-            known: declared.chain(named).collect(),
-            told: AtomicBool::new(table.options.flag("recursiveFileLookup", false)),
-            slots,
-            zone,
-            inside,
-            wanted: decoded,
-        }
+    /// # Errors
+    /// When the format cannot be opened.
+    pub(crate) fn new(
+        table: &Table,
+        columns: &Schema,
+        wanted: &[usize],
+        settings: &Settings,
+        context: &OpenContext,
+    ) -> Result<Self, Failure> {
+        let spec = format(table).map_err(|error| Failure::refuse(error.message))?;
+        let columns = Arc::clone(&columns.fields);
+        let outside = columns.iter().map(|column| is_partition(table, column));
+        let first = layout(spec, table, &columns, wanted, outside.collect(), context)?;
+        Ok(Self {
+            table: table.clone(),
+            spec,
+            context: context.clone(),
+            columns,
+            wanted: wanted.to_vec(),
+            above: (!settings.recursive).then(|| settings.depth()),
+            last: Mutex::new(Arc::new(first)),
+            told: AtomicBool::new(false),
+        })
     }
 
-    /// What is the same in all rows of a file.
+    /// The format as the file is to be read with it, and what is the same in all of its rows.
     ///
     /// # Errors
-    /// When a folder does not say what it should.
-    pub(crate) fn fills(&self, found: &Found) -> Result<Fills, RecordError> {
-        let keys = folders(&found.path);
-        self.tell_undeclared(&keys, found);
-        let said = |column: &Field| {
-            keys.iter()
-                .rev()
-                .find(|(key, _)| key.eq_ignore_ascii_case(&column.name))
-                .map(|(_, text)| value(text, column, self.zone))
-                .transpose()
-        };
-        let fills = self.slots.iter().map(|slot| match slot {
-            Slot::Inside(column) => Ok(match said(column)? {
-                Some(value) => Fill::Instead(value),
-                None => Fill::Inside,
-            }),
-            Slot::Folder(column) => match said(column)? {
-                Some(value) => Ok(Fill::Same(value)),
+    /// When a folder does not say what it should, or the format cannot be opened.
+    pub(crate) fn of(&self, found: &Found) -> Result<(Arc<dyn FileFormat>, Fills), FileFault> {
+        let folders = folders(&found.path);
+        let own = |folder: &&Folder<'_>| self.above.is_some_and(|above| folder.above >= above);
+        self.tell_undeclared(folders.iter().filter(own), found);
+        let said: Vec<Option<&Folder<'_>>> = self
+            .columns
+            .iter()
+            .map(|column| {
+                let named = is_partition(&self.table, column);
+                folders.iter().rev().find(|folder| {
+                    folder.key.eq_ignore_ascii_case(&column.name) && (named || own(folder))
+                })
+            })
+            .collect();
+        let layout = self.layout(&said).map_err(FileFault::System)?;
+        let fills = layout.slots.iter().map(|slot| match slot {
+            Slot::Inside => Ok(Fill::Inside),
+            Slot::Folder(place) => match said[*place] {
+                Some(folder) => folder
+                    .value(&self.columns[*place], self.context.time_zone)
+                    .map(Fill::Same),
                 None => Err(RecordError::decode(format!(
                     "the file lies in no folder `{}=...`, as PARTITIONED BY says",
-                    column.name
+                    self.columns[*place].name
                 ))),
             },
             Slot::Fact(Fact::Row) => Ok(Fill::Row),
             Slot::Fact(fact) => Ok(Fill::Same(known(*fact, found))),
         });
-        let fills: Vec<Fill> = fills.collect::<Result<_, _>>()?;
-        Ok(Fills {
+        let fills: Vec<Fill> = fills.collect::<Result<_, _>>().map_err(FileFault::Lost)?;
+        let fills = Fills {
             plain: fills.iter().all(|fill| matches!(fill, Fill::Inside)),
             fills,
-        })
-    }
-}
-
-impl Shape {
-    /// Says once in a run that folders are of keys which are no columns of the table: Spark adds them.
-    fn tell_undeclared(&self, keys: &[(String, String)], found: &Found) {
-        let known = |key: &str| {
-            self.known
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(key))
         };
-        let keys = keys.iter().map(|(key, _)| key.as_str());
-        let undeclared: Vec<&str> = keys.filter(|key| !known(key)).collect();
+        Ok((Arc::clone(&layout.format), fills))
+    }
+
+    /// The layout of a file of which folders say these columns.
+    fn layout(&self, said: &[Option<&Folder<'_>>]) -> Result<Arc<Layout>, Failure> {
+        let outside = self.columns.iter().zip(said);
+        let outside = outside
+            .map(|(column, folder)| folder.is_some() || is_partition(&self.table, column))
+            .collect();
+        let mut last = self.last.lock();
+        if last.outside != outside {
+            let (spec, table, columns) = (self.spec, &self.table, &self.columns);
+            let new = layout(spec, table, columns, &self.wanted, outside, &self.context)?;
+            *last = Arc::new(new);
+        }
+        Ok(Arc::clone(&last))
+    }
+
+    /// Says once in a run that folders are of keys which are no columns of the table: Spark adds them.
+    fn tell_undeclared<'f>(&self, folders: impl Iterator<Item = &'f Folder<'f>>, found: &Found) {
+        let declared = |key: &str| {
+            let mut names = self.columns.iter().map(|column| &column.name);
+            names.any(|name| name.eq_ignore_ascii_case(key))
+        };
+        let keys = folders.map(|folder| folder.key.as_str());
+        let undeclared: Vec<&str> = keys.filter(|key| !declared(key)).collect();
         if undeclared.is_empty() || self.told.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -230,32 +251,41 @@ impl Shape {
     }
 }
 
-/// The folders `key=value` on the way to a file.
-fn folders(path: &str) -> Vec<(String, String)> {
-    let (folders, _) = path.rsplit_once('/').unwrap_or_default();
-    folders
-        .split('/')
-        .filter_map(|name| name.split_once('='))
-        .filter(|(key, _)| !key.is_empty())
-        .map(|(key, value)| (uri::unescaped(key), uri::unescaped(value)))
-        .collect()
-}
-
-fn value(text: &str, column: &Field, zone: Tz) -> Result<Value, RecordError> {
-    if text == HIVE_NULL || text.is_empty() {
-        return Ok(Value::Null);
+fn layout(
+    spec: &FormatSpec,
+    table: &Table,
+    columns: &[Field],
+    wanted: &[usize],
+    outside: Vec<bool>,
+    context: &OpenContext,
+) -> Result<Layout, Failure> {
+    let inside: Vec<usize> = (0..columns.len())
+        .filter(|place| !outside[*place])
+        .collect();
+    let mut decoded = Vec::new();
+    let slots = wanted.iter().filter_map(|place| {
+        if *place >= columns.len() {
+            let (_, fact, _) = FACTS.get(place - columns.len())?;
+            return Some(Slot::Fact(*fact));
+        }
+        if outside[*place] {
+            return Some(Slot::Folder(*place));
+        }
+        decoded.push(inside.iter().position(|inside| inside == place)?);
+        Some(Slot::Inside)
+    });
+    let slots = slots.collect();
+    let used = decoded.iter().map(|place| &columns[inside[*place]]);
+    if let Some(why) = only_corrupt(table, &used.collect::<Vec<_>>()) {
+        return Err(Failure::refuse(format!("{why}: {BESIDE_CORRUPT}")));
     }
-    match &column.data_type {
-        DataType::String => Ok(Value::from(text)),
-        DataType::Binary => Ok(Value::Binary(text.as_bytes().into())),
-        other => cast::parse(text, other, zone, false).ok_or_else(|| {
-            RecordError::decode(format!(
-                "the folder `{}=...` says no {other}, as the column is declared",
-                column.name
-            ))
-            .with_content(text)
-        }),
-    }
+    let inside: Vec<Field> = inside.iter().map(|place| columns[*place].clone()).collect();
+    let format = (spec.open)(table, &inside, &decoded, context)?;
+    Ok(Layout {
+        outside,
+        slots,
+        format,
+    })
 }
 
 fn known(fact: Fact, found: &Found) -> Value {
@@ -275,8 +305,6 @@ fn known(fact: Fact, found: &Found) -> Value {
 
 enum Fill {
     Inside,
-    /// Not what the file says, but this.
-    Instead(Value),
     Same(Value),
     Row,
 }
@@ -302,10 +330,6 @@ impl Fills {
             }
             let whole = self.fills.iter().map(|fill| match fill {
                 Fill::Inside => inside.next().unwrap_or_default(),
-                Fill::Instead(value) => {
-                    inside.next();
-                    value.clone()
-                }
                 Fill::Same(value) => value.clone(),
                 Fill::Row => Value::BigInt(i64::try_from(number).unwrap_or(i64::MAX)),
             });

@@ -12,6 +12,8 @@ use parking_lot::Mutex;
 use thalweg_engine::record::Micros;
 
 use super::options::Settings;
+use super::spark_log::LOG;
+use crate::sinks::folder::OWN;
 
 /// Of so many files it is said that their names are no text.
 const TOLD_MAX: usize = 100;
@@ -42,6 +44,12 @@ pub(crate) fn is_hidden(name: &str) -> bool {
     (name.starts_with('_') && !name.contains('='))
         || name.starts_with('.')
         || name.ends_with("._COPYING_")
+}
+
+/// Whether a pattern of so many levels shows a folder at this one although its name is hidden. Those that engines keep in the
+/// folders of their outputs are never read.
+fn is_shown(level: usize, levels: usize, name: &str) -> bool {
+    level < levels && name != LOG && name != OWN
 }
 
 /// Whether a folder of this name holds a part of the table: `key=value`.
@@ -82,10 +90,11 @@ pub(crate) fn list(settings: &Settings, visitor: &mut dyn Visitor) -> io::Result
                 tell_nameless(&folder, &entry.file_name());
                 continue;
             };
-            if is_hidden(&name) {
+            let levels = &pattern.levels;
+            // A pattern shows the folders that fit it, as in Spark, and files only where they are not hidden.
+            if is_hidden(&name) && !(is_shown(level, levels.len(), &name) && is_folder(&entry)) {
                 continue;
             }
-            let levels = &pattern.levels;
             if levels
                 .get(level)
                 .is_some_and(|level| !level.is_match(&name))
@@ -179,8 +188,13 @@ pub(super) fn fits(settings: &Settings, names: &[&str]) -> bool {
         return false;
     };
     let levels = &settings.pattern.levels;
+    let hidden = |(level, name): (usize, &&str)| {
+        let shown = level < folders.len() && is_shown(level, levels.len(), name);
+        is_hidden(name) && !shown
+    };
     names.len() >= levels.len()
-        && !names.iter().any(|name| is_hidden(name) || name.is_empty())
+        && !names.iter().any(|name| name.is_empty())
+        && !names.iter().enumerate().any(hidden)
         && names
             .iter()
             .zip(levels)

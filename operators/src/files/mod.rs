@@ -14,7 +14,10 @@ mod config_map;
 pub mod content;
 mod csv;
 mod depot;
+mod folder_values;
 pub mod format;
+#[cfg(test)]
+mod goldens;
 mod json;
 mod kinds;
 mod late;

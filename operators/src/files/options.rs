@@ -261,6 +261,16 @@ impl Settings {
 }
 
 impl Settings {
+    /// How many folders on the way to a file are those of the path, also where a pattern stands for them.
+    pub(crate) fn depth(&self) -> usize {
+        let root = self
+            .remote
+            .as_ref()
+            .map_or("", |remote| &remote.address.root);
+        let base = format!("{root}{}", self.pattern.base.to_string_lossy());
+        base.trim_end_matches('/').split('/').count() + self.pattern.levels.len()
+    }
+
     /// Whether it is no outage that the path is not there: a pattern may have nothing that fits it yet.
     pub(crate) fn may_be_missing(&self, error: &std::io::Error) -> bool {
         error.kind() == std::io::ErrorKind::NotFound

@@ -15,9 +15,8 @@ use thalweg_engine::source::{Committed, Health, RecordStream, Resume, Source, St
 use thalweg_engine::state::StateChanges;
 use tokio::sync::mpsc::channel;
 
-use super::columns::{Shape, chosen, columns, format};
+use super::columns::{Shape, chosen, columns};
 use super::depot::{Depot, Waiter};
-use super::format::FileFormat;
 use super::late::Opened;
 use super::listing::{Found, Visitor};
 use super::options::Settings;
@@ -51,9 +50,7 @@ pub fn open(
     let refuse = |error: JobError| Failure::refuse(error.message);
     let columns = columns(table).map_err(refuse)?;
     let settings = Settings::of(table).map_err(refuse)?;
-    let shape = Shape::new(table, &columns.fields, wanted, context.time_zone);
-    let spec = format(table).map_err(refuse)?;
-    let format = (spec.open)(table, &shape.inside, &shape.wanted, context)?;
+    let shape = Shape::new(table, &columns, wanted, &settings, context)?;
     let depot = Depot::open(&settings)?;
     let shared = Shared::default();
     shared.journal.lock().cleans = settings.clean.is_some();
@@ -64,7 +61,6 @@ pub fn open(
         depot,
         #[cfg(feature = "object-store")]
         bounded: context.bounded,
-        format,
         shape: Arc::new(shape),
         interval: context
             .trigger_interval
@@ -83,7 +79,6 @@ struct Folder {
     depot: Depot,
     #[cfg(feature = "object-store")]
     bounded: bool,
-    format: Arc<dyn FileFormat>,
     shape: Arc<Shape>,
     interval: Duration,
     shared: Arc<Shared>,
@@ -227,7 +222,6 @@ impl Source for Folder {
             depot: self.depot.clone(),
             waiter: self.waiter(),
             look: self.look(),
-            format: Arc::clone(&self.format),
             shape: Arc::clone(&self.shape),
             shared: Arc::clone(&self.shared),
             seen: std::mem::take(&mut *self.seen.lock()),
@@ -283,7 +277,7 @@ impl Source for Folder {
 
 #[cfg(test)]
 #[path = "source_tests.rs"]
-mod tests;
+pub(super) mod tests;
 
 #[cfg(test)]
 #[path = "source_stories.rs"]

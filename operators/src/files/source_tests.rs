@@ -16,7 +16,7 @@ use crate::job_error::Location;
 use crate::sources::file::test_context;
 use crate::table::{OptionValue, Options};
 
-pub(super) fn table(connector: &str, folder: &Path, options: &[(&str, &str)]) -> Table {
+pub(in crate::files) fn table(connector: &str, folder: &Path, options: &[(&str, &str)]) -> Table {
     let at = Location { line: 1, column: 1 };
     let path = folder.to_str().unwrap();
     let mut all = vec![("path", path)];
@@ -48,7 +48,7 @@ pub(super) fn text(folder: &Path, options: &[(&str, &str)]) -> Table {
     table("text", folder, options)
 }
 
-pub(super) fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
+pub(in crate::files) fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
@@ -66,8 +66,8 @@ pub(super) fn put_at(folder: &Path, name: &str, content: impl AsRef<[u8]>, secon
 }
 
 /// One run that reads what is there: its records, and what a cut behind them saves.
-pub(super) struct Ran {
-    pub(super) records: Vec<Record>,
+pub(in crate::files) struct Ran {
+    pub(in crate::files) records: Vec<Record>,
     pub(super) changes: Option<StateChanges>,
 }
 
@@ -101,7 +101,12 @@ fn runtime() -> tokio::runtime::Runtime {
     builder.build().unwrap()
 }
 
-pub(super) fn run(table: &Table, wanted: &[usize], from: &Position, state: &[StateChanges]) -> Ran {
+pub(in crate::files) fn run(
+    table: &Table,
+    wanted: &[usize],
+    from: &Position,
+    state: &[StateChanges],
+) -> Ran {
     let source = open(table, wanted, &test_context()).unwrap();
     let ends = source.ends().unwrap();
     source.restore(&partition(), state).unwrap();

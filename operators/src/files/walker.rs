@@ -14,7 +14,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::columns::{Fills, Shape};
 use super::depot::{self, Depot, Waiter};
-use super::format::{Batch, FileFault, FileFormat, FileRows, Item, OpenFile};
+use super::format::{Batch, FileFault, FileRows, Item, OpenFile};
 use super::late::{self, Opened};
 use super::listing::{self, Found};
 use super::options::{Pace, Settings};
@@ -78,7 +78,6 @@ pub(crate) struct Walker {
     pub(crate) settings: Settings,
     pub(crate) depot: Depot,
     pub(crate) waiter: Waiter,
-    pub(crate) format: Arc<dyn FileFormat>,
     pub(crate) shape: Arc<Shape>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) seen: Seen,
@@ -493,13 +492,13 @@ impl Walker {
         let path = std::path::Path::new(&*found.path);
         let content = self.depot.content(found, &self.waiter);
         let content = content.map_err(|error| fault(&error))?;
-        let fills = self.shape.fills(found).map_err(FileFault::Lost)?;
+        let (format, fills) = self.shape.of(found)?;
         let open = OpenFile {
             content,
             path,
             size: found.size,
         };
-        Ok((self.format.open(open, from)?, fills))
+        Ok((format.open(open, from)?, fills))
     }
 
     /// Whether a file is another than when it was opened.

@@ -8,9 +8,9 @@ use notify::RecommendedWatcher;
 use thalweg_engine::error::{ErrorClass, Failure, RecordError};
 use thalweg_engine::row::Row;
 
-use super::columns::{Shape, columns, format};
+use super::columns::{Shape, columns};
 use super::depot::{self, Depot, Waiter};
-use super::format::{FileFault, FileFormat, Item, OpenFile};
+use super::format::{FileFault, Item, OpenFile};
 use super::listing::{self, Found, Visitor};
 use super::options::Settings;
 use super::text::fault;
@@ -43,7 +43,6 @@ impl Trouble {
 pub(super) struct Files {
     settings: Settings,
     depot: Depot,
-    format: Arc<dyn FileFormat>,
     shape: Shape,
     base: PathBuf,
 }
@@ -74,15 +73,12 @@ impl Files {
         let refuse = |error: JobError| Failure::refuse(error.message);
         let columns = columns(table).map_err(refuse)?;
         let settings = Settings::of(table).map_err(refuse)?;
-        let shape = Shape::new(table, &columns.fields, wanted, context.time_zone);
-        let spec = format(table).map_err(refuse)?;
-        let format = (spec.open)(table, &shape.inside, &shape.wanted, context)?;
+        let shape = Shape::new(table, &columns, wanted, &settings, context)?;
         let base = depot::absolute(&settings);
         let depot = Depot::open(&settings)?;
         Ok(Self {
             settings,
             depot,
-            format,
             shape,
             base,
         })
@@ -137,16 +133,13 @@ impl Files {
         let at = Path::new(&**path);
         let content = self.depot.content(found, &never());
         let content = content.map_err(|error| lost(fault(&error)))?;
-        let mut fills = self
-            .shape
-            .fills(found)
-            .map_err(|error| lost(FileFault::Lost(error)))?;
+        let (format, mut fills) = self.shape.of(found).map_err(lost)?;
         let open = OpenFile {
             content,
             path: at,
             size: found.size,
         };
-        let mut rows = self.format.open(open, 0).map_err(lost)?;
+        let mut rows = format.open(open, 0).map_err(lost)?;
         let mut number = 0;
         while let Some(mut batch) = rows.next().map_err(lost)? {
             fills.apply(number, &mut batch);

@@ -88,7 +88,7 @@ pub(super) const LACKS_PARQUET: &str =
     "this build lacks the feature `parquet`: cargo build --release --features parquet";
 
 /// Our own folder in that of the table. Readers leave out what begins with `_`.
-const OWN: &str = "_thalweg";
+pub(crate) const OWN: &str = "_thalweg";
 
 /// What the writers of one run share.
 struct Target {
