@@ -1,6 +1,5 @@
 //! Message keys as columns: one is its text, several are one JSON object, as they are written.
 
-use chrono_tz::Tz;
 use smol_str::SmolStr;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::{Row, Value};
@@ -8,6 +7,7 @@ use thalweg_engine::schema::{DataType, Field};
 
 use super::json::{self, JsonOptions};
 use super::{Decoder, Mode};
+use crate::expr::calendar::Zone;
 use crate::expr::cast;
 
 /// Why this column cannot be (a part of) a key, if it cannot.
@@ -27,7 +27,7 @@ pub fn unsupported(column: &Field) -> Option<String> {
 /// Reads the columns of a key.
 pub struct KeyDecoder {
     columns: Vec<Field>,
-    zone: Tz,
+    zone: Zone,
     object: Option<Box<dyn Decoder>>,
 }
 

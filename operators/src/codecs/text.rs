@@ -1,6 +1,5 @@
 //! The `text` format: the whole value is one column; and the text form of message keys.
 
-use chrono_tz::Tz;
 use smol_str::SmolStr;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::{Row, Value};
@@ -8,6 +7,7 @@ use thalweg_engine::schema::{DataType, Field};
 
 use super::json::{self, JsonOptions};
 use super::{Decoded, Decoder, Encoder, Mode};
+use crate::expr::calendar::Zone;
 use crate::expr::text;
 
 /// Why these columns cannot be read from text, if they cannot: it takes one column, a STRING.
@@ -74,7 +74,7 @@ pub fn key_encoder(columns: &[Field], options: &JsonOptions) -> Box<dyn Encoder>
 
 struct TextEncoder {
     data_type: DataType,
-    zone: Tz,
+    zone: Zone,
     scratch: String,
 }
 

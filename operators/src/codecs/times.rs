@@ -17,7 +17,7 @@ pub(crate) const NAMES: [&str; 3] = ["dateFormat", "timestampFormat", "timestamp
 #[derive(Clone, Debug)]
 pub struct Times {
     /// The session's time zone, or that of the option `timeZone`.
-    pub zone: Tz,
+    pub zone: Zone,
     date: Option<Arc<Pattern>>,
     timestamp: Option<Arc<Pattern>>,
     local: Option<Arc<Pattern>>,
@@ -25,9 +25,9 @@ pub struct Times {
 
 impl Times {
     /// Without patterns: what Spark's cast reads is a date or a time.
-    pub fn new(zone: Tz) -> Self {
+    pub fn new(zone: impl Into<Zone>) -> Self {
         Self {
-            zone,
+            zone: zone.into(),
             date: None,
             timestamp: None,
             local: None,
@@ -56,10 +56,13 @@ impl Times {
                 .map_err(|why: String| (name, format!("option `{name}`: {why}")))
         };
         let zone = match option("timeZone") {
-            None => zone,
-            Some(name) => name
-                .parse()
-                .map_err(|_| ("timeZone", format!("option `timeZone`: no zone `{name}`")))?,
+            None => zone.into(),
+            Some(name) => calendar::zone(name).ok_or_else(|| {
+                let why = format!(
+                    "option `timeZone`: no zone `{name}`: write a region such as `Europe/Berlin`, or an offset such as `+02:00`"
+                );
+                ("timeZone", why)
+            })?,
         };
         Ok(Self {
             zone,
@@ -92,7 +95,7 @@ impl Times {
             return time_text::parse_timestamp(&without_gmt(content), self.zone);
         };
         let parsed = pattern.parse(content)?;
-        let zone = parsed.zone.unwrap_or(Zone::from(self.zone));
+        let zone = parsed.zone.unwrap_or(self.zone);
         calendar::utc(parsed.local, zone)
     }
 
@@ -115,7 +118,7 @@ impl Times {
 
     /// Appends an instant by its pattern; false where there is none.
     pub(crate) fn show_timestamp(&self, out: &mut String, micros: i64) -> bool {
-        show(self.timestamp.as_deref(), out, micros, self.zone.into())
+        show(self.timestamp.as_deref(), out, micros, self.zone)
     }
 
     /// Appends a time on the clock by its pattern; false where there is none.

@@ -10,7 +10,7 @@ use thalweg_engine::schema::DataType;
 
 use crate::expr::access;
 use crate::expr::body::Outcome;
-use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND};
+use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND, Zone};
 use crate::expr::interval::Unit;
 use crate::expr::typed::{Cast, Mode};
 use crate::expr::{interval, number, text, time_text};
@@ -189,7 +189,7 @@ fn from_text(to: DataType, zone: Tz, legacy: bool) -> Caster {
 }
 
 /// A text as a value of a type, as Spark's cast reads it; None when it is none.
-pub fn parse(content: &str, to: &DataType, zone: Tz, legacy: bool) -> Option<Value> {
+pub fn parse(content: &str, to: &DataType, zone: impl Into<Zone>, legacy: bool) -> Option<Value> {
     use DataType as T;
     let trimmed = text::trim(content);
     Some(match to {

@@ -2,14 +2,13 @@
 
 use std::fmt::Write;
 
-use chrono_tz::Tz;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
 use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND, Zone};
 
 /// Appends a value as `CAST(value AS STRING)` gives it; NULL inside another value is `null`.
-pub fn append(out: &mut String, value: &Value, data_type: &DataType, zone: Tz) {
+pub fn append(out: &mut String, value: &Value, data_type: &DataType, zone: impl Into<Zone> + Copy) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
@@ -346,6 +345,7 @@ pub fn trim(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use chrono_tz::Tz;
     use proptest::prelude::*;
 
     use super::*;

@@ -19,7 +19,6 @@ use super::console_table::{self, Columns};
 use super::file_outlet::{Inlet, Outlet};
 pub use super::stream::READER_GONE;
 use super::stream::Target;
-use crate::codecs::json::JsonOptions;
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
 
@@ -111,7 +110,7 @@ fn open_on(
         }),
         complete: context.complete,
         columns: Arc::new(Mutex::new(Columns::new(&input.fields))),
-        zone: JsonOptions::of(context, &table.name).zone(),
+        zone: context.time_zone,
     })
 }
 

@@ -1,7 +1,6 @@
 //! The encoder: a row straight into the output's buffer, as Spark's `to_json` writes it.
 
 use base64::Engine as _;
-use chrono_tz::Tz;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
@@ -10,7 +9,8 @@ use super::JsonOptions;
 use super::plain::plain_end;
 use crate::codecs::Encoder;
 use crate::codecs::times::Times;
-use crate::expr::{calendar, text};
+use crate::expr::calendar::{self, Zone};
+use crate::expr::text;
 
 /// Encodes each row as one object.
 pub(super) struct JsonEncoder {
@@ -151,9 +151,11 @@ impl Shape {
                 time(out, value, &manner.times);
             }
             Value::YearMonthInterval(_) => {
-                quoted(out, value, &DataType::YearMonthInterval, Tz::UTC);
+                quoted(out, value, &DataType::YearMonthInterval, Zone::Fixed(0));
             }
-            Value::DayTimeInterval(_) => quoted(out, value, &DataType::DayTimeInterval, Tz::UTC),
+            Value::DayTimeInterval(_) => {
+                quoted(out, value, &DataType::DayTimeInterval, Zone::Fixed(0));
+            }
             Value::Array(values) => {
                 let element = if let Self::Array(element) = self {
                     element
@@ -230,20 +232,20 @@ fn integer(out: &mut Vec<u8>, n: impl itoa::Integer) {
 /// A double as Java writes it; what JSON has no number for as a string.
 fn number(out: &mut Vec<u8>, finite: bool, value: &Value, data_type: &DataType) {
     if finite {
-        with_text(value, data_type, Tz::UTC, |text| {
+        with_text(value, data_type, Zone::Fixed(0), |text| {
             out.extend_from_slice(text.as_bytes());
         });
     } else {
-        quoted(out, value, data_type, Tz::UTC);
+        quoted(out, value, data_type, Zone::Fixed(0));
     }
 }
 
 /// A value's text as a string.
-fn quoted(out: &mut Vec<u8>, value: &Value, data_type: &DataType, zone: Tz) {
+fn quoted(out: &mut Vec<u8>, value: &Value, data_type: &DataType, zone: Zone) {
     with_text(value, data_type, zone, |text| string(out, text));
 }
 
-fn with_text(value: &Value, data_type: &DataType, zone: Tz, act: impl FnOnce(&str)) {
+fn with_text(value: &Value, data_type: &DataType, zone: Zone, act: impl FnOnce(&str)) {
     thread_local! {
         static SCRATCH: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
     }
@@ -310,7 +312,7 @@ fn time(out: &mut Vec<u8>, value: &Value, times: &Times) {
 }
 
 /// `2026-11-21T10:00:00.000Z`: milliseconds and the zone's offset, as Spark writes times to JSON and CSV.
-pub(super) fn bare_timestamp(out: &mut Vec<u8>, micros: i64, zone: Option<Tz>) {
+pub(super) fn bare_timestamp(out: &mut Vec<u8>, micros: i64, zone: Option<Zone>) {
     const DAY: i64 = 86_400_000_000;
     let local = zone.map_or(micros, |zone| calendar::local(micros, zone));
     let (days, time) = (local.div_euclid(DAY), local.rem_euclid(DAY));
@@ -324,14 +326,19 @@ pub(super) fn bare_timestamp(out: &mut Vec<u8>, micros: i64, zone: Option<Tz>) {
     out.push(b'.');
     padded(out, time / 1000 % 1000, 3);
     if zone.is_some() {
-        let minutes = (local - micros) / 60_000_000;
-        if minutes == 0 {
+        let seconds = (local - micros) / 1_000_000;
+        if seconds == 0 {
             out.push(b'Z');
         } else {
-            out.push(if minutes < 0 { b'-' } else { b'+' });
-            padded(out, minutes.abs() / 60, 2);
+            out.push(if seconds < 0 { b'-' } else { b'+' });
+            padded(out, seconds.abs() / 3600, 2);
             out.push(b':');
-            padded(out, minutes.abs() % 60, 2);
+            padded(out, seconds.abs() / 60 % 60, 2);
+            // As long as clocks showed the time of their own place.
+            if seconds % 60 != 0 {
+                out.push(b':');
+                padded(out, seconds.abs() % 60, 2);
+            }
         }
     }
 }

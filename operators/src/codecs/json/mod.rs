@@ -41,6 +41,7 @@ pub use syntax::Syntax;
 use super::csv::CORRUPT_RECORD;
 use super::times::Times;
 use super::{Decoder, Encoder, Mode};
+use crate::expr::calendar::Zone;
 use crate::table::OpenContext;
 
 /// What the format needs to know of its table and its query.
@@ -88,7 +89,7 @@ impl JsonOptions {
     }
 
     /// The zone of times that name none.
-    pub fn zone(&self) -> Tz {
+    pub fn zone(&self) -> Zone {
         self.times.zone
     }
 
@@ -154,7 +155,7 @@ pub fn append(
 }
 
 /// Appends a time as Spark writes it where no pattern says otherwise, with the offset of its zone if it has one.
-pub(super) fn times_text(out: &mut String, micros: i64, zone: Option<Tz>) {
+pub(super) fn times_text(out: &mut String, micros: i64, zone: Option<Zone>) {
     let mut bytes = Vec::with_capacity(29);
     encode::bare_timestamp(&mut bytes, micros, zone);
     out.push_str(&String::from_utf8_lossy(&bytes));

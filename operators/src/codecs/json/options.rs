@@ -62,7 +62,7 @@ pub const READ_OPTIONS: [OptionSpec; 19] = [
         Text,
         "",
         "Europe/Berlin",
-        "The zone of times that name none, such as `Europe/Berlin`; by default the job's",
+        "The zone of times that name none, such as `Europe/Berlin` or `+02:00`; by default the job's",
     ),
     option(
         "allowComments",
@@ -189,6 +189,6 @@ pub const WRITE_OPTIONS: [OptionSpec; 5] = [
         Text,
         "",
         "Europe/Berlin",
-        "The zone in which times are written, such as `Europe/Berlin`; by default the job's",
+        "The zone in which times are written, such as `Europe/Berlin` or `+02:00`; by default the job's",
     ),
 ];
