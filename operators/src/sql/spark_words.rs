@@ -174,6 +174,17 @@ pub(crate) fn option(name: &str, value: &str) -> Option<String> {
     if name.eq_ignore_ascii_case("bootstrap.servers") {
         return Some("write kafka.bootstrap.servers".to_owned());
     }
+    // It is one of reading too, where the format reads more than lines.
+    let reads = ["PERMISSIVE", "DROPMALFORMED", "FAILFAST"];
+    if name.eq_ignore_ascii_case("mode")
+        && reads
+            .iter()
+            .any(|mode| mode.eq_ignore_ascii_case(value.trim()))
+    {
+        return Some(
+            "leave it out: there is nothing here that a value could fail to fit".to_owned(),
+        );
+    }
     let (_, here) = QUERY_OPTIONS
         .iter()
         .find(|(option, _)| option.eq_ignore_ascii_case(name))?;

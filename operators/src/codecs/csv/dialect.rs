@@ -160,7 +160,14 @@ impl CsvOptions {
             nan: text("nanValue", "NaN"),
             positive_inf: text("positiveInf", "Inf"),
             negative_inf: text("negativeInf", "-Inf"),
-            max_columns: count("maxColumns", option("maxColumns"))?.unwrap_or(20_480),
+            max_columns: match option("maxColumns") {
+                Some("-1") => {
+                    let why =
+                        "option `maxColumns` takes a number of at least 1: leave it out for 20480";
+                    return Err(("maxColumns", why.to_owned()));
+                }
+                given => count("maxColumns", given)?.unwrap_or(20_480),
+            },
             max_chars: count("maxCharsPerColumn", option("maxCharsPerColumn"))?,
             mode: option("mode")
                 .map(Mode::of_word)

@@ -161,6 +161,9 @@ pub(super) fn error(fault: &Fault, bytes: &[u8]) -> RecordError {
             let from = at.saturating_sub(SHOWN / 2);
             (format!("not JSON: {what}, at byte {at}"), from..bytes.len())
         }
+        Fault::Misfit(misfit) if misfit.path.is_empty() => {
+            (format!("the value {}", misfit.what), misfit.span.clone())
+        }
         Fault::Misfit(misfit) => (
             format!("column `{}` {}", misfit.path, misfit.what),
             misfit.span.clone(),

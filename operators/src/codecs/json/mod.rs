@@ -17,6 +17,7 @@ mod object;
 mod options;
 mod parser;
 mod plain;
+mod pretty;
 mod scan;
 mod split;
 #[cfg(test)]
@@ -34,7 +35,8 @@ pub use encode::Objects;
 pub use parser::JsonParser;
 pub(crate) use parser::corrupt_field;
 
-pub use options::{OPTIONS, READ_OPTIONS, REFUSED_WRITING, WRITE_OPTIONS};
+pub use options::{OPTIONS, PRETTY, READ_OPTIONS, REFUSED_WRITING, WRITE_OPTIONS};
+pub use pretty::pretty;
 pub use split::{Documents, Records};
 pub use syntax::Syntax;
 

@@ -142,6 +142,15 @@ pub const READ_OPTIONS: [OptionSpec; 19] = [
     ),
 ];
 
+/// The option of `to_json` that lays a text out.
+pub const PRETTY: OptionSpec = option(
+    "pretty",
+    Boolean,
+    "false",
+    "true",
+    "Whether the text has a line for each field",
+);
+
 /// What Spark knows of writing beside these.
 pub const REFUSED_WRITING: [OptionSpec; 2] = [
     refused(

@@ -46,6 +46,28 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
 ];
 
+/// What Spark knows of files, and why it is nothing for a text.
+const OF_FILES: [(&str, &str); 12] = [
+    (
+        "multiLine",
+        "a text is one record, whatever line ends are in it",
+    ),
+    (
+        "lineSep",
+        "a text is one record, whatever line ends are in it",
+    ),
+    ("encoding", "a text has letters, whatever bytes it was"),
+    ("charset", "a text has letters, whatever bytes it was"),
+    ("compression", "a text is not packed"),
+    ("header", "a text has no first line of names"),
+    ("enforceSchema", "a text has no first line of names"),
+    ("samplingRatio", "it is about guessing columns"),
+    ("inferSchema", "it is about guessing columns"),
+    ("preferDate", "it is about guessing columns"),
+    ("pretty", "it is about writing JSON"),
+    ("ignoreNullFields", "it is about writing JSON"),
+];
+
 /// The options of a call, of which each must be in one of these manuals.
 pub(super) fn options(
     argument: Option<&Typed>,
@@ -68,6 +90,16 @@ pub(super) fn options(
         let (Value::String(name), Value::String(value)) = (name, value) else {
             return Err(wrong());
         };
+        if let Some((_, why)) = OF_FILES
+            .iter()
+            .find(|(of_files, _)| of_files.eq_ignore_ascii_case(name))
+            && !specs().any(|spec| spec.name.eq_ignore_ascii_case(name))
+        {
+            let why = format!("option `{name}` has no meaning here: {why}");
+            return Err(cx
+                .error(why)
+                .help("leave it out: Spark takes it, and it changes nothing"));
+        }
         let Some(spec) = specs().find(|spec| spec.name.eq_ignore_ascii_case(name)) else {
             return Err(cx
                 .error(format!("unknown option `{name}`"))

@@ -234,10 +234,17 @@ fn to_json(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     let data_type = args[0].data_type.clone();
     let found = csv::options(
         args.get(1),
-        &[&json::WRITE_OPTIONS, &json::REFUSED_WRITING],
+        &[
+            &json::WRITE_OPTIONS,
+            &[json::PRETTY],
+            &json::REFUSED_WRITING,
+        ],
         cx,
     )?;
     let options = json_options(&found, false, cx)?;
+    let laid_out = found
+        .get("pretty")
+        .is_some_and(|word| word.eq_ignore_ascii_case("true"));
     args.truncate(1);
     if let DataType::Struct(fields_of) = &data_type {
         let schema = Schema::new(Arc::clone(fields_of));
@@ -247,7 +254,7 @@ fn to_json(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
             Box::new(move |v| {
                 out.clear();
                 encoder.encode(fields(&v[0]), &mut out)?;
-                utf8(&out)
+                utf8(&out, laid_out)
             })
         });
     }
@@ -262,12 +269,17 @@ fn to_json(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
         Box::new(move |v| {
             out.clear();
             json::append(&mut out, &v[0], &data_type, &options);
-            utf8(&out)
+            utf8(&out, laid_out)
         })
     })
 }
 
-fn utf8(json: &[u8]) -> crate::expr::body::Outcome {
+fn utf8(json: &[u8], laid_out: bool) -> crate::expr::body::Outcome {
+    if laid_out {
+        let mut lines = Vec::new();
+        json::pretty(json, &mut lines);
+        return utf8(&lines, false);
+    }
     match std::str::from_utf8(json) {
         Ok(json) => Ok(string(json)),
         Err(_) => Err(failed("to_json: the text is not UTF-8")),

@@ -1,0 +1,3 @@
+CREATE TABLE lines USING text OPTIONS (path './lines', mode 'PERMISSIVE');
+
+SELECT value FROM lines;
