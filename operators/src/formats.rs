@@ -182,7 +182,7 @@ pub(crate) fn only_corrupt(table: &Table, used: &[&Field]) -> Option<String> {
 }
 
 /// What to do about it.
-pub(crate) const BESIDE_CORRUPT: &str = "select the columns too whose values shall fit, or * for all of them: Spark refuses it as well \
+pub(crate) const BESIDE_CORRUPT: &str = "select the columns too whose values shall fit, or * for all of them: of files Spark refuses it as well \
      (UNSUPPORTED_FEATURE.QUERY_ONLY_CORRUPT_RECORD_COLUMN)";
 
 /// That no option of another format is given, which would be without effect.

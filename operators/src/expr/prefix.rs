@@ -274,8 +274,11 @@ fn not_exists(parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
     Some(inner.map(|inner| unary(UnaryOperator::Not, inner)))
 }
 
-/// Whether the token at this place begins a subquery.
-fn begins_query(parser: &Parser<'_>, place: usize) -> bool {
+/// Whether a subquery begins at this place, also in parentheses of its own.
+fn begins_query(parser: &Parser<'_>, mut place: usize) -> bool {
+    while parser.peek_nth_token(place).token == Token::LParen {
+        place += 1;
+    }
     matches!(&parser.peek_nth_token(place).token, Token::Word(word)
         if matches!(word.keyword, Keyword::SELECT | Keyword::WITH | Keyword::VALUES))
 }

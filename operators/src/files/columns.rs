@@ -125,6 +125,9 @@ enum Slot {
     Fact(Fact),
 }
 
+/// So many ways in which files are read are kept.
+const LAYOUTS_MAX: usize = 16;
+
 /// How the rows of files become rows of the table.
 pub(crate) struct Shape {
     table: Table,
@@ -134,8 +137,8 @@ pub(crate) struct Shape {
     wanted: Vec<usize>,
     /// So many folders on the way to a file are those of the path: what they say is not of the table. None where no folder is.
     above: Option<usize>,
-    /// How the last file was read: most lie in folders of the same keys.
-    last: Mutex<Arc<Layout>>,
+    /// How files have been read, the last one last: most lie in folders of the same keys.
+    layouts: Mutex<Vec<Arc<Layout>>>,
     /// Whether it was said that a folder is of another key.
     told: AtomicBool,
 }
@@ -169,7 +172,7 @@ impl Shape {
             columns,
             wanted: wanted.to_vec(),
             above: (!settings.recursive).then(|| settings.depth()),
-            last: Mutex::new(Arc::new(first)),
+            layouts: Mutex::new(vec![Arc::new(first)]),
             told: AtomicBool::new(false),
         })
     }
@@ -218,16 +221,24 @@ impl Shape {
     /// The layout of a file of which folders say these columns.
     fn layout(&self, said: &[Option<&Folder<'_>>]) -> Result<Arc<Layout>, Failure> {
         let outside = self.columns.iter().zip(said);
-        let outside = outside
+        let outside: Vec<bool> = outside
             .map(|(column, folder)| folder.is_some() || is_partition(&self.table, column))
             .collect();
-        let mut last = self.last.lock();
-        if last.outside != outside {
-            let (spec, table, columns) = (self.spec, &self.table, &self.columns);
-            let new = layout(spec, table, columns, &self.wanted, outside, &self.context)?;
-            *last = Arc::new(new);
-        }
-        Ok(Arc::clone(&last))
+        let mut layouts = self.layouts.lock();
+        let known = layouts.iter().rposition(|known| known.outside == outside);
+        let found = match known {
+            Some(place) => layouts.remove(place),
+            None => {
+                let (spec, table, columns) = (self.spec, &self.table, &self.columns);
+                let new = layout(spec, table, columns, &self.wanted, outside, &self.context)?;
+                if layouts.len() == LAYOUTS_MAX {
+                    layouts.remove(0);
+                }
+                Arc::new(new)
+            }
+        };
+        layouts.push(Arc::clone(&found));
+        Ok(found)
     }
 
     /// Says once in a run that folders are of keys which are no columns of the table: Spark adds them.

@@ -19,10 +19,10 @@ fn refused(input: &Input) -> Option<String> {
     let columns = table.columns.as_deref()?;
     let used = input.wanted().iter();
     let used = used.filter_map(|place| columns.get(*place));
-    // What folders say is none of the record's.
+    // What folders and keys of messages say is none of the record's.
     let used = used.filter(|column| {
-        let mut folders = table.partitioned_by.iter();
-        !folders.any(|name| name.eq_ignore_ascii_case(&column.name))
+        let mut beside = table.partitioned_by.iter().chain(&table.primary_key);
+        !beside.any(|name| name.eq_ignore_ascii_case(&column.name))
     });
     only_corrupt(table, &used.collect::<Vec<_>>())
 }

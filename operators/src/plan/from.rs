@@ -1,10 +1,12 @@
 //! FROM: tables, views, WITH, subqueries, and their event time.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 use sqlparser::ast::{
-    JoinConstraint, JoinOperator, ObjectName, Select, TableAlias, TableFactor, TableWithJoins,
+    Expr, JoinConstraint, JoinOperator, ObjectName, Select, TableAlias, TableFactor,
+    TableWithJoins, visit_expressions,
 };
 use thalweg_engine::counted::counted;
 use thalweg_engine::row::Value;
@@ -53,7 +55,7 @@ impl Lowering<'_> {
                 generator::lateral_view(self, relation, &view, at)?
             } else if is_lateral(factor) {
                 self.lateral_subquery(relation, factor, false, parsed, ctes, at)?
-            } else if let Some(right) = self.apart(other, parsed, ctes, at) {
+            } else if let Some(right) = self.apart(&relation, other, parsed, ctes, at) {
                 relation = self.comma(relation, right, at);
                 continue;
             } else {
@@ -75,24 +77,49 @@ impl Lowering<'_> {
         Ok(relation)
     }
 
-    /// What stands behind a comma with inner joins that name nothing before it: it is the same whichever comes first, and
-    /// streams that are joined so have their equality.
+    /// What stands behind a comma with joins that name nothing before it and keep each of its rows that fits: it is the same
+    /// whichever comes first, and streams that are joined so have their equality.
     fn apart(
         &self,
+        before: &Relation,
         from: &TableWithJoins,
         parsed: &ParsedQuery,
         ctes: Ctes<'_>,
         at: Location,
     ) -> Option<Relation> {
         use JoinOperator as Op;
-        let inner = |operator: &Op| match operator {
-            Op::Join(constraint) | Op::Inner(constraint) | Op::CrossJoin(constraint) => {
-                matches!(constraint, JoinConstraint::On(_) | JoinConstraint::None)
-            }
+        let of_before = |part: &Expr| match part {
+            Expr::CompoundIdentifier(names) => before.columns.iter().any(|column| {
+                let table = column.qualifier.as_deref();
+                table.is_some_and(|table| table.eq_ignore_ascii_case(&names[0].value))
+            }),
+            _ => false,
+        };
+        let names_before = |on: &Expr| {
+            visit_expressions(on, |part| match of_before(part) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+            .is_break()
+        };
+        let by_itself = |operator: &Op| match operator {
+            Op::Join(constraint)
+            | Op::Inner(constraint)
+            | Op::CrossJoin(constraint)
+            | Op::Left(constraint)
+            | Op::LeftOuter(constraint)
+            | Op::Semi(constraint)
+            | Op::LeftSemi(constraint)
+            | Op::Anti(constraint)
+            | Op::LeftAnti(constraint) => match constraint {
+                JoinConstraint::On(on) => !names_before(on),
+                JoinConstraint::None => true,
+                _ => false,
+            },
             _ => false,
         };
         let mut joins = from.joins.iter();
-        let apart = !from.joins.is_empty() && joins.all(|join| inner(&join.join_operator));
+        let apart = !from.joins.is_empty() && joins.all(|join| by_itself(&join.join_operator));
         apart.then(|| self.from(from, parsed, ctes, at).ok())?
     }
 

@@ -182,7 +182,8 @@ impl Settling {
                     Err(JobError::new(
                         limit.at,
                         "OFFSET is not supported on a stream: rows that are left out would have to be counted for ever",
-                    ))
+                    )
+                    .help("write it where a static table is read: in a join's side, or in IN"))
                 } else if self.mode == OutputMode::Update {
                     Err(JobError::new(
                         limit.at,

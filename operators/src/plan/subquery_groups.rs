@@ -118,7 +118,7 @@ impl Taking<'_, '_> {
             let fields = relation.node.fields();
             let data_type = fields.first().map(|field| &field.data_type);
             match data_type.filter(|data_type| **data_type != DataType::Void) {
-                Some(data_type) => written(&format!("CAST({text} AS {data_type})"), at),
+                Some(data_type) => written(&format!("CAST({text} AS {})", in_sql(data_type)), at),
                 None => written(text, at),
             }
         };
@@ -284,4 +284,20 @@ fn held(asked: &mut Expr) {
         }],
         fields: Vec::new(),
     };
+}
+
+/// The type as a cast names it.
+fn in_sql(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Array(element) => format!("ARRAY<{}>", in_sql(element)),
+        DataType::Map(pair) => format!("MAP<{}, {}>", in_sql(&pair.0), in_sql(&pair.1)),
+        DataType::Struct(fields) => {
+            let fields = fields.iter().map(|field| {
+                let name = field.name.replace('`', "``");
+                format!("`{name}`: {}", in_sql(&field.data_type))
+            });
+            format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
+        }
+        simple => simple.to_string(),
+    }
 }

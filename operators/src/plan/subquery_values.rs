@@ -375,7 +375,7 @@ pub(super) fn of_around(error: JobError, outer: &Scope) -> JobError {
         Some(name) if outer.resolve(&name.split('.').collect::<Vec<_>>(), error.at).is_ok() => {
             JobError::new(
                 error.at,
-                format!("`{name}` is of the row around: a subquery that names it has a FROM and a WHERE alone"),
+                format!("`{name}` is of the row around, which a subquery may name in its WHERE: not in one that stands within another, nor beside ORDER BY and LIMIT"),
             )
             .help("write max(x) or max_by(x, y) for ORDER BY and LIMIT, and what HAVING asks around the subquery")
         }

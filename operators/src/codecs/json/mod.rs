@@ -63,7 +63,7 @@ pub struct JsonOptions {
     pub nulls: bool,
     /// Columns that the records need not have: the message's key holds them.
     pub elsewhere: Vec<SmolStr>,
-    /// Whether it was told that the records have other columns: once for all decoders of a table.
+    /// Whether it was told that the records have other columns: once for all decoders of a format.
     pub told: Arc<AtomicBool>,
 }
 
