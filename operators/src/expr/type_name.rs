@@ -36,6 +36,30 @@ pub(crate) fn is_simple(name: &str) -> bool {
     KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
+/// A type as a cast and `from_json` take it: names that are no words in backticks.
+pub(crate) fn in_sql(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Array(element) => format!("ARRAY<{}>", in_sql(element)),
+        DataType::Map(pair) => format!("MAP<{}, {}>", in_sql(&pair.0), in_sql(&pair.1)),
+        DataType::Struct(fields) => {
+            let field = |field: &Field| {
+                let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let plain = field.name.chars().all(word)
+                    && field.name.starts_with(|c: char| !c.is_ascii_digit());
+                let name = if plain {
+                    field.name.to_string()
+                } else {
+                    format!("`{}`", field.name.replace('`', "``"))
+                };
+                format!("{name}: {}", in_sql(&field.data_type))
+            };
+            let fields: Vec<String> = fields.iter().map(field).collect();
+            format!("STRUCT<{}>", fields.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// The type that a cast names: of texts with a length the length is left out, as in Spark.
 pub(crate) fn cast_type(ast: &ast::DataType, at: Location) -> Result<DataType, JobError> {
     match ast {

@@ -34,7 +34,8 @@ pub(crate) fn escaped(path: &str) -> String {
     plain
 }
 
-/// A name with its escapes `%3A` undone, as Hive writes characters that a folder's name cannot hold.
+/// A name of a URI with its escapes `%3A` undone, which are of bytes of UTF-8; in names of folders they are of characters
+/// (`folder_values`).
 pub(crate) fn unescaped(name: &str) -> String {
     let bytes = name.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());

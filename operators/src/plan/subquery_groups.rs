@@ -12,6 +12,7 @@ use crate::expr::check::check;
 use crate::expr::grouped::aggregate_of;
 use crate::expr::operators;
 use crate::expr::scope::ScopeColumn;
+use crate::expr::type_name::in_sql;
 use crate::expr::typed::{Comparison, Typed};
 use crate::expr::written::written;
 use crate::job_error::{JobError, Location};
@@ -284,20 +285,4 @@ fn held(asked: &mut Expr) {
         }],
         fields: Vec::new(),
     };
-}
-
-/// The type as a cast names it.
-fn in_sql(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Array(element) => format!("ARRAY<{}>", in_sql(element)),
-        DataType::Map(pair) => format!("MAP<{}, {}>", in_sql(&pair.0), in_sql(&pair.1)),
-        DataType::Struct(fields) => {
-            let fields = fields.iter().map(|field| {
-                let name = field.name.replace('`', "``");
-                format!("`{name}`: {}", in_sql(&field.data_type))
-            });
-            format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
-        }
-        simple => simple.to_string(),
-    }
 }

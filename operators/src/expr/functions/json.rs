@@ -119,7 +119,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                     "arrays and objects lie more than {DEPTH_MAX} deep in each other"
                 )));
             }
-            let name = string(&written(&of_text(sample.get())));
+            let name = string(&type_name::in_sql(&of_text(sample.get())));
             Ok(Typed::literal(name, DataType::String, cx.at))
         },
     ),
@@ -283,29 +283,6 @@ fn utf8(json: &[u8], laid_out: bool) -> crate::expr::body::Outcome {
     match std::str::from_utf8(json) {
         Ok(json) => Ok(string(json)),
         Err(_) => Err(failed("to_json: the text is not UTF-8")),
-    }
-}
-
-/// A type as from_json takes it: names that are no words in backticks.
-fn written(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Array(element) => format!("ARRAY<{}>", written(element)),
-        DataType::Struct(fields) => {
-            let field = |field: &Field| {
-                let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                let plain = field.name.chars().all(word)
-                    && field.name.starts_with(|c: char| !c.is_ascii_digit());
-                let name = if plain {
-                    field.name.to_string()
-                } else {
-                    format!("`{}`", field.name.replace('`', "``"))
-                };
-                format!("{name}: {}", written(&field.data_type))
-            };
-            let fields: Vec<String> = fields.iter().map(field).collect();
-            format!("STRUCT<{}>", fields.join(", "))
-        }
-        other => other.to_string(),
     }
 }
 
