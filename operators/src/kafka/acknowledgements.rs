@@ -17,16 +17,13 @@ use super::codes::Code;
 /// By this name the client knows the interceptor.
 const NAME: &CStr = c"thalweg";
 
-/// Listens to what becomes of the records of a producer.
+/// Listens to which records of a producer are acknowledged. What one failed of is told by an event, or by the call that hands
+/// it over.
 pub(crate) trait Acknowledgements: Send + Sync {
     /// The record that was handed over with this pointer stands at this offset, below zero where the broker has not told it
     /// itself. Then the client may hold a lock of the partition: nothing may be handed over, nor anything waited for that
     /// another thread holds while it hands something over. Says whether who polls the main queue is to be woken.
     fn acknowledged(&self, opaque: *mut c_void, offset: i64) -> bool;
-
-    /// The record that was handed over with this pointer, or is being, will not be acknowledged. Any lock may be held; what
-    /// it failed of is told by an event, or by the call that hands it over.
-    fn failed(&self, opaque: *mut c_void);
 }
 
 /// Who is told. Boxed, because the pointer that goes through the client is a thin one.
@@ -68,7 +65,7 @@ unsafe extern "C" fn on_new(
     }
 }
 
-/// A record was acknowledged, or has failed.
+/// A record was acknowledged, or has failed: one that is never acknowledged is missed by who counts.
 unsafe extern "C" fn on_acknowledgement(
     client: *mut sys::rd_kafka_t,
     message: *mut sys::rd_kafka_message_t,
@@ -77,9 +74,9 @@ unsafe extern "C" fn on_acknowledgement(
     // SAFETY: a live client and message, and the box of `Told`, which lives as long; the queue is let go of.
     unsafe {
         let listener = &*opaque.cast_const().cast::<Arc<dyn Acknowledgements>>();
-        if code_of(&raw const (*message).err) != Code::OK {
-            listener.failed((*message)._private);
-        } else if listener.acknowledged((*message)._private, (*message).offset) {
+        if code_of(&raw const (*message).err) == Code::OK
+            && listener.acknowledged((*message)._private, (*message).offset)
+        {
             let main = sys::rd_kafka_queue_get_main(client);
             sys::rd_kafka_queue_yield(main);
             sys::rd_kafka_queue_destroy(main);
@@ -100,11 +97,8 @@ mod tests {
 
     impl Acknowledgements for Counts {
         fn acknowledged(&self, _: *mut c_void, _: i64) -> bool {
-            false
-        }
-
-        fn failed(&self, _: *mut c_void) {
             self.0.fetch_add(1, Ordering::Relaxed);
+            false
         }
     }
 

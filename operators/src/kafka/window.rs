@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
@@ -47,10 +47,8 @@ pub(crate) struct Pushed {
     pub(crate) done: Result<(), Code>,
 }
 
-/// What an acknowledgement changed.
+/// What changed when all that was on its way had landed.
 pub(crate) struct Landed {
-    /// The row that was acknowledged: the oldest one.
-    pub(crate) flight: Option<Flight>,
     /// Whether the partition is idle now.
     pub(crate) idle: bool,
     /// Whether the client took what was held.
@@ -99,8 +97,8 @@ pub(crate) struct Window {
     /// The offset behind the last record that was acknowledged, or where the partition ended at the start; below zero where
     /// neither is known.
     end: AtomicI64,
-    /// Whether a row will not be acknowledged. Which one is not known, so none is counted any more.
-    broken: AtomicBool,
+    /// Of the rows on their way, those that were not acknowledged yet. One that fails never is, so nothing counts from then on.
+    flying: AtomicUsize,
     brokers: Arc<Brokers>,
     /// Itself, to stand in line with.
     me: Weak<Self>,
@@ -132,7 +130,7 @@ impl Window {
             silent_at: AtomicU64::new(0),
             leader: AtomicI32::new(-1),
             end: AtomicI64::new(-1),
-            broken: AtomicBool::new(false),
+            flying: AtomicUsize::new(0),
             brokers: Arc::clone(brokers),
             me: Weak::clone(me),
         })
@@ -176,6 +174,7 @@ impl Window {
         let done = match step {
             Step::Send => {
                 inner.broker = leader;
+                self.flying.store(1, Ordering::Release);
                 self.send(
                     row.key.clone().map(|range| &bytes[range]),
                     row.value.clone().map(|range| &bytes[range]),
@@ -201,25 +200,25 @@ impl Window {
         }
     }
 
-    /// The oldest row was acknowledged: gives it out, hands over what is held if it was the last on its way, wakes who
-    /// waited.
-    pub(crate) fn land(&self, failing: bool) -> Landed {
+    /// A row was acknowledged. Says whether it was the last of those on their way: then it is time to [`Window::land`].
+    pub(crate) fn acknowledged(&self) -> bool {
+        self.flying.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    /// All rows on their way were acknowledged: adds them to `flights`, hands over what is held, wakes who waited.
+    pub(crate) fn land(&self, failing: bool, flights: &mut Vec<Flight>) -> Landed {
         let mut inner = self.inner.lock();
-        let flight = match self.broken.load(Ordering::SeqCst) {
-            true => None,
-            false => inner.flights.pop_front(),
-        };
-        inner.acknowledged += u64::from(flight.is_some());
+        let rows = inner.gate.flying().min(inner.flights.len());
+        flights.extend(inner.flights.drain(..rows));
+        inner.acknowledged += rows as u64;
         let (mut done, mut next) = (Ok(()), None);
         let broker = inner.broker;
-        let after = match flight {
-            Some(_) if !failing => inner.gate.landed(),
-            _ => After::Wait,
-        };
+        // Once the outlet has failed, nothing goes any more: the gate stays shut.
+        let after = (!failing).then(|| inner.gate.landed());
         match after {
-            After::Wait => {}
-            After::Free => next = self.brokers.with(broker, Slots::give_back),
-            After::Held => {
+            None => {}
+            Some(After::Free) => next = self.brokers.with(broker, Slots::give_back),
+            Some(After::Held) => {
                 let passed = self.me.upgrade().map(|me| {
                     self.brokers
                         .with(broker, |slots, limit| slots.pass_on(limit, || me))
@@ -241,16 +240,10 @@ impl Window {
             waits
         });
         Landed {
-            flight,
             idle: !inner.gate.busy(),
             done,
             next,
         }
-    }
-
-    /// A row will not be acknowledged: what is behind it does not count as if it were.
-    pub(crate) fn fails(&self) {
-        self.broken.store(true, Ordering::SeqCst);
     }
 
     /// From now on nothing is handed over.
@@ -345,6 +338,7 @@ impl Window {
                 fits
             });
         let rows = inner.gate.release(fits.count());
+        self.flying.store(rows, Ordering::Release);
         let Inner {
             bytes, held, text, ..
         } = inner;

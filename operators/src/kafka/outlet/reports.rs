@@ -1,5 +1,6 @@
 //! What the client reports of rows, of brokers, and of itself: acknowledgements on its own threads, all else to the outlet's.
 
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,6 +20,11 @@ use super::super::target::Target;
 use super::super::window::{Flight, Window};
 use super::{BYTES_MAX, ROW_COST, Shared};
 
+thread_local! {
+    /// Rows that have landed together, for as long as they are told of.
+    static LANDED: RefCell<Vec<Flight>> = const { RefCell::new(Vec::new()) };
+}
+
 /// The window that a row was handed over with.
 ///
 /// # Safety
@@ -32,13 +38,16 @@ impl Acknowledgements for Shared {
     fn acknowledged(&self, opaque: *mut c_void, offset: i64) -> bool {
         // SAFETY: the client tells of a row that it holds.
         let window = unsafe { window_of(opaque) };
+        window.ends_at(offset + 1);
+        if !window.acknowledged() {
+            return false;
+        }
         if offset < 0 {
             // An acknowledgement of later rows may have told of it; then the client holds the partition's lock, for which a lane
             // may wait that holds the window's.
             self.aside.lock().extend(window.myself());
             return true;
         }
-        window.ends_at(offset + 1);
         // Through the client no panic may go.
         let landed = catch_unwind(AssertUnwindSafe(|| self.landed(window)));
         if landed.is_err() {
@@ -47,11 +56,6 @@ impl Acknowledgements for Shared {
             ));
         }
         false
-    }
-
-    fn failed(&self, opaque: *mut c_void) {
-        // SAFETY: as above.
-        unsafe { window_of(opaque) }.fails();
     }
 }
 
@@ -97,44 +101,56 @@ impl Shared {
         }
     }
 
-    /// The oldest row of a window was acknowledged.
+    /// All that was on its way of a window was acknowledged.
     fn landed(&self, window: &Window) {
-        let changed = window.land(self.failing.load(Ordering::Acquire));
-        if changed.idle {
-            self.busy.fetch_sub(1, Ordering::Relaxed);
-        }
-        if let Err(code) = changed.done {
-            self.fail_at(window, code);
-        }
-        if let Some(next) = changed.next {
-            self.busy.fetch_add(1, Ordering::Relaxed);
-            if let Err(code) = next.granted() {
-                self.fail_at(&next, code);
+        LANDED.with_borrow_mut(|flights| {
+            let changed = window.land(self.failing.load(Ordering::Acquire), flights);
+            if changed.idle {
+                self.busy.fetch_sub(1, Ordering::Relaxed);
             }
-        }
-        if let Some(flight) = changed.flight {
-            self.report(&flight);
-        }
+            if let Err(code) = changed.done {
+                self.fail_at(window, code);
+            }
+            if let Some(next) = changed.next {
+                self.busy.fetch_add(1, Ordering::Relaxed);
+                if let Err(code) = next.granted() {
+                    self.fail_at(&next, code);
+                }
+            }
+            self.report(flights);
+            flights.clear();
+        });
     }
 
-    /// Frees what has landed and tells the observer.
-    fn report(&self, flight: &Flight) {
-        let cost = flight.size as usize + ROW_COST;
+    /// Frees what has landed and tells the observers.
+    fn report(&self, flights: &[Flight]) {
+        let bytes = |flights: &[Flight]| {
+            flights
+                .iter()
+                .map(|flight| flight.size as usize)
+                .sum::<usize>()
+        };
+        let cost = bytes(flights) + flights.len() * ROW_COST;
         let before = self.brokers.bytes.fetch_sub(cost, Ordering::AcqRel);
-        self.rows.fetch_sub(1, Ordering::Relaxed);
+        self.rows.fetch_sub(flights.len() as u64, Ordering::Relaxed);
         if before - cost < BYTES_MAX / 2 {
             for waker in self.drains.lock().drain(..) {
                 waker.wake();
             }
         }
+        let now = self.micros(Instant::now());
         let observers = self.observers.read();
-        let Some(observer) = observers.get(flight.lane as usize) else {
-            return;
-        };
-        let since_written = self.micros(Instant::now()).saturating_sub(flight.written);
-        let since_taken = since_written + u64::from(flight.waited);
-        observer.acknowledged(1, u64::from(flight.size));
-        observer.delivered(&flight.trace, since_written, since_taken);
+        for of_lane in flights.chunk_by(|one, next| one.lane == next.lane) {
+            let Some(observer) = observers.get(of_lane[0].lane as usize) else {
+                continue;
+            };
+            observer.acknowledged(of_lane.len() as u64, bytes(of_lane) as u64);
+            for flight in of_lane {
+                let since_written = now.saturating_sub(flight.written);
+                let since_taken = since_written + u64::from(flight.waited);
+                observer.delivered(&flight.trace, since_written, since_taken);
+            }
+        }
     }
 
     fn notice(&self, queue: &Queue, code: Code, text: &str) {
