@@ -252,6 +252,7 @@ impl Lowering<'_> {
         ctes: Ctes<'_>,
         at: Location,
     ) -> Result<(Relation, Vec<Typed>), JobError> {
+        let subquery = without_parentheses(subquery);
         let bare = looked_for(subquery);
         let Some(select) = plain(&bare) else {
             return Err(JobError::new(
@@ -365,6 +366,24 @@ pub(super) fn maybe(conditions: Vec<Typed>, at: Location) -> Typed {
     match known.len() {
         1 => known.remove(0),
         _ => operators::logic(true, known, at),
+    }
+}
+
+/// The query that stands in parentheses of its own.
+fn without_parentheses(query: &Query) -> &Query {
+    match query {
+        Query {
+            with: None,
+            body,
+            order_by: None,
+            limit_clause: None,
+            fetch: None,
+            ..
+        } => match body.as_ref() {
+            SetExpr::Query(within) => without_parentheses(within),
+            _ => query,
+        },
+        _ => query,
     }
 }
 
