@@ -56,10 +56,26 @@ struct Wanted {
 impl Projection {
     /// Finds the wanted columns in a file's.
     pub(crate) fn new(columns: &[Field], wanted: &[usize], file: &Fields) -> Self {
+        Self::found(columns, wanted, |_, field| position(file, &field.name))
+    }
+
+    /// The same of a file whose columns have their places for names.
+    #[cfg(feature = "orc")]
+    pub(crate) fn by_place(columns: &[Field], wanted: &[usize], file: &Fields) -> Self {
+        Self::found(columns, wanted, |place, _| {
+            (place < file.len()).then_some(place)
+        })
+    }
+
+    fn found(
+        columns: &[Field],
+        wanted: &[usize],
+        find: impl Fn(usize, &Field) -> Option<usize>,
+    ) -> Self {
         let found: Vec<(Field, Option<usize>)> = wanted
             .iter()
-            .filter_map(|place| columns.get(*place))
-            .map(|field| (field.clone(), position(file, &field.name)))
+            .filter_map(|place| Some((*place, columns.get(*place)?)))
+            .map(|(place, field)| (field.clone(), find(place, field)))
             .collect();
         let mut roots: Vec<usize> = found.iter().filter_map(|(_, root)| *root).collect();
         roots.sort_unstable();
@@ -108,7 +124,7 @@ impl Projection {
                 return Err(RecordError::decode(format!(
                     "column `{}` is {} in the file, which cannot be read as {}",
                     field.name,
-                    array.data_type(),
+                    in_the_file(array.data_type()),
                     field.data_type
                 )));
             }
@@ -145,6 +161,16 @@ impl Projection {
             width,
             ..Batch::default()
         })
+    }
+}
+
+/// What a column is in the file: texts are read as bytes, so they are told apart by their place only.
+fn in_the_file(data_type: &Arrow) -> String {
+    match data_type {
+        Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Binary | Arrow::LargeBinary => {
+            "text or bytes".to_owned()
+        }
+        other => other.to_string(),
     }
 }
 

@@ -23,6 +23,8 @@ use super::format::{FileFormat, FormatSpec};
 use super::orc_tail::{self, Footers};
 #[cfg(feature = "orc")]
 use super::orc_times::Times;
+#[cfg(feature = "parquet")]
+use super::parquet_schema;
 #[cfg(any(feature = "parquet", feature = "orc"))]
 use crate::columnar::{self, Projection};
 use crate::job_error::JobError;
@@ -235,12 +237,8 @@ impl Block for Parquet {
         };
         // What the file is, not what its writer had in memory.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let mut metadata = ArrowReaderMetadata::load(&places, options.clone()).map_err(broken)?;
-        if let Some(schema) = int96_as_micros(&metadata) {
-            let whole = Arc::clone(metadata.metadata());
-            metadata =
-                ArrowReaderMetadata::try_new(whole, options.with_schema(schema)).map_err(broken)?;
-        }
+        let metadata = ArrowReaderMetadata::load(&places, options.clone()).map_err(broken)?;
+        let metadata = parquet_schema::widened(metadata, options).map_err(broken)?;
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(places, metadata);
         let projection = Projection::new(&self.0.columns, &self.0.wanted, reader.schema().fields());
         let roots = projection.roots.iter().copied();
@@ -286,44 +284,6 @@ fn packed_otherwise(
     ))
 }
 
-/// The schema with times of the type int96 in microseconds, where there are some: in nanoseconds, as Arrow reads them, most
-/// centuries do not fit.
-#[cfg(feature = "parquet")]
-fn int96_as_micros(
-    metadata: &parquet::arrow::arrow_reader::ArrowReaderMetadata,
-) -> Option<arrow::datatypes::SchemaRef> {
-    use arrow::datatypes::{DataType as Arrow, FieldRef, Schema, TimeUnit};
-    use parquet::basic::Type;
-
-    /// Walks over the leaves in the order of the file's columns.
-    fn changed(field: &FieldRef, leaves: &mut dyn Iterator<Item = bool>) -> FieldRef {
-        let data_type = match field.data_type() {
-            Arrow::List(element) => Arrow::List(changed(element, leaves)),
-            Arrow::LargeList(element) => Arrow::LargeList(changed(element, leaves)),
-            Arrow::Map(entries, sorted) => Arrow::Map(changed(entries, leaves), *sorted),
-            Arrow::Struct(fields) => {
-                Arrow::Struct(fields.iter().map(|field| changed(field, leaves)).collect())
-            }
-            other => match leaves.next() {
-                Some(true) => Arrow::Timestamp(TimeUnit::Microsecond, None),
-                _ => other.clone(),
-            },
-        };
-        Arc::new(field.as_ref().clone().with_data_type(data_type))
-    }
-
-    let columns = metadata.parquet_schema().columns();
-    let int96 =
-        |column: &parquet::schema::types::ColumnDescPtr| column.physical_type() == Type::INT96;
-    if !columns.iter().any(int96) {
-        return None;
-    }
-    let mut leaves = columns.iter().map(int96);
-    let fields = metadata.schema().fields().iter();
-    let fields: Vec<FieldRef> = fields.map(|field| changed(field, &mut leaves)).collect();
-    Some(Arc::new(Schema::new(fields)))
-}
-
 #[cfg(feature = "orc")]
 struct Orc(Chosen);
 
@@ -349,7 +309,14 @@ impl Block for Orc {
         known.tail(metadata);
         let hybrid = orc_tail::is_hybrid(&places, metadata).map_err(|error| broken(&error))?;
         let schema = reader.schema();
-        let mut projection = Projection::new(&self.0.columns, &self.0.wanted, schema.fields());
+        let fields = schema.fields();
+        // So Hive names them, and Spark takes them by their places.
+        let nameless = fields.iter().all(|field| field.name().starts_with("_col"));
+        let project = match nameless {
+            true => Projection::by_place,
+            false => Projection::new,
+        };
+        let mut projection = project(&self.0.columns, &self.0.wanted, fields);
         projection.whole_times = true;
         let mut names: Vec<&str> = projection
             .roots

@@ -299,3 +299,75 @@ fn files_of_spark_are_read_as_spark_reads_them() {
         assert_eq!(lines, expected.lines().collect::<Vec<_>>(), "{name}");
     }
 }
+
+#[test]
+fn a_text_that_is_no_utf8_costs_no_other_row() {
+    use parquet::data_type::{ByteArray, ByteArrayType};
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("parquet");
+    let schema = "message m { required binary name (UTF8); optional group tags (LIST) { repeated group list { optional binary element (UTF8); } } }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut writer =
+        SerializedFileWriter::new(File::create(&path).unwrap(), schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let texts: [&[u8]; 3] = [b"one", b"tw\xff", "dr\u{e9}i".as_bytes()];
+    let texts = texts.map(|text| ByteArray::from(text.to_vec()));
+    let levels: [Option<&[i16]>; 2] = [None, Some(&[3, 3, 3])];
+    for levels in levels {
+        let mut column = group.next_column().unwrap().unwrap();
+        let repeated = levels.map(|_| [0_i16, 0, 0].as_slice());
+        let typed = column.typed::<ByteArrayType>();
+        typed.write_batch(&texts, levels, repeated).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+
+    let read = |name, element| {
+        let columns = vec![
+            Field::nullable("name", name),
+            Field::nullable("tags", DataType::Array(Arc::new(element))),
+        ];
+        read_as(columns, "parquet", &path, &[0, 1], 0).unwrap()
+    };
+    let rows = read(DataType::String, DataType::String);
+    let expected = ["one", "tw\u{fffd}", "dr\u{e9}i"].map(|text| {
+        let text = Value::from(text);
+        vec![text.clone(), Value::Array(vec![text].into())]
+    });
+    assert_eq!(rows, expected);
+    let rows = read(DataType::Binary, DataType::String);
+    assert_eq!(rows[1][0], Value::Binary(b"tw\xff".as_slice().into()));
+    assert_eq!(
+        rows[2],
+        [
+            Value::Binary("dr\u{e9}i".as_bytes().into()),
+            expected[2][1].clone()
+        ]
+    );
+}
+
+#[test]
+fn columns_of_hive_are_found_by_their_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids: ArrayRef = Arc::new(Int32Array::from_iter_values(0..2));
+    let names: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+    let batch =
+        RecordBatch::try_from_iter_with_nullable([("_col0", names, true), ("_col1", ids, true)])
+            .unwrap();
+    let path = write_batch("orc", folder.path(), &batch);
+    let columns = || {
+        vec![
+            Field::nullable("name", DataType::String),
+            Field::nullable("id", DataType::BigInt),
+            Field::nullable("absent", DataType::String),
+        ]
+    };
+    let rows = read_as(columns(), "orc", &path, &[0, 1, 2], 0).unwrap();
+    assert_eq!(rows[1], [Value::from("b"), Value::BigInt(1), Value::Null]);
+    let rows = read_as(columns(), "orc", &path, &[1], 0).unwrap();
+    assert_eq!(rows, [[Value::BigInt(0)], [Value::BigInt(1)]]);
+}

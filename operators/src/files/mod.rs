@@ -28,6 +28,8 @@ mod options;
 mod orc_tail;
 #[cfg(feature = "orc")]
 mod orc_times;
+#[cfg(feature = "parquet")]
+mod parquet_schema;
 #[cfg(feature = "object-store")]
 mod patience;
 mod pattern;

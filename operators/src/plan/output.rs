@@ -57,7 +57,7 @@ pub(crate) fn assign(
                 .collect();
             Node::pick(relation.node, &places)
         };
-        return Ok(texts_of_nulls(node, fields));
+        return Ok(texts_of_nulls(node, fields, lowering.settings()));
     };
     let table = &output.table.name;
     let items = declared_items(lowering, &relation, (table, declared), listed, at)?;
@@ -68,17 +68,23 @@ pub(crate) fn assign(
     Ok((node, Schema::new(declared.clone())))
 }
 
-/// The rows for an output that declares no columns: a bare NULL has no type that it could have, and is a text there.
-fn texts_of_nulls(node: Node, mut fields: Vec<Field>) -> (Node, Schema) {
+/// The rows for an output that declares no columns: a bare NULL has no type that it could have, and is a text there. So is what
+/// gives NULL or an error, as `assert_true` does.
+fn texts_of_nulls(
+    node: Node,
+    mut fields: Vec<Field>,
+    settings: coerce::Settings,
+) -> (Node, Schema) {
     let items: Vec<Item> = (0..)
         .zip(&mut fields)
         .map(|(place, field)| {
+            let column = Typed::column(place, field, Location::default());
             let typed = match field.data_type {
                 DataType::Void => {
                     field.data_type = DataType::String;
-                    Typed::literal(Value::Null, DataType::String, Location::default())
+                    coerce::cast_implicitly(column, &DataType::String, settings)
                 }
-                _ => Typed::column(place, field, Location::default()),
+                _ => column,
             };
             Item {
                 field: field.clone(),
