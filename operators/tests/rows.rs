@@ -144,6 +144,15 @@ fn rows_are_filtered_and_projected() {
 }
 
 #[test]
+fn what_checks_a_row_is_worked_out_though_it_gives_nothing() {
+    let checked = query("SELECT id, assert_true(id > 3) AS checked FROM a");
+    let out = send(&checked, "a", &[r#"{"id":5}"#]).unwrap();
+    assert_eq!(json(&checked, &out), [r#"{"id":5}"#]);
+    let failed = send(&checked, "a", &[r#"{"id":1}"#]).err().unwrap();
+    assert!(failed.to_string().contains("is not true"), "{failed}");
+}
+
+#[test]
 fn an_alias_is_used_by_the_items_after_it() {
     let out = rows(
         "SELECT id, id + 1 AS b, b * 2 AS c, c - id AS d FROM a",
