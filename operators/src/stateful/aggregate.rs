@@ -60,7 +60,7 @@ enum Task {
     Nothing,
     /// Groups that are over.
     Close,
-    /// These groups, from this place on.
+    /// These groups, which have changed, from this place on.
     Table(Vec<Slot>, usize),
     /// All groups.
     Whole(InOrder),
@@ -249,24 +249,18 @@ impl Single {
         };
         let mut meta = at.clone();
         let end = slots.len().min(place + SLICE);
-        let at_trigger = self.groups.grouping.emits == Emits::UpdateAtTrigger;
         for &slot in &slots[place..end] {
             self.emit(slot, &mut meta, emit)?;
             meta.event_time = at.event_time;
-            if at_trigger {
-                self.groups.state.clear_changed(slot);
-            }
+            self.groups.state.clear_changed(slot);
         }
         if end < slots.len() {
             self.task = Task::Table(slots, end);
             return Ok(Progress::More);
         }
-        if at_trigger {
-            self.groups.serve();
-            self.task = Task::Close;
-            return self.resume(at, emit);
-        }
-        Ok(Progress::Done)
+        self.groups.serve();
+        self.task = Task::Close;
+        self.resume(at, emit)
     }
 }
 
@@ -322,8 +316,7 @@ impl Operator for Single {
         emit: &mut dyn Emit,
     ) -> Result<Progress, RecordError> {
         self.watermark = self.watermark.max(Some(watermark));
-        let emits = self.groups.grouping.emits;
-        if emits == Emits::UpdateAtTrigger && !self.groups.pending.is_empty() {
+        if self.groups.waits() {
             // What has changed is emitted at the trigger; what is over goes then.
             return Ok(Progress::Done);
         }
@@ -338,8 +331,8 @@ impl Operator for Single {
         emit: &mut dyn Emit,
     ) -> Result<Progress, RecordError> {
         let slots = match self.groups.grouping.emits {
-            Emits::Append | Emits::UpdateAtOnce => return Ok(Progress::Done),
-            Emits::UpdateAtTrigger => self.groups.take_pending(),
+            Emits::Append => return Ok(Progress::Done),
+            Emits::UpdateAtOnce | Emits::UpdateAtTrigger => self.groups.take_pending(),
             Emits::Complete if !self.groups.state.is_empty() => {
                 self.task = Task::Whole(InOrder::default());
                 return self.resume(at, emit);
@@ -359,6 +352,20 @@ impl Operator for Single {
             Task::Table(slots, 0)
         };
         self.resume(at, emit)
+    }
+
+    fn alarm(&self) -> Option<Micros> {
+        self.groups.left_waiting().then_some(Micros::MIN)
+    }
+
+    /// What a run with a trigger has left is told at the start of one without.
+    fn clock(
+        &mut self,
+        now: Micros,
+        at: &RecordMeta,
+        emit: &mut dyn Emit,
+    ) -> Result<Progress, RecordError> {
+        self.tick(now, at, emit)
     }
 
     fn resume(&mut self, at: &RecordMeta, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
@@ -386,9 +393,7 @@ impl Operator for Single {
     }
 
     fn save(&mut self) -> Option<StateChanges> {
-        if let Task::Table(slots, place) = &mut self.task
-            && self.groups.grouping.emits == Emits::UpdateAtTrigger
-        {
+        if let Task::Table(slots, place) = &mut self.task {
             // These no longer wait, and the trigger is not served yet. Each is written once, however many cuts come meanwhile.
             for slot in slots.drain(..std::mem::take(place)) {
                 self.groups.state.mark_dirty(slot);

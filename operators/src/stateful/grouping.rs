@@ -115,6 +115,13 @@ pub enum Emits {
     Complete,
 }
 
+impl Emits {
+    /// Whether it is what has changed. At once too, a change may wait: one that a run with a trigger has left.
+    pub(super) fn changes(self) -> bool {
+        matches!(self, Self::UpdateAtOnce | Self::UpdateAtTrigger)
+    }
+}
+
 /// When a group is over: the watermark tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Over {

@@ -23,7 +23,7 @@ use thalweg_engine::state::{StateChanges, StateSize};
 
 use super::bytes::{decode_row, read_varint, unzigzag, write_varint, zigzag};
 use super::columns::Columns;
-use super::grouping::{Grouping, Shape};
+use super::grouping::{Emits, Grouping, Shape};
 use super::keyed_state::{KeyedState, Slot};
 use super::round::Round;
 
@@ -107,7 +107,7 @@ impl Groups {
                 None => String::new(),
                 Some(window) => match window.shape {
                     Shape::Fixed { size, slide, start } => {
-                        let at_once = grouping.emits == super::grouping::Emits::UpdateAtOnce;
+                        let at_once = grouping.emits == Emits::UpdateAtOnce;
                         let form = if size == slide || at_once {
                             "windows"
                         } else {
@@ -159,6 +159,16 @@ impl Groups {
         if self.state.set_changed(slot) {
             self.pending.push(slot);
         }
+    }
+
+    /// Whether changes wait to be told before what is over may go.
+    pub(super) fn waits(&self) -> bool {
+        self.grouping.emits.changes() && !self.pending.is_empty()
+    }
+
+    /// Whether they wait where no trigger comes.
+    pub(super) fn left_waiting(&self) -> bool {
+        self.grouping.emits == Emits::UpdateAtOnce && !self.pending.is_empty()
     }
 
     /// The groups that changed since the last trigger, in order of arrival.

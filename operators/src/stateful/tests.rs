@@ -613,3 +613,34 @@ fn windows_and_sessions_at_the_ends_of_all_times_are_errors_of_their_rows() {
         }
     }
 }
+
+#[test]
+fn what_waits_for_a_trigger_is_told_by_a_run_that_has_none() {
+    for shape in [TUMBLING, Shape::Session { gap: 3 }] {
+        let make = |emits| Aggregate::new(counts(Some(shape.clone()), emits, Over::Window));
+        let meta = testing::meta(0, 0, None);
+        let mut out = Collected::default();
+        let mut with_trigger = make(Emits::UpdateAtTrigger);
+        with_trigger
+            .process(0, &row(1, 1, 6), &meta, &mut out)
+            .unwrap();
+        with_trigger.accept();
+        let saved = with_trigger.save().unwrap();
+
+        let mut without = make(Emits::UpdateAtOnce);
+        without.restore(&[saved]).unwrap();
+        without.advance(100, &meta, &mut out).unwrap();
+        assert!(out.rows.is_empty());
+        assert!(without.alarm().is_some_and(|at| at <= 0));
+        let mut progress = without.clock(0, &meta, &mut out).unwrap();
+        while progress == Progress::More {
+            progress = without.resume(&meta, &mut out).unwrap();
+        }
+        assert_eq!(out.rows.len(), 1, "{shape:?}");
+        assert_eq!((without.alarm(), without.size().keys), (None, 0));
+
+        let mut again = make(Emits::UpdateAtOnce);
+        again.restore(&[without.save().unwrap()]).unwrap();
+        assert_eq!((again.alarm(), again.size().keys), (None, 0));
+    }
+}
