@@ -6,11 +6,11 @@
 
 use std::io::{self, BufReader, Read, Write};
 
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
+use parquet::basic::{Compression as Codec, GzipLevel, Type, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde::{Deserialize, Serialize};
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::{Row, Value};
@@ -94,13 +94,22 @@ pub(super) fn make(log: impl Read, bytes: u64, out: impl Write + Send) -> io::Re
     let compression = Compression::named(&header.compression).ok_or_else(damaged)?;
     let columns = &header.columns;
     let schema = arrays::schema(columns);
-    let properties = WriterProperties::builder()
+    let mut properties = WriterProperties::builder()
         .set_compression(codec(compression))
-        .set_created_by(format!("thalweg version {}", env!("CARGO_PKG_VERSION")))
-        .build();
+        .set_created_by(format!("thalweg version {}", env!("CARGO_PKG_VERSION")));
+    let leaves = ArrowSchemaConverter::new()
+        .convert(&schema)
+        .map_err(plain)?;
+    for leaf in leaves.columns() {
+        // The least and the greatest would leave NaN out, which to Spark is greater than all: it would step over rows with it.
+        if matches!(leaf.physical_type(), Type::FLOAT | Type::DOUBLE) {
+            let path = leaf.path().clone();
+            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
+        }
+    }
     // Without Arrow's own description of the columns, as Spark writes it.
     let options = ArrowWriterOptions::new()
-        .with_properties(properties)
+        .with_properties(properties.build())
         .with_skip_arrow_metadata(true);
     let mut writer =
         ArrowWriter::try_new_with_options(out, schema.clone(), options).map_err(plain)?;

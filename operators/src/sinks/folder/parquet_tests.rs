@@ -114,3 +114,30 @@ fn the_crash_of_a_publication_at_any_of_its_steps_is_made_good() {
         assert!(scene.hidden().is_empty());
     }
 }
+
+#[test]
+fn a_reader_that_steps_over_rows_by_the_least_and_the_greatest_does_not_miss_nan() {
+    let doubles = Field::nullable("x", DataType::Double);
+    let schema = Schema::new([
+        Field::nullable("n", DataType::BigInt),
+        Field::nullable("part", DataType::Struct(Arc::from([doubles]))),
+    ]);
+    let mut scene = Scene::new(PARQUET, &[]);
+    let mut run = scene.start(&schema, None);
+    for (n, x) in [(1, 1.5), (2, f64::NAN)] {
+        let part = Value::Struct(Arc::from([Value::Double(x)]));
+        run.write(&[Value::BigInt(n), part]);
+    }
+    let last = run.prepare(true).unwrap();
+    run.commit(&last);
+    let seen = scene.seen();
+    let path = scene.path().join(seen.keys().next().unwrap());
+    let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
+    let group = reader.metadata().row_group(0);
+    let greatest = |column| {
+        let known = group.column(column).statistics();
+        known.and_then(|known| known.max_bytes_opt().map(<[u8]>::to_vec))
+    };
+    assert_eq!(greatest(0), Some(2_i64.to_le_bytes().to_vec()));
+    assert_eq!(greatest(1), None);
+}
