@@ -25,6 +25,8 @@ mod panes;
 pub mod processor;
 mod round;
 mod runs;
+#[cfg(test)]
+mod saving_tests;
 mod session;
 pub mod sort;
 mod sweep;
