@@ -2,9 +2,10 @@
 
 use arrow::array::{Array, ArrayAccessor, ArrayRef, ArrowPrimitiveType, AsArray};
 use arrow::datatypes::{
-    DataType as Arrow, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    DataType as Arrow, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type,
+    Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
 };
 use smol_str::SmolStr;
 use thalweg_engine::row::{Unscaled, Value};
@@ -32,6 +33,11 @@ impl Cells {
     /// Appends an array's values as this type; false where the type cannot be read from the array's.
     pub(crate) fn read(&mut self, array: &ArrayRef, to: &DataType) -> bool {
         use DataType as T;
+        if *array.data_type() == Arrow::Null {
+            let nulls = std::iter::repeat_n(Value::Null, array.len());
+            self.values.extend(nulls);
+            return true;
+        }
         match to {
             T::Boolean => self.booleans(array),
             T::TinyInt | T::SmallInt | T::Int | T::BigInt => self.integers(array, to),
@@ -47,6 +53,15 @@ impl Cells {
             T::Map(pair) => self.maps(array, &pair.0, &pair.1),
             T::Struct(fields) => self.structs(array, fields),
             T::Void | T::YearMonthInterval | T::DayTimeInterval => false,
+        }
+    }
+
+    /// Leaves out the blanks behind texts.
+    pub(crate) fn unpad(&mut self) {
+        for value in &mut self.values {
+            if let Value::String(text) = value {
+                *text = SmolStr::new(text.trim_end_matches(' '));
+            }
         }
     }
 
@@ -134,6 +149,9 @@ impl Cells {
             Arrow::Int8 => self.all::<Int8Type>(array, |n| Value::Double(n.into())),
             Arrow::Int16 => self.all::<Int16Type>(array, |n| Value::Double(n.into())),
             Arrow::Int32 => self.all::<Int32Type>(array, |n| Value::Double(n.into())),
+            Arrow::UInt8 => self.all::<UInt8Type>(array, |n| Value::Double(n.into())),
+            Arrow::UInt16 => self.all::<UInt16Type>(array, |n| Value::Double(n.into())),
+            Arrow::UInt32 => self.all::<UInt32Type>(array, |n| Value::Double(n.into())),
             _ => return false,
         }
         true
@@ -150,6 +168,13 @@ impl Cells {
                 let more = scale - u8::try_from(*from).unwrap_or_default();
                 let factor = decimal::pow10(more);
                 self.some::<Decimal128Type>(array, |n| fits(n.checked_mul(factor)?, precision));
+            }
+            Arrow::Decimal256(_, from) if u8::try_from(*from).is_ok_and(|from| from <= scale) => {
+                let more = scale - u8::try_from(*from).unwrap_or_default();
+                let factor = decimal::pow10(more);
+                self.some::<Decimal256Type>(array, |n| {
+                    fits(n.to_i128()?.checked_mul(factor)?, precision)
+                });
             }
             Arrow::Int8 => self.some::<Int8Type>(array, |n| whole(n.into())),
             Arrow::Int16 => self.some::<Int16Type>(array, |n| whole(n.into())),

@@ -51,6 +51,8 @@ struct Wanted {
     field: Field,
     /// The place among those that are read; None where the file has no such column.
     place: Option<usize>,
+    /// Whether its texts stand with blanks behind them, up to their length.
+    padded: bool,
 }
 
 impl Projection {
@@ -65,6 +67,15 @@ impl Projection {
         Self::found(columns, wanted, |place, _| {
             (place < file.len()).then_some(place)
         })
+    }
+
+    /// Leaves out the blanks behind texts of those columns of the file of which this is so: CHAR of a length.
+    #[cfg(feature = "orc")]
+    pub(crate) fn unpad(&mut self, is_padded: impl Fn(usize) -> bool) {
+        for wanted in &mut self.wanted {
+            let root = wanted.place.and_then(|place| self.roots.get(place));
+            wanted.padded = root.is_some_and(|root| is_padded(*root));
+        }
     }
 
     fn found(
@@ -85,6 +96,7 @@ impl Projection {
             .map(|(field, root)| Wanted {
                 field,
                 place: root.and_then(|root| roots.iter().position(|known| *known == root)),
+                padded: false,
             })
             .collect();
         Self {
@@ -127,6 +139,9 @@ impl Projection {
                     in_the_file(array.data_type()),
                     field.data_type
                 )));
+            }
+            if wanted.padded {
+                cells.unpad();
             }
             for place in cells.bad.drain(..) {
                 bad.push((place, misfit(field)));

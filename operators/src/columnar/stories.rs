@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Decimal128Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
-    StructArray, TimestampMillisecondArray,
+    ArrayRef, Decimal128Array, Decimal256Array, Int32Array, Int64Array, ListArray, NullArray,
+    RecordBatch, StringArray, StructArray, TimestampMillisecondArray, UInt32Array,
 };
-use arrow::datatypes::{Field as ArrowField, Int32Type};
+use arrow::datatypes::{Field as ArrowField, Int32Type, i256};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field};
 
@@ -137,4 +137,30 @@ fn nested_values_keep_their_shape() {
             None,
         ]
     );
+}
+
+#[test]
+fn columns_of_no_type_of_unsigned_numbers_and_of_long_decimals_are_read() {
+    let long = Decimal256Array::from(vec![Some(i256::from_i128(125)), Some(i256::MAX)]);
+    let long = long.with_precision_and_scale(50, 2).unwrap();
+    let file = batch(vec![
+        ("nothing", Arc::new(NullArray::new(2))),
+        ("few", Arc::new(UInt32Array::from(vec![1, u32::MAX]))),
+        ("long", Arc::new(long)),
+    ]);
+    let decimal = DataType::Decimal {
+        precision: 38,
+        scale: 2,
+    };
+    let columns = [
+        Field::nullable("nothing", DataType::Int),
+        Field::nullable("few", DataType::Double),
+        Field::nullable("long", decimal),
+    ];
+    let first = vec![
+        Value::Null,
+        Value::Double(1.0),
+        Value::Decimal(125_i128.into()),
+    ];
+    assert_eq!(rows(&columns, &file).unwrap(), [Some(first), None]);
 }

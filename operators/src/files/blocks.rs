@@ -294,12 +294,16 @@ impl Block for Orc {
     fn open_places(&self, places: Places, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
         use orc_rust::arrow_reader::ArrowReaderBuilder;
         use orc_rust::projection::ProjectionMask;
-        use orc_rust::schema::TimestampPrecision;
+        use orc_rust::schema::{DataType as OrcType, TimestampPrecision};
 
         let watch = places.watch();
         let broken =
             |error: &dyn std::fmt::Display| watch.fault().unwrap_or_else(|| lost("orc", error));
         let places = Arc::new(places);
+        let footer = orc_tail::footer(&places).map_err(|error| broken(&error))?;
+        if !orc_tail::is_tree(&footer) {
+            return Err(broken(&"its types are no tree"));
+        }
         let footers = Footers::of(Arc::clone(&places));
         let known = footers.known();
         let reader = ArrowReaderBuilder::try_new(footers)
@@ -307,7 +311,6 @@ impl Block for Orc {
             .with_timestamp_precision(TimestampPrecision::Microsecond);
         let metadata = reader.file_metadata();
         known.tail(metadata);
-        let hybrid = orc_tail::is_hybrid(&places, metadata).map_err(|error| broken(&error))?;
         let schema = reader.schema();
         let fields = schema.fields();
         // So Hive names them, and Spark takes them by their places.
@@ -318,6 +321,11 @@ impl Block for Orc {
         };
         let mut projection = project(&self.0.columns, &self.0.wanted, fields);
         projection.whole_times = true;
+        let types = metadata.root_data_type().children();
+        projection.unpad(|root| {
+            let column = types.get(root);
+            column.is_some_and(|column| matches!(column.data_type(), OrcType::Char { .. }))
+        });
         let mut names: Vec<&str> = projection
             .roots
             .iter()
@@ -330,7 +338,7 @@ impl Block for Orc {
         }
         let mask = ProjectionMask::named_roots(metadata.root_data_type(), &names);
         let reader = reader.with_projection(mask).with_batch_size(BATCH_ROWS);
-        let times = Times::new(reader.schema(), hybrid);
+        let times = Times::new(reader.schema(), orc_tail::is_hybrid(&footer));
         let batches = reader.with_schema(times.asked()).build();
         Ok(Box::new(Blocks {
             format: "orc",

@@ -371,3 +371,37 @@ fn columns_of_hive_are_found_by_their_places() {
     let rows = read_as(columns(), "orc", &path, &[1], 0).unwrap();
     assert_eq!(rows, [[Value::BigInt(0)], [Value::BigInt(1)]]);
 }
+
+/// Overwrites bytes in the footer of an ORC file: `found` becomes `other`, which is as long.
+fn patch(path: &Path, found: &[u8], other: &[u8]) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let mut windows = bytes.windows(found.len());
+    let at = windows.rposition(|window| window == found).unwrap();
+    bytes[at..at + other.len()].copy_from_slice(other);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn an_orc_file_whose_types_go_in_a_circle_is_a_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write("orc", folder.path());
+    // A struct (12) of the types 1 and 2; then of itself.
+    patch(&path, &[8, 12, 18, 2, 1, 2], &[8, 12, 18, 2, 1, 0]);
+    let error = read("orc", &path, &[0], 0).unwrap_err();
+    assert!(error.contains("its types are no tree"), "{error}");
+}
+
+#[test]
+fn a_text_of_a_length_comes_without_the_blanks_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: ArrayRef = Arc::new(StringArray::from(vec!["ab   ", "  c  "]));
+    let batch = RecordBatch::try_from_iter_with_nullable([("name", names, true)]).unwrap();
+    let path = write_batch("orc", folder.path(), &batch);
+    let columns = || vec![Field::nullable("name", DataType::String)];
+    let rows = read_as(columns(), "orc", &path, &[0], 0).unwrap();
+    assert_eq!(rows, [[Value::from("ab   ")], [Value::from("  c  ")]]);
+    // The name of the last field, then a type: STRING (7) becomes CHAR (17).
+    patch(&path, b"name\x22\x02\x08\x07", b"name\x22\x02\x08\x11");
+    let rows = read_as(columns(), "orc", &path, &[0], 0).unwrap();
+    assert_eq!(rows, [[Value::from("ab")], [Value::from("  c")]]);
+}

@@ -6,9 +6,10 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use orc_rust::compression::{Compression, Decompressor};
-use orc_rust::proto::{CalendarKind, Footer, PostScript, StripeFooter};
+use orc_rust::proto::r#type::Kind;
+use orc_rust::proto::{CalendarKind, CompressionKind, Footer, PostScript, StripeFooter, Type};
 use orc_rust::reader::ChunkReader;
-use orc_rust::reader::metadata::FileMetadata;
+use orc_rust::reader::metadata::{FileMetadata, read_metadata};
 use prost::Message;
 
 use super::content::{Onward, Places};
@@ -16,6 +17,9 @@ use crate::expr::calendar::{Zone, zone};
 
 /// A longer footer is not looked into: its header has no room for the length.
 const FOOTER_MAX: usize = (1 << 23) - 1;
+
+/// Deeper types no table has.
+const DEPTH_MAX: usize = 100;
 
 /// The bytes of an ORC file as its reader takes them: a stripe whose writer's zone has a name that the reader does not know
 /// names the same zone by one that it does. The reader would panic.
@@ -104,10 +108,7 @@ impl ChunkReader for Footers {
             return Ok(bytes);
         }
         Ok(if stripes.compression.is_some() {
-            // One block that is not packed.
-            let [first, second, third, _] =
-                u32::try_from(text.len() << 1 | 1).map_or([0; 4], u32::to_le_bytes);
-            [&[first, second, third], text.as_slice()].concat().into()
+            as_it_is(&text).into()
         } else {
             text.into()
         })
@@ -128,17 +129,75 @@ fn name(java: &str) -> Option<String> {
     }
 }
 
-/// Whether days and times before 1582-10-15 are those of the Julian calendar: so Java writes them unless the file says otherwise.
-pub(super) fn is_hybrid(places: &Places, metadata: &FileMetadata) -> io::Result<bool> {
+/// What a file says of itself, at its end.
+pub(super) fn footer(places: &Places) -> io::Result<Footer> {
     let size = places.len();
-    let length = places.get_bytes(size - 1, 1)?.first().copied();
+    let length = places
+        .get_bytes(size.saturating_sub(1), 1)?
+        .first()
+        .copied();
     let tail = u64::from(length.unwrap_or_default());
     let postscript = places.get_bytes(size.saturating_sub(1 + tail), tail)?;
-    let length = PostScript::decode(postscript)?.footer_length();
+    let postscript = PostScript::decode(postscript)?;
+    let length = postscript.footer_length();
     let place = size.saturating_sub(1 + tail + length);
-    let footer = unpacked(places.get_bytes(place, length)?, metadata.compression())?;
-    let footer = Footer::decode(footer.as_slice())?;
-    Ok(footer.calendar() != CalendarKind::ProlepticGregorian)
+    let footer = unpacked(places.get_bytes(place, length)?, packing(&postscript)?)?;
+    Ok(Footer::decode(footer.as_slice())?)
+}
+
+/// How a file's parts are packed. The reader alone can name it, of a file that it has read: so it is given one without a row
+/// that is packed in the same way.
+fn packing(postscript: &PostScript) -> io::Result<Option<Compression>> {
+    if postscript.compression() == CompressionKind::None {
+        return Ok(None);
+    }
+    let nothing = Footer {
+        types: vec![Type {
+            kind: Some(Kind::Struct.into()),
+            ..Type::default()
+        }],
+        number_of_rows: Some(0),
+        ..Footer::default()
+    };
+    let footer = as_it_is(&nothing.encode_to_vec());
+    let postscript = PostScript {
+        footer_length: Some(footer.len() as u64),
+        metadata_length: Some(0),
+        ..postscript.clone()
+    };
+    let mut file = [footer, postscript.encode_to_vec()].concat();
+    file.push(u8::try_from(postscript.encoded_len()).map_err(io::Error::other)?);
+    let read = read_metadata(&mut Bytes::from(file)).map_err(io::Error::other)?;
+    Ok(read.compression())
+}
+
+/// A block of a packed file that is not packed itself; there is room for [`FOOTER_MAX`] bytes.
+fn as_it_is(bytes: &[u8]) -> Vec<u8> {
+    let [first, second, third, _] =
+        u32::try_from(bytes.len() << 1 | 1).map_or([0; 4], u32::to_le_bytes);
+    [&[first, second, third], bytes].concat()
+}
+
+/// Whether days and times before 1582-10-15 are those of the Julian calendar: so Java writes them unless the file says otherwise.
+pub(super) fn is_hybrid(footer: &Footer) -> bool {
+    footer.calendar() != CalendarKind::ProlepticGregorian
+}
+
+/// Whether the types are a tree of bearable depth: each stands behind the one that it is a part of. The reader follows them
+/// whatever they are, and a circle would end the process.
+pub(super) fn is_tree(footer: &Footer) -> bool {
+    let mut depths = vec![0_usize; footer.types.len()];
+    for (place, one) in footer.types.iter().enumerate() {
+        let below = depths[place] + 1;
+        for part in &one.subtypes {
+            let part = *part as usize;
+            if part <= place || part >= depths.len() || below > DEPTH_MAX {
+                return false;
+            }
+            depths[part] = below;
+        }
+    }
+    true
 }
 
 fn unpacked(bytes: Bytes, compression: Option<Compression>) -> io::Result<Vec<u8>> {
@@ -150,6 +209,28 @@ fn unpacked(bytes: Bytes, compression: Option<Compression>) -> io::Result<Vec<u8
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_are_a_tree() {
+        let footer = |parts: &[&[u32]]| Footer {
+            types: parts
+                .iter()
+                .map(|parts| Type {
+                    subtypes: parts.to_vec(),
+                    ..Default::default()
+                })
+                .collect(),
+            ..Default::default()
+        };
+        assert!(is_tree(&footer(&[])));
+        assert!(is_tree(&footer(&[&[1, 3], &[2], &[], &[]])));
+        assert!(!is_tree(&footer(&[&[0]])));
+        assert!(!is_tree(&footer(&[&[1], &[0]])));
+        assert!(!is_tree(&footer(&[&[1]])));
+        let deep: Vec<[u32; 1]> = (1..1000).map(|next| [next]).collect();
+        let deep: Vec<&[u32]> = deep.iter().map(<[u32; 1]>::as_slice).collect();
+        assert!(!is_tree(&footer(&deep)));
+    }
 
     #[test]
     fn zones_of_java_have_names_in_the_database() {

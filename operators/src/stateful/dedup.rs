@@ -30,7 +30,7 @@ pub enum Remember {
     /// Until the watermark has reached the time in this column of the row.
     Column(usize),
     /// Until the watermark is so far past the record's event time, which is the delay of the watermark: a row that is as much
-    /// later may come as much too late. For ever when the record has no event time.
+    /// later may come as much too late. A record without an event time counts as one of 1970, as in Spark.
     EventTime(Micros),
 }
 
@@ -158,7 +158,7 @@ impl Operator for Dedup {
         }
         let (slot, _) = self.state.entry(&self.key);
         let until = match self.remember {
-            Remember::EventTime(delay) => time.map(|time| time.saturating_add(delay)),
+            Remember::EventTime(delay) => Some(time.unwrap_or(0).saturating_add(delay)),
             _ => time,
         };
         // A key that is over at the ends of all times is saved as one of any other time.
@@ -319,6 +319,34 @@ mod tests {
             Ok(vec![row(2, "c")]),
         ];
         assert_operator(|| on_id(Remember::Always, None), &actions, &expected);
+    }
+
+    #[test]
+    fn a_key_without_a_time_is_forgotten_as_one_of_1970() {
+        let at = |seconds: Option<i64>, text| {
+            Action::RowOf(
+                0,
+                0,
+                seconds.map(|seconds| seconds * 1_000_000),
+                row(1, text),
+            )
+        };
+        let actions = [
+            at(None, "a"),
+            at(Some(100), "b"),
+            Action::Watermark(90_000_000),
+            at(Some(110), "c"),
+            at(Some(111), "d"),
+        ];
+        let expected = [
+            Ok(vec![row(1, "a")]),
+            Ok(vec![]),
+            Ok(vec![]),
+            Ok(vec![row(1, "c")]),
+            Ok(vec![]),
+        ];
+        let make = || on_id(Remember::EventTime(10_000_000), None);
+        assert_operator(make, &actions, &expected);
     }
 
     #[test]
