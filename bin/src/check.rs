@@ -123,7 +123,7 @@ fn goes_on(loaded: Loaded, place: &Path, accept_new_state: bool) -> Result<bool,
         if let Err(why) = &state {
             let _ = writeln!(
                 out,
-                "  refused: {why}: take the change of PARTITIONED BY back, or begin anew"
+                "  refused: {why}: take back what was changed, PARTITIONED BY or the step that keeps it, or begin anew"
             );
         }
         good &= ends.is_ok() && goes_on.is_ok() && state.is_ok();

@@ -424,7 +424,11 @@ fn what_check_says_of_a_changed_job_a_start_does() {
             "its state lies for all partitions together",
         ],
     );
-    expect_refused(&scene, &job, &["take the change of PARTITIONED BY back"]);
+    expect_refused(
+        &scene,
+        &job,
+        &["take back what was changed: PARTITIONED BY"],
+    );
 
     // What is new would begin empty.
     counts

@@ -180,7 +180,7 @@ fn stays(
     };
     Err(Failure::refuse(format!(
         "the checkpoints in {} hold the state of the query `{name}` {was}, and it is kept {is} now. Give it \
-         another queryName or checkpointLocation to begin anew, or take the change of PARTITIONED BY back.",
+         another queryName or checkpointLocation to begin anew, or take back what was changed: PARTITIONED BY, or the step that keeps it.",
         log.location()
     )))
 }

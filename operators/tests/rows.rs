@@ -153,6 +153,22 @@ fn what_checks_a_row_is_worked_out_though_it_gives_nothing() {
 }
 
 #[test]
+fn a_gap_of_months_is_an_error_of_its_row_and_not_a_row_that_vanishes() {
+    let sessions = query(
+        "SET outputMode = 'complete';
+         SELECT session_window.start, count(*) AS n FROM a
+         GROUP BY session_window(at, CASE WHEN id = 1 THEN '1 month' ELSE '31 days' END)",
+    );
+    let send = |id: u32| {
+        let record = format!(r#"{{"id":{id},"at":"2024-01-01T10:00:00Z"}}"#);
+        send(&sessions, "a", &[&record]).err()
+    };
+    assert!(send(2).is_none());
+    let error = send(1).unwrap().to_string();
+    assert!(error.contains("write it in days"), "{error}");
+}
+
+#[test]
 fn an_alias_is_used_by_the_items_after_it() {
     let out = rows(
         "SELECT id, id + 1 AS b, b * 2 AS c, c - id AS d FROM a",

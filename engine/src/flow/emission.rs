@@ -99,7 +99,10 @@ impl Lane {
             Ok(progress) => progress,
             Err(error) => {
                 pipeline.reject();
-                let failure = Failure::end(format!("a result could not be emitted: {error}"));
+                let failure = Failure::end(format!(
+                    "a result could not be emitted: {error}. It is of what the query keeps and of no one record, so onError \
+                     leaves nothing out: mend the expression, as with a wider type or a try_ function, and start again"
+                ));
                 return self.fail(failure, ctx);
             }
         };

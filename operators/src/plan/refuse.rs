@@ -93,7 +93,8 @@ pub(super) fn refuse_select(select: &Select, at: Location) -> Result<(), JobErro
         return Err(JobError::new(
             at,
             "SORT BY, CLUSTER BY and DISTRIBUTE BY have no meaning on a stream: rows are processed one by one",
-        ));
+        )
+        .help("leave it out: the rows are the same"));
     }
     if select.into.is_some() {
         return Err(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
+use thalweg_engine::error::RecordError;
 use thalweg_engine::record::Micros;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
@@ -201,9 +202,15 @@ fn gap(typed: Typed, at: Location) -> Result<Typed, JobError> {
     let call = move |values: &[Value]| {
         Ok(match values.first() {
             Some(Value::DayTimeInterval(micros)) => Value::BigInt(*micros),
-            Some(Value::String(content)) if text => {
-                parsed(content).map_or(Value::Null, Value::BigInt)
-            }
+            Some(Value::String(content)) if text => match interval::parse(content) {
+                Ok((Value::DayTimeInterval(micros), _)) => Value::BigInt(micros),
+                Ok(_) => {
+                    return Err(RecordError::expression(format!(
+                        "session_window: a gap of months ({content}) is of no certain length: write it in days"
+                    )));
+                }
+                Err(_) => Value::Null,
+            },
             _ => Value::Null,
         })
     };

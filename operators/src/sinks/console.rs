@@ -132,6 +132,7 @@ impl Sink for Console {
         Ok(match self.rows_max {
             None => Box::new(Live {
                 inlet,
+                input: self.input.clone(),
                 columns: Arc::clone(&self.columns),
                 limit: self.limit,
                 zone: self.zone,
@@ -162,6 +163,7 @@ impl Sink for Console {
 /// Shows rows as they come.
 struct Live {
     inlet: Inlet,
+    input: Schema,
     /// All lanes write under the same names.
     columns: Arc<Mutex<Columns>>,
     limit: usize,
@@ -199,6 +201,26 @@ impl Writer for Live {
     fn delivered(&mut self) -> LocalFuture<Result<(), Failure>> {
         self.inlet.delivered()
     }
+
+    /// Shows what a run with a trigger has left: no tick comes for it.
+    fn resume(&mut self, prepared: &[u8]) -> Result<(), Failure> {
+        let batch = waiting(prepared)?;
+        if batch.rows > 0 {
+            let text = batch.table(&self.input, self.limit);
+            self.inlet.staged.extend_from_slice(text.as_bytes());
+            self.inlet.accept()?;
+        }
+        Ok(())
+    }
+}
+
+/// What waited for a tick when the checkpoint was written.
+fn waiting(prepared: &[u8]) -> Result<Batch, Failure> {
+    serde_json::from_slice(prepared).map_err(|error| {
+        Failure::refuse(format!(
+            "the checkpoint's state of the console cannot be read: {error}"
+        ))
+    })
 }
 
 /// What waits for the next tick. Only the rows that will be shown are kept.
@@ -208,6 +230,13 @@ struct Batch {
     number: u64,
     rows: u64,
     cells: Vec<Vec<String>>,
+}
+
+impl Batch {
+    fn table(&self, input: &Schema, limit: usize) -> String {
+        let more = self.rows > self.cells.len() as u64;
+        console_table::batch(self.number, &input.fields, &self.cells, limit, more)
+    }
 }
 
 /// Shows a table at each tick.
@@ -267,14 +296,7 @@ impl Writer for Batches {
         if self.batch.rows == 0 && self.batch.number > 0 && !ticked {
             return Ok(());
         }
-        let more = self.batch.rows > self.batch.cells.len() as u64;
-        let text = console_table::batch(
-            self.batch.number,
-            &self.input.fields,
-            &self.batch.cells,
-            self.limit,
-            more,
-        );
+        let text = self.batch.table(&self.input, self.limit);
         self.inlet.staged.extend_from_slice(text.as_bytes());
         self.inlet.accept()?;
         self.batch = Batch {
@@ -300,11 +322,7 @@ impl Writer for Batches {
 
     /// Goes on with the batch that the checkpoint holds.
     fn resume(&mut self, prepared: &[u8]) -> Result<(), Failure> {
-        self.batch = serde_json::from_slice(prepared).map_err(|error| {
-            Failure::refuse(format!(
-                "the checkpoint's state of the console cannot be read: {error}"
-            ))
-        })?;
+        self.batch = waiting(prepared)?;
         Ok(())
     }
 }

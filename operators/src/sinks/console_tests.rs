@@ -226,3 +226,20 @@ fn truncate_takes_a_word_or_a_number() {
     writer.tick(0).unwrap();
     assert!(screen.shown(&mut writer).contains("|ab...|"));
 }
+
+#[test]
+fn what_waits_for_a_trigger_is_shown_by_a_run_that_has_none() {
+    let before = Screen::new(true, &[]);
+    let mut writer = before.writer();
+    row(&mut writer, 1, "waits");
+    let prepared = wait(writer.prepare(false)).unwrap().unwrap();
+    assert_eq!(before.shown(&mut writer), "");
+
+    let after = Screen::new(false, &[]);
+    let mut writer = after.writer();
+    writer.resume(&prepared.bytes).unwrap();
+    row(&mut writer, 2, "comes");
+    let shown = after.shown(&mut writer);
+    let waits = shown.find("waits").unwrap();
+    assert!(waits < shown.find("comes").unwrap(), "{shown}");
+}
