@@ -18,6 +18,7 @@ use thalweg_operators::codecs::csv::{self, CsvOptions};
 use thalweg_operators::codecs::json::{self, JsonOptions};
 use thalweg_operators::codecs::times::Times;
 use thalweg_operators::codecs::{Decoder, Mode};
+use thalweg_operators::expr::calendar::Zone;
 use thalweg_operators::sql::{Overrides, load};
 
 const RECORDS: usize = 200_000;
@@ -144,7 +145,7 @@ fn main() {
     });
     let columns = columns();
     let all: Vec<usize> = (0..columns.len()).collect();
-    let options = CsvOptions::new(Times::new(chrono_tz::Tz::UTC));
+    let options = CsvOptions::new(Times::new(Zone::UTC));
     for (how, wanted) in [("10 of 10", all.as_slice()), ("4 of 10", &[0, 1, 4, 5])] {
         let mut decoder = csv::decoder(&columns, wanted, &options);
         measure(&format!("csv, {how}"), &mut *decoder, &plain);

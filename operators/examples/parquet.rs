@@ -186,7 +186,7 @@ mod measured {
             member: None,
             further: false,
             coordinates: Coordinates::default(),
-            time_zone: chrono_tz::Tz::UTC,
+            time_zone: thalweg_operators::expr::calendar::Zone::UTC,
         }
     }
 

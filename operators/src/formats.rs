@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono_tz::Tz;
 use smol_str::SmolStr;
 use thalweg_engine::error::Failure;
 use thalweg_engine::schema::{DataType, Field, Schema};
@@ -13,6 +12,7 @@ use crate::codecs::csv::{self, CsvOptions};
 use crate::codecs::json::{self, JsonOptions};
 use crate::codecs::key::KeyDecoder;
 use crate::codecs::{Mode, text};
+use crate::expr::calendar::Zone;
 use crate::job_error::JobError;
 use crate::sinks::kafka::{self as output, MakeEncoder};
 use crate::sources::kafka::{self as input, MakeDecoder, MakeKeyDecoder};
@@ -85,7 +85,7 @@ pub(crate) fn value_decoder(
     columns: &[Field],
     decoded: &[usize],
     default: Mode,
-    zone: Tz,
+    zone: Zone,
 ) -> Result<MakeDecoder, JobError> {
     let (columns, decoded) = (columns.to_vec(), decoded.to_vec());
     let mode = table
@@ -121,7 +121,7 @@ pub(crate) fn value_decoder(
 /// For one that is wrong.
 pub(crate) fn json_options(
     table: &Table,
-    zone: Tz,
+    zone: Zone,
     reading: bool,
 ) -> Result<JsonOptions, JobError> {
     let options = JsonOptions::with(zone, reading, &|name| table.options.get(name))
@@ -137,7 +137,11 @@ pub(crate) fn json_options(
 ///
 /// # Errors
 /// For one that is wrong.
-pub(crate) fn csv_options(table: &Table, zone: Tz, reading: bool) -> Result<CsvOptions, JobError> {
+pub(crate) fn csv_options(
+    table: &Table,
+    zone: Zone,
+    reading: bool,
+) -> Result<CsvOptions, JobError> {
     let options = CsvOptions::with(zone, reading, &|name| table.options.get(name))
         .map_err(|(name, why)| JobError::new(table.options.at(name, table.at), why))?;
     Ok(CsvOptions {
@@ -256,7 +260,7 @@ fn decodable(table: &Table, schema: Schema) -> Result<Schema, JobError> {
         return Err(JobError::new(table.options.at("format", table.at), reason));
     }
     corrupt_column(table, &schema.fields)?;
-    value_decoder(table, format, &[], &[], Mode::FailFast, Tz::UTC).map(|_| schema)
+    value_decoder(table, format, &[], &[], Mode::FailFast, Zone::UTC).map(|_| schema)
 }
 
 /// That the rows can be written to a Kafka table, whose `format` says how.
@@ -268,12 +272,12 @@ pub(crate) fn check(table: &Table, schema: &Schema) -> Result<(), JobError> {
         if let Some(reason) = Format::Csv.unsupported(&schema.fields) {
             return Err(JobError::new(table.options.at("format", table.at), reason));
         }
-        csv_options(table, Tz::UTC, false)?;
+        csv_options(table, Zone::UTC, false)?;
     }
     if format == Some(Format::Avro) {
         return registered::check_output(table, schema);
     }
-    json_options(table, Tz::UTC, false).map(|_| ())
+    json_options(table, Zone::UTC, false).map(|_| ())
 }
 
 /// Opens a Kafka table as an input.

@@ -3,6 +3,7 @@
 use thalweg_engine::schema::Field;
 
 use crate::coordinates::Coordinates;
+use crate::expr::calendar::Zone;
 use crate::job_error::{JobError, Location};
 use crate::secrets;
 use crate::sql::spark_words;
@@ -94,7 +95,7 @@ pub struct OpenContext {
     /// What an output does with coordinates.
     pub coordinates: Coordinates,
     /// The session's time zone: for times that are read or shown as text.
-    pub time_zone: chrono_tz::Tz,
+    pub time_zone: Zone,
 }
 
 /// One option as it was written, with `${...}` replaced.

@@ -20,6 +20,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::sink::{DeliveryObserver, Origin, Writer, WriterContext};
 use thalweg_operators::coordinates::Coordinates;
+use thalweg_operators::expr::calendar::Zone;
 #[cfg(feature = "onnx")]
 use thalweg_operators::models::Opening;
 use thalweg_operators::sinks::kafka;
@@ -87,7 +88,7 @@ fn context(coordinates: Coordinates) -> OpenContext {
         complete: false,
         partitioned: false,
         coordinates,
-        time_zone: chrono_tz::Tz::UTC,
+        time_zone: Zone::UTC,
     }
 }
 

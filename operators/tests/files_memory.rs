@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use thalweg_engine::record::{Body, Partition, Position};
 use thalweg_engine::source::SourceEvent;
 use thalweg_operators::coordinates::Coordinates;
+use thalweg_operators::expr::calendar::Zone;
 use thalweg_operators::files;
 use thalweg_operators::sources::file;
 use thalweg_operators::table::{OpenContext, Table};
@@ -61,7 +62,7 @@ fn context() -> OpenContext {
         complete: false,
         partitioned: false,
         coordinates: Coordinates::Off,
-        time_zone: chrono_tz::Tz::UTC,
+        time_zone: Zone::UTC,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use chrono_tz::Tz;
 use serde_json::Value as Json;
 use sqlparser::dialect::SparkSqlDialect;
 use sqlparser::parser::Parser;
@@ -11,6 +10,7 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 
 use super::json::{self, JsonOptions};
 use super::{Decoded, Decoder, Mode, csv};
+use crate::expr::calendar::Zone;
 use crate::expr::type_name;
 
 /// What Spark answers otherwise, and what docs/formats.md says about it.
@@ -164,7 +164,7 @@ fn json_records(
 ) -> Result<(), String> {
     let options = JsonOptions {
         trailing: true,
-        ..JsonOptions::with(Tz::UTC, true, &|name| case.option(name)).map_err(|(_, why)| why)?
+        ..JsonOptions::with(Zone::UTC, true, &|name| case.option(name)).map_err(|(_, why)| why)?
     };
     let mode = case
         .option("mode")
@@ -208,8 +208,8 @@ fn csv_records(
     wanted: &[usize],
     take: Take<'_>,
 ) -> Result<(), String> {
-    let options =
-        csv::CsvOptions::with(Tz::UTC, true, &|name| case.option(name)).map_err(|(_, why)| why)?;
+    let options = csv::CsvOptions::with(Zone::UTC, true, &|name| case.option(name))
+        .map_err(|(_, why)| why)?;
     let mut splitter = csv::split::CsvSplitter::new(&options);
     let mut decoder: Option<Box<dyn Decoder>> = None;
     let mut at = 0;
@@ -300,12 +300,12 @@ fn rows_are_written_as_spark_writes_them() {
         let mut encoder = if case.text("format") == Some("csv") {
             csv::encoder(
                 &schema,
-                &csv::CsvOptions::with(Tz::UTC, false, &option).unwrap(),
+                &csv::CsvOptions::with(Zone::UTC, false, &option).unwrap(),
             )
         } else {
             json::encoder_with(
                 &schema,
-                &JsonOptions::with(Tz::UTC, false, &option).unwrap(),
+                &JsonOptions::with(Zone::UTC, false, &option).unwrap(),
             )
         };
         let plain = JsonOptions::default();

@@ -4,8 +4,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use chrono_tz::Tz;
-
 use crate::expr::calendar::{self, MICROS_PER_DAY, Zone};
 use crate::expr::functions::time_pattern::Pattern;
 use crate::expr::time_text;
@@ -25,9 +23,9 @@ pub struct Times {
 
 impl Times {
     /// Without patterns: what Spark's cast reads is a date or a time.
-    pub fn new(zone: impl Into<Zone>) -> Self {
+    pub fn new(zone: Zone) -> Self {
         Self {
-            zone: zone.into(),
+            zone,
             date: None,
             timestamp: None,
             local: None,
@@ -39,7 +37,7 @@ impl Times {
     /// # Errors
     /// The option and what is wrong with its pattern.
     pub fn with<'t>(
-        zone: Tz,
+        zone: Zone,
         parsing: bool,
         option: impl Fn(&str) -> Option<&'t str>,
     ) -> Result<Self, (&'static str, String)> {
@@ -56,7 +54,7 @@ impl Times {
                 .map_err(|why: String| (name, format!("option `{name}`: {why}")))
         };
         let zone = match option("timeZone") {
-            None => zone.into(),
+            None => zone,
             Some(name) => calendar::zone(name).ok_or_else(|| {
                 let why = format!(
                     "option `timeZone`: no zone `{name}`: write a region such as `Europe/Berlin`, or an offset such as `+02:00`"

@@ -17,6 +17,29 @@ pub enum Zone {
     Fixed(i32),
 }
 
+impl Zone {
+    /// That of all others.
+    pub const UTC: Self = Self::Fixed(0);
+}
+
+impl std::fmt::Display for Zone {
+    /// The name of its region, or how far east of UTC it is: `+05:30`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = match self {
+            Self::Region(zone) => return f.write_str(zone.name()),
+            Self::Fixed(0) => return f.write_str("UTC"),
+            Self::Fixed(seconds) => *seconds,
+        };
+        let sign = if seconds < 0 { '-' } else { '+' };
+        let east = seconds.abs();
+        write!(f, "{sign}{:02}:{:02}", east / 3600, east / 60 % 60)?;
+        match east % 60 {
+            0 => Ok(()),
+            rest => write!(f, ":{rest:02}"),
+        }
+    }
+}
+
 impl From<Tz> for Zone {
     fn from(zone: Tz) -> Self {
         if zone == Tz::UTC {
@@ -133,19 +156,19 @@ pub fn moment(days: i32, of_day: i64) -> Option<i64> {
 
 /// What the clocks of the zone show at an instant: microseconds since 1970-01-01T00:00:00 there. At the ends of all times the
 /// last that they can show.
-pub fn local(micros: i64, zone: impl Into<Zone>) -> i64 {
-    micros.saturating_add(i64::from(offset_at(micros, zone.into())) * MICROS_PER_SECOND)
+pub fn local(micros: i64, zone: Zone) -> i64 {
+    micros.saturating_add(i64::from(offset_at(micros, zone)) * MICROS_PER_SECOND)
 }
 
 /// What the clocks show, where it is to be a time itself: None out of range.
-pub fn shown(micros: i64, zone: impl Into<Zone>) -> Option<i64> {
-    micros.checked_add(i64::from(offset_at(micros, zone.into())) * MICROS_PER_SECOND)
+pub fn shown(micros: i64, zone: Zone) -> Option<i64> {
+    micros.checked_add(i64::from(offset_at(micros, zone)) * MICROS_PER_SECOND)
 }
 
 /// The instant at which the clocks of the zone show this. In a gap it is later by the gap, in an overlap the earlier one.
 /// None out of range.
-pub fn utc(local: i64, zone: impl Into<Zone>) -> Option<i64> {
-    let offset = match zone.into() {
+pub fn utc(local: i64, zone: Zone) -> Option<i64> {
+    let offset = match zone {
         Zone::Fixed(seconds) => seconds,
         Zone::Region(zone) => match zone.offset_from_local_datetime(&naive(local)) {
             chrono::LocalResult::Single(offset) | chrono::LocalResult::Ambiguous(offset, _) => {
@@ -308,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_time_in_the_gap_is_later_by_the_gap_and_in_the_overlap_the_earlier() {
-        let berlin = Tz::Europe__Berlin;
+        let berlin = Zone::Region(Tz::Europe__Berlin);
         let at = |y, m, d, hour: i64| {
             i64::from(days(y, m, d).unwrap()) * MICROS_PER_DAY + hour * 3600 * MICROS_PER_SECOND
         };
@@ -341,6 +364,15 @@ mod tests {
         assert_eq!(zone("UTC+8"), Some(Zone::Fixed(28_800)));
         assert_eq!(zone("Z"), Some(Zone::Fixed(0)));
         assert_eq!(zone("PST"), Some(Zone::Region(Tz::America__Los_Angeles)));
+        for (name, shown) in [
+            ("+05:30", "+05:30"),
+            ("-07:15:30", "-07:15:30"),
+            ("GMT+1", "+01:00"),
+            ("UTC", "UTC"),
+            ("Asia/Kolkata", "Asia/Kolkata"),
+        ] {
+            assert_eq!(zone(name).unwrap().to_string(), shown);
+        }
         assert_eq!(zone("+25:00"), None);
         assert_eq!(zone("Europe/Nowhere"), None);
         assert_eq!(zone("+é"), None);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono_tz::Tz;
 use smol_str::SmolStr;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::{Unscaled, Value};
@@ -60,7 +59,7 @@ fn fail(from: &str, to: &DataType, why: &str, content: &str) -> RecordError {
 #[cold]
 fn out_of_range(value: &Value, from: &DataType, to: &DataType) -> RecordError {
     let mut shown = String::new();
-    text::append(&mut shown, value, from, Tz::UTC);
+    text::append(&mut shown, value, from, Zone::UTC);
     fail(&from.to_string(), to, "out of range", &shown)
 }
 
@@ -168,7 +167,7 @@ fn time_like(data_type: &DataType) -> bool {
     )
 }
 
-fn to_text(from: DataType, zone: Tz) -> Caster {
+fn to_text(from: DataType, zone: Zone) -> Caster {
     let mut scratch = String::new();
     Box::new(move |value| {
         if let Value::String(text) = value {
@@ -180,7 +179,7 @@ fn to_text(from: DataType, zone: Tz) -> Caster {
     })
 }
 
-fn from_text(to: DataType, zone: Tz, legacy: bool) -> Caster {
+fn from_text(to: DataType, zone: Zone, legacy: bool) -> Caster {
     Box::new(move |value| {
         let content = access::text(value);
         parse(content, &to, zone, legacy)
@@ -189,7 +188,7 @@ fn from_text(to: DataType, zone: Tz, legacy: bool) -> Caster {
 }
 
 /// A text as a value of a type, as Spark's cast reads it; None when it is none.
-pub fn parse(content: &str, to: &DataType, zone: impl Into<Zone>, legacy: bool) -> Option<Value> {
+pub fn parse(content: &str, to: &DataType, zone: Zone, legacy: bool) -> Option<Value> {
     use DataType as T;
     let trimmed = text::trim(content);
     Some(match to {
@@ -235,7 +234,7 @@ fn form_of(to: &DataType) -> &'static str {
     }
 }
 
-fn between_times(to: DataType, zone: Tz) -> Caster {
+fn between_times(to: DataType, zone: Zone) -> Caster {
     let day = |micros: i64| i32::try_from(micros.div_euclid(MICROS_PER_DAY)).unwrap_or_default();
     let instant = move |local: i64| calendar::utc(local, zone).map(Value::Timestamp);
     Box::new(move |value| {

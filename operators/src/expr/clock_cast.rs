@@ -1,6 +1,5 @@
 //! CAST(text AS TIMESTAMP) of a time without a date: today at that time, as in Spark; today is the record's.
 
-use chrono_tz::Tz;
 use thalweg_engine::record::RecordMeta;
 use thalweg_engine::row::Value;
 
@@ -18,7 +17,7 @@ pub(super) struct ClockCast {
     pub(super) arg: Operand,
     /// The cast of every other text.
     pub(super) caster: Caster,
-    pub(super) zone: Tz,
+    pub(super) zone: Zone,
     pub(super) at: Location,
 }
 
@@ -31,7 +30,7 @@ impl Eval for ClockCast {
         let Some((micros, zone)) = parse_clock(text(value)) else {
             return (self.caster)(value).map_err(|error| locate(error, self.at));
         };
-        let zone = zone.unwrap_or_else(|| Zone::from(self.zone));
+        let zone = zone.unwrap_or(self.zone);
         let today = calendar::local(meta.taken_at, zone).div_euclid(MICROS_PER_DAY);
         let instant = calendar::utc(today * MICROS_PER_DAY + micros, zone);
         Ok(instant.map_or(Value::Null, Value::Timestamp))

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use chrono_tz::Tz;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
+use crate::expr::calendar::Zone;
 use crate::expr::cast;
 use crate::expr::decimal;
 use crate::expr::functions::Param;
@@ -17,7 +17,7 @@ pub struct Settings {
     /// `SET ansi`.
     pub ansi: bool,
     /// `SET timeZone`.
-    pub zone: Tz,
+    pub zone: Zone,
 }
 
 /// The expression as a value of the type; itself when it has that type. Whether such a cast exists is

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use chrono_tz::Tz;
 use smol_str::SmolStr;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::record::{Partition, Position, RecordMeta};
@@ -14,6 +13,7 @@ use thalweg_engine::schema::DataType;
 
 use crate::expr::Eval;
 use crate::expr::body::{Body, Lambda, LambdaFn, Outcome, PureFn, ScratchFn, locate};
+use crate::expr::calendar::Zone;
 use crate::expr::clock_cast::ClockCast;
 use crate::expr::typed::{Call, Kind, Op, Typed};
 use crate::expr::{access, arithmetic, cast, compare_eval, operand, parsed, text};
@@ -341,7 +341,7 @@ pub(crate) fn show_literal(
     f: &mut fmt::Formatter<'_>,
 ) -> fmt::Result {
     let mut shown = String::new();
-    text::append(&mut shown, value, data_type, Tz::UTC);
+    text::append(&mut shown, value, data_type, Zone::UTC);
     match value {
         Value::Null => f.write_str("NULL"),
         Value::String(_) => write!(f, "'{}'", shown.replace('\\', "\\\\").replace('\'', "\\'")),

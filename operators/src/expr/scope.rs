@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono_tz::Tz;
 use smol_str::SmolStr;
 use sqlparser::ast::{Expr, FunctionArguments, Ident, ObjectName, ObjectNamePart};
 use thalweg_engine::schema::{DataType, Field, Schema};
 
+use crate::expr::calendar::Zone;
 use crate::expr::coerce::Settings;
 use crate::expr::grouped::SharedGrouped;
 use crate::expr::operators;
@@ -106,7 +106,7 @@ pub struct Scope {
     /// `SET ansi`.
     pub ansi: bool,
     /// `SET timeZone`.
-    pub time_zone: Tz,
+    pub time_zone: Zone,
     pub(crate) bound: Vec<Bound>,
     /// Macros being expanded, against recursion.
     pub(crate) expanding: Vec<String>,
@@ -130,7 +130,7 @@ impl Default for Scope {
             extensions: Arc::default(),
             models: Models::default(),
             ansi: true,
-            time_zone: Tz::UTC,
+            time_zone: Zone::UTC,
             bound: Vec::new(),
             expanding: Vec::new(),
             next_variable: 0,

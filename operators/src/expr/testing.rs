@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use chrono_tz::Tz;
 use sqlparser::ast::Expr;
 use sqlparser::dialect::{Dialect, SparkSqlDialect};
 use sqlparser::parser::{Parser, ParserError};
@@ -13,6 +12,7 @@ use thalweg_engine::record::{Partition, Position, RecordMeta};
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{Field, Schema};
 
+use crate::expr::calendar::Zone;
 use crate::expr::check::check;
 use crate::expr::prefix;
 use crate::expr::scope::Scope;
@@ -144,7 +144,7 @@ impl Wrong {
 }
 
 /// A value as Spark prints it; NULL is `NULL`.
-pub(crate) fn shown(value: &Value, typed: &Typed, zone: Tz) -> String {
+pub(crate) fn shown(value: &Value, typed: &Typed, zone: Zone) -> String {
     if value.is_null() {
         return "NULL".to_owned();
     }

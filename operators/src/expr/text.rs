@@ -8,7 +8,7 @@ use thalweg_engine::schema::DataType;
 use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND, Zone};
 
 /// Appends a value as `CAST(value AS STRING)` gives it; NULL inside another value is `null`.
-pub fn append(out: &mut String, value: &Value, data_type: &DataType, zone: impl Into<Zone> + Copy) {
+pub fn append(out: &mut String, value: &Value, data_type: &DataType, zone: Zone) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
@@ -280,7 +280,7 @@ pub fn append_date(out: &mut String, days: i32) {
 }
 
 /// Appends a TIMESTAMP as the clocks of the zone show it: `yyyy-MM-dd HH:mm:ss[.ffffff]`, without trailing zeros.
-pub fn append_timestamp(out: &mut String, micros: i64, zone: impl Into<Zone>) {
+pub fn append_timestamp(out: &mut String, micros: i64, zone: Zone) {
     append_local(out, calendar::local(micros, zone), ' ');
 }
 
@@ -345,7 +345,7 @@ pub fn trim(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use chrono_tz::Tz;
+    use crate::expr::calendar::Zone;
     use proptest::prelude::*;
 
     use super::*;
@@ -375,7 +375,7 @@ mod tests {
 
     fn shown(value: Value, data_type: &DataType) -> String {
         let mut out = String::new();
-        append(&mut out, &value, data_type, Tz::UTC);
+        append(&mut out, &value, data_type, Zone::UTC);
         out
     }
 

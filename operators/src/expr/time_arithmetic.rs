@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono_tz::Tz;
 use smol_str::SmolStr;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
@@ -10,6 +9,7 @@ use thalweg_engine::schema::DataType;
 
 use crate::expr::access::{self, long};
 use crate::expr::body::{Body, Outcome};
+use crate::expr::calendar::Zone;
 use crate::expr::calendar::{self, MICROS_PER_DAY};
 use crate::expr::coerce::{self, Settings};
 use crate::expr::decimal;
@@ -226,7 +226,7 @@ fn add_days(sign: i64) -> TimeFn {
     })
 }
 
-fn add_months(sign: i64, zone: Tz) -> TimeFn {
+fn add_months(sign: i64, zone: Zone) -> TimeFn {
     Box::new(move |time, months| {
         let months = i32::try_from(long(months).checked_mul(sign)?).ok()?;
         let local_months = |micros: i64| {
@@ -246,14 +246,14 @@ fn add_months(sign: i64, zone: Tz) -> TimeFn {
 }
 
 /// Days are days of the calendar, so an hour may be missing or double in them; the rest is exact time.
-fn add_micros(sign: i64, zone: Tz) -> TimeFn {
+fn add_micros(sign: i64, zone: Zone) -> TimeFn {
     Box::new(move |time, interval| {
         let interval = long(interval).checked_mul(sign)?;
         match time {
             Value::TimestampNtz(micros) => micros.checked_add(interval).map(Value::TimestampNtz),
             other => {
                 let micros = access::micros(other);
-                if zone == Tz::UTC {
+                if zone == Zone::UTC {
                     return micros.checked_add(interval).map(Value::Timestamp);
                 }
                 let days = interval / MICROS_PER_DAY * MICROS_PER_DAY;
@@ -271,7 +271,7 @@ fn date_difference(a: &Value, b: &Value) -> Option<Value> {
     days.checked_mul(MICROS_PER_DAY).map(Value::DayTimeInterval)
 }
 
-fn time_difference(clock: Option<Tz>) -> TimeFn {
+fn time_difference(clock: Option<Zone>) -> TimeFn {
     Box::new(move |a, b| {
         let shown = |time: &Value| match clock {
             Some(zone) => calendar::local(access::micros(time), zone),

@@ -70,7 +70,7 @@ pub(crate) fn parse_date(text: &str) -> Option<i32> {
 
 /// A time as Spark's cast reads it, `yyyy[-[m]m[-[d]d[( |T)[h]h:[m]m[:[s]s[.f]][zone]]]]`: microseconds since
 /// 1970-01-01T00:00:00Z. A text without zone is a time of `zone`.
-pub(crate) fn parse_timestamp(text: &str, zone: impl Into<Zone>) -> Option<i64> {
+pub(crate) fn parse_timestamp(text: &str, zone: Zone) -> Option<i64> {
     let (local, own) = parse_time(text)?;
     match own {
         Some(own) => calendar::utc(local, calendar::zone(own)?),
@@ -170,7 +170,7 @@ fn fraction_of(digits: &mut Digits<'_>) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use chrono_tz::Tz;
+    use crate::expr::calendar::Zone;
 
     use super::*;
 
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn times_are_read_with_their_own_zone_or_the_sessions() {
-        let utc = |text| parse_timestamp(text, Tz::UTC);
+        let utc = |text| parse_timestamp(text, Zone::UTC);
         assert_eq!(utc("1970-01-01 00:00:01"), Some(1_000_000));
         assert_eq!(utc("1970-01-01T00:00:01.5Z"), Some(1_500_000));
         assert_eq!(utc("1970-01-01 01:00:00+01:00"), Some(0));
@@ -214,7 +214,10 @@ mod tests {
         assert_eq!(utc("-290308-12-21T19:59:05.224192Z"), Some(i64::MIN));
         assert_eq!(utc("-290308-12-22T00:00:00+18:00"), None);
         assert_eq!(
-            parse_timestamp("1970-01-01 01:00:00", Tz::Europe__Berlin),
+            parse_timestamp(
+                "1970-01-01 01:00:00",
+                Zone::Region(chrono_tz::Tz::Europe__Berlin)
+            ),
             Some(0)
         );
         assert_eq!(

@@ -9,6 +9,7 @@ use thalweg_engine::schema::{DataType, Field};
 
 use crate::expr::Eval;
 use crate::expr::body::Body;
+use crate::expr::calendar::Zone;
 use crate::expr::{clock_cast, compile};
 use crate::job_error::Location;
 
@@ -117,7 +118,7 @@ pub struct Cast {
     /// What happens where it fails.
     pub mode: Mode,
     /// The zone of times without one.
-    pub zone: chrono_tz::Tz,
+    pub zone: Zone,
     /// Whether the check put it there, not the author.
     pub implicit: bool,
 }

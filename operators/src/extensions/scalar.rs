@@ -198,7 +198,7 @@ mod tests {
     fn bind(args: Vec<Typed>) -> Result<Typed, JobError> {
         let settings = Settings {
             ansi: true,
-            zone: chrono_tz::Tz::UTC,
+            zone: crate::expr::calendar::Zone::UTC,
         };
         half().bind(args, settings, AT)
     }

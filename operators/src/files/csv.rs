@@ -13,6 +13,7 @@ use super::whole::is_static;
 use crate::codecs::csv::split::{CsvSplitter, Split};
 use crate::codecs::csv::{self, CsvOptions};
 use crate::codecs::{Decoder, Mode, json};
+use crate::expr::calendar::Zone;
 use crate::formats::{Format, corrupt_column, csv_options};
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionSpec, Table, joined, refused};
@@ -55,7 +56,7 @@ pub(crate) const CSV: FormatSpec = FormatSpec {
 };
 
 /// The options of a table, with the escapes in `lineSep` that all formats know.
-fn options(table: &Table, zone: chrono_tz::Tz) -> Result<CsvOptions, JobError> {
+fn options(table: &Table, zone: Zone) -> Result<CsvOptions, JobError> {
     let line_sep = separator(table)?;
     if line_sep
         .as_ref()
@@ -73,7 +74,7 @@ fn options(table: &Table, zone: chrono_tz::Tz) -> Result<CsvOptions, JobError> {
 }
 
 fn check(table: &Table, columns: &[Field]) -> Result<(), JobError> {
-    options(table, chrono_tz::Tz::UTC)?;
+    options(table, Zone::UTC)?;
     encoding(table)?;
     corrupt_column(table, columns)?;
     match Format::Csv.unsupported(columns) {

@@ -1,10 +1,10 @@
 //! What the folders `key=value` on the way to a file say.
 
-use chrono_tz::Tz;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
+use crate::expr::calendar::Zone;
 use crate::expr::{cast, number};
 
 /// The value of a folder `key=value` that stands for NULL, as Hive writes it.
@@ -40,7 +40,7 @@ impl Folder<'_> {
     ///
     /// # Errors
     /// When it says none of the column's type.
-    pub(super) fn value(&self, column: &Field, zone: Tz) -> Result<Value, RecordError> {
+    pub(super) fn value(&self, column: &Field, zone: Zone) -> Result<Value, RecordError> {
         if self.value == HIVE_NULL {
             return Ok(Value::Null);
         }
@@ -60,7 +60,7 @@ impl Folder<'_> {
     }
 }
 
-fn value(text: &str, to: &DataType, zone: Tz) -> Option<Value> {
+fn value(text: &str, to: &DataType, zone: Zone) -> Option<Value> {
     use DataType as T;
     Some(match to {
         T::String => Value::from(unescaped(text).as_str()),

@@ -15,6 +15,7 @@ use super::lines::{Cut, Splitter, Whole};
 use super::text::TextCodec;
 use crate::codecs::json::{self, Documents, JsonOptions, Records};
 use crate::codecs::{Decoder, Mode};
+use crate::expr::calendar::Zone;
 use crate::formats::{Format, corrupt_column, json_options};
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionKind, OptionSpec, Table, joined};
@@ -53,7 +54,7 @@ fn check(table: &Table, columns: &[Field]) -> Result<(), JobError> {
     separator(table)?;
     encoding(table)?;
     corrupt_column(table, columns)?;
-    json_options(table, chrono_tz::Tz::UTC, true)?;
+    json_options(table, Zone::UTC, true)?;
     match Format::Json.unsupported(columns) {
         Some(reason) => Err(JobError::new(table.at, reason)),
         None => Ok(()),

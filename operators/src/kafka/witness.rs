@@ -137,7 +137,7 @@ mod tests {
             complete: false,
             partitioned: false,
             coordinates: crate::coordinates::Coordinates::Off,
-            time_zone: chrono_tz::Tz::UTC,
+            time_zone: crate::expr::calendar::Zone::UTC,
         }
     }
 

@@ -10,6 +10,7 @@ use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field, Schema};
 
 use crate::connectors::{Connector, Input};
+use crate::expr::calendar::Zone;
 use crate::job_error::Location;
 use crate::plan::lower::{Catalog, Lowering};
 use crate::plan::node::{Declared, Node};
@@ -211,7 +212,7 @@ fn lower(catalog: &Catalog, sql: &str) -> Node {
         Statement::Select(parsed) => parsed,
         _ => panic!("{sql}"),
     };
-    let relation = Lowering::new(catalog, true, chrono_tz::Tz::UTC).query(&parsed);
+    let relation = Lowering::new(catalog, true, Zone::UTC).query(&parsed);
     relation
         .map(|relation| at_once(relation.node))
         .unwrap_or_else(|e| panic!("{}", e.render("q", sql)))

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use smol_str::SmolStr;
 use sqlparser::ast::{Expr, Query, Select, SetExpr, SetOperator, SetQuantifier};
 use thalweg_engine::schema::{DataType, Field};
 
+use crate::expr::calendar::Zone;
 use crate::expr::check::check;
 use crate::expr::coerce::{self, cast_implicitly};
 use crate::expr::joined;
@@ -83,7 +83,7 @@ pub(super) struct Ctes<'a> {
 pub(crate) struct Lowering<'c> {
     pub(crate) catalog: &'c Catalog,
     pub(crate) ansi: bool,
-    pub(crate) zone: Tz,
+    pub(crate) zone: Zone,
     /// `frameStep` in microseconds.
     pub(crate) frame_step: Option<i64>,
     /// The models of the job, and which of them the query has named.
@@ -93,7 +93,7 @@ pub(crate) struct Lowering<'c> {
 }
 
 impl<'c> Lowering<'c> {
-    pub(crate) fn new(catalog: &'c Catalog, ansi: bool, zone: Tz) -> Self {
+    pub(crate) fn new(catalog: &'c Catalog, ansi: bool, zone: Zone) -> Self {
         Self {
             catalog,
             ansi,

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use chrono_tz::Tz;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use thalweg_engine::error::{Failure, RecordError};
@@ -19,6 +18,7 @@ use super::console_table::{self, Columns};
 use super::file_outlet::{Inlet, Outlet};
 pub use super::stream::READER_GONE;
 use super::stream::Target;
+use crate::expr::calendar::Zone;
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionKind, OptionSpec, Table};
 
@@ -123,7 +123,7 @@ struct Console {
     /// Whether each batch is the whole result.
     complete: bool,
     columns: Arc<Mutex<Columns>>,
-    zone: Tz,
+    zone: Zone,
 }
 
 impl Sink for Console {
@@ -167,7 +167,7 @@ struct Live {
     /// All lanes write under the same names.
     columns: Arc<Mutex<Columns>>,
     limit: usize,
-    zone: Tz,
+    zone: Zone,
 }
 
 impl Writer for Live {
@@ -246,7 +246,7 @@ struct Batches {
     limit: usize,
     rows_max: usize,
     complete: bool,
-    zone: Tz,
+    zone: Zone,
     /// The rows of the record that is being written; its number is not used.
     staged: Batch,
     batch: Batch,

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use chrono_tz::Tz;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
+use crate::expr::calendar::Zone;
 use crate::expr::text;
 
 /// The least width of a column in a table, as in Spark.
@@ -15,13 +15,13 @@ const COLUMN_MAX: usize = 40;
 
 /// Appends a cell's text: NULL by name and bytes in hexadecimal, also within lists, maps and structs; control characters
 /// escaped, as `show()` does with those that have a name.
-pub(super) fn cell(out: &mut String, value: &Value, data_type: &DataType, zone: Tz) {
+pub(super) fn cell(out: &mut String, value: &Value, data_type: &DataType, zone: Zone) {
     let start = out.len();
     pretty(out, value, data_type, zone);
     escape(out, start);
 }
 
-fn pretty(out: &mut String, value: &Value, data_type: &DataType, zone: Tz) {
+fn pretty(out: &mut String, value: &Value, data_type: &DataType, zone: Zone) {
     match value {
         Value::Null => out.push_str("NULL"),
         Value::Binary(bytes) => text::append_bytes(out, bytes),
@@ -204,7 +204,7 @@ impl Columns {
     }
 
     /// Appends a row's line.
-    pub(super) fn line(&mut self, row: &[Value], limit: usize, zone: Tz, out: &mut Vec<u8>) {
+    pub(super) fn line(&mut self, row: &[Value], limit: usize, zone: Zone, out: &mut Vec<u8>) {
         let mut line = String::new();
         let last = self.columns.len().saturating_sub(1);
         for (place, (column, value)) in self.columns.iter_mut().zip(row).enumerate() {
@@ -384,7 +384,7 @@ only showing top 1 row
             &mut out,
             &Value::Array([Value::Null, Value::Binary([10, 255].into())].into()),
             &list,
-            Tz::UTC,
+            Zone::UTC,
         );
         assert_eq!(out, "[NULL, [0A FF]]");
     }
@@ -396,14 +396,14 @@ only showing top 1 row
             &mut out,
             &Value::from("a\nb\tc\u{1b}[2J\u{7f}\u{9b}"),
             &DataType::String,
-            Tz::UTC,
+            Zone::UTC,
         );
-        cell(&mut out, &Value::Null, &DataType::String, Tz::UTC);
+        cell(&mut out, &Value::Null, &DataType::String, Zone::UTC);
         cell(
             &mut out,
             &Value::Binary([10, 255].into()),
             &DataType::Binary,
-            Tz::UTC,
+            Zone::UTC,
         );
         assert_eq!(out, "a\\nb\\tc\\u001b[2J\\u007f\\u009bNULL[0A FF]");
     }
@@ -423,7 +423,7 @@ only showing top 1 row
                 Value::from(reason),
             ];
             let mut line = Vec::new();
-            columns.line(&row, 0, Tz::UTC, &mut line);
+            columns.line(&row, 0, Zone::UTC, &mut line);
             out.extend(columns.header().unwrap_or_default().into_bytes());
             out.extend(line);
         }

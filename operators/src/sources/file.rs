@@ -411,7 +411,7 @@ pub(crate) fn test_context() -> OpenContext {
         complete: false,
         partitioned: false,
         coordinates: crate::coordinates::Coordinates::Off,
-        time_zone: chrono_tz::Tz::UTC,
+        time_zone: crate::expr::calendar::Zone::UTC,
     }
 }
 

@@ -10,7 +10,6 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
@@ -22,6 +21,7 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::source::{RecordStream, Resume, Source, SourceEvent, Start};
 use tokio::time::{Instant, Sleep};
 
+use crate::expr::calendar::Zone;
 use crate::expr::text::append_timestamp;
 use crate::job_error::JobError;
 use crate::table::{OpenContext, OptionKind, OptionSpec, Table, parse_duration_in};
@@ -341,7 +341,7 @@ impl Source for Rate {
             .collect::<Result<Vec<Start>, Failure>>()?;
         if let Some(ahead) = begun.ahead(&starts, self.clock.now().0) {
             let mut until = String::new();
-            append_timestamp(&mut until, ahead, Tz::UTC);
+            append_timestamp(&mut until, ahead, Zone::UTC);
             tracing::warn!(
                 "the clock is behind the rows that `{}` gave before: no row comes until it is {until} UTC",
                 self.table

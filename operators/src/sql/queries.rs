@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::connectors::{Use, find};
+use crate::expr::calendar::Zone;
 use crate::job_error::{JobError, Location};
 use crate::plan::from::unknown_table;
 use crate::plan::lower::Lowering;
@@ -67,7 +68,7 @@ impl Reader<'_> {
                 .help("add an INSERT INTO ... SELECT, or a SELECT for the console"));
         }
         for view in &self.catalog.views {
-            Lowering::new(&self.catalog, true, chrono_tz::Tz::UTC).view(view, view.name.at)?;
+            Lowering::new(&self.catalog, true, Zone::UTC).view(view, view.name.at)?;
         }
         members::named(
             name.as_deref(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono_tz::Tz;
+use crate::expr::calendar::{Zone, zone};
 
 use crate::checkpoints;
 use crate::job_error::{JobError, Location};
@@ -89,7 +89,7 @@ pub struct Settings {
     /// `showRecords`.
     pub show_records: bool,
     /// `timeZone`.
-    pub time_zone: Tz,
+    pub time_zone: Zone,
     /// `ansi`.
     pub ansi: bool,
     /// `stopTimeout`.
@@ -233,7 +233,7 @@ pub fn describe(kind: SettingKind) -> String {
         SettingKind::Trigger => {
             "'continuous', 'once', 'available now' or a duration such as '8 seconds'".to_owned()
         }
-        SettingKind::Zone => "a time zone such as 'Europe/Berlin', 'UTC' or '+02:00'".to_owned(),
+        SettingKind::Zone => "a time zone such as 'Europe/Berlin', 'UTC' or '+05:30'".to_owned(),
         SettingKind::Memory => "a share such as '70 %' or an amount such as '512 MB'".to_owned(),
     }
 }
@@ -267,29 +267,6 @@ fn memory(value: &str) -> Option<Memory> {
         return (share > 0.0 && share <= 100.0).then_some(Memory::Share(share / 100.0));
     }
     parse_size(value).map(Memory::Bytes)
-}
-
-/// A zone by name. Fixed offsets of whole hours are the only ones that the time zone database has a name for.
-fn zone(value: &str) -> Option<Tz> {
-    if value == "Z" {
-        return Some(Tz::UTC);
-    }
-    if let Ok(zone) = value.parse::<Tz>() {
-        return Some(zone);
-    }
-    let offset = value
-        .strip_prefix("UTC")
-        .or_else(|| value.strip_prefix("GMT"))
-        .unwrap_or(value);
-    let (sign, rest) = match offset.split_at_checked(1)? {
-        // The database's own names count westward.
-        ("+", rest) => ('-', rest),
-        ("-", rest) => ('+', rest),
-        _ => return None,
-    };
-    let hours = rest.strip_suffix(":00").unwrap_or(rest);
-    let hours: u8 = hours.parse().ok()?;
-    format!("Etc/GMT{sign}{hours}").parse().ok()
 }
 
 /// Settles what holds for one query: later entries win over earlier ones.
@@ -348,7 +325,7 @@ pub(crate) fn settle<'g>(given: impl Iterator<Item = &'g Given>) -> Settings {
         },
         dead_letter_table: optional("deadLetterTable"),
         show_records: text("showRecords") == "on",
-        time_zone: zone(text("timeZone")).unwrap_or(Tz::UTC),
+        time_zone: zone(text("timeZone")).unwrap_or(Zone::UTC),
         ansi: text("ansi") == "true",
         stop_timeout: duration("stopTimeout"),
         restarts_max: text("restartsMax").parse().ok(),
@@ -462,13 +439,6 @@ mod tests {
         );
         assert_eq!(trigger("0 seconds"), None);
         assert_eq!(trigger("soon"), None);
-    }
-
-    #[test]
-    fn zones_have_names_or_whole_hours() {
-        assert_eq!(zone("Europe/Berlin"), Some(Tz::Europe__Berlin));
-        assert_eq!(zone("+02:00"), Some(Tz::Etc__GMTMinus2));
-        assert_eq!(zone("Berlin"), None);
     }
 
     #[test]

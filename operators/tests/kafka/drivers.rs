@@ -12,6 +12,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field, Schema};
 use thalweg_engine::sink::{DeliveryObserver, Origin, Readiness, Sink, Writer, WriterContext};
 use thalweg_engine::source::{RecordStream, Resume, Source, SourceEvent, Start};
+use thalweg_operators::expr::calendar::Zone;
 use thalweg_operators::job_error::Location;
 use thalweg_operators::sources;
 use thalweg_operators::table::{OpenContext, OptionValue, Options, Table};
@@ -64,7 +65,7 @@ pub(crate) fn context(query: &str) -> OpenContext {
         complete: false,
         partitioned: false,
         coordinates: thalweg_operators::coordinates::Coordinates::Off,
-        time_zone: chrono_tz::Tz::UTC,
+        time_zone: Zone::UTC,
     }
 }
 

@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 
 use crate::codecs::Mode;
 use crate::codecs::times::Times;
+use crate::expr::calendar::Zone;
 
 /// What a quote inside a quoted value means that is neither escaped nor the end of it: `unescapedQuoteHandling`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +119,7 @@ impl CsvOptions {
     /// # Errors
     /// The option and what is wrong with it.
     pub fn with<'t>(
-        zone: chrono_tz::Tz,
+        zone: Zone,
         reading: bool,
         option: &dyn Fn(&str) -> Option<&'t str>,
     ) -> Result<Self, (&'static str, String)> {
@@ -284,7 +285,7 @@ mod tests {
                 .find(|given| given.0 == name)
                 .map(|given| given.1)
         };
-        CsvOptions::with(chrono_tz::Tz::UTC, true, &find).map_err(|(_, why)| why)
+        CsvOptions::with(Zone::UTC, true, &find).map_err(|(_, why)| why)
     }
 
     #[test]

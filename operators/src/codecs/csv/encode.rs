@@ -312,7 +312,7 @@ mod tests {
                 quote,
                 escape_quotes,
                 line_sep: line_sep.map(str::to_owned),
-                ..CsvOptions::new(Times::new(chrono_tz::Tz::UTC))
+                ..CsvOptions::new(Times::new(crate::expr::calendar::Zone::UTC))
             };
             let marks = Marks::new(&options);
             prop_assert_eq!(marks.quotes(&body, &options), needs_quotes(&body, &options));

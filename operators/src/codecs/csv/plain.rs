@@ -124,7 +124,7 @@ mod tests {
                 quote,
                 max_columns: columns,
                 max_chars: chars,
-                ..CsvOptions::new(Times::new(chrono_tz::Tz::UTC))
+                ..CsvOptions::new(Times::new(crate::expr::calendar::Zone::UTC))
             };
             let mut found = Vec::new();
             if !Plain::new(&options).unwrap().find(&text, &mut found) {

@@ -8,9 +8,10 @@ use super::split::{CsvSplitter, Split};
 use super::{CsvOptions, decoder};
 use crate::codecs::times::Times;
 use crate::codecs::{Decoded, Mode};
+use crate::expr::calendar::Zone;
 
 fn options() -> CsvOptions {
-    CsvOptions::new(Times::new(chrono_tz::Tz::UTC))
+    CsvOptions::new(Times::new(Zone::UTC))
 }
 
 fn columns() -> [Field; 3] {

@@ -7,6 +7,7 @@ use thalweg_engine::schema::{DataType, Field, Schema};
 use super::stories::{MONEY, array, column, decode, map, structure};
 use super::{JsonOptions, encoder};
 use crate::codecs::Mode;
+use crate::expr::calendar::Zone;
 
 fn encode(fields: Vec<Field>, row: &[Value]) -> String {
     let mut out = Vec::new();
@@ -58,7 +59,7 @@ fn a_row_is_written_as_spark_writes_it() {
 
 #[test]
 fn times_are_written_in_the_sessions_zone() {
-    let options = JsonOptions::in_zone(chrono_tz::Tz::Europe__Berlin);
+    let options = JsonOptions::in_zone(Zone::Region(chrono_tz::Tz::Europe__Berlin));
     let mut out = Vec::new();
     super::append(
         &mut out,

@@ -27,7 +27,6 @@ mod syntax;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use chrono_tz::Tz;
 use smol_str::SmolStr;
 use thalweg_engine::schema::{DataType, Field, Schema};
 
@@ -77,7 +76,7 @@ impl JsonOptions {
     }
 
     /// Without a table.
-    pub fn in_zone(zone: Tz) -> Self {
+    pub fn in_zone(zone: Zone) -> Self {
         Self {
             times: Times::new(zone),
             table: SmolStr::default(),
@@ -100,7 +99,7 @@ impl JsonOptions {
     /// # Errors
     /// The option and what is wrong with it.
     pub fn with<'t>(
-        zone: Tz,
+        zone: Zone,
         reading: bool,
         option: &dyn Fn(&str) -> Option<&'t str>,
     ) -> Result<Self, (&'static str, String)> {
@@ -119,7 +118,7 @@ impl JsonOptions {
 impl Default for JsonOptions {
     /// UTC, no name.
     fn default() -> Self {
-        Self::in_zone(Tz::UTC)
+        Self::in_zone(Zone::UTC)
     }
 }
 

@@ -16,6 +16,7 @@ use super::hash::fingerprint;
 use super::{BindContext, Function, function};
 use crate::expr::access::{array, boolean, long};
 use crate::expr::body::Outcome;
+use crate::expr::calendar::Zone;
 use crate::expr::calendar::{self, MICROS_PER_DAY};
 use crate::expr::coerce;
 use crate::expr::compare::{compare, equal};
@@ -350,7 +351,7 @@ fn sequence(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
                     None if backwards => -MICROS_PER_DAY,
                     None => MICROS_PER_DAY,
                 };
-                if local && zone != chrono_tz::Tz::UTC {
+                if local && zone != Zone::UTC {
                     // Days are days of the calendar.
                     let days = |i: i64| (by / MICROS_PER_DAY * MICROS_PER_DAY).checked_mul(i);
                     let from = calendar::shown(first, zone).ok_or_else(out_of_range)?;
@@ -385,12 +386,7 @@ fn make(data_type: &DataType, number: i64) -> Option<Value> {
     })
 }
 
-fn add_months(
-    data_type: &DataType,
-    from: i64,
-    months: i32,
-    zone: Option<chrono_tz::Tz>,
-) -> Option<i64> {
+fn add_months(data_type: &DataType, from: i64, months: i32, zone: Option<Zone>) -> Option<i64> {
     if *data_type == DataType::Date {
         return calendar::add_months(i32::try_from(from).ok()?, months).map(i64::from);
     }

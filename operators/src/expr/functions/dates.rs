@@ -10,6 +10,7 @@ use super::forms::{failed, string};
 use super::time_pattern::{DAYS, MONTHS, weekday};
 use super::{BindContext, Function, function};
 use crate::expr::access::{date, double, long, micros, unscaled};
+use crate::expr::calendar::Zone;
 use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND, civil, day_of_year};
 use crate::expr::coerce;
 use crate::expr::typed::{Kind, Typed};
@@ -121,7 +122,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "UTC",
         |args, cx| {
             cx.take(args, &[], 0)?;
-            Ok(Typed::literal(string(cx.settings.zone.name()), DataType::String, cx.at))
+            Ok(Typed::literal(string(&cx.settings.zone.to_string()), DataType::String, cx.at))
         },
     ),
     part_of_date!("year", "The year.", "year('2016-07-30')", "2016", |d| civil(d).0),
@@ -246,7 +247,7 @@ pub(super) fn midnight(days: i32) -> Result<i64, RecordError> {
 }
 
 /// What clocks show at a date (midnight) or time, in microseconds since 1970-01-01T00:00:00.
-pub(super) fn local(value: &Value, zone: chrono_tz::Tz) -> Result<i64, RecordError> {
+pub(super) fn local(value: &Value, zone: Zone) -> Result<i64, RecordError> {
     match value {
         Value::Date(days) => midnight(*days),
         Value::TimestampNtz(local) => Ok(*local),
@@ -255,7 +256,7 @@ pub(super) fn local(value: &Value, zone: chrono_tz::Tz) -> Result<i64, RecordErr
 }
 
 /// The date that clocks show.
-pub(super) fn local_date(value: &Value, zone: chrono_tz::Tz) -> i32 {
+pub(super) fn local_date(value: &Value, zone: Zone) -> i32 {
     match value {
         Value::Date(days) => *days,
         other => local(other, zone).map_or(0, |local| {
@@ -415,7 +416,7 @@ fn extract(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     })
 }
 
-fn time_part(field: FieldOf, value: &Value, zone: chrono_tz::Tz) -> Result<i64, RecordError> {
+fn time_part(field: FieldOf, value: &Value, zone: Zone) -> Result<i64, RecordError> {
     let date = local_date(value, zone);
     let of_day = || Ok(local(value, zone)?.rem_euclid(MICROS_PER_DAY));
     Ok(i64::from(match field {

@@ -1,6 +1,5 @@
 //! Functions that calculate with dates and times: adding, differences, truncating.
 
-use chrono_tz::Tz;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
@@ -11,6 +10,7 @@ use super::forms::{error_or_null, failed};
 use super::time_pattern::weekday;
 use super::{BindContext, Function, function};
 use crate::expr::access::{boolean, date, int, long, micros, text};
+use crate::expr::calendar::Zone;
 use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND, civil, days, days_of_month};
 use crate::expr::coerce;
 use crate::expr::typed::Typed;
@@ -253,7 +253,7 @@ fn timestamp_add(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> 
     })
 }
 
-fn add_unit(instant: i64, count: i64, unit: Unit, zone: Option<Tz>) -> Option<i64> {
+fn add_unit(instant: i64, count: i64, unit: Unit, zone: Option<Zone>) -> Option<i64> {
     let shown = |instant| match zone {
         Some(zone) => calendar::shown(instant, zone),
         None => Some(instant),
@@ -325,7 +325,7 @@ fn whole_months(first: i64, last: i64) -> i64 {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn months_between(last: i64, first: i64, zone: Tz) -> Option<f64> {
+fn months_between(last: i64, first: i64, zone: Zone) -> Option<f64> {
     let parts = |instant: i64| {
         let local = calendar::local(instant, zone);
         let date = i32::try_from(local.div_euclid(MICROS_PER_DAY)).unwrap_or(0);
@@ -408,7 +408,7 @@ fn truncated_date(date: i32, unit: Truncation) -> Option<i32> {
     }
 }
 
-fn truncated(instant: i64, unit: Truncation, zone: Tz) -> Option<i64> {
+fn truncated(instant: i64, unit: Truncation, zone: Zone) -> Option<i64> {
     let shown = calendar::shown(instant, zone)?;
     let size = match unit {
         Truncation::Microsecond => return Some(instant),

@@ -164,7 +164,7 @@ fn make_timestamp(
     } else {
         DataType::TimestampNtz
     };
-    let session = Zone::from(cx.settings.zone);
+    let session = cx.settings.zone;
     cx.partial(data_type, args, move |v| {
         let Some(local) = local_time(v) else {
             return error_or_null(strict, || "there is no such time".to_owned());
@@ -238,7 +238,7 @@ fn moved(
 fn convert_timezone(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     let mut args = args;
     if args.len() == 2 {
-        let session = Value::from(cx.settings.zone.name());
+        let session = Value::from(cx.settings.zone.to_string().as_str());
         args.insert(0, Typed::literal(session, DataType::String, cx.at));
     }
     let mut args = cx.take(args, &[Text, Text, Time], 3)?;

@@ -82,7 +82,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             let mut args = cx.take(args, &[Long, Text], 1)?;
             default_pattern(&mut args, cx);
             let patterns = Patterns::of(&args[1], cx, false)?;
-            let zone = Zone::from(cx.settings.zone);
+            let zone = cx.settings.zone;
             strict_scratch(cx, DataType::String, args, move || {
                 let mut patterns = patterns.clone();
                 let mut out = String::new();
@@ -112,7 +112,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 pub(super) fn date_format(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
     let args = cx.take(args, &[Time, Text], 2)?;
     let patterns = Patterns::of(&args[1], cx, false)?;
-    let zone = Zone::from(cx.settings.zone);
+    let zone = cx.settings.zone;
     strict_scratch(cx, DataType::String, args, move || {
         let mut patterns = patterns.clone();
         let mut out = String::new();
@@ -217,7 +217,7 @@ fn from_text(
         return Ok(coerce::cast(source, to, mode, cx.settings, true));
     }
     let patterns = Patterns::of(&args[1], cx, true)?;
-    let zone = Zone::from(cx.settings.zone);
+    let zone = cx.settings.zone;
     let strict = mode == Mode::Ansi;
     let nullable = !strict || args.iter().any(|arg| arg.nullable);
     let target = to.clone();

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use chrono_tz::Tz;
 use sqlparser::dialect::{Dialect, SparkSqlDialect};
 use sqlparser::parser::Parser;
 use thalweg_engine::record::{Partition, Position, RecordMeta};
 use thalweg_engine::row::Value;
 
+use crate::expr::calendar::Zone;
 use crate::expr::check::check;
 use crate::expr::functions::{all, families};
 use crate::expr::prefix::parse_prefix;
@@ -47,7 +47,7 @@ impl Dialect for Spark {
 }
 
 /// The value of an expression as Spark prints it; an error begins with `error: `.
-pub(super) fn evaluate_with(sql: &str, ansi: bool, zone: Tz) -> String {
+pub(super) fn evaluate_with(sql: &str, ansi: bool, zone: Zone) -> String {
     let dialect = Spark(SparkSqlDialect {});
     let parsed = Parser::new(&dialect)
         .try_with_sql(sql)
@@ -89,12 +89,12 @@ pub(super) fn evaluate_with(sql: &str, ansi: bool, zone: Tz) -> String {
 }
 
 pub(super) fn evaluate(sql: &str) -> String {
-    evaluate_with(sql, true, Tz::UTC)
+    evaluate_with(sql, true, Zone::UTC)
 }
 
 /// Without `ansi`.
 pub(super) fn legacy(sql: &str) -> String {
-    evaluate_with(sql, false, Tz::UTC)
+    evaluate_with(sql, false, Zone::UTC)
 }
 
 /// Runs a table of expressions and shows all that differ.

@@ -1,8 +1,7 @@
 //! Stories of dates and times.
 
-use chrono_tz::Tz;
-
 use super::tests::{evaluate_with, expect, legacy};
+use crate::expr::calendar::Zone;
 
 #[test]
 fn parts_of_dates_and_times() {
@@ -47,7 +46,7 @@ fn parts_of_dates_and_times() {
         ("unix_timestamp()", "1700000000"),
         ("hour(NULL)", "NULL"),
     ]);
-    let berlin = |sql| evaluate_with(sql, true, Tz::Europe__Berlin);
+    let berlin = |sql| evaluate_with(sql, true, Zone::Region(chrono_tz::Tz::Europe__Berlin));
     assert_eq!(berlin("hour(TIMESTAMP'2024-07-01 12:00:00Z')"), "14");
     assert_eq!(berlin("current_date()"), "2023-11-14");
     assert_eq!(berlin("localtimestamp()"), "2023-11-14 23:13:20.123456");
@@ -100,7 +99,7 @@ fn dates_and_times_from_text_and_to_text() {
         ("unix_timestamp(DATE'1970-01-02')", "86400"),
         ("to_unix_timestamp('1970-01-01 00:01:00')", "60"),
     ]);
-    let berlin = |sql| evaluate_with(sql, true, Tz::Europe__Berlin);
+    let berlin = |sql| evaluate_with(sql, true, Zone::Region(chrono_tz::Tz::Europe__Berlin));
     assert_eq!(berlin("from_unixtime(0)"), "1970-01-01 01:00:00");
     assert_eq!(berlin("unix_timestamp('1970-01-01 01:00:00')"), "0");
     assert_eq!(
@@ -190,7 +189,7 @@ fn calculating_with_dates_and_times() {
             "2016-08-31 09:00:00",
         ),
     ]);
-    let berlin = |sql| evaluate_with(sql, true, Tz::Europe__Berlin);
+    let berlin = |sql| evaluate_with(sql, true, Zone::Region(chrono_tz::Tz::Europe__Berlin));
     assert_eq!(
         berlin("timestampadd(DAY, 1, TIMESTAMP'2024-03-30 12:00:00')"),
         "2024-03-31 12:00:00"

@@ -11,6 +11,7 @@ use super::forms::{check_text_size, failed, scratch_with_nulls, string};
 use super::rounding::{Rounding, append_fixed, round_decimal};
 use super::{BindContext, Function, function};
 use crate::expr::access::{double, long, unscaled};
+use crate::expr::calendar::Zone;
 use crate::expr::text::{append, append_decimal};
 use crate::expr::typed::Typed;
 use crate::job_error::JobError;
@@ -218,7 +219,7 @@ fn convert(
     spec: &Spec,
     value: &Value,
     data_type: &DataType,
-    zone: chrono_tz::Tz,
+    zone: Zone,
     out: &mut String,
 ) -> Result<(), RecordError> {
     let written = |result: std::fmt::Result| result.map_err(|_| failed("out of memory"));

@@ -1,6 +1,5 @@
 //! `time_bucket`: the start of the bucket of time that a moment falls into.
 
-use chrono_tz::Tz;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::DataType;
 
@@ -8,6 +7,7 @@ use super::Param::{Any, Time};
 use super::dates_arithmetic::out_of_range;
 use super::{BindContext, Function, function};
 use crate::expr::access::{long, micros};
+use crate::expr::calendar::Zone;
 use crate::expr::calendar::{self, MICROS_PER_DAY};
 use crate::expr::coerce;
 use crate::expr::typed::Typed;
@@ -36,7 +36,7 @@ struct Buckets {
     /// On the clock.
     origin: i64,
     /// None for times without zone.
-    zone: Option<Tz>,
+    zone: Option<Zone>,
 }
 
 impl Buckets {

@@ -7,6 +7,7 @@ use thalweg_engine::schema::{DataType, Field};
 
 use super::Param::Struct;
 use super::{BindContext, Function, function};
+use crate::expr::calendar::Zone;
 use crate::expr::coerce::Settings;
 use crate::expr::typed::Typed;
 
@@ -60,7 +61,7 @@ pub(crate) fn time_of(window: Typed) -> Option<Typed> {
         signature: "window_time(window)",
         settings: Settings {
             ansi: true,
-            zone: chrono_tz::Tz::UTC,
+            zone: Zone::UTC,
         },
         at: window.at,
     };

@@ -1,5 +1,6 @@
 //! Operators and literals, with ANSI rules and without.
 
+use crate::expr::calendar::Zone;
 use crate::expr::scope::Scope;
 use crate::expr::testing::assert_all;
 
@@ -212,7 +213,7 @@ fn times_and_intervals_are_calculated_on_the_calendar() {
         ],
     );
     let berlin = Scope {
-        time_zone: chrono_tz::Tz::Europe__Berlin,
+        time_zone: Zone::Region(chrono_tz::Tz::Europe__Berlin),
         ..Scope::default()
     };
     // The night of 2024-03-31 has 23 hours: a day later it is noon again, 24 hours later it is one.

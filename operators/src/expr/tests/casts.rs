@@ -1,5 +1,6 @@
 //! Casts, with ANSI rules and without, and their round trips.
 
+use crate::expr::calendar::Zone;
 use crate::expr::scope::Scope;
 use crate::expr::testing::assert_all;
 
@@ -145,7 +146,7 @@ fn times_are_cast_in_the_sessions_zone() {
         ],
     );
     let berlin = Scope {
-        time_zone: chrono_tz::Tz::Europe__Berlin,
+        time_zone: Zone::Region(chrono_tz::Tz::Europe__Berlin),
         ..Scope::default()
     };
     assert_all(

@@ -7,6 +7,7 @@ use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 use thalweg_engine::testing::cases;
 
+use crate::expr::calendar::Zone;
 use crate::expr::check::check;
 use crate::expr::compare::{compare, equal};
 use crate::expr::decimal;
@@ -242,7 +243,7 @@ proptest! {
     ) {
         let scope = Scope {
             ansi,
-            time_zone: if berlin { chrono_tz::Tz::Europe__Berlin } else { chrono_tz::Tz::UTC },
+            time_zone: if berlin { Zone::Region(chrono_tz::Tz::Europe__Berlin) } else { Zone::UTC },
             ..scope(&columns())
         };
         // Some of it is not even SQL to the parser.
@@ -281,8 +282,8 @@ proptest! {
     #[test]
     fn reading_a_text_never_panics(text in ".{0,40}") {
         for field in columns() {
-            let _ = cast::parse(&text, &field.data_type, chrono_tz::Tz::Europe__Berlin, false);
-            let _ = cast::parse(&text, &field.data_type, chrono_tz::Tz::UTC, true);
+            let _ = cast::parse(&text, &field.data_type, Zone::Region(chrono_tz::Tz::Europe__Berlin), false);
+            let _ = cast::parse(&text, &field.data_type, Zone::UTC, true);
         }
     }
 
@@ -303,8 +304,8 @@ proptest! {
                 continue;
             }
             let mut out = String::new();
-            text::append(&mut out, value, &field.data_type, chrono_tz::Tz::UTC);
-            let back = cast::parse(&out, &field.data_type, chrono_tz::Tz::UTC, false);
+            text::append(&mut out, value, &field.data_type, Zone::UTC);
+            let back = cast::parse(&out, &field.data_type, Zone::UTC, false);
             let same = back.as_ref().is_some_and(|back| equal(back, value));
             prop_assert!(same, "{:?} as {} came back as {:?}", value, out, back);
         }

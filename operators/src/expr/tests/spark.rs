@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 use thalweg_engine::row::Value;
 
+use crate::expr::calendar::zone;
 use crate::expr::call;
 use crate::expr::check::check;
 use crate::expr::functions::{self, type_name};
@@ -64,7 +65,7 @@ fn cases() -> Vec<Case> {
         let answer: Json = serde_json::from_str(line).unwrap();
         if let Some(ansi) = answer.get("ansi") {
             scope.ansi = ansi.as_bool().unwrap();
-            scope.time_zone = answer["zone"].as_str().unwrap().parse().unwrap();
+            scope.time_zone = zone(answer["zone"].as_str().unwrap()).unwrap();
             settings = match (scope.ansi, answer["zone"].as_str().unwrap()) {
                 (true, "UTC") => String::new(),
                 (true, zone) => format!("[{zone}] "),

@@ -53,7 +53,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use chrono_tz::Tz;
 use parking_lot::Mutex;
 use thalweg_engine::error::Failure;
 use thalweg_engine::schema::{Field, Schema};
@@ -80,6 +79,7 @@ use crate::checkpoints::is_remote;
 use crate::codecs::csv::CsvOptions;
 use crate::codecs::json::JsonOptions;
 use crate::codecs::{Encoder, csv, json, text};
+use crate::expr::calendar::Zone;
 use crate::table::{OpenContext, Options, Table};
 
 /// What a build without Parquet says.
@@ -158,7 +158,7 @@ struct FolderSink {
     layout: Layout,
     options: Options,
     input: Schema,
-    zone: Tz,
+    zone: Zone,
     /// Held while this run writes.
     lock: Mutex<Option<File>>,
 }
@@ -255,7 +255,7 @@ fn begin(layout: &Layout, table: &Table, input: &Schema) -> Vec<u8> {
         #[cfg(feature = "parquet")]
         Format::Parquet => parquet::header(&written(layout, input), layout.compression),
         // Checked before.
-        Format::Csv => match CsvOptions::with(Tz::UTC, false, &option) {
+        Format::Csv => match CsvOptions::with(Zone::UTC, false, &option) {
             Ok(options) if options.header => {
                 let names = csv::header(&Schema::new(written(layout, input)), &options);
                 [names.as_bytes(), &layout.line_end].concat()

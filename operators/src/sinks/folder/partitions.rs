@@ -1,10 +1,10 @@
 //! PARTITIONED BY: the folder that a row belongs to, named as Spark names it.
 
-use chrono_tz::Tz;
 use thalweg_engine::error::RecordError;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
+use crate::expr::calendar::Zone;
 use crate::expr::text;
 
 /// What stands for NULL, and for the empty text.
@@ -16,7 +16,7 @@ const NAME_MAX: usize = 255;
 /// The columns that say which folder a row belongs to.
 pub(super) struct Partitions {
     columns: Vec<Column>,
-    zone: Tz,
+    zone: Zone,
     scratch: String,
 }
 
@@ -29,7 +29,7 @@ struct Column {
 
 impl Partitions {
     /// Of the columns at these places.
-    pub(super) fn new(fields: &[Field], places: &[usize], zone: Tz) -> Self {
+    pub(super) fn new(fields: &[Field], places: &[usize], zone: Zone) -> Self {
         let columns = places.iter().map(|place| {
             let mut prefix = String::new();
             escape(&mut prefix, &fields[*place].name);
@@ -145,7 +145,7 @@ mod tests {
         let places: Vec<usize> = (0..fields.len()).collect();
         let row: Vec<Value> = values.iter().map(|(_, _, value)| value.clone()).collect();
         let mut out = String::new();
-        Partitions::new(&fields, &places, Tz::UTC)
+        Partitions::new(&fields, &places, Zone::UTC)
             .append(&row, &mut out)
             .unwrap();
         out
@@ -182,7 +182,7 @@ mod tests {
         let mut out = String::new();
         let long = Value::from(&*"x".repeat(300));
         assert!(
-            Partitions::new(&fields, &[0], Tz::UTC)
+            Partitions::new(&fields, &[0], Zone::UTC)
                 .append(&[long], &mut out)
                 .is_err()
         );

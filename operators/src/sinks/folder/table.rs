@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use chrono_tz::Tz;
 use thalweg_engine::error::Failure;
 use thalweg_engine::schema::{DataType, Schema};
 
@@ -13,6 +12,7 @@ use crate::codecs::json::JsonOptions;
 #[cfg(feature = "object-store")]
 use crate::connect::Reach;
 use crate::connectors::{OpenOutput, Output};
+use crate::expr::calendar::Zone;
 use crate::job_error::JobError;
 #[cfg(feature = "object-store")]
 use crate::objects::{self, Need};
@@ -202,9 +202,11 @@ impl Layout {
         }
         let found = match self.format {
             Format::Json => {
-                JsonOptions::with(Tz::UTC, false, &|name| table.options.get(name)).err()
+                JsonOptions::with(Zone::UTC, false, &|name| table.options.get(name)).err()
             }
-            Format::Csv => CsvOptions::with(Tz::UTC, false, &|name| table.options.get(name)).err(),
+            Format::Csv => {
+                CsvOptions::with(Zone::UTC, false, &|name| table.options.get(name)).err()
+            }
             Format::Text | Format::Parquet => None,
         };
         if let Some((option, why)) = found {
