@@ -78,6 +78,27 @@ pub trait DeliveryObserver: Send + Sync {
         let _ = trace;
         self.latency(written_to_acknowledged, taken_to_acknowledged);
     }
+    /// As `delivered`, of rows that were acknowledged together.
+    fn delivered_together(&self, rows: &mut dyn Iterator<Item = Delivered>) {
+        for row in rows {
+            self.delivered(
+                &row.trace,
+                row.written_to_acknowledged,
+                row.taken_to_acknowledged,
+            );
+        }
+    }
+}
+
+/// A row that was acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivered {
+    /// That of its record.
+    pub trace: Trace,
+    /// Microseconds since it was written.
+    pub written_to_acknowledged: u64,
+    /// Microseconds since its record was taken.
+    pub taken_to_acknowledged: u64,
 }
 
 /// Tells whether the checkpoints are still those of a run. Blocks.

@@ -13,9 +13,10 @@ use super::slowest::{Floors, Slow, Slowest};
 use super::trace::Trace;
 use super::watch::Times;
 use crate::clock::now;
+use crate::histogram::Run;
 use crate::metrics::QueryMetrics;
 use crate::record::{Micros, Partition, Position, RecordMeta};
-use crate::sink::DeliveryObserver;
+use crate::sink::{Delivered, DeliveryObserver};
 use crate::spans::{Carried, LaneSpans};
 
 /// Records whose steps were timed, until they are delivered.
@@ -307,17 +308,19 @@ impl DeliveryObserver for Observed {
 
     fn delivered(&self, trace: &Trace, written_to_acknowledged: u64, taken_to_acknowledged: u64) {
         self.latency(written_to_acknowledged, taken_to_acknowledged);
-        self.recorder
-            .delivered(trace, written_to_acknowledged, taken_to_acknowledged);
-        if let (true, Some(spans)) = (trace.is_traced(), &self.spans) {
-            let steps = self.recorder.steps_known();
-            spans.delivered(
-                trace.number,
-                written_to_acknowledged,
-                taken_to_acknowledged,
-                &steps,
-            );
+        self.record(trace, written_to_acknowledged, taken_to_acknowledged);
+    }
+
+    fn delivered_together(&self, rows: &mut dyn Iterator<Item = Delivered>) {
+        let (mut acknowledged, mut total) = (Run::default(), Run::default());
+        for row in rows {
+            let (written, taken) = (row.written_to_acknowledged, row.taken_to_acknowledged);
+            acknowledged.observe(&self.metrics.acknowledged, written);
+            total.observe(&self.metrics.total, taken);
+            self.record(&row.trace, written, taken);
         }
+        acknowledged.hand_over(&self.metrics.acknowledged);
+        total.hand_over(&self.metrics.total);
     }
 
     fn sent(&self, trace: &Trace, rows: u32) {
@@ -329,6 +332,24 @@ impl DeliveryObserver for Observed {
     #[inline]
     fn carried(&self) -> Option<Carried> {
         self.spans.as_ref()?.carried()
+    }
+}
+
+impl Observed {
+    /// Notes whether a row was slow.
+    #[inline]
+    fn record(&self, trace: &Trace, written_to_acknowledged: u64, taken_to_acknowledged: u64) {
+        self.recorder
+            .delivered(trace, written_to_acknowledged, taken_to_acknowledged);
+        if let (true, Some(spans)) = (trace.is_traced(), &self.spans) {
+            let steps = self.recorder.steps_known();
+            spans.delivered(
+                trace.number,
+                written_to_acknowledged,
+                taken_to_acknowledged,
+                &steps,
+            );
+        }
     }
 }
 

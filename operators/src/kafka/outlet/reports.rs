@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use rdkafka_sys as sys;
 use thalweg_engine::error::Failure;
+use thalweg_engine::sink::Delivered;
 use thalweg_engine::source::Health;
 
 use super::super::acknowledgements::Acknowledgements;
@@ -145,11 +146,14 @@ impl Shared {
                 continue;
             };
             observer.acknowledged(of_lane.len() as u64, bytes(of_lane) as u64);
-            for flight in of_lane {
+            observer.delivered_together(&mut of_lane.iter().map(|flight| {
                 let since_written = now.saturating_sub(flight.written);
-                let since_taken = since_written + u64::from(flight.waited);
-                observer.delivered(&flight.trace, since_written, since_taken);
-            }
+                Delivered {
+                    trace: flight.trace,
+                    written_to_acknowledged: since_written,
+                    taken_to_acknowledged: since_written + u64::from(flight.waited),
+                }
+            }));
         }
     }
 
