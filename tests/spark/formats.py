@@ -83,6 +83,18 @@ def csv_cases():
     yield from one("no last end", "1,a,b\n2,c,", ABC, both({}))
     yield from one("line separator", "1,a,b;2,c\nx,d;3;;4,\"e;f\",g;", ABC, both({"lineSep": ";"}))
     yield from one("line separator pipe", "1,a,b|2,c,d", ABC, [{"lineSep": "|"}, {"lineSep": "\r\n"}])
+    kept = "a STRING, b STRING, _corrupt_record STRING"
+    for text in [
+        "x,b\n;y,c", "\nx,b;y,c", "x,b\r\n;y", "a,b;c,tail\n", 'x,b;y,"c\nd";z,e', 'x,"b;c";z,e', 'a,"b\n\n\nc"\n\nd,e', 'x,b\r;y,"c\n";', 'a,"b"\n;c,d',
+        '"a"\n,b;c', "a,b,c\n;x", "a,b,c\r;x", "a,b,c;x\n", ";;\n;a,b", " \n ;a", "\ufeffa,b;\ufeffc,d;",
+    ]:
+        for number, handled in enumerate(({}, {"unescapedQuoteHandling": "BACK_TO_DELIMITER"})):
+            yield from one(f"line separator of one's own {text!r} {number}", text, kept, both({"lineSep": ";", **handled}))
+    yield from one("line separator unseen", "x,b\n\x01y,c\x01", kept, both({"lineSep": "\x01"}))
+    for text in ["\r\n\n,a\r\nb\n\r\n,\r\n", "\n\r\n,a,\r\n", 'a,"b\n\n\nc"\r\n\n\nd,e\r\n', "a,b,c\r\n\n\nd,e", 'a,b\r\n"c\r\nd"\n,e\r\n\nf']:
+        yield from one(f"mixed ends {text!r}", text, kept, both({"lineSep": "\r\n"}))
+        yield from one(f"mixed ends guessed {text!r}", text, kept, both({}))
+    yield from one("mixed ends of a carriage return", 'a,b\rc\n,d\r\r\n\n,,"e\rf"\n\r', kept, [MULTI, {"lineSep": "\r"}, {"lineSep": "\r", **MULTI}])
     comments = "#c\n1,a,b\n #no\n2,#x,y\n\n#\n"
     yield from one("comments", comments, ABC, [*both({"comment": "#"}), *both({}), {"comment": "#", "header": "true"}])
     yield from one("byte order mark", "\ufeffa,b,c\n1,2,3\n", ABC, [*both({"header": "true"}), *both({})])

@@ -1,6 +1,7 @@
 //! The decoder: a record's bytes into the wanted columns.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use smol_str::SmolStr;
 use thalweg_engine::counted::counted;
@@ -24,6 +25,8 @@ pub(super) struct CsvDecoder {
     /// What ends lines, where the file has said it.
     line_end: Option<LineEnd>,
     records: u64,
+    /// Where in its text the record stands that was read last: empty lines may stand before it.
+    stands: Range<usize>,
     /// Whether one of them had several values.
     separated: bool,
 }
@@ -83,6 +86,7 @@ impl CsvDecoder {
             options: options.clone(),
             line_end: None,
             records: 0,
+            stands: 0..0,
             separated: false,
         }
     }
@@ -99,12 +103,16 @@ impl CsvDecoder {
             wanted,
             options,
             records,
+            stands,
             separated,
             ..
         } = self;
+        *stands = 0..text.len();
         let mut from = 0;
         loop {
-            from = tokens.record(text, from).map_err(Fault::Malformed)?;
+            let next = tokens.record(text, from).map_err(Fault::Malformed)?;
+            *stands = from..next;
+            from = next;
             if !tokens.found.is_empty() || from >= text.len() {
                 break;
             }
@@ -172,9 +180,10 @@ impl CsvDecoder {
             return Err(self.error(fault, text));
         }
         row.resize(base + self.wanted.len(), Value::Null);
+        let record = text.get(self.stands.clone()).unwrap_or(text);
         for (place, column) in self.wanted.iter().enumerate() {
             if column.place.is_none() {
-                row[base + place] = Value::String(SmolStr::new(split::without_end(text)));
+                row[base + place] = Value::String(SmolStr::new(split::without_end(record)));
             }
         }
         Ok(Decoded::Row)

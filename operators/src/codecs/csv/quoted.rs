@@ -4,7 +4,7 @@
 //! the value, an escape that may belong to what follows.
 
 use super::dialect::UnescapedQuote;
-use super::tokens::{Cursor, DELIMITER, Malformed, NEW_LINE, NONE, Stop, Token, Tokens};
+use super::tokens::{Cursor, DELIMITER, Malformed, NONE, Stop, Token, Tokens};
 
 impl Tokens {
     /// The rest of a value whose opening quote stands here. Ends on the delimiter or the line's end behind it.
@@ -15,14 +15,14 @@ impl Tokens {
         self.next(c)?;
         loop {
             let closed = self.previous == self.quote;
-            if closed && (self.on_space() || self.ch == DELIMITER || self.ch == NEW_LINE) {
+            if closed && (self.on_space() || self.ch == DELIMITER || self.ch == self.new_line) {
                 break;
             }
             if self.ch == self.quote || self.ch == self.escape {
                 self.quote_or_escape(c)?;
                 self.previous = self.ch;
                 self.next(c)?;
-                if self.unescaped && (self.ch == DELIMITER || self.ch == NEW_LINE) {
+                if self.unescaped && (self.ch == DELIMITER || self.ch == self.new_line) {
                     return Ok(());
                 }
                 continue;
@@ -60,14 +60,14 @@ impl Tokens {
         }
         self.next(c)?;
         self.trim = self.trim_trailing;
-        self.append_until(c, &[DELIMITER, NEW_LINE])
+        self.append_until(c, &[DELIMITER, self.new_line])
     }
 
     fn skip_value(&mut self, c: &mut Cursor<'_>) -> Result<(), Stop> {
         self.built.truncate(self.begin);
         self.skipped = true;
         let first = self.ch;
-        while self.ch != DELIMITER && self.ch != NEW_LINE {
+        while self.ch != DELIMITER && self.ch != self.new_line {
             if let Err(stop) = self.next(c) {
                 self.ch = first;
                 return Err(stop);
@@ -113,7 +113,7 @@ impl Tokens {
     }
 
     fn escapes_until_delimiter(&mut self, c: &mut Cursor<'_>) -> Result<(), Stop> {
-        while self.ch != DELIMITER && self.ch != NEW_LINE {
+        while self.ch != DELIMITER && self.ch != self.new_line {
             if self.ch == self.quote || self.ch == self.escape {
                 self.quote_or_escape(c)?;
             } else if self.previous == self.quote {
@@ -150,14 +150,15 @@ impl Tokens {
 
     /// What was taken for one value are several: those before each delimiter are values of their own.
     fn take_apart_again(&mut self) -> Result<(), Stop> {
+        let new_line = char::from_u32(self.new_line).unwrap_or('\n');
         loop {
             let value = &self.built[self.begin..];
             let delimiter = value.find(&*self.delimiter);
-            let line = value.find('\n');
+            let line = value.find(new_line);
             let (at, length, is_line) = match (delimiter, line) {
-                (Some(at), Some(line)) if line < at => (line, 1, true),
+                (Some(at), Some(line)) if line < at => (line, new_line.len_utf8(), true),
                 (Some(at), _) => (at, self.delimiter.len(), false),
-                (None, Some(line)) => (line, 1, true),
+                (None, Some(line)) => (line, new_line.len_utf8(), true),
                 (None, None) => return Ok(()),
             };
             self.found.push(if at == 0 {
@@ -174,14 +175,14 @@ impl Tokens {
 
     /// White space behind the closing quote is no part of the value, unless something follows it.
     fn behind_the_quote(&mut self, c: &mut Cursor<'_>) -> Result<(), Stop> {
-        if self.ch == DELIMITER || self.ch == NEW_LINE {
+        if self.ch == DELIMITER || self.ch == self.new_line {
             return Ok(());
         }
         self.space.clear();
         while self.on_space() {
             self.space.extend(char::from_u32(self.ch));
             self.next(c)?;
-            if self.ch == NEW_LINE {
+            if self.ch == self.new_line {
                 return Ok(());
             }
         }

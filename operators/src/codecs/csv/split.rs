@@ -113,7 +113,10 @@ impl CsvSplitter {
         }
         let mut buffer = [0; 4];
         let quote = self.quote.encode_utf8(&mut buffer).as_bytes();
-        if self.quote == '\0' || !contains(first, quote) {
+        let quoted = self.quote != '\0' && contains(first, quote);
+        // To Spark a `\n` ends a record too where `\r` or `\r\n` does.
+        let ended = self.tokens.new_line == u32::from('\n') && contains(first, b"\n");
+        if !quoted && !ended {
             return Split::Record { length: next, next };
         }
         let text = match std::str::from_utf8(bytes) {
@@ -139,6 +142,9 @@ impl CsvSplitter {
     fn record(&mut self, text: &str, whole: bool) -> Split {
         self.tokens.partial = !whole;
         match self.tokens.record(text, 0) {
+            Ok(end) if self.tokens.found.is_empty() && end > 0 && (end < text.len() || whole) => {
+                Split::Skip(end)
+            }
             Ok(end) if end < text.len() || whole => Split::Record {
                 length: end,
                 next: end,
@@ -198,9 +204,9 @@ pub(super) fn line_end_of(bytes: &[u8]) -> LineEnd {
     }
 }
 
-/// A record without the line's end behind it.
+/// A record without the line's end behind it, of whatever kind and whatever else ends the records of its file.
 pub(super) fn without_end(record: &str) -> &str {
-    record
-        .strip_suffix('\n')
-        .map_or(record, |rest| rest.strip_suffix('\r').unwrap_or(rest))
+    let ended = ["\r\n", "\n", "\r"];
+    let ended = ended.iter().find_map(|end| record.strip_suffix(end));
+    ended.unwrap_or(record)
 }

@@ -45,7 +45,6 @@ pub(super) type Char = u32;
 
 /// Stands for the whole delimiter, whatever its length. No character has this number.
 pub(super) const DELIMITER: Char = u32::MAX;
-pub(super) const NEW_LINE: Char = '\n' as Char;
 /// No character: before a value, and for a quote or an escape that is switched off.
 pub(super) const NONE: Char = 0;
 
@@ -92,6 +91,9 @@ pub(super) struct Tokens {
     max_columns: usize,
     max_chars: usize,
     pub(super) line_end: LineEnd,
+    /// The character that a line's end is taken for: as in Spark the option's own where it is one, and then `\n` is a
+    /// character like others.
+    pub(super) new_line: Char,
     /// Whether line ends in quotes become `\n`.
     normalize_in_quotes: bool,
     /// How plain records are taken apart, where they may be.
@@ -135,6 +137,10 @@ impl Tokens {
             },
             None => LineEnd::UNIX,
         };
+        let new_line = match line_end.second {
+            None => line_end.first,
+            Some(_) => '\n',
+        };
         let ascii = |c: char| u8::try_from(c).ok().filter(u8::is_ascii);
         let plain_quotes = (options.quote != '\0')
             .then(|| {
@@ -156,6 +162,7 @@ impl Tokens {
             max_columns: options.max_columns,
             max_chars: options.max_chars.unwrap_or(usize::MAX),
             line_end,
+            new_line: new_line.into(),
             normalize_in_quotes: options.line_sep.is_none() || !options.multi_line,
             found: Vec::new(),
             built: String::new(),
@@ -198,7 +205,7 @@ impl Tokens {
     pub(super) fn record(&mut self, text: &str, from: usize) -> Result<usize, Malformed> {
         self.found.clear();
         if let (Some(plain), false, 0) = (&self.plain, self.partial, from)
-            && line_end_is_control(self.line_end)
+            && !may_hold(text, self.line_end)
         {
             if plain.find(text, &mut self.found) {
                 return Ok(text.len());
@@ -232,9 +239,9 @@ impl Tokens {
     fn read(&mut self, c: &mut Cursor<'_>) -> Result<(), Stop> {
         self.next(c)?;
         self.skip_space(c)?;
-        while self.ch != NEW_LINE {
+        while self.ch != self.new_line {
             self.skip_space(c)?;
-            if self.ch == DELIMITER || self.ch == NEW_LINE {
+            if self.ch == DELIMITER || self.ch == self.new_line {
                 self.found.push(Token::Null);
             } else {
                 self.value(c)?;
@@ -242,9 +249,9 @@ impl Tokens {
             if self.found.len() > self.max_columns {
                 return Err(Stop::Malformed(Malformed::Columns));
             }
-            if self.ch != NEW_LINE {
+            if self.ch != self.new_line {
                 self.next(c)?;
-                if self.ch == NEW_LINE {
+                if self.ch == self.new_line {
                     self.found.push(Token::Null);
                 }
             }
@@ -287,7 +294,7 @@ impl Tokens {
             return Err(Stop::End);
         }
         self.trim = self.trim_trailing;
-        self.append_until(c, &[DELIMITER, NEW_LINE])?;
+        self.append_until(c, &[DELIMITER, self.new_line])?;
         self.push_built()
     }
 
@@ -333,7 +340,8 @@ impl Tokens {
             return false;
         };
         let after = &rest[end + 1..];
-        if !(after.starts_with(&*self.delimiter) || after.starts_with('\n')) {
+        let ends = || after.chars().next().map(Char::from) == Some(self.new_line);
+        if !(after.starts_with(&*self.delimiter) || ends()) {
             return false;
         }
         self.found.push(if end == 0 {
@@ -345,7 +353,7 @@ impl Tokens {
         true
     }
 
-    /// The next character, a line's end as `\n` and a whole delimiter as one.
+    /// The next character, a line's end as [`Self::new_line`] and a whole delimiter as one.
     #[inline]
     pub(super) fn next(&mut self, c: &mut Cursor<'_>) -> Result<(), Stop> {
         let rest = c.text.get(c.at..).unwrap_or_default();
@@ -362,10 +370,10 @@ impl Tokens {
         self.ch = ch.into();
         if ch == self.line_end.first && c.normalize {
             match self.line_end.second {
-                None => self.ch = NEW_LINE,
+                None => self.ch = self.new_line,
                 Some(second) if rest[ch.len_utf8()..].starts_with(second) => {
                     c.at += second.len_utf8();
-                    self.ch = NEW_LINE;
+                    self.ch = self.new_line;
                 }
                 Some(_) => {}
             }
@@ -382,7 +390,7 @@ impl Tokens {
     #[inline]
     fn skip_space(&mut self, c: &mut Cursor<'_>) -> Result<(), Stop> {
         if self.trim_leading {
-            while self.ch <= u32::from(' ') && self.ch != NEW_LINE && self.ch != self.quote {
+            while self.ch <= u32::from(' ') && self.ch != self.new_line && self.ch != self.quote {
                 self.next(c)?;
             }
         }
@@ -455,7 +463,7 @@ impl Tokens {
                 self.append(self.quote);
             }
         }
-        let begun = self.previous != NONE && self.ch != DELIMITER && self.ch != NEW_LINE;
+        let begun = self.previous != NONE && self.ch != DELIMITER && self.ch != self.new_line;
         if whole || begun || self.built.len() > self.begin {
             if let Err(Stop::Malformed(malformed)) = self.push_built() {
                 return Err(malformed);
@@ -467,9 +475,9 @@ impl Tokens {
     }
 }
 
-/// Whether what ends lines is none of a plain record's characters.
-fn line_end_is_control(line_end: LineEnd) -> bool {
-    line_end.first < ' '
+/// Whether what ends lines may stand in a plain record, which has no control characters.
+fn may_hold(text: &str, line_end: LineEnd) -> bool {
+    line_end.first >= ' ' && text.contains(line_end.first)
 }
 
 fn char_len(ch: Char) -> usize {
