@@ -69,7 +69,7 @@ fn special(content: &str, options: &CsvOptions) -> Option<f64> {
 
 /// What Java reads as a number: white space around it is cut off, and of the words only `NaN` and `Infinity` count.
 #[inline]
-fn java_number(content: &str) -> Option<&str> {
+pub(super) fn java_number(content: &str) -> Option<&str> {
     let trimmed = content.trim_matches(|c| c <= ' ');
     let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
     let first = unsigned.bytes().next()?;

@@ -2,6 +2,7 @@
 
 use thalweg_engine::schema::DataType;
 
+use super::convert;
 use super::dialect::CsvOptions;
 use super::tokens::{Token, Tokens};
 use crate::expr::{number, time_text};
@@ -46,7 +47,8 @@ fn one(content: &str, options: &CsvOptions) -> DataType {
         };
     }
     let words = [&options.nan, &options.positive_inf, &options.negative_inf];
-    if words.iter().any(|word| *word == content) || number::parse_double(content).is_some() {
+    let double = convert::java_number(content).and_then(number::parse_double);
+    if words.iter().any(|word| *word == content) || double.is_some() {
         return DataType::Double;
     }
     let is_date = content.len() == 10 && time_text::parse_date(content).is_some();

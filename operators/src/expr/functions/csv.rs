@@ -133,7 +133,13 @@ fn csv_options(
         )?
     };
     let option = |name: &str| found.get(&name.to_lowercase()).map(String::as_str);
-    CsvOptions::with(cx.settings.zone, reading, &option).map_err(|(_, why)| cx.error(why))
+    let options = CsvOptions::with(cx.settings.zone, reading, &option);
+    let mut options = options.map_err(|(_, why)| cx.error(why))?;
+    if reading {
+        // The text is one record, and line ends are characters of it like others: no text has this one, which is none.
+        options.line_sep = Some('\u{FFFF}'.to_string());
+    }
+    Ok(options)
 }
 
 fn from_csv(args: Vec<Typed>, cx: &BindContext) -> Result<Typed, JobError> {
