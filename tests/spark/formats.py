@@ -240,7 +240,7 @@ def write_cases():
     sets = [
         {}, {"quoteAll": "true"}, {"escapeQuotes": "false"}, {"escape": '"'}, {"quote": "'"}, {"quote": ""}, {"sep": ";"}, {"sep": "\t"}, {"sep": "||"},
         {"nullValue": "null"}, {"nullValue": "-", "quoteAll": "true"}, {"emptyValue": ""}, {"emptyValue": "E", "quoteAll": "true"},
-        {"ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false"}, {"charToEscapeQuoteEscaping": "#"}, {"comment": "#"}, {"lineSep": "|"},
+        {"ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false"}, {"charToEscapeQuoteEscaping": "#"}, {"comment": "#"}, {"comment": "l"}, {"lineSep": "|"},
         {"dateFormat": "dd/MM/yyyy", "timestampFormat": "dd/MM/yyyy HH:mm", "timestampNTZFormat": "yyyy"}, {"timeZone": "Europe/Berlin"},
     ]
     for number, options in enumerate(sets):

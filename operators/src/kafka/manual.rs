@@ -212,7 +212,7 @@ const SOURCE: &[OptionSpec] = &[
 
 /// The manual of a Kafka output: what a table is, then what its format writes.
 pub(crate) const SINK_OPTIONS: &[OptionSpec] =
-    &joined::<{ SINK.len() + 5 + 11 }>(&[SINK, &json::WRITE_OPTIONS, &csv::WRITE_OPTIONS]);
+    &joined::<{ SINK.len() + 5 + 12 }>(&[SINK, &json::WRITE_OPTIONS, &csv::WRITE_OPTIONS]);
 const SINK: &[OptionSpec] = &[
     SERVERS,
     option(

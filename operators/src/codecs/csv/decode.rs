@@ -108,6 +108,9 @@ impl CsvDecoder {
             ..
         } = self;
         *stands = 0..text.len();
+        if options.comments(text) {
+            return Err(Fault::Nothing);
+        }
         let mut from = 0;
         loop {
             let next = tokens.record(text, from).map_err(Fault::Malformed)?;
@@ -180,6 +183,11 @@ impl CsvDecoder {
             return Err(self.error(fault, text));
         }
         row.resize(base + self.wanted.len(), Value::Null);
+        // An empty text and a comment are nothing that could be kept.
+        let nothing = text.is_empty() || self.options.comments(text);
+        if matches!(fault, Fault::Nothing) && nothing {
+            return Ok(Decoded::Row);
+        }
         let record = text.get(self.stands.clone()).unwrap_or(text);
         for (place, column) in self.wanted.iter().enumerate() {
             if column.place.is_none() {

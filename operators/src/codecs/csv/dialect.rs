@@ -184,6 +184,13 @@ impl CsvOptions {
     }
 }
 
+impl CsvOptions {
+    /// Whether a record is a comment, and none.
+    pub(super) fn comments(&self, record: &str) -> bool {
+        self.comment.is_some_and(|mark| record.starts_with(mark))
+    }
+}
+
 /// The column that takes the text of a broken record where the option names no other.
 pub(crate) const CORRUPT_RECORD: &str = "_corrupt_record";
 

@@ -14,6 +14,9 @@ use crate::expr::{number, time_text};
 pub fn inferred(record: &str, options: &CsvOptions) -> Result<Vec<DataType>, String> {
     let mut tokens = Tokens::new(options);
     let wrong = || "the text is no record of CSV".to_owned();
+    if options.comments(record) {
+        return Err(wrong());
+    }
     tokens.record(record, 0).map_err(|_| wrong())?;
     if tokens.found.is_empty() {
         return Err(wrong());

@@ -155,12 +155,19 @@ pub const FILE_OPTIONS: [OptionSpec; 4] = [
 ];
 
 /// The options of writing that only this format has; the patterns of times it shares with JSON.
-pub const WRITE_OPTIONS: [OptionSpec; 11] = [
+pub const WRITE_OPTIONS: [OptionSpec; 12] = [
     READ_OPTIONS[0],
     READ_OPTIONS[1],
     READ_OPTIONS[2],
     READ_OPTIONS[3],
     READ_OPTIONS[4],
+    option(
+        "comment",
+        Text,
+        "#",
+        "!",
+        "A character: a record whose first value begins with it has that value in quotes",
+    ),
     option(
         "quoteAll",
         Boolean,

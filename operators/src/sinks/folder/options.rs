@@ -112,7 +112,7 @@ pub(super) const JSON: &[OptionSpec] = &joined::<{ SHARED + 5 + 1 + 2 + 2 + REAC
 ]);
 
 /// Of `csv`: the patterns of times are those of `json`.
-pub(super) const CSV: &[OptionSpec] = &joined::<{ SHARED + 11 + 4 + 2 + 1 + 2 + REACH }>(&[
+pub(super) const CSV: &[OptionSpec] = &joined::<{ SHARED + 12 + 4 + 2 + 1 + 2 + REACH }>(&[
     &shared(TEXTS, "none"),
     &csv::WRITE_OPTIONS,
     json::WRITE_OPTIONS.split_at(1).1,
