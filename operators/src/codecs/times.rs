@@ -70,6 +70,11 @@ impl Times {
         })
     }
 
+    /// Whether dates are read by a pattern.
+    pub(crate) fn has_date_pattern(&self) -> bool {
+        self.date.is_some()
+    }
+
     /// The days of a text.
     pub(crate) fn read_date(&self, content: &str) -> Option<i32> {
         let Some(pattern) = &self.date else {

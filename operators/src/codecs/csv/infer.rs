@@ -54,7 +54,10 @@ fn one(content: &str, options: &CsvOptions) -> DataType {
     if words.iter().any(|word| *word == content) || double.is_some() {
         return DataType::Double;
     }
-    let is_date = content.len() == 10 && time_text::parse_date(content).is_some();
+    let is_date = match options.times.has_date_pattern() {
+        true => options.times.read_date(content).is_some(),
+        false => content.len() == 10 && time_text::parse_date(content).is_some(),
+    };
     if is_date {
         DataType::Date
     } else if options.times.read_timestamp(content).is_some() {
