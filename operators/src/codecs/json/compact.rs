@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::number::special;
 use crate::expr::text::append_double;
 
 /// How Spark writes a character beyond U+FFFF within a string.
@@ -13,12 +14,14 @@ pub(crate) enum Beyond {
     Plain,
 }
 
-/// The JSON without white space between its tokens; numbers with a fraction as Spark writes a DOUBLE, strings in
-/// double quotes and with no escapes but those that they need.
+/// The JSON without white space between its tokens; numbers with a fraction as Spark writes a DOUBLE, those that are none and
+/// names without quotes as strings, strings in double quotes and with no escapes but those that they need.
 pub(crate) fn compact(json: &str, beyond: Beyond, out: &mut String) {
     let mut rest = json;
     let quotes = |c: char| matches!(c, '"' | '\'');
-    let stops = |c: char| quotes(c) || c == '-' || c.is_ascii_digit() || c.is_ascii_whitespace();
+    // A word is a number, a literal or a name without quotes.
+    let of_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '+' | '.' | '_' | '$');
+    let stops = |c: char| quotes(c) || c.is_ascii_whitespace() || of_word(c);
     while let Some(start) = rest.find(stops) {
         out.push_str(&rest[..start]);
         rest = &rest[start..];
@@ -27,15 +30,9 @@ pub(crate) fn compact(json: &str, beyond: Beyond, out: &mut String) {
             continue;
         }
         let Some(quote) = rest.chars().next().filter(|c| quotes(*c)) else {
-            let end = rest
-                .find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c)))
-                .unwrap_or(rest.len());
-            match rest[..end].parse() {
-                Ok(number) if rest[..end].contains(['.', 'e', 'E']) => append_double(out, number),
-                // Of whole numbers nought has no sign.
-                _ if &rest[..end] == "-0" => out.push('0'),
-                _ => out.push_str(&rest[..end]),
-            }
+            let end = rest.find(|c| !of_word(c)).unwrap_or(rest.len());
+            let names = rest[end..].trim_ascii_start().starts_with(':');
+            word(&rest[..end], names, out);
             rest = &rest[end..];
             continue;
         };
@@ -53,6 +50,37 @@ pub(crate) fn compact(json: &str, beyond: Beyond, out: &mut String) {
         rest = rest.get(end + 1..).unwrap_or_default();
     }
     out.push_str(rest);
+}
+
+/// A word outside of strings; `names` where it is the name of a field.
+fn word(word: &str, names: bool, out: &mut String) {
+    let quoted = |text: &str, out: &mut String| out.extend(["\"", text, "\""]);
+    if names {
+        return quoted(word, out);
+    }
+    let digits = word.strip_prefix('-').unwrap_or(word);
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Of whole numbers nought has no sign, and none a nought before it.
+        let digits = match digits.trim_start_matches('0') {
+            "" => return out.push('0'),
+            digits => digits,
+        };
+        if word.starts_with('-') {
+            out.push('-');
+        }
+        return out.push_str(digits);
+    }
+    let number = special(word).or_else(|| {
+        let fraction = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+        fraction.then(|| word.parse().ok()).flatten()
+    });
+    match number {
+        Some(number) if number.is_finite() => append_double(out, number),
+        Some(number) if number.is_nan() => quoted("NaN", out),
+        Some(number) if number > 0.0 => quoted("Infinity", out),
+        Some(_) => quoted("-Infinity", out),
+        None => out.push_str(word),
+    }
 }
 
 /// What stands between the quotes of a string, written anew.
