@@ -214,15 +214,25 @@ fn map(
         if place > 0 {
             out.push(b',');
         }
-        if let Value::String(key) = key {
-            string(out, key);
-        } else {
-            quoted(out, key, key_type, manner.times.zone);
+        match key {
+            Value::String(key) => string(out, key),
+            // As Spark, which writes a key as it holds it: days, microseconds, months.
+            Value::Date(n) | Value::YearMonthInterval(n) => number_in_quotes(out, *n),
+            Value::Timestamp(n) | Value::TimestampNtz(n) | Value::DayTimeInterval(n) => {
+                number_in_quotes(out, *n);
+            }
+            _ => quoted(out, key, key_type, manner.times.zone),
         }
         out.push(b':');
         shape.append(out, value, manner);
     }
     out.push(b'}');
+}
+
+fn number_in_quotes(out: &mut Vec<u8>, n: impl itoa::Integer) {
+    out.push(b'"');
+    integer(out, n);
+    out.push(b'"');
 }
 
 fn integer(out: &mut Vec<u8>, n: impl itoa::Integer) {
