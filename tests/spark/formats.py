@@ -269,6 +269,10 @@ def folder_cases():
     yield one("values counted", "csv", "a INT, p INT, _corrupt_record STRING", {"p=1/x.csv": "1\n1,2\nx\n"})
     yield one("own values", "json", "a INT, p INT, _corrupt_record STRING", {"p=1/x.json": '{"a":1,"p":"none"}\n{"a":2,"p":7}\n'})
     yield one("other case", "json", "a INT, p INT", {"P=1/x.json": '{"a":1,"p":3}'})
+    for form, row in [("json", '{"a":"1"}'), ("csv", "1"), ("text", "1")]:
+        for packed in ["gz", "deflate"]:
+            for options in [{}, {"wholetext": "true"} if form == "text" else MULTI]:
+                yield one(f"nothing in a file {packed} {options}", form, "a STRING", {f"x.{packed}": "", f"y.{form}": row}, options=options)
     roots = {"p=1/x.json": '{"a":1,"p":5}\n', "p=2/x.json": '{"a":2,"p":6}\n'}
     for path in ["in", "in/p=1", "in/p=*", "in/*", "in/p=1/*.json", "in/p=1/x.json", "in/p=1/../p=2", "./in/p=2/"]:
         yield one(f"root {path}", "json", "a INT, p INT", roots, path)

@@ -65,7 +65,11 @@ impl TextFormat {
 impl FileFormat for TextFormat {
     fn open(&self, file: OpenFile<'_>, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
         Ok(Box::new(TextRows {
-            input: unpacked(file.content, file.path, self.encoding)?,
+            // As in Spark a file without a byte has no rows, whatever its name says of how it is packed.
+            input: match file.size {
+                0 => Box::new(io::empty()),
+                _ => unpacked(file.content, file.path, self.encoding)?,
+            },
             text: Arc::default(),
             piece: usize::try_from(file.size).unwrap_or(PIECE).min(PIECE - 1) + 1,
             from: 0,
