@@ -269,6 +269,11 @@ def folder_cases():
     yield one("values counted", "csv", "a INT, p INT, _corrupt_record STRING", {"p=1/x.csv": "1\n1,2\nx\n"})
     yield one("own values", "json", "a INT, p INT, _corrupt_record STRING", {"p=1/x.json": '{"a":1,"p":"none"}\n{"a":2,"p":7}\n'})
     yield one("other case", "json", "a INT, p INT", {"P=1/x.json": '{"a":1,"p":3}'})
+    for columns in ["value STRING, p INT", "p STRING, line STRING"]:
+        yield one(f"text beside a folder {columns}", "text", columns, {"p=1/x.txt": "a\nb\n", "p=2/y.txt": "c"})
+    yield one("text beside a folder whole", "text", "value STRING, p INT", {"p=1/x.txt": "a\nb\n"}, options={"wholetext": "true"})
+    yield one("text beside no folder", "text", "value STRING, p INT", {"x.txt": "a\n"})
+    yield one("text beside a folder that says too little", "text", "value STRING, p INT, q INT", {"p=1/x.txt": "a\n"})
     for form, row in [("json", '{"a":"1"}'), ("csv", "1"), ("text", "1")]:
         for packed in ["gz", "deflate"]:
             for options in [{}, {"wholetext": "true"} if form == "text" else MULTI]:

@@ -88,12 +88,26 @@ fn check_text(table: &Table, columns: &[Field]) -> Result<(), JobError> {
             "option `lineSep` is without effect: with wholetext a file is not cut",
         ));
     }
+    let folders = !table.options.flag("recursiveFileLookup", false);
+    // Folders may say all others: which do is seen with each file.
+    if folders && columns.len() > 1 && columns.iter().any(|column| is_text(&column.data_type)) {
+        return Ok(());
+    }
+    match unsupported(columns) {
+        Some(reason) => Err(JobError::new(table.at, reason)),
+        None => Ok(()),
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::String | DataType::Binary)
+}
+
+/// Why files of text do not give these columns, if they do not.
+fn unsupported(columns: &[Field]) -> Option<String> {
     match columns {
-        [column] if column.data_type == DataType::Binary => Ok(()),
-        columns => match text::unsupported(columns) {
-            Some(reason) => Err(JobError::new(table.at, reason)),
-            None => Ok(()),
-        },
+        [column] if is_text(&column.data_type) => None,
+        columns => text::unsupported(columns),
     }
 }
 
@@ -159,6 +173,9 @@ fn open_text(
     let codec = Text {
         whole: table.options.flag("wholetext", false),
         separator: separator(table).map_err(|error| Failure::refuse(error.message))?,
+        unsupported: unsupported(columns).map(|why| {
+            format!("{why}: the file lies in no folders `key=value` that say the others")
+        }),
         binary: columns.iter().any(|c| c.data_type == DataType::Binary),
         wanted: wanted.to_vec(),
     };
@@ -168,6 +185,8 @@ fn open_text(
 struct Text {
     whole: bool,
     separator: Option<String>,
+    /// Why a file cannot be read whose folders do not say all columns but one.
+    unsupported: Option<String>,
     binary: bool,
     wanted: Vec<usize>,
 }
@@ -189,6 +208,9 @@ impl TextCodec for Text {
     }
 
     fn decoder(&self, _: Option<&[u8]>, _: &dyn Splitter) -> Result<Box<dyn Decoder>, RecordError> {
+        if let Some(why) = &self.unsupported {
+            return Err(RecordError::decode(why.as_str()));
+        }
         if self.binary {
             return Ok(Box::new(Bytes(self.wanted.len())));
         }
