@@ -8,6 +8,7 @@ mod create_table;
 pub(crate) mod cursor;
 pub(crate) mod dialect;
 pub(crate) mod excepted;
+pub(crate) mod field_notes;
 pub(crate) mod front;
 mod insert;
 mod job;

@@ -6,6 +6,7 @@ use sqlparser::tokenizer::{Location as At, Token, TokenWithSpan, Tokenizer, Word
 use crate::job_error::{JobError, Location};
 use crate::sql::dialect::JobDialect;
 use crate::sql::excepted;
+use crate::sql::field_notes;
 use crate::sql::plain_names;
 use crate::sql::quotes;
 use crate::stateful::accumulators;
@@ -130,7 +131,8 @@ fn statement(
     end: Location,
     backslash: char,
 ) -> Result<Tokens, JobError> {
-    let tokens = plain_names::named(excepted::joined(strings(tokens, backslash)?));
+    let tokens = field_notes::left_out(strings(tokens, backslash)?);
+    let tokens = plain_names::named(excepted::joined(tokens));
     balance(&tokens)?;
     limit(&tokens)?;
     Ok(Tokens { tokens, end })

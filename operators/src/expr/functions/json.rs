@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 use sqlparser::dialect::SparkSqlDialect;
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, Tokenizer};
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field, Schema};
 
@@ -22,6 +23,7 @@ use crate::expr::body::{Body, FieldsFn, Parse, ParseFn};
 use crate::expr::type_name;
 use crate::expr::typed::Typed;
 use crate::job_error::JobError;
+use crate::sql::field_notes;
 
 /// How deep arrays and objects may lie in each other in a text whose type is asked for.
 const DEPTH_MAX: usize = 256;
@@ -138,9 +140,14 @@ pub(super) fn schema(text: &str, cx: &BindContext) -> Result<DataType, JobError>
 pub(super) fn ddl(text: &str, cx: &BindContext) -> Result<DataType, JobError> {
     let dialect = SparkSqlDialect {};
     let parse = |text: &str| {
-        let mut parser = Parser::new(&dialect).try_with_sql(text).ok()?;
+        let mut tokens = Tokenizer::new(&dialect, text)
+            .tokenize_with_location()
+            .ok()?;
+        tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+        let tokens = field_notes::left_out(tokens);
+        let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
         let ast = parser.parse_data_type().ok()?;
-        (parser.peek_token() == sqlparser::tokenizer::Token::EOF).then_some(ast)
+        (parser.peek_token() == Token::EOF).then_some(ast)
     };
     // One word may be a type's name or, before another word, a column's.
     let ast = parse(text).or_else(|| parse(&format!("STRUCT<{text}>")));
