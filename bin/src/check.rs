@@ -103,7 +103,7 @@ fn goes_on(loaded: Loaded, place: &Path, accept_new_state: bool) -> Result<bool,
             continue;
         }
         let _ = writeln!(out, "query {} from epoch {}", query.name, checkpoint.epoch);
-        let new = query.identity();
+        let new = query.noted();
         let ends = plan::compare_ends(&checkpoint.plan, &new);
         let changes = Changes::of(&checkpoint.plan, &new);
         let _ = match &ends {

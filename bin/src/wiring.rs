@@ -235,7 +235,7 @@ impl Plan for Wired {
     }
 
     fn compare(&self, old: &serde_json::Value) -> Result<(), String> {
-        let new = self.query.identity();
+        let new = self.query.noted();
         plan::compare_ends(old, &new)?;
         let changes = Changes::of(old, &new);
         if self.query.settings.warm_up.is_none() {
@@ -256,12 +256,12 @@ impl Plan for Wired {
     }
 
     fn lacks(&self, old: &serde_json::Value) -> Vec<SmolStr> {
-        let changes = Changes::of(old, &self.query.identity());
+        let changes = Changes::of(old, &self.query.noted());
         changes.lacking().into_iter().map(SmolStr::new).collect()
     }
 
     fn drops(&self, old: &serde_json::Value) -> Vec<SmolStr> {
-        let changes = Changes::of(old, &self.query.identity());
+        let changes = Changes::of(old, &self.query.noted());
         changes.dropped().map(SmolStr::new).collect()
     }
 }

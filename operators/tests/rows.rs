@@ -12,7 +12,7 @@ use thalweg_engine::row::{Row, Value};
 use thalweg_operators::codecs::Mode;
 use thalweg_operators::codecs::json::{JsonOptions, decoder, encoder};
 use thalweg_operators::expr::functions::manual::manual;
-use thalweg_operators::plan::Query;
+use thalweg_operators::plan::{self, Query};
 use thalweg_operators::sql::{Overrides, load};
 
 /// What comes out: rows as JSON, and their event times.
@@ -150,6 +150,25 @@ fn what_checks_a_row_is_worked_out_though_it_gives_nothing() {
     assert_eq!(json(&checked, &out), [r#"{"id":5}"#]);
     let failed = send(&checked, "a", &[r#"{"id":1}"#]).err().unwrap();
     assert!(failed.to_string().contains("is not true"), "{failed}");
+}
+
+#[test]
+fn sliding_windows_that_are_kept_in_panes_do_not_become_whole_ones() {
+    let counts = |trigger: &str, slide: &str| {
+        let counts = query(&format!(
+            "SET outputMode = 'update'; SET trigger = '{trigger}';
+             SELECT window.start, count(*) AS n FROM a GROUP BY window(at, '10 seconds', '{slide} seconds')",
+        ));
+        counts.noted()
+    };
+    let change = |slide| plan::compare(&counts("1 minute", slide), &counts("continuous", slide));
+    assert_eq!(change("10"), Ok(()));
+    let refused = change("5").unwrap_err();
+    assert!(refused.contains("take the change of trigger"), "{refused}");
+    assert_eq!(
+        plan::compare(&counts("1 minute", "5"), &counts("2 minutes", "5")),
+        Ok(())
+    );
 }
 
 #[test]

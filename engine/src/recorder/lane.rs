@@ -368,6 +368,52 @@ mod tests {
         assert!(bytes <= LANE_BYTES, "{bytes}");
     }
 
+    #[test]
+    fn rows_that_are_told_of_together_are_observed_as_one_by_one() {
+        let observed = || Observed {
+            metrics: crate::metrics::Metrics::new().query("q"),
+            recorder: Arc::new(LaneRecorder::new(&Arc::default())),
+            spans: None,
+        };
+        let (alone, together) = (observed(), observed());
+        let mut file = File::default();
+        let rows: Vec<Delivered> = (1..=500_u32)
+            .map(|number| {
+                let position = Position::Number(number.into());
+                let trace = taken(&together.recorder, &mut file, number, position.clone());
+                taken(&alone.recorder, &mut File::default(), number, position);
+                Delivered {
+                    trace,
+                    written_to_acknowledged: u64::from(number / 7),
+                    taken_to_acknowledged: u64::from(number * 3),
+                }
+            })
+            .collect();
+        for row in &rows {
+            let (written, taken) = (row.written_to_acknowledged, row.taken_to_acknowledged);
+            alone.delivered(&row.trace, written, taken);
+        }
+        together.delivered_together(&mut rows.into_iter());
+        for of in [
+            |of: &Observed| (of.metrics.total.count(), of.metrics.total.sum()),
+            |of: &Observed| {
+                (
+                    of.metrics.acknowledged.count(),
+                    of.metrics.acknowledged.sum(),
+                )
+            },
+            |of: &Observed| (of.metrics.total.max(), of.metrics.acknowledged.max()),
+        ] {
+            assert_eq!(of(&alone), of(&together));
+        }
+        let slowest = |of: &Observed| -> Vec<u64> {
+            let (slow, _) = of.recorder.slowest.lock().since(Micros::MIN);
+            slow.iter().map(Slow::total).collect()
+        };
+        assert_eq!(slowest(&alone), slowest(&together));
+        assert!(!slowest(&together).is_empty());
+    }
+
     fn taken(lane: &LaneRecorder, file: &mut File, number: u32, position: Position) -> Trace {
         let mut about = meta(0, 0, None);
         about.position = position;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray, TimestampNanosecondArray};
+use prost::Message;
 use thalweg_engine::row::{Row, Value};
 use thalweg_engine::schema::{DataType, Field};
 
@@ -302,14 +303,22 @@ fn files_of_spark_are_read_as_spark_reads_them() {
 
 #[test]
 fn a_text_that_is_no_utf8_costs_no_other_row() {
+    for kind in ["UTF8", "STRING", "JSON", "ENUM"] {
+        a_text_of_this_kind_costs_no_other_row(kind);
+    }
+}
+
+fn a_text_of_this_kind_costs_no_other_row(kind: &str) {
     use parquet::data_type::{ByteArray, ByteArrayType};
     use parquet::file::writer::SerializedFileWriter;
     use parquet::schema::parser::parse_message_type;
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("parquet");
-    let schema = "message m { required binary name (UTF8); optional group tags (LIST) { repeated group list { optional binary element (UTF8); } } }";
-    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let schema = format!(
+        "message m {{ required binary name ({kind}); optional group tags (LIST) {{ repeated group list {{ optional binary element ({kind}); }} }} }}"
+    );
+    let schema = Arc::new(parse_message_type(&schema).unwrap());
     let mut writer =
         SerializedFileWriter::new(File::create(&path).unwrap(), schema, Arc::default()).unwrap();
     let mut group = writer.next_row_group().unwrap();
@@ -404,4 +413,21 @@ fn a_text_of_a_length_comes_without_the_blanks_behind_it() {
     patch(&path, b"name\x22\x02\x08\x07", b"name\x22\x02\x08\x11");
     let rows = read_as(columns(), "orc", &path, &[0], 0).unwrap();
     assert_eq!(rows, [[Value::from("ab")], [Value::from("  c")]]);
+}
+
+#[test]
+fn a_footer_of_an_orc_file_that_is_longer_than_all_is_a_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write("orc", folder.path());
+    let bytes = std::fs::read(&path).unwrap();
+    let tail = usize::from(*bytes.last().unwrap());
+    let postscript = &bytes[bytes.len() - 1 - tail..bytes.len() - 1];
+    let mut changed = orc_rust::proto::PostScript::decode(postscript).unwrap();
+    changed.footer_length = Some(1 << 45);
+    let changed = changed.encode_to_vec();
+    let length = u8::try_from(changed.len()).unwrap();
+    let whole = &bytes[..bytes.len() - 1 - tail];
+    std::fs::write(&path, [whole, &changed, &[length]].concat()).unwrap();
+    let error = read("orc", &path, &[0], 0).unwrap_err();
+    assert!(error.contains("beyond the end of the file"), "{error}");
 }

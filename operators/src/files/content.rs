@@ -70,6 +70,17 @@ impl Places {
         }
     }
 
+    /// Whether so many bytes stand there. A damaged length is asked for first, and memory for it would end the process.
+    fn holds(&self, place: u64, length: u64) -> io::Result<()> {
+        match place.checked_add(length) {
+            Some(end) if end <= self.size() => Ok(()),
+            _ => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("{length} bytes at {place} are beyond the end of the file"),
+            )),
+        }
+    }
+
     fn onward(&self, place: u64) -> io::Result<Onward> {
         match self {
             Self::File(file) => {
@@ -118,6 +129,7 @@ impl parquet::file::reader::ChunkReader for Places {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<bytes::Bytes> {
+        self.holds(start, length as u64)?;
         match self {
             Self::File(file) => parquet::file::reader::ChunkReader::get_bytes(file, start, length),
             #[cfg(feature = "object-store")]
@@ -136,6 +148,14 @@ impl orc_rust::reader::ChunkReader for Places {
 
     fn get_read(&self, offset_from_start: u64) -> io::Result<Onward> {
         self.onward(offset_from_start)
+    }
+
+    fn get_bytes(&self, offset_from_start: u64, length: u64) -> io::Result<bytes::Bytes> {
+        self.holds(offset_from_start, length)?;
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        self.onward(offset_from_start)?.read_exact(&mut bytes)?;
+        Ok(bytes.into())
     }
 }
 

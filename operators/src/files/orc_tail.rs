@@ -140,7 +140,7 @@ pub(super) fn footer(places: &Places) -> io::Result<Footer> {
     let postscript = places.get_bytes(size.saturating_sub(1 + tail), tail)?;
     let postscript = PostScript::decode(postscript)?;
     let length = postscript.footer_length();
-    let place = size.saturating_sub(1 + tail + length);
+    let place = size.saturating_sub(length.saturating_add(1 + tail));
     let footer = unpacked(places.get_bytes(place, length)?, packing(&postscript)?)?;
     Ok(Footer::decode(footer.as_slice())?)
 }
@@ -183,15 +183,16 @@ pub(super) fn is_hybrid(footer: &Footer) -> bool {
     footer.calendar() != CalendarKind::ProlepticGregorian
 }
 
-/// Whether the types are a tree of bearable depth: each stands behind the one that it is a part of. The reader follows them
-/// whatever they are, and a circle would end the process.
+/// Whether the types are a tree of bearable depth: each stands behind the one that it is a part of, and is a part
+/// of no other. The reader follows them whatever they are, and a circle would end the process.
 pub(super) fn is_tree(footer: &Footer) -> bool {
     let mut depths = vec![0_usize; footer.types.len()];
     for (place, one) in footer.types.iter().enumerate() {
         let below = depths[place] + 1;
         for part in &one.subtypes {
             let part = *part as usize;
-            if part <= place || part >= depths.len() || below > DEPTH_MAX {
+            let known = depths.get(part).is_none_or(|depth| *depth > 0);
+            if part <= place || known || below > DEPTH_MAX {
                 return false;
             }
             depths[part] = below;
@@ -227,6 +228,7 @@ mod tests {
         assert!(!is_tree(&footer(&[&[0]])));
         assert!(!is_tree(&footer(&[&[1], &[0]])));
         assert!(!is_tree(&footer(&[&[1]])));
+        assert!(!is_tree(&footer(&[&[1, 1], &[]])));
         let deep: Vec<[u32; 1]> = (1..1000).map(|next| [next]).collect();
         let deep: Vec<&[u32]> = deep.iter().map(<[u32; 1]>::as_slice).collect();
         assert!(!is_tree(&footer(&deep)));

@@ -34,8 +34,8 @@ pub(super) fn widened(
 /// they are. None where there are no texts.
 fn texts_as_bytes(whole: &ParquetMetaData) -> Result<Option<ParquetMetaData>, ParquetError> {
     let file = whole.file_metadata();
-    let is_text = |column: &ColumnDescPtr| column.converted_type() == ConvertedType::UTF8;
-    if !file.schema_descr().columns().iter().any(is_text) {
+    let mut leaves = file.schema_descr().columns().iter();
+    if !leaves.any(|column| is_text(column.converted_type())) {
         return Ok(None);
     }
     let root = bytes_for_texts(file.schema_descr().root_schema())?;
@@ -53,11 +53,14 @@ fn texts_as_bytes(whole: &ParquetMetaData) -> Result<Option<ParquetMetaData>, Pa
     )))
 }
 
+/// What Arrow's reader takes for a text. Of JSON it does not even look whether it is one.
+fn is_text(kind: ConvertedType) -> bool {
+    matches!(kind, ConvertedType::UTF8 | ConvertedType::JSON)
+}
+
 fn bytes_for_texts(schema: &Type) -> Result<Type, ParquetError> {
     match schema {
-        Type::PrimitiveType { basic_info, .. }
-            if basic_info.converted_type() == ConvertedType::UTF8 =>
-        {
+        Type::PrimitiveType { basic_info, .. } if is_text(basic_info.converted_type()) => {
             let id = basic_info.has_id().then(|| basic_info.id());
             Type::primitive_type_builder(basic_info.name(), Physical::BYTE_ARRAY)
                 .with_repetition(basic_info.repetition())

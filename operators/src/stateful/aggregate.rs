@@ -365,6 +365,9 @@ impl Operator for Single {
         at: &RecordMeta,
         emit: &mut dyn Emit,
     ) -> Result<Progress, RecordError> {
+        if !self.groups.left_waiting() {
+            return Ok(Progress::Done);
+        }
         self.tick(now, at, emit)
     }
 

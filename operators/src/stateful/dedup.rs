@@ -259,7 +259,12 @@ impl Operator for Dedup {
                 };
                 let sequence = self.state.next_sequence();
                 let slot = self.state.restore(key, sequence, |_| {});
-                let time = over.checked_sub(1).map_or(NEVER, unzigzag);
+                // One without a time; a version before kept it for ever.
+                let timeless = match self.remember {
+                    Remember::EventTime(delay) => delay.min(NEVER - 1),
+                    _ => NEVER,
+                };
+                let time = over.checked_sub(1).map_or(timeless, unzigzag);
                 self.state.cell_mut(slot)[0] = time.cast_unsigned();
                 let touched = u32::try_from(touched).unwrap_or(u32::MAX);
                 self.state.set_touched(slot, touched);
@@ -399,6 +404,22 @@ mod tests {
             &actions,
             &expected,
         );
+    }
+
+    #[test]
+    fn a_key_without_a_time_that_a_version_before_kept_for_ever_is_forgotten_too() {
+        let mut before = on_id(Remember::Always, None);
+        let mut collected = Collected::default();
+        let meta = testing::meta(0, 0, None);
+        before
+            .process(0, &row(1, "a"), &meta, &mut collected)
+            .unwrap();
+        before.accept();
+        let mut dedup = on_id(Remember::EventTime(5_000_000), None);
+        dedup.restore(&[before.save().unwrap()]).unwrap();
+        assert_eq!(dedup.size().keys, 1);
+        dedup.advance(5_000_000, &meta, &mut collected).unwrap();
+        assert_eq!(dedup.size().keys, 0);
     }
 
     #[test]

@@ -181,10 +181,10 @@ impl Sessions {
             return Ok(Progress::Done);
         };
         let end = slots.len().min(place + SLICE);
-        let changes = self.groups.grouping.emits.changes();
+        let at_trigger = self.groups.grouping.emits == Emits::UpdateAtTrigger;
         for &slot in &slots[place..end] {
             self.emit(slot, at, emit)?;
-            if changes {
+            if at_trigger {
                 self.groups.state.clear_changed(slot);
             }
         }
@@ -192,7 +192,7 @@ impl Sessions {
             self.task = Task::Table(slots, end);
             return Ok(Progress::More);
         }
-        if changes {
+        if at_trigger {
             self.groups.serve();
             self.task = Task::Close;
             return self.resume(at, emit);
@@ -268,7 +268,8 @@ impl Operator for Sessions {
         emit: &mut dyn Emit,
     ) -> Result<Progress, RecordError> {
         self.watermark = self.watermark.max(Some(watermark));
-        if self.groups.waits() {
+        let emits = self.groups.grouping.emits;
+        if emits == Emits::UpdateAtTrigger && !self.groups.pending.is_empty() {
             return Ok(Progress::Done);
         }
         self.task = Task::Close;
@@ -282,26 +283,12 @@ impl Operator for Sessions {
         emit: &mut dyn Emit,
     ) -> Result<Progress, RecordError> {
         let slots = match self.groups.grouping.emits {
-            Emits::Append => return Ok(Progress::Done),
-            Emits::UpdateAtOnce | Emits::UpdateAtTrigger => self.groups.take_pending(),
+            Emits::Append | Emits::UpdateAtOnce => return Ok(Progress::Done),
+            Emits::UpdateAtTrigger => self.groups.take_pending(),
             Emits::Complete => self.groups.state.in_order(),
         };
         self.task = Task::Table(slots, 0);
         self.resume(at, emit)
-    }
-
-    fn alarm(&self) -> Option<Micros> {
-        self.groups.left_waiting().then_some(Micros::MIN)
-    }
-
-    /// What a run with a trigger has left is told at the start of one without.
-    fn clock(
-        &mut self,
-        now: Micros,
-        at: &RecordMeta,
-        emit: &mut dyn Emit,
-    ) -> Result<Progress, RecordError> {
-        self.tick(now, at, emit)
     }
 
     fn resume(&mut self, at: &RecordMeta, emit: &mut dyn Emit) -> Result<Progress, RecordError> {
@@ -329,7 +316,7 @@ impl Operator for Sessions {
 
     fn save(&mut self) -> Option<StateChanges> {
         if let Task::Table(slots, place) = &mut self.task
-            && self.groups.grouping.emits.changes()
+            && self.groups.grouping.emits == Emits::UpdateAtTrigger
         {
             for slot in slots.drain(..std::mem::take(place)) {
                 self.groups.state.mark_dirty(slot);

@@ -20,7 +20,8 @@ pub(crate) fn compact(json: &str, beyond: Beyond, out: &mut String) {
     let mut rest = json;
     let quotes = |c: char| matches!(c, '"' | '\'');
     // A word is a number, a literal or a name without quotes.
-    let of_word = |c: char| c.is_alphanumeric() || matches!(c, '-' | '+' | '.' | '_' | '$');
+    let of_word =
+        |c: char| c.is_alphanumeric() || matches!(c, '-' | '+' | '.' | '_' | '$' | '#' | '@' | '*');
     let stops = |c: char| quotes(c) || c.is_ascii_whitespace() || of_word(c);
     while let Some(start) = rest.find(stops) {
         out.push_str(&rest[..start]);

@@ -39,7 +39,9 @@ impl Acknowledgements for Shared {
     fn acknowledged(&self, opaque: *mut c_void, offset: i64) -> bool {
         // SAFETY: the client tells of a row that it holds.
         let window = unsafe { window_of(opaque) };
-        window.ends_at(offset + 1);
+        if offset >= 0 {
+            window.ends_at(offset + 1);
+        }
         if !window.acknowledged() {
             return false;
         }
@@ -105,6 +107,7 @@ impl Shared {
     /// All that was on its way of a window was acknowledged.
     fn landed(&self, window: &Window) {
         LANDED.with_borrow_mut(|flights| {
+            flights.clear();
             let changed = window.land(self.failing.load(Ordering::Acquire), flights);
             if changed.idle {
                 self.busy.fetch_sub(1, Ordering::Relaxed);
@@ -119,7 +122,6 @@ impl Shared {
                 }
             }
             self.report(flights);
-            flights.clear();
         });
     }
 

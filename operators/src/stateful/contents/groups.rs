@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use smol_str::SmolStr;
+use thalweg_engine::error::Failure;
 use thalweg_engine::record::Micros;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
@@ -32,6 +33,28 @@ fn called(aggregate: &Aggregate) -> &str {
     let types = format!(" of {}", types.join(", "));
     let identity = &aggregate.identity;
     identity.strip_suffix(types.as_str()).unwrap_or(identity)
+}
+
+/// Whether saved groups are kept as these are.
+///
+/// # Errors
+/// Refuses where sliding windows are kept whole by the one, so that each row tells of all that it is in, and in panes by the other.
+pub(super) fn take_over(was: &Grouping, now: &Grouping) -> Result<(), Failure> {
+    let slides = now
+        .window
+        .as_ref()
+        .is_some_and(|window| match window.shape {
+            Shape::Fixed { size, slide, .. } => size != slide,
+            Shape::Session { .. } => false,
+        });
+    let at_once = |grouping: &Grouping| grouping.emits == Emits::UpdateAtOnce;
+    if slides && at_once(was) != at_once(now) {
+        return Err(Failure::refuse(
+            "its sliding windows are kept otherwise where changes are told at once, in update mode with the trigger \
+             continuous: take the change of trigger or outputMode back",
+        ));
+    }
+    Ok(())
 }
 
 /// GROUP BY.

@@ -131,6 +131,9 @@ impl Contents {
             (Self::Table { table, .. }, Self::Table { table: now, .. }) => {
                 table_takes_over(table, now)
             }
+            (Self::Groups { group, .. }, Self::Groups { group: now, .. }) => {
+                groups::take_over(group, now)
+            }
             _ => Ok(()),
         }
     }
