@@ -362,7 +362,7 @@ impl Object {
                 let slot = self.key(s, &mut next, cx)?;
                 if let Some(slot) = slot {
                     seen(slot);
-                    values[slot] = self.field(slot, s, cx)?;
+                    self.field(slot, s, cx, &mut values[slot])?;
                 } else {
                     s.skip()?;
                 }
@@ -378,20 +378,23 @@ impl Object {
         Ok(())
     }
 
-    /// Reads a wanted field.
+    /// Reads a wanted field. Of one that comes twice the last value counts that fits.
     #[inline]
     fn field(
         &mut self,
         slot: usize,
         s: &mut Scanner<'_>,
         cx: &mut Context,
-    ) -> Result<Value, Fault> {
+        value: &mut Value,
+    ) -> Result<(), Fault> {
         let field = &mut self.fields[slot];
         let here = (s.at(), s.depth());
         match field.node.value(s, cx) {
-            Err(Fault::Misfit(misfit)) => field.misfit(misfit, here, s, cx),
-            other => other,
+            Ok(read) => *value = read,
+            Err(Fault::Misfit(misfit)) => field.misfit(misfit, here, s, cx)?,
+            Err(other) => return Err(other),
         }
+        Ok(())
     }
 
     fn check_required(&self, values: &[Value], span: std::ops::Range<usize>) -> Result<(), Fault> {
@@ -472,7 +475,7 @@ impl Object {
 }
 
 impl Wanted {
-    /// What a value that does not fit becomes: NULL, or an error that names the field.
+    /// Steps over a value that does not fit, or makes an error of it that names the field.
     #[cold]
     fn misfit(
         &self,
@@ -480,12 +483,11 @@ impl Wanted {
         (at, depth): (usize, usize),
         s: &mut Scanner<'_>,
         cx: &mut Context,
-    ) -> Result<Value, Fault> {
+    ) -> Result<(), Fault> {
         if cx.permissive && self.nullable {
             cx.misfits = true;
             s.back_to(at, depth);
-            s.skip()?;
-            return Ok(Value::Null);
+            return s.skip();
         }
         misfit.path = if misfit.path.is_empty() {
             misfit.what = format!("is {}, {}", self.data_type, misfit.what);
