@@ -12,6 +12,7 @@ use thalweg_engine::counted::counted;
 use thalweg_engine::row::Value;
 use thalweg_engine::schema::{DataType, Field};
 
+use crate::expr::calendar::MICROS_PER_DAY;
 use crate::expr::check::check;
 use crate::expr::scope::{Access, ScopeColumn};
 use crate::expr::typed::Kind;
@@ -387,12 +388,15 @@ impl Lowering<'_> {
         let delay = check(&clause.delay, &scope)?;
         let delay = match delay.constant() {
             Some(Value::DayTimeInterval(micros)) if *micros >= 0 => *micros,
+            // A month is the longest there is, as to Spark: a later row may still come.
+            Some(Value::YearMonthInterval(months)) if *months >= 0 => {
+                i64::from(*months).saturating_mul(31 * MICROS_PER_DAY)
+            }
             _ => {
-                return Err(JobError::new(
-                    delay.at,
-                    "DELAY OF takes an interval of days to seconds, not negative",
-                )
-                .help("write DELAY OF INTERVAL 10 MINUTES"));
+                return Err(
+                    JobError::new(delay.at, "DELAY OF takes an interval, not negative")
+                        .help("write DELAY OF INTERVAL 10 MINUTES"),
+                );
             }
         };
         let column = match (&clause.column, &time.kind) {
