@@ -9,6 +9,7 @@
 mod broker;
 mod drivers;
 mod reading;
+mod refusals;
 mod secured;
 mod topics;
 mod writing;
