@@ -227,18 +227,13 @@ impl Block for Parquet {
 
     fn open_places(&self, places: Places, from: u64) -> Result<Box<dyn FileRows>, FileFault> {
         use parquet::arrow::ProjectionMask;
-        use parquet::arrow::arrow_reader::{
-            ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
-        };
+        use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
         let watch = places.watch();
         let broken = |error: parquet::errors::ParquetError| {
             watch.fault().unwrap_or_else(|| lost("parquet", &error))
         };
-        // What the file is, not what its writer had in memory.
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = ArrowReaderMetadata::load(&places, options.clone()).map_err(broken)?;
-        let metadata = parquet_schema::widened(metadata, options).map_err(broken)?;
+        let metadata = parquet_schema::widened(&places).map_err(broken)?;
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(places, metadata);
         let projection = Projection::new(&self.0.columns, &self.0.wanted, reader.schema().fields());
         let roots = projection.roots.iter().copied();

@@ -6,21 +6,19 @@ use arrow::datatypes::{DataType as Arrow, FieldRef, Schema, SchemaRef, TimeUnit}
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::{ConvertedType, Type as Physical};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{FileMetaData, ParquetMetaData};
+use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::reader::ChunkReader;
 use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor, Type};
 
-/// The metadata with texts as bytes, of which one may be no UTF-8, and times of the type int96 in microseconds.
+/// What a file says of itself, with texts as bytes, of which one may be no UTF-8, and times of the type int96 in microseconds.
 ///
 /// # Errors
-/// Where Arrow has no type for one of the file's.
-pub(super) fn widened(
-    metadata: ArrowReaderMetadata,
-    options: ArrowReaderOptions,
-) -> Result<ArrowReaderMetadata, ParquetError> {
-    let metadata = match texts_as_bytes(metadata.metadata())? {
-        Some(whole) => ArrowReaderMetadata::try_new(Arc::new(whole), options.clone())?,
-        None => metadata,
-    };
+/// Where the file is no whole one, or Arrow has no type for one of the file's.
+pub(super) fn widened(file: &impl ChunkReader) -> Result<ArrowReaderMetadata, ParquetError> {
+    // What the file is, not what its writer had in memory.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let whole = texts_as_bytes(ParquetMetaDataReader::new().parse_and_finish(file)?)?;
+    let metadata = ArrowReaderMetadata::try_new(Arc::new(whole), options.clone())?;
     match int96_as_micros(&metadata) {
         Some(schema) => {
             let whole = Arc::clone(metadata.metadata());
@@ -31,12 +29,12 @@ pub(super) fn widened(
 }
 
 /// Arrow's reader looks whether texts are UTF-8, and gives up the rest of the file at the first that is not; bytes it leaves as
-/// they are. None where there are no texts.
-fn texts_as_bytes(whole: &ParquetMetaData) -> Result<Option<ParquetMetaData>, ParquetError> {
+/// they are.
+fn texts_as_bytes(whole: ParquetMetaData) -> Result<ParquetMetaData, ParquetError> {
     let file = whole.file_metadata();
     let mut leaves = file.schema_descr().columns().iter();
     if !leaves.any(|column| is_text(column.converted_type())) {
-        return Ok(None);
+        return Ok(whole);
     }
     let root = bytes_for_texts(file.schema_descr().root_schema())?;
     let file = FileMetaData::new(
@@ -47,10 +45,8 @@ fn texts_as_bytes(whole: &ParquetMetaData) -> Result<Option<ParquetMetaData>, Pa
         Arc::new(SchemaDescriptor::new(Arc::new(root))),
         file.column_orders().cloned(),
     );
-    Ok(Some(ParquetMetaData::new(
-        file,
-        whole.row_groups().to_vec(),
-    )))
+    let groups = whole.into_builder().take_row_groups();
+    Ok(ParquetMetaData::new(file, groups))
 }
 
 /// What Arrow's reader takes for a text. Of JSON it does not even look whether it is one.
