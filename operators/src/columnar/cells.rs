@@ -164,17 +164,17 @@ impl Cells {
             fits(unscaled, precision)
         };
         match array.data_type() {
-            Arrow::Decimal128(_, from) if u8::try_from(*from).is_ok_and(|from| from <= scale) => {
-                let more = scale - u8::try_from(*from).unwrap_or_default();
+            Arrow::Decimal128(_, from) | Arrow::Decimal256(_, from) => {
+                let from = u8::try_from(*from).ok();
+                let Some(more) = from.and_then(|from| scale.checked_sub(from)) else {
+                    return false;
+                };
                 let factor = decimal::pow10(more);
-                self.some::<Decimal128Type>(array, |n| fits(n.checked_mul(factor)?, precision));
-            }
-            Arrow::Decimal256(_, from) if u8::try_from(*from).is_ok_and(|from| from <= scale) => {
-                let more = scale - u8::try_from(*from).unwrap_or_default();
-                let factor = decimal::pow10(more);
-                self.some::<Decimal256Type>(array, |n| {
-                    fits(n.to_i128()?.checked_mul(factor)?, precision)
-                });
+                let scaled = |n: i128| fits(n.checked_mul(factor)?, precision);
+                match array.data_type() {
+                    Arrow::Decimal128(..) => self.some::<Decimal128Type>(array, scaled),
+                    _ => self.some::<Decimal256Type>(array, |n| scaled(n.to_i128()?)),
+                }
             }
             Arrow::Int8 => self.some::<Int8Type>(array, |n| whole(n.into())),
             Arrow::Int16 => self.some::<Int16Type>(array, |n| whole(n.into())),

@@ -9,8 +9,7 @@ use thalweg_engine::schema::DataType;
 
 use crate::expr::access::{self, long};
 use crate::expr::body::{Body, Outcome};
-use crate::expr::calendar::Zone;
-use crate::expr::calendar::{self, MICROS_PER_DAY};
+use crate::expr::calendar::{self, MICROS_PER_DAY, Zone};
 use crate::expr::coerce::{self, Settings};
 use crate::expr::decimal;
 use crate::expr::typed::{Arithmetic, Call, Form, Mode, Op, Typed};

@@ -431,6 +431,17 @@ mod tests {
     }
 
     #[test]
+    fn zones_have_names_or_are_so_far_from_utc() {
+        assert_eq!(
+            zone("Europe/Berlin"),
+            Some(Zone::Region(chrono_tz::Tz::Europe__Berlin))
+        );
+        assert_eq!(zone("+02:00"), Some(Zone::Fixed(7200)));
+        assert_eq!(zone("+05:30"), Some(Zone::Fixed(19_800)));
+        assert_eq!(zone("Berlin"), None);
+    }
+
+    #[test]
     fn triggers_are_read_as_spark_writes_them() {
         assert_eq!(trigger("Available Now"), Some(Trigger::AvailableNow));
         assert_eq!(

@@ -182,9 +182,7 @@ impl CsvOptions {
             ..defaults
         })
     }
-}
 
-impl CsvOptions {
     /// Whether a record is a comment, and none.
     pub(super) fn comments(&self, record: &str) -> bool {
         self.comment.is_some_and(|mark| record.starts_with(mark))

@@ -10,8 +10,9 @@ use super::forms::{error_or_null, failed};
 use super::time_pattern::weekday;
 use super::{BindContext, Function, function};
 use crate::expr::access::{boolean, date, int, long, micros, text};
-use crate::expr::calendar::Zone;
-use crate::expr::calendar::{self, MICROS_PER_DAY, MICROS_PER_SECOND, civil, days, days_of_month};
+use crate::expr::calendar::{
+    self, MICROS_PER_DAY, MICROS_PER_SECOND, Zone, civil, days, days_of_month,
+};
 use crate::expr::coerce;
 use crate::expr::typed::Typed;
 use crate::job_error::JobError;
